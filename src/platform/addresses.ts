@@ -1,0 +1,40 @@
+import type { Socket } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+export type AddressRange = [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+/** One address or CIDR range (RFC 4632, RFC 4291 §2.3). @throws Error where it is neither */
+export function parseRange(text: string): AddressRange {
+  if (text.includes('/')) return ipaddr.parseCIDR(text);
+  const address = ipaddr.process(text);
+  return [address, address.kind() === 'ipv4' ? 32 : 128];
+}
+
+/** A set of peers. Answers are remembered per socket, because the same few proxies ask all the time. */
+export class AddressList {
+  readonly #ranges: readonly AddressRange[];
+  readonly #known = new WeakMap<Socket, boolean>();
+
+  constructor(ranges: readonly string[]) {
+    this.#ranges = ranges.map(parseRange);
+  }
+
+  has(address: string): boolean {
+    if (!ipaddr.isValid(address)) return false;
+    const parsed = ipaddr.process(address);
+    return this.#ranges.some(([range, bits]) => parsed.kind() === range.kind() && parsed.match(range as never, bits));
+  }
+
+  hasPeer(socket: Socket): boolean {
+    let known = this.#known.get(socket);
+    if (known === undefined) {
+      known = this.has(socket.remoteAddress ?? '');
+      this.#known.set(socket, known);
+    }
+    return known;
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
+}

@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs';
+import { closest, distance } from 'fastest-levenshtein';
+import { ConfigurationError } from '../errors.ts';
+import { type ConfigKey, configKeys } from './keys.ts';
+
+/** Environment names of ContextForge's proxy-authentication guide and the keys they set. */
+export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
+  MCP_CLIENT_AUTH_ENABLED: 'relay.jwt.enabled',
+  TRUST_PROXY_AUTH: 'relay.trust.enabled',
+  PROXY_USER_HEADER: 'relay.trust.userHeader',
+  AUTH_REQUIRED: 'relay.authRequired',
+  JWT_ALGORITHM: 'relay.jwt.algorithm',
+  JWT_PUBLIC_KEY_PATH: 'relay.jwt.publicKeyPath',
+  JWT_SECRET_KEY: 'relay.jwt.secretKey',
+  JWT_ISSUER: 'relay.jwt.issuer',
+  JWT_AUDIENCE: 'relay.jwt.audience',
+  JWT_AUDIENCE_VERIFICATION: 'relay.jwt.audienceVerification',
+};
+
+/** Names of that guide which mean nothing here, and what to say of them once at start. */
+const WITHOUT_MEANING: Readonly<Record<string, string>> = {
+  DATABASE_URL: 'DATABASE_URL has no meaning here: Postern keeps no database',
+  JWT_PRIVATE_KEY_PATH: 'JWT_PRIVATE_KEY_PATH has no meaning here: the relay verifies tokens and makes none',
+};
+
+export interface EnvironmentValues {
+  /** Nested, in the shape of the file. */
+  readonly values: Record<string, unknown>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads `POSTERN_…`, `…_FILE` of secrets, and the guide's names.
+ *
+ * @throws ConfigurationError where a value does not fit its key or a file cannot be read
+ */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): EnvironmentValues {
+  const keys = configKeys().filter((key) => key.env !== undefined);
+  const byPath = new Map(keys.map((key) => [key.path, key]));
+  const names = new Map<string, ConfigKey>();
+  for (const [name, path] of Object.entries(GUIDE_VARIABLES)) names.set(name, byPath.get(path) as ConfigKey);
+  for (const key of keys) names.set(key.env as string, key);
+
+  const values: Record<string, unknown> = {};
+  const problems: string[] = [];
+  const take = (name: string, key: ConfigKey) => {
+    try {
+      const text = valueOf(name, key, env);
+      if (text !== undefined) place(values, key.path, parse(text, key));
+    } catch (error) {
+      problems.push(`${name} (${key.path}): ${(error as Error).message}`);
+    }
+  };
+  listenFromGuide(env, values);
+  for (const [name, key] of names) take(name, key);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return { values, warnings: [...unknownNames(env, names), ...meaningless(env)] };
+}
+
+function valueOf(name: string, key: ConfigKey, env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const file = key.secret ? env[`${name}_FILE`] : undefined;
+  if (file === undefined || file === '') return env[name] === '' ? undefined : env[name];
+  if (env[name] !== undefined) throw new Error(`give either ${name} or ${name}_FILE, not both`);
+  return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+}
+
+function parse(text: string, key: ConfigKey): unknown {
+  switch (key.type) {
+    case 'boolean':
+      if (/^(true|1|yes|on)$/i.test(text)) return true;
+      if (/^(false|0|no|off)$/i.test(text)) return false;
+      throw new Error('must be true or false');
+    case 'number':
+      if (!/^-?\d+(\.\d+)?$/.test(text)) throw new Error('must be a number');
+      return Number(text);
+    case 'list':
+      return text.trimStart().startsWith('[') ? parseJson(text) : text.split(',').map((item) => item.trim());
+    case 'map':
+      return parseJson(text);
+    case 'string':
+      return text;
+    default:
+      return key.type satisfies never;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('must be JSON');
+  }
+}
+
+function place(target: Record<string, unknown>, path: string, value: unknown): void {
+  const parts = path.split('.');
+  const last = parts.pop() as string;
+  let at = target;
+  for (const part of parts) {
+    at[part] ??= {};
+    at = at[part] as Record<string, unknown>;
+  }
+  at[last] = value;
+}
+
+/** The guide sets the relay's address as two variables. */
+function listenFromGuide(env: Readonly<Record<string, string | undefined>>, values: Record<string, unknown>): void {
+  if (env.HOST === undefined && env.PORT === undefined) return;
+  const host = env.HOST ?? '127.0.0.1';
+  place(values, 'relay.listen', `${host.includes(':') ? `[${host}]` : host}:${env.PORT ?? '4444'}`);
+}
+
+/** Kubernetes adds names such as `POSTERN_PORT` for a service called so: a warning, no refusal. */
+function unknownNames(env: Readonly<Record<string, string | undefined>>, names: Map<string, ConfigKey>): string[] {
+  const known = [...names.keys()];
+  return Object.keys(env)
+    .filter((name) => name.startsWith('POSTERN_') && name !== 'POSTERN_CONFIG')
+    .filter((name) => !names.has(name) && names.get(name.replace(/_FILE$/, ''))?.secret !== true)
+    .map((name) => {
+      const near = closest(name, known);
+      const hint = distance(name, near) <= 6 ? `; did you mean ${near}?` : '';
+      return `${name} is no setting of Postern and was ignored${hint}`;
+    });
+}
+
+function meaningless(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(WITHOUT_MEANING)
+    .filter(([name]) => env[name] !== undefined)
+    .map(([, message]) => message);
+}

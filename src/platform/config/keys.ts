@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { configSchema } from './schema.ts';
+
+/** One configurable value, as the reference and the environment see it. */
+export interface ConfigKey {
+  /** Dotted path in the file; list items and map values are written `[]` and `<name>`. */
+  readonly path: string;
+  /** Environment name; absent inside lists and maps, which are set as a whole. */
+  readonly env: string | undefined;
+  readonly type: 'string' | 'boolean' | 'number' | 'list' | 'map';
+  readonly default: unknown;
+  readonly allowed: readonly string[] | undefined;
+  readonly description: string;
+  readonly secret: boolean;
+  readonly required: boolean;
+}
+
+interface JsonSchema {
+  type?: string;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  items?: JsonSchema;
+  additionalProperties?: JsonSchema | boolean;
+  default?: unknown;
+  description?: string;
+  secret?: boolean;
+  enum?: string[];
+}
+
+export function configJsonSchema(): object {
+  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
+}
+
+/** Every key of the schema, depth first, in the schema's order. */
+export function configKeys(): ConfigKey[] {
+  return [...walk(configJsonSchema() as JsonSchema, '', true, false)];
+}
+
+function* walk(schema: JsonSchema, path: string, settable: boolean, required: boolean): Generator<ConfigKey> {
+  if (schema.properties !== undefined) {
+    for (const [name, child] of Object.entries(schema.properties))
+      yield* walk(child, path === '' ? name : `${path}.${name}`, settable, schema.required?.includes(name) ?? false);
+    return;
+  }
+  const map = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined;
+  yield {
+    path,
+    env: settable ? envName(path) : undefined,
+    type: typeOf(schema, map),
+    default: schema.default,
+    allowed: schema.enum ?? schema.items?.enum,
+    description: schema.description ?? '',
+    secret: schema.secret ?? false,
+    required,
+  };
+  if (schema.items?.properties !== undefined) yield* walk(schema.items, `${path}[]`, false, false);
+  if (map?.properties !== undefined) yield* walk(map, `${path}.<name>`, false, false);
+}
+
+function typeOf(schema: JsonSchema, map: JsonSchema | undefined): ConfigKey['type'] {
+  if (schema.type === 'array') return 'list';
+  if (map !== undefined) return 'map';
+  if (schema.type === 'boolean') return 'boolean';
+  return schema.type === 'integer' || schema.type === 'number' ? 'number' : 'string';
+}
+
+/** `auth.tokenCache.max` → `POSTERN_AUTH_TOKEN_CACHE_MAX`. */
+function envName(path: string): string {
+  const snake = path.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace(/\./g, '_');
+  return `POSTERN_${snake.toUpperCase()}`;
+}

@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { PosternError } from './errors.ts';
+
+export interface HttpLimits {
+  /** Bytes of all request headers together; more is answered 431. */
+  readonly maxHeaderSize: number;
+  /** Milliseconds until a request must have arrived whole. */
+  readonly requestTimeout: number;
+}
+
+/** A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for. */
+export function createHttpServer(limits: HttpLimits, listener: RequestListener): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.maxHeaderSize,
+      requestTimeout: limits.requestTimeout,
+      headersTimeout: Math.min(limits.requestTimeout, 15_000),
+      keepAliveTimeout: 75_000,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    listener,
+  );
+  server.maxHeadersCount = 200;
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable) return;
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  });
+  return server;
+}
+
+/** @returns the port, which differs from the asked one where that was 0 */
+export async function listen(server: Server, address: { host: string; port: number }): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(
+        new PosternError('listen', `cannot listen on ${address.host}:${address.port}: ${cause.code}`, {
+          expose: true,
+          cause,
+        }),
+      ),
+    );
+    server.listen(address.port, address.host, resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/**
+ * Stops taking connections, lets running requests and streams end for so long, then cuts them.
+ *
+ * @param grace milliseconds
+ */
+export async function drain(server: Server, grace: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), grace);
+  const sweep = setInterval(() => server.closeIdleConnections(), 100);
+  await closed;
+  clearTimeout(cut);
+  clearInterval(sweep);
+}
+
+/** The proxy's request id where it is harmless in a log, otherwise a new one. */
+export function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:=+/-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** Answers with JSON and always a length: nginx's HTTP/1.0 check would lose its connection without one. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    ...headers,
+  });
+  response.end(text);
+}

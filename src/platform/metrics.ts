@@ -1,0 +1,74 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Seconds; forward-auth answers from memory in well under a millisecond. */
+const DECISION_BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
+const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60];
+
+/** Metrics of forward-auth. Every label is one of a fixed set: nothing a client invents becomes a label value. */
+export function createAuthMetrics(registry = new Registry()) {
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    decisions: new Counter({
+      name: 'postern_auth_decisions_total',
+      help: 'Decisions by proxy, outcome, kind of credential and reason.',
+      labelNames: ['proxy', 'decision', 'method', 'reason'] as const,
+      registers: [registry],
+    }),
+    decisionDuration: new Histogram({
+      name: 'postern_auth_decision_duration_seconds',
+      help: 'Time from the proxy’s question to the answer.',
+      labelNames: ['proxy', 'decision'] as const,
+      buckets: DECISION_BUCKETS,
+      registers: [registry],
+    }),
+    tokenCache: new Counter({
+      name: 'postern_token_cache_total',
+      help: 'Look-ups of verified tokens by outcome (hit, miss).',
+      labelNames: ['outcome'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
+/** Metrics of the relay. `server` is a configured name, `tool` only one that the server itself has listed. */
+export function createRelayMetrics(registry = new Registry()) {
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    requests: new Counter({
+      name: 'postern_relay_requests_total',
+      help: 'Relayed requests by server, way of authentication and outcome.',
+      labelNames: ['server', 'method', 'outcome'] as const,
+      registers: [registry],
+    }),
+    requestDuration: new Histogram({
+      name: 'postern_relay_request_duration_seconds',
+      help: 'Time until the answer of the MCP server ended; streams are not counted.',
+      labelNames: ['server'] as const,
+      buckets: REQUEST_BUCKETS,
+      registers: [registry],
+    }),
+    openStreams: new Gauge({
+      name: 'postern_relay_open_streams',
+      help: 'Open streams by transport.',
+      labelNames: ['transport'] as const,
+      registers: [registry],
+    }),
+    rejected: new Counter({
+      name: 'postern_relay_rejected_total',
+      help: 'Requests refused before any MCP server was asked, by reason.',
+      labelNames: ['reason'] as const,
+      registers: [registry],
+    }),
+    upstreamUp: new Gauge({
+      name: 'postern_relay_upstream_up',
+      help: '1 where the MCP server answered last, 0 where it did not.',
+      labelNames: ['server'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
+export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
+export type RelayMetrics = ReturnType<typeof createRelayMetrics>;

@@ -1,0 +1,37 @@
+/** Names whose values never reach a log, a page or an error. Compared without case and without separators. */
+const SECRET_NAMES =
+  /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*apikey|privatekey|jwk|jwks|sessionid|mcpsessionid)$/;
+
+/** JWTs, bearer and basic credentials inside a text. */
+const SECRET_TEXT = /\b(?:eyJ[\w-]{8,}\.[\w-]*\.[\w-]*)|\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi;
+
+const HIDDEN = '[redacted]';
+const MAX_DEPTH = 6;
+
+export function redactText(text: string): string {
+  return text.replace(SECRET_TEXT, (_match, scheme?: string) => (scheme ? `${scheme} ${HIDDEN}` : HIDDEN));
+}
+
+/** A copy of a log record without secrets. Cycles and depth are bounded. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value === 'string') return redactText(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= MAX_DEPTH) return '[deep]';
+  if (value instanceof Error) return redactError(value, depth);
+  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
+  const copy: Record<string, unknown> = {};
+  for (const [name, item] of Object.entries(value)) {
+    copy[name] = SECRET_NAMES.test(name.toLowerCase().replace(/[^a-z0-9]/g, '')) ? HIDDEN : redact(item, depth + 1);
+  }
+  return copy;
+}
+
+function redactError(error: Error, depth: number): unknown {
+  return {
+    type: error.name,
+    message: redactText(error.message),
+    code: (error as { code?: unknown }).code,
+    stack: error.stack === undefined ? undefined : redactText(error.stack),
+    cause: error.cause === undefined ? undefined : redact(error.cause, depth + 1),
+  };
+}
