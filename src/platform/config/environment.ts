@@ -45,7 +45,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const problems: string[] = [];
   const take = (name: string, key: ConfigKey) => {
     try {
-      const text = valueOf(name, key, env);
+      const text = readValue(name, key, env);
       if (text !== undefined) place(values, key.path, parse(text, key));
     } catch (error) {
       problems.push(`${name} (${key.path}): ${(error as Error).message}`);
@@ -57,7 +57,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return { values, warnings: [...unknownNames(env, names), ...meaningless(env)] };
 }
 
-function valueOf(name: string, key: ConfigKey, env: Readonly<Record<string, string | undefined>>): string | undefined {
+function readValue(name: string, key: ConfigKey, env: Readonly<Record<string, string | undefined>>): string | undefined {
   const file = key.secret ? env[`${name}_FILE`] : undefined;
   if (file === undefined || file === '') return env[name] === '' ? undefined : env[name];
   if (env[name] !== undefined) throw new Error(`give either ${name} or ${name}_FILE, not both`);

@@ -71,7 +71,10 @@ function describe(issue: z.core.$ZodIssue, keys: readonly ConfigKey[]): string[]
 }
 
 function suggestion(path: readonly PropertyKey[], key: string, keys: readonly ConfigKey[]): string {
-  const parent = path.map((part) => (typeof part === 'number' ? '[]' : `.${String(part)}`)).join('').slice(1);
+  const parent = path
+    .map((part) => (typeof part === 'number' ? '[]' : `.${String(part)}`))
+    .join('')
+    .slice(1);
   const siblings = new Set<string>();
   for (const { path: known } of keys) {
     const generic = known.replace('relay.servers.<name>', parent.startsWith('relay.servers.') ? parent : '<none>');

@@ -66,7 +66,18 @@ const pathGlob = z
   .regex(/^[^?#\s]*$/, 'must be a path without query')
   .meta({ description: '`*` matches within one segment, `/**` at the end everything below' });
 
-const JWS_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const;
+const JWS_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
 
@@ -111,7 +122,10 @@ const rule = z
       .strictObject({
         path: pathGlob.optional(),
         host: z.string().min(1).optional().meta({ description: '`*.example.com` matches one label' }),
-        methods: z.array(z.string().regex(/^[A-Z]+$/, 'must be an upper-case HTTP method')).min(1).optional(),
+        methods: z
+          .array(z.string().regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
+          .min(1)
+          .optional(),
       })
       .meta({ description: 'all that is given must match' }),
     public: z.boolean().default(false).meta({ description: 'let everybody through, as anonymous' }),
