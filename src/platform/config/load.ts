@@ -23,10 +23,23 @@ export const DEFAULT_FILE = 'postern.yaml';
  * @throws ConfigurationError with one line for each problem, each starting with the key's path
  */
 export function loadConfig(file: string | undefined, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
+  const { input, ...rest } = readInput(file, env);
+  return { config: parseConfig(input), ...rest };
+}
+
+/**
+ * What file and environment say, merged but not yet checked.
+ *
+ * @throws ConfigurationError where one of them cannot be read
+ */
+export function readInput(
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): { input: unknown; file: string | undefined; warnings: readonly string[] } {
   const path = file ?? env.POSTERN_CONFIG ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
   const fromFile = path === undefined ? {} : readYaml(path);
   const { values, warnings } = readEnvironment(env);
-  return { config: parseConfig(merge(fromFile, values)), file: path, warnings };
+  return { input: merge(fromFile, values), file: path, warnings };
 }
 
 /** @throws ConfigurationError */

@@ -1,0 +1,14 @@
+import type { Command } from './command.ts';
+import { runService } from './run-service.ts';
+
+export const auth: Command = {
+  summary: 'process one: forward-auth, which your proxy asks about every request',
+  usage: 'postern auth [--config FILE]',
+  help: 'Logs JSON on standard output. SIGTERM drains; a second one ends at once.',
+  options: {},
+  positionals: [0, 0],
+  async run(line, terminal) {
+    const { startForwardAuth } = await import('../forward-auth/server.ts');
+    return runService('forward-auth', startForwardAuth, line, terminal);
+  },
+};

@@ -1,0 +1,63 @@
+import { GUIDE_VARIABLES } from '../platform/config/environment.ts';
+import { type ConfigKey, configKeys } from '../platform/config/keys.ts';
+
+const INTRODUCTION = `<!-- Made by \`npm run docs\` from the schema; a test fails where the two differ. -->
+# Configuration
+
+One YAML file, \`--config FILE\` or \`POSTERN_CONFIG\`, by default \`./postern.yaml\`. Unknown keys are refused. Each key can be
+set by environment instead, which wins over the file; lists are separated by commas or written as JSON, maps are JSON.
+A _secret_ can come from a file: append \`_FILE\` to its environment name. \`postern check\` says what is wrong.
+
+Durations are written \`500ms\`, \`30s\`, \`15m\`, \`8h\`, \`7d\`; sizes \`512B\`, \`64KiB\`, \`4MiB\`. A dash says that there is no
+default. Names without the prefix \`POSTERN_\` are those of ContextForge's proxy-authentication guide.`;
+
+/** Names by which the guide sets the relay's address; the reader treats them as one. */
+const GUIDE_LISTEN = ['HOST', 'PORT'];
+
+/** Every key as Markdown, one table a section, from the schema. */
+export function configurationReference(): string {
+  const sections = new Map<string, ConfigKey[]>();
+  for (const key of configKeys()) {
+    const parent = key.path.includes('.') ? key.path.slice(0, key.path.lastIndexOf('.')) : '';
+    const name = parent === 'log' ? '' : parent;
+    sections.set(name, [...(sections.get(name) ?? []), key]);
+  }
+  return [INTRODUCTION, ...[...sections].map(([name, keys]) => table(name, keys))].join('\n\n');
+}
+
+function table(section: string, keys: readonly ConfigKey[]): string {
+  return [
+    `## ${section === '' ? 'General' : `\`${section}\``}`,
+    '',
+    '| Key | Environment | Default | Meaning |',
+    '|---|---|---|---|',
+    ...keys.map((key) => `| ${[`\`${key.path}\``, environment(key), defaultValue(key), meaning(key)].join(' | ')} |`),
+  ].join('\n');
+}
+
+function environment(key: ConfigKey): string {
+  const guide = Object.entries(GUIDE_VARIABLES)
+    .filter(([, path]) => path === key.path)
+    .map(([name]) => name);
+  const names = [key.env, ...guide, ...(key.path === 'relay.listen' ? GUIDE_LISTEN : [])];
+  return (
+    names
+      .filter((name) => name !== undefined)
+      .map((name) => `\`${name}\``)
+      .join(', ') || '–'
+  );
+}
+
+function defaultValue(key: ConfigKey): string {
+  if (key.required) return '_required_';
+  if (key.default === undefined) return '–';
+  return `\`${typeof key.default === 'string' ? key.default : JSON.stringify(key.default)}\``;
+}
+
+function meaning(key: ConfigKey): string {
+  const allowed = key.allowed === undefined ? '' : `one of ${key.allowed.map((value) => `\`${value}\``).join(', ')}`;
+  return [key.secret ? '_secret_' : '', key.description, allowed]
+    .filter((part) => part !== '')
+    .join('; ')
+    .replaceAll('|', '\\|');
+}

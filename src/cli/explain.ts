@@ -1,0 +1,54 @@
+import { loadConfig } from '../platform/config/load.ts';
+import { type Command, type CommandLine, optionalText, textList, UsageError } from './command.ts';
+
+export const explain: Command = {
+  summary: 'say which rule decides a request, and why',
+  usage: 'postern explain URL [options]',
+  help: `  --header 'NAME: VALUE'   a header of the request; may be given several times
+  --method METHOD          default: GET
+  --user SUBJECT           who is signed in; absent: nobody
+  --groups A,B             their groups
+  --scopes A,B             the scopes of their token`,
+  options: {
+    header: { type: 'string', multiple: true },
+    method: { type: 'string' },
+    user: { type: 'string' },
+    groups: { type: 'string' },
+    scopes: { type: 'string' },
+  },
+  positionals: [1, 1],
+  async run(line, terminal) {
+    const url = line.positionals[0] as string;
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw new UsageError(`"${url}" is no http or https URL`);
+    const user = optionalText(line, 'user');
+    const groups = names(line, 'groups');
+    const scopes = names(line, 'scopes');
+    if (user === undefined && (groups !== undefined || scopes !== undefined))
+      throw new UsageError('--groups and --scopes need --user: nobody is signed in without it');
+    const { config } = loadConfig(optionalText(line, 'config'), terminal.env);
+    const { explainRequest } = await import('../forward-auth/explain.ts');
+    const lines = explainRequest(config, {
+      url,
+      method: (optionalText(line, 'method') ?? 'GET').toUpperCase(),
+      headers: Object.fromEntries(textList(line, 'header').map(header)),
+      ...(user === undefined ? {} : { user }),
+      ...(groups === undefined ? {} : { groups }),
+      ...(scopes === undefined ? {} : { scopes }),
+    });
+    terminal.print(lines.join('\n'));
+    return 0;
+  },
+};
+
+function names(line: CommandLine, option: string): string[] | undefined {
+  return optionalText(line, option)
+    ?.split(/[,\s]+/)
+    .filter((name) => name !== '');
+}
+
+function header(text: string): [string, string] {
+  const match = /^([\w!#$%&'*+.^`|~-]+):\s*(.*)$/.exec(text);
+  if (match === null) throw new UsageError(`--header needs 'NAME: VALUE', not '${text.split(':')[0]}'`);
+  return [(match[1] as string).toLowerCase(), match[2] as string];
+}

@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { closest, distance } from 'fastest-levenshtein';
+import { ConfigurationError, PosternError } from '../platform/errors.ts';
+import { redactText } from '../platform/redact.ts';
+import { auth } from './auth.ts';
+import { check } from './check.ts';
+import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal, UsageError } from './command.ts';
+import { config } from './config.ts';
+import { explain } from './explain.ts';
+import { relay } from './relay.ts';
+import { secrets } from './secrets.ts';
+import { up } from './up.ts';
+
+const COMMANDS: Readonly<Record<string, Command>> = { up, auth, relay, check, explain, config, secrets };
+
+const COMMON_OPTIONS = {
+  config: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const;
+
+const TERMINAL: Terminal = {
+  env: process.env,
+  print: (text) => void process.stdout.write(`${text}\n`),
+  printError: (text) => void process.stderr.write(`${text}\n`),
+};
+
+/**
+ * The `postern` command.
+ *
+ * @param argv arguments after the program's name
+ * @returns the exit code: 0, 1 (it failed), 64 (wrong command line) or 78 (wrong configuration)
+ */
+export async function main(argv: string[], terminal: Terminal = TERMINAL): Promise<number> {
+  try {
+    return await dispatch(argv, terminal);
+  } catch (error) {
+    return report(error, terminal);
+  }
+}
+
+async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number> {
+  const at = commandIndex(argv);
+  const name = argv[at];
+  if (name === undefined) return withoutCommand(argv, terminal);
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined)
+    throw new UsageError(`unknown command "${name}"${suggestion(name, Object.keys(COMMANDS))}`);
+  const line = parseLine(command, argv.toSpliced(at, 1));
+  if (line.values.help === true) return print(terminal, commandHelp(command));
+  if (line.values.version === true) return print(terminal, version());
+  const [least, most] = command.positionals;
+  if (line.positionals.length < least || line.positionals.length > most)
+    throw new UsageError(`wrong number of arguments; usage: ${command.usage}`);
+  return command.run(line, terminal);
+}
+
+/** The first word that is neither an option nor the value of `--config` before it. */
+function commandIndex(argv: readonly string[]): number {
+  const index = argv.findIndex((word, i) => !word.startsWith('-') && argv[i - 1] !== '--config');
+  return index === -1 ? argv.length : index;
+}
+
+function withoutCommand(argv: readonly string[], terminal: Terminal): number {
+  const { values } = parseLine({ options: {} }, argv);
+  if (values.version === true) return print(terminal, version());
+  if (values.help === true) return print(terminal, help());
+  terminal.printError(help());
+  return EXIT_USAGE;
+}
+
+function parseLine(command: Pick<Command, 'options'>, args: readonly string[]): CommandLine {
+  const options = { ...COMMON_OPTIONS, ...command.options };
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const unknown = code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? /'(-{1,2}[^'=]+)/.exec(message)?.[1] : undefined;
+    if (unknown === undefined) throw new UsageError(message);
+    throw new UsageError(
+      `unknown option ${unknown}${suggestion(
+        unknown,
+        Object.keys(options).map((name) => `--${name}`),
+      )}`,
+    );
+  }
+}
+
+function suggestion(given: string, known: readonly string[]): string {
+  const near = closest(given, [...known]);
+  return distance(given, near) <= Math.max(2, given.length / 3)
+    ? `; did you mean ${near}?`
+    : `; there are: ${known.join(', ')}`;
+}
+
+function report(error: unknown, terminal: Terminal): number {
+  if (error instanceof UsageError) {
+    terminal.printError(`postern: ${error.message}\nTry: postern --help`);
+    return EXIT_USAGE;
+  }
+  if (error instanceof ConfigurationError) {
+    terminal.printError(`postern: ${error.message}`);
+    return EXIT_CONFIG;
+  }
+  if (error instanceof PosternError && error.expose) {
+    terminal.printError(`postern: ${error.message}${hint(error)}`);
+    return 1;
+  }
+  terminal.printError(redactText(`postern: ${error instanceof Error ? error.stack : String(error)}`));
+  return 1;
+}
+
+function hint(error: PosternError): string {
+  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  if (code === 'EADDRINUSE')
+    return '\n  another program listens there: end it, or choose another port (`listen`, `up --port-base N`)';
+  if (code === 'EACCES') return '\n  this port needs privileges: choose one above 1023';
+  return '';
+}
+
+function print(terminal: Terminal, text: string): number {
+  terminal.print(text);
+  return 0;
+}
+
+function help(): string {
+  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(10)}${command.summary}`);
+  return `Usage: postern COMMAND [--config FILE]
+
+${lines.join('\n')}
+
+  --config FILE   the configuration; default: ./postern.yaml where it exists
+  --version       print the version
+  --help          print this; after a command: about that command`;
+}
+
+function commandHelp(command: Command): string {
+  return `Usage: ${command.usage}\n\n${command.help}`;
+}
+
+function version(): string {
+  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(file) as { version: string }).version;
+}

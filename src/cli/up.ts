@@ -1,0 +1,66 @@
+import pino from 'pino';
+import { parseConfig, readInput } from '../platform/config/load.ts';
+import { createLogger } from '../platform/log.ts';
+import { instructions } from '../quickstart/instructions.ts';
+import { HIGHEST_PORT_BASE, quickstartPorts } from '../quickstart/ports.ts';
+import { type Command, type CommandLine, optionalText, UsageError } from './command.ts';
+import { stopSignal } from './stop-signal.ts';
+
+export const up: Command = {
+  summary: 'everything at once for a first look, on 127.0.0.1',
+  usage: 'postern up [--port-base N] [--config FILE]',
+  help: `Starts an edge in the place of your proxy, forward-auth and relay as processes of their own, a development identity
+provider and an example MCP server. Not for production: the accounts' passwords are their names.
+
+  --port-base N   listen on ports from N on (0: any free ports). Absent: the ports in the second column.
+
+                             default   with --port-base N
+    edge                        8080   N
+    forward-auth                4180   N + 1
+    relay                       4444   N + 3
+    development provider        4190   N + 4
+    example MCP server          4191   N + 5
+    metrics of forward-auth     9464   N + 6
+    metrics of relay            9465   N + 7
+
+  --config FILE   your own rules and servers instead of the example's`,
+  options: { 'port-base': { type: 'string' } },
+  positionals: [0, 0],
+  async run(line, terminal) {
+    const ports = portsOf(line);
+    const { input, warnings } = readInput(optionalText(line, 'config'), terminal.env);
+    const { log: logging } = parseConfig(input);
+    for (const warning of warnings) terminal.printError(`warning: ${warning}`);
+
+    let kill = () => {};
+    const signal = stopSignal(() => kill());
+    // Not loaded by `auth` and `relay`: the development identity provider has no business in a production process.
+    const { startQuickstart } = await import('../quickstart/start.ts');
+    const starting = startQuickstart({
+      ports,
+      userInput: input,
+      env: terminal.env,
+      program: [process.execPath, ...process.execArgv, process.argv[1] as string],
+      log: createLogger('edge', logging.level, pino.destination({ fd: 2, sync: true })),
+    });
+    const quickstart = await starting;
+    kill = quickstart.kill;
+    terminal.print(`ready ${quickstart.publicUrl}`);
+    terminal.print(instructions(quickstart));
+
+    const failure = await Promise.race([quickstart.failed, signal.stopped.then(() => undefined)]);
+    if (failure !== undefined) terminal.printError(`postern: ${failure}`);
+    await quickstart.close();
+    signal.dispose();
+    return failure === undefined ? 0 : 1;
+  },
+};
+
+function portsOf(line: CommandLine) {
+  const text = optionalText(line, 'port-base');
+  try {
+    return quickstartPorts(text === undefined ? undefined : Number(text === '' ? Number.NaN : text));
+  } catch {
+    throw new UsageError(`--port-base must be a whole number from 0 to ${HIGHEST_PORT_BASE}`);
+  }
+}

@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { PosternError } from '../platform/errors.ts';
+import { isReadyMessage, type ReadyMessage } from './ready-message.ts';
+
+export interface ServiceProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly ready: ReadyMessage;
+  /** Settles when the process has ended, with how, such as `exit code 1` or `signal SIGKILL`. */
+  readonly ended: Promise<string>;
+  /** Asks the process to drain; kills it after so many milliseconds. */
+  stop(grace: number): Promise<void>;
+  kill(): void;
+}
+
+/**
+ * Starts one of our own commands as a process and waits until it says that it listens. Its output goes to standard
+ * error, so that standard output holds nothing but what a person should read. The IPC channel closes with this process,
+ * however that ends, and the child stops then: nothing is orphaned.
+ *
+ * @param program node, its flags and the entry file
+ * @throws PosternError where the process ends before it is ready
+ */
+export async function startServiceProcess(
+  name: string,
+  program: readonly string[],
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<ServiceProcess> {
+  const [command, ...flags] = program;
+  const child = spawn(command as string, [...flags, ...args], { env, stdio: ['ignore', 2, 2, 'ipc'] });
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+  });
+  const ready = await Promise.race([readyMessage(child), ended]);
+  if (typeof ready === 'string')
+    throw new PosternError('child_ended', `${name} ended before it was ready (${ready})`, { expose: true });
+  return {
+    name,
+    pid: child.pid as number,
+    ready,
+    ended,
+    async stop(grace) {
+      // Not a signal: after Ctrl-C the child has had one already, and a second one means "at once".
+      if (child.connected) child.disconnect();
+      const overdue = setTimeout(() => child.kill('SIGKILL'), grace);
+      await ended;
+      clearTimeout(overdue);
+    },
+    kill: () => void child.kill('SIGKILL'),
+  };
+}
+
+function readyMessage(child: ChildProcess): Promise<ReadyMessage> {
+  return new Promise((resolve) => {
+    child.on('message', (message) => {
+      if (isReadyMessage(message)) resolve(message);
+    });
+  });
+}

@@ -1,0 +1,82 @@
+import { GUIDE_VARIABLES } from '../platform/config/environment.ts';
+
+/** Addresses that are known once the quickstart's own parts listen. */
+export interface QuickstartAddresses {
+  readonly publicUrl: string;
+  readonly issuer: string;
+  readonly exampleUrl: string;
+  readonly forwardAuthPort: number;
+  readonly forwardAuthInternalPort: number;
+  readonly relayPort: number;
+  readonly relayInternalPort: number;
+  /** Base URL of forward-auth; absent while it has not started. The relay fetches the assertion keys there. */
+  readonly forwardAuthUrl: string | undefined;
+}
+
+type Section = Readonly<Record<string, unknown>>;
+
+/**
+ * The configuration of both processes, in the file's shape. What makes the parts find and trust each other is fixed; rules
+ * and servers are the example's unless the user brought their own, and everything else is the user's.
+ *
+ * @param user what file and environment say, unparsed
+ * @param secret shared by the edge and the relay
+ */
+export function quickstartConfiguration(user: unknown, addresses: QuickstartAddresses, secret: string): object {
+  const given = section(user);
+  const auth = section(given.auth);
+  const relay = section(given.relay);
+  return {
+    drain: '2s',
+    ...given,
+    publicUrl: addresses.publicUrl,
+    log: { level: 'warn', ...section(given.log) },
+    auth: {
+      rules: EXAMPLE_RULES,
+      scopeHierarchy: { 'mcp:admin': ['mcp:use'] },
+      ...auth,
+      listen: `127.0.0.1:${addresses.forwardAuthPort}`,
+      internalListen: `127.0.0.1:${addresses.forwardAuthInternalPort}`,
+      trustedProxies: ['127.0.0.1/32'],
+      providers: [
+        { id: 'development', issuer: addresses.issuer },
+        ...(Array.isArray(auth.providers) ? auth.providers : []),
+      ],
+    },
+    relay: {
+      ...relay,
+      servers: relay.servers ?? { example: { url: addresses.exampleUrl } },
+      listen: `127.0.0.1:${addresses.relayPort}`,
+      internalListen: `127.0.0.1:${addresses.relayInternalPort}`,
+      trust: {
+        proxies: ['127.0.0.1/32'],
+        secret,
+        ...(addresses.forwardAuthUrl === undefined
+          ? {}
+          : { assertion: { jwksUrl: `${addresses.forwardAuthUrl}/_postern/jwks.json` } }),
+      },
+    },
+  };
+}
+
+const EXAMPLE_RULES = [
+  {
+    match: { path: '/servers/example/**' },
+    allow: { groups: ['engineering'] },
+    scopes: { default: ['mcp:use'], tools: { 'delete_*': ['mcp:admin'] } },
+  },
+];
+
+/** The environment without our settings: the generated file holds them already, and the environment would win over it. */
+export function environmentWithoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const ours = new Set([...Object.keys(GUIDE_VARIABLES), 'HOST', 'PORT', 'DATABASE_URL', 'JWT_PRIVATE_KEY_PATH']);
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !name.startsWith('POSTERN_') && !ours.has(name) && !ours.has(name.replace(/_FILE$/, '')),
+    ),
+  );
+}
+
+function section(value: unknown): Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Section) : {};
+}

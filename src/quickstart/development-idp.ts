@@ -1,0 +1,157 @@
+import { createServer } from 'node:http';
+import { exportJWK, generateKeyPair } from 'jose';
+import type { Configuration, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
+import { drain, listen } from '../platform/http.ts';
+import { DEVELOPMENT_SCOPES, findAccountByName } from './development-accounts.ts';
+import { escapeHtml, page } from './development-pages.ts';
+import { DEMO_CLIENT, registerPasswordGrant } from './development-password-grant.ts';
+import { interactionUrl, signInPages } from './development-sign-in.ts';
+
+export interface DevelopmentIdp {
+  readonly issuer: string;
+  close(grace: number): Promise<void>;
+}
+
+/** Seconds. */
+const ACCESS_TOKEN_LIFETIME = 600;
+
+/**
+ * An OpenID provider for a first look: everybody may register a client, the passwords are public, everything is forgotten
+ * at exit. It listens on loopback only, whatever it is told.
+ */
+export async function startDevelopmentIdp(port: number): Promise<DevelopmentIdp> {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const signingKey = { ...(await exportJWK(privateKey)), kid: 'development', alg: 'RS256', use: 'sig' };
+  const { Provider, errors } = await quietly(() => import('oidc-provider'));
+
+  const server = createServer({ maxHeaderSize: 16_384, requestTimeout: 30_000 });
+  const issuer = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port })}`;
+  const provider = await quietly(() => new Provider(issuer, configuration(signingKey)));
+  registerPasswordGrant(provider, errors, describeResource);
+  provider.use(registrationCors as never);
+  provider.use(signInPages(provider) as never);
+  provider.on('server_error', (_ctx, error) => process.stderr.write(`development identity provider: ${error.stack}\n`));
+  const handle = provider.callback();
+  server.on('request', (request, response) => void handle(request, response));
+  return { issuer, close: (grace) => drain(server, grace) };
+}
+
+function describeResource(_resource: string): ResourceServer {
+  return {
+    scope: DEVELOPMENT_SCOPES.join(' '),
+    accessTokenFormat: 'jwt',
+    accessTokenTTL: ACCESS_TOKEN_LIFETIME,
+    jwt: { sign: { alg: 'RS256' } },
+  };
+}
+
+function configuration(signingKey: object): Configuration {
+  return {
+    clients: [
+      {
+        client_id: DEMO_CLIENT,
+        client_name: 'Command line',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['password'],
+        response_types: [],
+        redirect_uris: [],
+      },
+    ],
+    // RFC 8252 §7.3: the port of a loopback redirect may vary.
+    clientDefaults: { application_type: 'native', token_endpoint_auth_method: 'none' },
+    jwks: { keys: [signingKey as never] },
+    cookies: { keys: [crypto.randomUUID()] },
+    scopes: DEVELOPMENT_SCOPES,
+    responseTypes: ['code'],
+    pkce: { required: () => true },
+    claims: {
+      openid: ['sub'],
+      profile: ['name', 'preferred_username'],
+      email: ['email', 'email_verified'],
+      groups: ['groups'],
+    },
+    conformIdTokenClaims: false,
+    findAccount: (_ctx, id) => {
+      const account = findAccountByName(id);
+      if (account === undefined) return undefined;
+      const { name, displayName, email, groups } = account;
+      const claims = { sub: name, name: displayName, preferred_username: name, email, email_verified: true };
+      return { accountId: name, claims: () => ({ ...claims, groups: [...groups] }) };
+    },
+    extraTokenClaims: (_ctx, token) => {
+      const account = 'accountId' in token ? findAccountByName(token.accountId) : undefined;
+      return account && { email: account.email, name: account.displayName, groups: [...account.groups] };
+    },
+    // MCP clients keep people signed in without asking for offline_access.
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    clientBasedCORS: () => true,
+    interactions: { url: (_ctx, interaction) => interactionUrl(interaction.uid) },
+    features: {
+      devInteractions: { enabled: false },
+      registration: { enabled: true, initialAccessToken: false },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_ctx, resource) => describeResource(resource),
+        defaultResource: () => undefined,
+        useGrantedResource: () => true,
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          show(ctx, 'Sign out', `${form}<button form="op.logoutForm" name="logout" value="yes">Sign out</button>`);
+        },
+        postLogoutSuccessSource: (ctx) => show(ctx, 'Signed out', '<p>You are signed out.</p>'),
+      },
+    },
+    ttl: {
+      AccessToken: ACCESS_TOKEN_LIFETIME,
+      AuthorizationCode: 60,
+      Grant: 86_400,
+      IdToken: 600,
+      Interaction: 600,
+      RefreshToken: 86_400,
+      Session: 86_400,
+    },
+    renderError: (ctx, out) => {
+      const detail = out.error_description === undefined ? '' : `: ${out.error_description}`;
+      show(ctx, 'That did not work', `<p>${escapeHtml(`${out.error}${detail}`)}</p>`);
+    },
+  };
+}
+
+function show(ctx: KoaContextWithOIDC, title: string, body: string): void {
+  const { html, headers } = page(title, body);
+  ctx.set({ ...headers });
+  ctx.body = html;
+}
+
+/** oidc-provider answers a browser's preflight everywhere but at registration, which browser-based MCP clients need. */
+async function registrationCors(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+  if (ctx.path !== '/reg') return next();
+  ctx.set('Access-Control-Allow-Origin', '*');
+  if (ctx.method !== 'OPTIONS') return next();
+  ctx.set({ 'Access-Control-Allow-Methods': 'POST', 'Access-Control-Allow-Headers': 'Content-Type' });
+  ctx.status = 204;
+}
+
+/**
+ * Keeps oidc-provider's notices for operators of a real provider (its runtime, its in-memory store) from the person who
+ * only takes a first look. Nothing else is held back.
+ */
+async function quietly<T>(load: () => T | Promise<T>): Promise<T> {
+  const { warn, info } = console;
+  const unless =
+    (print: typeof warn) =>
+    (first: unknown, ...rest: unknown[]) => {
+      if (!String(first).includes('oidc-provider ')) print(first, ...rest);
+    };
+  console.warn = unless(warn);
+  console.info = unless(info);
+  try {
+    return await load();
+  } finally {
+    Object.assign(console, { warn, info });
+  }
+}

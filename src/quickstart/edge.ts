@@ -1,0 +1,179 @@
+import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import httpProxy from 'http-proxy';
+import { classifyHeader, foldHeaderName, IDENTITY_HEADER_NAMES } from '../identity/headers.ts';
+import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
+import type { Logger } from '../platform/log.ts';
+
+export interface EdgeTargets {
+  readonly forwardAuthPort: number;
+  readonly relayPort: number;
+}
+
+export interface Edge {
+  readonly port: number;
+  /** Until it is called, every request is answered 503. */
+  connect(targets: EdgeTargets): void;
+  /** @param grace milliseconds for open streams */
+  close(grace: number): Promise<void>;
+}
+
+/** Milliseconds that forward-auth has to answer. */
+const CHECK_TIMEOUT = 10_000;
+
+/** Hop-by-hop fields (RFC 9110 §7.6.1) and those of a body, which the check does not have. */
+const NOT_FOR_THE_CHECK = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Forward-auth's own addresses. Anything that could be read in two ways is checked like every other path. */
+const FORWARD_AUTH_PATH = /^\/(?:\.well-known\/oauth-protected-resource(?:\/[\w./~-]*)?|_postern\/[\w./~-]+)(?:\?.*)?$/;
+
+/**
+ * The development edge. It does what Traefik's forwardAuth middleware does: asks forward-auth about each request, and
+ * passes an allowed one on to the relay with the identity headers of the answer and with the proxy's shared secret.
+ */
+export async function startEdge(
+  address: { host: string; port: number },
+  proof: { secretHeader: string; secret: string },
+  log: Logger,
+): Promise<Edge> {
+  const agent = new Agent({ keepAlive: true });
+  const proxy = createProxy(agent, log);
+  let targets: EdgeTargets | undefined;
+
+  const handle = async (request: IncomingMessage, response: ServerResponse, to: EdgeTargets) => {
+    removeForgeable(request, proof.secretHeader);
+    const forwarded = forwardedHeaders(request);
+    if (isForwardAuthPath(request.url ?? '/')) {
+      Object.assign(request.headers, forwarded);
+      return proxy.web(request, response, { target: { host: '127.0.0.1', port: to.forwardAuthPort } });
+    }
+    const answer = await check(request, forwarded, to.forwardAuthPort, agent);
+    if (answer.statusCode !== 200) return passThrough(answer, response);
+    answer.resume();
+    Object.assign(request.headers, forwarded, { [proof.secretHeader.toLowerCase()]: proof.secret });
+    for (const name of IDENTITY_HEADER_NAMES)
+      request.headers[name.toLowerCase()] = answer.headers[name.toLowerCase()] ?? '';
+    proxy.web(request, response, { target: { host: '127.0.0.1', port: to.relayPort } });
+  };
+
+  const server = createHttpServer({ maxHeaderSize: 32_768, requestTimeout: 60_000 }, (request, response) => {
+    if (targets === undefined) return unavailable(response, 'starting');
+    handle(request, response, targets).catch((error: unknown) => {
+      log.warn({ error }, 'forward-auth does not answer; the request is refused');
+      unavailable(response, 'the authorizer does not answer');
+    });
+  });
+  const port = await listen(server, address);
+  return {
+    port,
+    connect: (to) => {
+      targets = to;
+    },
+    async close(grace) {
+      await drain(server, grace);
+      agent.destroy();
+      proxy.close();
+    },
+  };
+}
+
+function isForwardAuthPath(url: string): boolean {
+  return FORWARD_AUTH_PATH.test(url) && !url.includes('..') && !url.includes('//');
+}
+
+/** What only the edge may say: identity in any spelling, where the request came from, and the edge's own proof. */
+function removeForgeable(request: IncomingMessage, secretHeader: string): void {
+  const isForgeable = (name: string) => {
+    const folded = foldHeaderName(name);
+    return (
+      classifyHeader(name) !== 'none' ||
+      folded === foldHeaderName(secretHeader) ||
+      folded === 'forwarded' ||
+      folded === 'x-real-ip' ||
+      folded.startsWith('x-forwarded-') ||
+      folded.startsWith('x-original-')
+    );
+  };
+  for (const name of Object.keys(request.headers)) if (isForgeable(name)) delete request.headers[name];
+  // A `Connection` that names a header would have a later hop remove it; nothing here needs one from the client.
+  delete request.headers.connection;
+  request.rawHeaders = pairs(request.rawHeaders)
+    .filter(([name]) => !isForgeable(name) && name.toLowerCase() !== 'connection')
+    .flat();
+}
+
+function pairs(raw: readonly string[]): Array<[string, string]> {
+  return Array.from({ length: raw.length / 2 }, (_, index) => [raw[index * 2] as string, raw[index * 2 + 1] as string]);
+}
+
+function forwardedHeaders(request: IncomingMessage): Record<string, string> {
+  return {
+    'x-forwarded-for': (request.socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
+    'x-forwarded-host': request.headers.host ?? '',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-port': String(request.socket.localPort ?? ''),
+  };
+}
+
+/** @throws Error where forward-auth cannot be reached or is too slow */
+function check(
+  request: IncomingMessage,
+  forwarded: Readonly<Record<string, string>>,
+  port: number,
+  agent: Agent,
+): Promise<IncomingMessage> {
+  const headers = pairs(request.rawHeaders).filter(([name]) => !NOT_FOR_THE_CHECK.has(name.toLowerCase()));
+  for (const [name, value] of Object.entries(forwarded)) headers.push([name, value]);
+  headers.push(['X-Forwarded-Method', request.method ?? 'GET'], ['X-Forwarded-Uri', request.url ?? '/']);
+  headers.push(['Host', `127.0.0.1:${port}`]);
+  return new Promise((resolve, reject) => {
+    const question = httpRequest(
+      { host: '127.0.0.1', port, path: '/verify/traefik', method: 'GET', headers: headers.flat(), agent },
+      resolve,
+    );
+    question.setTimeout(CHECK_TIMEOUT, () => question.destroy(new Error('forward-auth is too slow')));
+    question.once('error', reject);
+    question.end();
+  });
+}
+
+function passThrough(answer: IncomingMessage, response: ServerResponse): void {
+  const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding']);
+  const headers = pairs(answer.rawHeaders).filter(([name]) => !hopByHop.has(name.toLowerCase()));
+  response.writeHead(answer.statusCode ?? 503, headers.flat());
+  answer.pipe(response);
+  answer.once('error', () => response.destroy());
+}
+
+function unavailable(response: ServerResponse, reason: string): void {
+  if (response.headersSent) response.destroy();
+  else sendJson(response, 503, { error: 'unavailable', error_description: reason }, { 'Retry-After': '1' });
+}
+
+function createProxy(agent: Agent, log: Logger): httpProxy {
+  const proxy = httpProxy.createProxyServer({ agent });
+  proxy.on('proxyReq', (outgoing, _request, response) => {
+    // http-proxy notices only a client that leaves before its request is complete; a stream's client leaves later.
+    response.once('close', () => {
+      if (!response.writableFinished) outgoing.destroy();
+    });
+  });
+  proxy.on('error', (error, _request, response) => {
+    if (!('headersSent' in response)) return void response.destroy();
+    if (response.destroyed) return;
+    log.warn({ error }, 'the relay does not answer');
+    if (response.headersSent) response.destroy();
+    else sendJson(response, 502, { error: 'bad_gateway', error_description: 'the relay does not answer' });
+  });
+  return proxy;
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseConfig } from '../platform/config/load.ts';
+import type { Logger } from '../platform/log.ts';
+import { type ServiceProcess, startServiceProcess } from './child-process.ts';
+import { environmentWithoutSettings, type QuickstartAddresses, quickstartConfiguration } from './configuration.ts';
+import { startDevelopmentIdp } from './development-idp.ts';
+import { startEdge } from './edge.ts';
+import { startExampleServer } from './example-server.ts';
+import type { QuickstartPorts } from './ports.ts';
+
+export interface QuickstartOptions {
+  readonly ports: QuickstartPorts;
+  /** What the user's file and environment say; it has been checked. */
+  readonly userInput: unknown;
+  readonly env: NodeJS.ProcessEnv;
+  /** How to start our own command as a process: node, its flags, the entry file. */
+  readonly program: readonly string[];
+  readonly log: Logger;
+}
+
+export interface Quickstart {
+  readonly publicUrl: string;
+  readonly issuer: string;
+  /** Settles when a process that should run has ended, with a sentence that says which. */
+  readonly failed: Promise<string>;
+  close(): Promise<void>;
+  /** Ends the processes at once, for a second Ctrl-C. */
+  kill(): void;
+}
+
+/** Milliseconds that a process may take beyond the drain time before it is killed. */
+const STOP_GRACE = 3000;
+
+/**
+ * Starts everything on loopback: example server, development identity provider and edge in this process, forward-auth and
+ * relay as processes of their own.
+ *
+ * @throws PosternError where a port is taken or a process does not start; nothing is left running then
+ */
+export async function startQuickstart(options: QuickstartOptions): Promise<Quickstart> {
+  const { ports, userInput, log } = options;
+  const secret = randomBytes(32).toString('base64url');
+  const processes: ServiceProcess[] = [];
+  const closers: Array<(grace: number) => Promise<void>> = [];
+  let grace = STOP_GRACE;
+
+  const close = async () => {
+    const all = processes.map((service) => service.stop(grace + STOP_GRACE));
+    await Promise.allSettled([...all, ...closers.map((closer) => closer(grace))]);
+  };
+  const kill = () => {
+    for (const service of processes) service.kill();
+  };
+
+  try {
+    const example = await startExampleServer({ host: '127.0.0.1', port: ports.exampleServer });
+    closers.push(example.close);
+    const idp = await startDevelopmentIdp(ports.identityProvider);
+    closers.push(idp.close);
+    const secretHeader = 'X-Postern-Proxy-Secret';
+    const edge = await startEdge({ host: '127.0.0.1', port: ports.edge }, { secretHeader, secret }, log);
+    closers.push(edge.close);
+
+    const addresses: QuickstartAddresses = {
+      publicUrl: `http://127.0.0.1:${edge.port}`,
+      issuer: idp.issuer,
+      exampleUrl: example.url,
+      forwardAuthPort: ports.forwardAuth,
+      forwardAuthInternalPort: ports.forwardAuthInternal,
+      relayPort: ports.relay,
+      relayInternalPort: ports.relayInternal,
+      forwardAuthUrl: undefined,
+    };
+    const start = async (name: string, command: string, known: QuickstartAddresses) => {
+      const configuration = quickstartConfiguration(userInput, known, secret);
+      grace = parseConfig(configuration).drain;
+      const service = await withConfigurationFile(configuration, (file) =>
+        startServiceProcess(
+          name,
+          options.program,
+          [command, '--config', file],
+          environmentWithoutSettings(options.env),
+        ),
+      );
+      processes.push(service);
+      return service.ready.port;
+    };
+    const forwardAuthPort = await start('forward-auth', 'auth', addresses);
+    const forwardAuthUrl = `http://127.0.0.1:${forwardAuthPort}`;
+    const relayPort = await start('relay', 'relay', { ...addresses, forwardAuthUrl });
+    edge.connect({ forwardAuthPort, relayPort });
+
+    const failed = Promise.race(
+      processes.map(
+        async ({ name, ended }) => `${name} ended unexpectedly (${await ended}); everything else is ended too`,
+      ),
+    );
+    return { publicUrl: addresses.publicUrl, issuer: idp.issuer, failed, close, kill };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * The file holds the proxy's secret: readable by its owner only, and gone as soon as the process has read it, so that not
+ * even a killed quickstart leaves one behind.
+ */
+async function withConfigurationFile<T>(configuration: object, use: (file: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-'));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
+  try {
+    const file = join(directory, 'postern.yaml');
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(configuration), { mode: 0o600, flag: 'wx' });
+    return await use(file);
+  } finally {
+    remove();
+    process.off('exit', remove);
+  }
+}

@@ -1,0 +1,51 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface SeenRequest {
+  readonly method: string;
+  readonly url: string;
+  /** Name and value alternating, as received. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** An MCP server that keeps what reached it and answers every JSON-RPC request with an empty result. */
+export interface EchoUpstream {
+  readonly port: number;
+  readonly seen: SeenRequest[];
+  stop(): Promise<void>;
+}
+
+export async function startEchoUpstream(port = 0): Promise<EchoUpstream> {
+  const seen: SeenRequest[] = [];
+  const server: Server = createServer((request, response) => {
+    seen.push({ method: request.method ?? '', url: request.url ?? '', rawHeaders: request.rawHeaders });
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text;
+    });
+    request.on('end', () => {
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: idOf(body), result: { content: [] } }));
+    });
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    seen,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function idOf(body: string): unknown {
+  try {
+    return (JSON.parse(body) as { id?: unknown }).id ?? null;
+  } catch {
+    return null;
+  }
+}

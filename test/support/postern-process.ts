@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { type Child, startChild } from './child.ts';
+
+const ENTRY = fileURLToPath(new URL('./postern-entry.ts', import.meta.url));
+
+/** Arguments that run the `postern` command from its sources in a Node process of its own. */
+export const POSTERN_COMMAND: readonly string[] = ['--import', 'tsx', ENTRY];
+
+/** Starts one of the two processes as an operator does, and waits until it is ready. */
+export function startPostern(
+  command: 'auth' | 'relay',
+  configFile: string,
+  internalPort: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Child> {
+  return startChild(`postern ${command}`, process.execPath, [...POSTERN_COMMAND, command, '--config', configFile], {
+    env,
+    ready: `http://127.0.0.1:${internalPort}/readyz`,
+    readyOk: true,
+  });
+}
