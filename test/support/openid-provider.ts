@@ -44,7 +44,7 @@ export async function startOpenIdProvider(): Promise<TestProvider> {
     issued.push(token);
     return token;
   };
-  const sign = (key: CryptoKey, claims: JWTPayload, kid: string) =>
+  const sign = (key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'], claims: JWTPayload, kid: string) =>
     new SignJWT({ iss: issuer, scope: 'mcp:use', ...claims })
       .setProtectedHeader({ alg: 'RS256', typ: 'at+jwt', kid })
       .setIssuedAt(claims.iat)

@@ -1,0 +1,195 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { freePorts } from '../test/support/free-port.ts';
+import { resolveProgram } from '../test/support/programs.ts';
+import { LOAD_CORE, SERVER_CORE, startTarget, type Target } from './target.ts';
+import { createTokenStock } from './tokens.ts';
+
+const POSTERN = fileURLToPath(new URL('../bin/postern.js', import.meta.url));
+const PUBLIC_URL = 'https://mcp.example.com';
+export const RESOURCE = `${PUBLIC_URL}/servers/bench/mcp`;
+/** More than one run of jose can verify, so that none comes twice while it is in the cache. */
+const NEW_TOKENS = 20_000;
+
+export type Bench = Awaited<ReturnType<typeof createBench>>;
+
+/** Everything that outlives one run: keys, tokens, ports, the MCP server and the configuration files. */
+export async function createBench() {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'));
+  const ports = await freePorts(8);
+  const [bare, koa, jose, auth, authInternal, relay, relayInternal, upstream] = ports as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const [caddy, keysPort] = (await freePorts(2)) as [number, number];
+  const issuer = `http://127.0.0.1:${keysPort}`;
+  const stock = await createTokenStock(issuer);
+  const [cached] = (await stock.mint(1, RESOURCE)) as [string];
+  let fresh: string[] | undefined;
+
+  const keys = createServer((_request, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify(stock.jwks));
+  }).listen(keysPort, '127.0.0.1');
+  const upstreamTarget = await startTarget(LOAD_CORE, process.execPath, tsx('upstream'), url(upstream), {
+    PORT: String(upstream),
+  });
+
+  async function authConfig(tokenCache: object): Promise<string> {
+    const file = join(folder, `auth-${JSON.stringify(tokenCache).length}.yaml`);
+    await writeFile(
+      file,
+      stringify({
+        publicUrl: PUBLIC_URL,
+        log: { level: 'warn' },
+        auth: {
+          listen: `127.0.0.1:${auth}`,
+          internalListen: `127.0.0.1:${authInternal}`,
+          providers: [{ id: 'bench', issuer, jwksUri: `${issuer}/jwks` }],
+          tokenCache,
+          assertion: { lifetime: '10m' },
+          rules: [
+            { match: { path: '/docs/**' }, public: true },
+            { match: { path: '/servers/other/**' }, allow: { groups: ['sales'] } },
+            {
+              match: { path: '/servers/bench/**', host: 'mcp.example.com' },
+              allow: { groups: ['engineering'] },
+              scopes: { default: ['mcp:use'] },
+            },
+          ],
+        },
+        relay: {
+          listen: `127.0.0.1:${relay}`,
+          internalListen: `127.0.0.1:${relayInternal}`,
+          trust: {
+            proxies: ['127.0.0.1/32'],
+            secret: 'a shared secret of the benchmark',
+            assertion: { jwksUrl: `http://127.0.0.1:${auth}/_postern/jwks.json` },
+          },
+          servers: { bench: { url: `${url(upstream)}mcp` } },
+        },
+      }),
+    );
+    return file;
+  }
+
+  const startAuth = async (tokenCache: object = {}) =>
+    startTarget(
+      SERVER_CORE,
+      process.execPath,
+      [...profile(), POSTERN, 'auth', '--config', await authConfig(tokenCache)],
+      `http://127.0.0.1:${authInternal}/readyz`,
+    );
+
+  return {
+    ports: { bare, koa, jose, auth, relay, upstream, caddy },
+    cached: `Bearer ${cached}`,
+    fresh: async () => {
+      fresh ??= (await stock.mint(NEW_TOKENS, RESOURCE)).map((token) => `Bearer ${token}`);
+      return fresh;
+    },
+    startPeer: (name: 'bare' | 'koa' | 'jose', port: number) =>
+      startTarget(SERVER_CORE, process.execPath, tsx(name), url(port), {
+        PORT: String(port),
+        JWKS: JSON.stringify(stock.jwks),
+      }),
+    startAuth,
+    /** The relay on the server core; forward-auth beside the load, because it only publishes its keys. */
+    startRelay: async (): Promise<Target & { identity: Record<string, string> }> => {
+      const config = await authConfig({});
+      const forwardAuth = await startTarget(
+        LOAD_CORE,
+        process.execPath,
+        [POSTERN, 'auth', '--config', config],
+        `http://127.0.0.1:${authInternal}/readyz`,
+      );
+      try {
+        const identity = await ask(auth, `Bearer ${cached}`);
+        const target = await startTarget(
+          SERVER_CORE,
+          process.execPath,
+          [...profile(), POSTERN, 'relay', '--config', config],
+          `http://127.0.0.1:${relayInternal}/readyz`,
+        );
+        return {
+          identity,
+          stop: async () => {
+            await target.stop();
+            await forwardAuth.stop();
+          },
+        };
+      } catch (error) {
+        await forwardAuth.stop();
+        throw error;
+      }
+    },
+    startCaddy: async () => {
+      const caddyProgram = await resolveProgram('caddy');
+      if (!('program' in caddyProgram)) throw new Error(caddyProgram.missing);
+      if (caddyProgram.program.kind !== 'binary') throw new Error('Caddy in a container cannot be pinned to a core');
+      const file = join(folder, 'Caddyfile');
+      await writeFile(
+        file,
+        `{\n\tadmin off\n\tauto_https off\n}\n:${caddy} {\n\tbind 127.0.0.1\n\treverse_proxy 127.0.0.1:${upstream}\n}\n`,
+      );
+      return startTarget(
+        SERVER_CORE,
+        caddyProgram.program.path,
+        ['run', '--adapter', 'caddyfile', '--config', file],
+        url(caddy),
+        { GOMAXPROCS: '1', XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+      );
+    },
+    stop: async () => {
+      keys.close();
+      keys.closeAllConnections();
+      await upstreamTarget.stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** The identity headers of an allow, as the proxy would pass them to the relay. */
+async function ask(authPort: number, authorization: string): Promise<Record<string, string>> {
+  const answer = await fetch(`http://127.0.0.1:${authPort}/verify/traefik`, {
+    headers: { ...CHECK_HEADERS, Authorization: authorization },
+  });
+  if (answer.status !== 200) throw new Error(`forward-auth answered ${answer.status}: ${await answer.text()}`);
+  return Object.fromEntries([...answer.headers].filter(([name]) => name.startsWith('x-authenticated-')));
+}
+
+/** What Traefik sends for a `tools/call`. */
+export const CHECK_HEADERS: Readonly<Record<string, string>> = {
+  'X-Forwarded-Method': 'POST',
+  'X-Forwarded-Proto': 'https',
+  'X-Forwarded-Host': 'mcp.example.com',
+  'X-Forwarded-Uri': '/servers/bench/mcp',
+  'X-Forwarded-For': '203.0.113.7',
+  'X-Forwarded-Port': '443',
+  Accept: 'application/json, text/event-stream',
+  'User-Agent': 'bench',
+};
+
+/** `BENCH_PROFILE=folder` writes a CPU profile of each Postern process there. */
+function profile(): string[] {
+  const folder = process.env.BENCH_PROFILE;
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
+}
+
+function tsx(peer: string): string[] {
+  return ['--import', 'tsx', fileURLToPath(new URL(`./peers/${peer}.ts`, import.meta.url))];
+}
+
+function url(port: number): string {
+  return `http://127.0.0.1:${port}/`;
+}

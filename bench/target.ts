@@ -1,0 +1,56 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** The one core of the server under test; everything else runs on the other. */
+export const SERVER_CORE = 0;
+export const LOAD_CORE = 1;
+
+/** A program on a core of its own. */
+export interface Target {
+  stop(): Promise<void>;
+}
+
+/** @throws Error with the program's output where it does not serve `ready` within 20 seconds */
+export async function startTarget(
+  core: number,
+  command: string,
+  args: readonly string[],
+  ready: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Target> {
+  const child: ChildProcess = spawn('taskset', ['-c', String(core), command, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      output = (output + chunk).slice(-20_000);
+    });
+  const stop = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    const cut = setTimeout(() => child.kill('SIGKILL'), 12_000);
+    await exit;
+    clearTimeout(cut);
+  };
+  for (let attempt = 0; attempt < 400; attempt++) {
+    if (child.exitCode !== null) break;
+    if (await answers(ready)) return { stop };
+    await sleep(50);
+  }
+  await stop();
+  throw new Error(`${command} ${args.join(' ')} does not serve ${ready}:\n${output}`);
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+    await answer.body?.cancel();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,72 @@
+/** One import, export-from or dynamic import of a source file. */
+export interface ImportLine {
+  /** Path of the importing file below `src/`. */
+  readonly from: string;
+  /** Path below `src/` of the imported file, or the name of a package or Node module. */
+  readonly to: string;
+  /** `import type`: gone when the program runs. */
+  readonly typeOnly: boolean;
+}
+
+/** Which folders of `src/` a folder may import from. The longest matching prefix rules. Itself is always allowed. */
+export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  'identity/': [],
+  'platform/': ['identity/'],
+  'stores/': ['identity/', 'platform/'],
+  'forward-auth/': ['identity/', 'platform/', 'stores/'],
+  'forward-auth/decision/': ['identity/'],
+  'forward-auth/proxies/': ['identity/', 'platform/', 'forward-auth/decision/'],
+  'forward-auth/authenticators/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
+  'forward-auth/login/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
+  'forward-auth/mcp-authorization/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
+  'relay/': ['identity/', 'platform/', 'stores/'],
+  'quickstart/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/'],
+  'cli/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/', 'quickstart/'],
+};
+
+/** The decision is pure: no framework, store, network, metric or log can reach it. */
+const FORBIDDEN_PACKAGES: Readonly<Record<string, RegExp>> = {
+  'forward-auth/decision/': /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|node:(http|https|http2|net|fs|dns))/,
+};
+
+const IMPORT =
+  /(?:^|[\n;])\s*(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/g;
+
+/** @param file path below `src/` */
+export function importLines(file: string, source: string): ImportLine[] {
+  const lines: ImportLine[] = [];
+  for (const match of source.matchAll(IMPORT)) {
+    const to = (match[2] ?? match[3]) as string;
+    lines.push({
+      from: file,
+      to: to.startsWith('.') ? new URL(to, `file:///${file}`).pathname.slice(1) : to,
+      typeOnly: match[1] !== undefined,
+    });
+  }
+  return lines;
+}
+
+/** @returns one readable line for each import that the table does not allow */
+export function violations(files: ReadonlyMap<string, string>): string[] {
+  return [...files].flatMap(([file, source]) => {
+    const layer = layerOf(file);
+    if (layer === undefined) return [`${file}: in no folder of the table`];
+    return importLines(file, source)
+      .filter((line) => !isAllowed(layer, line, files))
+      .map((line) => `${line.from} imports ${line.to}`);
+  });
+}
+
+function layerOf(file: string): string | undefined {
+  return Object.keys(ALLOWED)
+    .filter((prefix) => file.startsWith(prefix))
+    .sort((a, b) => b.length - a.length)[0];
+}
+
+function isAllowed(layer: string, line: ImportLine, files: ReadonlyMap<string, string>): boolean {
+  const ours = files.has(line.to) || /\.ts$/.test(line.to);
+  if (!ours) return FORBIDDEN_PACKAGES[layer]?.test(line.to) !== true;
+  // The shape of a configured rule is what the decision decides by; the type is no dependency at run time.
+  if (line.typeOnly && line.to === 'platform/config/schema.ts') return layer !== 'identity/';
+  return line.to.startsWith(layer) || (ALLOWED[layer] ?? []).some((prefix) => line.to.startsWith(prefix));
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { importLines, violations } from './import-table.ts';
+
+const SRC = fileURLToPath(new URL('../../src', import.meta.url));
+
+async function sources(): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const file of await readdir(SRC, { recursive: true }))
+    if (file.endsWith('.ts')) files.set(file, await readFile(join(SRC, file), 'utf8'));
+  return files;
+}
+
+describe('who may import whom', () => {
+  it('holds in every file of src', async () => {
+    const files = await sources();
+    assert.ok(files.size > 20, 'the sources were found');
+    assert.deepEqual(violations(files), []);
+  });
+
+  const planted: Array<[title: string, file: string, source: string]> = [
+    ['relay importing forward-auth', 'relay/server.ts', `import { decide } from '../forward-auth/decision/decide.ts';`],
+    ['forward-auth importing relay', 'forward-auth/server.ts', `import '../relay/server.ts';`],
+    ['identity importing platform', 'identity/identity.ts', `export { redact } from '../platform/redact.ts';`],
+    ['platform importing a process', 'platform/http.ts', `import type { X } from '../relay/server.ts';`],
+    ['a dynamic import', 'relay/server.ts', `const x = await import('../forward-auth/server.ts');`],
+    ['an import over several lines', 'relay/a.ts', `import {\n  a,\n  b,\n} from '../forward-auth/b.ts';`],
+    [
+      'the decision importing a proxy',
+      'forward-auth/decision/decide.ts',
+      `import { parse } from '../proxies/traefik.ts';`,
+    ],
+    ['the decision importing a framework', 'forward-auth/decision/decide.ts', `import Koa from 'koa';`],
+    [
+      'the decision importing metrics',
+      'forward-auth/decision/decide.ts',
+      `import { m } from '../../platform/metrics.ts';`,
+    ],
+    ['a process importing the command', 'relay/server.ts', `import { main } from '../cli/main.ts';`],
+    ['a file outside the table', 'helpers/strings.ts', ''],
+  ];
+  for (const [title, file, source] of planted)
+    it(`is broken by ${title}`, async () => {
+      const files = await sources();
+      files.set(file, source);
+      assert.equal(violations(files).filter((line) => line.startsWith(file)).length, 1);
+    });
+
+  it('reads every form of import', () => {
+    const source = [
+      `import a from './a.ts';`,
+      `import type { B } from './b.ts';`,
+      `import './c.ts';`,
+      `export * from './d.ts';`,
+      `const e = import('./e.ts');`,
+      `import f, { type G } from 'koa';`,
+    ].join('\n');
+    assert.deepEqual(
+      importLines('relay/x.ts', source).map((line) => line.to),
+      ['relay/a.ts', 'relay/b.ts', 'relay/c.ts', 'relay/d.ts', 'relay/e.ts', 'koa'],
+    );
+  });
+});

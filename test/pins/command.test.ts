@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { POSTERN_COMMAND } from '../support/postern-process.ts';
+
+function postern(...args: string[]): Promise<{ code: number; output: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...POSTERN_COMMAND, ...args], (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr });
+    });
+  });
+}
+
+describe('pinned command', () => {
+  for (const name of ['up', 'auth', 'relay', 'check', 'explain', 'config reference', 'config schema', 'secrets'])
+    it(`\`postern ${name}\` is in the help`, async () => {
+      const { code, output } = await postern('--help');
+      assert.equal(code, 0);
+      assert.match(output, new RegExp(`\\b${name.replace(' ', '\\s+(\\S*\\|)?')}\\b`));
+    });
+
+  it('a wrong configuration ends with 78 before anything listens', async () => {
+    const { code, output } = await postern('check', '--config', '/nonexistent/postern.yaml');
+    assert.equal(code, 78);
+    assert.match(output, /\/nonexistent\/postern\.yaml/);
+  });
+});

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
+import { GUIDE_VARIABLES } from '../../src/platform/config/environment.ts';
+import { configKeys } from '../../src/platform/config/keys.ts';
+import { createAuthMetrics, createRelayMetrics } from '../../src/platform/metrics.ts';
+
+/**
+ * Names that operators, proxies and dashboards depend on, as literals. A change here is a change of the public surface:
+ * it belongs in CHANGELOG.md.
+ */
+describe('pinned names', () => {
+  it('of identity headers, in the order sent', () => {
+    assert.deepEqual(IDENTITY_HEADER_NAMES, [
+      'X-Authenticated-User',
+      'X-Authenticated-Email',
+      'X-Authenticated-Name',
+      'X-Authenticated-Groups',
+      'X-Authenticated-Scopes',
+      'X-Authenticated-Method',
+      'X-Authenticated-Issuer',
+      'X-Authenticated-Assertion',
+    ]);
+  });
+
+  it('of the metrics of forward-auth', () => {
+    assert.deepEqual(ownNames(createAuthMetrics().registry.getMetricsAsArray()), [
+      'postern_auth_decision_duration_seconds',
+      'postern_auth_decisions_total',
+      'postern_token_cache_total',
+    ]);
+  });
+
+  it('of the metrics of the relay', () => {
+    assert.deepEqual(ownNames(createRelayMetrics().registry.getMetricsAsArray()), [
+      'postern_relay_open_streams',
+      'postern_relay_rejected_total',
+      'postern_relay_request_duration_seconds',
+      'postern_relay_requests_total',
+      'postern_relay_upstream_up',
+    ]);
+  });
+
+  it('of environment variables', () => {
+    const names = configKeys().flatMap((key) => (key.env === undefined ? [] : [key.env]));
+    assert.deepEqual(names.sort(), ENVIRONMENT);
+  });
+
+  it('of the variables of the proxy-authentication guide', () => {
+    assert.deepEqual(Object.keys(GUIDE_VARIABLES).sort(), [
+      'AUTH_REQUIRED',
+      'JWT_ALGORITHM',
+      'JWT_AUDIENCE',
+      'JWT_AUDIENCE_VERIFICATION',
+      'JWT_ISSUER',
+      'JWT_PUBLIC_KEY_PATH',
+      'JWT_SECRET_KEY',
+      'MCP_CLIENT_AUTH_ENABLED',
+      'PROXY_USER_HEADER',
+      'TRUST_PROXY_AUTH',
+    ]);
+  });
+});
+
+function ownNames(metrics: ReadonlyArray<{ name: string }>): string[] {
+  return metrics
+    .map((metric) => metric.name)
+    .filter((name) => name.startsWith('postern_'))
+    .sort();
+}
+
+const ENVIRONMENT = [
+  'POSTERN_AUTH_ASSERTION_AUDIENCE',
+  'POSTERN_AUTH_ASSERTION_KEYS',
+  'POSTERN_AUTH_ASSERTION_KEYS_PATH',
+  'POSTERN_AUTH_ASSERTION_LIFETIME',
+  'POSTERN_AUTH_ASSERTION_ROTATE',
+  'POSTERN_AUTH_INTERNAL_LISTEN',
+  'POSTERN_AUTH_LIMITS_HEADERS',
+  'POSTERN_AUTH_LIMITS_TOKEN',
+  'POSTERN_AUTH_LISTEN',
+  'POSTERN_AUTH_PROVIDERS',
+  'POSTERN_AUTH_RULES',
+  'POSTERN_AUTH_SCOPE_HIERARCHY',
+  'POSTERN_AUTH_TOKEN_CACHE_MAX',
+  'POSTERN_AUTH_TOKEN_CACHE_TTL',
+  'POSTERN_AUTH_TRUSTED_PROXIES',
+  'POSTERN_DRAIN',
+  'POSTERN_LOG_LEVEL',
+  'POSTERN_PUBLIC_URL',
+  'POSTERN_RELAY_ALLOWED_ORIGINS',
+  'POSTERN_RELAY_AUTH_REQUIRED',
+  'POSTERN_RELAY_INTERNAL_LISTEN',
+  'POSTERN_RELAY_JWT_ALGORITHM',
+  'POSTERN_RELAY_JWT_AUDIENCE',
+  'POSTERN_RELAY_JWT_AUDIENCE_VERIFICATION',
+  'POSTERN_RELAY_JWT_CLOCK_TOLERANCE',
+  'POSTERN_RELAY_JWT_ENABLED',
+  'POSTERN_RELAY_JWT_ISSUER',
+  'POSTERN_RELAY_JWT_PUBLIC_KEY_PATH',
+  'POSTERN_RELAY_JWT_SECRET_KEY',
+  'POSTERN_RELAY_LIMITS_BODY',
+  'POSTERN_RELAY_LIMITS_HEADERS',
+  'POSTERN_RELAY_LIMITS_IDLE_STREAM',
+  'POSTERN_RELAY_LIMITS_REQUEST_TIME',
+  'POSTERN_RELAY_LISTEN',
+  'POSTERN_RELAY_SERVERS',
+  'POSTERN_RELAY_SESSION_KEY',
+  'POSTERN_RELAY_TRUST_ASSERTION_AUDIENCE',
+  'POSTERN_RELAY_TRUST_ASSERTION_CLOCK_TOLERANCE',
+  'POSTERN_RELAY_TRUST_ASSERTION_ISSUER',
+  'POSTERN_RELAY_TRUST_ASSERTION_JWKS_PATH',
+  'POSTERN_RELAY_TRUST_ASSERTION_JWKS_URL',
+  'POSTERN_RELAY_TRUST_ENABLED',
+  'POSTERN_RELAY_TRUST_PRESET',
+  'POSTERN_RELAY_TRUST_PROXIES',
+  'POSTERN_RELAY_TRUST_SECRET',
+  'POSTERN_RELAY_TRUST_SECRET_HEADER',
+  'POSTERN_RELAY_TRUST_USER_HEADER',
+];

@@ -1,0 +1,97 @@
+import type { Child } from './child.ts';
+import { copyDeployment, type RunningProxy, startTraefik } from './deployment.ts';
+import { startEchoUpstream } from './echo-upstream.ts';
+import { startEverythingServer } from './everything-server.ts';
+import { freePorts } from './free-port.ts';
+import { startOpenIdProvider } from './openid-provider.ts';
+import { startPostern } from './postern-process.ts';
+import type { Program } from './programs.ts';
+
+const SECRET = 'the secret that Traefik and the relay share';
+
+export type Chain = Awaited<ReturnType<typeof startChain>>;
+
+/**
+ * Client → Traefik → relay → MCP servers, with forward-auth and an OpenID provider, all as in `deploy/traefik`: the same
+ * files, with other ports and a few more rules and servers from the environment.
+ */
+export async function startChain(traefikProgram: Program) {
+  const provider = await startOpenIdProvider();
+  const echo = await startEchoUpstream();
+  const [edge, auth, authInternal, relay, relayInternal, everything] = (await freePorts(6)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const deployment = await copyDeployment('traefik', ['traefik.yaml', 'dynamic.yaml', 'postern.yaml'], {
+    '127.0.0.1:8080': `127.0.0.1:${edge}`,
+    '127.0.0.1:4180': `127.0.0.1:${auth}`,
+    '127.0.0.1:9464': `127.0.0.1:${authInternal}`,
+    '127.0.0.1:4444': `127.0.0.1:${relay}`,
+    '127.0.0.1:9465': `127.0.0.1:${relayInternal}`,
+    '127.0.0.1:4190': new URL(provider.issuer).host,
+    '127.0.0.1:4191': `127.0.0.1:${everything}`,
+  });
+  const config = `${deployment.folder}/postern.yaml`;
+  const env = {
+    POSTERN_RELAY_TRUST_SECRET: SECRET,
+    POSTERN_LOG_LEVEL: 'debug',
+    POSTERN_AUTH_RULES: JSON.stringify([
+      { match: { path: '/servers/everything/**' }, allow: { groups: ['engineering'] } },
+      { match: { path: '/servers/echo/**' }, allow: { groups: ['engineering'] } },
+      { match: { path: '/public/**' }, public: true },
+      { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
+    ]),
+    POSTERN_RELAY_SERVERS: JSON.stringify({
+      everything: { url: `http://127.0.0.1:${everything}/mcp` },
+      echo: { url: `http://127.0.0.1:${echo.port}/mcp` },
+    }),
+  };
+  const started: Child[] = [];
+  const keep = (child: Child) => {
+    started.push(child);
+    return child;
+  };
+  const startEverything = async () => keep(await startEverythingServer(everything));
+  const startAuth = async () => keep(await startPostern('auth', config, authInternal, env));
+
+  const running = {
+    everything: await startEverything(),
+    auth: await startAuth(),
+    relay: keep(await startPostern('relay', config, relayInternal, env)),
+  };
+  const traefik: RunningProxy = await startTraefik(traefikProgram, deployment.folder, edge, env);
+  const publicUrl = `http://127.0.0.1:${edge}`;
+  return {
+    provider,
+    echo,
+    running,
+    ports: { edge, auth, relay },
+    secret: SECRET,
+    endpoint: (server: string) => `${publicUrl}/servers/${server}/mcp`,
+    /** A token of the provider for one server, named as its metadata names it. */
+    async token(user: string, server: string): Promise<string> {
+      const answer = await fetch(`${publicUrl}/.well-known/oauth-protected-resource/servers/${server}/mcp`);
+      const { resource } = (await answer.json()) as { resource: string };
+      return provider.token(user, resource);
+    },
+    restartEverything: async () => {
+      running.everything = await startEverything();
+    },
+    restartAuth: async () => {
+      running.auth = await startAuth();
+    },
+    /** What every process of the chain has written so far. */
+    logs: async () => started.map((child) => child.output).join('\n') + (await traefik.output()),
+    stop: async () => {
+      await traefik.stop();
+      for (const child of started) await child.stop();
+      await echo.stop();
+      await provider.stop();
+      await deployment.remove();
+    },
+  };
+}
