@@ -57,7 +57,11 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return { values, warnings: [...unknownNames(env, names), ...meaningless(env)] };
 }
 
-function readValue(name: string, key: ConfigKey, env: Readonly<Record<string, string | undefined>>): string | undefined {
+function readValue(
+  name: string,
+  key: ConfigKey,
+  env: Readonly<Record<string, string | undefined>>,
+): string | undefined {
   const file = key.secret ? env[`${name}_FILE`] : undefined;
   if (file === undefined || file === '') return env[name] === '' ? undefined : env[name];
   if (env[name] !== undefined) throw new Error(`give either ${name} or ${name}_FILE, not both`);
