@@ -11,7 +11,7 @@ import { createTokenStock } from './tokens.ts';
 
 const POSTERN = fileURLToPath(new URL('../bin/postern.js', import.meta.url));
 const PUBLIC_URL = 'https://mcp.example.com';
-export const RESOURCE = `${PUBLIC_URL}/servers/bench/mcp`;
+const RESOURCE = `${PUBLIC_URL}/servers/bench/mcp`;
 /** More than one run of jose can verify, so that none comes twice while it is in the cache. */
 const NEW_TOKENS = 20_000;
 

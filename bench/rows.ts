@@ -3,7 +3,7 @@ import type { Load } from './load.ts';
 import type { Target } from './target.ts';
 
 /** What a row is held against: so much of another row's requests per second, or so much more latency at the median. */
-export type Bar =
+type Bar =
   | { readonly kind: 'ratio'; readonly of: string; readonly limit?: number }
   | { readonly kind: 'added'; readonly of: string; readonly limit: number };
 

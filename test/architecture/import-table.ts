@@ -9,7 +9,7 @@ export interface ImportLine {
 }
 
 /** Which folders of `src/` a folder may import from. The longest matching prefix rules. Itself is always allowed. */
-export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'identity/': [],
   'platform/': ['identity/'],
   'stores/': ['identity/', 'platform/'],
