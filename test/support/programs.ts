@@ -28,19 +28,19 @@ const resolved = new Map<ProgramName, Promise<Resolution>>();
  * Looks in this order: `POSTERN_TEST_<NAME>` with a path, `PATH`, a Docker engine that answers, and a folder of the
  * project that pip fills.
  */
-export function resolveProgram(name: ProgramName): Promise<Resolution> {
-  const known = resolved.get(name) ?? resolve(name);
-  resolved.set(name, known);
-  return known;
-}
-
-async function resolve(name: ProgramName): Promise<Resolution> {
+export async function resolveProgram(name: ProgramName): Promise<Resolution> {
   const variable = `POSTERN_TEST_${name.toUpperCase()}`;
   const given = process.env[variable];
   if (given !== undefined && given !== '') {
     if (!(await executable(given))) return { missing: `${variable}=${given} cannot be executed` };
     return { program: { kind: 'binary', path: given, from: 'environment' } };
   }
+  const known = resolved.get(name) ?? find(name, variable);
+  resolved.set(name, known);
+  return known;
+}
+
+async function find(name: ProgramName, variable: string): Promise<Resolution> {
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(folder, name);
     if (folder !== '' && (await executable(path))) return { program: { kind: 'binary', path, from: 'PATH' } };
