@@ -3,7 +3,11 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { exportJWK, generateKeyPair } from 'jose';
 import { stringify } from 'yaml';
+import { importSigningKey, type SigningKey, signAssertion } from '../src/identity/assertion.ts';
+import { toHeaders } from '../src/identity/headers.ts';
+import type { Identity } from '../src/identity/identity.ts';
 import { freePorts } from '../test/support/free-port.ts';
 import { resolveProgram } from '../test/support/programs.ts';
 import { LOAD_CORE, SERVER_CORE, startTarget, type Target } from './target.ts';
@@ -36,6 +40,10 @@ export async function createBench() {
   const stock = await createTokenStock(issuer);
   const [cached] = (await stock.mint(1, RESOURCE)) as [string];
   let fresh: string[] | undefined;
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const signingKey = await importSigningKey(await exportJWK(privateKey));
+  const publicKeys = join(folder, 'jwks.json');
+  await writeFile(publicKeys, JSON.stringify({ keys: [signingKey.publicJwk] }));
 
   const keys = createServer((_request, response) => {
     response.writeHead(200, { 'Content-Type': 'application/json' });
@@ -74,7 +82,7 @@ export async function createBench() {
           trust: {
             proxies: ['127.0.0.1/32'],
             secret: 'a shared secret of the benchmark',
-            assertion: { jwksUrl: `http://127.0.0.1:${auth}/_postern/jwks.json` },
+            assertion: { jwksPath: publicKeys },
           },
           servers: { bench: { url: `${url(upstream)}mcp` } },
         },
@@ -104,34 +112,15 @@ export async function createBench() {
         JWKS: JSON.stringify(stock.jwks),
       }),
     startAuth,
-    /** The relay on the server core; forward-auth beside the load, because it only publishes its keys. */
     startRelay: async (): Promise<Target & { identity: Record<string, string> }> => {
       const config = await authConfig({});
-      const forwardAuth = await startTarget(
-        LOAD_CORE,
+      const target = await startTarget(
+        SERVER_CORE,
         process.execPath,
-        [POSTERN, 'auth', '--config', config],
-        `http://127.0.0.1:${authInternal}/readyz`,
+        [...profile(), POSTERN, 'relay', '--config', config],
+        `http://127.0.0.1:${relayInternal}/readyz`,
       );
-      try {
-        const identity = await ask(auth, `Bearer ${cached}`);
-        const target = await startTarget(
-          SERVER_CORE,
-          process.execPath,
-          [...profile(), POSTERN, 'relay', '--config', config],
-          `http://127.0.0.1:${relayInternal}/readyz`,
-        );
-        return {
-          identity,
-          stop: async () => {
-            await target.stop();
-            await forwardAuth.stop();
-          },
-        };
-      } catch (error) {
-        await forwardAuth.stop();
-        throw error;
-      }
+      return { identity: identityHeaders(signingKey), stop: target.stop };
     },
     startCaddy: async () => {
       const caddyProgram = await resolveProgram('caddy');
@@ -160,12 +149,23 @@ export async function createBench() {
 }
 
 /** The identity headers of an allow, as the proxy would pass them to the relay. */
-async function ask(authPort: number, authorization: string): Promise<Record<string, string>> {
-  const answer = await fetch(`http://127.0.0.1:${authPort}/verify/traefik`, {
-    headers: { ...CHECK_HEADERS, Authorization: authorization },
-  });
-  if (answer.status !== 200) throw new Error(`forward-auth answered ${answer.status}: ${await answer.text()}`);
-  return Object.fromEntries([...answer.headers].filter(([name]) => name.startsWith('x-authenticated-')));
+function identityHeaders(key: SigningKey): Record<string, string> {
+  const identity: Identity = {
+    subject: 'alice',
+    email: 'alice@example.com',
+    name: 'Alice Example',
+    groups: ['engineering', 'platform'],
+    scopes: ['mcp:use'],
+    method: 'bearer',
+    issuer: 'https://idp.example.com',
+  };
+  const assertion = signAssertion(
+    key,
+    identity,
+    { method: 'POST', host: 'mcp.example.com', path: '/servers/bench/mcp' },
+    { issuer: PUBLIC_URL, audience: 'postern-relay', issuedAt: Math.floor(Date.now() / 1000), lifetime: 600 },
+  );
+  return Object.fromEntries(toHeaders(identity, assertion));
 }
 
 /** What Traefik sends for a `tools/call`. */
