@@ -1,0 +1,50 @@
+/** Why a request was refused. A closed set, because it becomes a metric label. */
+export type RefusalReason =
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'token_in_query'
+  | 'origin'
+  | 'duplicate_header'
+  | 'header_alias'
+  | 'header_trailer'
+  | 'header_connection'
+  | 'spoof_attempt'
+  | 'unproven_peer'
+  | 'proxy_secret'
+  | 'no_identity'
+  | 'assertion_missing'
+  | 'assertion_invalid'
+  | 'assertion_binding'
+  | 'assertion_user'
+  | 'jwt_missing'
+  | 'jwt_invalid'
+  | 'identity_conflict'
+  | 'authentication_disabled'
+  | 'dependency'
+  | 'body_too_large'
+  | 'content_type'
+  | 'invalid_json'
+  | 'batch'
+  | 'invalid_message'
+  | 'protocol_version'
+  | 'header_mismatch'
+  | 'session_unknown'
+  | 'session_server'
+  | 'session_owner'
+  | 'upstream_credentials'
+  | 'upstream_redirect'
+  | 'upstream_unreachable'
+  | 'upstream_timeout'
+  | 'internal';
+
+/** An answer that is no. `message` is for the caller; `fix` tells the operator what to look at and is only logged. */
+export interface Refusal {
+  readonly status: number;
+  readonly reason: RefusalReason;
+  readonly message: string;
+  readonly fix?: string;
+  /** JSON-RPC error code; absent: -32000, the first of the codes left to implementations (JSON-RPC 2.0 §5.1). */
+  readonly code?: number;
+  readonly data?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,72 @@
+import type { Config } from '../platform/config/schema.ts';
+import { createHttpServer, drain, listen } from '../platform/http.ts';
+import { createInternalServer } from '../platform/internal-listener.ts';
+import type { Logger } from '../platform/log.ts';
+import { createRelayMetrics } from '../platform/metrics.ts';
+import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
+import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
+import { HeaderScanner } from './trust/headers.ts';
+import { Trust } from './trust/trust.ts';
+import { Upstream } from './upstreams/upstream.ts';
+
+/** Where the relay listens, and how to end it. */
+export interface RunningRelay {
+  readonly port: number;
+  readonly internalPort: number;
+  /** Takes no new work, lets streams end within `drain`, then cuts them. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts process two.
+ *
+ * @throws ConfigurationError where a key does not fit, PosternError where an address is taken
+ */
+export async function startRelay(
+  config: Config,
+  deps: { log: Logger; now?: () => number /* milliseconds */; fetch?: typeof fetch },
+): Promise<RunningRelay> {
+  const { log, now = Date.now } = deps;
+  const { relay } = config;
+  const metrics = createRelayMetrics();
+  const trust = new Trust(config, { now, fetch: deps.fetch });
+  const seal = new SessionSeal(sessionKey(relay.sessionKey));
+  const upstreams = new Map(
+    Object.entries(relay.servers).map(([name, server]) => [name, new Upstream(server, relay.limits.idleStream)]),
+  );
+  const scanner = new HeaderScanner(relay.trust);
+  const endpoint = new StreamableHttpEndpoint(config, { scanner, trust, seal, upstreams, metrics, log });
+
+  const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
+  const server = createHttpServer(limits, (request, response) => void endpoint.handle(request, response));
+  const internal = createInternalServer(metrics.registry, { trust: () => trust.ready() });
+  const port = await listen(server, relay.listen);
+  const internalPort = await listen(internal, relay.internalListen).catch(async (error: unknown) => {
+    await drain(server, 0);
+    throw error;
+  });
+  warn(config, log);
+  log.info({ port, internalPort, servers: [...upstreams.keys()] }, 'the relay is listening');
+
+  return {
+    port,
+    internalPort,
+    close: async () => {
+      await drain(server, config.drain);
+      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+      await drain(internal, 0);
+    },
+  };
+}
+
+function warn({ relay }: Config, log: Logger): void {
+  if (!relay.jwt.enabled && !relay.trust.enabled)
+    log.warn(
+      'MCP client authentication is disabled without a trusted proxy: ' +
+        `every request is ${relay.authRequired ? 'refused with 401' : 'anonymous'}. ` +
+        'Fix: set TRUST_PROXY_AUTH=true (relay.trust.enabled) behind a proxy that authenticates, ' +
+        'or MCP_CLIENT_AUTH_ENABLED=true (relay.jwt.enabled) to check JWTs here',
+    );
+  if (relay.sessionKey === undefined)
+    log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
+}

@@ -1,0 +1,264 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Identity, ownerKey } from '../../../identity/identity.ts';
+import type { Config } from '../../../platform/config/schema.ts';
+import { DependencyUnavailable } from '../../../platform/errors.ts';
+import { requestId } from '../../../platform/http.ts';
+import type { Logger } from '../../../platform/log.ts';
+import type { RelayMetrics } from '../../../platform/metrics.ts';
+import type { Refusal } from '../../refusal.ts';
+import type { HeaderScanner, RequestHeaders } from '../../trust/headers.ts';
+import type { Trust, Way } from '../../trust/trust.ts';
+import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
+import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { Upstream } from '../../upstreams/upstream.ts';
+import { readBody, tooLarge } from './body.ts';
+import { eraOf } from './era.ts';
+import { headerMismatch } from './header-agreement.ts';
+import { type MessageId, sendRefusal } from './json-rpc-error.ts';
+import { type Message, parseMessage } from './message.ts';
+import { MODERN_POST_ONLY, matchRoute, OPTIONS_HEADERS, type Route } from './route.ts';
+import type { SessionSeal } from './sealed-session.ts';
+
+type McpRoute = Extract<Route, { kind: 'mcp' }>;
+
+/** One request on its way through; what is known of it grows step by step. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly startedAt: number;
+  server: string | undefined;
+  way: Way | 'none';
+  identity: Identity | undefined;
+  id: MessageId;
+}
+
+export interface EndpointDeps {
+  readonly scanner: HeaderScanner;
+  readonly trust: Trust;
+  readonly seal: SessionSeal;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly metrics: RelayMetrics;
+  readonly log: Logger;
+}
+
+const NOT_FOUND: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };
+
+/** Streamable HTTP at `/servers/<name>/mcp`, of the sessions' era and of the stateless one. */
+export class StreamableHttpEndpoint {
+  readonly #deps: EndpointDeps;
+  readonly #bodyLimit: number;
+  readonly #origins: ReadonlySet<string>;
+  readonly #up = new Map<string, boolean>();
+
+  constructor(config: Config, deps: EndpointDeps) {
+    this.#deps = deps;
+    this.#bodyLimit = config.relay.limits.body;
+    this.#origins = new Set([new URL(config.publicUrl).origin, ...config.relay.allowedOrigins]);
+  }
+
+  /** Never throws and always answers. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange: Exchange = {
+      request,
+      response,
+      startedAt: performance.now(),
+      server: undefined,
+      way: 'none',
+      identity: undefined,
+      id: null,
+    };
+    try {
+      const route = matchRoute(request.method ?? '', request.url ?? '');
+      if (route.kind === 'options') return void response.writeHead(204, OPTIONS_HEADERS).end();
+      const refusal = route.kind === 'refused' ? route.refusal : await this.#relay(route, exchange);
+      if (refusal !== undefined) this.#refuse(exchange, refusal);
+    } catch (error) {
+      this.#fail(exchange, error);
+    }
+  }
+
+  /** The path of a request: headers, origin, identity, server, message, session, upstream. */
+  async #relay(route: McpRoute, exchange: Exchange): Promise<Refusal | undefined> {
+    const { request } = exchange;
+    const upstream = this.#deps.upstreams.get(route.server);
+    if (upstream !== undefined) exchange.server = route.server;
+    const headers = this.#deps.scanner.scan(request.rawHeaders);
+    const early = headers.ambiguity ?? this.#foreignOrigin(headers.get('origin'));
+    if (early !== undefined) return early;
+
+    const asked = this.#deps.trust.identify(request, headers);
+    const verdict = asked instanceof Promise ? await asked : asked;
+    if (verdict.kind === 'refused') return verdict.refusal;
+    if (verdict.spoofed) this.#reportSpoof(exchange);
+    exchange.identity = verdict.identity;
+    exchange.way = verdict.way;
+    if (upstream === undefined) return NOT_FOUND;
+
+    const era = eraOf(headers.get('mcp-protocol-version'));
+    if (typeof era === 'object') return era;
+    let body: Buffer | null = null;
+    if (route.method === 'POST') {
+      const received = await this.#receive(exchange, headers);
+      if (received === undefined) return undefined;
+      if ('status' in received) return received;
+      const mismatch = headerMismatch(era, headers.get, received.message);
+      if (mismatch !== undefined) return mismatch;
+      body = received.bytes;
+    } else {
+      if (era === 'modern') return MODERN_POST_ONLY;
+      request.resume();
+    }
+
+    const owner = ownerKey(verdict.identity);
+    const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
+    const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
+    if (session !== undefined && 'reason' in session) return noSession(session.reason);
+    this.#forward(exchange, upstream, route, body, { sealed, upstreamId: session?.upstreamId, owner });
+    return undefined;
+  }
+
+  /** @returns undefined where the client left before it had sent everything */
+  async #receive(
+    exchange: Exchange,
+    headers: RequestHeaders,
+  ): Promise<{ bytes: Buffer; message: Message } | Refusal | undefined> {
+    const { request } = exchange;
+    const type = headers.get('content-type') ?? '';
+    if (!/^application\/json *(?:;|$)/i.test(type))
+      return { status: 415, reason: 'content_type', message: 'Content-Type must be application/json' };
+    if (Number(request.headers['content-length'] ?? 0) > this.#bodyLimit) return tooLarge(this.#bodyLimit);
+    const body = await readBody(request, this.#bodyLimit);
+    if (body.kind === 'gone') return undefined;
+    if (body.kind === 'refused') return body.refusal;
+    const parsed = parseMessage(body.bytes);
+    if ('refusal' in parsed) {
+      exchange.id = parsed.id;
+      return parsed.refusal;
+    }
+    exchange.id = parsed.message.id ?? null;
+    return { bytes: body.bytes, message: parsed.message };
+  }
+
+  #forward(
+    exchange: Exchange,
+    upstream: Upstream,
+    { server, method }: McpRoute,
+    body: Buffer | null,
+    session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
+  ): void {
+    const { metrics, seal } = this.#deps;
+    let streamed = false;
+    upstream.forward(
+      { method, headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId), body },
+      exchange.response,
+      {
+        // The id that the client has stays the same where the server only repeats its own.
+        seal: (id) =>
+          id === session.upstreamId && session.sealed !== undefined
+            ? session.sealed
+            : seal.seal(server, id, session.owner),
+        refuse: (refusal) => this.#answer(exchange, refusal),
+        streamOpened: () => {
+          streamed = true;
+          metrics.openStreams.inc({ transport: 'streamable-http' });
+        },
+        streamClosed: () => metrics.openStreams.dec({ transport: 'streamable-http' }),
+        answered: () => this.#setUp(server, true),
+        ended: (outcome, error) => this.#ended(exchange, server, outcome, error, streamed),
+      },
+    );
+  }
+
+  #ended(exchange: Exchange, server: string, outcome: Outcome, error: Error | undefined, streamed: boolean): void {
+    const { metrics, log } = this.#deps;
+    metrics.requests.inc({ server, method: exchange.way, outcome });
+    if (outcome === 'relayed' && !streamed)
+      metrics.requestDuration.observe({ server }, (performance.now() - exchange.startedAt) / 1000);
+    if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.#setUp(server, false);
+    if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
+    else if (log.isLevelEnabled('debug'))
+      log.debug(
+        {
+          server,
+          outcome,
+          way: exchange.way,
+          user: exchange.identity?.subject,
+          requestId: requestId(exchange.request),
+        },
+        'relayed',
+      );
+  }
+
+  #setUp(server: string, up: boolean): void {
+    if (this.#up.get(server) === up) return;
+    this.#up.set(server, up);
+    this.#deps.metrics.upstreamUp.set({ server }, up ? 1 : 0);
+  }
+
+  /** `Origin` comes from browsers only: a foreign one is another site's page using its visitor's network. */
+  #foreignOrigin(origin: string | undefined): Refusal | undefined {
+    if (origin === undefined || this.#origins.has(origin)) return undefined;
+    return {
+      status: 403,
+      reason: 'origin',
+      message: 'requests from this Origin are not allowed',
+      fix: 'add it to relay.allowedOrigins if pages from there may use the relay',
+    };
+  }
+
+  #reportSpoof({ request }: Exchange): void {
+    this.#deps.metrics.rejected.inc({ reason: 'spoof_attempt' });
+    this.#deps.log.info(
+      { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
+      'identity headers from an unproven peer were ignored',
+    );
+  }
+
+  /** Refused before any server was asked. */
+  #refuse(exchange: Exchange, refusal: Refusal): void {
+    const { metrics } = this.#deps;
+    metrics.rejected.inc({ reason: refusal.reason });
+    if (exchange.server !== undefined)
+      metrics.requests.inc({ server: exchange.server, method: exchange.way, outcome: 'refused' });
+    this.#answer(exchange, refusal);
+  }
+
+  #answer(exchange: Exchange, refusal: Refusal): void {
+    const { request, response, server, identity } = exchange;
+    this.#deps.log.info(
+      {
+        reason: refusal.reason,
+        status: refusal.status,
+        server,
+        user: identity?.subject,
+        peer: request.socket.remoteAddress,
+        requestId: requestId(request),
+        fix: refusal.fix,
+      },
+      refusal.message,
+    );
+    // What is left of the body is thrown away, so that the answer is not lost in a reset.
+    if (!request.readableEnded) request.resume();
+    if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, exchange.id);
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const outage = error instanceof DependencyUnavailable;
+    this.#deps.log.error(
+      { error, requestId: requestId(exchange.request) },
+      outage ? 'a dependency failed' : 'a request failed',
+    );
+    if (exchange.response.headersSent) return void exchange.response.destroy();
+    this.#refuse(
+      exchange,
+      outage
+        ? { status: 503, reason: 'dependency', message: error.message, headers: { 'Retry-After': '5' } }
+        : { status: 500, reason: 'internal', message: 'the relay failed; its log says why' },
+    );
+  }
+}
+
+/** The same answer for all three, so that it says nothing of other people's sessions. */
+function noSession(reason: 'session_unknown' | 'session_server' | 'session_owner'): Refusal {
+  return { status: 404, reason, message: 'session not found', code: -32001 };
+}

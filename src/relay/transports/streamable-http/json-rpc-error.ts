@@ -1,0 +1,16 @@
+import type { ServerResponse } from 'node:http';
+import { sendJson } from '../../../platform/http.ts';
+import type { Refusal } from '../../refusal.ts';
+
+/** Id of a JSON-RPC message; null where it could not be read (JSON-RPC 2.0 §5). */
+export type MessageId = string | number | null;
+
+/** Answers with a JSON-RPC error, the form that every MCP client can show to its user. */
+export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId): void {
+  const error = {
+    code: refusal.code ?? -32000,
+    message: refusal.message,
+    ...(refusal.data === undefined ? {} : { data: refusal.data }),
+  };
+  sendJson(response, refusal.status, { jsonrpc: '2.0', error, id }, refusal.headers);
+}

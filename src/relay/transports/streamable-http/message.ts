@@ -1,0 +1,50 @@
+import { isUtf8 } from 'node:buffer';
+import type { Refusal } from '../../refusal.ts';
+import type { MessageId } from './json-rpc-error.ts';
+
+/** What the relay needs to know of a JSON-RPC message; the bytes themselves go on unchanged. */
+export interface Message {
+  /** Undefined for a notification. */
+  readonly id: MessageId | undefined;
+  /** Undefined for a response to the server. */
+  readonly method: string | undefined;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+export type ParsedMessage = { message: Message } | { refusal: Refusal; id: MessageId };
+
+/** Reads one JSON-RPC 2.0 message. Batches are gone from MCP since 2025-06-18. */
+export function parseMessage(bytes: Buffer): ParsedMessage {
+  let value: unknown;
+  try {
+    if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
+    value = JSON.parse(bytes.toString());
+  } catch {
+    return invalid('invalid_json', -32700, 'the body is not JSON', null);
+  }
+  if (Array.isArray(value))
+    return invalid('batch', -32600, 'batches are not supported: send one message a request', null);
+  if (!isRecord(value)) return invalid('invalid_message', -32600, 'the body is no JSON-RPC message', null);
+  const { id, method, params } = value;
+  const known = typeof id === 'string' || typeof id === 'number' ? id : null;
+  if (value.jsonrpc !== '2.0') return invalid('invalid_message', -32600, '"jsonrpc" must be "2.0"', known);
+  if (id !== undefined && id !== null && known === null)
+    return invalid('invalid_message', -32600, '"id" must be a string or a number', null);
+  if (method === undefined ? !('result' in value || 'error' in value) || id === undefined : typeof method !== 'string')
+    return invalid('invalid_message', -32600, 'the body is no JSON-RPC request, notification or response', known);
+  return {
+    message: {
+      id: id === undefined ? undefined : known,
+      method: method as string | undefined,
+      params: isRecord(params) ? params : {},
+    },
+  };
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(reason: Refusal['reason'], code: number, message: string, id: MessageId): ParsedMessage {
+  return { refusal: { status: 400, reason, message, code }, id };
+}

@@ -1,0 +1,42 @@
+import type { Refusal } from '../../refusal.ts';
+
+export type McpMethod = 'GET' | 'POST' | 'DELETE';
+const ALLOW = 'GET, POST, DELETE, OPTIONS';
+
+export type Route =
+  | { kind: 'mcp'; server: string; method: McpMethod }
+  | { kind: 'options' }
+  | { kind: 'refused'; refusal: Refusal };
+
+/** Matches `/servers/<name>/mcp`, literally: nothing is decoded or normalised, so nothing can be read in two ways. */
+export function matchRoute(method: string, target: string): Route {
+  const query = target.indexOf('?');
+  const path = query < 0 ? target : target.slice(0, query);
+  const server = /^\/servers\/([a-z0-9][a-z0-9-]*)\/mcp$/.exec(path)?.[1];
+  if (server === undefined) return refused(404, 'not_found', 'not found: MCP servers are at /servers/<name>/mcp');
+  if (method === 'OPTIONS') return { kind: 'options' };
+  if (method !== 'GET' && method !== 'POST' && method !== 'DELETE')
+    return refused(405, 'method_not_allowed', `use one of ${ALLOW}`, { Allow: ALLOW });
+  if (query >= 0 && new URLSearchParams(target.slice(query)).has('access_token'))
+    return refused(400, 'token_in_query', 'a token in the query string is not accepted (RFC 9700 §4.3.2)');
+  return { kind: 'mcp', server, method };
+}
+
+export const OPTIONS_HEADERS = { Allow: ALLOW, 'Content-Length': '0' };
+
+/** The stateless era has POST only. */
+export const MODERN_POST_ONLY: Refusal = {
+  status: 405,
+  reason: 'method_not_allowed',
+  message: 'since 2026-07-28 the protocol uses POST only',
+  headers: { Allow: 'POST, OPTIONS' },
+};
+
+function refused(
+  status: number,
+  reason: Refusal['reason'],
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): Route {
+  return { kind: 'refused', refusal: { status, reason, message, headers } };
+}

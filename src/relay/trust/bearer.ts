@@ -1,0 +1,82 @@
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type JWTPayload, jwtVerify } from 'jose';
+import { ASSERTION_TYPE } from '../../identity/assertion.ts';
+import type { Identity } from '../../identity/identity.ts';
+import type { RelayConfig } from '../../platform/config/schema.ts';
+import { ConfigurationError } from '../../platform/errors.ts';
+import { describeTokenFailure } from './verification-failure.ts';
+import { VerifiedCache } from './verified-cache.ts';
+
+export type BearerResult = { kind: 'absent' } | { kind: 'verified'; identity: Identity } | { kind: 'bad'; why: string };
+
+const ABSENT: BearerResult = { kind: 'absent' };
+
+type Verified = Extract<BearerResult, { kind: 'verified' }>;
+
+/** The relay's own check of bearer JWTs (`MCP_CLIENT_AUTH_ENABLED`), with one algorithm and one key. */
+export class BearerCheck {
+  readonly #jwt: RelayConfig['jwt'];
+  readonly #key: KeyObject;
+  readonly #now: () => number;
+  readonly #verified: VerifiedCache<Verified>;
+
+  /** @throws ConfigurationError where the key cannot be read */
+  constructor(jwt: RelayConfig['jwt'], now: () => number) {
+    this.#jwt = jwt;
+    this.#key = readKey(jwt);
+    this.#now = now;
+    this.#verified = new VerifiedCache(now);
+  }
+
+  check(authorization: string | undefined): BearerResult | Promise<BearerResult> {
+    const token = authorization === undefined ? undefined : /^bearer +(\S+) *$/i.exec(authorization)?.[1];
+    if (token === undefined) return ABSENT;
+    return this.#verified.get(token) ?? this.#verify(token);
+  }
+
+  async #verify(token: string): Promise<BearerResult> {
+    try {
+      const { payload, protectedHeader } = await jwtVerify(token, this.#key, {
+        algorithms: [this.#jwt.algorithm],
+        issuer: this.#jwt.issuer,
+        ...(this.#jwt.audienceVerification ? { audience: this.#jwt.audience } : {}),
+        requiredClaims: ['exp', 'sub'],
+        clockTolerance: this.#jwt.clockTolerance / 1000,
+        currentDate: new Date(this.#now()),
+      });
+      // RFC 8725 §3.11: an assertion speaks for one request and is no access token.
+      if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE)
+        return { kind: 'bad', why: 'an assertion is no bearer token' };
+      if (typeof payload.sub !== 'string' || payload.sub === '') return { kind: 'bad', why: 'empty "sub"' };
+      const result: Verified = { kind: 'verified', identity: toIdentity(payload) };
+      this.#verified.set(token, result, payload.exp as number);
+      return result;
+    } catch (error) {
+      return { kind: 'bad', why: describeTokenFailure(error, 'the JWT check') };
+    }
+  }
+}
+
+function toIdentity(payload: JWTPayload): Identity {
+  const text = (name: string) => (typeof payload[name] === 'string' ? (payload[name] as string) : '');
+  const groups = Array.isArray(payload.groups) ? payload.groups.filter((group) => typeof group === 'string') : [];
+  return {
+    subject: text('sub'),
+    email: text('email'),
+    name: text('name'),
+    groups,
+    scopes: text('scope').split(' ').filter(Boolean),
+    method: 'bearer',
+    issuer: text('iss'),
+  };
+}
+
+function readKey(jwt: RelayConfig['jwt']): KeyObject {
+  if (jwt.algorithm.startsWith('HS')) return createSecretKey(jwt.secretKey ?? '', 'utf8');
+  try {
+    return createPublicKey(readFileSync(jwt.publicKeyPath ?? '', 'utf8'));
+  } catch (cause) {
+    throw new ConfigurationError(['relay.jwt.publicKeyPath: must be a readable PEM file with a public key'], cause);
+  }
+}

@@ -1,0 +1,127 @@
+import type { IncomingMessage } from 'node:http';
+import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
+import type { Config } from '../../platform/config/schema.ts';
+import type { Refusal } from '../refusal.ts';
+import { AssertionCheck } from './assertion.ts';
+import { BearerCheck, type BearerResult } from './bearer.ts';
+import type { RequestHeaders } from './headers.ts';
+import { fileKeys, type KeySource, remoteKeys } from './keys.ts';
+import { createPeers } from './peers.ts';
+import { type Claim, ProxyClaims, unauthorized } from './proxy-claim.ts';
+import { createSecretCheck } from './shared-secret.ts';
+
+/** How the caller was recognised: the `method` label of `postern_relay_requests_total`. */
+export type Way = 'proxy' | 'jwt' | 'both' | 'anonymous';
+
+export type Verdict =
+  | { kind: 'identified'; identity: Identity; way: Way; spoofed: boolean }
+  | { kind: 'refused'; refusal: Refusal };
+
+const NO_PROXY: Claim = {
+  kind: 'absent',
+  refusal: unauthorized(
+    'authentication_disabled',
+    'MCP client authentication is disabled and no proxy is trusted: set TRUST_PROXY_AUTH=true or MCP_CLIENT_AUTH_ENABLED=true',
+  ),
+};
+const NO_JWT: Refusal = {
+  ...unauthorized('jwt_missing', 'the request has no bearer token; MCP_CLIENT_AUTH_ENABLED asks for one'),
+  headers: { 'WWW-Authenticate': 'Bearer' },
+};
+
+/** Who is calling, by the four cases of `MCP_CLIENT_AUTH_ENABLED` and `TRUST_PROXY_AUTH`. */
+export class Trust {
+  readonly #authRequired: boolean;
+  readonly #proxies: ProxyClaims | undefined;
+  readonly #bearer: BearerCheck | undefined;
+  readonly #keys: KeySource | undefined;
+
+  /** @throws ConfigurationError where a key cannot be read */
+  constructor(config: Config, deps: { now: () => number; fetch: typeof fetch | undefined }) {
+    const { trust, jwt, authRequired } = config.relay;
+    this.#authRequired = authRequired;
+    this.#bearer = jwt.enabled ? new BearerCheck(jwt, deps.now) : undefined;
+    if (!trust.enabled) return;
+    const asked = trust.assertion;
+    if (asked?.jwksUrl !== undefined) this.#keys = remoteKeys(asked.jwksUrl, deps.fetch);
+    else if (asked?.jwksPath !== undefined) this.#keys = fileKeys(asked.jwksPath, deps.now);
+    this.#proxies = new ProxyClaims(trust, {
+      peers: createPeers(trust.proxies),
+      secretMatches: trust.secret === undefined ? undefined : createSecretCheck(trust.secret),
+      assertion:
+        this.#keys === undefined || asked === undefined
+          ? undefined
+          : new AssertionCheck(this.#keys, { ...asked, issuer: asked.issuer ?? config.publicUrl }, deps.now),
+    });
+  }
+
+  /** @throws DependencyUnavailable where the keys that are needed cannot be had */
+  identify(request: IncomingMessage, headers: RequestHeaders): Verdict | Promise<Verdict> {
+    const forged = this.#proxies === undefined ? undefined : headers.forgery;
+    if (forged !== undefined) return { kind: 'refused', refusal: forged };
+    const claim = this.#proxies?.read(request, headers) ?? NO_PROXY;
+    const bearer = this.#bearer?.check(headers.get('authorization')) ?? { kind: 'absent' };
+    if (claim instanceof Promise || bearer instanceof Promise)
+      return Promise.all([claim, bearer]).then((both) => this.#settle(...both));
+    return this.#settle(claim, bearer);
+  }
+
+  /** Answers what is wrong in a few words, or undefined where everything needed can be had. */
+  async ready(): Promise<string | undefined> {
+    return this.#keys?.ready();
+  }
+
+  #settle(proxy: Claim, bearer: BearerResult): Verdict {
+    if (proxy.kind === 'rejected') return { kind: 'refused', refusal: proxy.refusal };
+    if (proxy.kind === 'claimed') return besideBearer(proxy.identity, bearer);
+    const spoofed = proxy.refusal.reason === 'spoof_attempt';
+    switch (bearer.kind) {
+      case 'verified':
+        return { kind: 'identified', identity: bearer.identity, way: 'jwt', spoofed };
+      case 'bad':
+        return { kind: 'refused', refusal: badJwt(bearer.why) };
+      case 'absent':
+        if (!this.#authRequired) return { kind: 'identified', identity: ANONYMOUS, way: 'anonymous', spoofed };
+        return { kind: 'refused', refusal: this.#missing(proxy.refusal) };
+      default:
+        return bearer satisfies never;
+    }
+  }
+
+  /** Without a trusted proxy the JWT is what is missing; otherwise what the proxy did not do is the better hint. */
+  #missing(proxy: Refusal): Refusal {
+    if (this.#bearer === undefined) return proxy;
+    return this.#proxies === undefined ? NO_JWT : { ...NO_JWT, ...proxy };
+  }
+}
+
+/**
+ * A proven proxy's word stands. A bearer token that is not one of ours was for the proxy, which may pass it on; one of
+ * ours that names somebody else means that two people are mixed up.
+ */
+function besideBearer(identity: Identity, bearer: BearerResult): Verdict {
+  if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed: false };
+  if (bearer.identity.subject === identity.subject)
+    return { kind: 'identified', identity, way: 'both', spoofed: false };
+  return {
+    kind: 'refused',
+    refusal: {
+      ...unauthorized(
+        'identity_conflict',
+        'identity header and JWT name different users; make the client drop its old JWT',
+      ),
+      message: 'the request names two different users',
+    },
+  };
+}
+
+function badJwt(why: string): Refusal {
+  return {
+    status: 401,
+    reason: 'jwt_invalid',
+    message: 'the bearer token is not valid',
+    fix: `${why}; check JWT_ALGORITHM, JWT_ISSUER, JWT_AUDIENCE and the key`,
+    // RFC 6750 §3.1
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+  };
+}

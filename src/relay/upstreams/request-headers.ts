@@ -1,0 +1,36 @@
+/** What a server needs of the client's request. Everything else stays here, credentials and identity above all. */
+const ALLOWED: ReadonlySet<string> = new Set([
+  'accept',
+  'content-type',
+  'last-event-id',
+  'traceparent',
+  'tracestate',
+  'user-agent',
+  'x-request-id',
+]);
+const MAX_REMEMBERED = 1000;
+const remembered = new Map<string, boolean>();
+
+/**
+ * The headers for the server, flat as undici takes them. An allow-list: a name that nobody thought of does not pass.
+ *
+ * @param sessionId the server's own session id, in place of the sealed one
+ */
+export function upstreamRequestHeaders(rawHeaders: readonly string[], sessionId: string | undefined): string[] {
+  const headers: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    if (passes(name)) headers.push(name, rawHeaders[index + 1] as string);
+  }
+  if (sessionId !== undefined) headers.push('mcp-session-id', sessionId);
+  return headers;
+}
+
+function passes(received: string): boolean {
+  const known = remembered.get(received);
+  if (known !== undefined) return known;
+  const name = received.toLowerCase();
+  const allowed = ALLOWED.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id');
+  if (remembered.size < MAX_REMEMBERED) remembered.set(received, allowed);
+  return allowed;
+}

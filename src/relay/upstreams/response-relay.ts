@@ -1,0 +1,171 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { type Dispatcher, errors } from 'undici';
+import type { Refusal } from '../refusal.ts';
+import { EventBoundary } from './event-boundary.ts';
+import { clientResponseHeaders } from './response-headers.ts';
+
+/** How a relayed request ended: the `outcome` label of `postern_relay_requests_total`. */
+export type Outcome =
+  | 'relayed'
+  | 'client_gone'
+  | 'upstream_cut'
+  | 'upstream_refused'
+  | 'upstream_unreachable'
+  | 'upstream_timeout';
+
+export interface RelayEvents {
+  seal(upstreamId: string): string;
+  /** Nothing was sent yet: answer with this. */
+  refuse(refusal: Refusal): void;
+  streamOpened(): void;
+  streamClosed(): void;
+  /** The server sent response headers. */
+  answered(): void;
+  /** Called once, after everything else. */
+  ended(outcome: Outcome, error?: Error): void;
+}
+
+export interface StreamTimes {
+  /** Milliseconds of silence after which a comment line keeps proxies from closing the stream. */
+  readonly keepAlive: number;
+  /** Milliseconds that a client may leave a full stream unread. */
+  readonly stalled: number;
+}
+
+/** Passes one response on as it comes: nothing is collected, and a slow reader slows the server down. */
+export class ResponseRelay implements Dispatcher.DispatchHandler {
+  readonly #response: ServerResponse;
+  readonly #events: RelayEvents;
+  readonly #times: StreamTimes;
+  #controller: Dispatcher.DispatchController | undefined;
+  #boundary: EventBoundary | undefined;
+  #keepAlive: NodeJS.Timeout | undefined;
+  #stalled: NodeJS.Timeout | undefined;
+  #awaited = -1;
+  #done = false;
+
+  constructor(response: ServerResponse, events: RelayEvents, times: StreamTimes) {
+    this.#response = response;
+    this.#events = events;
+    this.#times = times;
+    response.on('close', () => this.#clientGone());
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#done) controller.abort(new Error('the client is gone'));
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200 || this.#done) return;
+    this.#events.answered();
+    const refusal = refusedAnswer(status);
+    if (refusal !== undefined) {
+      this.#events.refuse(refusal);
+      this.#end('upstream_refused');
+      controller.abort(new Error(refusal.message));
+      return;
+    }
+    const stream = headers['content-type']?.startsWith('text/event-stream') ?? false;
+    this.#response.writeHead(
+      status,
+      clientResponseHeaders(headers, stream, (id) => this.#events.seal(id)),
+    );
+    if (stream) this.#openStream(headers['content-encoding'] === undefined);
+    else this.#awaited = Number(headers['content-length'] ?? -1);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#done) return;
+    this.#boundary?.push(chunk);
+    this.#keepAlive?.refresh();
+    // The whole body in one piece, as most answers are: head and body leave in one write.
+    if (chunk.length === this.#awaited) {
+      this.#response.end(chunk);
+      return;
+    }
+    this.#awaited = -1;
+    if (this.#response.write(chunk)) return;
+    controller.pause();
+    this.#stalled = setTimeout(() => this.#response.destroy(), this.#times.stalled);
+    this.#response.once('drain', () => {
+      clearTimeout(this.#stalled);
+      this.#stalled = undefined;
+      controller.resume();
+    });
+  }
+
+  onResponseEnd(): void {
+    if (this.#done) return;
+    this.#end('relayed');
+    if (!this.#response.writableEnded) this.#response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#done) return;
+    if (this.#response.headersSent) {
+      this.#end('upstream_cut', error);
+      // RFC 9112 §8: an incomplete message must look incomplete, so the connection is cut and not ended.
+      this.#response.destroy();
+      return;
+    }
+    const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;
+    this.#events.refuse(late ? TIMEOUT : UNREACHABLE);
+    this.#end(late ? 'upstream_timeout' : 'upstream_unreachable', error);
+  }
+
+  #openStream(plainText: boolean): void {
+    this.#response.flushHeaders();
+    this.#events.streamOpened();
+    if (!plainText) {
+      this.#boundary = new EventBoundary();
+      return;
+    }
+    const boundary = new EventBoundary();
+    this.#boundary = boundary;
+    this.#keepAlive = setInterval(() => {
+      if (boundary.between && this.#stalled === undefined) this.#response.write(': keep-alive\n\n');
+    }, this.#times.keepAlive);
+  }
+
+  #clientGone(): void {
+    if (this.#done) return;
+    // The last piece may have been sent while the server's end of message is still to be read.
+    if (this.#response.writableFinished) return;
+    this.#end('client_gone');
+    this.#controller?.abort(new Error('the client is gone'));
+  }
+
+  #end(outcome: Outcome, error?: Error): void {
+    this.#done = true;
+    clearInterval(this.#keepAlive);
+    clearTimeout(this.#stalled);
+    if (this.#boundary !== undefined) this.#events.streamClosed();
+    this.#events.ended(outcome, error);
+  }
+}
+
+function refusedAnswer(status: number): Refusal | undefined {
+  if (status === 401 || status === 403)
+    return {
+      status: 502,
+      reason: 'upstream_credentials',
+      message: "the MCP server refused the relay's credentials for it; yours are fine",
+      fix: `the MCP server answered ${status}: give it the credentials it wants, or let it trust the relay`,
+    };
+  if (status >= 300 && status < 400)
+    return {
+      status: 502,
+      reason: 'upstream_redirect',
+      message: 'the MCP server answered with a redirect, which is not followed',
+      fix: `the MCP server answered ${status}: set the final address, often one with or without a trailing slash, as its url`,
+    };
+  return undefined;
+}
+
+const TIMEOUT: Refusal = { status: 504, reason: 'upstream_timeout', message: 'the MCP server did not answer in time' };
+const UNREACHABLE: Refusal = {
+  status: 502,
+  reason: 'upstream_unreachable',
+  message: 'the MCP server cannot be reached',
+};
