@@ -58,12 +58,26 @@ export async function startChain(traefikProgram: Program) {
   const startEverything = async () => keep(await startEverythingServer(everything));
   const startAuth = async () => keep(await startPostern('auth', config, authInternal, env));
 
-  const running = {
-    everything: await startEverything(),
-    auth: await startAuth(),
-    relay: keep(await startPostern('relay', config, relayInternal, env)),
+  const stopAll = async () => {
+    await traefik?.stop();
+    for (const child of started) await child.stop();
+    await echo.stop();
+    await provider.stop();
+    await deployment.remove();
   };
-  const traefik: RunningProxy = await startTraefik(traefikProgram, deployment.folder, edge, env);
+
+  let traefik: RunningProxy | undefined;
+  const running = {} as { everything: Child; auth: Child; relay: Child };
+  try {
+    running.everything = await startEverything();
+    running.auth = await startAuth();
+    running.relay = keep(await startPostern('relay', config, relayInternal, env));
+    traefik = await startTraefik(traefikProgram, deployment.folder, edge, env);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+  const proxy = traefik;
   const publicUrl = `http://127.0.0.1:${edge}`;
   return {
     provider,
@@ -85,13 +99,7 @@ export async function startChain(traefikProgram: Program) {
       running.auth = await startAuth();
     },
     /** What every process of the chain has written so far. */
-    logs: async () => started.map((child) => child.output).join('\n') + (await traefik.output()),
-    stop: async () => {
-      await traefik.stop();
-      for (const child of started) await child.stop();
-      await echo.stop();
-      await provider.stop();
-      await deployment.remove();
-    },
+    logs: async () => started.map((child) => child.output).join('\n') + (await proxy.output()),
+    stop: stopAll,
   };
 }
