@@ -3,8 +3,15 @@ import ipaddr from 'ipaddr.js';
 
 export type AddressRange = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-/** One address or CIDR range (RFC 4632, RFC 4291 §2.3). @throws Error where it is neither */
+/**
+ * One address or CIDR range (RFC 4632, RFC 4291 §2.3).
+ *
+ * @throws Error where it is neither. Octal, hexadecimal and shortened IPv4 forms are refused too: `010.0.0.0/8` would
+ * otherwise trust 8.0.0.0/8.
+ */
 export function parseRange(text: string): AddressRange {
+  const address4 = text.split('/')[0] as string;
+  if (!text.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(address4)) throw new Error(`"${text}" is no address`);
   if (text.includes('/')) return ipaddr.parseCIDR(text);
   const address = ipaddr.process(text);
   return [address, address.kind() === 'ipv4' ? 32 : 128];

@@ -1,5 +1,5 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
-import { redact, redactText } from './redact.ts';
+import { redact } from './redact.ts';
 
 export type { Logger };
 
@@ -11,7 +11,7 @@ export function createLogger(
   level: (typeof LOG_LEVELS)[number],
   destination: DestinationStream = pino.destination({ fd: 1, sync: false }),
 ): Logger {
-  return pino(
+  const logger = pino(
     {
       level,
       base: { process },
@@ -23,11 +23,20 @@ export function createLogger(
       },
       hooks: {
         logMethod(args, method) {
-          const safe = args.map((arg) => (typeof arg === 'string' ? redactText(arg) : arg));
+          // Of a bare error pino takes the message as the line's, past the formatters.
+          const [first, ...rest] = args as unknown[];
+          const all = first instanceof Error && rest.length === 0 ? [{ err: first }, first.message] : [first, ...rest];
+          const safe = all.map((arg, index) => (index === 0 && typeof arg === 'object' ? arg : redact(arg)));
           method.apply(this, safe as Parameters<typeof method>);
         },
       },
     },
     destination,
   );
+  // pino formats the bindings of the root only; children inherit this method.
+  const { child } = logger;
+  logger.child = function (this: Logger, bindings: object, options?: object) {
+    return child.call(this, redact(bindings) as object, options);
+  } as typeof child;
+  return logger;
 }

@@ -1,15 +1,21 @@
 /** Names whose values never reach a log, a page or an error. Compared without case and without separators. */
 const SECRET_NAMES =
-  /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*apikey|privatekey|jwk|jwks|sessionid|mcpsessionid)$/;
+  /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*secretkey|sessionkey|.*apikey|privatekey|keys|jwk|jwks|sessionid|mcpsessionid)$/;
 
 /** JWTs, bearer and basic credentials inside a text. */
 const SECRET_TEXT = /\b(?:eyJ[\w-]{8,}\.[\w-]*\.[\w-]*)|\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi;
+
+/** Credentials in a query string or a form, where they should never be and sometimes are (RFC 6750 §2.3, RFC 6749 §4.1.2). */
+const SECRET_PARAMETER =
+  /\b((?:access_token|refresh_token|id_token|token|code|code_verifier|state|nonce|client_secret|client_assertion|password|api_key)=)[^&\s"']+/gi;
 
 const HIDDEN = '[redacted]';
 const MAX_DEPTH = 6;
 
 export function redactText(text: string): string {
-  return text.replace(SECRET_TEXT, (_match, scheme?: string) => (scheme ? `${scheme} ${HIDDEN}` : HIDDEN));
+  return text
+    .replace(SECRET_TEXT, (_match, scheme?: string) => (scheme ? `${scheme} ${HIDDEN}` : HIDDEN))
+    .replace(SECRET_PARAMETER, `$1${HIDDEN}`);
 }
 
 /** A copy of a log record without secrets. Cycles and depth are bounded. */

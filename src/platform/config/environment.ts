@@ -109,9 +109,9 @@ function place(target: Record<string, unknown>, path: string, value: unknown): v
 
 /** The guide sets the relay's address as two variables. */
 function listenFromGuide(env: Readonly<Record<string, string | undefined>>, values: Record<string, unknown>): void {
-  if (env.HOST === undefined && env.PORT === undefined) return;
-  const host = env.HOST ?? '127.0.0.1';
-  place(values, 'relay.listen', `${host.includes(':') ? `[${host}]` : host}:${env.PORT ?? '4444'}`);
+  if (!env.HOST && !env.PORT) return;
+  const host = env.HOST || '127.0.0.1';
+  place(values, 'relay.listen', `${host.includes(':') ? `[${host}]` : host}:${env.PORT || '4444'}`);
 }
 
 /** Kubernetes adds names such as `POSTERN_PORT` for a service called so: a warning, no refusal. */

@@ -61,7 +61,16 @@ function readYaml(path: string): unknown {
   // Only the first line of yaml's message: the rest quotes the file, which may hold a secret.
   if (document.errors.length > 0)
     throw new ConfigurationError(document.errors.map((error) => `${path}: ${error.message.split('\n')[0]}`));
-  return document.toJS() ?? {};
+  let content: unknown;
+  try {
+    content = document.toJS() ?? {};
+  } catch (cause) {
+    // The message would name the alias, and a secret that starts with `*` reads as one.
+    throw new ConfigurationError([`${path}: an alias (\`*name\`) has no anchor, or there are too many`], cause);
+  }
+  // The environment is merged over it, which would hide a list or a text.
+  if (!isPlainObject(content)) throw new ConfigurationError([`${path}: must be a map of keys`]);
+  return content;
 }
 
 /** Environment over file, key by key; lists are replaced as a whole. */

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { main } from '../../src/cli/main.ts';
+import { importSigningKey } from '../../src/identity/assertion.ts';
+import { parseConfig } from '../../src/platform/config/load.ts';
+import { runPostern, startPostern } from '../support/run-postern.ts';
+
+async function run(argv: string[], env: NodeJS.ProcessEnv = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await main(argv, {
+    env,
+    print: (text) => void out.push(text),
+    printError: (text) => void err.push(text),
+  });
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+describe('postern', () => {
+  it('has these commands', async () => {
+    const { code, out } = await run(['--help']);
+    assert.equal(code, 0);
+    const commands = [...out.matchAll(/^ {2}([a-z]+) {2}/gm)].map((match) => match[1]);
+    assert.deepEqual(commands, ['up', 'auth', 'relay', 'check', 'explain', 'config', 'secrets']);
+  });
+
+  it('prints its version', async () => {
+    assert.match((await run(['--version'])).out, /^\d+\.\d+\.\d+/);
+  });
+
+  for (const [argv, message] of [
+    [['chekc'], /unknown command "chekc"; did you mean check\?/],
+    [['constructor'], /unknown command "constructor"; there are: up, auth/],
+    [['check', '--confg', 'x'], /unknown option --confg; did you mean --config\?/],
+    [['check', 'extra'], /wrong number of arguments; usage: postern check/],
+    [['config', 'refrence'], /no `refrence`/],
+    [['explain', 'not-a-url'], /"not-a-url" is no http or https URL/],
+    [['explain', 'http://a/', '--groups', 'x'], /need --user/],
+    [['explain', 'http://a/', '--header', 'nonsense'], /'NAME: VALUE'/],
+    [['up', '--port-base', '70000'], /--port-base must be a whole number/],
+    [['secrets', '--format', 'xml'], /--format is env or yaml/],
+  ] as Array<[string[], RegExp]>)
+    it(`ends with 64 and a suggestion: postern ${argv.join(' ')}`, async () => {
+      const { code, out, err } = await run(argv);
+      assert.equal(code, 64);
+      assert.match(err, message);
+      assert.equal(out, '');
+    });
+
+  it('ends with 64 and the help where no command is given', async () => {
+    const { code, err } = await run([]);
+    assert.equal(code, 64);
+    assert.match(err, /^Usage: postern/);
+  });
+});
+
+describe('postern check', () => {
+  it('is content with a right configuration and passes warnings on', async () => {
+    const { code, err } = await run(['check'], { POSTERN_DRAIM: '1s' });
+    assert.equal(code, 0);
+    assert.match(err, /warning: POSTERN_DRAIM is no setting.*POSTERN_DRAIN/);
+  });
+
+  it('prints each problem with its path and ends with 78', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'postern-test-'));
+    const file = join(directory, 'p.yaml');
+    writeFileSync(file, 'drian: 1s\nauth: { listen: x }');
+    const { code, out, err } = await run(['--config', file, 'check']);
+    rmSync(directory, { recursive: true });
+    assert.equal(code, 78);
+    assert.deepEqual(
+      out.split('\n').map((line) => line.split(':')[0]),
+      ['auth.listen', 'drian'],
+    );
+    assert.equal(err, '2 problems found');
+  });
+});
+
+describe('postern secrets', () => {
+  it('prints a part of the configuration that is accepted as it is', async () => {
+    const { out } = await run(['secrets', '--format', 'yaml']);
+    const config = parseConfig(parse(out));
+    assert.equal(Buffer.from(config.relay.sessionKey ?? '', 'base64url').length, 32);
+    assert.ok((config.relay.trust.secret ?? '').length >= 43);
+    const { keys } = JSON.parse(config.auth.assertion.keys ?? '');
+    assert.equal(keys.length, 1);
+    const key = await importSigningKey(keys[0]);
+    assert.equal(key.alg, 'ES256');
+    assert.equal(key.kid, keys[0].kid);
+  });
+
+  it('prints environment lines, others each time', async () => {
+    const [first, second] = [(await run(['secrets'])).out, (await run(['secrets'])).out];
+    const names = (text: string) => [...text.matchAll(/^(\w+)=/gm)].map((match) => match[1]);
+    assert.deepEqual(names(first), [
+      'POSTERN_RELAY_TRUST_SECRET',
+      'POSTERN_RELAY_SESSION_KEY',
+      'POSTERN_AUTH_ASSERTION_KEYS',
+    ]);
+    const lines = new Set([...first.split('\n').slice(1), ...second.split('\n').slice(1)]);
+    assert.equal(lines.size, 6);
+  });
+});
+
+for (const command of ['auth', 'relay'] as const)
+  describe(`postern ${command}`, () => {
+    const address = command === 'auth' ? 'POSTERN_AUTH' : 'POSTERN_RELAY';
+    const free = { [`${address}_LISTEN`]: '127.0.0.1:0', [`${address}_INTERNAL_LISTEN`]: '127.0.0.1:0' };
+
+    it('ends with 78 and one message on standard error where the configuration is wrong', async () => {
+      const { code, stdout, stderr } = await runPostern([command], { ...free, POSTERN_DRAIN: 'soon' });
+      assert.equal(code, 78);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^postern: the configuration is wrong:\n {2}drain: must be a duration/);
+    });
+
+    it('ends with 1 and says so where its port is taken', async () => {
+      const taken = createServer().listen(0, '127.0.0.1');
+      await once(taken, 'listening');
+      const { port } = taken.address() as AddressInfo;
+      const { code, stderr } = await runPostern([command], { ...free, [`${address}_LISTEN`]: `127.0.0.1:${port}` });
+      taken.close();
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        new RegExp(`^postern: cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE\\n.*another program`),
+      );
+    });
+
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      it(`logs JSON, and drains and ends with 0 at ${signal}`, async () => {
+        const running = startPostern([command], free);
+        await running.until(/"message":"listening"/);
+        running.child.kill(signal);
+        assert.equal(await running.ended, 0);
+        for (const line of running.stdout().trim().split('\n')) assert.equal(typeof JSON.parse(line).level, 'string');
+        assert.match(running.stdout(), /"message":"stopped"/);
+      });
+  });

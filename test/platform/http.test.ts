@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { IncomingMessage, Server } from 'node:http';
+import { connect } from 'node:net';
+import { PosternError } from '../../src/platform/errors.ts';
+import { createHttpServer, drain, listen, requestId, sendJson } from '../../src/platform/http.ts';
+
+const LIMITS = { maxHeaderSize: 4096, requestTimeout: 5000 };
+
+describe('HTTP server', () => {
+  let server: Server;
+  let port: number;
+  beforeEach(async () => {
+    server = createHttpServer(LIMITS, (request, response) => {
+      if (request.url === '/stream') response.write('open\n');
+      else sendJson(response, 200, { ok: 'ä' });
+    });
+    port = await listen(server, { host: '127.0.0.1', port: 0 });
+  });
+  afterEach(() => drain(server, 0));
+
+  async function raw(text: string): Promise<string> {
+    const socket = connect(port, '127.0.0.1');
+    socket.end(text);
+    let answer = '';
+    for await (const chunk of socket) answer += chunk;
+    return answer;
+  }
+
+  it('answers JSON with its length in bytes, never to be stored', async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/`);
+    assert.equal(response.headers.get('content-length'), String(Buffer.byteLength('{"ok":"ä"}')));
+    assert.equal(response.headers.get('cache-control'), 'no-store');
+    assert.deepEqual(await response.json(), { ok: 'ä' });
+  });
+
+  it('answers 431 to headers beyond the limit', async () => {
+    assert.match(await raw(`GET / HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(5000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
+  });
+
+  for (const [name, text] of [
+    ['no HTTP', 'nonsense\r\n\r\n'],
+    [
+      'both a length and chunks',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    ['no host', 'GET / HTTP/1.1\r\n\r\n'],
+  ] as const)
+    it(`answers 400 to ${name}`, async () => assert.match(await raw(text), /^HTTP\/1\.1 400 /));
+
+  it('says which address is taken', async () => {
+    await assert.rejects(
+      listen(
+        createHttpServer(LIMITS, () => {}),
+        { host: '127.0.0.1', port },
+      ),
+      (error: unknown) => {
+        assert.ok(error instanceof PosternError);
+        assert.equal(error.message, `cannot listen on 127.0.0.1:${port}: EADDRINUSE`);
+        return true;
+      },
+    );
+  });
+
+  it('takes no new connection while it drains, and cuts a stream that outlasts it', async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/stream`);
+    const body = response.text();
+    const refusedBody = assert.rejects(body);
+    const drained = drain(server, 50);
+    const late = connect(port, '127.0.0.1');
+    const [error] = (await once(late, 'error')) as [NodeJS.ErrnoException];
+    assert.equal(error.code, 'ECONNREFUSED');
+    await Promise.all([drained, refusedBody]);
+  });
+
+  it('is drained at once where it never listened', () =>
+    drain(
+      createHttpServer(LIMITS, () => {}),
+      60_000,
+    ));
+});
+
+describe('requestId', () => {
+  const of = (value: string | undefined) =>
+    requestId({ headers: { 'x-request-id': value } } as unknown as IncomingMessage);
+  it('keeps a harmless one', () => assert.equal(of('abc-123_=/+.:'), 'abc-123_=/+.:'));
+  for (const value of [undefined, '', 'a b', 'a\nb', 'x'.repeat(129), '{"a":1}'])
+    it(`makes a new one in the place of ${JSON.stringify(value)?.slice(0, 20)}`, () => {
+      assert.match(of(value), /^[0-9a-f-]{36}$/);
+      assert.notEqual(of(value), of(value));
+    });
+});
