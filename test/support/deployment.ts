@@ -49,7 +49,9 @@ export async function startTraefik(
   const child: Child = await startChild('traefik', program.path, args, {
     cwd: folder,
     env,
-    ready: `http://127.0.0.1:${port}/`,
+    // Traefik answers 404 until it has read its routers.
+    ready: `http://127.0.0.1:${port}/_postern/jwks.json`,
+    readyOk: true,
   });
   return {
     output: async () => child.output,
