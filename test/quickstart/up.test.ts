@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { cleanEnvironment, type RunningPostern, startPostern } from '../support/run-postern.ts';
+
+const REDIRECT = 'http://127.0.0.1:45678/callback';
+
+/** Follows redirects up to the client's own address with a cookie jar, signing in and consenting as a browser would. */
+async function signInAndConsent(start: URL, user: string): Promise<string> {
+  const cookies = new Map<string, string>();
+  let url = start;
+  let form: URLSearchParams | undefined;
+  for (let step = 0; step < 12; step++) {
+    const response = await fetch(url, {
+      redirect: 'manual',
+      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form === undefined ? {} : { method: 'POST', body: form }),
+    });
+    for (const cookie of response.headers.getSetCookie()) {
+      const [name, ...value] = (cookie.split(';')[0] as string).split('=');
+      cookies.set(name as string, value.join('='));
+    }
+    form = undefined;
+    const location = response.headers.get('location');
+    if (location?.startsWith(REDIRECT)) return new URL(location).searchParams.get('code') ?? assert.fail(location);
+    if (location !== null) {
+      url = new URL(location, url);
+      continue;
+    }
+    const html = await response.text();
+    assert.equal(response.status, 200, html);
+    assert.match(html, /DEVELOPMENT ONLY/);
+    assert.doesNotMatch(html, /<script/);
+    assert.match(response.headers.get('content-security-policy') ?? '', /default-src 'none'.*frame-ancestors 'none'/);
+    form = html.includes('name="password"')
+      ? new URLSearchParams({ username: user, password: user })
+      : new URLSearchParams({ answer: 'allow' });
+  }
+  return assert.fail(`no way back to the client, stuck at ${url.pathname}`);
+}
+
+/** A client that knows nothing but the server's address. */
+async function connect(server: string, user: string): Promise<Client> {
+  let registered: OAuthClientInformationMixed | undefined;
+  let tokens: OAuthTokens | undefined;
+  let verifier = '';
+  let authorization: URL | undefined;
+  const provider: OAuthClientProvider = {
+    redirectUrl: REDIRECT,
+    clientMetadata: { client_name: 'Test', redirect_uris: [REDIRECT], token_endpoint_auth_method: 'none' },
+    clientInformation: () => registered,
+    saveClientInformation: (information) => {
+      registered = information;
+    },
+    tokens: () => tokens,
+    saveTokens: (given) => {
+      tokens = given;
+    },
+    redirectToAuthorization: (url) => {
+      authorization = url;
+    },
+    saveCodeVerifier: (given) => {
+      verifier = given;
+    },
+    codeVerifier: () => verifier,
+  };
+  const transport = () => new StreamableHTTPClientTransport(new URL(server), { authProvider: provider });
+  const first = transport();
+  await assert.rejects(new Client({ name: 'test', version: '1' }).connect(first as Transport), UnauthorizedError);
+  assert.equal(authorization?.searchParams.get('code_challenge_method'), 'S256');
+  await first.finishAuth(await signInAndConsent(authorization as URL, user));
+  const client = new Client({ name: 'test', version: '1' });
+  await client.connect(transport() as Transport);
+  return client;
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(pid);
+      } catch {
+        return false; // It ended while we looked.
+      }
+    })
+    .map(Number);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('postern up', function () {
+  this.timeout(60_000);
+  let running: RunningPostern;
+  let server: string;
+  let printed: string[];
+
+  const start = async () => {
+    running = startPostern(['up', '--port-base', '0']);
+    const [, url] = await running.until(/^ready (http:\/\/127\.0\.0\.1:\d+)\n[\s\S]*Ctrl-C/m);
+    server = `${url}/servers/example/mcp`;
+    printed = running.stdout().split(/^\d\. .*$/m);
+  };
+  const shell = async (script: string) =>
+    (await promisify(execFile)('sh', ['-c', script], { env: cleanEnvironment() })).stdout;
+
+  describe('as it is started', () => {
+    before(start);
+    after(async () => {
+      if (running.child.exitCode === null) running.child.kill('SIGKILL');
+      await running.ended;
+    });
+
+    it('is refused by the first printed command, which is told where to sign in', async () => {
+      const answer = await shell(printed[1] as string);
+      assert.match(answer, /^HTTP\/1\.1 401 /);
+      assert.match(answer, /^WWW-Authenticate: Bearer resource_metadata="http:/im);
+    });
+
+    it('answers the second one with a result of the example server', async () => {
+      const answer = await shell(printed[2] as string);
+      assert.match(answer, /^HTTP\/1\.1 200 /);
+      assert.match(answer, /"serverInfo":\{"name":"postern-example"/);
+    });
+
+    it('refuses carol, who is not in engineering', async () => {
+      const answer = await shell((printed[2] as string).replaceAll('alice', 'carol'));
+      assert.match(answer, /^HTTP\/1\.1 403 /);
+    });
+
+    it('lets an MCP client register, sign in, consent and use tools', async () => {
+      const client = await connect(server, 'bob');
+      const { tools } = await client.listTools();
+      assert.deepEqual(tools.map((tool) => tool.name).toSorted(), ['add', 'countdown', 'echo']);
+      const steps: number[] = [];
+      await client.callTool({ name: 'countdown', arguments: { from: 3, interval: 0 } }, undefined, {
+        onprogress: ({ progress }) => void steps.push(progress),
+      });
+      assert.deepEqual(steps, [1, 2, 3]);
+      await client.close();
+    });
+
+    it('shows no notice of oidc-provider and no token', () => {
+      assert.doesNotMatch(running.stderr(), /oidc-provider|eyJ/);
+    });
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    it(`ends with 0 and leaves no process at ${signal}`, async () => {
+      await start();
+      const children = childrenOf(running.pid);
+      assert.ok(children.length >= 2);
+      running.child.kill(signal);
+      assert.equal(await running.ended, 0);
+      assert.deepEqual(children.filter(isAlive), []);
+    });
+
+  it('names the process that died, ends the rest and exits with 1', async () => {
+    await start();
+    const children = childrenOf(running.pid);
+    const relay = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0relay\0')) as number;
+    process.kill(relay, 'SIGKILL');
+    assert.equal(await running.ended, 1);
+    assert.match(running.stderr(), /postern: relay ended unexpectedly \(signal SIGKILL\)/);
+    assert.deepEqual(children.filter(isAlive), []);
+  });
+});
