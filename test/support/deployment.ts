@@ -20,12 +20,18 @@ export async function copyDeployment(
   const folder = await mkdtemp(join(tmpdir(), `postern-${name}-`));
   await cp(join(DEPLOY, name), folder, { recursive: true });
   const unused = new Set(Object.keys(replacements));
+  const pattern = new RegExp(
+    Object.keys(replacements)
+      .map((from) => from.replaceAll('.', '\\.'))
+      .join('|'),
+    'g',
+  );
   for (const file of files) {
-    let text = await readFile(join(folder, file), 'utf8');
-    for (const [from, to] of Object.entries(replacements)) {
-      if (text.includes(from)) unused.delete(from);
-      text = text.replaceAll(from, to);
-    }
+    // One pass: a new port such as 44441 begins with an old one, and would be replaced again by a second.
+    const text = (await readFile(join(folder, file), 'utf8')).replace(pattern, (from) => {
+      unused.delete(from);
+      return replacements[from] as string;
+    });
     await writeFile(join(folder, file), text);
   }
   if (unused.size > 0) throw new Error(`deploy/${name} no longer holds ${[...unused].join(', ')}`);
