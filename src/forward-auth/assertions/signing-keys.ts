@@ -1,0 +1,123 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import type { JWK } from 'jose';
+import { importSigningKey, type SigningKey } from '../../identity/assertion.ts';
+import type { AuthConfig } from '../../platform/config/schema.ts';
+import { ConfigurationError } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+
+/** Milliseconds between two looks at the key file. */
+const WATCH = 5_000;
+/** Milliseconds for which a relay may hold an old copy of the published keys. */
+const PUBLISHED_COPY = 10 * 60_000;
+
+/** The keys that sign assertions, and the public ones that `/_postern/jwks.json` publishes. */
+export interface SigningKeys {
+  current(): SigningKey;
+  published(): JWK[];
+  close(): void;
+}
+
+interface Dependencies {
+  readonly log: Logger;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/** @throws ConfigurationError where configured keys cannot be used */
+export async function openSigningKeys(
+  config: AuthConfig['assertion'],
+  dependencies: Dependencies,
+): Promise<SigningKeys> {
+  if (config.keysPath !== undefined) return watchFile(config.keysPath, dependencies);
+  if (config.keys !== undefined) return fixed(await parseKeys(config.keys, 'auth.assertion.keys'));
+  return generated(config, dependencies);
+}
+
+function fixed(keys: readonly SigningKey[]): SigningKeys {
+  return {
+    current: () => keys[0] as SigningKey,
+    published: () => keys.map((key) => key.publicJwk),
+    close: () => {},
+  };
+}
+
+async function parseKeys(text: string, where: string): Promise<SigningKey[]> {
+  try {
+    const { keys } = JSON.parse(text) as { keys?: unknown };
+    if (!Array.isArray(keys) || keys.length === 0) throw new TypeError('it holds no keys');
+    return await Promise.all(keys.map((jwk) => importSigningKey(jwk as JWK)));
+  } catch (cause) {
+    // JSON.parse quotes what it read, which here is a private key.
+    const problem = cause instanceof TypeError ? cause.message : 'it is no JSON';
+    throw new ConfigurationError([`${where}: must be a JWK Set of private keys: ${problem}`]);
+  }
+}
+
+async function watchFile(path: string, { log }: Dependencies): Promise<SigningKeys> {
+  const where = 'auth.assertion.keysPath';
+  const stamp = () => {
+    const { mtimeMs, size, ino } = statSync(path);
+    return `${mtimeMs} ${size} ${ino}`;
+  };
+  const read = async () => parseKeys(readFileSync(path, 'utf8'), where);
+  let seen: string;
+  let keys: SigningKey[];
+  try {
+    seen = stamp();
+    keys = await read();
+  } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
+    throw new ConfigurationError([`${where}: cannot be read (${(cause as NodeJS.ErrnoException).code})`], cause);
+  }
+  const look = async () => {
+    try {
+      const found = stamp();
+      if (found === seen) return;
+      seen = found;
+      keys = await read();
+      log.info({ keys: keys.map((key) => key.kid) }, 'assertion keys read again');
+    } catch (error) {
+      log.error({ error }, 'the changed assertion keys cannot be used; the old ones stay');
+    }
+  };
+  const timer = setInterval(() => void look(), WATCH);
+  timer.unref();
+  return {
+    current: () => keys[0] as SigningKey,
+    published: () => keys.map((key) => key.publicJwk),
+    close: () => clearInterval(timer),
+  };
+}
+
+/**
+ * Keys of this process alone. The next key is published one whole period before it signs, so that a relay knows it in time;
+ * an old one stays until nothing that it signed, and no copy of the list, can be left.
+ */
+async function generated(config: AuthConfig['assertion'], { log, now }: Dependencies): Promise<SigningKeys> {
+  let current = await generateKey();
+  let next = await generateKey();
+  let retired: Array<{ key: SigningKey; until: number }> = [];
+  const rotate = async () => {
+    const upcoming = await generateKey();
+    retired = retired.filter((entry) => entry.until > now());
+    retired.push({ key: current, until: now() + config.lifetime + PUBLISHED_COPY });
+    current = next;
+    next = upcoming;
+    log.info({ kid: current.kid }, 'assertion key rotated');
+  };
+  // setInterval counts in 32 bits.
+  const timer = setInterval(() => void rotate(), Math.min(config.rotate, 2 ** 31 - 1));
+  timer.unref();
+  return {
+    current: () => current,
+    published: () => [current, next, ...retired.map((entry) => entry.key)].map((key) => key.publicJwk),
+    close: () => clearInterval(timer),
+  };
+}
+
+/** ES256: OpenSSL signs with P-256 in about half the time that it takes for Ed25519. */
+function generateKey(): Promise<SigningKey> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return importSigningKey(privateKey.export({ format: 'jwk' }) as JWK);
+}

@@ -1,0 +1,155 @@
+import { LRUCache } from 'lru-cache';
+import { ASSERTION_TYPE } from '../../identity/assertion.ts';
+import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import { ABSENT, type Authenticated, type Authentication, type Rejected } from '../decision/authentication.ts';
+import type { CheckRequest } from '../decision/request.ts';
+import type { Resource, Resources } from '../decision/resources.ts';
+import type { Authenticator } from './authenticator.ts';
+import { readBearerToken } from './bearer-token.ts';
+import { type CompactJws, parseJws, verifySignature } from './jws.ts';
+import { ProviderKeys, type ProviderKeysDependencies } from './provider-keys.ts';
+import { rejected } from './rejection.ts';
+import { type Audience, checkClaims, normalType, readAudience, readIdentity } from './token-claims.ts';
+
+/** A token whose signature, times and type hold. Whether it is for the resource asked for is compared every time. */
+interface VerifiedToken {
+  readonly authenticated: Authenticated;
+  readonly audience: Audience;
+  /** Unix time in milliseconds; never later than `exp`. */
+  readonly until: number;
+}
+
+interface Provider {
+  readonly config: ProviderConfig;
+  readonly algorithms: ReadonlySet<string>;
+  readonly types: ReadonlySet<string>;
+  readonly keys: ProviderKeys;
+}
+
+export interface JwtDependencies extends ProviderKeysDependencies {
+  readonly resources: Resources;
+  /** Told of each look-up of a token. */
+  readonly onLookup: (outcome: 'hit' | 'miss') => void;
+}
+
+const WRONG_AUDIENCE = rejected('token_audience', 'the token was issued for another resource');
+
+/** Bearer JWTs as access tokens (RFC 9068, RFC 8725) of the configured providers. */
+export class JwtAuthenticator implements Authenticator {
+  readonly #providers: ReadonlyMap<string, Provider>;
+  readonly #dependencies: JwtDependencies;
+  readonly #tokenLimit: number;
+  readonly #ttl: number;
+  /** By the token itself: hashing it first costs more than the whole rest of a look-up. Failures are never kept. */
+  readonly #verified: LRUCache<string, VerifiedToken> | undefined;
+
+  constructor(config: Pick<AuthConfig, 'providers' | 'tokenCache' | 'limits'>, dependencies: JwtDependencies) {
+    this.#dependencies = dependencies;
+    this.#tokenLimit = config.limits.token;
+    this.#ttl = config.tokenCache.ttl;
+    this.#verified = config.tokenCache.max === 0 ? undefined : new LRUCache({ max: config.tokenCache.max });
+    this.#providers = new Map(
+      config.providers.map((provider) => [
+        provider.issuer,
+        {
+          config: provider,
+          algorithms: new Set(provider.algorithms),
+          types: new Set(provider.types.map(normalType)),
+          keys: new ProviderKeys(provider, dependencies),
+        },
+      ]),
+    );
+  }
+
+  /** Starts loading keys; requests that come first wait for it. */
+  start(): void {
+    for (const { keys } of this.#providers.values()) void keys.refresh();
+  }
+
+  close(): void {
+    for (const { keys } of this.#providers.values()) keys.close();
+  }
+
+  /** @returns ids of the providers whose keys have never been loaded */
+  missingKeys(): string[] {
+    return [...this.#providers.values()].filter(({ keys }) => !keys.loaded).map(({ config }) => config.id);
+  }
+
+  authenticate(request: CheckRequest): Authentication | Promise<Authentication> {
+    const token = readBearerToken(request, this.#tokenLimit);
+    if (token === undefined) return ABSENT;
+    if (typeof token === 'object') return token;
+    const resource = this.#dependencies.resources.of(request.path);
+    const known = this.#verified?.get(token);
+    if (known !== undefined && this.#dependencies.now() < known.until) {
+      this.#dependencies.onLookup('hit');
+      return judge(known, resource);
+    }
+    this.#dependencies.onLookup('miss');
+    const verified = this.#verify(token);
+    return verified instanceof Promise
+      ? verified.then((settled) => judge(settled, resource))
+      : judge(verified, resource);
+  }
+
+  #verify(token: string): VerifiedToken | Rejected | Promise<VerifiedToken | Rejected> {
+    const jws = parseJws(token);
+    if (jws === undefined) return rejected('token_malformed', 'the token is no signed JWT');
+    const provider = typeof jws.payload.iss === 'string' ? this.#providers.get(jws.payload.iss) : undefined;
+    if (provider === undefined) return rejected('token_issuer', 'the issuer of the token is not accepted here');
+    const alg = checkHeader(jws.header, provider);
+    if (typeof alg !== 'string') return alg;
+
+    const kid = typeof jws.header.kid === 'string' ? jws.header.kid : undefined;
+    const keys = provider.keys.find(kid, alg);
+    if (keys.length > 0) return this.#verifyWith(token, jws, alg, keys, provider);
+    return provider.keys.search(kid, alg).then((found) => {
+      if (found.length > 0) return this.#verifyWith(token, jws, alg, found, provider);
+      if (!provider.keys.loaded || provider.keys.failing)
+        throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`);
+      return rejected('token_key', 'the token is signed by a key that its issuer does not publish');
+    });
+  }
+
+  #verifyWith(
+    token: string,
+    jws: CompactJws,
+    alg: string,
+    keys: readonly Parameters<typeof verifySignature>[2][],
+    provider: Provider,
+  ): VerifiedToken | Rejected {
+    if (!keys.some((key) => verifySignature(jws, alg, key)))
+      return rejected('token_signature', 'the signature of the token is wrong');
+    const now = this.#dependencies.now();
+    const problem = checkClaims(jws.payload, jws.header, provider.config, now);
+    if (problem !== undefined) return problem;
+    const audience = readAudience(jws.payload, provider.config);
+    if (audience === undefined) return rejected('token_audience', 'the token has no audience');
+    const identity = readIdentity(jws.payload, provider.config);
+    if (identity === undefined) return rejected('token_claims', 'the token has no subject');
+    const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);
+    const verified: VerifiedToken = { authenticated: { kind: 'identity', identity }, audience, until };
+    this.#verified?.set(token, verified);
+    return verified;
+  }
+}
+
+function judge(token: VerifiedToken | Rejected, resource: Resource): Authentication {
+  if ('kind' in token) return token;
+  const { general, resources } = token.audience;
+  return general || resources.has(resource.uri) ? token.authenticated : WRONG_AUDIENCE;
+}
+
+/** RFC 8725 §3.1, §3.11. Keys come from the configured issuer only: `jku`, `jwk`, `x5u` and `x5c` are never read. */
+function checkHeader(header: CompactJws['header'], provider: Provider): string | Rejected {
+  const { alg, typ, crit, b64 } = header;
+  // RFC 7515 §4.1.11: an extension that is not understood makes the token invalid; none is.
+  if (crit !== undefined || b64 !== undefined) return rejected('token_header', 'the token needs an unknown extension');
+  if (typeof alg !== 'string' || !provider.algorithms.has(alg))
+    return rejected('token_algorithm', 'the signature algorithm of the token is not accepted');
+  const type = normalType(typ);
+  if (type === ASSERTION_TYPE || !provider.types.has(type))
+    return rejected('token_type', 'a token of this type is no access token');
+  return alg;
+}

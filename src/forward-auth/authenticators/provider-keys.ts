@@ -1,0 +1,145 @@
+import type { KeyObject } from 'node:crypto';
+import type { ProviderConfig } from '../../platform/config/schema.ts';
+import type { Logger } from '../../platform/log.ts';
+import { fetchJson } from './fetch-json.ts';
+import { importVerificationKey, keyFits, type VerificationKey } from './jws.ts';
+
+/** Milliseconds between scheduled fetches of a key set that answers. */
+const REFRESH = 10 * 60_000;
+/** Milliseconds; failures and fruitless look-ups for an unknown key id double the wait from the first to the second. */
+const FIRST_WAIT = 1_000;
+const LONGEST_WAIT = 30_000;
+const MAX_KEYS = 100;
+
+export interface ProviderKeysDependencies {
+  readonly log: Logger;
+  /** Milliseconds. */
+  readonly now: () => number;
+  readonly fetch: typeof fetch;
+}
+
+/**
+ * The public keys of one identity provider, found by OpenID Connect Discovery. Keys that were loaded once go on serving
+ * while the provider is away.
+ */
+export class ProviderKeys {
+  readonly #provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri'>;
+  readonly #dependencies: ProviderKeysDependencies;
+  #keys: readonly VerificationKey[] | undefined;
+  #jwksUri: string | undefined;
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  #failures = 0;
+  #retryAt = 0;
+  #fruitless = 0;
+  #searchAt = 0;
+
+  constructor(provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri'>, dependencies: ProviderKeysDependencies) {
+    this.#provider = provider;
+    this.#dependencies = dependencies;
+  }
+
+  get loaded(): boolean {
+    return this.#keys !== undefined;
+  }
+
+  /** The last fetch failed, so that an unknown key may be one that the provider would have. */
+  get failing(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Keys that may have signed a token with this header. */
+  find(kid: string | undefined, alg: string): KeyObject[] {
+    const fitting: KeyObject[] = [];
+    for (const entry of this.#keys ?? []) {
+      if (kid !== undefined && entry.kid !== undefined && entry.kid !== kid) continue;
+      if (kid !== undefined && entry.kid === undefined && this.#keys?.length !== 1) continue;
+      if (entry.alg !== undefined && entry.alg !== alg) continue;
+      if (keyFits(entry.key, alg)) fitting.push(entry.key);
+    }
+    return fitting;
+  }
+
+  /**
+   * Looks once more for a key that is not there: the provider may have rotated, or not have answered yet. Bounded, because
+   * anybody can invent a key id.
+   */
+  async search(kid: string | undefined, alg: string): Promise<KeyObject[]> {
+    const now = this.#dependencies.now();
+    if (this.#running === undefined && (now < this.#retryAt || (this.loaded && now < this.#searchAt))) return [];
+    await this.refresh();
+    const found = this.find(kid, alg);
+    this.#fruitless = found.length > 0 ? 0 : this.#fruitless + 1;
+    this.#searchAt = found.length > 0 ? 0 : this.#dependencies.now() + wait(this.#fruitless);
+    return found;
+  }
+
+  /** Fetches now, once for all who ask at the same time, and plans the next fetch. Never rejects. */
+  refresh(): Promise<void> {
+    this.#running ??= this.#fetch().finally(() => {
+      this.#running = undefined;
+      this.#schedule();
+    });
+    return this.#running;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #fetch(): Promise<void> {
+    const { log, now, fetch: fetcher } = this.#dependencies;
+    const { id } = this.#provider;
+    try {
+      this.#jwksUri ??= this.#provider.jwksUri ?? (await discoverJwksUri(this.#provider.issuer, fetcher));
+      const { keys } = await fetchJson(this.#jwksUri, fetcher);
+      if (!Array.isArray(keys)) throw new Error(`${this.#jwksUri} is no JWK Set`);
+      const usable = keys
+        .slice(0, MAX_KEYS)
+        .map(importVerificationKey)
+        .filter((key) => key !== undefined);
+      if (usable.length === 0) throw new Error(`${this.#jwksUri} holds no key that verifies signatures`);
+      if (this.#keys === undefined || this.#failures > 0)
+        log.info({ provider: id, keys: usable.length }, 'keys of the identity provider loaded');
+      this.#keys = usable;
+      this.#failures = 0;
+      this.#retryAt = 0;
+    } catch (error) {
+      // The provider may have moved its keys.
+      this.#jwksUri = undefined;
+      this.#failures += 1;
+      this.#retryAt = now() + wait(this.#failures);
+      log.warn({ provider: id, error, stale: this.loaded }, 'keys of the identity provider could not be fetched');
+    }
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.refresh(), this.failing ? wait(this.#failures) : REFRESH);
+    this.#timer.unref();
+  }
+}
+
+function wait(attempts: number): number {
+  return Math.min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT);
+}
+
+/**
+ * OpenID Connect Discovery 1.0 §4.
+ *
+ * @throws Error where the document is another issuer's (§4.3) or names no key set
+ */
+async function discoverJwksUri(issuer: string, fetcher: typeof fetch): Promise<string> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  const document = await fetchJson(url, fetcher);
+  if (document.issuer !== issuer) throw new Error(`${url} is about another issuer than ${issuer}`);
+  const uri = document.jwks_uri;
+  if (typeof uri !== 'string' || !URL.canParse(uri) || !/^https?:$/.test(new URL(uri).protocol))
+    throw new Error(`${url} has no usable jwks_uri`);
+  if (new URL(issuer).protocol === 'https:' && new URL(uri).protocol !== 'https:')
+    throw new Error(`${url} names a jwks_uri without TLS`);
+  return uri;
+}

@@ -1,0 +1,107 @@
+import type { Identity } from '../../identity/identity.ts';
+import type { ProviderConfig } from '../../platform/config/schema.ts';
+import type { Rejected } from '../decision/authentication.ts';
+import { canonicalResource } from '../decision/resources.ts';
+import { rejected } from './rejection.ts';
+
+type Claims = Readonly<Record<string, unknown>>;
+
+/** Who a token is for. The resource differs from request to request, so the comparison is made for each. */
+export interface Audience {
+  /** One of the provider's configured audiences, good for every resource. */
+  readonly general: boolean;
+  /** Canonical resource URIs. */
+  readonly resources: ReadonlySet<string>;
+}
+
+/** Hashes that only an ID token carries (OIDC Core §3.1.3.6, §3.3.2.11), and the event of a logout token. */
+const OTHER_TOKENS = ['at_hash', 'c_hash', 's_hash', 'events'];
+
+/** Checks times (RFC 7519 §4.1) and that this is an access token. @param now milliseconds */
+export function checkClaims(
+  claims: Claims,
+  header: Claims,
+  provider: ProviderConfig,
+  now: number,
+): Rejected | undefined {
+  const seconds = now / 1000;
+  const tolerance = provider.clockTolerance / 1000;
+  const { exp, nbf, iat } = claims;
+  if (!isTime(exp)) return rejected('token_claims', 'the token has no expiry');
+  if (seconds >= exp + tolerance) return rejected('token_expired', 'the token has expired');
+  if (nbf !== undefined && !isTime(nbf)) return rejected('token_claims', 'the "nbf" claim is no time');
+  if (nbf !== undefined && nbf > seconds + tolerance)
+    return rejected('token_not_yet_valid', 'the token is not valid yet');
+  if (iat !== undefined && !isTime(iat)) return rejected('token_claims', 'the "iat" claim is no time');
+  if (iat !== undefined && iat > seconds + tolerance)
+    return rejected('token_not_yet_valid', 'the token was issued in the future');
+  if (isOtherToken(claims, header)) return rejected('token_type', 'this is no access token');
+  return undefined;
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isOtherToken(claims: Claims, header: Claims): boolean {
+  if (OTHER_TOKENS.some((name) => Object.hasOwn(claims, name))) return true;
+  // Keycloak's payload says what a token is; its older access tokens repeat the nonce (OIDC Core §2).
+  if (typeof claims.typ === 'string') return claims.typ.toLowerCase() !== 'bearer';
+  return Object.hasOwn(claims, 'nonce') && normalType(header.typ) !== 'at+jwt';
+}
+
+/** `typ` without case and without `application/` (RFC 7515 §4.1.9). A token without counts as `jwt`. */
+export function normalType(typ: unknown): string {
+  return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : 'jwt';
+}
+
+/** @returns undefined where `aud` is missing or no text */
+export function readAudience(claims: Claims, provider: ProviderConfig): Audience | undefined {
+  const values = typeof claims.aud === 'string' ? [claims.aud] : claims.aud;
+  if (!Array.isArray(values) || !values.every((value) => typeof value === 'string')) return undefined;
+  return {
+    general: values.some((value) => provider.audiences.includes(value)),
+    resources: new Set(values.map(canonicalResource)),
+  };
+}
+
+/** @returns undefined where there is no subject */
+export function readIdentity(claims: Claims, provider: ProviderConfig): Identity | undefined {
+  const names = provider.claims;
+  const subject = text(claimAt(claims, names.subject));
+  if (subject === '') return undefined;
+  return {
+    subject,
+    email: claims.email_verified === false ? '' : emailOf(claimAt(claims, names.email)),
+    name: text(claimAt(claims, names.name)),
+    groups: list(claimAt(claims, names.groups), undefined),
+    scopes: [...new Set(names.scopes.flatMap((name) => list(claimAt(claims, name), /\s+/)))],
+    method: 'bearer',
+    issuer: provider.issuer,
+  };
+}
+
+/** A claim by its whole name, which may hold dots itself (`https://example.com/groups`), or by a path into objects. */
+function claimAt(claims: Claims, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let at: unknown = claims;
+  for (const part of path.split('.')) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return undefined;
+    at = (at as Claims)[part];
+  }
+  return at;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** An address with several `@` means different domains to different readers: it counts as none. */
+function emailOf(value: unknown): string {
+  return typeof value === 'string' && /^[^@\s]+@[^@\s]+$/.test(value) ? value : '';
+}
+
+function list(value: unknown, separator: RegExp | undefined): string[] {
+  const values = typeof value === 'string' ? (separator === undefined ? [value] : value.split(separator)) : value;
+  return Array.isArray(values) ? values.filter((item) => typeof item === 'string' && item !== '') : [];
+}

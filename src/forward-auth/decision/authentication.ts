@@ -1,0 +1,40 @@
+import type { Identity } from '../../identity/identity.ts';
+import type { ChallengeReason, DenyReason } from './decision.ts';
+import type { CheckRequest } from './request.ts';
+
+/** No credential of this kind in the request: "not mine", the next one may look. */
+export interface Absent {
+  readonly kind: 'absent';
+}
+
+export interface Authenticated {
+  readonly kind: 'identity';
+  readonly identity: Identity;
+}
+
+/** A credential that is worth nothing. */
+export type Rejected =
+  | {
+      readonly kind: 'rejected';
+      readonly status: 401;
+      readonly reason: Exclude<ChallengeReason, 'no_credential'>;
+      readonly description: string;
+    }
+  | {
+      readonly kind: 'rejected';
+      /** The request itself is wrong: a better credential would not help (RFC 6750 §3.1 `invalid_request`). */
+      readonly status: 400 | 431;
+      readonly reason: Extract<DenyReason, `credential_${string}`>;
+      readonly description: string;
+    };
+
+export type Authentication = Absent | Authenticated | Rejected;
+
+/**
+ * Who is asking. Synchronous where the answer is at hand, because a promise costs more than a cached look-up.
+ *
+ * @throws (or rejects with) an error where a dependency is needed and does not answer
+ */
+export type Authenticate = (request: CheckRequest) => Authentication | Promise<Authentication>;
+
+export const ABSENT: Absent = { kind: 'absent' };

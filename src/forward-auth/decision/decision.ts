@@ -1,0 +1,84 @@
+import type { Identity } from '../../identity/identity.ts';
+
+/** Every reason there is. Stable: a metric label, a log field, and what `postern explain` prints. */
+export const REASONS = {
+  allow: ['authorized', 'public', 'preflight', 'metadata'],
+  challenge: [
+    'no_credential',
+    'token_malformed',
+    'token_header',
+    'token_type',
+    'token_issuer',
+    'token_algorithm',
+    'token_key',
+    'token_signature',
+    'token_expired',
+    'token_not_yet_valid',
+    'token_audience',
+    'token_claims',
+  ],
+  deny: [
+    'untrusted_proxy',
+    'forwarded_headers',
+    'ambiguous_target',
+    'no_rule',
+    'not_allowed',
+    'insufficient_scope',
+    'mcp_headers',
+    'credential_duplicated',
+    'credential_in_query',
+    'credential_too_large',
+  ],
+  unavailable: ['dependency', 'internal_error'],
+} as const;
+
+export type AllowReason = (typeof REASONS.allow)[number];
+export type ChallengeReason = (typeof REASONS.challenge)[number];
+export type DenyReason = (typeof REASONS.deny)[number];
+export type UnavailableReason = (typeof REASONS.unavailable)[number];
+
+/** Let it through as this identity. The only decision that becomes a 2xx. */
+export interface Allow {
+  readonly kind: 'allow';
+  readonly reason: AllowReason;
+  readonly identity: Identity;
+  readonly rule: string;
+}
+
+/** 401 with a `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1). */
+export interface Challenge {
+  readonly kind: 'challenge';
+  readonly reason: ChallengeReason;
+  readonly description: string;
+  /** All scopes that the operation needs. */
+  readonly scopes: readonly string[];
+  /** Address of the protected-resource metadata; undefined where the path belongs to no described resource. */
+  readonly metadataUrl: string | undefined;
+  readonly rule: string;
+}
+
+/** A final no. */
+export interface Deny {
+  readonly kind: 'deny';
+  readonly status: 400 | 403 | 431;
+  readonly reason: DenyReason;
+  readonly description: string;
+  /** With `insufficient_scope`: what a better token would need (RFC 6750 §3.1). */
+  readonly step?: { readonly scopes: readonly string[]; readonly metadataUrl: string | undefined };
+  readonly rule: string;
+  readonly subject: string;
+}
+
+/** Postern cannot tell now: 503, never a pass and never a sign-out. */
+export interface Unavailable {
+  readonly kind: 'unavailable';
+  readonly reason: UnavailableReason;
+  readonly description: string;
+}
+
+export type Decision = Allow | Challenge | Deny | Unavailable;
+
+/** @param rule empty where none took part */
+export function deny(status: Deny['status'], reason: DenyReason, description: string, rule = '', subject = ''): Deny {
+  return { kind: 'deny', status, reason, description, rule, subject };
+}

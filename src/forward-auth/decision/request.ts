@@ -1,0 +1,51 @@
+/** The proxies that have an endpoint. Also a metric label, so the set is closed. */
+export type ProxyName = 'traefik';
+
+/** What {@link RequestHeaders.get} answers for a header that came more than once. */
+export const DUPLICATED = Symbol('duplicated header');
+
+/**
+ * Header look-up over `rawHeaders`. Node joins some duplicates by a comma and keeps the first of others (`Authorization`),
+ * which hides exactly what must be refused.
+ */
+export class RequestHeaders {
+  readonly #raw: readonly string[];
+
+  /** @param raw name and value alternating, as they came */
+  constructor(raw: readonly string[]) {
+    this.#raw = raw;
+  }
+
+  /** @param name lower case */
+  get(name: string): string | undefined | typeof DUPLICATED {
+    const raw = this.#raw;
+    let found: string | undefined;
+    for (let i = 0; i < raw.length; i += 2) {
+      const candidate = raw[i] as string;
+      if (candidate.length !== name.length) continue;
+      if (candidate !== name && candidate.toLowerCase() !== name) continue;
+      if (found !== undefined) return DUPLICATED;
+      found = raw[i + 1] as string;
+    }
+    return found;
+  }
+}
+
+/** One question of a proxy, in terms of none of them. */
+export interface CheckRequest {
+  readonly proxy: ProxyName;
+  /** Upper-case method of the client's request. */
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** Canonical, see `canonicalHost`. */
+  readonly host: string;
+  /** Path as the client wrote it and the upstream will see it, without the query. */
+  readonly rawPath: string;
+  /** Canonical path that rules are matched with, see `parseTarget`. */
+  readonly path: string;
+  /** Without the question mark; empty where there is none. */
+  readonly query: string;
+  /** As the proxy saw it; for the log, never for a decision. */
+  readonly clientAddress: string;
+  readonly headers: RequestHeaders;
+}

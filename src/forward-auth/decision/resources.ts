@@ -1,0 +1,74 @@
+export const METADATA_PATH = '/.well-known/oauth-protected-resource';
+export const KEYS_PATH = '/_postern/jwks.json';
+
+/** One protected resource: an MCP server, or everything else under the public URL. */
+export interface Resource {
+  /** Canonical resource URI (RFC 8707 §2), without a trailing slash. */
+  readonly uri: string;
+  /** Path of the resource as a proxy reports it. */
+  readonly path: string;
+  /** Where its metadata is (RFC 9728 §3.1); undefined where nothing describes it. */
+  readonly metadataUrl: string | undefined;
+}
+
+/** Finds the resource of a request. Addresses come from the configured public URL, never from a forwarded host. */
+export class Resources {
+  readonly #prefix: string;
+  readonly #servers = new Map<string, Resource>();
+  /** What no server owns. */
+  readonly rest: Resource;
+
+  constructor(publicUrl: string, serverNames: readonly string[]) {
+    const base = new URL(publicUrl);
+    const path = base.pathname.replace(/\/+$/, '');
+    this.#prefix = `${path}/servers/`;
+    for (const name of serverNames) {
+      const own = `${this.#prefix}${name}/mcp`;
+      this.#servers.set(name, {
+        uri: base.origin + own,
+        path: own,
+        metadataUrl: `${base.origin}${METADATA_PATH}${own}`,
+      });
+    }
+    this.rest = {
+      uri: base.origin + path,
+      path: `${path}/`,
+      metadataUrl: serverNames.length === 0 ? `${base.origin}${METADATA_PATH}${path}` : undefined,
+    };
+  }
+
+  /** @param path canonical path of the request */
+  of(path: string): Resource {
+    if (!path.startsWith(this.#prefix)) return this.rest;
+    const end = path.indexOf('/', this.#prefix.length);
+    return this.#servers.get(path.slice(this.#prefix.length, end === -1 ? undefined : end)) ?? this.rest;
+  }
+
+  /**
+   * @param suffix what follows {@link METADATA_PATH}
+   * @returns the resource described there: at the root the only one, where there is only one
+   */
+  describedAt(suffix: string): Resource | undefined {
+    const wanted = suffix.replace(/\/$/, '');
+    for (const resource of this.#servers.values()) if (resource.path === wanted) return resource;
+    if (this.#servers.size === 0) return wanted === this.rest.path.slice(0, -1) ? this.rest : undefined;
+    return wanted === '' && this.#servers.size === 1 ? [...this.#servers.values()][0] : undefined;
+  }
+
+  /** Endpoints that speak MCP: their preflights are answered by the relay without any credential. */
+  isMcpPath(path: string): boolean {
+    const base = this.#prefix.slice(0, -'/servers/'.length);
+    return (
+      path.startsWith(base) &&
+      /^\/(?:servers\/[a-z0-9][a-z0-9-]*\/)?(?:mcp|sse|messages|ws)$/.test(path.slice(base.length))
+    );
+  }
+}
+
+/** Two spellings of one resource URI are the same: scheme and host without case, with or without a trailing slash. */
+export function canonicalResource(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return text;
+  return `${url.origin}${url.pathname.replace(/\/$/, '')}${url.search}`;
+}

@@ -1,0 +1,108 @@
+import type { Identity } from '../../identity/identity.ts';
+import type { AuthConfig, RuleConfig } from '../../platform/config/schema.ts';
+import { hostGlob, type Matcher, nameGlob, pathGlob } from './globs.ts';
+import { HIDDEN, type McpOperation } from './mcp-operation.ts';
+import type { CheckRequest } from './request.ts';
+
+type Scopes = readonly string[];
+
+/** A rule of the configuration, ready to be matched. */
+export interface Rule {
+  /** Its place in the configuration, such as `auth.rules[0]`. */
+  readonly name: string;
+  readonly public: boolean;
+  matches(request: Pick<CheckRequest, 'path' | 'host' | 'method'>): boolean;
+  matchesPath(path: string): boolean;
+  /** By user or group, before scopes. */
+  admits(identity: Identity): boolean;
+  /** Every scope that this operation needs; of one that the headers do not show, whatever any operation needs. */
+  scopesFor(operation: McpOperation | typeof HIDDEN | undefined): Scopes;
+  /** Every scope that any operation may need. */
+  readonly allScopes: Scopes;
+}
+
+/** The rules of one configuration: compiled once, asked for each request. */
+export class Rules {
+  readonly #rules: readonly Rule[];
+  readonly #implied: ReadonlyMap<string, ReadonlySet<string>>;
+
+  constructor(config: Pick<AuthConfig, 'rules' | 'scopeHierarchy'>) {
+    this.#rules = config.rules.map(compile);
+    this.#implied = closure(config.scopeHierarchy);
+  }
+
+  /** @returns the first that matches; undefined means deny */
+  match(request: Pick<CheckRequest, 'path' | 'host' | 'method'>): Rule | undefined {
+    for (const rule of this.#rules) if (rule.matches(request)) return rule;
+    return undefined;
+  }
+
+  /** A broader scope implies the narrower ones below it. */
+  covers(granted: Scopes, needed: Scopes): boolean {
+    for (const scope of needed) {
+      if (granted.includes(scope)) continue;
+      if (!granted.some((holder) => this.#implied.get(holder)?.has(scope) === true)) return false;
+    }
+    return true;
+  }
+
+  /** Scopes that a client may ask for at a path, without `offline_access`, which is no scope of a resource. */
+  scopesOf(path: string): string[] {
+    const scopes = this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.allScopes);
+    return [...new Set(scopes)].filter((scope) => scope !== 'offline_access');
+  }
+}
+
+function compile(config: RuleConfig, index: number): Rule {
+  const path = config.match.path === undefined ? undefined : pathGlob(config.match.path);
+  const host = config.match.host === undefined ? undefined : hostGlob(config.match.host);
+  const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
+  const { users, groups } = config.allow ?? {};
+  const always: Scopes = [...new Set(config.scopes.default)];
+  const byMethod = compileScopes(config.scopes.methods);
+  const byTool = compileScopes(config.scopes.tools);
+  const allScopes: Scopes = [...new Set([...always, ...[...byMethod, ...byTool].flatMap((entry) => entry.scopes)])];
+  return {
+    name: `auth.rules[${index}]`,
+    public: config.public,
+    matches: (request) =>
+      (path === undefined || path(request.path)) &&
+      (host === undefined || host(request.host)) &&
+      (methods === undefined || methods.has(request.method)),
+    matchesPath: (candidate) => path === undefined || path(candidate),
+    admits: (identity) =>
+      (users === undefined && groups === undefined) ||
+      users?.includes(identity.subject) === true ||
+      groups?.some((group) => identity.groups.includes(group)) === true,
+    scopesFor: (operation) => {
+      if (operation === undefined || (byMethod.length === 0 && byTool.length === 0)) return always;
+      if (operation === HIDDEN) return allScopes;
+      const { method, tool } = operation;
+      const more = byMethod.filter((entry) => entry.matches(method));
+      if (tool !== undefined) more.push(...byTool.filter((entry) => entry.matches(tool)));
+      return more.length === 0 ? always : [...new Set([...always, ...more.flatMap((entry) => entry.scopes)])];
+    },
+    allScopes,
+  };
+}
+
+function compileScopes(config: Readonly<Record<string, Scopes>>): Array<{ matches: Matcher; scopes: Scopes }> {
+  return Object.entries(config).map(([glob, scopes]) => ({ matches: nameGlob(glob), scopes }));
+}
+
+/** Everything that a scope implies, through any number of steps; cycles are harmless. */
+function closure(hierarchy: Readonly<Record<string, Scopes>>): Map<string, Set<string>> {
+  const all = new Map<string, Set<string>>();
+  for (const scope of Object.keys(hierarchy)) {
+    const implied = new Set<string>();
+    const open = [scope];
+    for (let next = open.pop(); next !== undefined; next = open.pop())
+      for (const narrower of hierarchy[next] ?? [])
+        if (!implied.has(narrower)) {
+          implied.add(narrower);
+          open.push(narrower);
+        }
+    all.set(scope, implied);
+  }
+  return all;
+}

@@ -1,0 +1,86 @@
+/** A request target that can be read in one way only. */
+export interface Target {
+  /** As written, without the query. */
+  readonly rawPath: string;
+  /** Percent-decoded; nothing that decoding could turn into structure is left in it. */
+  readonly path: string;
+  readonly query: string;
+}
+
+/** Why a target or a host was refused; shown to the caller. */
+export class Ambiguous {
+  readonly problem: string;
+
+  constructor(problem: string) {
+    this.problem = problem;
+  }
+}
+
+const PLAIN_PATH = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)+\/?$/;
+const ENCODED_STRUCTURE = /%(?:2f|5c|25|3b|3f|23|[01][0-9a-f]|7f)/i;
+const BROKEN_ENCODING = /%(?![0-9a-f]{2})/i;
+
+/**
+ * Parses a request target in origin form (RFC 9112 §3.2.1) by hand: `new URL` would resolve what another program down the
+ * line does not. Everything that two programs could read as two paths is refused, never interpreted.
+ */
+export function parseTarget(target: string): Target | Ambiguous {
+  const problem = characterProblem(target);
+  if (problem !== undefined) return new Ambiguous(problem);
+  const mark = target.indexOf('?');
+  const rawPath = mark === -1 ? target : target.slice(0, mark);
+  const query = mark === -1 ? '' : target.slice(mark + 1);
+  if (rawPath === '/' || PLAIN_PATH.test(rawPath)) return { rawPath, path: rawPath, query };
+  return parseUnusualPath(rawPath, query);
+}
+
+function characterProblem(target: string): string | undefined {
+  if (target.charCodeAt(0) !== 0x2f) return 'the target must start with a slash';
+  for (let i = 0; i < target.length; i++) {
+    const code = target.charCodeAt(i);
+    if (code <= 0x20 || code === 0x7f) return 'the target holds a space or a control character';
+    if (code > 0x7f) return 'the target holds a character outside ASCII';
+    if (code === 0x23) return 'the target holds a fragment';
+    if (code === 0x5c) return 'the target holds a backslash';
+  }
+  return undefined;
+}
+
+function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
+  if (rawPath.includes('//')) return new Ambiguous('the path holds an empty segment');
+  // Servlet containers cut path parameters off: `/public/..;/admin` is `/admin` there (RFC 3986 §3.3).
+  if (rawPath.includes(';')) return new Ambiguous('the path holds a path parameter');
+  if (BROKEN_ENCODING.test(rawPath)) return new Ambiguous('the path holds a broken percent-encoding');
+  if (ENCODED_STRUCTURE.test(rawPath))
+    return new Ambiguous('the path holds an encoded slash, backslash, percent sign, delimiter or control character');
+  let path: string;
+  try {
+    path = decodeURIComponent(rawPath);
+  } catch {
+    return new Ambiguous('the path is no UTF-8');
+  }
+  // C1 controls, which are two bytes in UTF-8.
+  if (/[\u0080-\u009f]/.test(path)) return new Ambiguous('the path holds a control character');
+  if (path.split('/').some((segment) => segment === '.' || segment === '..'))
+    return new Ambiguous('the path holds a dot segment');
+  return { rawPath, path, query };
+}
+
+const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\])$/;
+const DEFAULT_PORTS = { http: '80', https: '443' } as const;
+
+/**
+ * The one form of a host that is compared: lower case, without a trailing dot, without the scheme's default port.
+ * User information, lists and everything else that is no host is refused.
+ */
+export function canonicalHost(text: string, scheme: 'http' | 'https'): string | Ambiguous {
+  const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
+  if (match?.[1] === undefined) return new Ambiguous('the host is no host');
+  const lower = match[1].toLowerCase();
+  const name = lower.endsWith('.') ? lower.slice(0, -1) : lower;
+  if (name.length > 255 || !HOST.test(name)) return new Ambiguous('the host is no host');
+  const port = match[2];
+  if (port === undefined || Number(port) === Number(DEFAULT_PORTS[scheme])) return name;
+  if (Number(port) < 1 || Number(port) > 65535) return new Ambiguous('the host has no valid port');
+  return `${name}:${Number(port)}`;
+}

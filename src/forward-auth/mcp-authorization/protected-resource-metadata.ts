@@ -1,0 +1,29 @@
+import { METADATA_PATH, type Resources } from '../decision/resources.ts';
+import type { Rules } from '../decision/rules.ts';
+
+/** Protected-resource metadata (RFC 9728 §2). */
+export interface ProtectedResourceMetadata {
+  readonly resource: string;
+  readonly authorization_servers: readonly string[];
+  readonly scopes_supported?: readonly string[];
+  readonly bearer_methods_supported: readonly ['header'];
+}
+
+/**
+ * @param path request path at or below {@link METADATA_PATH}
+ * @returns undefined where no resource is described there
+ */
+export function protectedResourceMetadata(
+  path: string,
+  context: { resources: Resources; rules: Rules; issuers: readonly string[] },
+): ProtectedResourceMetadata | undefined {
+  const resource = context.resources.describedAt(path.slice(METADATA_PATH.length));
+  if (resource === undefined) return undefined;
+  const scopes = context.rules.scopesOf(resource.path);
+  return {
+    resource: resource.uri,
+    authorization_servers: context.issuers,
+    ...(scopes.length > 0 && { scopes_supported: scopes }),
+    bearer_methods_supported: ['header'],
+  };
+}

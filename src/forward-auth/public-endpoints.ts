@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Router from '@koa/router';
+import type { JWK } from 'jose';
+import Koa from 'koa';
+import type { Logger } from '../platform/log.ts';
+import { KEYS_PATH, METADATA_PATH, type Resources } from './decision/resources.ts';
+import type { Rules } from './decision/rules.ts';
+import { protectedResourceMetadata } from './mcp-authorization/protected-resource-metadata.ts';
+
+export interface PublicEndpoints {
+  readonly resources: Resources;
+  readonly rules: Rules;
+  readonly issuers: readonly string[];
+  readonly publishedKeys: () => JWK[];
+  readonly log: Logger;
+}
+
+/** What everybody may read, through the proxy or directly: discovery documents and public keys. */
+export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingMessage, res: ServerResponse) => void {
+  const router = new Router();
+  const metadata = (ctx: Koa.Context) => {
+    const found = protectedResourceMetadata(ctx.path, context);
+    if (found === undefined) return notFound(ctx);
+    ctx.set('Cache-Control', 'public, max-age=300');
+    ctx.body = found;
+  };
+  for (const path of [METADATA_PATH, new RegExp(`^${METADATA_PATH.replaceAll('.', '\\.')}/.*$`)]) {
+    router.get(path, metadata);
+    router.options(path, preflight);
+  }
+  router.options(KEYS_PATH, preflight);
+  router.get(KEYS_PATH, (ctx) => {
+    ctx.set('Cache-Control', 'public, max-age=300');
+    ctx.type = 'application/jwk-set+json';
+    ctx.body = JSON.stringify({ keys: context.publishedKeys() });
+  });
+
+  const app = new Koa();
+  app.on('error', (error) => context.log.error({ error }, 'a public endpoint failed'));
+  app.use(cors);
+  app.use(router.routes());
+  app.use(notFound);
+  const handle = app.callback();
+  return (req, res) => void handle(req, res);
+}
+
+/** Browser-based MCP clients read these from another origin; nothing here depends on who asks. */
+async function cors(ctx: Koa.Context, next: Koa.Next): Promise<void> {
+  ctx.set('Access-Control-Allow-Origin', '*');
+  await next();
+}
+
+function preflight(ctx: Koa.Context): void {
+  ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, OPTIONS');
+  ctx.set('Access-Control-Allow-Headers', '*');
+  ctx.set('Access-Control-Max-Age', '600');
+  ctx.status = 204;
+}
+
+function notFound(ctx: Koa.Context): void {
+  ctx.status = 404;
+  ctx.body = { error: 'not_found', error_description: 'nothing is here' };
+}

@@ -1,0 +1,120 @@
+import { Registry } from 'prom-client';
+import { AddressList } from '../platform/addresses.ts';
+import type { Config } from '../platform/config/schema.ts';
+import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
+import { createInternalServer } from '../platform/internal-listener.ts';
+import type { Logger } from '../platform/log.ts';
+import { createAuthMetrics } from '../platform/metrics.ts';
+import { SignedAnswers } from './assertions/signed-answers.ts';
+import { openSigningKeys } from './assertions/signing-keys.ts';
+import { inOrder } from './authenticators/authenticator.ts';
+import { JwtAuthenticator } from './authenticators/jwt.ts';
+import { createCheck } from './check.ts';
+import { DecisionMeter } from './decision-meter.ts';
+import { compilePolicy } from './policy.ts';
+import { parseTraefik } from './proxies/traefik.ts';
+import { createPublicEndpoints } from './public-endpoints.ts';
+
+export interface ForwardAuthDependencies {
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now?: () => number;
+  readonly fetch?: typeof fetch;
+}
+
+export interface RunningForwardAuth {
+  readonly port: number;
+  readonly internalPort: number;
+  /** Ends after running checks, at the latest after the configured `drain`. */
+  close(): Promise<void>;
+}
+
+const VERIFY = '/verify/';
+/** Milliseconds. */
+const REQUEST_TIMEOUT = 30_000;
+
+/** Process one, wired. @throws ConfigurationError where keys cannot be used, PosternError where a port is taken */
+export async function startForwardAuth(config: Config, deps: ForwardAuthDependencies): Promise<RunningForwardAuth> {
+  const { log, now = Date.now, fetch: fetcher = fetch } = deps;
+  const registry = new GatheringRegistry();
+  const meter = new DecisionMeter(createAuthMetrics(registry));
+  registry.beforeRead = () => meter.flush();
+
+  const policy = compilePolicy(config);
+  const keys = await openSigningKeys(config.auth.assertion, { log, now });
+  const { audience, lifetime } = config.auth.assertion;
+  const answers = new SignedAnswers(keys, { issuer: config.publicUrl, audience, lifetime }, now);
+  const jwt = new JwtAuthenticator(config.auth, {
+    log,
+    now,
+    fetch: fetcher,
+    resources: policy.resources,
+    onLookup: (outcome) => meter.lookup(outcome),
+  });
+
+  const checkTraefik = createCheck({
+    proxy: 'traefik',
+    parse: parseTraefik,
+    trusted: new AddressList(config.auth.trustedProxies),
+    policy,
+    authenticate: inOrder([jwt]),
+    answers,
+    meter,
+    log,
+  });
+  const publicEndpoints = createPublicEndpoints({
+    ...policy,
+    issuers: config.auth.providers.map((provider) => provider.issuer),
+    publishedKeys: () => keys.published(),
+    log,
+  });
+
+  // The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path.
+  const limits = { maxHeaderSize: config.auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
+  const server = createHttpServer(limits, (request, response) => {
+    const target = request.url ?? '';
+    if (!target.startsWith(VERIFY)) return publicEndpoints(request, response);
+    if (target === '/verify/traefik' || target.startsWith('/verify/traefik?')) return checkTraefik(request, response);
+    return sendJson(response, 404, { error: 'not_found', error_description: 'no proxy is checked here' });
+  });
+  const internal = createInternalServer(registry, {
+    providers: () => {
+      const missing = jwt.missingKeys();
+      return missing.length === 0 ? undefined : `keys never loaded: ${missing.join(', ')}`;
+    },
+  });
+
+  const release = () => {
+    jwt.close();
+    keys.close();
+  };
+  try {
+    const port = await listen(server, config.auth.listen);
+    const internalPort = await listen(internal, config.auth.internalListen);
+    jwt.start();
+    log.info({ port, internalPort, rules: config.auth.rules.length }, 'forward-auth is ready');
+    return {
+      port,
+      internalPort,
+      close: async () => {
+        release();
+        await drain(server, config.drain);
+        await drain(internal, 1_000);
+      },
+    };
+  } catch (error) {
+    release();
+    await drain(server, 0);
+    throw error;
+  }
+}
+
+/** A registry that lets numbers be handed over before they are read. */
+class GatheringRegistry extends Registry {
+  beforeRead: () => void = () => {};
+
+  override metrics(): Promise<string> {
+    this.beforeRead();
+    return super.metrics();
+  }
+}
