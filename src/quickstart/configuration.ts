@@ -63,7 +63,7 @@ const EXAMPLE_RULES = [
   {
     match: { path: '/servers/example/**' },
     allow: { groups: ['engineering'] },
-    scopes: { default: ['mcp:use'], tools: { 'delete_*': ['mcp:admin'] } },
+    scopes: { default: ['mcp:use'] },
   },
 ];
 
