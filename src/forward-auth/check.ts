@@ -41,7 +41,7 @@ export function createCheck(check: Check): (message: IncomingMessage, response: 
     } else if (decision.kind !== 'allow') {
       const id = requestId(message);
       const refusal = renderRefusal(decision, id);
-      response.writeHead(refusal.status, refusal.headers);
+      response.writeHead(refusal.status, refusal.headers as string[]);
       response.end(refusal.body);
     }
     meter.count(proxy, decision, performance.now() - start);

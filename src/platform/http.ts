@@ -64,10 +64,19 @@ export async function drain(server: Server, grace: number): Promise<void> {
   clearInterval(sweep);
 }
 
+const REQUEST_ID = 'x-request-id';
+
 /** The proxy's request id where it is harmless in a log, otherwise a new one. */
 export function requestId(request: IncomingMessage): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.:=+/-]{1,128}$/.test(given) ? given : randomUUID();
+  // Over the raw list: Node would build an object of all headers for this one.
+  const raw = request.rawHeaders;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] as string;
+    if (name.length !== REQUEST_ID.length || name.toLowerCase() !== REQUEST_ID) continue;
+    const given = raw[i + 1] as string;
+    return /^[\w.:=+/-]{1,128}$/.test(given) ? given : randomUUID();
+  }
+  return randomUUID();
 }
 
 /** Answers with JSON and always a length: nginx's HTTP/1.0 check would lose its connection without one. */

@@ -51,7 +51,7 @@ describe('forward-auth over HTTP', () => {
   });
 
   it('signs an assertion for exactly this request, under the published keys', async () => {
-    const answer = await gate.ask(GITHUB, { method: 'POST', token: await token() });
+    const answer = await gate.ask(GITHUB, { method: 'DELETE', token: await token() });
     const keys = createRemoteJWKSet(new URL(`http://127.0.0.1:${gate.port}/_postern/jwks.json`));
     const { identity, binding } = await verifyAssertion(String(answer.headers['x-authenticated-assertion']), keys, {
       issuer: PUBLIC_URL,
@@ -60,7 +60,7 @@ describe('forward-auth over HTTP', () => {
       clockTolerance: 5,
     });
     assert.equal(identity.subject, 'alice');
-    assert.deepEqual(binding, { method: 'POST', host: 'mcp.example.com', path: GITHUB });
+    assert.deepEqual(binding, { method: 'DELETE', host: 'mcp.example.com', path: GITHUB });
   });
 
   it('gives every identity header on public, preflight and metadata requests', async () => {
@@ -73,12 +73,15 @@ describe('forward-auth over HTTP', () => {
   });
 
   it('challenges once, with the metadata and scopes, GET as well as POST', async () => {
-    for (const method of ['GET', 'POST']) {
+    for (const [method, scopes] of [
+      ['GET', 'mcp:use'],
+      ['POST', 'mcp:use mcp:admin'],
+    ] as const) {
       const answer = await gate.ask(GITHUB, { method });
       assertRefused(answer, 401, 'no_credential');
       assert.equal(
         answer.headers['www-authenticate'],
-        `Bearer resource_metadata="${PUBLIC_URL}/.well-known/oauth-protected-resource/servers/github/mcp", scope="mcp:use"`,
+        `Bearer resource_metadata="${PUBLIC_URL}/.well-known/oauth-protected-resource/servers/github/mcp", scope="${scopes}"`,
       );
       assert.equal(answer.headers['access-control-allow-origin'], '*');
       assert.match(String(answer.headers['access-control-expose-headers']), /WWW-Authenticate, Mcp-Session-Id/);
@@ -90,7 +93,7 @@ describe('forward-auth over HTTP', () => {
     assertRefused(await gate.ask(GITHUB, { token: await token({ groups: ['sales'] }) }), 403, 'not_allowed');
   });
 
-  it('asks for all scopes of a tool, by headers of modern requests only', async () => {
+  it('asks for the scopes of a tool by headers of modern requests, and for all of a rule where only the body tells', async () => {
     const headers = (version: string) => [
       ...['MCP-Protocol-Version', version, 'Mcp-Method', 'tools/call', 'Mcp-Name', 'delete_repo'],
     ];
@@ -101,7 +104,13 @@ describe('forward-auth over HTTP', () => {
       String(modern.headers['www-authenticate']),
       /^Bearer error="insufficient_scope", .*scope="mcp:use mcp:admin"$/,
     );
-    assertAllowed(await gate.ask(GITHUB, { method: 'POST', token: good, headers: headers('2025-11-25') }), 'alice');
+    const harmless = headers('2026-07-28').with(-1, 'list_repos');
+    assertAllowed(await gate.ask(GITHUB, { method: 'POST', token: good, headers: harmless }), 'alice');
+    // A legacy server does not compare these headers with the body, so they prove nothing.
+    const legacy = headers('2025-11-25').with(-1, 'list_repos');
+    assertRefused(await gate.ask(GITHUB, { method: 'POST', token: good, headers: legacy }), 403, 'insufficient_scope');
+    const wide = await token({ scope: 'mcp:use mcp:admin' });
+    assertAllowed(await gate.ask(GITHUB, { method: 'POST', token: wide, headers: legacy }), 'alice');
   });
 
   describe('refuses', () => {

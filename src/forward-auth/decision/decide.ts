@@ -1,9 +1,9 @@
 import { ANONYMOUS } from '../../identity/identity.ts';
 import type { Authenticate, Authentication } from './authentication.ts';
-import { type Decision, deny } from './decision.ts';
+import { type Challenge, type Decision, deny } from './decision.ts';
 import { type HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
 import type { CheckRequest } from './request.ts';
-import { KEYS_PATH, METADATA_PATH, type Resources } from './resources.ts';
+import { KEYS_PATH, METADATA_PATH, type Resource, type Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
 
 /** What decisions are made by: one configuration. */
@@ -59,14 +59,31 @@ function authorize(
   }
   if (authentication.kind === 'rejected' && authentication.status !== 401)
     return deny(authentication.status, authentication.reason, authentication.description, rule.name);
-  return {
+  const resource = policy.resources.of(request.path);
+  if (authentication.kind === 'absent') return withoutCredential(rule, resource, scopes);
+  const { reason, description } = authentication;
+  return { kind: 'challenge', reason, description, scopes, metadataUrl: resource.metadataUrl, rule: rule.name };
+}
+
+/** By rule, resource and list of scopes, which are the same objects for as long as the configuration is. */
+const known = new WeakMap<Rule, WeakMap<Resource, WeakMap<readonly string[], Challenge>>>();
+
+/** The answer that every client gets first, so it is made once. */
+function withoutCredential(rule: Rule, resource: Resource, scopes: readonly string[]): Challenge {
+  const ofRule = known.get(rule) ?? new WeakMap();
+  known.set(rule, ofRule);
+  const ofResource = ofRule.get(resource) ?? new WeakMap();
+  ofRule.set(resource, ofResource);
+  const challenge: Challenge = ofResource.get(scopes) ?? {
     kind: 'challenge',
-    reason: authentication.kind === 'absent' ? 'no_credential' : authentication.reason,
-    description: authentication.kind === 'absent' ? 'a bearer token is needed' : authentication.description,
+    reason: 'no_credential',
+    description: 'a bearer token is needed',
     scopes,
-    metadataUrl: policy.resources.of(request.path).metadataUrl,
+    metadataUrl: resource.metadataUrl,
     rule: rule.name,
   };
+  ofResource.set(scopes, challenge);
+  return challenge;
 }
 
 /** Discovery documents are read before there is any token, and the proxy sends everything through the check. */

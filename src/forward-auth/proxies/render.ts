@@ -5,9 +5,21 @@ import type { Allow, Challenge, Decision, Deny } from '../decision/decision.ts';
 /** An answer to a proxy that is no allow. */
 export interface Refusal {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names and values alternating, as `writeHead` takes them. */
+  readonly headers: readonly string[];
   readonly body: string;
 }
+
+/** A refusal without the request's id, which alone differs from one request to the next. */
+interface Template {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly bodyStart: string;
+  readonly bodyLength: number;
+}
+
+/** The core gives the same object again for the commonest refusal, a missing credential. */
+const templates = new WeakMap<Exclude<Decision, Allow>, Template>();
 
 /** Browser-based MCP clients must be able to read why they were refused. */
 const CORS = {
@@ -29,46 +41,55 @@ export function allowHeaders(identity: Identity, assertion: string): string[] {
 
 /** Everything but an allow, which `allowHeaders` renders: no way leads from here to a 2xx. */
 export function renderRefusal(decision: Exclude<Decision, Allow>, requestId: string): Refusal {
+  let template = templates.get(decision);
+  if (template === undefined) {
+    template = templateOf(decision);
+    templates.set(decision, template);
+  }
+  const { status, bodyStart, bodyLength } = template;
+  // A request id is a few harmless ASCII characters, which JSON writes as they are.
+  const body = `${bodyStart}${requestId}"}`;
+  return { status, headers: [...template.headers, 'Content-Length', String(bodyLength + requestId.length)], body };
+}
+
+function templateOf(decision: Exclude<Decision, Allow>): Template {
   switch (decision.kind) {
     case 'challenge':
-      return answer(401, decision.reason === 'no_credential' ? 'unauthorized' : 'invalid_token', decision, requestId, {
-        ...CORS,
+      return template(401, decision.reason === 'no_credential' ? 'unauthorized' : 'invalid_token', decision, {
         'WWW-Authenticate': challengeOf(decision),
       });
     case 'deny':
-      return answer(decision.status, errorOf(decision), decision, requestId, {
-        ...CORS,
-        ...(decision.step && { 'WWW-Authenticate': stepUpOf(decision, decision.step) }),
-      });
+      return template(
+        decision.status,
+        errorOf(decision),
+        decision,
+        decision.step === undefined ? {} : { 'WWW-Authenticate': stepUpOf(decision, decision.step) },
+      );
     case 'unavailable':
-      return answer(503, 'temporarily_unavailable', decision, requestId, { ...CORS, 'Retry-After': RETRY_AFTER });
+      return template(503, 'temporarily_unavailable', decision, { 'Retry-After': RETRY_AFTER });
     default:
       return decision satisfies never;
   }
 }
 
-function answer(
+function template(
   status: number,
   error: string,
   decision: { readonly description: string; readonly reason: string },
-  requestId: string,
   headers: Readonly<Record<string, string>>,
-): Refusal {
-  const body = JSON.stringify({
-    error,
-    error_description: decision.description,
-    reason: decision.reason,
-    request_id: requestId,
-  });
+): Template {
+  const fields = { error, error_description: decision.description, reason: decision.reason, request_id: '' };
+  const body = JSON.stringify(fields);
   return {
     status,
-    headers: {
+    headers: Object.entries({
       'Content-Type': 'application/json',
-      'Content-Length': String(Buffer.byteLength(body)),
       'Cache-Control': 'no-store',
+      ...CORS,
       ...headers,
-    },
-    body,
+    }).flat(),
+    bodyStart: body.slice(0, -2),
+    bodyLength: Buffer.byteLength(body),
   };
 }
 
