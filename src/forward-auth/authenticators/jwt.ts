@@ -7,6 +7,7 @@ import type { CheckRequest } from '../decision/request.ts';
 import type { Resource, Resources } from '../decision/resources.ts';
 import type { Authenticator } from './authenticator.ts';
 import { readBearerToken } from './bearer-token.ts';
+import { IdentityPool } from './identity-pool.ts';
 import { type CompactJws, parseJws, verifySignature } from './jws.ts';
 import { ProviderKeys, type ProviderKeysDependencies } from './provider-keys.ts';
 import { rejected } from './rejection.ts';
@@ -43,6 +44,7 @@ export class JwtAuthenticator implements Authenticator {
   readonly #ttl: number;
   /** By the token itself: hashing it first costs more than the whole rest of a look-up. Failures are never kept. */
   readonly #verified: LRUCache<string, VerifiedToken> | undefined;
+  readonly #identities = new IdentityPool();
 
   constructor(config: Pick<AuthConfig, 'providers' | 'tokenCache' | 'limits'>, dependencies: JwtDependencies) {
     this.#dependencies = dependencies;
@@ -129,7 +131,8 @@ export class JwtAuthenticator implements Authenticator {
     const identity = readIdentity(jws.payload, provider.config);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);
-    const verified: VerifiedToken = { authenticated: { kind: 'identity', identity }, audience, until };
+    const authenticated = { kind: 'identity', identity: this.#identities.intern(identity) } as const;
+    const verified: VerifiedToken = { authenticated, audience, until };
     this.#verified?.set(token, verified);
     return verified;
   }

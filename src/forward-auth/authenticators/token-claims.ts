@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import type { Rejected } from '../decision/authentication.ts';
@@ -55,13 +56,25 @@ export function normalType(typ: unknown): string {
   return typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : 'jwt';
 }
 
+/** An issuer knows few audiences, and each token names one of them again. */
+const canonical = new LRUCache<string, string>({ max: 1_000 });
+
+function canonicalAudience(value: string): string {
+  let found = canonical.get(value);
+  if (found === undefined) {
+    found = canonicalResource(value);
+    if (value.length <= 1_024) canonical.set(value, found);
+  }
+  return found;
+}
+
 /** @returns undefined where `aud` is missing or no text */
 export function readAudience(claims: Claims, provider: ProviderConfig): Audience | undefined {
   const values = typeof claims.aud === 'string' ? [claims.aud] : claims.aud;
   if (!Array.isArray(values) || !values.every((value) => typeof value === 'string')) return undefined;
   return {
     general: values.some((value) => provider.audiences.includes(value)),
-    resources: new Set(values.map(canonicalResource)),
+    resources: new Set(values.map(canonicalAudience)),
   };
 }
 
