@@ -18,7 +18,7 @@ provider and an example MCP server. Not for production: the accounts' passwords 
     edge                        8080   N
     forward-auth                4180   N + 1
     relay                       4444   N + 3
-    development provider        4190   N + 4
+    development provider        4192   N + 4
     example MCP server          4191   N + 5
     metrics of forward-auth     9464   N + 6
     metrics of relay            9465   N + 7

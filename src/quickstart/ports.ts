@@ -13,7 +13,8 @@ const DEFAULT_PORTS: QuickstartPorts = {
   edge: 8080,
   forwardAuth: 4180,
   relay: 4444,
-  identityProvider: 4190,
+  // Not 4190: browsers and fetch refuse it as ManageSieve's (Fetch §2.9, "bad port").
+  identityProvider: 4192,
   exampleServer: 4191,
   forwardAuthInternal: 9464,
   relayInternal: 9465,

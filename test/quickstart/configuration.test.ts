@@ -5,7 +5,7 @@ import { quickstartPorts } from '../../src/quickstart/ports.ts';
 
 const ADDRESSES = {
   publicUrl: 'http://127.0.0.1:8080',
-  issuer: 'http://127.0.0.1:4190',
+  issuer: 'http://127.0.0.1:4192',
   exampleUrl: 'http://127.0.0.1:4191/mcp',
   forwardAuthPort: 4180,
   forwardAuthInternalPort: 9464,

@@ -32,7 +32,7 @@ export async function startChain(traefikProgram: Program) {
     '127.0.0.1:9464': `127.0.0.1:${authInternal}`,
     '127.0.0.1:4444': `127.0.0.1:${relay}`,
     '127.0.0.1:9465': `127.0.0.1:${relayInternal}`,
-    '127.0.0.1:4190': new URL(provider.issuer).host,
+    '127.0.0.1:4192': new URL(provider.issuer).host,
     '127.0.0.1:4191': `127.0.0.1:${everything}`,
   });
   const config = `${deployment.folder}/postern.yaml`;

@@ -303,4 +303,3 @@ export type AuthConfig = Config['auth'];
 export type RelayConfig = Config['relay'];
 export type ProviderConfig = AuthConfig['providers'][number];
 export type RuleConfig = AuthConfig['rules'][number];
-export type ListenAddress = AuthConfig['listen'];
