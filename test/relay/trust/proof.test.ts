@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -47,8 +47,14 @@ async function withTrust(trust: object, more: object = {}) {
   return relay({ servers: { one: { url: await upstream(ECHO) } }, trust, ...more });
 }
 
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-test-'));
+  onEnd(async () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 function jwksFile(...keys: Key[]): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'postern-relay-')), 'jwks.json');
+  const path = join(temporaryFolder(), 'jwks.json');
   writeFileSync(path, JSON.stringify({ keys: keys.map((one) => one.publicJwk) }));
   return path;
 }
