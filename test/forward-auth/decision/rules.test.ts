@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { HIDDEN } from '../../../src/forward-auth/decision/mcp-operation.ts';
+import { ANONYMOUS } from '../../../src/identity/identity.ts';
+import { compileRules, imagineIdentity, imagineRequest } from '../support/imagined.ts';
+
+describe('Rules', () => {
+  describe('match', () => {
+    const rules = compileRules([
+      { match: { path: '/a/private' } },
+      { match: { path: '/a/**', methods: ['GET', 'HEAD'] }, public: true },
+      { match: { host: 'other.example.com' } },
+      { match: { path: '/a/**', host: '*.example.com' }, allow: { groups: ['x'] } },
+    ]);
+    const matched = (path: string, method = 'GET', host = 'mcp.example.com') =>
+      rules.match(imagineRequest(path, { method, host }))?.name;
+
+    it('takes the first that matches, not the nearest', () => {
+      assert.equal(matched('/a/private'), 'auth.rules[0]');
+      assert.equal(matched('/a/private/x'), 'auth.rules[1]');
+      assert.equal(matched('/a/x', 'GET', 'other.example.com'), 'auth.rules[1]');
+    });
+    it('wants all that a rule says: path, host and method', () => {
+      assert.equal(matched('/a/x', 'HEAD'), 'auth.rules[1]');
+      assert.equal(matched('/a/x', 'POST'), 'auth.rules[3]');
+      assert.equal(matched('/a/x', 'POST', 'mcp.example.org'), undefined);
+      assert.equal(matched('/b', 'POST', 'other.example.com'), 'auth.rules[2]');
+      assert.equal(matched('/b', 'POST', 'other.example.com:8443'), 'auth.rules[2]');
+    });
+    it('has no answer where none matches, and none where there are none', () => {
+      assert.equal(matched('/b'), undefined);
+      assert.equal(compileRules([]).match(imagineRequest('/')), undefined);
+    });
+    it('takes a rule without conditions for every request', () => {
+      const all = compileRules([{ match: {} }]);
+      assert.equal(all.match(imagineRequest('/x', { method: 'DELETE', host: 'h' }))?.name, 'auth.rules[0]');
+      assert.equal(all.match(imagineRequest('/x'))?.public, false);
+    });
+  });
+
+  describe('admits', () => {
+    const admits = (allow: object | undefined, identity: Parameters<typeof imagineIdentity>[0]) =>
+      compileRules([{ match: {}, ...(allow && { allow }) }])
+        .match(imagineRequest('/'))
+        ?.admits(imagineIdentity(identity));
+
+    it('everybody signed in where it names nobody', () => assert.equal(admits(undefined, {}), true));
+    it('a named user by subject, never by address or name', () => {
+      assert.equal(admits({ users: ['alice'] }, { subject: 'alice' }), true);
+      assert.equal(admits({ users: ['alice'] }, { subject: 'Alice' }), false);
+      assert.equal(admits({ users: ['alice'] }, { subject: 'bob', email: 'alice', name: 'alice' }), false);
+    });
+    it('a member of one of the groups, whole names only', () => {
+      assert.equal(admits({ groups: ['ops', 'dev'] }, { groups: ['x', 'dev'] }), true);
+      assert.equal(admits({ groups: ['dev'] }, { groups: ['devs', 'de', 'dev,ops'] }), false);
+      assert.equal(admits({ groups: ['dev'] }, { subject: 'dev', groups: [] }), false);
+    });
+    it('a user or a member where both are named', () => {
+      const allow = { users: ['alice'], groups: ['dev'] };
+      assert.equal(admits(allow, { subject: 'alice' }), true);
+      assert.equal(admits(allow, { subject: 'bob', groups: ['dev'] }), true);
+      assert.equal(admits(allow, { subject: 'bob', groups: ['alice'] }), false);
+    });
+    it('no anonymous where it names somebody', () => {
+      assert.equal(admits({ users: ['alice'] }, ANONYMOUS), false);
+      assert.equal(admits({ groups: ['dev'] }, ANONYMOUS), false);
+    });
+  });
+
+  describe('scopesFor', () => {
+    const rule = compileRules([
+      {
+        match: {},
+        scopes: {
+          default: ['use', 'use'],
+          methods: { 'tools/*': ['tools'], 'resources/read': ['read', 'use'] },
+          tools: { 'delete_*': ['admin'], '*_repo': ['repo'] },
+        },
+      },
+    ]).match(imagineRequest('/'));
+    const scopes = (method: string, tool?: string) => rule?.scopesFor({ method, tool });
+
+    it('adds up the default, the method and the tool, each once', () => {
+      assert.deepEqual(scopes('ping'), ['use']);
+      assert.deepEqual(scopes('tools/list'), ['use', 'tools']);
+      assert.deepEqual(scopes('resources/read'), ['use', 'read']);
+      assert.deepEqual(scopes('tools/call', 'list'), ['use', 'tools']);
+      assert.deepEqual(scopes('tools/call', 'delete_x'), ['use', 'tools', 'admin']);
+      assert.deepEqual(scopes('tools/call', 'delete_repo'), ['use', 'tools', 'admin', 'repo']);
+    });
+    it('asks for the default alone where there is no operation', () =>
+      assert.deepEqual(rule?.scopesFor(undefined), ['use']));
+    it('asks for every scope where the operation is hidden', () => {
+      assert.deepEqual(rule?.scopesFor(HIDDEN), ['use', 'tools', 'read', 'admin', 'repo']);
+      assert.deepEqual(rule?.scopesFor(HIDDEN), rule?.allScopes);
+    });
+    it('asks a hidden operation for no more than the default where no operation needs more', () => {
+      const plain = compileRules([{ match: {}, scopes: { default: ['use'] } }]).match(imagineRequest('/'));
+      assert.deepEqual(plain?.scopesFor(HIDDEN), ['use']);
+      assert.deepEqual(
+        compileRules([{ match: {} }])
+          .match(imagineRequest('/'))
+          ?.scopesFor(HIDDEN),
+        [],
+      );
+    });
+    it('asks a hidden operation for whatever any visible one needs', () => {
+      fc.assert(
+        fc.property(fc.constantFrom('ping', 'tools/call', 'resources/read', 'x'), fc.string(), (method, tool) => {
+          for (const scope of scopes(method, tool) ?? []) assert.ok(rule?.scopesFor(HIDDEN).includes(scope), scope);
+        }),
+      );
+    });
+  });
+
+  describe('covers', () => {
+    const rules = compileRules([], {
+      admin: ['write', 'audit'],
+      write: ['read'],
+      ring1: ['ring2'],
+      ring2: ['ring3'],
+      ring3: ['ring1'],
+      self: ['self', 'below'],
+    });
+    const rows: Array<[granted: string[], needed: string[], covered: boolean]> = [
+      [[], [], true],
+      [['read'], [], true],
+      [[], ['read'], false],
+      [['read'], ['read'], true],
+      [['READ'], ['read'], false],
+      [['write'], ['read'], true],
+      [['read'], ['write'], false],
+      [['admin'], ['read', 'audit', 'write', 'admin'], true],
+      [['write'], ['read', 'audit'], false],
+      [['write', 'audit'], ['read', 'audit'], true],
+      [['ring1'], ['ring3'], true],
+      [['ring3'], ['ring2', 'ring1'], true],
+      [['ring1'], ['read'], false],
+      [['self'], ['below'], true],
+      [['below'], ['self'], false],
+      [['unknown'], ['read'], false],
+      [['__proto__', 'constructor'], ['read'], false],
+    ];
+    for (const [granted, needed, covered] of rows)
+      it(`[${granted}] ${covered ? 'is' : 'is not'} enough for [${needed}]`, () =>
+        assert.equal(rules.covers(granted, needed), covered));
+
+    it('is what walking the hierarchy finds, whatever it looks like', () => {
+      const names = ['a', 'b', 'c', 'd', 'e'];
+      const scope = fc.constantFrom(...names);
+      const hierarchy = fc.dictionary(scope, fc.array(scope, { maxLength: 3 }));
+      fc.assert(
+        fc.property(hierarchy, scope, scope, (edges, granted, needed) => {
+          let reached = new Set([granted]);
+          for (let i = 0; i < names.length; i++)
+            reached = new Set([...reached, ...[...reached].flatMap((name) => edges[name] ?? [])]);
+          assert.equal(compileRules([], edges).covers([granted], [needed]), reached.has(needed));
+        }),
+      );
+    });
+  });
+
+  it('names the scopes of a path from every rule that may match there, without offline_access', () => {
+    const rules = compileRules([
+      { match: { path: '/a/**', methods: ['POST'] }, scopes: { default: ['use'], tools: { x: ['admin', 'use'] } } },
+      { match: { path: '/b' }, scopes: { default: ['other'] } },
+      { match: { host: 'any.example' }, scopes: { default: ['offline_access', 'use', 'any'] } },
+    ]);
+    assert.deepEqual(rules.scopesOf('/a/b'), ['use', 'admin', 'any']);
+    assert.deepEqual(rules.scopesOf('/c'), ['use', 'any']);
+  });
+});
