@@ -8,12 +8,14 @@ export const explain: Command = {
   --method METHOD          default: GET
   --user SUBJECT           who is signed in; absent: nobody
   --groups A,B             their groups
+  --provider ID            who signed them in; default: the first of auth.providers
   --scopes A,B             the scopes of their token`,
   options: {
     header: { type: 'string', multiple: true },
     method: { type: 'string' },
     user: { type: 'string' },
     groups: { type: 'string' },
+    provider: { type: 'string' },
     scopes: { type: 'string' },
   },
   positionals: [1, 1],
@@ -27,6 +29,10 @@ export const explain: Command = {
     if (user === undefined && (groups !== undefined || scopes !== undefined))
       throw new UsageError('--groups and --scopes need --user: nobody is signed in without it');
     const { config } = loadConfig(optionalText(line, 'config'), terminal.env);
+    const provider = optionalText(line, 'provider');
+    const known = config.auth.providers.map(({ id }) => id);
+    if (provider !== undefined && !known.includes(provider))
+      throw new UsageError(`there is no provider "${provider}" in auth.providers, but: ${known.join(', ') || 'none'}`);
     const { explainRequest } = await import('../forward-auth/explain.ts');
     const lines = explainRequest(config, {
       url,
@@ -34,6 +40,7 @@ export const explain: Command = {
       headers: Object.fromEntries(textList(line, 'header').map(header)),
       ...(user === undefined ? {} : { user }),
       ...(groups === undefined ? {} : { groups }),
+      ...(provider === undefined ? {} : { provider }),
       ...(scopes === undefined ? {} : { scopes }),
     });
     terminal.print(lines.join('\n'));

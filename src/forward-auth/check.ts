@@ -22,6 +22,9 @@ export interface Check {
   readonly log: Logger;
 }
 
+/** Characters. */
+const MAX_LOGGED_PATH = 512;
+
 const UNTRUSTED = deny(403, 'untrusted_proxy', 'this address is not in auth.trustedProxies');
 
 /** A check endpoint: parse → decide → render. Whatever goes wrong, only an explicit allow is a 2xx. */
@@ -90,7 +93,7 @@ function record(log: Logger, message: IncomingMessage, request: CheckRequest | u
       subject: decision.kind === 'allow' ? decision.identity.subject : 'subject' in decision ? decision.subject : '',
       method: request?.method,
       host: request?.host,
-      path: request?.rawPath,
+      path: request?.rawPath.slice(0, MAX_LOGGED_PATH),
       client: request?.clientAddress,
       peer: message.socket.remoteAddress,
     },

@@ -16,6 +16,8 @@ export interface Question {
   /** Subject of a valid credential; absent: none is sent. */
   readonly user?: string;
   readonly groups?: readonly string[];
+  /** Id of the provider that signed them in; absent: the first configured one. */
+  readonly provider?: string;
   readonly scopes?: readonly string[];
 }
 
@@ -24,7 +26,7 @@ export function explainRequest(config: Config, question: Question): string[] {
   const request = imagine(config, question);
   if (typeof request === 'string') return [`decision: deny (400, ${request})`];
   const policy = compilePolicy(config);
-  const decision = decide(request, policy, credentialOf(question));
+  const decision = decide(request, policy, credentialOf(question, config));
   // What is imagined is at hand, so the core has nothing to wait for.
   if (decision instanceof Promise) throw new TypeError('an imagined credential cannot need time');
   return [...describeRequest(request, policy), ...describeDecision(decision)];
@@ -52,8 +54,10 @@ function imagine(config: Config, question: Question): CheckRequest | string {
   };
 }
 
-function credentialOf({ user, groups = [], scopes = [] }: Question): Authenticate {
-  const identity = { subject: user ?? '', email: '', name: '', groups, scopes, method: 'bearer', issuer: '' } as const;
+function credentialOf({ user, groups = [], scopes = [], provider }: Question, config: Config): Authenticate {
+  const { providers } = config.auth;
+  const issuer = (providers.find(({ id }) => id === provider) ?? providers[0])?.issuer ?? '';
+  const identity = { subject: user ?? '', email: '', name: '', groups, scopes, method: 'bearer', issuer } as const;
   const answer: Authentication = user === undefined ? ABSENT : { kind: 'identity', identity };
   return () => answer;
 }

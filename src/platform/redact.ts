@@ -3,7 +3,7 @@ const SECRET_NAMES =
   /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*secretkey|sessionkey|.*apikey|privatekey|keys|jwk|jwks|sessionid|mcpsessionid)$/;
 
 /** JWTs, bearer and basic credentials inside a text. */
-const SECRET_TEXT = /\b(?:eyJ[\w-]{8,}\.[\w-]*\.[\w-]*)|\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi;
+const SECRET_TEXT = /(?<![\w-])(?:eyJ[\w-]{8,}\.[\w-]*\.[\w-]*)|\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi;
 
 /** Credentials in a query string or a form, where they should never be and sometimes are (RFC 6750 §2.3, RFC 6749 §4.1.2). */
 const SECRET_PARAMETER =

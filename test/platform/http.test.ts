@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PosternError } from '../../src/platform/errors.ts';
 import { createHttpServer, drain, listen, requestId, sendJson } from '../../src/platform/http.ts';
 
@@ -82,7 +83,7 @@ describe('HTTP server', () => {
 
 describe('requestId', () => {
   const of = (value: string | undefined) =>
-    requestId({ headers: { 'x-request-id': value } } as unknown as IncomingMessage);
+    requestId({ rawHeaders: value === undefined ? [] : ['X-Request-Id', value] } as unknown as IncomingMessage);
   it('keeps a harmless one', () => assert.equal(of('abc-123_=/+.:'), 'abc-123_=/+.:'));
   for (const value of [undefined, '', 'a b', 'a\nb', 'x'.repeat(129), '{"a":1}'])
     it(`makes a new one in the place of ${JSON.stringify(value)?.slice(0, 20)}`, () => {
@@ -90,3 +91,44 @@ describe('requestId', () => {
       assert.notEqual(of(value), of(value));
     });
 });
+
+describe('a peer that sends what is no HTTP', () => {
+  it('is answered 400 and loses its connection, although it does not close it', async () => {
+    const server = createHttpServer(LIMITS, (_request, response) => response.end());
+    const port = await listen(server, { host: '127.0.0.1', port: 0 });
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.write('GARBAGE\r\n\r\n');
+    await once(socket, 'end');
+    assert.match(answer, /^HTTP\/1\.1 400 /);
+    for (let turns = 0; turns < 100 && (await connections(server)) > 0; turns++) await sleep(20);
+    assert.equal(await connections(server), 0);
+    socket.destroy();
+    await drain(server, 0);
+  });
+
+  it('cannot hide a header behind many others', async () => {
+    const names: string[] = [];
+    const server = createHttpServer(LIMITS, (request, response) => {
+      names.push(...request.rawHeaders.filter((_, index) => index % 2 === 0));
+      response.end();
+    });
+    const port = await listen(server, { host: '127.0.0.1', port: 0 });
+    const junk = Array.from({ length: 250 }, (_, index) => `a${index}: b\r\n`).join('');
+    const socket = connect(port, '127.0.0.1');
+    socket.write(`GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${junk}X_Authenticated_User: eve\r\n\r\n`);
+    await once(socket.resume(), 'end');
+    assert.equal(names.length, 253);
+    assert.equal(names.at(-1), 'X_Authenticated_User');
+    await drain(server, 0);
+  });
+});
+
+function connections(server: ReturnType<typeof createHttpServer>): Promise<number> {
+  return new Promise((resolve, reject) =>
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  );
+}

@@ -101,3 +101,11 @@ describe('log', () => {
       assert.match(text, /\[redacted\]/);
     });
 });
+
+describe('redaction of a text made to be slow', () => {
+  it('takes time in proportion to its length', () => {
+    // With a quadratic expression this alone would outlast the test's time limit many times over.
+    const text = '-eyJ'.repeat(500_000);
+    assert.equal(redactText(text), text);
+  });
+});

@@ -10,6 +10,8 @@ const REFRESH = 10 * 60_000;
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
 const MAX_KEYS = 100;
+/** Keys tried for a token that does not say which. */
+const MAX_TRIED = 4;
 
 export interface ProviderKeysDependencies {
   readonly log: Logger;
@@ -58,7 +60,8 @@ export class ProviderKeys {
       if (entry.alg !== undefined && entry.alg !== alg) continue;
       if (keyFits(entry.key, alg)) fitting.push(entry.key);
     }
-    return fitting;
+    // Trying many keys costs a signature check each, for anybody who sends a token without a key id.
+    return kid === undefined && fitting.length > MAX_TRIED ? [] : fitting;
   }
 
   /**

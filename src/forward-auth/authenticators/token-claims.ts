@@ -85,13 +85,23 @@ export function readIdentity(claims: Claims, provider: ProviderConfig): Identity
   if (subject === '') return undefined;
   return {
     subject,
-    email: claims.email_verified === false ? '' : emailOf(claimAt(claims, names.email)),
+    email: isUnverified(claims.email_verified) ? '' : emailOf(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
     groups: list(claimAt(claims, names.groups), undefined),
-    scopes: [...new Set(names.scopes.flatMap((name) => list(claimAt(claims, name), /\s+/)))],
+    scopes: [...new Set(names.scopes.flatMap((name) => list(claimAt(claims, name), /\s+/)))].filter(isScope),
     method: 'bearer',
     issuer: provider.issuer,
   };
+}
+
+/** Some providers send the claim as text; one that is absent says nothing against the address. */
+function isUnverified(claim: unknown): boolean {
+  return claim !== undefined && claim !== true && claim !== 'true';
+}
+
+/** RFC 6749 §3.3: an entry of a list that holds a space would become two scopes where they are joined again. */
+function isScope(value: string): boolean {
+  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value);
 }
 
 /** A claim by its whole name, which may hold dots itself (`https://example.com/groups`), or by a path into objects. */

@@ -65,10 +65,13 @@ export class Resources {
   }
 }
 
-/** Two spellings of one resource URI are the same: scheme and host without case, with or without a trailing slash. */
+/**
+ * Two spellings of one resource URI are the same: scheme and host without case, with or without a trailing slash. What
+ * `new URL` would have to interpret (user information, dot segments, escapes of dots) stays as it is and matches nothing.
+ */
 export function canonicalResource(text: string): string {
-  if (!URL.canParse(text)) return text;
+  const plain = /^https?:\/\/[^/?#@\\\s]+(?:[/?][^#\\\s]*)?$/i.test(text) && !/\/(?:\.|%2e){1,2}(?:[/?]|$)/i.test(text);
+  if (!plain || !URL.canParse(text)) return text;
   const url = new URL(text);
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return text;
   return `${url.origin}${url.pathname.replace(/\/$/, '')}${url.search}`;
 }

@@ -26,8 +26,9 @@ export class Rules {
   readonly #rules: readonly Rule[];
   readonly #implied: ReadonlyMap<string, ReadonlySet<string>>;
 
-  constructor(config: Pick<AuthConfig, 'rules' | 'scopeHierarchy'>) {
-    this.#rules = config.rules.map(compile);
+  constructor(config: Pick<AuthConfig, 'rules' | 'scopeHierarchy' | 'providers'>) {
+    const issuers = new Map(config.providers.map((provider) => [provider.id, provider.issuer]));
+    this.#rules = config.rules.map((rule, index) => compile(rule, index, issuers));
     this.#implied = closure(config.scopeHierarchy);
   }
 
@@ -53,11 +54,12 @@ export class Rules {
   }
 }
 
-function compile(config: RuleConfig, index: number): Rule {
+function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string, string>): Rule {
   const path = config.match.path === undefined ? undefined : pathGlob(config.match.path);
   const host = config.match.host === undefined ? undefined : hostGlob(config.match.host);
   const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
   const { users, groups } = config.allow ?? {};
+  const from = config.allow?.providers?.map((id) => issuers.get(id));
   const always: Scopes = [...new Set(config.scopes.default)];
   const byMethod = compileScopes(config.scopes.methods);
   const byTool = compileScopes(config.scopes.tools);
@@ -71,9 +73,10 @@ function compile(config: RuleConfig, index: number): Rule {
       (methods === undefined || methods.has(request.method)),
     matchesPath: (candidate) => path === undefined || path(candidate),
     admits: (identity) =>
-      (users === undefined && groups === undefined) ||
-      users?.includes(identity.subject) === true ||
-      groups?.some((group) => identity.groups.includes(group)) === true,
+      (from === undefined || from.includes(identity.issuer)) &&
+      ((users === undefined && groups === undefined) ||
+        users?.includes(identity.subject) === true ||
+        groups?.some((group) => identity.groups.includes(group)) === true),
     scopesFor: (operation) => {
       if (operation === undefined || (byMethod.length === 0 && byTool.length === 0)) return always;
       if (operation === HIDDEN) return allScopes;

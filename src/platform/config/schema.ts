@@ -133,6 +133,9 @@ const rule = z
       .strictObject({
         users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects' }),
         groups: z.array(z.string().min(1)).min(1).optional(),
+        providers: z.array(z.string().min(1)).min(1).optional().meta({
+          description: 'and signed in by one of these providers; needed where there are several',
+        }),
       })
       .optional()
       .meta({ description: 'one of these users, or in one of these groups; absent: everybody who is signed in' }),
@@ -285,6 +288,20 @@ export const configSchema = z
         path: ['relay', 'jwt', 'publicKeyPath'],
         message: `needed for ${jwt.algorithm}`,
       });
+    const ids = config.auth.providers.map((entry) => entry.id);
+    for (const [index, { allow }] of config.auth.rules.entries()) {
+      const path = ['auth', 'rules', index, 'allow', 'providers'];
+      const strange = allow?.providers?.find((id) => !ids.includes(id));
+      if (strange !== undefined)
+        context.addIssue({ code: 'custom', path, message: `there is no provider "${strange}" in auth.providers` });
+      // Subjects and groups are unique within one issuer only (OpenID Connect Core §5.7).
+      if (allow !== undefined && allow.providers === undefined && ids.length > 1)
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: `name whose users and groups are meant, of: ${ids.join(', ')}`,
+        });
+    }
     for (const [kind, values] of [
       ['id', config.auth.providers.map((entry) => entry.id)],
       ['issuer', config.auth.providers.map((entry) => entry.issuer)],

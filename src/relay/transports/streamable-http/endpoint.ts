@@ -124,8 +124,9 @@ export class StreamableHttpEndpoint {
   ): Promise<{ bytes: Buffer; message: Message } | Refusal | undefined> {
     const { request } = exchange;
     const type = headers.get('content-type') ?? '';
-    if (!/^application\/json *(?:;|$)/i.test(type))
-      return { status: 415, reason: 'content_type', message: 'Content-Type must be application/json' };
+    // Another charset would make the server read other text than was judged here.
+    if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type))
+      return { status: 415, reason: 'content_type', message: 'Content-Type must be application/json, in UTF-8' };
     if (Number(request.headers['content-length'] ?? 0) > this.#bodyLimit) return tooLarge(this.#bodyLimit);
     const body = await readBody(request, this.#bodyLimit);
     if (body.kind === 'gone') return undefined;
@@ -149,7 +150,7 @@ export class StreamableHttpEndpoint {
     const { metrics, seal } = this.#deps;
     let streamed = false;
     upstream.forward(
-      { method, headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId), body },
+      { method, headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId, body !== null), body },
       exchange.response,
       {
         // The id that the client has stays the same where the server only repeats its own.

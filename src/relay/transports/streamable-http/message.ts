@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Refusal } from '../../refusal.ts';
 import type { MessageId } from './json-rpc-error.ts';
+import { ambiguousKey } from './message-keys.ts';
 
 /** What the relay needs to know of a JSON-RPC message; the bytes themselves go on unchanged. */
 export interface Message {
@@ -16,9 +17,10 @@ export type ParsedMessage = { message: Message } | { refusal: Refusal; id: Messa
 /** Reads one JSON-RPC 2.0 message. Batches are gone from MCP since 2025-06-18. */
 export function parseMessage(bytes: Buffer): ParsedMessage {
   let value: unknown;
+  const text = bytes.toString();
   try {
     if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
-    value = JSON.parse(bytes.toString());
+    value = JSON.parse(text);
   } catch {
     return invalid('invalid_json', -32700, 'the body is not JSON', null);
   }
@@ -28,6 +30,8 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
   const { id, method, params } = value;
   const known = typeof id === 'string' || typeof id === 'number' ? id : null;
   if (value.jsonrpc !== '2.0') return invalid('invalid_message', -32600, '"jsonrpc" must be "2.0"', known);
+  if (ambiguousKey(text) !== undefined)
+    return invalid('invalid_message', -32600, 'a key of the message comes twice or in another spelling', known);
   if (id !== undefined && id !== null && known === null)
     return invalid('invalid_message', -32600, '"id" must be a string or a number', null);
   if (method === undefined ? !('result' in value || 'error' in value) || id === undefined : typeof method !== 'string')
