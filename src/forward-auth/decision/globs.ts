@@ -9,8 +9,12 @@ export function pathGlob(glob: string): Matcher {
     const prefix = `${head}/`;
     return (path) => path.startsWith(prefix) || path === head;
   }
-  const expression = new RegExp(`^${escapeAround(head, '[^/]*')}${deep ? '(?:/.*)?' : ''}$`, 's');
-  return (path) => expression.test(path);
+  const segments = head.split('/').map(nameGlob);
+  return (path) => {
+    const given = path.split('/');
+    if (deep ? given.length < segments.length : given.length !== segments.length) return false;
+    return segments.every((matches, index) => matches(given[index] as string));
+  };
 }
 
 /** `*` matches one label. Without a port the glob holds for every port. */
@@ -21,11 +25,24 @@ export function hostGlob(glob: string): Matcher {
   return (host) => expression.test(host);
 }
 
-/** `*` matches anything: names of methods and tools have no segments. */
+/**
+ * `*` matches anything: names of methods and tools have no segments. Parts are searched from left to right and never
+ * again: a regular expression with several stars would try all ways to share out a name that a client made long.
+ */
 export function nameGlob(glob: string): Matcher {
-  if (!glob.includes('*')) return (name) => name === glob;
-  const expression = new RegExp(`^${escapeAround(glob, '.*')}$`, 's');
-  return (name) => expression.test(name);
+  const [start, ...rest] = glob.split(/\*+/) as [string, ...string[]];
+  const end = rest.pop();
+  if (end === undefined) return (name) => name === glob;
+  return (name) => {
+    if (!name.startsWith(start)) return false;
+    let at = start.length;
+    for (const part of rest) {
+      const found = name.indexOf(part, at);
+      if (found === -1) return false;
+      at = found + part.length;
+    }
+    return name.length - end.length >= at && name.endsWith(end);
+  };
 }
 
 function escapeAround(glob: string, star: string): string {

@@ -95,12 +95,13 @@ function compileScopes(config: Readonly<Record<string, Scopes>>): Array<{ matche
 
 /** Everything that a scope implies, through any number of steps; cycles are harmless. */
 function closure(hierarchy: Readonly<Record<string, Scopes>>): Map<string, Set<string>> {
+  const direct = new Map(Object.entries(hierarchy));
   const all = new Map<string, Set<string>>();
-  for (const scope of Object.keys(hierarchy)) {
+  for (const scope of direct.keys()) {
     const implied = new Set<string>();
     const open = [scope];
     for (let next = open.pop(); next !== undefined; next = open.pop())
-      for (const narrower of hierarchy[next] ?? [])
+      for (const narrower of direct.get(next) ?? [])
         if (!implied.has(narrower)) {
           implied.add(narrower);
           open.push(narrower);

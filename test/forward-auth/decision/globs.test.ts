@@ -88,3 +88,12 @@ function search(glob: string, text: string): boolean {
   if (glob[0] !== '*') return text[0] === glob[0] && text !== '' && search(glob.slice(1), text.slice(1));
   return search(glob.slice(1), text) || (text !== '' && search(glob, text.slice(1)));
 }
+
+describe('globs with many stars', () => {
+  it('take time in proportion to what a client sends', () => {
+    // A backtracking matcher would not end here within the life of the machine.
+    const text = 'a'.repeat(20_000);
+    assert.equal(nameGlob('*a*a*a*a*b')(text), false);
+    assert.equal(pathGlob('/*a*a*a*a*b/**')(`/${text}/x`), false);
+  });
+});

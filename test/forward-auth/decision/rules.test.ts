@@ -170,3 +170,11 @@ describe('Rules', () => {
     assert.deepEqual(rules.scopesOf('/c'), ['use', 'any']);
   });
 });
+
+describe('a scope hierarchy', () => {
+  it('may name scopes that JavaScript knows as something else', () => {
+    const rules = compileRules([{ match: { path: '/x' } }], { admin: ['constructor', '__proto__'] });
+    assert.ok(rules.covers(['admin'], ['constructor']));
+    assert.ok(!rules.covers(['other'], ['constructor']));
+  });
+});
