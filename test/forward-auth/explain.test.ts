@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { explainRequest } from '../../src/forward-auth/explain.ts';
+import { parseConfig } from '../../src/platform/config/load.ts';
+
+describe('explain', () => {
+  const config = parseConfig({
+    publicUrl: 'https://mcp.example.com',
+    auth: {
+      providers: [{ id: 'corp', issuer: 'https://idp.example.com' }],
+      rules: [
+        { match: { path: '/docs/**' }, public: true },
+        {
+          match: { path: '/servers/github/**' },
+          allow: { groups: ['engineering'], providers: ['corp'] },
+          scopes: { default: ['mcp:use'], tools: { 'delete_*': ['mcp:admin'] } },
+        },
+      ],
+    },
+    relay: { servers: { github: { url: 'http://github-mcp:3000/mcp' } } },
+  });
+  const url = 'https://mcp.example.com/servers/github/mcp';
+  const ask = (question: Partial<Parameters<typeof explainRequest>[1]>) =>
+    explainRequest(config, { url, method: 'GET', headers: {}, ...question });
+  const alice = { user: 'alice', groups: ['engineering'], scopes: ['mcp:use'] };
+  const tool = (name: string) => ({
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': 'tools/call',
+    'mcp-name': name,
+  });
+
+  const cases: Array<[name: string, question: Parameters<typeof ask>[0], rule: RegExp, decision: RegExp]> = [
+    ['an allow', alice, /^rule: auth\.rules\[1\]$/m, /^decision: allow \(200, authorized\)\nidentity: alice$/m],
+    [
+      'a public page',
+      { url: 'https://mcp.example.com/docs/x' },
+      /^rule: auth\.rules\[0\] \(public\)$/m,
+      /^decision: allow \(200, public\)\nidentity: anonymous$/m,
+    ],
+    ['nobody signed in', {}, /^scopes needed: mcp:use$/m, /^decision: challenge \(401, no_credential: /m],
+    [
+      'the wrong group',
+      { ...alice, groups: ['sales'] },
+      /^rule: auth\.rules\[1\]$/m,
+      /^decision: deny \(403, not_allowed: /m,
+    ],
+    [
+      'a tool out of reach',
+      { ...alice, method: 'POST', headers: tool('delete_repo') },
+      /^operation: tools\/call delete_repo$/m,
+      /^decision: deny \(403, insufficient_scope: .*mcp:use mcp:admin\)$/m,
+    ],
+    [
+      'a tool within reach',
+      { ...alice, method: 'POST', headers: tool('list_repos') },
+      /^scopes needed: mcp:use$/m,
+      /^decision: allow/m,
+    ],
+    [
+      'a legacy request',
+      { ...alice, method: 'POST' },
+      /^scopes needed: mcp:use mcp:admin$/m,
+      /^decision: deny \(403, insufficient_scope/m,
+    ],
+    [
+      'no rule',
+      { ...alice, url: 'https://mcp.example.com/x' },
+      /^rule: none matches$/m,
+      /^decision: deny \(403, no_rule: /m,
+    ],
+    [
+      'a path of two meanings',
+      { ...alice, url: 'https://mcp.example.com/docs/..%2fservers' },
+      /^/,
+      /^decision: deny \(400, ambiguous_target: /m,
+    ],
+  ];
+  for (const [name, question, rule, decision] of cases)
+    it(`tells of ${name}`, () => {
+      const text = ask(question).join('\n');
+      assert.match(text, rule);
+      assert.match(text, decision);
+    });
+});
