@@ -94,6 +94,9 @@ export function verifySignature(jws: CompactJws, alg: string, key: KeyObject): b
   const algorithm = ALGORITHMS.get(alg);
   if (algorithm === undefined) return false;
   if (algorithm.signatureBytes !== undefined && jws.signature.length !== algorithm.signatureBytes) return false;
+  // RFC 8017 §8.1.2, §8.2.2: OpenSSL takes a signature without its leading zero as well; one token, one spelling.
+  const modulus = key.asymmetricKeyDetails?.modulusLength;
+  if (algorithm.keyType === 'rsa' && jws.signature.length !== Math.ceil((modulus ?? 0) / 8)) return false;
   const data = Buffer.from(jws.signingInput, 'latin1');
   if (algorithm.keyType === 'rsa')
     return verify(
