@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
+/** The machine itself: where nobody else can connect from. */
+export const LOOPBACK: readonly string[] = ['127.0.0.0/8', '::1/128'];
+
 export type AddressRange = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 /**

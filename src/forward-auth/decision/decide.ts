@@ -65,24 +65,23 @@ function authorize(
   return { kind: 'challenge', reason, description, scopes, metadataUrl: resource.metadataUrl, rule: rule.name };
 }
 
-/** By rule, resource and list of scopes, which are the same objects for as long as the configuration is. */
-const known = new WeakMap<Rule, WeakMap<Resource, WeakMap<readonly string[], Challenge>>>();
+/** By list of scopes, which is one object for each rule, and resource; both live as long as the configuration. */
+const known = new WeakMap<readonly string[], WeakMap<Resource, Challenge>>();
 
 /** The answer that every client gets first, so it is made once. */
 function withoutCredential(rule: Rule, resource: Resource, scopes: readonly string[]): Challenge {
-  const ofRule = known.get(rule) ?? new WeakMap();
-  known.set(rule, ofRule);
-  const ofResource = ofRule.get(resource) ?? new WeakMap();
-  ofRule.set(resource, ofResource);
-  const challenge: Challenge = ofResource.get(scopes) ?? {
-    kind: 'challenge',
-    reason: 'no_credential',
-    description: 'a bearer token is needed',
-    scopes,
-    metadataUrl: resource.metadataUrl,
-    rule: rule.name,
-  };
-  ofResource.set(scopes, challenge);
+  let byResource = known.get(scopes);
+  if (byResource === undefined) {
+    byResource = new WeakMap();
+    known.set(scopes, byResource);
+  }
+  let challenge = byResource.get(resource);
+  if (challenge === undefined) {
+    const description = 'a bearer token is needed';
+    const { metadataUrl } = resource;
+    challenge = { kind: 'challenge', reason: 'no_credential', description, scopes, metadataUrl, rule: rule.name };
+    byResource.set(resource, challenge);
+  }
   return challenge;
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isLoopback, parseRange } from '../addresses.ts';
+import { isLoopback, LOOPBACK, parseRange } from '../addresses.ts';
 import { LOG_LEVELS } from '../log.ts';
 import { parseDuration, parseSize } from '../units.ts';
 
@@ -157,7 +157,7 @@ const auth = z.strictObject({
   internalListen: address('health and metrics').prefault('127.0.0.1:9464'),
   trustedProxies: z
     .array(addressRange)
-    .default(['127.0.0.0/8', '::1/128'])
+    .default([...LOOPBACK])
     .meta({ description: 'peers whose forwarded headers are believed; everybody else is refused' }),
   providers: z.array(provider).default([]).meta({ description: 'whose tokens are accepted' }),
   rules: z.array(rule).default([]).meta({ description: 'the first match decides; no match: deny' }),
