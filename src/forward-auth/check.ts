@@ -9,11 +9,10 @@ import { decide, type Policy } from './decision/decide.ts';
 import { type Decision, type Deny, deny, type Unavailable } from './decision/decision.ts';
 import type { CheckRequest, ProxyName } from './decision/request.ts';
 import type { DecisionMeter } from './decision-meter.ts';
-import { renderRefusal } from './proxies/render.ts';
+import type { ProxyAdapter } from './proxies/adapter.ts';
+import { type Answer, renderRefusal, withCookies } from './proxies/render.ts';
 
 export interface Check {
-  readonly proxy: ProxyName;
-  readonly parse: (message: IncomingMessage) => CheckRequest | Deny;
   readonly trusted: AddressList;
   readonly policy: Policy;
   readonly authenticate: Authenticate;
@@ -22,53 +21,92 @@ export interface Check {
   readonly log: Logger;
 }
 
+/** What is said to the proxy, and what was decided. */
+export interface Verdict {
+  readonly decision: Decision;
+  readonly answer: Answer;
+}
+
 /** Characters. */
 const MAX_LOGGED_PATH = 512;
 
 const UNTRUSTED = deny(403, 'untrusted_proxy', 'this address is not in auth.trustedProxies');
 
-/** A check endpoint: parse → decide → render. Whatever goes wrong, only an explicit allow is a 2xx. */
-export function createCheck(check: Check): (message: IncomingMessage, response: ServerResponse) => void {
-  const { proxy, parse, trusted, policy, authenticate, answers, meter, log } = check;
+/** Judges a request that a proxy described, and renders, counts and logs the decision. */
+export type Judge = (question: Question) => Verdict | Promise<Verdict>;
 
-  const answer = (
-    message: IncomingMessage,
-    response: ServerResponse,
-    request: CheckRequest | undefined,
-    decision: Decision,
-    start: number,
-  ) => {
-    if (decision.kind === 'allow' && request !== undefined) {
-      response.writeHead(200, answers.headersFor(decision.identity, request));
-      response.end();
-    } else if (decision.kind !== 'allow') {
-      const id = requestId(message);
-      const refusal = renderRefusal(decision, id);
-      response.writeHead(refusal.status, refusal.headers as string[]);
-      response.end(refusal.body);
-    }
+export interface Question {
+  readonly proxy: ProxyName;
+  /** Reads the client's request out of the question; a deny where the question itself is wrong. */
+  readonly read: () => CheckRequest | Deny;
+  readonly requestId: string;
+  /** Address of the proxy, for the log. */
+  readonly peer: string;
+  /** `performance.now()` when the question came. */
+  readonly start: number;
+}
+
+/** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
+export function createJudge({ policy, authenticate, answers, meter, log }: Omit<Check, 'trusted'>): Judge {
+  const conclude = (question: Question, request: CheckRequest | undefined, decision: Decision): Verdict => {
+    const { proxy, requestId: id, start } = question;
+    const answer =
+      decision.kind === 'allow'
+        ? {
+            status: 200,
+            headers: withCookies(answers.headersFor(decision.identity, allowed(request)), decision),
+            body: '',
+          }
+        : renderRefusal(decision, id);
     meter.count(proxy, decision, performance.now() - start);
-    record(log, message, request, decision);
+    record(log, question, request, decision);
+    return { decision, answer };
   };
+  const failed = (question: Question, request: CheckRequest | undefined, error: unknown): Verdict => {
+    log.error({ error, proxy: question.proxy }, 'a check failed');
+    return conclude(question, request, unavailable(error));
+  };
+  return (question) => {
+    let request: CheckRequest | undefined;
+    try {
+      const read = question.read();
+      if ('kind' in read) return conclude(question, undefined, read);
+      request = read;
+      const decision = decide(read, policy, authenticate);
+      if (!(decision instanceof Promise)) return conclude(question, read, decision);
+      return decision
+        .then((settled) => conclude(question, read, settled))
+        .catch((error) => failed(question, read, error));
+    } catch (error) {
+      return failed(question, request, error);
+    }
+  };
+}
 
+/** A check endpoint of a proxy that asks by HTTP: parse → judge → answer. */
+export function createCheck(
+  { name, parse, adapt = (answer) => answer }: ProxyAdapter,
+  trusted: AddressList,
+  judge: Judge,
+): (message: IncomingMessage, response: ServerResponse) => void {
+  const send = (response: ServerResponse, { answer }: Verdict) => {
+    const { status, headers, body } = adapt(answer);
+    response.writeHead(status, headers as string[]);
+    response.end(body);
+  };
   return (message, response) => {
     const start = performance.now();
-    const fail = (error: unknown) => {
-      log.error({ error, proxy }, 'a check failed');
-      if (response.headersSent) return void response.destroy();
-      answer(message, response, undefined, unavailable(error), start);
-    };
-    try {
-      if (!trusted.hasPeer(message.socket)) return answer(message, response, undefined, UNTRUSTED, start);
-      const parsed = parse(message);
-      if ('kind' in parsed) return answer(message, response, undefined, parsed, start);
-      const decision = decide(parsed, policy, authenticate);
-      if (!(decision instanceof Promise)) return answer(message, response, parsed, decision, start);
-      decision.then((settled) => answer(message, response, parsed, settled, start)).catch(fail);
-    } catch (error) {
-      fail(error);
-    }
+    const read = () => (trusted.hasPeer(message.socket) ? parse(message) : UNTRUSTED);
+    const peer = message.socket.remoteAddress ?? '';
+    const verdict = judge({ proxy: name, read, requestId: requestId(message), peer, start });
+    if (verdict instanceof Promise) void verdict.then((settled) => send(response, settled));
+    else send(response, verdict);
   };
+}
+
+function allowed(request: CheckRequest | undefined): CheckRequest {
+  if (request === undefined) throw new TypeError('an allow without a request');
+  return request;
 }
 
 function unavailable(error: unknown): Unavailable {
@@ -81,12 +119,13 @@ function unavailable(error: unknown): Unavailable {
 }
 
 /** Never a header, never a query: either can hold a credential. */
-function record(log: Logger, message: IncomingMessage, request: CheckRequest | undefined, decision: Decision): void {
+function record(log: Logger, question: Question, request: CheckRequest | undefined, decision: Decision): void {
   const level = decision.kind === 'allow' ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {
-      request_id: requestId(message),
+      request_id: question.requestId,
+      proxy: question.proxy,
       decision: decision.kind,
       reason: decision.reason,
       rule: 'rule' in decision ? decision.rule : '',
@@ -95,7 +134,7 @@ function record(log: Logger, message: IncomingMessage, request: CheckRequest | u
       host: request?.host,
       path: request?.rawPath.slice(0, MAX_LOGGED_PATH),
       client: request?.clientAddress,
-      peer: message.socket.remoteAddress,
+      peer: question.peer,
     },
     'decision',
   );

@@ -88,6 +88,10 @@ function describeDecision(decision: Decision): string[] {
       return [`decision: challenge (401, ${decision.reason}: ${decision.description})`];
     case 'deny':
       return [`decision: deny (${decision.status}, ${decision.reason}: ${decision.description})`];
+    case 'redirect':
+      return [`decision: redirect (302, ${decision.reason})`, `location: ${decision.location}`];
+    case 'limit':
+      return [`decision: limit (429, ${decision.reason} by ${decision.by})`];
     case 'unavailable':
       return [`decision: unavailable (503, ${decision.reason}: ${decision.description})`];
     default:

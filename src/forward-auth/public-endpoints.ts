@@ -3,7 +3,8 @@ import Router from '@koa/router';
 import type { JWK } from 'jose';
 import Koa from 'koa';
 import type { Logger } from '../platform/log.ts';
-import { KEYS_PATH, METADATA_PATH, type Resources } from './decision/resources.ts';
+import { KEYS_PATH, METADATA_PATH } from './decision/own-endpoints.ts';
+import type { Resources } from './decision/resources.ts';
 import type { Rules } from './decision/rules.ts';
 import { protectedResourceMetadata } from './mcp-authorization/protected-resource-metadata.ts';
 

@@ -9,10 +9,11 @@ import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openSigningKeys } from './assertions/signing-keys.ts';
 import { inOrder } from './authenticators/authenticator.ts';
 import { JwtAuthenticator } from './authenticators/jwt.ts';
-import { createCheck } from './check.ts';
+import { createCheck, createJudge } from './check.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { compilePolicy } from './policy.ts';
-import { parseTraefik } from './proxies/traefik.ts';
+import type { ProxyAdapter } from './proxies/adapter.ts';
+import { TRAEFIK } from './proxies/traefik.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
 
 export interface ForwardAuthDependencies {
@@ -30,6 +31,8 @@ export interface RunningForwardAuth {
 }
 
 const VERIFY = '/verify/';
+const ADAPTERS: readonly ProxyAdapter[] = [TRAEFIK];
+const APPENDING = new Set<string>(ADAPTERS.filter((adapter) => adapter.appendsTarget).map(({ name }) => name));
 /** Milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
 
@@ -52,16 +55,9 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     onLookup: (outcome) => meter.lookup(outcome),
   });
 
-  const checkTraefik = createCheck({
-    proxy: 'traefik',
-    parse: parseTraefik,
-    trusted: new AddressList(config.auth.trustedProxies),
-    policy,
-    authenticate: inOrder([jwt]),
-    answers,
-    meter,
-    log,
-  });
+  const judge = createJudge({ policy, authenticate: inOrder([jwt]), answers, meter, log });
+  const trusted = new AddressList(config.auth.trustedProxies);
+  const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, trusted, judge)]));
   const publicEndpoints = createPublicEndpoints({
     ...policy,
     issuers: config.auth.providers.map((provider) => provider.issuer),
@@ -74,7 +70,9 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   const server = createHttpServer(limits, (request, response) => {
     const target = request.url ?? '';
     if (!target.startsWith(VERIFY)) return publicEndpoints(request, response);
-    if (target === '/verify/traefik' || target.startsWith('/verify/traefik?')) return checkTraefik(request, response);
+    const [, name = '', rest = ''] = /^\/verify\/([a-z]+)(.*)$/s.exec(target) ?? [];
+    const check = rest === '' || rest[0] === '?' || APPENDING.has(name) ? checks.get(name) : undefined;
+    if (check !== undefined) return check(request, response);
     return sendJson(response, 404, { error: 'not_found', error_description: 'no proxy is checked here' });
   });
   const internal = createInternalServer(registry, {

@@ -28,6 +28,42 @@ export function createAuthMetrics(registry = new Registry()) {
       labelNames: ['outcome'] as const,
       registers: [registry],
     }),
+    signIns: new Counter({
+      name: 'postern_sign_ins_total',
+      help: 'Sign-ins by provider and outcome.',
+      labelNames: ['provider', 'outcome'] as const,
+      registers: [registry],
+    }),
+    sessions: new Counter({
+      name: 'postern_sessions_total',
+      help: 'What happened to sessions: begun, refreshed, or why they ended.',
+      labelNames: ['event'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
+/** Metrics of what is kept in Redis, or in memory where there is none. Both processes have them. */
+export function createStoreMetrics(registry: Registry) {
+  return {
+    up: new Gauge({
+      name: 'postern_store_up',
+      help: '1 where the store answered last, 0 where it did not.',
+      registers: [registry],
+    }),
+    duration: new Histogram({
+      name: 'postern_store_duration_seconds',
+      help: 'Time of an operation of the store.',
+      labelNames: ['operation'] as const,
+      buckets: REQUEST_BUCKETS,
+      registers: [registry],
+    }),
+    rateLimited: new Counter({
+      name: 'postern_rate_limited_total',
+      help: 'Requests over a rate limit, by process and by what is counted.',
+      labelNames: ['process', 'by'] as const,
+      registers: [registry],
+    }),
   };
 }
 
@@ -71,4 +107,5 @@ export function createRelayMetrics(registry = new Registry()) {
 }
 
 export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
+export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;

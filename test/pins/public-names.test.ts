@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { Registry } from 'prom-client';
 import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
 import { GUIDE_VARIABLES } from '../../src/platform/config/environment.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
-import { createAuthMetrics, createRelayMetrics } from '../../src/platform/metrics.ts';
+import { createAuthMetrics, createRelayMetrics, createStoreMetrics } from '../../src/platform/metrics.ts';
 
 /**
  * Names that operators, proxies and dashboards depend on, as literals. A change here is a change of the public surface:
@@ -26,7 +27,19 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(createAuthMetrics().registry.getMetricsAsArray()), [
       'postern_auth_decision_duration_seconds',
       'postern_auth_decisions_total',
+      'postern_sessions_total',
+      'postern_sign_ins_total',
       'postern_token_cache_total',
+    ]);
+  });
+
+  it('of the metrics of the store', () => {
+    const registry = new Registry();
+    createStoreMetrics(registry);
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
+      'postern_rate_limited_total',
+      'postern_store_duration_seconds',
+      'postern_store_up',
     ]);
   });
 
@@ -69,24 +82,70 @@ function ownNames(metrics: ReadonlyArray<{ name: string }>): string[] {
 }
 
 const ENVIRONMENT = [
+  'POSTERN_AUTH_API_KEYS_CACHE_TTL',
+  'POSTERN_AUTH_API_KEYS_ENABLED',
+  'POSTERN_AUTH_API_KEYS_HEADER',
   'POSTERN_AUTH_ASSERTION_AUDIENCE',
   'POSTERN_AUTH_ASSERTION_KEYS',
   'POSTERN_AUTH_ASSERTION_KEYS_PATH',
   'POSTERN_AUTH_ASSERTION_LIFETIME',
   'POSTERN_AUTH_ASSERTION_ROTATE',
+  'POSTERN_AUTH_CLIENT_CERTIFICATES_ALLOWED_NAMES',
+  'POSTERN_AUTH_CLIENT_CERTIFICATES_HEADER',
+  'POSTERN_AUTH_CLIENT_CERTIFICATES_ISSUER',
+  'POSTERN_AUTH_CLIENT_CERTIFICATES_SUBJECT',
+  'POSTERN_AUTH_EMIT_GROUPS_DELIMITER',
+  'POSTERN_AUTH_GRPC',
   'POSTERN_AUTH_INTERNAL_LISTEN',
   'POSTERN_AUTH_LIMITS_HEADERS',
   'POSTERN_AUTH_LIMITS_TOKEN',
   'POSTERN_AUTH_LISTEN',
+  'POSTERN_AUTH_OPERATOR_TOKEN',
   'POSTERN_AUTH_PROVIDERS',
+  'POSTERN_AUTH_RATE_LIMITS',
+  'POSTERN_AUTH_RATE_LIMITS_WITHOUT_REDIS',
   'POSTERN_AUTH_RULES',
   'POSTERN_AUTH_SCOPE_HIERARCHY',
+  'POSTERN_AUTH_SESSIONS_ABSOLUTE',
+  'POSTERN_AUTH_SESSIONS_CACHE_MAX',
+  'POSTERN_AUTH_SESSIONS_CACHE_TTL',
+  'POSTERN_AUTH_SESSIONS_COOKIE',
+  'POSTERN_AUTH_SESSIONS_COOKIE_DOMAINS',
+  'POSTERN_AUTH_SESSIONS_IDLE',
+  'POSTERN_AUTH_SESSIONS_KEYS',
+  'POSTERN_AUTH_SESSIONS_KEYS_PATH',
+  'POSTERN_AUTH_SESSIONS_MAX',
+  'POSTERN_AUTH_SESSIONS_PARTITIONED',
+  'POSTERN_AUTH_SESSIONS_REFRESH_BEFORE',
+  'POSTERN_AUTH_SESSIONS_SAME_SITE',
+  'POSTERN_AUTH_SIGN_IN_ALLOWED_RETURN_HOSTS',
+  'POSTERN_AUTH_SIGN_IN_ATTEMPT_LIFETIME',
+  'POSTERN_AUTH_SIGN_IN_CORS_ORIGINS',
+  'POSTERN_AUTH_SIGN_IN_ORIGINS',
   'POSTERN_AUTH_TOKEN_CACHE_MAX',
   'POSTERN_AUTH_TOKEN_CACHE_TTL',
   'POSTERN_AUTH_TRUSTED_PROXIES',
   'POSTERN_DRAIN',
   'POSTERN_LOG_LEVEL',
   'POSTERN_PUBLIC_URL',
+  'POSTERN_REDIS_CLUSTER_NODES',
+  'POSTERN_REDIS_CONNECT_TIMEOUT',
+  'POSTERN_REDIS_DATABASE',
+  'POSTERN_REDIS_KEY_PREFIX',
+  'POSTERN_REDIS_PASSWORD',
+  'POSTERN_REDIS_SENTINEL_MASTER',
+  'POSTERN_REDIS_SENTINEL_NODES',
+  'POSTERN_REDIS_SENTINEL_PASSWORD',
+  'POSTERN_REDIS_SENTINEL_TLS',
+  'POSTERN_REDIS_SENTINEL_USERNAME',
+  'POSTERN_REDIS_TIMEOUT',
+  'POSTERN_REDIS_TLS_CA_PATH',
+  'POSTERN_REDIS_TLS_CERT_PATH',
+  'POSTERN_REDIS_TLS_ENABLED',
+  'POSTERN_REDIS_TLS_KEY_PATH',
+  'POSTERN_REDIS_TLS_SERVER_NAME',
+  'POSTERN_REDIS_URL',
+  'POSTERN_REDIS_USERNAME',
   'POSTERN_RELAY_ALLOWED_ORIGINS',
   'POSTERN_RELAY_AUTH_REQUIRED',
   'POSTERN_RELAY_INTERNAL_LISTEN',

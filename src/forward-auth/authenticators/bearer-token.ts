@@ -18,7 +18,7 @@ export function readBearerToken(request: CheckRequest, limit: number): string | 
   return value.slice(7);
 }
 
-function rejected(status: 400 | 431, reason: Extract<Rejected, { status: 400 | 431 }>['reason'], description: string) {
+function rejected(status: 400 | 431, reason: Exclude<Rejected, { status: 401 }>['reason'], description: string) {
   return { kind: 'rejected', status, reason, description } as const;
 }
 

@@ -10,6 +10,10 @@ export interface Absent {
 export interface Authenticated {
   readonly kind: 'identity';
   readonly identity: Identity;
+  /** `Set-Cookie` values for the browser. */
+  readonly cookies?: readonly string[];
+  /** Id of the API key, where it was one; for its rate limit. */
+  readonly apiKey?: string;
 }
 
 /** A credential that is worth nothing. */
@@ -19,12 +23,14 @@ export type Rejected =
       readonly status: 401;
       readonly reason: Exclude<ChallengeReason, 'no_credential'>;
       readonly description: string;
+      /** `Set-Cookie` values that remove a cookie which is worth nothing any more. */
+      readonly cookies?: readonly string[];
     }
   | {
       readonly kind: 'rejected';
       /** The request itself is wrong: a better credential would not help (RFC 6750 §3.1 `invalid_request`). */
-      readonly status: 400 | 431;
-      readonly reason: Extract<DenyReason, `credential_${string}`>;
+      readonly status: 400 | 403 | 431;
+      readonly reason: Extract<DenyReason, `credential_${string}` | 'certificate_untrusted'>;
       readonly description: string;
     };
 

@@ -1,74 +1,150 @@
 import { ANONYMOUS } from '../../identity/identity.ts';
-import type { Authenticate, Authentication } from './authentication.ts';
-import { type Challenge, type Decision, deny } from './decision.ts';
-import { type HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
+import type { Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
+import { type Challenge, type Decision, deny, type Limit } from './decision.ts';
+import { type Limits, NO_LIMITS } from './limits.ts';
+import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
+import { ownEndpoint } from './own-endpoints.ts';
 import type { CheckRequest } from './request.ts';
-import { KEYS_PATH, METADATA_PATH, type Resource, type Resources } from './resources.ts';
+import type { Resource, Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
+import { isNavigation, type SignIn } from './sign-in.ts';
 
 /** What decisions are made by: one configuration. */
 export interface Policy {
   readonly rules: Rules;
   readonly resources: Resources;
+  readonly limits?: Limits;
+  /** Absent where nobody can sign in. */
+  readonly signIn?: SignIn;
+  /** What of a `Cookie` header may go on upstream; undefined: all of it. */
+  readonly upstreamCookie?: (request: CheckRequest) => string | undefined;
 }
 
-/** Rule → authenticate → authorize. Synchronous where the authentication is. */
-export function decide(
-  request: CheckRequest,
-  policy: Policy,
-  authenticate: Authenticate,
-): Decision | Promise<Decision> {
-  if (isMetadata(request)) return { kind: 'allow', reason: 'metadata', identity: ANONYMOUS, rule: '' };
+type Operation = McpOperation | typeof HIDDEN | undefined;
+type Eventually<T> = T | Promise<T>;
+
+/** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
+export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
+  const own = ownEndpoint(request);
+  if (own !== undefined) return { kind: 'allow', reason: own, identity: ANONYMOUS, rule: '' };
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
   if (request.method === 'OPTIONS' && policy.resources.isMcpPath(request.path))
     return { kind: 'allow', reason: 'preflight', identity: ANONYMOUS, rule: '' };
 
   const rule = policy.rules.match(request);
   if (rule === undefined) return deny(403, 'no_rule', 'no rule allows this request');
-  if (rule.public) return { kind: 'allow', reason: 'public', identity: ANONYMOUS, rule: rule.name };
+  const limits = policy.limits ?? NO_LIMITS;
+  return then(limits.beforeAuthentication(request), (limited) => {
+    if (limited !== undefined) return ofRule(limited, rule);
+    if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
+    const operation = readOperation(request);
+    if (typeof operation === 'string') return deny(400, 'mcp_headers', operation, rule.name);
+    return then(authenticate(request), (authentication) => {
+      if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
+      const shown = operation === HIDDEN ? undefined : operation;
+      return then(limits.afterAuthentication(request, authentication, shown), (exceeded) =>
+        exceeded === undefined ? authorize(authentication, rule, operation, request, policy) : ofRule(exceeded, rule),
+      );
+    });
+  });
+}
 
-  const operation = readOperation(request);
-  if (typeof operation === 'string') return deny(400, 'mcp_headers', operation, rule.name);
+/** A promise costs more than a cached look-up, so there is one only where something had to be waited for. */
+function then<T, R>(value: Eventually<T>, next: (value: T) => Eventually<R>): Eventually<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
 
-  const answer = authenticate(request);
-  return answer instanceof Promise
-    ? answer.then((authentication) => authorize(authentication, rule, operation, request, policy))
-    : authorize(answer, rule, operation, request, policy);
+function ofRule(limit: Limit, rule: Rule): Limit {
+  return { ...limit, rule: rule.name };
 }
 
 function authorize(
-  authentication: Authentication,
+  authenticated: Authenticated,
   rule: Rule,
-  operation: McpOperation | typeof HIDDEN | undefined,
+  operation: Operation,
   request: CheckRequest,
   policy: Policy,
 ): Decision {
+  const { identity } = authenticated;
   const scopes = rule.scopesFor(operation);
-  if (authentication.kind === 'identity') {
-    const { identity } = authentication;
-    if (!rule.admits(identity))
-      return deny(403, 'not_allowed', 'this user may not do this', rule.name, identity.subject);
-    if (policy.rules.covers(identity.scopes, scopes))
-      return { kind: 'allow', reason: 'authorized', identity, rule: rule.name };
-    const { metadataUrl } = policy.resources.of(request.path);
-    const description = `this needs the scopes: ${scopes.join(' ')}`;
-    return {
-      ...deny(403, 'insufficient_scope', description, rule.name, identity.subject),
-      step: { scopes, metadataUrl },
-    };
-  }
+  if (!rule.admits(identity)) return deny(403, 'not_allowed', 'this user may not do this', rule.name, identity.subject);
+  if (policy.rules.covers(identity.scopes, scopes)) return allow('authorized', authenticated, rule, request, policy);
+  const { metadataUrl } = policy.resources.of(request.path);
+  const description = `this needs the scopes: ${scopes.join(' ')}`;
+  return {
+    ...deny(403, 'insufficient_scope', description, rule.name, identity.subject),
+    step: { scopes, metadataUrl },
+  };
+}
+
+function allow(
+  reason: 'authorized' | 'public',
+  { identity, cookies }: Authenticated,
+  rule: Rule,
+  request: CheckRequest,
+  policy: Policy,
+): Decision {
+  const upstreamCookie = policy.upstreamCookie?.(request);
+  return {
+    kind: 'allow',
+    reason,
+    identity,
+    rule: rule.name,
+    ...(cookies === undefined ? {} : { cookies }),
+    ...(upstreamCookie === undefined ? {} : { upstreamCookie }),
+    ...(rule.emit.length === 0 ? {} : { emit: rule.emit }),
+  };
+}
+
+function refuse(
+  authentication: Exclude<Authentication, Authenticated>,
+  rule: Rule,
+  operation: Operation,
+  request: CheckRequest,
+  policy: Policy,
+): Decision {
   if (authentication.kind === 'rejected' && authentication.status !== 401)
     return deny(authentication.status, authentication.reason, authentication.description, rule.name);
   const resource = policy.resources.of(request.path);
-  if (authentication.kind === 'absent') return withoutCredential(rule, resource, scopes);
-  const { reason, description } = authentication;
-  return { kind: 'challenge', reason, description, scopes, metadataUrl: resource.metadataUrl, rule: rule.name };
+  const scopes = rule.scopesFor(operation);
+  const signInUrl = policy.resources.isMcpPath(request.path) ? undefined : policy.signIn?.urlFor(request, rule);
+  const cookies = authentication.kind === 'rejected' ? authentication.cookies : undefined;
+  if (signInUrl !== undefined && maySignIn(authentication) && isNavigation(request))
+    return {
+      kind: 'redirect',
+      reason: 'sign_in',
+      location: signInUrl,
+      rule: rule.name,
+      ...(cookies === undefined ? {} : { cookies }),
+    };
+  if (authentication.kind === 'absent' && signInUrl === undefined) return withoutCredential(rule, resource, scopes);
+  const { reason, description } =
+    authentication.kind === 'absent'
+      ? ({ reason: 'no_credential', description: 'sign in, or send a bearer token' } as const)
+      : authentication;
+  const corsOrigin = signInUrl === undefined ? undefined : policy.signIn?.corsOriginOf(request);
+  return {
+    kind: 'challenge',
+    reason,
+    description,
+    scopes,
+    metadataUrl: resource.metadataUrl,
+    rule: rule.name,
+    ...(signInUrl === undefined ? {} : { signInUrl }),
+    ...(corsOrigin === undefined ? {} : { corsOrigin }),
+    ...(cookies === undefined ? {} : { cookies }),
+  };
+}
+
+/** A person without a session, or with one that has ended. A bad token is a program's, which cannot sign in. */
+function maySignIn(authentication: Exclude<Authentication, Authenticated>): boolean {
+  return authentication.kind === 'absent' || (authentication as Rejected).reason === 'session_ended';
 }
 
 /** By list of scopes, which is one object for each rule, and resource; both live as long as the configuration. */
 const known = new WeakMap<readonly string[], WeakMap<Resource, Challenge>>();
 
-/** The answer that every client gets first, so it is made once. */
+/** The answer that every MCP client gets first, so it is made once. */
 function withoutCredential(rule: Rule, resource: Resource, scopes: readonly string[]): Challenge {
   let byResource = known.get(scopes);
   if (byResource === undefined) {
@@ -83,11 +159,4 @@ function withoutCredential(rule: Rule, resource: Resource, scopes: readonly stri
     byResource.set(resource, challenge);
   }
   return challenge;
-}
-
-/** Discovery documents are read before there is any token, and the proxy sends everything through the check. */
-function isMetadata({ path, method }: CheckRequest): boolean {
-  if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') return false;
-  if (path.charCodeAt(1) !== 0x2e && path.charCodeAt(1) !== 0x5f) return false;
-  return path === KEYS_PATH || path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`);
 }

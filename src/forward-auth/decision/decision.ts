@@ -1,8 +1,9 @@
 import type { Identity } from '../../identity/identity.ts';
+import type { EmittedPreset, LimitedBy } from '../../platform/config/schema.ts';
 
 /** Every reason there is. Stable: a metric label, a log field, and what `postern explain` prints. */
 export const REASONS = {
-  allow: ['authorized', 'public', 'preflight', 'metadata'],
+  allow: ['authorized', 'public', 'preflight', 'metadata', 'sign_in'],
   challenge: [
     'no_credential',
     'token_malformed',
@@ -16,7 +17,13 @@ export const REASONS = {
     'token_not_yet_valid',
     'token_audience',
     'token_claims',
+    'token_inactive',
+    'session_ended',
+    'api_key',
+    'client_certificate',
   ],
+  redirect: ['sign_in'],
+  limit: ['rate_limited'],
   deny: [
     'untrusted_proxy',
     'forwarded_headers',
@@ -28,6 +35,8 @@ export const REASONS = {
     'credential_duplicated',
     'credential_in_query',
     'credential_too_large',
+    'credential_conflict',
+    'certificate_untrusted',
   ],
   unavailable: ['dependency', 'internal_error'],
 } as const;
@@ -43,6 +52,35 @@ export interface Allow {
   readonly reason: AllowReason;
   readonly identity: Identity;
   readonly rule: string;
+  /** `Set-Cookie` values for the browser, such as a session's renewed cookie. */
+  readonly cookies?: readonly string[];
+  /** What of the request's `Cookie` may go on upstream; undefined: it holds nothing of ours. */
+  readonly upstreamCookie?: string;
+  /** Names of other products by which the identity is sent as well. */
+  readonly emit?: readonly EmittedPreset[];
+}
+
+/** 302 to the sign-in page, for a person's navigation (Fetch `Sec-Fetch-Mode: navigate`). */
+export interface Redirect {
+  readonly kind: 'redirect';
+  readonly reason: (typeof REASONS.redirect)[number];
+  readonly location: string;
+  readonly cookies?: readonly string[];
+  readonly rule: string;
+}
+
+/** 429 with `Retry-After` and the `RateLimit` fields (draft-ietf-httpapi-ratelimit-headers). */
+export interface Limit {
+  readonly kind: 'limit';
+  readonly reason: (typeof REASONS.limit)[number];
+  readonly by: LimitedBy;
+  /** Requests in one window. */
+  readonly limit: number;
+  /** Milliseconds. */
+  readonly window: number;
+  /** Milliseconds until requests are let through again. */
+  readonly resetIn: number;
+  readonly rule: string;
 }
 
 /** 401 with a `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1). */
@@ -54,6 +92,11 @@ export interface Challenge {
   readonly scopes: readonly string[];
   /** Address of the protected-resource metadata; undefined where the path belongs to no described resource. */
   readonly metadataUrl: string | undefined;
+  /** Where a person could sign in, for single-page apps; undefined where nobody can. */
+  readonly signInUrl?: string;
+  /** The origin of a page elsewhere that may read this with its cookies. */
+  readonly corsOrigin?: string;
+  readonly cookies?: readonly string[];
   readonly rule: string;
 }
 
@@ -76,7 +119,7 @@ export interface Unavailable {
   readonly description: string;
 }
 
-export type Decision = Allow | Challenge | Deny | Unavailable;
+export type Decision = Allow | Challenge | Redirect | Deny | Limit | Unavailable;
 
 /** @param rule empty where none took part */
 export function deny(status: Deny['status'], reason: DenyReason, description: string, rule = '', subject = ''): Deny {

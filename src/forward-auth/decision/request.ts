@@ -1,5 +1,6 @@
-/** The proxies that have an endpoint. Also a metric label, so the set is closed. */
-export type ProxyName = 'traefik';
+/** The proxies that can ask. Also a metric label, so the set is closed. */
+export const PROXY_NAMES = ['traefik', 'caddy', 'nginx', 'envoy', 'envoy-grpc'] as const;
+export type ProxyName = (typeof PROXY_NAMES)[number];
 
 /** What {@link RequestHeaders.get} answers for a header that came more than once. */
 export const DUPLICATED = Symbol('duplicated header');
@@ -45,7 +46,7 @@ export interface CheckRequest {
   readonly path: string;
   /** Without the question mark; empty where there is none. */
   readonly query: string;
-  /** As the proxy saw it; for the log, never for a decision. */
+  /** As the trusted proxy saw it: for the log and for limits by address, never to let somebody in. */
   readonly clientAddress: string;
   readonly headers: RequestHeaders;
 }

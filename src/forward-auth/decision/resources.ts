@@ -1,5 +1,4 @@
-export const METADATA_PATH = '/.well-known/oauth-protected-resource';
-export const KEYS_PATH = '/_postern/jwks.json';
+import { METADATA_PATH } from './own-endpoints.ts';
 
 /** One protected resource: an MCP server, or everything else under the public URL. */
 export interface Resource {

@@ -1,5 +1,5 @@
 import type { Identity } from '../../identity/identity.ts';
-import type { AuthConfig, RuleConfig } from '../../platform/config/schema.ts';
+import type { AuthConfig, EmittedPreset, RuleConfig } from '../../platform/config/schema.ts';
 import { hostGlob, type Matcher, nameGlob, pathGlob } from './globs.ts';
 import { HIDDEN, type McpOperation } from './mcp-operation.ts';
 import type { CheckRequest } from './request.ts';
@@ -19,6 +19,9 @@ export interface Rule {
   scopesFor(operation: McpOperation | typeof HIDDEN | undefined): Scopes;
   /** Every scope that any operation may need. */
   readonly allScopes: Scopes;
+  /** Ids of the providers that people may sign in with; undefined: all. Empty: nobody is sent to sign in. */
+  readonly signInProviders: readonly string[] | undefined;
+  readonly emit: readonly EmittedPreset[];
 }
 
 /** The rules of one configuration: compiled once, asked for each request. */
@@ -86,6 +89,8 @@ function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string,
       return more.length === 0 ? always : [...new Set([...always, ...more.flatMap((entry) => entry.scopes)])];
     },
     allScopes,
+    signInProviders: config.signIn?.redirect === false ? [] : (config.signIn?.providers ?? config.allow?.providers),
+    emit: config.emit,
   };
 }
 

@@ -1,4 +1,5 @@
-import { METADATA_PATH, type Resources } from '../decision/resources.ts';
+import { METADATA_PATH } from '../decision/own-endpoints.ts';
+import type { Resources } from '../decision/resources.ts';
 import type { Rules } from '../decision/rules.ts';
 
 /** Protected-resource metadata (RFC 9728 §2). */

@@ -1,9 +1,11 @@
 import { toHeaders } from '../../identity/headers.ts';
 import type { Identity } from '../../identity/identity.ts';
-import type { Allow, Challenge, Decision, Deny } from '../decision/decision.ts';
+import type { Allow, Challenge, Decision, Deny, Limit } from '../decision/decision.ts';
 
-/** An answer to a proxy that is no allow. */
-export interface Refusal {
+type Field = readonly [name: string, value: string];
+
+/** An answer to a proxy. */
+export interface Answer {
   readonly status: number;
   /** Names and values alternating, as `writeHead` takes them. */
   readonly headers: readonly string[];
@@ -22,10 +24,11 @@ interface Template {
 const templates = new WeakMap<Exclude<Decision, Allow>, Template>();
 
 /** Browser-based MCP clients must be able to read why they were refused. */
-const CORS = {
-  'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'WWW-Authenticate, Mcp-Session-Id',
-} as const;
+const EXPOSED: Field = [
+  'Access-Control-Expose-Headers',
+  'WWW-Authenticate, Mcp-Session-Id, Retry-After, RateLimit, RateLimit-Policy',
+];
+const CORS: readonly Field[] = [['Access-Control-Allow-Origin', '*'], EXPOSED];
 /** Seconds. */
 const RETRY_AFTER = '5';
 
@@ -39,8 +42,22 @@ export function allowHeaders(identity: Identity, assertion: string): string[] {
   return ['Content-Length', '0', 'Cache-Control', 'no-store', ...toHeaders(identity, assertion).flat()];
 }
 
+/**
+ * The same with what belongs to this request alone: cookies for the browser, and what of its own cookies goes upstream.
+ *
+ * @param headers as `allowHeaders` made them
+ */
+export function withCookies(headers: string[], { cookies, upstreamCookie }: Allow): string[] {
+  if (cookies === undefined && upstreamCookie === undefined) return headers;
+  const all = [...headers];
+  // Empty as well: Envoy would pass the request's own on where the answer has none.
+  if (upstreamCookie !== undefined) all.push('Cookie', upstreamCookie);
+  for (const cookie of cookies ?? []) all.push('Set-Cookie', cookie);
+  return all;
+}
+
 /** Everything but an allow, which `allowHeaders` renders: no way leads from here to a 2xx. */
-export function renderRefusal(decision: Exclude<Decision, Allow>, requestId: string): Refusal {
+export function renderRefusal(decision: Exclude<Decision, Allow>, requestId: string): Answer {
   let template = templates.get(decision);
   if (template === undefined) {
     template = templateOf(decision);
@@ -55,18 +72,35 @@ export function renderRefusal(decision: Exclude<Decision, Allow>, requestId: str
 function templateOf(decision: Exclude<Decision, Allow>): Template {
   switch (decision.kind) {
     case 'challenge':
-      return template(401, decision.reason === 'no_credential' ? 'unauthorized' : 'invalid_token', decision, {
-        'WWW-Authenticate': challengeOf(decision),
-      });
+      return template(
+        401,
+        decision.reason === 'no_credential' ? 'unauthorized' : 'invalid_token',
+        decision,
+        [['WWW-Authenticate', challengeOf(decision)], ...corsOf(decision), ...cookiesOf(decision)],
+        decision.signInUrl === undefined ? {} : { sign_in_url: decision.signInUrl },
+      );
     case 'deny':
       return template(
         decision.status,
         errorOf(decision),
         decision,
-        decision.step === undefined ? {} : { 'WWW-Authenticate': stepUpOf(decision, decision.step) },
+        decision.step === undefined ? CORS : [['WWW-Authenticate', stepUpOf(decision, decision.step)], ...CORS],
       );
+    case 'redirect':
+      return template(302, 'sign_in_required', { reason: decision.reason, description: 'sign in to go on' }, [
+        ['Location', decision.location],
+        ...cookiesOf(decision),
+      ]);
+    case 'limit': {
+      const seconds = Math.max(1, Math.ceil(decision.resetIn / 1000));
+      const description = `too many requests by ${decision.by}; try again in ${seconds} s`;
+      return template(429, 'rate_limited', { reason: decision.reason, description }, [
+        ...limitFields(decision, seconds),
+        ...CORS,
+      ]);
+    }
     case 'unavailable':
-      return template(503, 'temporarily_unavailable', decision, { 'Retry-After': RETRY_AFTER });
+      return template(503, 'temporarily_unavailable', decision, [['Retry-After', RETRY_AFTER], ...CORS]);
     default:
       return decision satisfies never;
   }
@@ -76,21 +110,42 @@ function template(
   status: number,
   error: string,
   decision: { readonly description: string; readonly reason: string },
-  headers: Readonly<Record<string, string>>,
+  headers: readonly Field[],
+  more: Readonly<Record<string, string>> = {},
 ): Template {
-  const fields = { error, error_description: decision.description, reason: decision.reason, request_id: '' };
+  const fields = { error, error_description: decision.description, reason: decision.reason, ...more, request_id: '' };
   const body = JSON.stringify(fields);
   return {
     status,
-    headers: Object.entries({
-      'Content-Type': 'application/json',
-      'Cache-Control': 'no-store',
-      ...CORS,
-      ...headers,
-    }).flat(),
+    headers: [['Content-Type', 'application/json'], ['Cache-Control', 'no-store'], ...headers].flat(),
     bodyStart: body.slice(0, -2),
     bodyLength: Buffer.byteLength(body),
   };
+}
+
+/** A page of a known other origin may read the answer to a request with its cookies (Fetch §3.2.5). */
+function corsOf({ corsOrigin }: Challenge): readonly Field[] {
+  if (corsOrigin === undefined) return CORS;
+  return [
+    ['Access-Control-Allow-Origin', corsOrigin],
+    ['Access-Control-Allow-Credentials', 'true'],
+    ['Vary', 'Origin'],
+    EXPOSED,
+  ];
+}
+
+function cookiesOf({ cookies = [] }: { readonly cookies?: readonly string[] }): Field[] {
+  return cookies.map((cookie) => ['Set-Cookie', cookie]);
+}
+
+/** draft-ietf-httpapi-ratelimit-headers-10; the window and what is left of it in seconds. */
+function limitFields(decision: Limit, seconds: number): Field[] {
+  const window = Math.ceil(decision.window / 1000);
+  return [
+    ['Retry-After', String(seconds)],
+    ['RateLimit-Policy', `"${decision.by}";q=${decision.limit};w=${window}`],
+    ['RateLimit', `"${decision.by}";r=0;t=${seconds}`],
+  ];
 }
 
 function errorOf(decision: Deny): string {

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Deny, deny } from '../decision/decision.ts';
 import { type CheckRequest, DUPLICATED, RequestHeaders } from '../decision/request.ts';
 import { Ambiguous, canonicalHost, parseTarget } from '../decision/target.ts';
+import type { ProxyAdapter } from './adapter.ts';
 
 const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' };
 
@@ -42,3 +43,5 @@ function bad(name: string, value: string | undefined | typeof DUPLICATED): Deny 
   const what = value === undefined ? 'is missing' : value === DUPLICATED ? 'came more than once' : 'is not valid';
   return deny(400, 'forwarded_headers', `${name} ${what}; does the proxy set it?`);
 }
+
+export const TRAEFIK: ProxyAdapter = { name: 'traefik', parse: parseTraefik };

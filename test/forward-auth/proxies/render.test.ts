@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import type { Allow, Decision } from '../../../src/forward-auth/decision/decision.ts';
+import type { Allow, Decision, Limit, Redirect } from '../../../src/forward-auth/decision/decision.ts';
 import { allowHeaders, renderRefusal } from '../../../src/forward-auth/proxies/render.ts';
 import { IDENTITY_HEADER_NAMES } from '../../../src/identity/headers.ts';
 import { ANONYMOUS } from '../../../src/identity/identity.ts';
 
-type Refused = Exclude<Decision, Allow>;
+type Refused = Exclude<Decision, Allow | Redirect | Limit>;
 const METADATA = 'https://mcp.example.com/.well-known/oauth-protected-resource/servers/one/mcp';
 const challenge = (given: object = {}): Refused => ({
   kind: 'challenge',

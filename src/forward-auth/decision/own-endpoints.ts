@@ -1,0 +1,32 @@
+import type { AllowReason } from './decision.ts';
+import type { CheckRequest } from './request.ts';
+
+export const METADATA_PATH = '/.well-known/oauth-protected-resource';
+export const KEYS_PATH = '/_postern/jwks.json';
+
+/** Where people sign in and out, below `publicUrl`. They guard themselves: each reads the session cookie on its own. */
+export const SIGN_IN_PATHS = {
+  signIn: '/_postern/sign-in',
+  callback: '/_postern/callback',
+  signOut: '/_postern/sign-out',
+  signedOut: '/_postern/signed-out',
+  backChannelLogout: '/_postern/backchannel-logout',
+  frontChannelLogout: '/_postern/frontchannel-logout',
+  me: '/_postern/me',
+  sessions: '/_postern/sessions',
+  assets: '/_postern/assets',
+} as const;
+
+const PEOPLE = new Set<string>(Object.values(SIGN_IN_PATHS));
+
+/**
+ * Our own endpoints, where the proxy sends everything through the check: discovery documents are read before there is any
+ * token, and people sign in before they have a session.
+ */
+export function ownEndpoint({ path, method }: CheckRequest): Extract<AllowReason, 'metadata' | 'sign_in'> | undefined {
+  // `/.` and `/_` only; everything else is not ours.
+  if (path.charCodeAt(1) !== 0x2e && path.charCodeAt(1) !== 0x5f) return undefined;
+  if (PEOPLE.has(path) || path.startsWith(`${SIGN_IN_PATHS.assets}/`)) return 'sign_in';
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') return undefined;
+  return path === KEYS_PATH || path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? 'metadata' : undefined;
+}

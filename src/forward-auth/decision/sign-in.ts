@@ -1,0 +1,29 @@
+import type { CheckRequest } from './request.ts';
+import type { Rule } from './rules.ts';
+
+/** Where people sign in, as far as a decision needs to know. */
+export interface SignIn {
+  /**
+   * Address of the sign-in page that leads back to this request.
+   *
+   * @returns undefined where nobody can sign in for this rule, or the host is none to return to
+   */
+  urlFor(request: CheckRequest, rule: Rule): string | undefined;
+  /** The request's `Origin`, where it is one that may read answers to requests with cookies. */
+  corsOriginOf(request: CheckRequest): string | undefined;
+}
+
+/**
+ * A person's own navigation, which may be redirected; everything else would follow a redirect without a person to sign in.
+ * `Sec-Fetch-*` (Fetch Metadata) says so itself; where it is absent, only a GET that wants HTML counts.
+ */
+export function isNavigation({ method, headers }: Pick<CheckRequest, 'method' | 'headers'>): boolean {
+  if (method !== 'GET' || headers.get('upgrade') !== undefined) return false;
+  const mode = headers.get('sec-fetch-mode');
+  if (mode !== undefined && mode !== 'navigate') return false;
+  const destination = headers.get('sec-fetch-dest');
+  if (destination !== undefined && destination !== 'document') return false;
+  if (headers.get('x-requested-with') === 'XMLHttpRequest') return false;
+  const accept = headers.get('accept');
+  return typeof accept === 'string' && /(?:^|[\s,])text\/html(?:[\s;,]|$)/i.test(accept);
+}

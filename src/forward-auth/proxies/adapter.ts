@@ -1,0 +1,15 @@
+import type { IncomingMessage } from 'node:http';
+import type { Deny } from '../decision/decision.ts';
+import type { CheckRequest, ProxyName } from '../decision/request.ts';
+import type { Answer } from './render.ts';
+
+/** How one proxy asks over HTTP. It holds no policy. */
+export interface ProxyAdapter {
+  readonly name: ProxyName;
+  /** The proxy appends the client's own target to the address of the check. */
+  readonly appendsTarget?: boolean;
+  /** Reads the client's request out of the proxy's question. Called for trusted peers only. */
+  parse(message: IncomingMessage): CheckRequest | Deny;
+  /** Says it in the way this proxy can carry; absent: as it is. An allow stays exactly 200, a refusal never becomes a 2xx. */
+  adapt?(answer: Answer): Answer;
+}

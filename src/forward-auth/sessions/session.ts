@@ -1,0 +1,66 @@
+import type { Identity } from '../../identity/identity.ts';
+
+/** Tokens of the provider, kept for refresh, userinfo and sign-out. They never leave forward-auth. */
+export interface SessionTokens {
+  readonly accessToken: string;
+  /** Unix time in milliseconds; undefined where the provider does not say. */
+  readonly accessTokenExpiresAt?: number;
+  readonly refreshToken?: string;
+  /** The hint of an RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0 §2). */
+  readonly idToken?: string;
+}
+
+/** What signing in establishes. */
+export interface SignedIn {
+  /** With `method: 'session'`. */
+  readonly identity: Identity;
+  /** Id of the configured provider. */
+  readonly provider: string;
+  /** The provider's own session (`sid`, OpenID Connect Back-Channel Logout 1.0 §2.1), where it names one. */
+  readonly providerSession?: string;
+  readonly tokens: SessionTokens;
+}
+
+/** A browser session. Times are Unix times in milliseconds. */
+export interface Session extends SignedIn {
+  /** Hash of the id in the cookie: names the session in lists and logs, and opens nothing. */
+  readonly key: string;
+  readonly version: number;
+  readonly createdAt: number;
+  /** It ends then, used or not. */
+  readonly endsAt: number;
+  /** From where it was begun, for the person's own list. */
+  readonly userAgent: string;
+  readonly address: string;
+}
+
+export interface Browser {
+  readonly userAgent: string;
+  readonly address: string;
+  /** Host of the request, which decides the cookie's domain where there are several. */
+  readonly host: string;
+}
+
+/** Why a session ended; a metric label. */
+export type EndReason = 'signed_out' | 'replaced' | 'provider_logout' | 'operator' | 'refresh_refused' | 'expired';
+
+/** The one owner of sessions: nothing else reads or writes them. Rejects with `DependencyUnavailable` where the store is away. */
+export interface Sessions {
+  /**
+   * Begins a session under a new id, and ends the one that the browser came with.
+   *
+   * @param cookieHeader the request's `Cookie`
+   * @returns `Set-Cookie` values
+   */
+  begin(signedIn: SignedIn, browser: Browser, cookieHeader: string | undefined): Promise<readonly string[]>;
+  /** The live session that a `Cookie` header names, straight from the store or a cache that may be believed. */
+  find(cookieHeader: string | undefined): Session | undefined | Promise<Session | undefined>;
+  /** First in the store, then everywhere. @returns whether there was one */
+  end(key: string, reason: EndReason): Promise<boolean>;
+  /** Sessions of one person at one issuer, newest first. */
+  ofUser(issuer: string, subject: string): Promise<Session[]>;
+  /** Sessions that a provider's logout names: by `sid`, or all of a subject. */
+  ofProviderSession(issuer: string, sid: string): Promise<Session[]>;
+  /** `Set-Cookie` values that remove the session's cookie. */
+  removal(host: string): readonly string[];
+}

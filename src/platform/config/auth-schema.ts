@@ -1,0 +1,271 @@
+import { z } from 'zod';
+import { LOOPBACK } from '../addresses.ts';
+import {
+  address,
+  addressRange,
+  duration,
+  headerName,
+  httpUrl,
+  JWS_ALGORITHMS,
+  pathGlob,
+  scope,
+  secret,
+  size,
+} from './values.ts';
+
+const claims = z
+  .strictObject({
+    subject: z.string().default('sub'),
+    email: z.string().default('email'),
+    name: z.string().default('name'),
+    groups: z.string().default('groups').meta({ description: 'dots go into nested objects: `realm_access.roles`' }),
+    scopes: z
+      .array(z.string())
+      .default(['scope', 'scp'])
+      .meta({ description: 'claims that hold scopes, as a space-separated text or a list' }),
+  })
+  .meta({ description: 'where in a token to look for what' });
+
+const provider = z.strictObject({
+  id: z.string().regex(/^[a-z0-9-]+$/, 'must be lower-case letters, digits and hyphens'),
+  issuer: httpUrl('issuer identifier, exactly as in the `iss` claim (RFC 8414 §2)'),
+  jwksUri: httpUrl('where the keys are; absent: found by OpenID Connect Discovery').optional(),
+  audiences: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'accepted `aud` values beside the resource itself, for providers without RFC 8707' }),
+  algorithms: z
+    .array(z.enum(JWS_ALGORITHMS))
+    .min(1)
+    .default(['RS256', 'PS256', 'ES256', 'EdDSA'])
+    .meta({ description: 'allowed signature algorithms (RFC 8725 §3.1)' }),
+  types: z
+    .array(z.string())
+    .min(1)
+    .default(['at+jwt', 'jwt'])
+    .meta({ description: 'accepted `typ` header values; a token without `typ` counts as `jwt`' }),
+  clockTolerance: duration('how far clocks may differ').prefault('30s'),
+  claims: claims.prefault({}),
+  name: z.string().min(1).optional().meta({ description: 'what people choose on the sign-in page; absent: the id' }),
+  clientId: z.string().min(1).optional().meta({ description: 'our client there; with it, people can sign in' }),
+  clientSecret: secret('secret of our client; better in a file').optional(),
+  clientSecretPath: z.string().min(1).optional().meta({ description: 'file with the secret of our client' }),
+  clientAuthentication: z
+    .enum(['client_secret_basic', 'client_secret_post', 'none'])
+    .optional()
+    .meta({ description: 'absent: client_secret_basic with a secret, none without' }),
+  scopes: z
+    .array(scope)
+    .default(['openid', 'profile', 'email'])
+    .meta({ description: 'asked for at sign-in; add `offline_access` where a refresh token needs it' }),
+  authorizationParameters: z
+    .record(z.string(), z.string())
+    .default({})
+    .meta({ description: 'added to the authorization request, such as `prompt` or `audience`' }),
+  userinfo: z
+    .enum(['overage', 'always', 'never'])
+    .default('overage')
+    .meta({ description: 'when the userinfo endpoint is asked: `overage` where the token only points to the groups' }),
+  allowedEmails: z
+    .array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'must be an e-mail address'))
+    .default([])
+    .meta({ description: 'who may sign in, by verified address; empty with `allowedDomains` empty: everybody' }),
+  allowedDomains: z
+    .array(z.string().regex(/^[^@\s]+$/, 'must be a domain without @'))
+    .default([])
+    .meta({ description: 'whose verified addresses may sign in; exactly this domain, not those below it' }),
+  introspection: z
+    .strictObject({
+      enabled: z.boolean().default(false).meta({ description: 'take opaque tokens and ask the provider (RFC 7662)' }),
+      url: httpUrl('absent: found by discovery').optional(),
+      ttl: duration('how long a verdict is reused, never past `exp`').prefault('30s'),
+      max: z.int().min(1).default(10_000).meta({ description: 'verdicts kept' }),
+    })
+    .prefault({}),
+});
+
+const sessions = z.strictObject({
+  idle: duration('ends a session that is not used').prefault('8h'),
+  absolute: duration('ends every session').prefault('24h'),
+  cookie: z
+    .string()
+    .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a cookie name')
+    .default('__Host-postern'),
+  cookieDomains: z
+    .array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a lower-case domain'))
+    .default([])
+    .meta({ description: 'the cookie goes to these domains and all below; needs a name without `__Host-`' }),
+  sameSite: z.enum(['lax', 'strict', 'none']).default('lax'),
+  partitioned: z.boolean().default(false).meta({ description: 'CHIPS, for pages embedded in others' }),
+  keys: secret(
+    'encrypt sessions: 32 bytes as base64url, several by comma; the first seals, all open. Absent: made at start',
+  ).optional(),
+  keysPath: z.string().min(1).optional().meta({
+    description: 'file with those keys, one a line; needed for several replicas and to keep sessions over a restart',
+  }),
+  refreshBefore: duration('an access token is renewed so long before it expires').prefault('60s'),
+  max: z.int().min(1).default(100_000).meta({ description: 'sessions in memory where there is no Redis' }),
+  cache: z
+    .strictObject({
+      max: z.int().min(0).default(10_000).meta({ description: 'sessions remembered by each process' }),
+      ttl: duration('how long without asking Redis; revocation reaches it sooner').prefault('30s'),
+    })
+    .prefault({}),
+});
+
+const rateLimit = z.strictObject({
+  by: z.enum(['user', 'address', 'api-key', 'server', 'tool', 'sign-in']).meta({
+    description:
+      '`server` and `tool`: each user at each of them; `sign-in`: attempts of an address at the sign-in endpoints',
+  }),
+  limit: z.int().min(1).meta({ description: 'requests in one window' }),
+  per: duration('the window'),
+  path: pathGlob.optional(),
+});
+
+const clientCertificates = z.strictObject({
+  header: z
+    .enum(['none', 'x-forwarded-client-cert', 'client-cert'])
+    .default('none')
+    .meta({ description: 'where a trusted proxy puts the certificate it verified (Envoy’s XFCC, or RFC 9440)' }),
+  subject: z
+    .enum(['uri', 'dns', 'email', 'common-name'])
+    .default('uri')
+    .meta({ description: 'which name of the certificate is the user' }),
+  issuer: z.string().min(1).default('mtls').meta({ description: 'issuer of such identities, for rules and headers' }),
+  allowedNames: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'globs of accepted names; empty: every certificate that the proxy verified' }),
+});
+
+/** Whose identity headers an allow can carry beside ours. */
+export const EMITTED_PRESETS = ['oauth2-proxy', 'authelia', 'x-forwarded-user', 'grafana'] as const;
+
+const rule = z
+  .strictObject({
+    match: z
+      .strictObject({
+        path: pathGlob.optional(),
+        host: z.string().min(1).optional().meta({ description: '`*.example.com` matches one label' }),
+        methods: z
+          .array(z.string().regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
+          .min(1)
+          .optional(),
+      })
+      .meta({ description: 'all that is given must match' }),
+    public: z.boolean().default(false).meta({ description: 'let everybody through, as anonymous' }),
+    allow: z
+      .strictObject({
+        users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects' }),
+        groups: z.array(z.string().min(1)).min(1).optional(),
+        providers: z.array(z.string().min(1)).min(1).optional().meta({
+          description: 'and signed in by one of these providers; needed where there are several',
+        }),
+      })
+      .optional()
+      .meta({ description: 'one of these users, or in one of these groups; absent: everybody who is signed in' }),
+    signIn: z
+      .strictObject({
+        providers: z.array(z.string().min(1)).min(1).optional().meta({ description: 'offered here; absent: all' }),
+        redirect: z.boolean().default(true).meta({ description: 'send people to sign in; false: 401 for everybody' }),
+      })
+      .optional(),
+    emit: z
+      .array(z.enum(EMITTED_PRESETS))
+      .default([])
+      .meta({ description: 'identity headers of other products, beside our own' }),
+    scopes: z
+      .strictObject({
+        default: z.array(scope).default([]).meta({ description: 'needed for every request' }),
+        methods: z.record(z.string(), z.array(scope)).default({}).meta({ description: 'by MCP method, with globs' }),
+        tools: z.record(z.string(), z.array(scope)).default({}).meta({ description: 'by MCP tool, with globs' }),
+      })
+      .prefault({}),
+  })
+  .refine((value) => !value.public || value.allow === undefined, {
+    message: 'a public rule lets everybody through; remove `allow` or `public`',
+    path: ['allow'],
+  });
+
+export const authSchema = z.strictObject({
+  listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180'),
+  internalListen: address('health and metrics').prefault('127.0.0.1:9464'),
+  trustedProxies: z
+    .array(addressRange)
+    .default([...LOOPBACK])
+    .meta({ description: 'peers whose forwarded headers are believed; everybody else is refused' }),
+  providers: z.array(provider).default([]).meta({ description: 'whose tokens are accepted' }),
+  rules: z.array(rule).default([]).meta({ description: 'the first match decides; no match: deny' }),
+  scopeHierarchy: z
+    .record(scope, z.array(scope))
+    .default({})
+    .meta({ description: 'a scope and the narrower ones it implies: `mcp:admin: [mcp:use]`' }),
+  assertion: z
+    .strictObject({
+      audience: z.string().min(1).default('postern-relay'),
+      lifetime: duration('how long one assertion is worth something').prefault('60s'),
+      keys: secret(
+        'JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated',
+      ).optional(),
+      keysPath: z.string().min(1).optional().meta({
+        description: 'file with that JWK Set, read again when it changes; needed for several replicas',
+      }),
+      rotate: duration('how often keys made at start are replaced').prefault('24h'),
+    })
+    .prefault({}),
+  sessions: sessions.prefault({}),
+  signIn: z
+    .strictObject({
+      origins: z
+        .array(
+          httpUrl('an origin').regex(/^https?:\/\/[^/?#]+$/, 'must be an origin, such as https://apps.example.org'),
+        )
+        .default([])
+        .meta({ description: 'further addresses at which people sign in, one for each cookie domain' }),
+      allowedReturnHosts: z.array(z.string().min(1)).default([]).meta({
+        description: 'hosts to return to beside `publicUrl` and `origins`; `*.example.com` matches one label',
+      }),
+      corsOrigins: z
+        .array(z.string().min(1))
+        .default([])
+        .meta({ description: 'origins of single-page apps that may read a 401 with credentials' }),
+      attemptLifetime: duration('until a person must have come back from the provider').prefault('10m'),
+    })
+    .prefault({}),
+  operatorToken: secret('lets an operator list and end sessions on the internal listener; absent: nobody').optional(),
+  rateLimits: z.array(rateLimit).default([]).meta({ description: 'all that match must hold' }),
+  rateLimitsWithoutRedis: z
+    .enum(['local', 'refuse'])
+    .default('local')
+    .meta({ description: 'while Redis is away: count in each process, or answer 503' }),
+  apiKeys: z
+    .strictObject({
+      enabled: z.boolean().default(false).meta({ description: 'take API keys, made by `postern api-keys create`' }),
+      header: headerName.default('X-API-Key').meta({ description: 'beside `Authorization: Bearer`' }),
+      cacheTtl: duration('how long a key is believed without asking Redis').prefault('30s'),
+    })
+    .prefault({}),
+  clientCertificates: clientCertificates.prefault({}),
+  grpc: address('Envoy’s gRPC ext_authz; absent: not served').optional(),
+  emit: z
+    .strictObject({
+      groupsDelimiter: z
+        .string()
+        .regex(/^[,;| ]$/, 'must be one of , ; | and a space')
+        .default(','),
+    })
+    .prefault({}),
+  tokenCache: z
+    .strictObject({
+      max: z.int().min(0).default(10_000).meta({ description: 'verified tokens kept' }),
+      ttl: duration('how long a verdict is reused, never past `exp`').prefault('5m'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      headers: size('all request headers together').prefault('32KiB'),
+      token: size('one token').prefault('16KiB'),
+    })
+    .prefault({}),
+});

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { address, addressRange, duration, headerName, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
+
+/** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
+const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
+
+const upstreamServer = z.strictObject({
+  url: httpUrl('the MCP endpoint of the server'),
+  timeout: duration('until response headers must have come').prefault('60s'),
+});
+
+export const relaySchema = z.strictObject({
+  listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444'),
+  internalListen: address('health and metrics').prefault('127.0.0.1:9465'),
+  authRequired: z
+    .boolean()
+    .default(true)
+    .meta({ description: 'true: no identity is 401; false: the identity is `anonymous`' }),
+  allowedOrigins: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: '`Origin` values let in beside that of `publicUrl`' }),
+  trust: z
+    .strictObject({
+      enabled: z.boolean().default(true).meta({ description: 'believe identity headers of a proven proxy' }),
+      proxies: z.array(addressRange).min(1).optional().meta({
+        description: 'addresses of the proxy; absent: loopback only',
+      }),
+      preset: z
+        .enum(['postern', 'headers'])
+        .default('postern')
+        .meta({ description: "`postern`: forward-auth's headers; `headers`: one header with the user" }),
+      userHeader: headerName.default('X-Authenticated-User').meta({ description: 'header with the user' }),
+      secret: secret('the proxy must send this text').optional(),
+      secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
+      assertion: z
+        .strictObject({
+          jwksUrl: httpUrl("forward-auth's `/_postern/jwks.json`").optional(),
+          jwksPath: z.string().min(1).optional().meta({ description: 'file with the public JWK Set instead' }),
+          issuer: z.string().min(1).optional().meta({ description: 'expected `iss`; absent: publicUrl' }),
+          audience: z.string().min(1).default('postern-relay'),
+          clockTolerance: duration('how far clocks may differ').prefault('5s'),
+        })
+        .refine((value) => (value.jwksUrl === undefined) !== (value.jwksPath === undefined), {
+          message: 'give exactly one of jwksUrl and jwksPath',
+        })
+        .optional()
+        .meta({ description: 'require and verify the signed assertion' }),
+    })
+    .prefault({}),
+  jwt: z
+    .strictObject({
+      enabled: z.boolean().default(false).meta({ description: 'the relay itself checks bearer JWTs' }),
+      algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256'),
+      secretKey: secret('key for HS256, HS384 and HS512').optional(),
+      publicKeyPath: z.string().min(1).optional().meta({ description: 'PEM file with the public key' }),
+      issuer: z.string().min(1).default('mcpgateway'),
+      audience: z.string().min(1).default('mcpgateway-api'),
+      audienceVerification: z.boolean().default(true),
+      clockTolerance: duration('how far clocks may differ').prefault('30s'),
+    })
+    .prefault({}),
+  sessionKey: secret('seals MCP session ids, 32 bytes as base64url; absent: made at start, one replica').optional(),
+  servers: z
+    .record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be lower-case letters, digits and hyphens'), upstreamServer)
+    .default({})
+    .meta({ description: 'MCP servers by name, each at `/servers/<name>/mcp`' }),
+  limits: z
+    .strictObject({
+      headers: size('all request headers together').prefault('32KiB'),
+      body: size('one request body').prefault('4MiB'),
+      requestTime: duration('until a request must have arrived whole').prefault('30s'),
+      idleStream: duration('longest silence of an upstream stream').prefault('30m'),
+    })
+    .prefault({}),
+});

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { parseRange } from '../addresses.ts';
+import { parseDuration, parseSize } from '../units.ts';
+
+/** Marks a value that may come from a file (`…_FILE`) and is never printed. */
+export const secret = (description: string) => z.string().min(1).meta({ description, secret: true });
+
+export const duration = (description: string) =>
+  z
+    .string()
+    .meta({ description })
+    .transform((text, context) => {
+      const milliseconds = parseDuration(text);
+      if (milliseconds !== undefined) return milliseconds;
+      context.addIssue({ code: 'custom', message: 'must be a duration such as 500ms, 30s, 15m, 8h or 7d' });
+      return z.NEVER;
+    });
+
+export const size = (description: string) =>
+  z
+    .string()
+    .meta({ description })
+    .transform((text, context) => {
+      const bytes = parseSize(text);
+      if (bytes !== undefined) return bytes;
+      context.addIssue({ code: 'custom', message: 'must be a size such as 512B, 64KiB or 4MiB' });
+      return z.NEVER;
+    });
+
+export const address = (description: string) =>
+  z
+    .string()
+    .meta({ description })
+    .transform((text, context) => {
+      const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):(\d{1,5})$/.exec(text);
+      const port = Number(match?.[2]);
+      if (match?.[1] !== undefined && port <= 65535) return { host: match[1].replace(/^\[|\]$/g, ''), port };
+      context.addIssue({ code: 'custom', message: 'must be HOST:PORT, such as 127.0.0.1:4180 or [::1]:4180' });
+      return z.NEVER;
+    });
+
+export const addressRange = z.string().superRefine((text, context) => {
+  try {
+    parseRange(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: `"${text}" is no address or CIDR range, such as 10.0.0.0/8` });
+  }
+});
+
+export const httpUrl = (description: string) =>
+  z
+    .string()
+    .meta({ description })
+    .superRefine((text, context) => {
+      const url = URL.canParse(text) ? new URL(text) : undefined;
+      if (url === undefined || !/^https?:$/.test(url.protocol) || url.hash !== '' || url.username !== '')
+        context.addIssue({ code: 'custom', message: 'must be an http or https URL without user or fragment' });
+    });
+
+export const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a header name');
+export const scope = z
+  .string()
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope (RFC 6749 §3.3): no spaces or quotes');
+export const pathGlob = z
+  .string()
+  .startsWith('/', 'must start with /')
+  .regex(/^[^?#\s]*$/, 'must be a path without query')
+  .meta({ description: '`*` matches within one segment, `/**` at the end everything below' });
+
+export const JWS_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
