@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Answers with any status once the program serves. */
-  readonly ready: string;
+  /** An address that answers with any status once the program serves, or a question of one's own. */
+  readonly ready: string | (() => Promise<boolean>);
   /** Only a 2xx of `ready` counts. */
   readonly readyOk?: boolean;
 }
@@ -67,6 +67,11 @@ export async function startChild(
   while (Date.now() < deadline) {
     if (child.ended) throw new Error(`${name} ended before it served:\n${child.output}`);
     try {
+      if (typeof options.ready === 'function') {
+        if (await options.ready()) return child;
+        await sleep(50);
+        continue;
+      }
       const answer = await fetch(options.ready, { signal: AbortSignal.timeout(2_000) });
       await answer.body?.cancel();
       if (answer.ok || options.readyOk !== true) return child;
@@ -76,5 +81,5 @@ export async function startChild(
     await sleep(50);
   }
   await child.stop('SIGKILL');
-  throw new Error(`${name} does not serve ${options.ready}:\n${child.output}`);
+  throw new Error(`${name} does not serve:\n${child.output}`);
 }

