@@ -1,4 +1,5 @@
 import { GUIDE_VARIABLES } from '../platform/config/environment.ts';
+import { BROWSER_CLIENT } from './development-idp.ts';
 
 /** Addresses that are known once the quickstart's own parts listen. */
 export interface QuickstartAddresses {
@@ -39,7 +40,7 @@ export function quickstartConfiguration(user: unknown, addresses: QuickstartAddr
       internalListen: `127.0.0.1:${addresses.forwardAuthInternalPort}`,
       trustedProxies: ['127.0.0.1/32'],
       providers: [
-        { id: 'development', issuer: addresses.issuer },
+        { ...DEVELOPMENT_PROVIDER, issuer: addresses.issuer },
         ...(Array.isArray(auth.providers) ? auth.providers : []),
       ],
     },
@@ -58,6 +59,13 @@ export function quickstartConfiguration(user: unknown, addresses: QuickstartAddr
     },
   };
 }
+
+const DEVELOPMENT_PROVIDER = {
+  id: 'development',
+  name: 'Development accounts',
+  clientId: BROWSER_CLIENT,
+  scopes: ['openid', 'offline_access', 'profile', 'email', 'groups', 'mcp:use'],
+};
 
 const EXAMPLE_RULES = [
   {

@@ -12,21 +12,26 @@ export interface DevelopmentIdp {
   close(grace: number): Promise<void>;
 }
 
+/** Postern's own client, by which people sign in. */
+export const BROWSER_CLIENT = 'postern';
+
 /** Seconds. */
 const ACCESS_TOKEN_LIFETIME = 600;
 
 /**
  * An OpenID provider for a first look: everybody may register a client, the passwords are public, everything is forgotten
  * at exit. It listens on loopback only, whatever it is told.
+ *
+ * @param publicUrl the edge's address, where people come back to after signing in and out
  */
-export async function startDevelopmentIdp(port: number): Promise<DevelopmentIdp> {
+export async function startDevelopmentIdp(port: number, publicUrl: string): Promise<DevelopmentIdp> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const signingKey = { ...(await exportJWK(privateKey)), kid: 'development', alg: 'RS256', use: 'sig' };
   const { Provider, errors } = await quietly(() => import('oidc-provider'));
 
   const server = createServer({ maxHeaderSize: 16_384, requestTimeout: 30_000 });
   const issuer = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port })}`;
-  const provider = await quietly(() => new Provider(issuer, configuration(signingKey)));
+  const provider = await quietly(() => new Provider(issuer, configuration(signingKey, publicUrl)));
   registerPasswordGrant(provider, errors, describeResource);
   provider.use(registrationCors as never);
   provider.use(signInPages(provider) as never);
@@ -45,7 +50,7 @@ function describeResource(_resource: string): ResourceServer {
   };
 }
 
-function configuration(signingKey: object): Configuration {
+function configuration(signingKey: object, publicUrl: string): Configuration {
   return {
     clients: [
       {
@@ -55,6 +60,16 @@ function configuration(signingKey: object): Configuration {
         grant_types: ['password'],
         response_types: [],
         redirect_uris: [],
+      },
+      {
+        client_id: BROWSER_CLIENT,
+        client_name: 'Postern',
+        token_endpoint_auth_method: 'none',
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: [`${publicUrl}/_postern/callback`],
+        post_logout_redirect_uris: [`${publicUrl}/_postern/signed-out`],
+        backchannel_logout_uri: `${publicUrl}/_postern/backchannel-logout`,
+        backchannel_logout_session_required: true,
       },
     ],
     // RFC 8252 §7.3: the port of a loopback redirect may vary.
@@ -91,6 +106,7 @@ function configuration(signingKey: object): Configuration {
       devInteractions: { enabled: false },
       registration: { enabled: true, initialAccessToken: false },
       revocation: { enabled: true },
+      backchannelLogout: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_ctx, resource) => describeResource(resource),

@@ -17,6 +17,9 @@ export interface Edge {
   close(grace: number): Promise<void>;
 }
 
+/** Cookies of an allow, until the answer to the same request goes out. */
+const renewed = new WeakMap<IncomingMessage, readonly string[]>();
+
 /** Milliseconds that forward-auth has to answer. */
 const CHECK_TIMEOUT = 10_000;
 
@@ -63,6 +66,10 @@ export async function startEdge(
     Object.assign(request.headers, forwarded, { [proof.secretHeader.toLowerCase()]: proof.secret });
     for (const name of IDENTITY_HEADER_NAMES)
       request.headers[name.toLowerCase()] = answer.headers[name.toLowerCase()] ?? '';
+    // What forward-auth leaves of the request's cookies, without its own; its renewed cookie goes to the browser.
+    if (answer.headers.cookie !== undefined) request.headers.cookie = answer.headers.cookie;
+    const cookies = answer.headers['set-cookie'];
+    if (cookies !== undefined) renewed.set(request, cookies);
     proxy.web(request, response, { target: { host: '127.0.0.1', port: to.relayPort } });
   };
 
@@ -167,6 +174,10 @@ function createProxy(agent: Agent, log: Logger): httpProxy {
     response.once('close', () => {
       if (!response.writableFinished) outgoing.destroy();
     });
+  });
+  proxy.on('proxyRes', (answer, request) => {
+    const cookies = renewed.get(request);
+    if (cookies !== undefined) answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), ...cookies];
   });
   proxy.on('error', (error, _request, response) => {
     if (!('headersSent' in response)) return void response.destroy();

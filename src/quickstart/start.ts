@@ -58,14 +58,15 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
   try {
     const example = await startExampleServer({ host: '127.0.0.1', port: ports.exampleServer });
     closers.push(example.close);
-    const idp = await startDevelopmentIdp(ports.identityProvider);
-    closers.push(idp.close);
     const secretHeader = 'X-Postern-Proxy-Secret';
     const edge = await startEdge({ host: '127.0.0.1', port: ports.edge }, { secretHeader, secret }, log);
     closers.push(edge.close);
+    const publicUrl = `http://127.0.0.1:${edge.port}`;
+    const idp = await startDevelopmentIdp(ports.identityProvider, publicUrl);
+    closers.push(idp.close);
 
     const addresses: QuickstartAddresses = {
-      publicUrl: `http://127.0.0.1:${edge.port}`,
+      publicUrl,
       issuer: idp.issuer,
       exampleUrl: example.url,
       forwardAuthPort: ports.forwardAuth,

@@ -107,9 +107,12 @@ function refuse(
     return deny(authentication.status, authentication.reason, authentication.description, rule.name);
   const resource = policy.resources.of(request.path);
   const scopes = rule.scopesFor(operation);
-  const signInUrl = policy.resources.isMcpPath(request.path) ? undefined : policy.signIn?.urlFor(request, rule);
+  const navigation = isNavigation(request);
+  // An MCP client finds its way by the metadata; the page is for a person who opens the address in a browser.
+  const forPeople = navigation || !policy.resources.isMcpPath(request.path);
+  const signInUrl = forPeople ? policy.signIn?.urlFor(request, rule) : undefined;
   const cookies = authentication.kind === 'rejected' ? authentication.cookies : undefined;
-  if (signInUrl !== undefined && maySignIn(authentication) && isNavigation(request))
+  if (signInUrl !== undefined && maySignIn(authentication) && navigation)
     return {
       kind: 'redirect',
       reason: 'sign_in',

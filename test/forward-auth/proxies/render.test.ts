@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Allow, Decision, Limit, Redirect } from '../../../src/forward-auth/decision/decision.ts';
-import { allowHeaders, renderRefusal } from '../../../src/forward-auth/proxies/render.ts';
+import { allowHeaders, renderRefusal, withCookies } from '../../../src/forward-auth/proxies/render.ts';
 import { IDENTITY_HEADER_NAMES } from '../../../src/identity/headers.ts';
 import { ANONYMOUS } from '../../../src/identity/identity.ts';
 
@@ -105,5 +105,48 @@ describe('rendering', () => {
     );
     for (const { headers, body } of bodies)
       assert.equal(headers[headers.indexOf('Content-Length') + 1], String(body.length));
+  });
+
+  it('redirects with the cookies that go with it', () => {
+    const location = 'https://mcp.example.com/_postern/sign-in?rd=x';
+    const { status, headers } = renderRefusal(
+      { kind: 'redirect', reason: 'sign_in', location, rule: '', cookies: ['a=; Max-Age=0', 'b=; Max-Age=0'] },
+      'request-1',
+    );
+    assert.equal(status, 302);
+    assert.equal(headers[headers.indexOf('Location') + 1], location);
+    assert.equal(headers.filter((value) => value === 'Set-Cookie').length, 2);
+  });
+
+  it('says how long to wait, rounded up, and what the limit is', () => {
+    const limit = { kind: 'limit', reason: 'rate_limited', by: 'user', limit: 600, window: 60_000, rule: '' } as const;
+    const { status, headers, body } = renderRefusal({ ...limit, resetIn: 4_001 }, 'request-1');
+    assert.equal(status, 429);
+    const value = (name: string) => headers[headers.indexOf(name) + 1];
+    assert.equal(value('Retry-After'), '5');
+    assert.equal(value('RateLimit-Policy'), '"user";q=600;w=60');
+    assert.equal(value('RateLimit'), '"user";r=0;t=5');
+    assert.equal((JSON.parse(body) as { error: string }).error, 'rate_limited');
+    assert.ok(renderRefusal({ ...limit, resetIn: 0 }, 'r').headers.includes('1'), 'never “at once”');
+  });
+
+  it('tells a single-page app where to sign in, and only a known origin may read it with cookies', () => {
+    const signInUrl = 'https://mcp.example.com/_postern/sign-in?rd=x';
+    const anyone = render(challenge({ signInUrl }));
+    assert.equal((JSON.parse(anyone.body) as { sign_in_url: string }).sign_in_url, signInUrl);
+    assert.equal(anyone.headers['Access-Control-Allow-Origin'], '*');
+    assert.equal(anyone.headers['Access-Control-Allow-Credentials'], undefined);
+    const known = render(challenge({ signInUrl, corsOrigin: 'https://app.example.com' }));
+    assert.equal(known.headers['Access-Control-Allow-Origin'], 'https://app.example.com');
+    assert.equal(known.headers['Access-Control-Allow-Credentials'], 'true');
+    assert.equal(known.headers.Vary, 'Origin');
+  });
+
+  it('adds to an allow what belongs to this request alone, and leaves the shared headers as they are', () => {
+    const headers = allowHeaders(ANONYMOUS, 'assertion');
+    const allow: Allow = { kind: 'allow', reason: 'public', identity: ANONYMOUS, rule: '' };
+    assert.equal(withCookies(headers, allow), headers);
+    const more = withCookies(headers, { ...allow, cookies: ['a=b'], upstreamCookie: '' });
+    assert.deepEqual(more.slice(headers.length), ['Cookie', '', 'Set-Cookie', 'a=b']);
   });
 });
