@@ -2,7 +2,7 @@ import { classifyHeader, foldHeaderName } from '../../identity/headers.ts';
 import type { Refusal } from '../refusal.ts';
 
 /** What one header name means to the relay's own decisions. */
-type Role = 'identity' | 'alias' | 'decisive' | 'listing' | 'none';
+type Role = 'identity' | 'alias' | 'foreign' | 'decisive' | 'listing' | 'none';
 interface Meaning {
   readonly role: Role;
   readonly name: string;
@@ -33,6 +33,8 @@ export interface RequestHeaders {
   get(lowerCaseName: string): string | undefined;
   /** At least one identity header has a value. */
   readonly claimsIdentity: boolean;
+  /** Another product's identity header that has a value: a hint for the operator, never an identity. */
+  readonly foreign: string | undefined;
   /** A header that decides came twice. Refused in every configuration. */
   readonly ambiguity: Refusal | undefined;
   /** An identity header in a form that no honest proxy sends. Refused wherever identity headers are read at all. */
@@ -55,13 +57,16 @@ export class HeaderScanner {
   scan(rawHeaders: readonly string[]): RequestHeaders {
     const values = new Map<string, string>();
     let claimsIdentity = false;
+    let foreign: string | undefined;
     let ambiguity: Refusal | undefined;
     let forgery: Refusal | undefined;
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const { role, name } = this.#meaning(rawHeaders[index] as string);
       if (role === 'none') continue;
       const value = rawHeaders[index + 1] as string;
-      if (role === 'alias') {
+      if (role === 'foreign') {
+        if (value !== '') foreign ??= name;
+      } else if (role === 'alias') {
         claimsIdentity ||= value !== '';
         forgery ??= refuse('header_alias', 'a header of the request imitates an identity header');
       } else if (role === 'listing') {
@@ -79,7 +84,7 @@ export class HeaderScanner {
         } else values.set(name, value);
       }
     }
-    return { get: (name) => values.get(name), claimsIdentity, ambiguity, forgery };
+    return { get: (name) => values.get(name), claimsIdentity, foreign, ambiguity, forgery };
   }
 
   #listsIdentity(value: string): boolean {
@@ -102,7 +107,7 @@ export class HeaderScanner {
     if (name === this.#userHeader) return { role: 'identity', name };
     if (name === this.#secretHeader || DECISIVE.has(name)) return { role: 'decisive', name };
     const kind = classifyHeader(name, this.#folded);
-    return { role: kind === 'identity' || kind === 'alias' ? kind : 'none', name };
+    return { role: kind, name };
   }
 }
 

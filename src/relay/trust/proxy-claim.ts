@@ -60,11 +60,11 @@ export class ProxyClaims {
 
   #believed(request: IncomingMessage, headers: RequestHeaders): Claim {
     const identity = this.#identity(headers);
-    return identity.subject === '' ? this.#noUser(request) : { kind: 'claimed', identity };
+    return identity.subject === '' ? this.#noUser(request, headers) : { kind: 'claimed', identity };
   }
 
   #withoutAssertion(request: IncomingMessage, headers: RequestHeaders): Claim {
-    if (this.#identity(headers).subject === '') return this.#noUser(request);
+    if (this.#identity(headers).subject === '') return this.#noUser(request, headers);
     return reject(
       'assertion_missing',
       `the proxy at ${address(request)} sent a user but no ${IDENTITY_HEADERS.assertion}`,
@@ -77,7 +77,7 @@ export class ProxyClaims {
     const { identity } = result;
     if (this.#identity(headers).subject !== identity.subject)
       return reject('assertion_user', `${this.#trust.userHeader} and the assertion name different users`);
-    return identity.method === 'anonymous' ? this.#noUser(request) : { kind: 'claimed', identity };
+    return identity.method === 'anonymous' ? this.#noUser(request, headers) : { kind: 'claimed', identity };
   }
 
   #identity(headers: RequestHeaders): Identity {
@@ -87,14 +87,24 @@ export class ProxyClaims {
     return subject === '' ? ANONYMOUS : { ...ANONYMOUS, subject, method: 'bearer' };
   }
 
-  #noUser(request: IncomingMessage): Claim {
+  #noUser(request: IncomingMessage, headers: RequestHeaders): Claim {
     return {
       kind: 'absent',
       refusal: unauthorized(
         'no_identity',
-        `the proxy at ${address(request)} sent no ${this.#trust.userHeader}; check PROXY_USER_HEADER / authResponseHeaders`,
+        `the proxy at ${address(request)} sent no ${this.#trust.userHeader}${this.#hint(request, headers)}`,
       ),
     };
+  }
+
+  /** What an operator has most likely forgotten. */
+  #hint(request: IncomingMessage, headers: RequestHeaders): string {
+    const other = headers.foreign ?? (this.#userHeader !== USER && headers.get(USER) ? USER : undefined);
+    if (other !== undefined)
+      return ` but ${other}: the header names differ; set PROXY_USER_HEADER (relay.trust.userHeader) to the one it sends, or a preset`;
+    if (request.headers.upgrade !== undefined)
+      return ' with a WebSocket upgrade: configure the proxy to check upgrade requests and to copy the identity headers to them';
+    return '; check PROXY_USER_HEADER / authResponseHeaders, and that the proxy checks this path';
   }
 }
 
