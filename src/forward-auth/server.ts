@@ -1,4 +1,6 @@
 import { Registry } from 'prom-client';
+import type { ListDelimiter } from '../identity/headers.ts';
+import { PresetHeaders } from '../identity/presets.ts';
 import { AddressList } from '../platform/addresses.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
@@ -13,6 +15,9 @@ import { createCheck, createJudge } from './check.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { compilePolicy } from './policy.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
+import { CADDY } from './proxies/caddy.ts';
+import { ENVOY } from './proxies/envoy.ts';
+import { NGINX } from './proxies/nginx.ts';
 import { TRAEFIK } from './proxies/traefik.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
 
@@ -31,7 +36,7 @@ export interface RunningForwardAuth {
 }
 
 const VERIFY = '/verify/';
-const ADAPTERS: readonly ProxyAdapter[] = [TRAEFIK];
+const ADAPTERS: readonly ProxyAdapter[] = [TRAEFIK, CADDY, NGINX, ENVOY];
 const APPENDING = new Set<string>(ADAPTERS.filter((adapter) => adapter.appendsTarget).map(({ name }) => name));
 /** Milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
@@ -46,7 +51,8 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   const policy = compilePolicy(config);
   const keys = await openSigningKeys(config.auth.assertion, { log, now });
   const { audience, lifetime } = config.auth.assertion;
-  const answers = new SignedAnswers(keys, { issuer: config.publicUrl, audience, lifetime }, now);
+  const presets = new PresetHeaders(policy.rules.emitted, config.auth.emit.groupsDelimiter as ListDelimiter);
+  const answers = new SignedAnswers(keys, { issuer: config.publicUrl, audience, lifetime }, now, presets);
   const jwt = new JwtAuthenticator(config.auth, {
     log,
     now,

@@ -9,14 +9,16 @@ export interface RawAnswer {
 /**
  * A request exactly as written: `fetch` would resolve `..` and join duplicates, which is what an attacker avoids.
  *
- * @param headers name and value alternating, duplicates allowed
+ * @param headers name and value alternating, duplicates allowed; with a Host, there is no other
  */
 export function rawRequest(
   port: number,
   path: string,
   options: { method?: string; headers?: readonly string[]; body?: string } = {},
 ): Promise<RawAnswer> {
-  const headers = ['Host', `127.0.0.1:${port}`, ...(options.headers ?? [])];
+  const given = options.headers ?? [];
+  const named = given.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
+  const headers = [...(named ? [] : ['Host', `127.0.0.1:${port}`]), ...given];
   if (options.body !== undefined) headers.push('Content-Length', String(Buffer.byteLength(options.body)));
   return new Promise((resolve, reject) => {
     const outgoing = request(

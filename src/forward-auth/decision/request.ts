@@ -49,4 +49,6 @@ export interface CheckRequest {
   /** As the trusted proxy saw it: for the log and for limits by address, never to let somebody in. */
   readonly clientAddress: string;
   readonly headers: RequestHeaders;
+  /** What the proxy's own configuration says about the route (Envoy's `context_extensions`); no client can set it. */
+  readonly context?: Readonly<Record<string, string>>;
 }

@@ -5,13 +5,14 @@ import { HIDDEN, type McpOperation } from './mcp-operation.ts';
 import type { CheckRequest } from './request.ts';
 
 type Scopes = readonly string[];
+type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'>;
 
 /** A rule of the configuration, ready to be matched. */
 export interface Rule {
   /** Its place in the configuration, such as `auth.rules[0]`. */
   readonly name: string;
   readonly public: boolean;
-  matches(request: Pick<CheckRequest, 'path' | 'host' | 'method'>): boolean;
+  matches(request: Matched): boolean;
   matchesPath(path: string): boolean;
   /** By user or group, before scopes. */
   admits(identity: Identity): boolean;
@@ -28,15 +29,18 @@ export interface Rule {
 export class Rules {
   readonly #rules: readonly Rule[];
   readonly #implied: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Every preset that any rule emits. */
+  readonly emitted: readonly EmittedPreset[];
 
   constructor(config: Pick<AuthConfig, 'rules' | 'scopeHierarchy' | 'providers'>) {
     const issuers = new Map(config.providers.map((provider) => [provider.id, provider.issuer]));
     this.#rules = config.rules.map((rule, index) => compile(rule, index, issuers));
     this.#implied = closure(config.scopeHierarchy);
+    this.emitted = [...new Set(this.#rules.flatMap((rule) => rule.emit))];
   }
 
   /** @returns the first that matches; undefined means deny */
-  match(request: Pick<CheckRequest, 'path' | 'host' | 'method'>): Rule | undefined {
+  match(request: Matched): Rule | undefined {
     for (const rule of this.#rules) if (rule.matches(request)) return rule;
     return undefined;
   }
@@ -61,6 +65,7 @@ function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string,
   const path = config.match.path === undefined ? undefined : pathGlob(config.match.path);
   const host = config.match.host === undefined ? undefined : hostGlob(config.match.host);
   const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
+  const context = config.match.context === undefined ? undefined : Object.entries(config.match.context);
   const { users, groups } = config.allow ?? {};
   const from = config.allow?.providers?.map((id) => issuers.get(id));
   const always: Scopes = [...new Set(config.scopes.default)];
@@ -73,7 +78,8 @@ function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string,
     matches: (request) =>
       (path === undefined || path(request.path)) &&
       (host === undefined || host(request.host)) &&
-      (methods === undefined || methods.has(request.method)),
+      (methods === undefined || methods.has(request.method)) &&
+      (context === undefined || context.every(([key, value]) => contextValue(request.context, key) === value)),
     matchesPath: (candidate) => path === undefined || path(candidate),
     admits: (identity) =>
       (from === undefined || from.includes(identity.issuer)) &&
@@ -92,6 +98,11 @@ function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string,
     signInProviders: config.signIn?.redirect === false ? [] : (config.signIn?.providers ?? config.allow?.providers),
     emit: config.emit,
   };
+}
+
+/** A key such as `constructor` is no value of ours. */
+function contextValue(context: Matched['context'], key: string): string | undefined {
+  return context !== undefined && Object.hasOwn(context, key) ? context[key] : undefined;
 }
 
 function compileScopes(config: Readonly<Record<string, Scopes>>): Array<{ matches: Matcher; scopes: Scopes }> {

@@ -152,6 +152,9 @@ const rule = z
           .array(z.string().regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
           .min(1)
           .optional(),
+        context: z.record(z.string(), z.string()).optional().meta({
+          description: 'what Envoy says of the route over gRPC (`context_extensions`); no other proxy matches it',
+        }),
       })
       .meta({ description: 'all that is given must match' }),
     public: z.boolean().default(false).meta({ description: 'let everybody through, as anonymous' }),
@@ -253,7 +256,8 @@ export const authSchema = z.strictObject({
       groupsDelimiter: z
         .string()
         .regex(/^[,;| ]$/, 'must be one of , ; | and a space')
-        .default(','),
+        .default(',')
+        .meta({ description: 'between groups in headers of other products; Grafana’s own is always a comma' }),
     })
     .prefault({}),
   tokenCache: z
