@@ -54,7 +54,7 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
       decision.kind === 'allow'
         ? {
             status: 200,
-            headers: withCookies(answers.headersFor(decision.identity, allowed(request)), decision),
+            headers: withCookies(answers.headersFor(decision.identity, allowed(request), decision.emit), decision),
             body: '',
           }
         : renderRefusal(decision, id);

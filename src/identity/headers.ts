@@ -51,6 +51,11 @@ const FOREIGN_IDENTITY_HEADERS: readonly string[] = [
   'X-Authentik-Jwt',
   'Tailscale-User-Login',
   'Tailscale-User-Name',
+  'X-WEBAUTH-USER',
+  'X-WEBAUTH-EMAIL',
+  'X-WEBAUTH-NAME',
+  'X-WEBAUTH-GROUPS',
+  'X-WEBAUTH-ROLE',
 ];
 
 /**
@@ -130,10 +135,18 @@ function split(value: string, delimiter: string): string[] {
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 const UNSAFE = /[^\x20-\x7e]|%|^ | $/gu;
-const UNSAFE_IN_LIST = { ',': /[^\x20-\x7e]|[%,]|^ | $/gu, ' ': /[^\x21-\x7e]|%/gu };
+const UNSAFE_IN_LIST = {
+  ',': /[^\x20-\x7e]|[%,]|^ | $/gu,
+  ';': /[^\x20-\x7e]|[%;]|^ | $/gu,
+  '|': /[^\x20-\x7e]|[%|]|^ | $/gu,
+  ' ': /[^\x21-\x7e]|%/gu,
+};
+
+/** What can stand between the values of a list in one header. */
+export type ListDelimiter = keyof typeof UNSAFE_IN_LIST;
 
 /** Percent-encodes what may not stand in a field value (RFC 9110 §5.5), `%` itself, and the list's delimiter. */
-function encodeValue(value: string, delimiter?: ',' | ' '): string {
+export function encodeValue(value: string, delimiter?: ListDelimiter): string {
   const unsafe = delimiter === undefined ? UNSAFE : UNSAFE_IN_LIST[delimiter];
   return value
     .replace(LONE_SURROGATE, '\ufffd')

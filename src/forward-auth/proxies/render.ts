@@ -36,10 +36,11 @@ const RETRY_AFTER = '5';
  * The headers of an allow, for `writeHead(200, …)`: every identity header, because a proxy overwrites only what it is
  * given, and a length, without which nginx loses its connection.
  *
+ * @param more names and values alternating, such as those of other products
  * @returns names and values alternating
  */
-export function allowHeaders(identity: Identity, assertion: string): string[] {
-  return ['Content-Length', '0', 'Cache-Control', 'no-store', ...toHeaders(identity, assertion).flat()];
+export function allowHeaders(identity: Identity, assertion: string, more: readonly string[] = []): string[] {
+  return ['Content-Length', '0', 'Cache-Control', 'no-store', ...toHeaders(identity, assertion).flat(), ...more];
 }
 
 /**
