@@ -27,6 +27,8 @@ export interface Session extends SignedIn {
   readonly key: string;
   readonly version: number;
   readonly createdAt: number;
+  /** When its tokens came. */
+  readonly renewedAt: number;
   /** It ends then, used or not. */
   readonly endsAt: number;
   /** From where it was begun, for the person's own list. */
@@ -44,6 +46,34 @@ export interface Browser {
 /** Why a session ended; a metric label. */
 export type EndReason = 'signed_out' | 'replaced' | 'provider_logout' | 'operator' | 'refresh_refused' | 'expired';
 
+/** What is counted about sessions; a metric label. */
+export type SessionEvent = EndReason | 'begun' | 'refreshed' | 'touch_failed' | 'refresh_failed';
+
+/** What a request's session cookie is worth. */
+export type Visit =
+  | { readonly kind: 'absent' }
+  /** Different values under the cookie's name: one of them is not ours. */
+  | { readonly kind: 'conflict' }
+  /** It names no live session. */
+  | { readonly kind: 'ended' }
+  | {
+      readonly kind: 'live';
+      readonly session: Session;
+      /** `Set-Cookie` values, now and then: the session goes on for longer. */
+      readonly cookies?: readonly string[];
+    };
+
+/**
+ * Asks the provider for new tokens.
+ *
+ * @param signal ends the attempt; what comes later is still kept
+ * @throws DependencyUnavailable where the provider does not answer
+ */
+export type RefreshTokens = (
+  session: Session,
+  signal: AbortSignal,
+) => Promise<{ readonly kind: 'refreshed'; readonly signedIn: SignedIn } | { readonly kind: 'refused' }>;
+
 /** The one owner of sessions: nothing else reads or writes them. Rejects with `DependencyUnavailable` where the store is away. */
 export interface Sessions {
   /**
@@ -55,6 +85,10 @@ export interface Sessions {
   begin(signedIn: SignedIn, browser: Browser, cookieHeader: string | undefined): Promise<readonly string[]>;
   /** The live session that a `Cookie` header names, straight from the store or a cache that may be believed. */
   find(cookieHeader: string | undefined): Session | undefined | Promise<Session | undefined>;
+  /** As `find`, for a request that uses the session: it stays alive for another idle time. The same object each time. */
+  visit(cookieHeader: string | undefined, host: string): Visit | Promise<Visit>;
+  /** What of a `Cookie` header may go on upstream; undefined: all of it, empty: nothing. */
+  stripped(cookieHeader: string | undefined): string | undefined;
   /** First in the store, then everywhere. @returns whether there was one */
   end(key: string, reason: EndReason): Promise<boolean>;
   /** Sessions of one person at one issuer, newest first. */

@@ -1,0 +1,188 @@
+import { LRUCache } from 'lru-cache';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Lock, Locks } from '../../stores/stores.ts';
+import type { RefreshTokens, Session, SessionEvent, SignedIn } from './session.ts';
+
+/** Milliseconds. */
+const LOCK_LIFETIME = 15_000;
+/** Milliseconds for the provider; below the lock's lifetime, so that no two ask at once. */
+const ATTEMPT = 10_000;
+/** Milliseconds that a request waits for somebody else's refresh once its access token has expired. */
+const WAIT = 10_000;
+/** Milliseconds that a request waits while its access token is still good. */
+const SHORT_WAIT = 3_000;
+const POLL = 50;
+/** Milliseconds until a process asks again whether another one still refreshes. */
+const ELSEWHERE = 1_000;
+const FIRST_BACKOFF = 5_000;
+const LAST_BACKOFF = 60_000;
+/** Sessions whose failures are remembered. */
+const MAX_REMEMBERED = 10_000;
+
+/** What the one owner of sessions offers to their refresh. */
+export interface RefreshStore {
+  /** Straight from the store; undefined where it is over. */
+  read(key: string): Promise<Session | undefined>;
+  /** Compare and set, announced. @returns false where it changed or ended meanwhile */
+  replace(session: Session): Promise<boolean>;
+  end(key: string): Promise<unknown>;
+  news(key: string, timeout: number): Promise<void>;
+}
+
+export interface RefreshDependencies {
+  readonly refreshTokens: RefreshTokens;
+  readonly store: RefreshStore;
+  readonly locks: Locks;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly onEvent: (event: SessionEvent) => void;
+}
+
+/** Renews access tokens: one token request for each session, across all processes (RFC 6749 §6, RFC 9700 §4.14). */
+export class Refresher {
+  readonly #before: number;
+  readonly #deps: RefreshDependencies;
+  readonly #running = new Map<string, Promise<Session | undefined>>();
+  readonly #later = new LRUCache<string, { next: number; delay: number }>({ max: MAX_REMEMBERED });
+
+  /** @param before milliseconds before its expiry at which an access token is renewed */
+  constructor(before: number, deps: RefreshDependencies) {
+    this.#before = before;
+    this.#deps = deps;
+  }
+
+  /** Unix time in milliseconds of the next attempt; never where there is nothing to refresh. */
+  dueAt({ key, tokens, renewedAt }: Session): number {
+    const { accessTokenExpiresAt: expiry, refreshToken } = tokens;
+    if (expiry === undefined || refreshToken === undefined) return Number.POSITIVE_INFINITY;
+    // A token that lives no longer than `before` would otherwise be renewed by every request.
+    const due = expiry - Math.min(this.#before, Math.max(0, expiry - renewedAt) / 2);
+    return Math.max(due, this.#later.get(key)?.next ?? 0);
+  }
+
+  /** @returns the session with which the request goes on; undefined where it has ended */
+  async refresh(session: Session): Promise<Session | undefined> {
+    const { key, provider } = session;
+    const expired = this.#expired(session);
+    const running = this.#running.get(key);
+    if (running !== undefined && !expired) return session;
+    const attempt = running ?? this.#start(session);
+    const waited = await within(attempt, expired ? WAIT : SHORT_WAIT);
+    if (waited !== TOO_LATE) return waited;
+    if (!expired) return session;
+    throw new DependencyUnavailable(`the identity provider "${provider}"`);
+  }
+
+  #start(session: Session): Promise<Session | undefined> {
+    const attempt = this.#attempt(session).finally(() => this.#running.delete(session.key));
+    // Nobody may be left to hear of it.
+    attempt.catch(() => {});
+    this.#running.set(session.key, attempt);
+    return attempt;
+  }
+
+  async #attempt(session: Session): Promise<Session | undefined> {
+    const { locks, store, now } = this.#deps;
+    const { key } = session;
+    const deadline = performance.now() + WAIT;
+    for (let latest: Session = session; ; ) {
+      const lock = await locks.acquire(`refresh ${key}`, LOCK_LIFETIME);
+      if (lock !== undefined) return this.#holding(lock, session);
+      if (!this.#expired(latest)) {
+        this.#later.set(key, { next: now() + ELSEWHERE, delay: this.#later.get(key)?.delay ?? 0 });
+        return latest;
+      }
+      if (performance.now() >= deadline) throw new DependencyUnavailable(`the identity provider "${session.provider}"`);
+      await store.news(key, POLL);
+      const found = await store.read(key);
+      if (found === undefined || found.version > session.version) return found;
+      latest = found;
+    }
+  }
+
+  async #holding(lock: Lock, before: Session): Promise<Session | undefined> {
+    const { store, now } = this.#deps;
+    try {
+      const session = await store.read(before.key);
+      if (session === undefined) return undefined;
+      // Somebody else was first.
+      if (session.version > before.version && now() < this.dueAt(session)) return session;
+      return await this.#ask(session);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  async #ask(session: Session): Promise<Session | undefined> {
+    const { refreshTokens, store, onEvent } = this.#deps;
+    const { key } = session;
+    let answer: Awaited<ReturnType<RefreshTokens>>;
+    try {
+      answer = await refreshTokens(session, AbortSignal.timeout(ATTEMPT));
+    } catch (error) {
+      this.#failed(session, error);
+      return session;
+    }
+    if (answer.kind === 'refused' || !samePerson(session, answer.signedIn)) {
+      const found = await store.read(key);
+      if (found === undefined || found.version > session.version) return found;
+      await store.end(key);
+      return undefined;
+    }
+    const renewed = this.#renewed(session, answer.signedIn);
+    if (!(await store.replace(renewed))) return store.read(key);
+    this.#later.delete(key);
+    onEvent('refreshed');
+    return renewed;
+  }
+
+  #renewed(session: Session, { identity, tokens }: SignedIn): Session {
+    const { refreshToken, idToken } = session.tokens;
+    return {
+      ...session,
+      identity,
+      version: session.version + 1,
+      renewedAt: this.#deps.now(),
+      // RFC 6749 §6: without a new refresh token the old one stays.
+      tokens: {
+        ...(refreshToken === undefined ? {} : { refreshToken }),
+        ...(idToken === undefined ? {} : { idToken }),
+        ...tokens,
+      },
+    };
+  }
+
+  #failed({ key, provider }: Session, error: unknown): void {
+    const { log, now, onEvent } = this.#deps;
+    const last = this.#later.get(key)?.delay ?? 0;
+    const delay = last === 0 ? FIRST_BACKOFF : Math.min(last * 2, LAST_BACKOFF);
+    this.#later.set(key, { next: now() + delay, delay });
+    onEvent('refresh_failed');
+    if (last === 0) log.warn({ error, provider }, 'tokens cannot be refreshed; the session goes on with its old ones');
+  }
+
+  #expired({ tokens }: Session): boolean {
+    const { accessTokenExpiresAt: expiry } = tokens;
+    return expiry !== undefined && this.#deps.now() >= expiry;
+  }
+}
+
+function samePerson({ identity, provider }: Session, signedIn: SignedIn): boolean {
+  const { issuer, subject } = signedIn.identity;
+  return provider === signedIn.provider && identity.issuer === issuer && identity.subject === subject;
+}
+
+const TOO_LATE = Symbol('too late');
+
+async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | typeof TOO_LATE> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<typeof TOO_LATE>((resolve) => {
+    timer = setTimeout(() => resolve(TOO_LATE), milliseconds);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import type { SessionsConfig } from '../../platform/config/schema.ts';
+import { ConfigurationError } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import { KEY_BYTES, type Sealing, type SealingKey, sealingKey, sealingWith } from './sealing.ts';
+
+/** Milliseconds between two looks at the key file. */
+const WATCH = 5_000;
+/** Milliseconds between two looks because of a value that no known key sealed. */
+const EAGER = 1_000;
+
+export interface SealingDependencies {
+  readonly log: Logger;
+  /** Whether other processes read what this one seals: there is Redis. */
+  readonly shared: boolean;
+}
+
+export interface OpenedSealing extends Sealing {
+  close(): void;
+}
+
+/** @throws ConfigurationError where configured keys cannot be used */
+export function openSealing(
+  config: Pick<SessionsConfig, 'keys' | 'keysPath'>,
+  { log, shared }: SealingDependencies,
+): OpenedSealing {
+  if (config.keysPath !== undefined) return watchFile(config.keysPath, log);
+  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(','), 'auth.sessions.keys'));
+  if (shared)
+    log.warn(
+      'auth.sessions.keys is not set: sessions are sealed with a key of this process, so a restart ends them and other ' +
+        'replicas cannot read them; set auth.sessions.keysPath to one file for all',
+    );
+  return fixed([sealingKey(randomBytes(KEY_BYTES))]);
+}
+
+function fixed(keys: readonly SealingKey[]): OpenedSealing {
+  return { ...sealingWith(() => keys), close: () => {} };
+}
+
+function parseKeys(texts: readonly string[], where: string): SealingKey[] {
+  const wanted = texts.map((text) => text.trim()).filter((text) => text !== '' && !text.startsWith('#'));
+  if (wanted.length === 0) throw new ConfigurationError([`${where}: holds no key; give 32 bytes as base64url`]);
+  // Which one by its place, never by its value.
+  const bad = wanted.findIndex(
+    (text) => !/^[\w-]{43}=?$/.test(text) || Buffer.from(text, 'base64url').length !== KEY_BYTES,
+  );
+  if (bad !== -1) throw new ConfigurationError([`${where}: key ${bad + 1} must be 32 bytes as base64url`]);
+  return wanted.map((text) => sealingKey(Buffer.from(text, 'base64url')));
+}
+
+function watchFile(path: string, log: Logger): OpenedSealing {
+  const where = 'auth.sessions.keysPath';
+  const stamp = () => {
+    const { mtimeMs, size, ino } = statSync(path);
+    return `${mtimeMs} ${size} ${ino}`;
+  };
+  const read = () => parseKeys(readFileSync(path, 'utf8').split(/\r?\n/), where);
+  let seen: string;
+  let keys: SealingKey[];
+  try {
+    seen = stamp();
+    keys = read();
+  } catch (cause) {
+    if (cause instanceof ConfigurationError) throw cause;
+    throw new ConfigurationError([`${where}: cannot be read (${(cause as NodeJS.ErrnoException).code})`], cause);
+  }
+  let looked = 0;
+  const look = () => {
+    looked = performance.now();
+    try {
+      const found = stamp();
+      if (found === seen) return;
+      keys = read();
+      seen = found;
+      log.info({ count: keys.length }, 'session keys read again');
+    } catch (error) {
+      log.error({ error }, 'the changed session keys cannot be used; the old ones stay');
+    }
+  };
+  const timer = setInterval(look, WATCH);
+  timer.unref();
+  // A replica that has seen the new file already seals with a key that this one would learn a moment later.
+  const current = (missing?: Buffer) => {
+    if (missing !== undefined && performance.now() - looked >= EAGER) look();
+    return keys;
+  };
+  return { ...sealingWith(current), close: () => clearInterval(timer) };
+}

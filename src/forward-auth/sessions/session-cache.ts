@@ -1,0 +1,126 @@
+import { LRUCache } from 'lru-cache';
+import type { Announcements, SessionEntry } from '../../stores/stores.ts';
+import type { Session } from './session.ts';
+
+/** Said to every process when a session ended (`<key>`) or changed (`<key> <version>`). */
+export const TOPIC = 'session';
+
+/** What one process knows of a live session. */
+export interface Known {
+  readonly id: string;
+  readonly session: Session;
+  /** The one answer that is given for it, so that nothing is made anew for each request. */
+  readonly visit: { readonly kind: 'live'; readonly session: Session };
+  /** Unix time in milliseconds of the idle expiry, as far as known here. */
+  expiresAt: number;
+  /** Until then it is believed without asking the store. */
+  readonly cachedUntil: number;
+  /** Until then nothing at all is to be done about it; never later than any other time here. */
+  quietUntil: number;
+}
+
+/** Sessions remembered by cookie value. Only as good as the announcements: while they may be missed, it is empty. */
+export class SessionCache {
+  readonly #announcements: Announcements;
+  readonly #known: LRUCache<string, Known> | undefined;
+  readonly #ids = new Map<string, string>();
+  readonly #looks = new Map<string, { stale: boolean; answer: Promise<unknown> }>();
+  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #release: Array<() => void>;
+
+  constructor(max: number, announcements: Announcements) {
+    this.#announcements = announcements;
+    this.#known =
+      max === 0
+        ? undefined
+        : new LRUCache({
+            max,
+            dispose: (known, _id, reason) => {
+              if (reason !== 'set') this.#ids.delete(known.session.key);
+            },
+          });
+    this.#release = [
+      announcements.subscribe(TOPIC, (message) => this.#heard(message)),
+      announcements.onGap(() => this.#clear()),
+    ];
+  }
+
+  /** @returns undefined also where nothing may be believed */
+  get(id: string): Known | undefined {
+    return this.#announcements.complete ? this.#known?.get(id) : undefined;
+  }
+
+  keep(known: Known): void {
+    if (this.#known === undefined || !this.#announcements.complete) return;
+    this.#known.set(known.id, known);
+    this.#ids.set(known.session.key, known.id);
+  }
+
+  drop(key: string): void {
+    this.#heard(key);
+  }
+
+  /** One look at a time for each session. */
+  look<T>(key: string, start: (fresh: () => boolean) => Promise<T>): Promise<T> {
+    const running = this.#looks.get(key);
+    if (running !== undefined) return running.answer as Promise<T>;
+    const complete = this.#announcements.complete;
+    const look = { stale: !complete, answer: Promise.resolve() as Promise<unknown> };
+    this.#looks.set(key, look);
+    const done = () => {
+      if (this.#looks.get(key) === look) this.#looks.delete(key);
+    };
+    const answer = start(() => !look.stale && this.#announcements.complete).finally(done);
+    look.answer = answer;
+    return answer;
+  }
+
+  /** Resolves when something is said about the session, at the latest after so many milliseconds. */
+  news(key: string, timeout: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(key) ?? new Set();
+      this.#waiting.set(key, waiting);
+      const wake = () => {
+        clearTimeout(timer);
+        waiting.delete(wake);
+        if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key);
+        resolve();
+      };
+      const timer = setTimeout(wake, timeout);
+      waiting.add(wake);
+    });
+  }
+
+  close(): void {
+    for (const release of this.#release) release();
+    this.#clear();
+  }
+
+  #heard(message: string): void {
+    const [key = '', version] = message.split(' ');
+    this.#outdate(key);
+    const id = this.#ids.get(key);
+    const known = id === undefined ? undefined : this.#known?.peek(id);
+    if (known !== undefined && (version === undefined || known.session.version < Number(version)))
+      this.#known?.delete(known.id);
+    for (const wake of [...(this.#waiting.get(key) ?? [])]) wake();
+  }
+
+  #outdate(key: string): void {
+    const look = this.#looks.get(key);
+    if (look === undefined) return;
+    look.stale = true;
+    this.#looks.delete(key);
+  }
+
+  #clear(): void {
+    for (const key of [...this.#looks.keys()]) this.#outdate(key);
+    this.#known?.clear();
+    this.#ids.clear();
+  }
+}
+
+/** @returns whether the store's own word says that the session is over */
+export function isOver(session: Session, entry: Pick<SessionEntry, 'expiresAt'>, now: number): boolean {
+  return now >= session.endsAt || now >= entry.expiresAt;
+}
