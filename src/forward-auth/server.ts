@@ -17,6 +17,7 @@ import { compilePolicy } from './policy.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
 import { ENVOY } from './proxies/envoy.ts';
+import { type RunningExtAuthz, startExtAuthz } from './proxies/ext-authz/server.ts';
 import { NGINX } from './proxies/nginx.ts';
 import { TRAEFIK } from './proxies/traefik.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
@@ -31,6 +32,8 @@ export interface ForwardAuthDependencies {
 export interface RunningForwardAuth {
   readonly port: number;
   readonly internalPort: number;
+  /** Where Envoy asks over gRPC; undefined where nothing is configured. */
+  readonly grpcPort: number | undefined;
   /** Ends after running checks, at the latest after the configured `drain`. */
   close(): Promise<void>;
 }
@@ -92,7 +95,12 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     jwt.close();
     keys.close();
   };
+  let grpc: RunningExtAuthz | undefined;
   try {
+    if (config.auth.grpc !== undefined) {
+      const maxMessage = 2 * config.auth.limits.headers;
+      grpc = await startExtAuthz({ listen: config.auth.grpc, trusted, judge, log, maxMessage });
+    }
     const port = await listen(server, config.auth.listen);
     const internalPort = await listen(internal, config.auth.internalListen);
     jwt.start();
@@ -100,14 +108,16 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     return {
       port,
       internalPort,
+      grpcPort: grpc?.port,
       close: async () => {
         release();
-        await drain(server, config.drain);
+        await Promise.all([drain(server, config.drain), grpc?.close(config.drain)]);
         await drain(internal, 1_000);
       },
     };
   } catch (error) {
     release();
+    await grpc?.close(0);
     await drain(server, 0);
     throw error;
   }

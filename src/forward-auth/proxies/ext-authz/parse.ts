@@ -1,0 +1,38 @@
+import type { Deny } from '../../decision/decision.ts';
+import { type CheckRequest, RequestHeaders } from '../../decision/request.ts';
+import { readForwarded } from '../forwarded.ts';
+import type { CheckQuestion } from './messages.ts';
+
+/**
+ * The client's headers, name and value alternating. With `encode_raw_headers` Envoy sends each as it came; without, those
+ * of one name are joined by commas, so that a second `Authorization` makes the token malformed.
+ */
+export function rawHeadersOf(question: CheckQuestion): string[] {
+  const http = question.attributes?.request?.http;
+  const listed = http?.header_map?.headers ?? [];
+  if (listed.length === 0) return Object.entries(http?.headers ?? {}).flat();
+  return listed.flatMap(({ key = '', value = '', raw_value: raw }) => [
+    key,
+    // As Node reads header fields (RFC 9110 §5.5).
+    raw === undefined || raw.length === 0 ? value : Buffer.from(raw).toString('latin1'),
+  ]);
+}
+
+/** Reads the request that Envoy asks about over gRPC. Call it for trusted peers only. */
+export function parseQuestion(question: CheckQuestion, raw: readonly string[]): CheckRequest | Deny {
+  const { source, request, context_extensions: context } = question.attributes ?? {};
+  const http = request?.http;
+  const headers = new RequestHeaders(raw);
+  return readForwarded({
+    proxy: 'envoy-grpc',
+    method: ['attributes.request.http.method', http?.method || undefined],
+    target: ['attributes.request.http.path', http?.path || undefined],
+    host: ['attributes.request.http.host', http?.host || undefined],
+    // Of HTTP/2 the scheme is the client's own word; this header is Envoy's.
+    scheme: ['x-forwarded-proto', headers.get('x-forwarded-proto') ?? http?.scheme],
+    client: ['attributes.source.address', source?.address?.socket_address?.address],
+    fix: 'is the client Envoy, with transport_api_version: V3? See deploy/envoy-grpc',
+    headers,
+    context: context ?? {},
+  });
+}

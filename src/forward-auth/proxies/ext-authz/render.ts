@@ -1,0 +1,108 @@
+import { status as grpcStatus } from '@grpc/grpc-js';
+import { classifyHeader, IDENTITY_HEADER_NAMES } from '../../../identity/headers.ts';
+import type { Decision } from '../../decision/decision.ts';
+import type { Answer } from '../render.ts';
+import type { CheckResponse, HeaderValueOption, StructValue } from './messages.ts';
+
+/** envoy.config.core.v3.HeaderValueOption.HeaderAppendAction */
+const APPEND = 0;
+const OVERWRITE = 2;
+/** Of our own answer, not of the request that goes on. */
+const ABOUT_THE_ANSWER = new Set(['content-length', 'cache-control']);
+
+/** What was decided and how it reads over HTTP. */
+export interface Verdict {
+  readonly decision: Decision;
+  readonly answer: Answer;
+}
+
+/**
+ * A verdict as Envoy takes it. An answer without a status, or with status 0 beside a denial, lets the request through; so
+ * the status is set last, by {@link conclude}, on what the answer really became.
+ *
+ * @param received the client's headers, name and value alternating
+ * @param requestId names the request in access logs
+ */
+export function renderVerdict(verdict: Verdict, received: readonly string[], requestId: string): CheckResponse {
+  const { decision, answer } = verdict;
+  const allowed = decision.kind === 'allow' && answer.status === 200;
+  const dynamic_metadata = { fields: metadataOf(decision, requestId) };
+  return conclude(
+    verdict,
+    allowed
+      ? { ok_response: okOf(answer.headers, received), dynamic_metadata }
+      : { denied_response: deniedOf(answer), dynamic_metadata },
+  );
+}
+
+function conclude({ decision, answer }: Verdict, response: CheckResponse): CheckResponse {
+  const allowed =
+    decision.kind === 'allow' &&
+    answer.status === 200 &&
+    response.ok_response !== undefined &&
+    response.denied_response === undefined;
+  response.status = { code: allowed ? grpcStatus.OK : grpcStatus.PERMISSION_DENIED, message: decision.reason };
+  return response;
+}
+
+function okOf(headers: readonly string[], received: readonly string[]): NonNullable<CheckResponse['ok_response']> {
+  const set: HeaderValueOption[] = [];
+  const cookies: HeaderValueOption[] = [];
+  // Whatever the answer does not name would go on as the client sent it.
+  const remove = new Set(IDENTITY_HEADER_NAMES.map((name) => name.toLowerCase()));
+  for (let i = 0; i < received.length; i += 2) {
+    const name = (received[i] as string).toLowerCase();
+    if (!name.startsWith(':') && classifyHeader(name) !== 'none') remove.add(name);
+  }
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    const value = headers[i + 1] as string;
+    if (ABOUT_THE_ANSWER.has(name)) continue;
+    if (name === 'set-cookie') cookies.push(option(name, value, true));
+    else if (value === '') remove.add(name);
+    else {
+      remove.delete(name);
+      set.push(option(name, value, false));
+    }
+  }
+  return { headers: set, headers_to_remove: [...remove], response_headers_to_add: cookies };
+}
+
+function deniedOf({ status, headers, body }: Answer): NonNullable<CheckResponse['denied_response']> {
+  const seen = new Set<string>();
+  const options: HeaderValueOption[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = (headers[i] as string).toLowerCase();
+    // Envoy counts the body itself.
+    if (name === 'content-length') continue;
+    options.push(option(name, headers[i + 1] as string, seen.has(name)));
+    seen.add(name);
+  }
+  // Whatever went wrong before, a denial is never told to the client as a success.
+  return { status: { code: status >= 300 ? status : 403 }, headers: options, body };
+}
+
+/** Both ways of saying it: Envoy up to 1.37 looked at `append` alone in some places. */
+function option(key: string, value: string, append: boolean): HeaderValueOption {
+  return { header: { key, value }, append: { value: append }, append_action: append ? APPEND : OVERWRITE };
+}
+
+/** For Envoy's access logs and rate limits, as `envoy.filters.http.ext_authz`. */
+function metadataOf(decision: Decision, requestId: string): Record<string, StructValue> {
+  const text = (string_value: string): StructValue => ({ string_value });
+  const common = {
+    decision: text(decision.kind),
+    reason: text(decision.reason),
+    rule: text('rule' in decision ? decision.rule : ''),
+    request_id: text(requestId),
+  };
+  if (decision.kind !== 'allow') return common;
+  const { subject, method, issuer, groups } = decision.identity;
+  return {
+    ...common,
+    subject: text(subject),
+    method: text(method),
+    issuer: text(issuer),
+    groups: { list_value: { values: groups.map(text) } },
+  };
+}

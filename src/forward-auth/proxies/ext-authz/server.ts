@@ -1,0 +1,108 @@
+import type { IncomingMessage } from 'node:http';
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
+import type { AddressList } from '../../../platform/addresses.ts';
+import { PosternError } from '../../../platform/errors.ts';
+import { requestId } from '../../../platform/http.ts';
+import type { Logger } from '../../../platform/log.ts';
+import { type Deny, deny } from '../../decision/decision.ts';
+import type { CheckRequest } from '../../decision/request.ts';
+import { AUTHORIZATION, AUTHORIZATION_V2, type CheckQuestion, type CheckResponse, SERVICE } from './messages.ts';
+import { parseQuestion, rawHeadersOf } from './parse.ts';
+import { renderVerdict, type Verdict } from './render.ts';
+
+/** What is asked of the judge, which never throws. */
+interface Question {
+  readonly proxy: 'envoy-grpc';
+  readonly read: () => CheckRequest | Deny;
+  readonly requestId: string;
+  readonly peer: string;
+  readonly start: number;
+}
+
+export interface ExtAuthz {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly trusted: AddressList;
+  readonly judge: (question: Question) => Verdict | Promise<Verdict>;
+  readonly log: Logger;
+  /** Bytes of one question, which holds all headers of a request. */
+  readonly maxMessage: number;
+  /** Absent: plain text, for the same machine or a network of one's own. */
+  readonly credentials?: ServerCredentials;
+}
+
+export interface RunningExtAuthz {
+  readonly port: number;
+  /** @param grace milliseconds until calls that still run are cut */
+  close(grace: number): Promise<void>;
+}
+
+const UNTRUSTED = deny(403, 'untrusted_proxy', 'this address is not in auth.trustedProxies');
+const V2 = {
+  code: status.UNIMPLEMENTED,
+  details: `use ${SERVICE}: set transport_api_version: V3 in Envoy’s ext_authz`,
+};
+
+/**
+ * Envoy's external authorization over gRPC (envoy.service.auth.v3), with the health service beside it.
+ *
+ * @throws PosternError where the port is taken
+ */
+export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz> {
+  const { listen, credentials = ServerCredentials.createInsecure(), maxMessage } = context;
+  const server = new Server({ 'grpc.max_receive_message_length': maxMessage });
+  const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
+  server.addService(AUTHORIZATION, {
+    Check: (call: ServerUnaryCall<CheckQuestion, CheckResponse>, answer: sendUnaryData<CheckResponse>) =>
+      void check(context, call, answer),
+  });
+  server.addService(AUTHORIZATION_V2, { Check: (_call: unknown, answer: sendUnaryData<never>) => answer(V2) });
+  health.addToServer(server);
+  const port = await bind(server, listen, credentials);
+  return {
+    port,
+    close: async (grace) => {
+      for (const name of ['', SERVICE]) health.setStatus(name, 'NOT_SERVING');
+      const cut = setTimeout(() => server.forceShutdown(), grace);
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      clearTimeout(cut);
+    },
+  };
+}
+
+async function check(
+  { judge, trusted, log }: ExtAuthz,
+  call: ServerUnaryCall<CheckQuestion, CheckResponse>,
+  answer: sendUnaryData<CheckResponse>,
+): Promise<void> {
+  const start = performance.now();
+  try {
+    const peer = addressOf(call.getPeer());
+    const raw = rawHeadersOf(call.request);
+    const id = requestId({ rawHeaders: raw } as IncomingMessage);
+    const read = () => (trusted.has(peer) ? parseQuestion(call.request, raw) : UNTRUSTED);
+    const verdict = await judge({ proxy: 'envoy-grpc', read, requestId: id, peer, start });
+    const response = renderVerdict(verdict, raw, id);
+    // An answer without a status is an allow to Envoy.
+    if (response.status === undefined) throw new TypeError('an answer without a status');
+    answer(null, response);
+  } catch (error) {
+    log.error({ error, proxy: 'envoy-grpc' }, 'a check failed');
+    answer({ code: status.INTERNAL, details: 'the check failed' });
+  }
+}
+
+/** `203.0.113.7:1234` or `[2001:db8::1]:1234`, as grpc-js writes a peer. */
+function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+}
+
+function bind(server: Server, { host, port }: ExtAuthz['listen'], credentials: ServerCredentials): Promise<number> {
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (cause, bound) => {
+      if (cause === null) return resolve(bound);
+      reject(new PosternError('listen', `cannot listen on ${address} for gRPC`, { expose: true, cause }));
+    });
+  });
+}
