@@ -1,0 +1,184 @@
+import { decodeProtectedHeader } from 'jose';
+import * as client from 'openid-client';
+import type { ProviderConfig } from '../../platform/config/schema.ts';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import type { SessionTokens, SignedIn } from '../sessions/session.ts';
+import { type ProviderDependencies, ProviderDiscovery } from './provider-discovery.ts';
+import { isDeadGrant, providerFailure, SignInFailed } from './provider-failures.ts';
+import { type Claims, isGroupOverage, mayThey, sessionIdentity } from './session-identity.ts';
+
+/** Outcome of a refresh: new tokens, or the provider's word that the grant is over. An outage is thrown instead. */
+export type Refreshed = { readonly kind: 'refreshed'; readonly signedIn: SignedIn } | { readonly kind: 'refused' };
+
+/** What the two halves of one attempt share (RFC 7636, OpenID Connect Core §3.1.2.1). */
+export interface AttemptSecrets {
+  readonly nonce: string;
+  readonly verifier: string;
+}
+
+type Tokens = client.TokenEndpointResponse & client.TokenEndpointResponseHelpers;
+
+/** One provider, as people sign in with it: authorization code with PKCE, state and nonce, always. */
+export class ProviderClient {
+  readonly config: ProviderConfig;
+  readonly #discovery: ProviderDiscovery;
+  readonly #dependencies: ProviderDependencies;
+
+  constructor(config: ProviderConfig, secret: string | undefined, dependencies: ProviderDependencies) {
+    this.config = config;
+    this.#dependencies = dependencies;
+    this.#discovery = new ProviderDiscovery(config, secret, dependencies);
+  }
+
+  /** What the provider says about itself. @throws DependencyUnavailable */
+  async metadata(): Promise<Readonly<client.ServerMetadata>> {
+    return (await this.#discovery.configuration()).serverMetadata();
+  }
+
+  /** @throws DependencyUnavailable */
+  async authorizationUrl(origin: string, state: string, { nonce, verifier }: AttemptSecrets): Promise<URL> {
+    const configuration = await this.#discovery.configuration();
+    return client.buildAuthorizationUrl(configuration, {
+      ...this.config.authorizationParameters,
+      response_type: 'code',
+      redirect_uri: redirectUri(origin),
+      scope: this.config.scopes.join(' '),
+      state,
+      nonce,
+      code_challenge: await client.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    });
+  }
+
+  /**
+   * @param query of the callback, with `code`, `state` and perhaps `iss` (RFC 9207)
+   * @throws DependencyUnavailable, SignInFailed
+   */
+  async exchange(origin: string, query: string, state: string, secrets: AttemptSecrets): Promise<SignedIn> {
+    try {
+      const configuration = await this.#discovery.configuration();
+      const tokens = await client.authorizationCodeGrant(configuration, new URL(`${redirectUri(origin)}?${query}`), {
+        expectedState: state,
+        expectedNonce: secrets.nonce,
+        pkceCodeVerifier: secrets.verifier,
+        idTokenExpected: true,
+      });
+      const claims = await this.#allClaims(configuration, tokens);
+      return this.#signedIn(claims, tokens, {});
+    } catch (error) {
+      throw providerFailure(this.config.id, error);
+    }
+  }
+
+  /** @throws DependencyUnavailable where nothing can be said: the session stays as it is */
+  async refresh(session: SignedIn): Promise<Refreshed> {
+    const { refreshToken } = session.tokens;
+    if (refreshToken === undefined) return { kind: 'refused' };
+    try {
+      const configuration = await this.#discovery.configuration();
+      const tokens: Tokens = await client.refreshTokenGrant(configuration, refreshToken);
+      const kept = { ...session, tokens: this.#tokens(tokens, session.tokens) };
+      if (tokens.claims() === undefined) return { kind: 'refreshed', signedIn: kept };
+      // The old refresh token may be worth nothing by now: whatever fails from here on, the new one must be kept.
+      const claims = await this.#allClaims(configuration, tokens).catch((error: unknown) => {
+        if (providerFailure(this.config.id, error) instanceof SignInFailed) throw error;
+        this.#dependencies.log.warn({ provider: this.config.id, error }, 'no userinfo at a refresh; claims are kept');
+        return undefined;
+      });
+      if (claims === undefined) return { kind: 'refreshed', signedIn: kept };
+      const signedIn = this.#signedIn(claims, tokens, session.tokens, session.identity.scopes);
+      const same = signedIn.identity.subject === session.identity.subject;
+      const { providerSession } = session;
+      return same
+        ? {
+            kind: 'refreshed',
+            signedIn: { ...(providerSession === undefined ? {} : { providerSession }), ...signedIn },
+          }
+        : { kind: 'refused' };
+    } catch (error) {
+      if (isDeadGrant(error)) return { kind: 'refused' };
+      const failure = providerFailure(this.config.id, error);
+      if (failure instanceof SignInFailed && failure.problem === 'not_allowed') return { kind: 'refused' };
+      throw failure instanceof DependencyUnavailable
+        ? failure
+        : new DependencyUnavailable(`the identity provider "${this.config.id}"`, error);
+    }
+  }
+
+  /**
+   * OpenID Connect RP-Initiated Logout 1.0 §2. Without asking anybody: signing out here must not wait for the provider.
+   *
+   * @returns undefined where the provider has no such page, or was never reached
+   */
+  endSessionUrl(session: SignedIn, postLogoutUri: string, state: string): string | undefined {
+    const configuration = this.#discovery.known;
+    if (configuration?.serverMetadata().end_session_endpoint === undefined) return undefined;
+    const { idToken } = session.tokens;
+    return client.buildEndSessionUrl(configuration, {
+      ...(idToken === undefined ? {} : { id_token_hint: idToken }),
+      post_logout_redirect_uri: postLogoutUri,
+      state,
+    }).href;
+  }
+
+  async #allClaims(configuration: client.Configuration, tokens: Tokens): Promise<Claims> {
+    const claims = tokens.claims();
+    if (claims === undefined) throw new SignInFailed('provider_error', 'there is no ID token');
+    const { alg } = decodeProtectedHeader(tokens.id_token as string);
+    if (!this.config.algorithms.some((allowed) => allowed === alg))
+      throw new SignInFailed('provider_error', 'the ID token is signed by an algorithm that is not allowed');
+    const overage = isGroupOverage(claims, this.config);
+    const asked = this.config.userinfo === 'always' || (this.config.userinfo === 'overage' && overage);
+    if (!asked || configuration.serverMetadata().userinfo_endpoint === undefined) {
+      if (overage) this.#warnOfOverage();
+      return claims;
+    }
+    const more = await client.fetchUserInfo(configuration, tokens.access_token, claims.sub);
+    const all = { ...claims, ...more };
+    if (overage && sessionIdentity(all, this.config, [])?.groups.length === 0) this.#warnOfOverage();
+    return all;
+  }
+
+  #warnOfOverage(): void {
+    this.#dependencies.log.warn(
+      { provider: this.config.id },
+      'somebody has more groups than fit into a token and userinfo does not list them: signed in without groups',
+    );
+  }
+
+  #signedIn(
+    claims: Claims,
+    tokens: Tokens,
+    before: Partial<SessionTokens>,
+    held = this.config.scopes as readonly string[],
+  ): SignedIn {
+    const scopes = tokens.scope === undefined ? held : [...new Set(tokens.scope.split(' ').filter(Boolean))];
+    const identity = sessionIdentity(claims, this.config, scopes);
+    if (identity === undefined) throw new SignInFailed('provider_error', 'the ID token names no subject');
+    if (!mayThey(claims, identity, this.config))
+      throw new SignInFailed('not_allowed', 'this address is not among those that may sign in');
+    return {
+      identity,
+      provider: this.config.id,
+      ...(typeof claims.sid === 'string' && claims.sid !== '' ? { providerSession: claims.sid } : {}),
+      tokens: this.#tokens(tokens, before),
+    };
+  }
+
+  #tokens(tokens: Tokens, before: Partial<SessionTokens>): SessionTokens {
+    const seconds = tokens.expiresIn();
+    const refreshToken = tokens.refresh_token ?? before.refreshToken;
+    const idToken = tokens.id_token ?? before.idToken;
+    return {
+      accessToken: tokens.access_token,
+      ...(seconds === undefined ? {} : { accessTokenExpiresAt: this.#dependencies.now() + seconds * 1_000 }),
+      ...(refreshToken === undefined ? {} : { refreshToken }),
+      ...(idToken === undefined ? {} : { idToken }),
+    };
+  }
+}
+
+export function redirectUri(origin: string): string {
+  return origin + SIGN_IN_PATHS.callback;
+}

@@ -1,0 +1,54 @@
+import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+
+/** What ended a sign-in; decides the page that people see. */
+export type SignInProblem = 'refused' | 'not_allowed' | 'provider_error';
+
+/** A sign-in that did not work out, though everybody answered. */
+export class SignInFailed extends Error {
+  readonly problem: SignInProblem;
+
+  constructor(problem: SignInProblem, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'SignInFailed';
+    this.problem = problem;
+  }
+}
+
+/** Refresh tokens that will never work again (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6); our own mistakes are not among them. */
+const DEAD_GRANT = new Set(['invalid_grant', 'login_required', 'interaction_required', 'consent_required']);
+
+export function isDeadGrant(error: unknown): boolean {
+  return error instanceof ResponseBodyError && error.status < 500 && DEAD_GRANT.has(error.error);
+}
+
+/** An outage as `DependencyUnavailable`, an answer that is wrong as `SignInFailed`. Nothing of the provider's text is kept. */
+export function providerFailure(provider: string, error: unknown): DependencyUnavailable | SignInFailed {
+  if (error instanceof DependencyUnavailable || error instanceof SignInFailed) return error;
+  if (isOutage(error)) return new DependencyUnavailable(`the identity provider "${provider}"`, error);
+  const code = codeOf(error);
+  return new SignInFailed(
+    'provider_error',
+    `the provider's answer was refused${code === '' ? '' : `: ${code}`}`,
+    error,
+  );
+}
+
+function isOutage(error: unknown): boolean {
+  if (error instanceof ResponseBodyError) return error.status >= 500 || error.status === 429;
+  if (error instanceof AuthorizationResponseError) return false;
+  if (error instanceof ClientError) {
+    if (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT') return true;
+    if (error.cause instanceof Response) return error.cause.status >= 500 || error.cause.status === 429;
+    return error.code === undefined;
+  }
+  // `fetch` rejects with a bare TypeError where nobody answers; openid-client's own complaints carry a code.
+  return error instanceof TypeError && (error as { code?: unknown }).code === undefined;
+}
+
+/** Only a code of a registered shape: it is logged. */
+function codeOf(error: unknown): string {
+  const { error: named, code } = (error ?? {}) as { error?: unknown; code?: unknown };
+  const text = typeof named === 'string' ? named : code;
+  return typeof text === 'string' && /^[\w-]{1,64}$/.test(text) ? text : '';
+}
