@@ -145,7 +145,8 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 }
 
-function refusedAnswer(status: number): Refusal | undefined {
+/** What to say instead of an answer that is not for the client. */
+export function refusedAnswer(status: number): Refusal | undefined {
   if (status === 401 || status === 403)
     return {
       status: 502,
@@ -163,8 +164,8 @@ function refusedAnswer(status: number): Refusal | undefined {
   return undefined;
 }
 
-const TIMEOUT: Refusal = { status: 504, reason: 'upstream_timeout', message: 'the MCP server did not answer in time' };
-const UNREACHABLE: Refusal = {
+export const TIMEOUT: Refusal = { status: 504, reason: 'upstream_timeout', message: 'the MCP server did not answer in time' };
+export const UNREACHABLE: Refusal = {
   status: 502,
   reason: 'upstream_unreachable',
   message: 'the MCP server cannot be reached',

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import type { RelayConfig } from '../../platform/config/schema.ts';
+import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from './response-relay.ts';
 
@@ -10,6 +11,8 @@ export interface UpstreamRequest {
   readonly headers: string[];
   readonly body: Buffer | null;
 }
+
+type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
 
 const CONNECT_TIMEOUT = 10_000;
 
@@ -26,20 +29,26 @@ export class Upstream {
   /**
    * @param idle milliseconds of silence after which a stream is given up
    * @param keepAlive milliseconds of silence after which the client gets a comment line
+   * @param tls what is shown to and expected from a server with https
    */
-  constructor(server: RelayConfig['servers'][string], idle: number, keepAlive = 25_000) {
+  constructor(server: RelayConfig['servers'][string], idle: number, keepAlive = 25_000, tls: UpstreamCredentials = {}) {
     const url = new URL(server.url);
     this.#path = url.pathname + url.search;
     this.#timeout = server.timeout;
     this.#idle = idle;
     this.#times = { keepAlive, stalled: idle };
-    const options = { connect: { timeout: Math.min(CONNECT_TIMEOUT, server.timeout) }, pipelining: 1 };
+    const options = { connect: { timeout: Math.min(CONNECT_TIMEOUT, server.timeout), ...tls }, pipelining: 1 };
     this.#calls = new Pool(url.origin, options);
     this.#streams = new Pool(url.origin, options);
   }
 
   /** Sends the request and passes the answer on into `response`. */
   forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents): void {
+    this.dispatch(request, new ResponseRelay(response, events, this.#times));
+  }
+
+  /** Sends the request and hands the answer to `handler` piece by piece. */
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     const pool = request.method === 'GET' ? this.#streams : this.#calls;
     pool.dispatch(
       {
@@ -50,7 +59,7 @@ export class Upstream {
         headersTimeout: this.#timeout,
         bodyTimeout: this.#idle,
       },
-      new ResponseRelay(response, events, this.#times),
+      handler,
     );
   }
 
