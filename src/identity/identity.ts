@@ -1,5 +1,5 @@
 /** How the caller proved who they are. Sent as `X-Authenticated-Method`. */
-export type IdentityMethod = 'session' | 'bearer' | 'api-key' | 'anonymous';
+export type IdentityMethod = 'session' | 'bearer' | 'api-key' | 'mtls' | 'anonymous';
 
 /**
  * Who is calling. Every field is always present: an empty string or list says "no value", so that the headers made
@@ -28,7 +28,7 @@ export const ANONYMOUS: Identity = Object.freeze({
   issuer: '',
 });
 
-const METHODS: ReadonlySet<string> = new Set<IdentityMethod>(['session', 'bearer', 'api-key', 'anonymous']);
+const METHODS: ReadonlySet<string> = new Set<IdentityMethod>(['session', 'bearer', 'api-key', 'mtls', 'anonymous']);
 
 export function isIdentityMethod(value: string): value is IdentityMethod {
   return METHODS.has(value);

@@ -3,14 +3,20 @@ const TIMEOUT = 5_000;
 const MAX_BYTES = 1024 * 1024;
 
 /**
- * Gets a JSON object from an identity provider: with limits on time and size, and no redirects, so that the configured
+ * Asks an identity provider for a JSON object: with limits on time and size, and no redirects, so that the configured
  * address is the one that answers.
  *
+ * @param form sent by POST where it is given
  * @throws Error where anything is wrong; its message names the address, never the content
  */
-export async function fetchJson(url: string, fetcher: typeof fetch): Promise<Record<string, unknown>> {
+export async function fetchJson(
+  url: string,
+  fetcher: typeof fetch,
+  form?: { readonly body: URLSearchParams; readonly headers: Readonly<Record<string, string>> },
+): Promise<Record<string, unknown>> {
   const response = await fetcher(url, {
-    headers: { Accept: 'application/json' },
+    ...(form === undefined ? {} : { method: 'POST', body: form.body }),
+    headers: { Accept: 'application/json', ...form?.headers },
     redirect: 'error',
     signal: AbortSignal.timeout(TIMEOUT),
   });
@@ -25,7 +31,16 @@ export async function fetchJson(url: string, fetcher: typeof fetch): Promise<Rec
     if (size > MAX_BYTES) throw new Error(`${url} answered more than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
-  const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  const value: unknown = parse(Buffer.concat(chunks).toString('utf8'));
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${url} is no JSON object`);
   return value as Record<string, unknown>;
+}
+
+/** The parser's own message would quote the content. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -10,8 +10,8 @@ import { readBearerToken } from './bearer-token.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { type CompactJws, parseJws, verifySignature } from './jws.ts';
 import { ProviderKeys, type ProviderKeysDependencies } from './provider-keys.ts';
-import { rejected } from './rejection.ts';
-import { type Audience, checkClaims, normalType, readAudience, readIdentity } from './token-claims.ts';
+import { rejected, WRONG_AUDIENCE } from './rejection.ts';
+import { type Audience, checkClaims, isFor, normalType, readAudience, readIdentity } from './token-claims.ts';
 
 /** A token whose signature, times and type hold. Whether it is for the resource asked for is compared every time. */
 interface VerifiedToken {
@@ -32,9 +32,15 @@ export interface JwtDependencies extends ProviderKeysDependencies {
   readonly resources: Resources;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
+  /** Asked about tokens that are no JWT, or of an issuer that is asked about its JWTs as well; undefined: not its. */
+  readonly introspection?: {
+    authenticate(
+      token: string,
+      jwt: CompactJws['payload'] | undefined,
+      resource: Resource,
+    ): Authentication | Promise<Authentication> | undefined;
+  };
 }
-
-const WRONG_AUDIENCE = rejected('token_audience', 'the token was issued for another resource');
 
 /** Bearer JWTs as access tokens (RFC 9068, RFC 8725) of the configured providers. */
 export class JwtAuthenticator implements Authenticator {
@@ -88,15 +94,17 @@ export class JwtAuthenticator implements Authenticator {
       this.#dependencies.onLookup('hit');
       return judge(known, resource);
     }
+    const jws = parseJws(token);
+    const asked = this.#dependencies.introspection?.authenticate(token, jws?.payload, resource);
+    if (asked !== undefined) return asked;
     this.#dependencies.onLookup('miss');
-    const verified = this.#verify(token);
+    const verified = this.#verify(token, jws);
     return verified instanceof Promise
       ? verified.then((settled) => judge(settled, resource))
       : judge(verified, resource);
   }
 
-  #verify(token: string): VerifiedToken | Rejected | Promise<VerifiedToken | Rejected> {
-    const jws = parseJws(token);
+  #verify(token: string, jws: CompactJws | undefined): VerifiedToken | Rejected | Promise<VerifiedToken | Rejected> {
     if (jws === undefined) return rejected('token_malformed', 'the token is no signed JWT');
     const provider = typeof jws.payload.iss === 'string' ? this.#providers.get(jws.payload.iss) : undefined;
     if (provider === undefined) return rejected('token_issuer', 'the issuer of the token is not accepted here');
@@ -140,8 +148,7 @@ export class JwtAuthenticator implements Authenticator {
 
 function judge(token: VerifiedToken | Rejected, resource: Resource): Authentication {
   if ('kind' in token) return token;
-  const { general, resources } = token.audience;
-  return general || resources.has(resource.uri) ? token.authenticated : WRONG_AUDIENCE;
+  return isFor(token.audience, resource) ? token.authenticated : WRONG_AUDIENCE;
 }
 
 /** RFC 8725 §3.1, §3.11. Keys come from the configured issuer only: `jku`, `jwk`, `x5u` and `x5c` are never read. */

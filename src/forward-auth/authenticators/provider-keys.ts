@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
+import { discoverEndpoint } from './discovery.ts';
 import { fetchJson } from './fetch-json.ts';
 import { importVerificationKey, keyFits, type VerificationKey } from './jws.ts';
 
@@ -96,7 +97,7 @@ export class ProviderKeys {
     const { log, now, fetch: fetcher } = this.#dependencies;
     const { id } = this.#provider;
     try {
-      this.#jwksUri ??= this.#provider.jwksUri ?? (await discoverJwksUri(this.#provider.issuer, fetcher));
+      this.#jwksUri ??= this.#provider.jwksUri ?? (await discoverEndpoint(this.#provider.issuer, 'jwks_uri', fetcher));
       const { keys } = await fetchJson(this.#jwksUri, fetcher);
       if (!Array.isArray(keys)) throw new Error(`${this.#jwksUri} is no JWK Set`);
       const usable = keys
@@ -128,21 +129,4 @@ export class ProviderKeys {
 
 function wait(attempts: number): number {
   return Math.min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT);
-}
-
-/**
- * OpenID Connect Discovery 1.0 §4.
- *
- * @throws Error where the document is another issuer's (§4.3) or names no key set
- */
-async function discoverJwksUri(issuer: string, fetcher: typeof fetch): Promise<string> {
-  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-  const document = await fetchJson(url, fetcher);
-  if (document.issuer !== issuer) throw new Error(`${url} is about another issuer than ${issuer}`);
-  const uri = document.jwks_uri;
-  if (typeof uri !== 'string' || !URL.canParse(uri) || !/^https?:$/.test(new URL(uri).protocol))
-    throw new Error(`${url} has no usable jwks_uri`);
-  if (new URL(issuer).protocol === 'https:' && new URL(uri).protocol !== 'https:')
-    throw new Error(`${url} names a jwks_uri without TLS`);
-  return uri;
 }

@@ -6,3 +6,5 @@ type BadToken = Extract<Rejected, { status: 401 }>;
 export function rejected(reason: BadToken['reason'], description: string): BadToken {
   return { kind: 'rejected', status: 401, reason, description };
 }
+
+export const WRONG_AUDIENCE = rejected('token_audience', 'the token was issued for another resource');

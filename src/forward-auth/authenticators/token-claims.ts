@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import type { Rejected } from '../decision/authentication.ts';
-import { canonicalResource } from '../decision/resources.ts';
+import { canonicalResource, type Resource } from '../decision/resources.ts';
 import { rejected } from './rejection.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -13,6 +13,11 @@ export interface Audience {
   readonly general: boolean;
   /** Canonical resource URIs. */
   readonly resources: ReadonlySet<string>;
+}
+
+/** The comparison of RFC 8707 §2: each request's own resource, whatever a cache knows about the token. */
+export function isFor({ general, resources }: Audience, resource: Pick<Resource, 'uri'>): boolean {
+  return general || resources.has(resource.uri);
 }
 
 /** Hashes that only an ID token carries (OIDC Core §3.1.3.6, §3.3.2.11), and the event of a logout token. */

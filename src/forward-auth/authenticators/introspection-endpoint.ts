@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import type { ProviderConfig } from '../../platform/config/schema.ts';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import { discoverEndpoint } from './discovery.ts';
+import { fetchJson } from './fetch-json.ts';
+
+/** Questions to one provider at the same time: invented tokens are asked about too. */
+const MAX_RUNNING = 256;
+
+export interface IntrospectionEndpointDependencies {
+  readonly log: Logger;
+  readonly fetch: typeof fetch;
+}
+
+/** The introspection endpoint of one provider (RFC 7662), which we ask as our own client. */
+export class IntrospectionEndpoint {
+  readonly #provider: ProviderConfig;
+  readonly #dependencies: IntrospectionEndpointDependencies;
+  #url: string | undefined;
+  #running = 0;
+  #failing = false;
+
+  constructor(provider: ProviderConfig, dependencies: IntrospectionEndpointDependencies) {
+    this.#provider = provider;
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * @returns the provider's answer with a boolean `active` (RFC 7662 §2.2)
+   * @throws DependencyUnavailable where there is none, whatever the cause: a token is not worth nothing because of it
+   */
+  async ask(token: string): Promise<Record<string, unknown>> {
+    const { id, introspection } = this.#provider;
+    const { log, fetch: fetcher } = this.#dependencies;
+    if (this.#running >= MAX_RUNNING) throw new DependencyUnavailable(`the identity provider "${id}"`);
+    this.#running += 1;
+    try {
+      this.#url ??=
+        introspection.url ?? (await discoverEndpoint(this.#provider.issuer, 'introspection_endpoint', fetcher));
+      const answer = await fetchJson(this.#url, fetcher, await this.#form(token));
+      if (typeof answer.active !== 'boolean') throw new Error(`${this.#url} does not say whether the token is active`);
+      if (this.#failing) log.info({ provider: id }, 'the identity provider answers questions about tokens again');
+      this.#failing = false;
+      return answer;
+    } catch (error) {
+      // The provider may have moved its endpoint.
+      this.#url = undefined;
+      if (!this.#failing) log.warn({ provider: id, error }, 'the identity provider could not be asked about a token');
+      this.#failing = true;
+      throw new DependencyUnavailable(`the identity provider "${id}"`, error);
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  /** RFC 7662 §2.1, with our credentials as RFC 6749 §2.3.1 says. */
+  async #form(token: string): Promise<{ body: URLSearchParams; headers: Record<string, string> }> {
+    const { clientId = '', clientSecret, clientSecretPath, clientAuthentication } = this.#provider;
+    // Read each time, so that a rotated secret needs no restart.
+    const secret =
+      clientSecret ?? (clientSecretPath === undefined ? undefined : (await readFile(clientSecretPath, 'utf8')).trim());
+    const way = clientAuthentication ?? (secret === undefined ? 'none' : 'client_secret_basic');
+    const body = new URLSearchParams({ token, token_type_hint: 'access_token' });
+    if (way === 'client_secret_basic') {
+      const pair = `${formEncode(clientId)}:${formEncode(secret ?? '')}`;
+      return { body, headers: { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` } };
+    }
+    body.set('client_id', clientId);
+    if (way === 'client_secret_post') body.set('client_secret', secret ?? '');
+    return { body, headers: {} };
+  }
+}
+
+/** RFC 6749 Appendix B. */
+function formEncode(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice(1);
+}

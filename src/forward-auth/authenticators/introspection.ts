@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
+import type { Authenticated, Authentication, Rejected } from '../decision/authentication.ts';
+import type { Resource } from '../decision/resources.ts';
+import { IdentityPool } from './identity-pool.ts';
+import { IntrospectionEndpoint, type IntrospectionEndpointDependencies } from './introspection-endpoint.ts';
+import { rejected, WRONG_AUDIENCE } from './rejection.ts';
+import { type Audience, checkClaims, isFor, readAudience, readIdentity } from './token-claims.ts';
+
+/** A token that its provider vouches for. Whether it is for the resource asked for is compared every time. */
+interface Live {
+  readonly authenticated: Authenticated;
+  readonly audience: Audience;
+  /** Unix time in milliseconds; never later than `exp`. */
+  readonly until: number;
+}
+
+/** A token that is worth nothing at one provider. */
+interface Worthless {
+  readonly rejected: Rejected;
+  readonly until: number;
+}
+
+interface Introspector {
+  readonly config: ProviderConfig;
+  readonly endpoint: IntrospectionEndpoint;
+  /** By hash of the token. Apart, so that invented tokens push no good one out. */
+  readonly live: LRUCache<string, Live>;
+  readonly worthless: LRUCache<string, Worthless>;
+  readonly running: Map<string, Promise<Live | Worthless>>;
+}
+
+export interface IntrospectionDependencies extends IntrospectionEndpointDependencies {
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** Told of each look-up of a token. */
+  readonly onLookup: (outcome: 'hit' | 'miss') => void;
+}
+
+/** Milliseconds for which a provider is not asked again about a token that is worth nothing. */
+const WORTHLESS_FOR = 5_000;
+const INACTIVE = rejected('token_inactive', 'the token is not active');
+
+/** Opaque access tokens, and JWTs of providers that are asked about them, by token introspection (RFC 7662). */
+export class Introspection {
+  readonly #introspectors: readonly Introspector[];
+  readonly #issuers: ReadonlySet<string>;
+  readonly #dependencies: IntrospectionDependencies;
+  readonly #identities = new IdentityPool();
+
+  constructor({ providers }: Pick<AuthConfig, 'providers'>, dependencies: IntrospectionDependencies) {
+    this.#dependencies = dependencies;
+    this.#introspectors = providers
+      .filter(({ introspection }) => introspection.enabled)
+      .map((config) => ({
+        config,
+        endpoint: new IntrospectionEndpoint(config, dependencies),
+        live: new LRUCache({ max: config.introspection.max }),
+        worthless: new LRUCache({ max: config.introspection.max }),
+        running: new Map(),
+      }));
+    this.#issuers = new Set(this.#introspectors.map(({ config }) => config.issuer));
+  }
+
+  /**
+   * @param jwt payload of a token that has the form of a JWT; nothing in it is believed, it only says whom to ask
+   * @returns undefined where the token is to be verified by its signature
+   */
+  authenticate(
+    token: string,
+    jwt: Readonly<Record<string, unknown>> | undefined,
+    resource: Resource,
+  ): Authentication | Promise<Authentication> | undefined {
+    if (this.#introspectors.length === 0) return undefined;
+    if (jwt !== undefined && !(typeof jwt.iss === 'string' && this.#issuers.has(jwt.iss))) return undefined;
+    // A JWT is shown to the issuer that it names, and to nobody else.
+    const asked =
+      jwt === undefined ? this.#introspectors : this.#introspectors.filter(({ config }) => config.issuer === jwt.iss);
+    const key = createHash('sha256').update(token).digest('base64url');
+    const now = this.#dependencies.now();
+    for (const { live } of asked) {
+      const known = live.get(key);
+      if (known === undefined || now >= known.until) continue;
+      this.#dependencies.onLookup('hit');
+      return judge(known, resource);
+    }
+    this.#dependencies.onLookup('miss');
+    return this.#ask(token, key, asked).then((verdict) => judge(verdict, resource));
+  }
+
+  /** In order until one vouches for the token. One that does not answer might have: only then is nothing known. */
+  async #ask(token: string, key: string, asked: readonly Introspector[]): Promise<Live | Worthless> {
+    let worthless: Worthless | undefined;
+    let failure: { error: unknown } | undefined;
+    for (const introspector of asked) {
+      try {
+        const verdict = await this.#verdictOf(introspector, token, key);
+        if (!('rejected' in verdict)) return verdict;
+        if (worthless === undefined || worthless.rejected === INACTIVE) worthless = verdict;
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
+    return worthless as Worthless;
+  }
+
+  /** Asks once for all who come with the same token at the same time. */
+  #verdictOf(introspector: Introspector, token: string, key: string): Promise<Live | Worthless> | Live | Worthless {
+    const now = this.#dependencies.now();
+    const known = introspector.live.get(key) ?? introspector.worthless.get(key);
+    if (known !== undefined && now < known.until) return known;
+    let running = introspector.running.get(key);
+    if (running === undefined) {
+      running = introspector.endpoint
+        .ask(token)
+        .then((answer) => this.#remember(introspector, key, answer))
+        .finally(() => introspector.running.delete(key));
+      introspector.running.set(key, running);
+    }
+    return running;
+  }
+
+  #remember(introspector: Introspector, key: string, answer: Record<string, unknown>): Live | Worthless {
+    const now = this.#dependencies.now();
+    const { live, worthless, config } = introspector;
+    const read = this.#read(answer, config, now);
+    if ('kind' in read) {
+      const verdict: Worthless = { rejected: read, until: now + WORTHLESS_FOR };
+      live.delete(key);
+      worthless.set(key, verdict);
+      return verdict;
+    }
+    worthless.delete(key);
+    live.set(key, read);
+    return read;
+  }
+
+  #read(answer: Record<string, unknown>, provider: ProviderConfig, now: number): Live | Rejected {
+    if (answer.active !== true) return INACTIVE;
+    if (answer.iss !== undefined && answer.iss !== provider.issuer)
+      return rejected('token_issuer', 'the issuer of the token is not accepted here');
+    // RFC 7662 §2.2, RFC 6749 §7.1: neither a refresh token nor one that is bound to a key (DPoP) is a bearer token.
+    const type = answer.token_type;
+    if (type !== undefined && !(typeof type === 'string' && type.toLowerCase() === 'bearer'))
+      return rejected('token_type', 'this is no bearer access token');
+    const problem = checkClaims(answer, {}, provider, now);
+    if (problem !== undefined) return problem;
+    const audience = answer.aud === undefined ? clientAsAudience(answer, provider) : readAudience(answer, provider);
+    if (audience === undefined) return rejected('token_audience', 'the token has no audience');
+    const identity = readIdentity(answer, provider);
+    if (identity === undefined) return rejected('token_claims', 'the token has no subject');
+    const until = Math.min((answer.exp as number) * 1000, now + provider.introspection.ttl);
+    return { authenticated: { kind: 'identity', identity: this.#identities.intern(identity) }, audience, until };
+  }
+}
+
+/**
+ * Providers without audiences in their answers say for which client a token was made; the operator may have listed it.
+ * The answer must then say that it is about a bearer token: a refresh token of the same client has no type.
+ */
+function clientAsAudience(answer: Record<string, unknown>, provider: ProviderConfig): Audience | undefined {
+  const { client_id: client, token_type: type } = answer;
+  if (typeof client !== 'string' || type === undefined || !provider.audiences.includes(client)) return undefined;
+  return { general: true, resources: new Set() };
+}
+
+function judge(verdict: Live | Worthless, resource: Resource): Authentication {
+  if ('rejected' in verdict) return verdict.rejected;
+  return isFor(verdict.audience, resource) ? verdict.authenticated : WRONG_AUDIENCE;
+}
