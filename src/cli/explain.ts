@@ -9,7 +9,8 @@ export const explain: Command = {
   --user SUBJECT           who is signed in; absent: nobody
   --groups A,B             their groups
   --provider ID            who signed them in; default: the first of auth.providers
-  --scopes A,B             the scopes of their token`,
+  --scopes A,B             the scopes of their token
+  --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only`,
   options: {
     header: { type: 'string', multiple: true },
     method: { type: 'string' },
@@ -17,6 +18,7 @@ export const explain: Command = {
     groups: { type: 'string' },
     provider: { type: 'string' },
     scopes: { type: 'string' },
+    proxy: { type: 'string' },
   },
   positionals: [1, 1],
   async run(line, terminal) {
@@ -34,6 +36,9 @@ export const explain: Command = {
     if (provider !== undefined && !known.includes(provider))
       throw new UsageError(`there is no provider "${provider}" in auth.providers, but: ${known.join(', ') || 'none'}`);
     const { explainRequest } = await import('../forward-auth/explain.ts');
+    const { isProxyName } = await import('../forward-auth/explain-views.ts');
+    const proxy = optionalText(line, 'proxy');
+    if (proxy !== undefined && !isProxyName(proxy)) throw new UsageError(`there is no proxy "${proxy}"; see --help`);
     const lines = explainRequest(config, {
       url,
       method: (optionalText(line, 'method') ?? 'GET').toUpperCase(),
@@ -42,6 +47,7 @@ export const explain: Command = {
       ...(groups === undefined ? {} : { groups }),
       ...(provider === undefined ? {} : { provider }),
       ...(scopes === undefined ? {} : { scopes }),
+      ...(proxy === undefined ? {} : { proxy }),
     });
     terminal.print(lines.join('\n'));
     return 0;

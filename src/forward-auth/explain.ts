@@ -3,8 +3,9 @@ import { ABSENT, type Authenticate, type Authentication } from './decision/authe
 import { decide, type Policy } from './decision/decide.ts';
 import type { Decision } from './decision/decision.ts';
 import { readOperation } from './decision/mcp-operation.ts';
-import { type CheckRequest, RequestHeaders } from './decision/request.ts';
+import { type CheckRequest, PROXY_NAMES, type ProxyName, RequestHeaders } from './decision/request.ts';
 import { Ambiguous, canonicalHost, parseTarget } from './decision/target.ts';
+import { viewOf } from './explain-views.ts';
 import { compilePolicy } from './policy.ts';
 
 /** A request as somebody imagines it, and who would send it. */
@@ -19,6 +20,8 @@ export interface Question {
   /** Id of the provider that signed them in; absent: the first configured one. */
   readonly provider?: string;
   readonly scopes?: readonly string[];
+  /** Whose view to show; absent: every proxy's. */
+  readonly proxy?: ProxyName;
 }
 
 /** Says which rule matches, which decision follows and why, by the same rules and the same core that answer proxies. */
@@ -26,21 +29,57 @@ export function explainRequest(config: Config, question: Question): string[] {
   const request = imagine(config, question);
   if (typeof request === 'string') return [`decision: deny (400, ${request})`];
   const policy = compilePolicy(config);
-  const decision = decide(request, policy, credentialOf(question, config));
-  // What is imagined is at hand, so the core has nothing to wait for.
+  const authenticate = credentialOf(question, config);
+  const decision = decideNow(request, policy, authenticate);
+  return [
+    ...describeRequest(request, policy),
+    ...describeDecision(decision),
+    ...describeAnswers(decision, config, question, (asked) => decideNow(asked, policy, authenticate)),
+  ];
+}
+
+/** What each proxy is answered, and where one's view of the request leads to another decision. */
+function describeAnswers(
+  decision: Decision,
+  config: Config,
+  question: Question,
+  decideOn: (request: CheckRequest) => Decision,
+): string[] {
+  const { scheme, host, target } = addressOf(config, question);
+  const headers = Object.entries(question.headers).flat();
+  const asked = { method: question.method.toUpperCase(), scheme, host, target, headers };
+  const proxies = question.proxy === undefined ? PROXY_NAMES : [question.proxy];
+  return proxies.map((proxy) => {
+    const view = viewOf(proxy, asked, decideOn);
+    const differs = view.decision.reason === decision.reason ? '' : ` (${view.decision.reason})`;
+    return `answer to ${proxy}: ${view.said}${differs}`;
+  });
+}
+
+/** What is imagined is at hand, so the core has nothing to wait for. */
+function decideNow(request: CheckRequest, policy: Policy, authenticate: Authenticate): Decision {
+  const decision = decide(request, policy, authenticate);
   if (decision instanceof Promise) throw new TypeError('an imagined credential cannot need time');
-  return [...describeRequest(request, policy), ...describeDecision(decision)];
+  return decision;
+}
+
+/** The raw text of each part, because `new URL` would resolve what a proxy passes on as it is. */
+function addressOf({ publicUrl }: Config, { url }: Question) {
+  const absolute = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(url);
+  const base = new URL(publicUrl);
+  const rest = absolute === null ? url : (absolute[3] as string);
+  return {
+    scheme: (absolute?.[1]?.toLowerCase() ?? base.protocol.slice(0, -1)) as 'http' | 'https',
+    host: absolute?.[2] ?? base.host,
+    target: rest === '' || rest.startsWith('?') ? `/${rest}` : rest,
+  };
 }
 
 function imagine(config: Config, question: Question): CheckRequest | string {
-  const absolute = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(question.url);
-  const base = new URL(config.publicUrl);
-  const scheme = (absolute?.[1]?.toLowerCase() ?? base.protocol.slice(0, -1)) as 'http' | 'https';
-  const host = canonicalHost(absolute?.[2] ?? base.host, scheme);
+  const { scheme, host: given, target: text } = addressOf(config, question);
+  const host = canonicalHost(given, scheme);
   if (host instanceof Ambiguous) return `forwarded_headers: ${host.problem}`;
-  // The raw text, because `new URL` would resolve what a proxy passes on as it is.
-  const rest = absolute === null ? question.url : (absolute[3] as string);
-  const target = parseTarget(rest === '' || rest.startsWith('?') ? `/${rest}` : rest);
+  const target = parseTarget(text);
   if (target instanceof Ambiguous) return `ambiguous_target: ${target.problem}`;
   const headers = new RequestHeaders(Object.entries(question.headers).flat());
   return {

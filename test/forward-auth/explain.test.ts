@@ -80,4 +80,25 @@ describe('explain', () => {
       assert.match(text, rule);
       assert.match(text, decision);
     });
+
+  it('says what each proxy is answered', () => {
+    const allowed = ask(alice).filter((line) => line.startsWith('answer to '));
+    assert.deepEqual(
+      allowed,
+      ['traefik', 'caddy', 'nginx', 'envoy', 'envoy-grpc'].map(
+        (name) => `answer to ${name}: 200 with the identity headers`,
+      ),
+    );
+    const nobody = ask({}).join('\n');
+    assert.match(nobody, /^answer to traefik: 401, WWW-Authenticate: Bearer resource_metadata=/m);
+    assert.match(nobody, /^answer to nginx: 401, .*X-Postern-Status: 401$/m);
+    assert.match(ask({ ...alice, groups: ['sales'] }).join('\n'), /^answer to nginx: 403, X-Postern-Status: 403$/m);
+  });
+
+  it('shows one proxy alone, and a client’s own forwarded headers change nothing', () => {
+    const headers = { 'X-Forwarded-Uri': '/docs/x', 'X-Original-URI': '/docs/x', 'X-Forwarded-Method': 'OPTIONS' };
+    const plain = ask({ proxy: 'caddy' }).filter((line) => line.startsWith('answer to '));
+    assert.equal(plain.length, 1);
+    assert.deepEqual(ask({ headers }), ask({}));
+  });
 });
