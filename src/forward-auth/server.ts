@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import { Registry } from 'prom-client';
 import type { ListDelimiter } from '../identity/headers.ts';
 import { PresetHeaders } from '../identity/presets.ts';
@@ -7,6 +8,7 @@ import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAuthMetrics } from '../platform/metrics.ts';
+import { openListenerTls } from '../platform/tls.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openSigningKeys } from './assertions/signing-keys.ts';
 import { inOrder } from './authenticators/authenticator.ts';
@@ -76,14 +78,16 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
 
   // The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path.
   const limits = { maxHeaderSize: config.auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
-  const server = createHttpServer(limits, (request, response) => {
+  const tls = config.auth.tls && openListenerTls(config.auth.tls, 'auth.tls', { log });
+  const onRequest: RequestListener = (request, response) => {
     const target = request.url ?? '';
     if (!target.startsWith(VERIFY)) return publicEndpoints(request, response);
     const [, name = '', rest = ''] = /^\/verify\/([a-z]+)(.*)$/s.exec(target) ?? [];
     const check = rest === '' || rest[0] === '?' || APPENDING.has(name) ? checks.get(name) : undefined;
     if (check !== undefined) return check(request, response);
     return sendJson(response, 404, { error: 'not_found', error_description: 'no proxy is checked here' });
-  });
+  };
+  const server = createHttpServer(limits, onRequest, tls);
   const internal = createInternalServer(registry, {
     providers: () => {
       const missing = jwt.missingKeys();

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PosternError } from './errors.ts';
+import type { ListenerCredentials } from './tls.ts';
 
 export interface HttpLimits {
   /** Bytes of all request headers together; more is answered 431. */
@@ -10,27 +12,35 @@ export interface HttpLimits {
   readonly requestTimeout: number;
 }
 
-/** A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for. */
-export function createHttpServer(limits: HttpLimits, listener: RequestListener): Server {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.maxHeaderSize,
-      requestTimeout: limits.requestTimeout,
-      headersTimeout: Math.min(limits.requestTimeout, 15_000),
-      keepAliveTimeout: 75_000,
-      insecureHTTPParser: false,
-      requireHostHeader: true,
-    },
-    listener,
-  );
+/**
+ * A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for.
+ *
+ * @param tls closed with the server
+ */
+export function createHttpServer(limits: HttpLimits, listener: RequestListener, tls?: ListenerCredentials): Server {
+  const options = {
+    maxHeaderSize: limits.maxHeaderSize,
+    requestTimeout: limits.requestTimeout,
+    headersTimeout: Math.min(limits.requestTimeout, 15_000),
+    keepAliveTimeout: 75_000,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+  };
+  const server = tls === undefined ? createServer(options, listener) : overTls(options, listener, tls);
   // By size only: past a count Node drops headers without a word, and what is dropped cannot be refused.
   server.maxHeadersCount = 0;
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable) return void socket.destroy();
+    if (!socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   });
   return server;
+}
+
+function overTls(options: object, listener: RequestListener, tls: ListenerCredentials): Server {
+  const server = createTlsServer({ ...options, ...tls.serverOptions() }, listener);
+  tls.onChange((context) => server.setSecureContext(context));
+  return server.once('close', () => tls.close());
 }
 
 /** @returns the port, which differs from the asked one where that was 0 */

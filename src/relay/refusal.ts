@@ -11,6 +11,7 @@ export type RefusalReason =
   | 'spoof_attempt'
   | 'unproven_peer'
   | 'proxy_secret'
+  | 'proxy_certificate'
   | 'no_identity'
   | 'assertion_missing'
   | 'assertion_invalid'

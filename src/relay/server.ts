@@ -3,9 +3,11 @@ import { createHttpServer, drain, listen } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import { createRelayMetrics } from '../platform/metrics.ts';
+import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
 import { HeaderScanner } from './trust/headers.ts';
+import { activeProofs, relayTls } from './trust/proofs.ts';
 import { Trust } from './trust/trust.ts';
 import { Upstream } from './upstreams/upstream.ts';
 
@@ -32,13 +34,18 @@ export async function startRelay(
   const trust = new Trust(config, { now, fetch: deps.fetch });
   const seal = new SessionSeal(sessionKey(relay.sessionKey));
   const upstreams = new Map(
-    Object.entries(relay.servers).map(([name, server]) => [name, new Upstream(server, relay.limits.idleStream)]),
+    Object.entries(relay.servers).map(([name, server]) => {
+      const tls = server.tls && readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
+      return [name, new Upstream(server, relay.limits.idleStream, undefined, tls)];
+    }),
   );
   const scanner = new HeaderScanner(relay.trust);
   const endpoint = new StreamableHttpEndpoint(config, { scanner, trust, seal, upstreams, metrics, log });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
-  const server = createHttpServer(limits, (request, response) => void endpoint.handle(request, response));
+  const wanted = relayTls(relay);
+  const tls = wanted && openListenerTls(wanted, 'relay.tls', { log });
+  const server = createHttpServer(limits, (request, response) => void endpoint.handle(request, response), tls);
   const internal = createInternalServer(metrics.registry, { trust: () => trust.ready() });
   const port = await listen(server, relay.listen);
   const internalPort = await listen(internal, relay.internalListen).catch(async (error: unknown) => {
@@ -46,7 +53,11 @@ export async function startRelay(
     throw error;
   });
   warn(config, log);
-  log.info({ port, internalPort, servers: [...upstreams.keys()] }, 'the relay is listening');
+  const proofs = activeProofs(relay);
+  log.info(
+    { port, internalPort, tls: tls !== undefined, servers: [...upstreams.keys()], proofs },
+    'the relay is listening',
+  );
 
   return {
     port,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOOPBACK } from '../addresses.ts';
+import { listenerTls } from './tls-schema.ts';
 import {
   address,
   addressRange,
@@ -194,6 +195,7 @@ const rule = z
 export const authSchema = z.strictObject({
   listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180'),
   internalListen: address('health and metrics').prefault('127.0.0.1:9464'),
+  tls: listenerTls.optional(),
   trustedProxies: z
     .array(addressRange)
     .default([...LOOPBACK])

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listenerTls, upstreamTls } from './tls-schema.ts';
 import { address, addressRange, duration, headerName, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
@@ -7,11 +8,13 @@ const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as c
 const upstreamServer = z.strictObject({
   url: httpUrl('the MCP endpoint of the server'),
   timeout: duration('until response headers must have come').prefault('60s'),
+  tls: upstreamTls.optional(),
 });
 
 export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444'),
   internalListen: address('health and metrics').prefault('127.0.0.1:9465'),
+  tls: listenerTls.optional(),
   authRequired: z
     .boolean()
     .default(true)
@@ -33,6 +36,17 @@ export const relaySchema = z.strictObject({
       userHeader: headerName.default('X-Authenticated-User').meta({ description: 'header with the user' }),
       secret: secret('the proxy must send this text').optional(),
       secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
+      certificates: z
+        .strictObject({
+          caPath: z.string().min(1).optional().meta({
+            description: 'PEM file with the authorities of these certificates; absent: relay.tls.clientCaPath',
+          }),
+          names: z.array(z.string().min(1)).min(1).meta({
+            description: 'alternative names, DNS or URI, of which the certificate must hold one',
+          }),
+        })
+        .optional()
+        .meta({ description: 'the proxy must show one of these client certificates' }),
       assertion: z
         .strictObject({
           jwksUrl: httpUrl("forward-auth's `/_postern/jwks.json`").optional(),

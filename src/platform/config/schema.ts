@@ -41,6 +41,20 @@ function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, conte
         issue(['rules', index, 'signIn', 'providers'], `there is no provider "${id}" with a clientId`);
 }
 
+/** A client certificate proves something only where a listener asks for it and knows its authority. */
+function checkTls({ tls, trust, servers }: z.output<typeof relaySchema>, context: z.RefinementCtx): void {
+  const issue = (path: string[], message: string) =>
+    context.addIssue({ code: 'custom', path: ['relay', ...path], message });
+  const { certificates } = trust;
+  if (certificates !== undefined && tls === undefined)
+    issue(['trust', 'certificates'], 'needs relay.tls: without TLS nobody shows a certificate');
+  else if (certificates !== undefined && (certificates.caPath === undefined) === (tls?.clientCaPath === undefined))
+    issue(['trust', 'certificates', 'caPath'], 'give exactly one of this and relay.tls.clientCaPath');
+  for (const [name, server] of Object.entries(servers))
+    if (server.tls !== undefined && !server.url.startsWith('https:'))
+      issue(['servers', name, 'tls'], 'needs an https address in `url`');
+}
+
 export const configSchema = z
   .strictObject({
     publicUrl: httpUrl('the address at which clients reach the proxy').default('http://127.0.0.1:8080'),
@@ -52,13 +66,19 @@ export const configSchema = z
   })
   .superRefine((config, context) => {
     const { trust, listen, jwt } = config.relay;
-    const proven = trust.proxies !== undefined || trust.secret !== undefined || trust.assertion !== undefined;
+    const everywhere = trust.proxies?.some((range) => range.endsWith('/0')) === true;
+    const proven =
+      (trust.proxies !== undefined && !everywhere) ||
+      trust.secret !== undefined ||
+      trust.certificates !== undefined ||
+      trust.assertion !== undefined;
     if (trust.enabled && !proven && !isLoopback(listen.host))
       context.addIssue({
         code: 'custom',
         path: ['relay', 'trust'],
-        message: `identity headers would be believed without proof on ${listen.host}: set proxies, secret or assertion, or listen on 127.0.0.1`,
+        message: `identity headers would be believed without proof on ${listen.host}: set ${everywhere ? 'narrower proxies, because a range /0 is no proof,' : 'proxies,'} secret, certificates or assertion, or listen on 127.0.0.1`,
       });
+    checkTls(config.relay, context);
     if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)
       context.addIssue({ code: 'custom', path: ['relay', 'jwt', 'secretKey'], message: `needed for ${jwt.algorithm}` });
     if (jwt.enabled && !jwt.algorithm.startsWith('HS') && jwt.publicKeyPath === undefined)

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { fromHeaders, IDENTITY_HEADERS } from '../../identity/headers.ts';
 import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
 import type { AddressList } from '../../platform/addresses.ts';
@@ -21,6 +22,7 @@ export class ProxyClaims {
   readonly #trust: RelayConfig['trust'];
   readonly #peers: AddressList;
   readonly #secretMatches: ((given: string | undefined) => boolean) | undefined;
+  readonly #certificateFits: ((socket: Socket) => boolean) | undefined;
   readonly #assertion: AssertionCheck | undefined;
   readonly #userHeader: string;
   readonly #secretHeader: string;
@@ -30,12 +32,14 @@ export class ProxyClaims {
     proofs: {
       peers: AddressList;
       secretMatches: ((given: string | undefined) => boolean) | undefined;
+      certificateFits?: ((socket: Socket) => boolean) | undefined;
       assertion: AssertionCheck | undefined;
     },
   ) {
     this.#trust = trust;
     this.#peers = proofs.peers;
     this.#secretMatches = proofs.secretMatches;
+    this.#certificateFits = proofs.certificateFits;
     this.#assertion = proofs.assertion;
     this.#userHeader = trust.userHeader.toLowerCase();
     this.#secretHeader = trust.secretHeader.toLowerCase();
@@ -45,6 +49,8 @@ export class ProxyClaims {
     if (!this.#peers.hasPeer(request.socket)) return unproven(headers, request, 'unproven_peer', PEER_FIX);
     if (this.#secretMatches?.(headers.get(this.#secretHeader)) === false)
       return unproven(headers, request, 'proxy_secret', `it sent no ${this.#trust.secretHeader} or a wrong one`);
+    if (this.#certificateFits?.(request.socket) === false)
+      return unproven(headers, request, 'proxy_certificate', CERTIFICATE_FIX);
     if (this.#assertion === undefined) return this.#believed(request, headers);
     const jwt = headers.get(ASSERTION);
     if (jwt === undefined || jwt === '') return this.#withoutAssertion(request, headers);
@@ -108,6 +114,7 @@ export class ProxyClaims {
   }
 }
 
+const CERTIFICATE_FIX = 'it showed no client certificate with a name of relay.trust.certificates';
 const PEER_FIX = 'add the address of the proxy to relay.trust.proxies if this is one';
 
 function unproven(headers: RequestHeaders, request: IncomingMessage, reason: Refusal['reason'], why: string): Claim {

@@ -4,6 +4,7 @@ import type { Config } from '../../platform/config/schema.ts';
 import type { Refusal } from '../refusal.ts';
 import { AssertionCheck } from './assertion.ts';
 import { BearerCheck, type BearerResult } from './bearer.ts';
+import { createCertificateCheck } from './client-certificate.ts';
 import type { RequestHeaders } from './headers.ts';
 import { fileKeys, type KeySource, remoteKeys } from './keys.ts';
 import { createPeers } from './peers.ts';
@@ -48,6 +49,7 @@ export class Trust {
     this.#proxies = new ProxyClaims(trust, {
       peers: createPeers(trust.proxies),
       secretMatches: trust.secret === undefined ? undefined : createSecretCheck(trust.secret),
+      certificateFits: trust.certificates === undefined ? undefined : createCertificateCheck(trust.certificates.names),
       assertion:
         this.#keys === undefined || asked === undefined
           ? undefined
