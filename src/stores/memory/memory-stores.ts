@@ -1,0 +1,47 @@
+import type { Logger } from '../../platform/log.ts';
+import { limitedKey } from '../limited-key.ts';
+import type { Limiter, Stores } from '../stores.ts';
+import { Topics } from '../topics.ts';
+import { MemoryAnnouncements } from './announcements.ts';
+import { MemoryDocuments } from './documents.ts';
+import { MemoryLimiter } from './limiter.ts';
+import { MemoryLocks } from './locks.ts';
+import { MemorySessions } from './sessions.ts';
+
+const SWEEP_EVERY = 60_000;
+
+/** Everything in this process: it ends with it, and no other process knows of it. */
+export function createMemoryStores(options: {
+  readonly maxSessions: number;
+  readonly log: Logger;
+  readonly now: () => number;
+}): Stores {
+  const { maxSessions, log, now } = options;
+  const topics = new Topics(log);
+  const sessions = new MemorySessions(maxSessions, log, now);
+  const locks = new MemoryLocks(now);
+  const documents = new MemoryDocuments(now);
+  const sweeping = setInterval(() => {
+    for (const part of [sessions, locks, documents]) part.sweep();
+  }, SWEEP_EVERY);
+  sweeping.unref();
+  const limiters = new Map<string, MemoryLimiter>();
+  return {
+    kind: 'memory',
+    sessions,
+    locks,
+    documents,
+    announcements: new MemoryAnnouncements(topics),
+    limiter: (name, limit, window): Limiter => {
+      const id = `${name} ${limit} ${window}`;
+      const limiter = limiters.get(id) ?? new MemoryLimiter(limit, window, now);
+      limiters.set(id, limiter);
+      return { consume: (key, points) => limiter.consume(limitedKey(key), points) };
+    },
+    problem: async () => undefined,
+    close: async () => {
+      clearInterval(sweeping);
+      topics.clear();
+    },
+  };
+}

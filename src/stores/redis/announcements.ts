@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import type { Announcements } from '../stores.ts';
+import type { Topics } from '../topics.ts';
+import type { RedisTarget } from './connection-options.ts';
+import type { RedisLink } from './link.ts';
+import { Subscription } from './subscription.ts';
+
+const HEARTBEAT = 300;
+/** Deaf for so many beats means a connection that only looks alive. */
+const BEATS_UNTIL_RENEWAL = 10;
+
+/**
+ * Announcements over publish/subscribe. Redis keeps none for later, so hearing is watched: a heartbeat goes out over the
+ * connection for commands and must come back over the one that listens. Messages come in order, so one that was sent
+ * before a heartbeat which was heard was heard too.
+ */
+export class RedisAnnouncements implements Announcements {
+  readonly #link: RedisLink;
+  readonly #topics: Topics;
+  readonly #channel: string;
+  readonly #pulse: string;
+  readonly #beat: number;
+  readonly #subscription: Subscription;
+  readonly #timers: NodeJS.Timeout[];
+  /** When the newest heartbeat that came back was sent, on the clock that nobody sets. */
+  #heard = Number.NEGATIVE_INFINITY;
+  #was = false;
+  #deafSince = performance.now();
+
+  constructor(link: RedisLink, target: RedisTarget, prefix: string, topics: Topics, heartbeat = HEARTBEAT) {
+    this.#link = link;
+    this.#topics = topics;
+    this.#beat = heartbeat;
+    this.#channel = `${prefix}announcements`;
+    this.#pulse = `${prefix}heartbeat:${randomBytes(9).toString('base64url')}`;
+    this.#subscription = new Subscription(target, link.client, [this.#channel, this.#pulse], {
+      message: (channel, message) => this.#receive(channel, message),
+      lost: () => {
+        this.#heard = Number.NEGATIVE_INFINITY;
+        this.#watch();
+      },
+    });
+    this.#timers = [setInterval(() => this.#send(), heartbeat), setInterval(() => this.#watch(), heartbeat / 3)];
+    for (const timer of this.#timers) timer.unref();
+    this.#send();
+  }
+
+  get complete(): boolean {
+    return performance.now() - this.#heard < this.#beat * 3;
+  }
+
+  async publish(topic: string, message: string): Promise<void> {
+    await this.#link.run('publish', (client) => client.publish(this.#channel, JSON.stringify([topic, message])));
+  }
+
+  subscribe(topic: string, listener: (message: string) => void): () => void {
+    return this.#topics.subscribe(topic, listener);
+  }
+
+  onGap(listener: () => void): () => void {
+    return this.#topics.onGap(listener);
+  }
+
+  /** Resolves once complete, or after so many milliseconds. */
+  async settled(atMost: number): Promise<void> {
+    const end = performance.now() + atMost;
+    while (!this.complete && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      this.#send();
+    }
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#subscription.close();
+    this.#heard = Number.NEGATIVE_INFINITY;
+    this.#topics.clear();
+  }
+
+  #send(): void {
+    const sentAt = String(performance.now());
+    this.#link.run('heartbeat', (client) => client.publish(this.#pulse, sentAt)).catch(() => {});
+  }
+
+  #receive(channel: string, message: string): void {
+    if (channel === this.#pulse) {
+      // Whoever stood still for a while finds old heartbeats first: the gap is told before anything counts as complete again.
+      this.#watch();
+      this.#heard = Math.max(this.#heard, Number(message));
+      this.#watch();
+      return;
+    }
+    const parsed = parse(message);
+    if (parsed !== undefined) this.#topics.deliver(...parsed);
+  }
+
+  /** Tells of each change: what was cached before it may be wrong. */
+  #watch(): void {
+    const { complete } = this;
+    const now = performance.now();
+    if (complete) this.#deafSince = now;
+    else if (now - this.#deafSince > this.#beat * BEATS_UNTIL_RENEWAL) {
+      this.#deafSince = now;
+      this.#subscription.renew();
+    }
+    if (complete === this.#was) return;
+    this.#was = complete;
+    this.#topics.gap();
+  }
+}
+
+function parse(message: string): [string, string] | undefined {
+  try {
+    const value: unknown = JSON.parse(message);
+    if (Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === 'string'))
+      return value as [string, string];
+  } catch {
+    // Another program publishes here: not for us.
+  }
+  return undefined;
+}

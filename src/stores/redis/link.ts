@@ -1,0 +1,126 @@
+import { Cluster, Redis } from 'ioredis';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { StoreMetrics } from '../../platform/metrics.ts';
+import { pauseBefore, type RedisTarget } from './connection-options.ts';
+
+export type RedisClient = Redis | Cluster;
+type Script = (...args: Array<string | number>) => Promise<unknown>;
+
+/** The connection for commands. It reconnects by itself for ever; meanwhile every command fails at once. */
+export class RedisLink {
+  readonly client: RedisClient;
+  /** Whether the last command was answered. */
+  answering = false;
+  readonly #log: Logger;
+  readonly #metrics: StoreMetrics;
+  readonly #timeout: number;
+  #told: 'nothing' | 'up' | 'down' = 'nothing';
+  #closed = false;
+
+  constructor(target: RedisTarget, options: { log: Logger; metrics: StoreMetrics; timeout: number }) {
+    this.#log = options.log;
+    this.#metrics = options.metrics;
+    this.#timeout = options.timeout;
+    this.#metrics.up.set(0);
+    this.client = connect(target, options.timeout);
+    this.client.on('error', (error: Error) => this.#tell('down', error));
+    this.client.on('close', () => this.#tell('down'));
+    this.client.on('ready', () => this.#tell('up'));
+  }
+
+  /** Resolves once connected, or after so many milliseconds. */
+  async settled(atMost: number): Promise<void> {
+    if (this.client.status === 'ready') return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, atMost);
+      this.client.once('ready', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Runs one operation of a store, which ends within the configured time.
+   *
+   * @throws DependencyUnavailable whatever went wrong: what Redis did with the command is unknown then
+   */
+  async run<T>(operation: string, action: (client: RedisClient) => Promise<T>): Promise<T> {
+    const done = this.#metrics.duration.startTimer({ operation });
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      // A cluster tries other nodes after a command's own time; this bounds the whole.
+      const late = new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeout} ms`)), this.#timeout);
+      });
+      const work = action(this.client);
+      const answer = await Promise.race([work, late]);
+      this.#heard(true);
+      return answer;
+    } catch (error) {
+      this.#heard(false);
+      throw new DependencyUnavailable('the session store', plainError(error));
+    } finally {
+      clearTimeout(timer);
+      done();
+    }
+  }
+
+  /** A Lua script, sent once and then called by its hash. */
+  script(name: string, numberOfKeys: number, lua: string): Script {
+    this.client.defineCommand(name, { numberOfKeys, lua });
+    const { client } = this;
+    return (...args) =>
+      (client as unknown as Record<string, Script>)[name]?.(...args) ?? Promise.reject(new Error(name));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.client.disconnect();
+  }
+
+  #heard(answer: boolean): void {
+    this.answering = answer;
+    this.#metrics.up.set(answer ? 1 : 0);
+  }
+
+  #tell(state: 'up' | 'down', error?: Error): void {
+    if (state === 'down') this.#heard(false);
+    // `close` follows an error and says less than it.
+    if (this.#closed || this.#told === state || (state === 'down' && error === undefined && this.#told === 'nothing'))
+      return;
+    this.#told = state;
+    if (state === 'up') this.#log.info('connected to the session store');
+    else
+      this.#log.warn(
+        { err: error && plainError(error) },
+        'the session store is away; connecting again until it is back',
+      );
+  }
+}
+
+function connect({ server, cluster, common }: RedisTarget, timeout: number): RedisClient {
+  if (cluster === undefined) return new Redis({ ...common, ...server });
+  const { retryStrategy: _one, enableOfflineQueue: _two, ...redisOptions } = common;
+  return new Cluster([...cluster], {
+    redisOptions,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: pauseBefore,
+    slotsRefreshTimeout: timeout,
+    slotsRefreshInterval: 1_000,
+    // As above: nothing is sent twice where the connection broke.
+    retryDelayOnFailover: 0,
+    // Certificates name hosts, not the addresses behind them.
+    ...(common.tls !== undefined && { dnsLookup: (address, callback) => callback(null, address) }),
+  });
+}
+
+/** Errors of ioredis carry the command with its arguments, the password's `AUTH` included: only the words are kept. */
+export function plainError(error: unknown): Error {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const plain = new Error(text.replace(/, with args beginning with.*$/s, ''));
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (typeof code === 'string') Object.assign(plain, { code });
+  return plain;
+}

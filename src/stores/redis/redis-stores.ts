@@ -1,0 +1,62 @@
+import type { RedisConfig } from '../../platform/config/schema.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { StoreMetrics } from '../../platform/metrics.ts';
+import type { Limiter, Stores } from '../stores.ts';
+import { Topics } from '../topics.ts';
+import { RedisAnnouncements } from './announcements.ts';
+import { readTarget } from './connection-options.ts';
+import { createRedisDocuments } from './documents.ts';
+import { createRedisLimiter } from './limiter.ts';
+import { RedisLink } from './link.ts';
+import { createRedisLocks } from './locks.ts';
+import { createRedisSessions } from './sessions.ts';
+
+/** The start waits so long for Redis, in milliseconds, and goes on without it. */
+const START_WAIT = 2_000;
+
+/** @throws ConfigurationError */
+export async function openRedisStores(
+  config: RedisConfig,
+  options: {
+    readonly log: Logger;
+    readonly metrics: StoreMetrics;
+    readonly now: () => number;
+    readonly withoutRedis: 'local' | 'refuse';
+    readonly heartbeat?: number;
+  },
+): Promise<Stores> {
+  const { log, metrics, now, withoutRedis } = options;
+  const prefix = config.keyPrefix;
+  const target = await readTarget(config);
+  const link = new RedisLink(target, { log, metrics, timeout: config.timeout });
+  const wait = Math.min(START_WAIT, config.connectTimeout);
+  await link.settled(wait);
+  const announcements = new RedisAnnouncements(link, target, prefix, new Topics(log), options.heartbeat);
+  if (link.client.status === 'ready') await announcements.settled(wait);
+  const limiters = new Map<string, Limiter>();
+  return {
+    kind: 'redis',
+    sessions: createRedisSessions(link, prefix),
+    locks: createRedisLocks(link, prefix),
+    announcements,
+    documents: createRedisDocuments(link, prefix, now),
+    limiter: (name, limit, window) => {
+      const id = `${name} ${limit} ${window}`;
+      const limiter = limiters.get(id) ?? createRedisLimiter(link, { prefix, name, limit, window, withoutRedis, now });
+      limiters.set(id, limiter);
+      return limiter;
+    },
+    problem: async () => {
+      try {
+        await link.run('ping', (client) => client.ping());
+      } catch {
+        return 'Redis does not answer';
+      }
+      return announcements.complete ? undefined : 'announcements are not heard';
+    },
+    close: async () => {
+      announcements.close();
+      link.close();
+    },
+  };
+}
