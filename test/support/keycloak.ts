@@ -102,7 +102,7 @@ async function startKeycloak(): Promise<Keycloak> {
         KC_BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
         JAVA_OPTS_KC_HEAP: '-Xms64m -Xmx512m',
         // A server that lives for a minute is not worth the second compiler.
-        JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC',
+        JAVA_OPTS_APPEND: '-XX:TieredStopAtLevel=1',
       },
       ready: async () => true,
     },
