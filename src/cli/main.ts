@@ -10,9 +10,10 @@ import { config } from './config.ts';
 import { explain } from './explain.ts';
 import { relay } from './relay.ts';
 import { secrets } from './secrets.ts';
+import { sessions } from './sessions.ts';
 import { up } from './up.ts';
 
-const COMMANDS: Readonly<Record<string, Command>> = { up, auth, relay, check, explain, config, secrets };
+const COMMANDS: Readonly<Record<string, Command>> = { up, auth, relay, check, explain, config, secrets, sessions };
 
 const COMMON_OPTIONS = {
   config: { type: 'string' },

@@ -11,7 +11,17 @@ function postern(...args: string[]): Promise<{ code: number; output: string }> {
 }
 
 describe('pinned command', () => {
-  for (const name of ['up', 'auth', 'relay', 'check', 'explain', 'config reference', 'config schema', 'secrets'])
+  for (const name of [
+    'up',
+    'auth',
+    'relay',
+    'check',
+    'explain',
+    'config reference',
+    'config schema',
+    'secrets',
+    'sessions',
+  ])
     it(`\`postern ${name}\` is in the help`, async () => {
       const { code, output } = await postern('--help');
       assert.equal(code, 0);

@@ -149,9 +149,9 @@ export class SessionService implements Sessions {
     if (this.#refresher === undefined || this.#deps.now() < due) return this.#touch(known, host);
     return this.#refresher.refresh(known.session).then((session) => {
       if (session === undefined) return ENDED;
-      if (session.version === known.session.version) return this.#touch(this.#remember({ ...known }), host);
-      const expiresAt = this.#idleEnd(session);
-      const renewed = this.#remember({ ...known, session, visit: { kind: 'live', session }, expiresAt });
+      if (session.version === known.session.version) return this.#touch(this.#settle(known), host);
+      // Not remembered: it may have been ended since. The next request looks it up.
+      const renewed: Known = { ...known, session, visit: { kind: 'live', session }, expiresAt: this.#idleEnd(session) };
       return host === undefined ? renewed.visit : this.#withCookie(renewed, host);
     });
   }
@@ -160,11 +160,10 @@ export class SessionService implements Sessions {
     if (host === undefined) return known.visit;
     const { stores, log, onEvent } = this.#deps;
     const { key } = known.session;
-    const before = known.expiresAt;
+    if (this.#deps.now() < this.#touchAt(known)) return known.visit;
     const expiresAt = this.#idleEnd(known.session);
-    if (expiresAt - before < this.#step(known.session)) return known.visit;
     known.expiresAt = expiresAt;
-    this.#remember(known);
+    this.#settle(known);
     stores.sessions.extend(key, expiresAt).then(
       (was) => {
         this.#touchFailing = false;
@@ -187,18 +186,17 @@ export class SessionService implements Sessions {
       const { session, expiresAt } = found;
       const cachedUntil = this.#deps.now() + this.#config.cache.ttl;
       const known: Known = { id, session, expiresAt, cachedUntil, quietUntil: 0, visit: { kind: 'live', session } };
-      return fresh() ? this.#remember(known) : known;
+      this.#settle(known);
+      if (fresh()) this.#cache.keep(known);
+      return known;
     });
   }
 
-  /** Also works out when something is next to be done about it. */
-  #remember(known: Known): Known {
+  /** Works out when something is next to be done about it. */
+  #settle(known: Known): Known {
     const { session, expiresAt, cachedUntil } = known;
-    const touchAt =
-      expiresAt >= session.endsAt ? Number.POSITIVE_INFINITY : expiresAt - this.#config.idle + this.#step(session);
     const refreshAt = this.#refresher?.dueAt(session) ?? Number.POSITIVE_INFINITY;
-    known.quietUntil = Math.min(cachedUntil, expiresAt, session.endsAt, touchAt, refreshAt);
-    this.#cache.keep(known);
+    known.quietUntil = Math.min(cachedUntil, expiresAt, session.endsAt, this.#touchAt(known), refreshAt);
     return known;
   }
 
@@ -221,6 +219,7 @@ export class SessionService implements Sessions {
   async #replace(session: Session): Promise<boolean> {
     const { stores, sealing, log } = this.#deps;
     if (!(await stores.sessions.replace(toEntry(session, this.#idleEnd(session), sealing)))) return false;
+    this.#cache.drop(session.key);
     // It is done: that nobody was told shows itself by announcements that are not complete.
     const said = stores.announcements.publish(TOPIC, `${session.key} ${session.version}`);
     said.catch((error) => log.warn({ error }, 'a refreshed session could not be announced'));
@@ -245,9 +244,10 @@ export class SessionService implements Sessions {
     return Math.min(this.#deps.now() + this.#config.idle, session.endsAt);
   }
 
-  /** Milliseconds by which the idle expiry must move before the store hears of it. */
-  #step(session: Session): number {
-    return Math.max(1, Math.min(this.#config.idle, session.endsAt - session.createdAt) / TOUCHES);
+  /** When the store hears of the session's use again; never where use can move its end no more. */
+  #touchAt({ session, expiresAt }: Known): number {
+    if (expiresAt >= session.endsAt) return Number.POSITIVE_INFINITY;
+    return expiresAt - this.#config.idle + this.#config.idle / TOUCHES;
   }
 }
 

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { RefreshTokens } from '../../../src/forward-auth/sessions/session.ts';
+import { DependencyUnavailable } from '../../../src/platform/errors.ts';
+import { BROWSER, cookieOf, HOST, imagineReplicas, MINUTE, START, signedIn } from '../support/imagined-sessions.ts';
+
+const TOKENS = { refreshToken: 'refresh-1', accessTokenExpiresAt: START + 10 * MINUTE };
+
+function provider(answer: (count: number) => Awaited<ReturnType<RefreshTokens>> | Error) {
+  const asked: string[] = [];
+  const refreshTokens: RefreshTokens = async (session) => {
+    asked.push(session.tokens.refreshToken ?? '');
+    await wait(30);
+    const given = answer(asked.length);
+    if (given instanceof Error) throw given;
+    return given;
+  };
+  return { asked, refreshTokens };
+}
+
+const renewed = (given: Parameters<typeof signedIn>[0] = {}) => ({
+  kind: 'refreshed' as const,
+  signedIn: signedIn({
+    groups: ['new'],
+    ...given,
+    tokens: { accessToken: 'access-2', refreshToken: 'refresh-2', accessTokenExpiresAt: START + 60 * MINUTE },
+  }),
+});
+
+describe('refresh of access tokens', () => {
+  for (const [title, minutes] of [
+    ['before it expires', 9.5],
+    ['after it expired', 11],
+  ] as const)
+    it(`asks the provider once for 200 requests at two processes, ${title}`, async () => {
+      const { asked, refreshTokens } = provider(() => renewed());
+      const { replicas, clock, events } = imagineReplicas({ count: 2, refreshTokens });
+      const cookie = cookieOf(
+        await (replicas[0] as (typeof replicas)[0]).service.begin(signedIn({ tokens: TOKENS }), BROWSER, undefined),
+      );
+      clock.now = START + minutes * MINUTE;
+      const all = Array.from({ length: 200 }, (_, i) => (replicas[i % 2] as (typeof replicas)[0]).service.find(cookie));
+      const found = await Promise.all(all);
+      assert.ok(found.every((session) => session !== undefined));
+      if (minutes > 10) assert.ok(found.every((session) => session?.tokens.accessToken === 'access-2'));
+      assert.deepEqual(asked, ['refresh-1']);
+      for (const { service } of replicas) assert.deepEqual((await service.find(cookie))?.identity.groups, ['new']);
+      assert.deepEqual(asked, ['refresh-1']);
+      assert.deepEqual(events, ['begun', 'refreshed']);
+    });
+
+  const one = async (answer: Parameters<typeof provider>[0], minutes = 9.5) => {
+    const idp = provider(answer);
+    const imagined = imagineReplicas({ refreshTokens: idp.refreshTokens });
+    const cookie = cookieOf(await imagined.service.begin(signedIn({ tokens: TOKENS }), BROWSER, undefined));
+    imagined.clock.now = START + minutes * MINUTE;
+    return { ...imagined, ...idp, cookie };
+  };
+
+  it('leaves a token alone until it is time', async () => {
+    const { service, cookie, asked } = await one(() => renewed(), 8.9);
+    await service.find(cookie);
+    assert.deepEqual(asked, []);
+  });
+
+  it('sends the cookie again and keeps the old refresh token where there is no new one', async () => {
+    const answer = { kind: 'refreshed' as const, signedIn: signedIn({ tokens: { accessToken: 'access-2' } }) };
+    const { service, cookie } = await one(() => answer);
+    const visit = await service.visit(cookie, HOST);
+    assert.ok(visit.kind === 'live' && visit.cookies?.[0]?.startsWith(cookie));
+    assert.equal(visit.session.tokens.refreshToken, 'refresh-1');
+  });
+
+  for (const [title, answer] of [
+    ['is refused', { kind: 'refused' as const }],
+    ['is answered for another person', renewed({ subject: 'mallory' })],
+    ['is answered by another issuer', renewed({ issuer: 'https://other.example.com' })],
+  ] as const)
+    it(`ends the session in the store where it ${title}`, async () => {
+      const { service, cookie, stores, events } = await one(() => answer);
+      assert.equal((await service.visit(cookie, HOST)).kind, 'ended');
+      assert.equal(stores.entries.size, 0);
+      assert.deepEqual(events, ['begun', 'refresh_refused']);
+    });
+
+  it('goes on with the old tokens while the provider is away, and asks again later and later', async () => {
+    const { service, cookie, clock, asked, stores } = await one(() => new DependencyUnavailable('the provider'), 11);
+    for (let i = 0; i < 5; i++) assert.equal((await service.find(cookie))?.tokens.accessToken, 'access-1');
+    assert.equal(asked.length, 1);
+    for (const [seconds, count] of [
+      [4, 1],
+      [1, 2],
+      [9, 2],
+      [1, 3],
+      [20, 4],
+    ] as const) {
+      clock.now += seconds * 1000;
+      assert.equal((await service.find(cookie))?.tokens.accessToken, 'access-1');
+      assert.equal(asked.length, count, `after ${seconds} more seconds`);
+    }
+    assert.equal(stores.entries.size, 1);
+  });
+
+  it('does not bring back a session that ended meanwhile', async () => {
+    const { service, cookie, stores, asked } = await one(() => renewed());
+    const key = [...stores.entries.keys()][0] as string;
+    const found = service.find(cookie);
+    while (asked.length === 0) await wait(1);
+    await service.end(key, 'signed_out');
+    assert.equal(await found, undefined);
+    assert.equal(stores.entries.size, 0);
+    assert.equal(await service.find(cookie), undefined);
+  });
+
+  it('does not remember an ended session where the provider failed meanwhile', async () => {
+    const { service, cookie, stores, asked } = await one(() => new DependencyUnavailable('the provider'));
+    const key = [...stores.entries.keys()][0] as string;
+    const found = service.find(cookie);
+    while (asked.length === 0) await wait(1);
+    await service.end(key, 'signed_out');
+    await found;
+    assert.equal(await service.find(cookie), undefined);
+  });
+});
