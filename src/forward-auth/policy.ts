@@ -2,11 +2,12 @@ import type { Config } from '../platform/config/schema.ts';
 import type { Policy } from './decision/decide.ts';
 import { Resources } from './decision/resources.ts';
 import { Rules } from './decision/rules.ts';
+import { ownIssuers } from './own-issuers.ts';
 
 /** What decisions are made by, from one configuration. */
 export function compilePolicy(config: Config): Policy {
   return {
-    rules: new Rules(config.auth),
+    rules: new Rules(config.auth, ownIssuers(config)),
     resources: new Resources(config.publicUrl, Object.keys(config.relay.servers)),
   };
 }

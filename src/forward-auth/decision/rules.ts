@@ -32,9 +32,13 @@ export class Rules {
   /** Every preset that any rule emits. */
   readonly emitted: readonly EmittedPreset[];
 
-  constructor(config: Pick<AuthConfig, 'rules' | 'scopeHierarchy' | 'providers'>) {
-    const issuers = new Map(config.providers.map((provider) => [provider.id, provider.issuer]));
-    this.#rules = config.rules.map((rule, index) => compile(rule, index, issuers));
+  /** @param own issuers beside the providers, by the reserved names of API keys and client certificates */
+  constructor(
+    config: Pick<AuthConfig, 'rules' | 'scopeHierarchy' | 'providers'>,
+    own: ReadonlyMap<string, string> = new Map(),
+  ) {
+    const issuers = new Map([...own, ...config.providers.map(({ id, issuer }) => [id, issuer] as const)]);
+    this.#rules = config.rules.map((rule, index) => compile(rule, index, issuers, own));
     this.#implied = closure(config.scopeHierarchy);
     this.emitted = [...new Set(this.#rules.flatMap((rule) => rule.emit))];
   }
@@ -61,7 +65,12 @@ export class Rules {
   }
 }
 
-function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string, string>): Rule {
+function compile(
+  config: RuleConfig,
+  index: number,
+  issuers: ReadonlyMap<string, string>,
+  own: ReadonlyMap<string, string>,
+): Rule {
   const path = config.match.path === undefined ? undefined : pathGlob(config.match.path);
   const host = config.match.host === undefined ? undefined : hostGlob(config.match.host);
   const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
@@ -95,7 +104,10 @@ function compile(config: RuleConfig, index: number, issuers: ReadonlyMap<string,
       return more.length === 0 ? always : [...new Set([...always, ...more.flatMap((entry) => entry.scopes)])];
     },
     allScopes,
-    signInProviders: config.signIn?.redirect === false ? [] : (config.signIn?.providers ?? config.allow?.providers),
+    signInProviders:
+      config.signIn?.redirect === false
+        ? []
+        : (config.signIn?.providers ?? config.allow?.providers?.filter((id) => !own.has(id))),
     emit: config.emit,
   };
 }
