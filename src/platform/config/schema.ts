@@ -4,6 +4,7 @@ import { LOG_LEVELS } from '../log.ts';
 import { authSchema } from './auth-schema.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
+import { checkRuleProviders } from './reserved-providers.ts';
 import { duration, httpUrl } from './values.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
@@ -88,20 +89,7 @@ export const configSchema = z
         message: `needed for ${jwt.algorithm}`,
       });
     checkSignIn(config.publicUrl, config.auth, context);
-    const ids = config.auth.providers.map((entry) => entry.id);
-    for (const [index, { allow }] of config.auth.rules.entries()) {
-      const path = ['auth', 'rules', index, 'allow', 'providers'];
-      const strange = allow?.providers?.find((id) => !ids.includes(id));
-      if (strange !== undefined)
-        context.addIssue({ code: 'custom', path, message: `there is no provider "${strange}" in auth.providers` });
-      // Subjects and groups are unique within one issuer only (OpenID Connect Core §5.7).
-      if (allow !== undefined && allow.providers === undefined && ids.length > 1)
-        context.addIssue({
-          code: 'custom',
-          path,
-          message: `name whose users and groups are meant, of: ${ids.join(', ')}`,
-        });
-    }
+    checkRuleProviders(config.auth, context);
     for (const [kind, values] of [
       ['id', config.auth.providers.map((entry) => entry.id)],
       ['issuer', config.auth.providers.map((entry) => entry.issuer)],
