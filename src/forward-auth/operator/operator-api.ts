@@ -9,15 +9,21 @@ export interface OperatorAnswer {
   readonly body: object;
 }
 
+export interface OperatorRequest {
+  /** First group of the path; empty where it matched nothing. */
+  readonly id: string;
+  readonly query: URLSearchParams;
+  /** Parsed JSON; undefined where the request had none. */
+  readonly body: unknown;
+}
+
 /** One thing that an operator may do. */
 export interface OperatorRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** First segment of the path, such as `sessions`. */
-  readonly collection: string;
-  /** Whether the path goes on with one more segment: `/sessions/<item>`. */
-  readonly item: boolean;
-  /** @param item decoded; empty where there is none */
-  handle(item: string, query: URLSearchParams, request: IncomingMessage): Promise<OperatorAnswer>;
+  /** Of the whole path, below `/sessions` or `/api-keys`; its first group is `id`. */
+  readonly path: RegExp;
+  /** @throws PosternError with the status and what may be shown */
+  handle(request: OperatorRequest): Promise<OperatorAnswer>;
 }
 
 export interface OperatorApi {
@@ -27,40 +33,52 @@ export interface OperatorApi {
   readonly log: Logger;
 }
 
-const PATH = /^\/([a-z-]+)(?:\/([\w.~-]{1,128}))?$/;
+const OURS = /^\/(?:sessions|api-keys)(?:\/|$)/;
+/** Bytes. */
+const MAX_BODY = 65_536;
 
 /** What operators do by HTTP, on the internal listener. @returns whether the request was one for it */
 export function createOperatorApi({ token, routes, log }: OperatorApi) {
-  const collections = new Set(routes.map(({ collection }) => collection));
   const expected = token === undefined ? undefined : digest(token);
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
-    const collection = path.split('/')[1] ?? '';
-    if (!collections.has(collection)) return false;
+    if (!OURS.test(path)) return false;
+    const here = routes.filter((route) => route.path.test(path));
+    const route = here.find(({ method }) => method === request.method);
     if (expected === undefined) {
-      refuse(response, 404, 'not_enabled', 'set auth.operatorToken to list and end sessions here');
-      return true;
-    }
-    if (!mayOperate(request.headers.authorization, expected)) {
+      refuse(response, 404, 'not_enabled', 'set auth.operatorToken to use this');
+    } else if (!mayOperate(request.headers.authorization, expected)) {
       const headers = { 'WWW-Authenticate': 'Bearer' };
       refuse(response, 401, 'invalid_token', 'send Authorization: Bearer with auth.operatorToken', headers);
-      return true;
-    }
-    const match = PATH.exec(path);
-    const here = routes.filter((route) => route.collection === match?.[1] && route.item === (match[2] !== undefined));
-    const route = here.find(({ method }) => method === request.method);
-    if (route !== undefined) {
-      const answer = route.handle(match?.[2] ?? '', new URLSearchParams(query), request);
-      answer.then(
-        ({ status, body }) => sendJson(response, status, body),
-        (error) => failed(response, error, log),
-      );
+    } else if (route !== undefined) {
+      const id = route.path.exec(path)?.[1] ?? '';
+      readBody(request)
+        .then((body) => route.handle({ id, query: new URLSearchParams(query), body }))
+        .then(({ status, body }) => sendJson(response, status, body))
+        .catch((error) => failed(response, error, log));
     } else if (here.length > 0) {
       const allow = here.map(({ method }) => method).join(', ');
       refuse(response, 405, 'method_not_allowed', `use ${allow}`, { Allow: allow });
-    } else refuse(response, 404, 'not_found', `there is /${collection} and, for one of them, /${collection}/<key>`);
+    } else refuse(response, 404, 'not_found', 'nothing is here: see `postern sessions --help`');
     return true;
   };
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > MAX_BODY)
+      throw new PosternError('too_large', `a request may have ${MAX_BODY} bytes`, { status: 413, expose: true });
+    parts.push(part);
+  }
+  if (size === 0) return undefined;
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch {
+    throw new PosternError('invalid_request', 'the body must be JSON', { status: 400, expose: true });
+  }
 }
 
 export function badRequest(description: string): OperatorAnswer {

@@ -17,18 +17,16 @@ export function sessionRoutes(sessions: Pick<Sessions, 'ofUser' | 'end'>): Opera
   return [
     {
       method: 'GET',
-      collection: 'sessions',
-      item: false,
-      handle: (_item, query) =>
+      path: /^\/sessions$/,
+      handle: ({ query }) =>
         ofOwner(query, async (issuer, subject) => ({
           sessions: (await sessions.ofUser(issuer, subject)).map(listed),
         })),
     },
     {
       method: 'DELETE',
-      collection: 'sessions',
-      item: false,
-      handle: (_item, query) =>
+      path: /^\/sessions$/,
+      handle: ({ query }) =>
         ofOwner(query, async (issuer, subject) => {
           let ended = 0;
           for (const { key } of await sessions.ofUser(issuer, subject))
@@ -38,10 +36,9 @@ export function sessionRoutes(sessions: Pick<Sessions, 'ofUser' | 'end'>): Opera
     },
     {
       method: 'DELETE',
-      collection: 'sessions',
-      item: true,
-      handle: async (key) =>
-        (await sessions.end(key, 'operator'))
+      path: /^\/sessions\/([\w-]{1,64})$/,
+      handle: async ({ id }) =>
+        (await sessions.end(id, 'operator'))
           ? { status: 200, body: { ended: 1 } }
           : notFound('there is no such session; it may have ended already. GET /sessions lists those of a person'),
     },

@@ -89,7 +89,7 @@ describe('sessions', () => {
     const cookie = cookieOf(await a.service.begin(signedIn(), BROWSER, undefined));
     const { session } = live(await a.service.visit(cookie, HOST));
     let go = () => {};
-    stores.slowly = new Promise((resolve) => {
+    stores.slowly = new Promise<void>((resolve) => {
       go = resolve;
     });
     const slow = b.service.visit(cookie, HOST);

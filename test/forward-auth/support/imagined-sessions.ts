@@ -3,8 +3,8 @@ import type { RefreshTokens, SessionTokens, SignedIn } from '../../../src/forwar
 import { SessionService } from '../../../src/forward-auth/sessions/session-service.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
-import { FakeStores } from './fake-stores.ts';
 import { imagineIdentity } from './imagined.ts';
+import { SharedStores } from './shared-stores.ts';
 
 export const ISSUER = 'https://idp.example.com';
 export const HOST = 'mcp.example.com';
@@ -28,7 +28,7 @@ export function signedIn(
 /** Several processes on one store, with one clock. */
 export function imagineReplicas(options: { sessions?: object; refreshTokens?: RefreshTokens; count?: number } = {}) {
   const config = parseConfig({ auth: { sessions: options.sessions ?? {} } }).auth.sessions;
-  const stores = new FakeStores();
+  const stores = new SharedStores();
   let written = '';
   const log = createLogger('auth', 'debug', {
     write: (line: string) => {

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import type { Server } from 'node:http';
+import { Registry } from 'prom-client';
+import { main } from '../../src/cli/main.ts';
+import { createOperatorApi } from '../../src/forward-auth/operator/operator-api.ts';
+import { sessionRoutes } from '../../src/forward-auth/operator/session-routes.ts';
+import { drain, listen } from '../../src/platform/http.ts';
+import { createInternalServer } from '../../src/platform/internal-listener.ts';
+import { createLogger } from '../../src/platform/log.ts';
+import { BROWSER, ISSUER, imagineReplicas, signedIn } from '../forward-auth/support/imagined-sessions.ts';
+
+const TOKEN = 'operator-token-of-a-test';
+
+describe('postern sessions', () => {
+  let server: Server;
+  let port: number;
+  let imagined: ReturnType<typeof imagineReplicas>;
+
+  before(async () => {
+    imagined = imagineReplicas();
+    const log = createLogger('auth', 'silent');
+    const api = createOperatorApi({ token: TOKEN, routes: sessionRoutes(imagined.service), log });
+    server = createInternalServer(new Registry(), {}, api);
+    port = await listen(server, { host: '127.0.0.1', port: 0 });
+  });
+  after(() => drain(server, 0));
+
+  async function run(args: string[], env: Record<string, string> = {}) {
+    let output = '';
+    let errors = '';
+    const code = await main(['sessions', ...args], {
+      env: {
+        POSTERN_AUTH_INTERNAL_LISTEN: `127.0.0.1:${port}`,
+        POSTERN_AUTH_OPERATOR_TOKEN: TOKEN,
+        POSTERN_AUTH_PROVIDERS: JSON.stringify([{ id: 'corp', issuer: ISSUER }]),
+        ...env,
+      },
+      print: (text) => {
+        output += `${text}\n`;
+      },
+      printError: (text) => {
+        errors += `${text}\n`;
+      },
+    });
+    return { code, output, errors };
+  }
+
+  it('lists and ends the sessions of a person, one or all', async () => {
+    for (const userAgent of ['a', 'b\u001b[2J', 'c'])
+      await imagined.service.begin(signedIn(), { ...BROWSER, userAgent }, undefined);
+    const listed = await run(['list', '--user', 'alice']);
+    assert.equal(listed.code, 0, listed.errors);
+    assert.ok(!listed.output.includes('\u001b'), 'a browser’s name does not reach the terminal as it is');
+    const lines = listed.output
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { key: string });
+    assert.equal(lines.length, 3);
+    assert.equal((await run(['end', '--session', lines[0]?.key as string])).output, '1 session ended\n');
+    assert.equal((await run(['end', '--user', 'alice', '--provider', 'corp'])).output, '2 sessions ended\n');
+    const none = await run(['list', '--user', 'alice', '--issuer', ISSUER]);
+    assert.deepEqual([none.code, none.output, none.errors], [0, '', 'no sessions\n']);
+    const gone = await run(['end', '--session', lines[0]?.key as string]);
+    assert.equal(gone.code, 1);
+    assert.match(gone.errors, /no such session/);
+  });
+
+  it('says what is wrong with the command line', async () => {
+    for (const [args, problem] of [
+      [['show', '--user', 'a'], /sessions list/],
+      [['list'], /--user/],
+      [['list', '--session', 'k'], /--session goes with/],
+      [['end', '--session', '../x'], /--session needs/],
+      [['list', '--user', 'a', '--provider', 'other'], /no provider "other"/],
+      [['list', '--user', 'a', '--provider', 'corp', '--issuer', ISSUER], /one of/],
+    ] as const) {
+      const { code, errors } = await run([...args]);
+      assert.equal(code, 64, errors);
+      assert.match(errors, problem);
+    }
+    const several = JSON.stringify([
+      { id: 'a', issuer: 'https://a.example.com' },
+      { id: 'b', issuer: 'https://b.example.com' },
+    ]);
+    assert.equal((await run(['list', '--user', 'a'], { POSTERN_AUTH_PROVIDERS: several })).code, 64);
+  });
+
+  it('ends with 78 without a token, and with 1 where forward-auth refuses or is not there', async () => {
+    assert.equal((await run(['list', '--user', 'a'], { POSTERN_AUTH_OPERATOR_TOKEN: '' })).code, 78);
+    const refused = await run(['list', '--user', 'a'], { POSTERN_AUTH_OPERATOR_TOKEN: 'wrong-secret' });
+    assert.equal(refused.code, 1);
+    assert.doesNotMatch(refused.errors, /wrong-secret/);
+    const away = await run(['list', '--user', 'a'], { POSTERN_AUTH_INTERNAL_LISTEN: '127.0.0.1:1' });
+    assert.equal(away.code, 1);
+    assert.match(away.errors, /is it running/);
+  });
+});
