@@ -107,12 +107,12 @@ export class ProviderClient {
   }
 
   /**
-   * OpenID Connect RP-Initiated Logout 1.0 §2. Without asking anybody: signing out here must not wait for the provider.
+   * OpenID Connect RP-Initiated Logout 1.0 §2.
    *
-   * @returns undefined where the provider has no such page, or was never reached
+   * @returns undefined where the provider has no such page, or was never reached: signing out here works without it
    */
-  endSessionUrl(session: SignedIn, postLogoutUri: string, state: string): string | undefined {
-    const configuration = this.#discovery.known;
+  async endSessionUrl(session: SignedIn, postLogoutUri: string, state: string): Promise<string | undefined> {
+    const configuration = await this.#discovery.configuration().catch(() => undefined);
     if (configuration?.serverMetadata().end_session_endpoint === undefined) return undefined;
     const { idToken } = session.tokens;
     return client.buildEndSessionUrl(configuration, {

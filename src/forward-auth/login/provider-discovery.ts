@@ -35,11 +35,6 @@ export class ProviderDiscovery {
     this.#dependencies = dependencies;
   }
 
-  /** What was found last, without asking. */
-  get known(): client.Configuration | undefined {
-    return this.#known;
-  }
-
   /** @throws DependencyUnavailable where the provider never answered */
   async configuration(): Promise<client.Configuration> {
     const now = this.#dependencies.now();

@@ -1,0 +1,83 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Sealing } from '../sessions/sealing.ts';
+import type { AttemptSecrets } from './provider-client.ts';
+
+/** One sign-in under way. It lives in `state` alone, sealed: any number of tabs costs no storage and one cookie. */
+export interface Attempt extends AttemptSecrets {
+  readonly provider: string;
+  readonly back: string;
+  readonly origin: string;
+  /** SHA-256 of the browser's binding cookie, base64url. */
+  readonly binding: string;
+  /** Unix time in milliseconds. */
+  readonly at: number;
+}
+
+export type Opened =
+  | { readonly kind: 'good'; readonly attempt: Attempt }
+  | { readonly kind: 'expired'; readonly attempt: Attempt }
+  /** Not ours, or another browser's: nothing of it may be used. */
+  | { readonly kind: 'foreign' };
+
+const PURPOSE = 'sign-in-attempt';
+/** Seconds; an attempt's own lifetime is checked beside it. */
+const COOKIE_LIFETIME = 3_600;
+const BINDING = /^[\w-]{43}$/;
+
+export class Attempts {
+  readonly #sealing: Sealing;
+  readonly #cookie: string;
+  readonly #lifetime: number;
+  readonly #now: () => number;
+
+  /** @param lifetime milliseconds */
+  constructor(sealing: Sealing, sessionCookie: string, lifetime: number, now: () => number) {
+    this.#sealing = sealing;
+    this.#cookie = `${sessionCookie}-sign-in`;
+    this.#lifetime = lifetime;
+    this.#now = now;
+  }
+
+  begin(
+    cookieHeader: string | undefined,
+    place: Pick<Attempt, 'provider' | 'back' | 'origin'>,
+  ): { readonly attempt: Attempt; readonly state: string; readonly cookie: string } {
+    // The browser's other tabs are bound to the cookie it has.
+    const value = this.#bindings(cookieHeader)[0] ?? randomBytes(32).toString('base64url');
+    const attempt: Attempt = {
+      ...place,
+      nonce: randomBytes(32).toString('base64url'),
+      verifier: randomBytes(32).toString('base64url'),
+      binding: hash(value).toString('base64url'),
+      at: this.#now(),
+    };
+    const cookie = `${this.#cookie}=${value}; Path=/; Max-Age=${COOKIE_LIFETIME}; HttpOnly; Secure; SameSite=Lax`;
+    return { attempt, state: this.#sealing.seal(PURPOSE, JSON.stringify(attempt)), cookie };
+  }
+
+  open(state: string, cookieHeader: string | undefined): Opened {
+    const text = this.#sealing.open(PURPOSE, state);
+    if (text === undefined) return { kind: 'foreign' };
+    const attempt = JSON.parse(text.toString()) as Attempt;
+    const bound = Buffer.from(attempt.binding, 'base64url');
+    if (!this.#bindings(cookieHeader).some((value) => timingSafeEqual(hash(value), bound))) return { kind: 'foreign' };
+    const age = this.#now() - attempt.at;
+    // Replicas' clocks may differ a little; an attempt from the far future is none of theirs.
+    return { kind: age <= this.#lifetime && age >= -60_000 ? 'good' : 'expired', attempt };
+  }
+
+  /** Every value under the name: a cookie planted by a neighbouring domain must not hide ours. */
+  #bindings(cookieHeader = ''): string[] {
+    return cookieHeader
+      .split(';')
+      .map((pair) => pair.trim())
+      .filter((pair) => pair.startsWith(`${this.#cookie}=`))
+      .map((pair) => pair.slice(this.#cookie.length + 1))
+      .filter((value) => BINDING.test(value))
+      .slice(0, 4);
+  }
+}
+
+function hash(value: string): Buffer {
+  return createHash('sha256').update(value).digest();
+}

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto';
+import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { Context } from 'koa';
+import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
+import { normalType } from '../authenticators/token-claims.ts';
+import type { Session } from '../sessions/session.ts';
+import type { LoginContext } from './context.ts';
+import { readForm } from './forms.ts';
+import type { ProviderClient } from './provider-client.ts';
+
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
+/** Seconds that a logout token may be old. */
+const MAX_AGE = 300;
+/** Milliseconds for the provider's keys. */
+const TIMEOUT = 5_000;
+/** Milliseconds a token's id is remembered: longer than the token is accepted. */
+const REMEMBERED = 900_000;
+
+type KeySet = ReturnType<typeof createRemoteJWKSet>;
+
+/** Logout tokens of the providers (OpenID Connect Back-Channel Logout 1.0). */
+export class BackChannelLogout {
+  readonly #login: LoginContext;
+  readonly #keys = new Map<string, KeySet>();
+
+  constructor(login: LoginContext) {
+    this.#login = login;
+  }
+
+  /** POST /_postern/backchannel-logout (§2.5, §2.8). */
+  async handle(ctx: Context): Promise<void> {
+    ctx.set('Cache-Control', 'no-store');
+    try {
+      const tokens = (await readForm(ctx)).getAll('logout_token');
+      if (tokens.length !== 1) throw refusal('exactly one logout_token is needed');
+      const ended = await this.#logOut(tokens[0] as string);
+      ctx.status = 200;
+      ctx.body = {};
+      this.#login.log.info({ sessions: ended }, 'a provider ended sessions');
+    } catch (error) {
+      const known = error instanceof PosternError ? error : new DependencyUnavailable('sign-out', error);
+      this.#login.log.warn({ error }, 'a logout token was not accepted');
+      ctx.status = known.status;
+      if (known.status === 503) ctx.set('Retry-After', '5');
+      ctx.body = {
+        error: known.status === 503 ? 'temporarily_unavailable' : 'invalid_request',
+        error_description: known.message,
+      };
+    }
+  }
+
+  async #logOut(token: string): Promise<number> {
+    const provider = this.#providerOf(token);
+    const claims = await this.#verify(provider, token);
+    const { issuer } = provider.config;
+    const { sid, sub, jti } = claims;
+    // §2.6 step 7. Taken before the sessions end; a provider's second try after an outage brings a new token.
+    const name = createHash('sha256')
+      .update(JSON.stringify([issuer, jti]))
+      .digest('base64url');
+    if (!(await this.#login.stores.locks.once(`logout:${name}`, REMEMBERED)))
+      throw refusal('this logout token was used before');
+    const found: Session[] =
+      typeof sid === 'string'
+        ? await this.#login.sessions.ofProviderSession(issuer, sid)
+        : await this.#login.sessions.ofUser(issuer, sub as string);
+    // Both given: the session of that subject only.
+    const meant =
+      typeof sid === 'string' && typeof sub === 'string' ? found.filter((s) => isOf(s, sub, provider)) : found;
+    for (const session of meant) await this.#login.sessions.end(session.key, 'provider_logout');
+    return meant.length;
+  }
+
+  /** The issuer only chooses whose rules apply; nothing is believed before the signature is. */
+  #providerOf(token: string): ProviderClient {
+    let issuer: unknown;
+    try {
+      issuer = decodeJwt(token).iss;
+    } catch {
+      throw refusal('the logout token is no JWT');
+    }
+    const found = [...this.#login.providers.values()].find(({ config }) => config.issuer === issuer);
+    if (found === undefined) throw refusal('the logout token is of no configured provider');
+    return found;
+  }
+
+  /** §2.6 in full. */
+  async #verify(provider: ProviderClient, token: string): Promise<JWTPayload> {
+    const { issuer, clientId = '', algorithms, clockTolerance } = provider.config;
+    const now = this.#login.now();
+    const tolerance = clockTolerance / 1_000;
+    const keys = await this.#keySet(provider);
+    const { payload, protectedHeader } = await jwtVerify(token, keys, {
+      issuer,
+      audience: clientId,
+      algorithms: [...algorithms],
+      clockTolerance: tolerance,
+      currentDate: new Date(now),
+      requiredClaims: ['iat', 'exp', 'jti', 'events'],
+      maxTokenAge: MAX_AGE,
+    }).catch((error: unknown) => {
+      if (isOutage(error)) throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`, error);
+      throw refusal('the logout token is not valid', error);
+    });
+    const type = protectedHeader.typ;
+    if (type !== undefined && !['logout+jwt', 'jwt'].includes(normalType(type)))
+      throw refusal('the token is of another type');
+    const { events, sid, sub, jti } = payload as { events?: unknown; sid?: unknown; sub?: unknown; jti?: unknown };
+    if (!isObject(events) || !isObject(events[EVENT])) throw refusal('the token reports no logout');
+    if (Object.hasOwn(payload, 'nonce')) throw refusal('a logout token holds no nonce');
+    if (typeof jti !== 'string' || jti === '') throw refusal('the logout token has no id');
+    for (const claim of [sid, sub])
+      if (claim !== undefined && (typeof claim !== 'string' || claim === ''))
+        throw refusal('"sid" or "sub" is no text');
+    if (sid === undefined && sub === undefined) throw refusal('the logout token names no session and no subject');
+    return payload;
+  }
+
+  async #keySet(provider: ProviderClient): Promise<KeySet> {
+    const uri = provider.config.jwksUri ?? (await provider.metadata()).jwks_uri;
+    if (uri === undefined) throw new DependencyUnavailable(`the keys of "${provider.config.id}"`);
+    let keys = this.#keys.get(uri);
+    if (keys === undefined) {
+      const { fetch: fetcher } = this.#login;
+      keys = createRemoteJWKSet(new URL(uri), {
+        timeoutDuration: TIMEOUT,
+        [customFetch]: (url, options) => fetcher(url, options as RequestInit),
+      });
+      this.#keys.set(uri, keys);
+    }
+    return keys;
+  }
+}
+
+/** A subject may be mapped from another claim than `sub`, by which the token cannot tell. */
+function isOf({ identity }: Session, sub: string, { config }: ProviderClient): boolean {
+  return config.claims.subject !== 'sub' || identity.subject === sub;
+}
+
+/** Everything of the token itself is a JOSE error of its own; what is left is a provider that does not answer. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return true;
+  if (!(error instanceof errors.JOSEError)) return true;
+  return error.code === 'ERR_JOSE_GENERIC';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function refusal(message: string, cause?: unknown): PosternError {
+  return new PosternError('logout_token', message, { status: 400, expose: true, cause });
+}

@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import type { Context } from 'koa';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import type { SignedIn } from '../sessions/session.ts';
+import type { Attempt } from './attempt.ts';
+import { browserOf, countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
+import { type Problem, showProblem } from './pages.ts';
+import type { ProviderClient } from './provider-client.ts';
+import { SignInFailed } from './provider-failures.ts';
+import { providerAway } from './sign-in.ts';
+
+/** GET /_postern/callback (RFC 6749 §4.1.2, RFC 9207): checks whose attempt this is, takes the code, begins a session. */
+export async function finishSignIn(login: LoginContext, ctx: Context): Promise<void> {
+  const query = new URLSearchParams(ctx.querystring);
+  const states = query.getAll('state');
+  const opened = login.attempts.open(states.length === 1 ? (states[0] as string) : '', ctx.headers.cookie);
+  const attempt = opened.kind === 'foreign' ? undefined : opened.attempt;
+  const provider = login.providers.get(attempt?.provider ?? '');
+  const here = attempt?.origin === login.places.originOf(ctx.req);
+  if (opened.kind !== 'good' || attempt === undefined || provider === undefined || !here)
+    return endAttempt(login, ctx, attempt);
+  // Whatever comes of it: an attempt is good once. Its second half is told by its nonce.
+  const name = createHash('sha256').update(attempt.nonce).digest('base64url');
+  if (!(await login.stores.locks.once(`sign-in:${name}`, login.config.auth.signIn.attemptLifetime + 60_000)))
+    return endAttempt(login, ctx, attempt);
+  if (query.has('error')) return showProblem(ctx, refusalOf(login, provider, attempt, query.get('error') as string));
+
+  const signedIn = await exchange(login, ctx, provider, attempt, states[0] as string);
+  if (signedIn === undefined) return;
+  const cookies = await login.sessions.begin(signedIn, browserOf(login, ctx), ctx.headers.cookie);
+  for (const cookie of cookies) ctx.append('Set-Cookie', cookie);
+  countSignIn(login, provider.config.id, 'signed_in');
+  const { subject, issuer } = signedIn.identity;
+  login.log.info({ provider: provider.config.id, subject, issuer }, 'somebody signed in');
+  redirect(ctx, 303, login.returns.acceptOrFallback(attempt.back));
+}
+
+/** Old, used or not this browser's. Somebody who is signed in only went back in the history. */
+async function endAttempt(login: LoginContext, ctx: Context, attempt: Attempt | undefined): Promise<void> {
+  const back = login.returns.acceptOrFallback(attempt?.back);
+  if ((await currentSession(login, ctx)) !== undefined) return redirect(ctx, 303, back);
+  const known = attempt !== undefined && login.providers.has(attempt.provider) ? attempt.provider : 'unknown';
+  countSignIn(login, known, 'state_invalid');
+  showProblem(ctx, {
+    status: 400,
+    title: 'This sign-in is over',
+    advice: 'It took too long, was already used, or was begun in another browser. Sign in again, with cookies allowed.',
+    again: signInAgain(back),
+  });
+}
+
+function refusalOf(login: LoginContext, provider: ProviderClient, { back }: Attempt, code: string): Problem {
+  const { id } = provider.config;
+  const named = /^[a-z_]{1,64}$/.test(code) ? code : 'unreadable';
+  login.log.info({ provider: id, error: named }, 'the identity provider refused a sign-in');
+  const again = signInAgain(back, { switch: '1' });
+  if (named === 'access_denied') {
+    countSignIn(login, id, 'denied');
+    const advice = 'The provider did not let you in, or you said no. You can try again, or with another account.';
+    return { status: 403, title: 'Not signed in', advice, again };
+  }
+  if (named === 'temporarily_unavailable' || named === 'server_error') {
+    countSignIn(login, id, 'unavailable');
+    return providerAway(provider, back);
+  }
+  countSignIn(login, id, 'provider_error');
+  if (!/^(?:login|interaction|consent|account_selection)_required$/.test(named)) return wrongAnswer(again);
+  return { status: 401, title: 'Not signed in', advice: 'The provider wants to see you first. Sign in again.', again };
+}
+
+async function exchange(
+  login: LoginContext,
+  ctx: Context,
+  provider: ProviderClient,
+  attempt: Attempt,
+  state: string,
+): Promise<SignedIn | undefined> {
+  const { id } = provider.config;
+  try {
+    return await provider.exchange(attempt.origin, ctx.querystring, state, attempt);
+  } catch (error) {
+    const again = signInAgain(attempt.back, { switch: '1' });
+    if (error instanceof DependencyUnavailable) {
+      login.log.warn({ provider: id, error }, 'the identity provider was away during a sign-in');
+      countSignIn(login, id, 'unavailable');
+      showProblem(ctx, providerAway(provider, attempt.back));
+    } else if (error instanceof SignInFailed && error.problem === 'not_allowed') {
+      countSignIn(login, id, 'not_allowed');
+      const advice = 'This account may not sign in here, or its e-mail address is not verified. Try another account.';
+      showProblem(ctx, { status: 403, title: 'Not let in', advice, again });
+    } else if (error instanceof SignInFailed) {
+      login.log.warn({ provider: id, error }, 'an answer of the identity provider was refused');
+      countSignIn(login, id, 'provider_error');
+      showProblem(ctx, wrongAnswer(again));
+    } else throw error;
+    return undefined;
+  }
+}
+
+function wrongAnswer(again: string): Problem {
+  const advice =
+    'The provider’s answer could not be accepted. Sign in again; if that does not help, tell whoever runs this the request below.';
+  return { status: 502, title: 'Sign-in failed', advice, again };
+}

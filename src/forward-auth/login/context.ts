@@ -1,0 +1,69 @@
+import type { Context } from 'koa';
+import type { Config } from '../../platform/config/schema.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { AuthMetrics } from '../../platform/metrics.ts';
+import type { Stores } from '../../stores/stores.ts';
+import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import type { Sealing } from '../sessions/sealing.ts';
+import type { Browser, Session, Sessions } from '../sessions/session.ts';
+import type { Attempts } from './attempt.ts';
+import type { ProviderClient } from './provider-client.ts';
+import type { RequestPlaces } from './request-place.ts';
+import type { ReturnUrls } from './return-url.ts';
+
+/** Too many attempts of one address. */
+export interface AttemptLimit {
+  /** Milliseconds until the next is let through. */
+  readonly resetIn: number;
+}
+
+/** What every endpoint of sign-in works with. */
+export interface LoginContext {
+  readonly config: Config;
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  readonly fetch: typeof fetch;
+  readonly sessions: Sessions;
+  readonly sealing: Sealing;
+  readonly stores: Pick<Stores, 'locks'>;
+  readonly metrics: Pick<AuthMetrics, 'signIns'>;
+  readonly allowAttempt: (address: string) => Promise<AttemptLimit | undefined>;
+  readonly providers: ReadonlyMap<string, ProviderClient>;
+  readonly attempts: Attempts;
+  readonly places: RequestPlaces;
+  readonly returns: ReturnUrls;
+}
+
+/** How a sign-in ended; a metric label. */
+export type SignInOutcome = 'signed_in' | 'denied' | 'provider_error' | 'state_invalid' | 'not_allowed' | 'unavailable';
+
+/** @param provider a configured id, never what a request says */
+export function countSignIn({ metrics }: LoginContext, provider: string, outcome: SignInOutcome): void {
+  metrics.signIns.inc({ provider, outcome });
+}
+
+export async function currentSession({ sessions }: LoginContext, ctx: Context): Promise<Session | undefined> {
+  return sessions.find(ctx.headers.cookie);
+}
+
+export function browserOf({ places }: LoginContext, ctx: Context): Browser {
+  return {
+    userAgent: ctx.get('user-agent'),
+    address: places.addressOf(ctx.req),
+    host: new URL(places.originOf(ctx.req)).hostname,
+  };
+}
+
+/** `Location` as it is: Koa's own `redirect` would take it apart. */
+export function redirect(ctx: Context, status: 302 | 303, location: string): void {
+  ctx.status = status;
+  ctx.set({ Location: location, 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
+  ctx.body = null;
+  ctx.status = status;
+}
+
+/** Address of a new attempt. @param more further parameters */
+export function signInAgain(back: string, more: Readonly<Record<string, string>> = {}): string {
+  return `${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: back, ...more })}`;
+}

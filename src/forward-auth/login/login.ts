@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises';
+import Router from '@koa/router';
+import type Koa from 'koa';
+import { AddressList } from '../../platform/addresses.ts';
+import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
+import { ConfigurationError, PosternError } from '../../platform/errors.ts';
+import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import type { SignIn } from '../decision/sign-in.ts';
+import type { RefreshTokens, Sessions } from '../sessions/session.ts';
+import { Attempts } from './attempt.ts';
+import { BackChannelLogout } from './back-channel-logout.ts';
+import { finishSignIn } from './callback.ts';
+import type { LoginContext } from './context.ts';
+import { endSessions, listSessions, showMe } from './own-sessions.ts';
+import { showProblem } from './pages.ts';
+import { ProviderClient } from './provider-client.ts';
+import type { ProviderDependencies } from './provider-discovery.ts';
+import { RequestPlaces } from './request-place.ts';
+import { ReturnUrls } from './return-url.ts';
+import { beginSignIn } from './sign-in.ts';
+import { Origins, SignInUrls } from './sign-in-urls.ts';
+import { askToSignOut, frontChannelLogout, showEnd, signOut } from './sign-out.ts';
+import { STYLESHEET, STYLESHEET_ETAG, STYLESHEET_PATH } from './stylesheet.ts';
+
+/** The providers that people sign in with, ready before the sessions that they refresh. */
+export interface LoginProviders {
+  readonly clients: ReadonlyMap<string, ProviderClient>;
+  readonly refresh: RefreshTokens;
+}
+
+export type LoginDependencies = Pick<
+  LoginContext,
+  'log' | 'now' | 'fetch' | 'sealing' | 'stores' | 'metrics' | 'allowAttempt'
+> & { readonly sessions: Sessions };
+
+export interface Login {
+  /** Answers below `SIGN_IN_PATHS`; everything else goes on. */
+  readonly middleware: Koa.Middleware;
+  /** Undefined where no provider has a client of ours. */
+  readonly signIn: SignIn | undefined;
+}
+
+/** @throws ConfigurationError where a file with a client's secret cannot be read */
+export async function createProviders(config: Config, deps: ProviderDependencies): Promise<LoginProviders> {
+  const clients = new Map<string, ProviderClient>();
+  for (const [index, provider] of config.auth.providers.entries())
+    if (provider.clientId !== undefined)
+      clients.set(provider.id, new ProviderClient(provider, await secretOf(provider, index), deps));
+  return {
+    clients,
+    refresh: async (session) => {
+      const client = clients.get(session.provider);
+      // Its provider is configured no longer.
+      return client === undefined ? { kind: 'refused' } : client.refresh(session);
+    },
+  };
+}
+
+/** Everything that people see of signing in and out. */
+export function createLogin(config: Config, { clients }: LoginProviders, deps: LoginDependencies): Login {
+  const { sessions, signIn } = config.auth;
+  const login: LoginContext = {
+    ...deps,
+    config,
+    providers: clients,
+    attempts: new Attempts(deps.sealing, sessions.cookie, signIn.attemptLifetime, deps.now),
+    places: new RequestPlaces(new AddressList(config.auth.trustedProxies), new Origins(config)),
+    returns: new ReturnUrls(config),
+  };
+  const router = new Router();
+  const backChannel = new BackChannelLogout(login);
+  router.get(SIGN_IN_PATHS.signIn, (ctx) => beginSignIn(login, ctx));
+  router.get(SIGN_IN_PATHS.callback, (ctx) => finishSignIn(login, ctx));
+  router.get(SIGN_IN_PATHS.signOut, (ctx) => askToSignOut(login, ctx));
+  router.post(SIGN_IN_PATHS.signOut, (ctx) => signOut(login, ctx));
+  router.get(SIGN_IN_PATHS.signedOut, (ctx) => showEnd(login, ctx));
+  router.post(SIGN_IN_PATHS.backChannelLogout, (ctx) => backChannel.handle(ctx));
+  router.get(SIGN_IN_PATHS.frontChannelLogout, (ctx) => frontChannelLogout(login, ctx));
+  router.get(SIGN_IN_PATHS.me, (ctx) => showMe(login, ctx));
+  router.get(SIGN_IN_PATHS.sessions, (ctx) => listSessions(login, ctx));
+  router.post(SIGN_IN_PATHS.sessions, (ctx) => endSessions(login, ctx));
+  router.get(STYLESHEET_PATH, sendStylesheet);
+
+  const routes = router.routes() as Koa.Middleware;
+  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), STYLESHEET_PATH]);
+  return {
+    signIn: clients.size === 0 ? undefined : new SignInUrls(config),
+    middleware: async (ctx, next) => {
+      if (!ours.has(ctx.path)) return next();
+      // A HEAD would spend the code of a callback and begin attempts for link checkers.
+      if (ctx.method === 'HEAD') {
+        ctx.status = 405;
+        return;
+      }
+      try {
+        await routes(ctx, next);
+      } catch (error) {
+        showFailure(login, ctx, error);
+      }
+    },
+  };
+}
+
+/** An outage changes nothing in the browser: no cookie is removed, and trying again works. */
+function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): void {
+  const known = error instanceof PosternError ? error : new PosternError('internal', 'something went wrong');
+  log[known.status >= 500 ? 'error' : 'info']({ error, path: ctx.path }, 'a sign-in endpoint failed');
+  ctx.remove('Set-Cookie');
+  const away = known.status === 503;
+  showProblem(ctx, {
+    status: known.status,
+    title: away ? 'Not right now' : 'That did not work',
+    advice: known.expose
+      ? `${known.message}.`
+      : 'Something went wrong here. Try again; if it stays, report the request below.',
+    ...(away ? { retryAfter: 5 } : {}),
+  });
+}
+
+function sendStylesheet(ctx: Koa.Context): void {
+  ctx.set({ ETag: STYLESHEET_ETAG, 'Cache-Control': 'public, max-age=86400', 'X-Content-Type-Options': 'nosniff' });
+  ctx.type = 'text/css';
+  ctx.status = 200;
+  if (ctx.fresh) ctx.status = 304;
+  else ctx.body = STYLESHEET;
+}
+
+async function secretOf(provider: ProviderConfig, index: number): Promise<string | undefined> {
+  const { clientSecret, clientSecretPath } = provider;
+  if (clientSecretPath === undefined) return clientSecret;
+  try {
+    const secret = (await readFile(clientSecretPath, 'utf8')).trim();
+    if (secret !== '') return secret;
+  } catch (cause) {
+    throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: cannot be read`], cause);
+  }
+  throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: is empty`]);
+}

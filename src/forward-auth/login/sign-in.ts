@@ -1,0 +1,119 @@
+import type { Context } from 'koa';
+import { DependencyUnavailable } from '../../platform/errors.ts';
+import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
+import { COMMON_HEADERS, type Problem, showChoices, showProblem } from './pages.ts';
+import type { ProviderClient } from './provider-client.ts';
+
+/** Straight returns to a page that sends people back at once, before we say so. */
+const MAX_RETURNS = 3;
+/** Seconds within which they count. */
+const RETURNS_WINDOW = 10;
+
+/** GET /_postern/sign-in: leads to the provider, to a choice of providers, or straight back. */
+export async function beginSignIn(login: LoginContext, ctx: Context): Promise<void> {
+  const query = new URLSearchParams(ctx.querystring);
+  const back = login.returns.acceptOrFallback(query.get('rd') ?? undefined);
+  const offered = offeredProviders(login, query);
+  if (!isNavigation(ctx)) return refuseBackground(login, ctx, back);
+
+  const limit = await login.allowAttempt(login.places.addressOf(ctx.req));
+  if (limit !== undefined)
+    return showProblem(ctx, {
+      status: 429,
+      title: 'Too many attempts',
+      advice: 'There were too many attempts to sign in from your address. Wait a little and try again.',
+      retryAfter: Math.max(1, Math.ceil(limit.resetIn / 1_000)),
+    });
+  const [first] = offered;
+  if (first === undefined)
+    return showProblem(ctx, {
+      status: 404,
+      title: 'Nobody can sign in here',
+      advice: 'No identity provider is offered for this page. Ask whoever runs it.',
+    });
+  if (offered.length === 1 && !query.has('switch') && !query.has('prompt') && !query.has('provider')) {
+    const session = await currentSession(login, ctx);
+    if (session?.provider === first.config.id) return returnStraight(login, ctx, back);
+  }
+  if (offered.length === 1) return toProvider(login, ctx, first, back);
+  showChoices(
+    ctx,
+    offered.map(({ config }) => ({ name: config.name ?? config.id, href: signInAgain(back, { provider: config.id }) })),
+  );
+}
+
+function offeredProviders({ providers }: LoginContext, query: URLSearchParams): ProviderClient[] {
+  const chosen = query.get('provider');
+  const listed = query.get('providers')?.split(',');
+  return [...providers.values()].filter(({ config }) =>
+    chosen === null ? listed === undefined || listed.includes(config.id) : config.id === chosen,
+  );
+}
+
+/** Only a person's own navigation starts an attempt: a program or a prefetch would leave a cookie that nobody asked for. */
+function isNavigation(ctx: Context): boolean {
+  const mode = ctx.get('sec-fetch-mode');
+  const destination = ctx.get('sec-fetch-dest');
+  if (mode !== '' && mode !== 'navigate') return false;
+  if (destination !== '' && destination !== 'document') return false;
+  return !/prefetch|prerender/i.test(ctx.get('sec-purpose') || ctx.get('purpose'));
+}
+
+function refuseBackground({ places }: LoginContext, ctx: Context, back: string): void {
+  ctx.status = 401;
+  ctx.set(COMMON_HEADERS);
+  ctx.body = {
+    error: 'sign_in_required',
+    error_description: 'open sign_in_url in the browser window',
+    sign_in_url: places.originOf(ctx.req) + signInAgain(back),
+  };
+}
+
+/**
+ * Somebody who is signed in is let back, unless the page sends them here again and again: then its host does not get the
+ * session, and one more round would not help.
+ */
+function returnStraight(login: LoginContext, ctx: Context, back: string): void {
+  const name = `${login.config.auth.sessions.cookie}-returns`;
+  const rounds = Number(ctx.cookies.get(name)?.match(/^[0-9]$/)?.[0] ?? 0) + 1;
+  if (rounds <= MAX_RETURNS) {
+    ctx.append('Set-Cookie', `${name}=${rounds}; Path=/; Max-Age=${RETURNS_WINDOW}; HttpOnly; Secure; SameSite=Lax`);
+    redirect(ctx, 302, back);
+  } else {
+    showProblem(ctx, {
+      status: 403,
+      title: 'Signed in, but not let in',
+      advice:
+        'You are signed in, yet the page you came from does not accept it. Try another account, or ask whoever runs it.',
+      again: signInAgain(back, { switch: '1' }),
+    });
+  }
+}
+
+async function toProvider(login: LoginContext, ctx: Context, provider: ProviderClient, back: string): Promise<void> {
+  const origin = login.places.originOf(ctx.req);
+  const { attempt, state, cookie } = login.attempts.begin(ctx.headers.cookie, {
+    provider: provider.config.id,
+    back,
+    origin,
+  });
+  try {
+    const url = await provider.authorizationUrl(origin, state, attempt);
+    ctx.append('Set-Cookie', cookie);
+    redirect(ctx, 302, url.href);
+  } catch (error) {
+    if (!(error instanceof DependencyUnavailable)) throw error;
+    countSignIn(login, provider.config.id, 'unavailable');
+    showProblem(ctx, providerAway(provider, back));
+  }
+}
+
+export function providerAway({ config }: ProviderClient, back: string): Problem {
+  return {
+    status: 503,
+    title: 'Sign-in does not work right now',
+    advice: `${config.name ?? config.id} does not answer. Nothing is lost; try again in a moment.`,
+    again: signInAgain(back),
+    retryAfter: 5,
+  };
+}
