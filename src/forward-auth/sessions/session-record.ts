@@ -15,11 +15,6 @@ export function keyOf(id: string): string {
   return createHash('sha256').update(id).digest('base64url');
 }
 
-/** @param key a session's, as an operator or a page may send it */
-export function isSessionKey(key: string): boolean {
-  return ID.test(key);
-}
-
 /** Term under which the sessions of one person are found; subjects are unique per issuer only (OIDC Core §5.7). */
 export function ownerTerm(issuer: string, subject: string): string {
   return hashed('postern session owner 1', issuer, subject);

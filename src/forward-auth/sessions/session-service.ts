@@ -97,6 +97,10 @@ export class SessionService implements Sessions {
     return this.#visit(cookieHeader, host);
   }
 
+  carries(cookieHeader: string): boolean {
+    return this.#cookie.read(cookieHeader) !== undefined;
+  }
+
   stripped(cookieHeader: string | undefined): string | undefined {
     return this.#cookie.stripped(cookieHeader);
   }

@@ -87,6 +87,8 @@ export interface Sessions {
   find(cookieHeader: string | undefined): Session | undefined | Promise<Session | undefined>;
   /** As `find`, for a request that uses the session: it stays alive for another idle time. The same object each time. */
   visit(cookieHeader: string | undefined, host: string): Visit | Promise<Visit>;
+  /** Whether a `Cookie` header has the session's cookie, whatever that is worth. */
+  carries(cookieHeader: string): boolean;
   /** What of a `Cookie` header may go on upstream; undefined: all of it, empty: nothing. */
   stripped(cookieHeader: string | undefined): string | undefined;
   /** First in the store, then everywhere. @returns whether there was one */

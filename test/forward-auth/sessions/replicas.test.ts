@@ -79,7 +79,7 @@ function twoOf(kind: 'memory' | ProgramName) {
       for (const stores of opened) await stores.close();
     });
 
-    const both = () => services as [Sessions, Sessions];
+    const both = () => services as unknown as [Sessions, Sessions];
 
     it('ask the provider once for 200 requests with an expired access token', async () => {
       const [a, b] = both();
@@ -101,8 +101,9 @@ function twoOf(kind: 'memory' | ProgramName) {
       assert.equal((await b.visit(cookie, HOST)).kind, 'ended');
     });
 
-    it('are unavailable, not ended, while the store stands still, and go on afterwards', async function () {
-      if (server === undefined) return this.skip();
+    if (kind === 'memory') return;
+    it('are unavailable, not ended, while the store stands still, and go on afterwards', async () => {
+      assert.ok(server !== undefined);
       const [a] = both();
       const cookie = cookieOf(await a.begin(signedIn(), BROWSER, undefined));
       await a.visit(cookie, HOST);
