@@ -1,3 +1,5 @@
+import { canonicalAddress, DEFAULT_PORTS } from './target.ts';
+
 export type Matcher = (text: string) => boolean;
 
 /** `*` matches within one segment; `/**` at the end matches everything below, and the path above it. */
@@ -17,12 +19,17 @@ export function pathGlob(glob: string): Matcher {
   };
 }
 
-/** `*` matches one label. Without a port the glob holds for every port. */
-export function hostGlob(glob: string): Matcher {
-  const lower = glob.toLowerCase().replace(/\.$/, '');
+/** `*` matches one label. Without a port the glob holds for every port; the scheme says which one a bare host has. */
+export function hostGlob(glob: string): (host: string, scheme?: 'http' | 'https') => boolean {
+  const lower = glob
+    .toLowerCase()
+    .replace(/^\[[^\]*]+\]/, (address) => canonicalAddress(address) || address)
+    .replace(/\.(?=$|:\d+$)/, '');
   const withPort = /:\d+$/.test(lower);
   const expression = new RegExp(`^${escapeAround(lower, '[^.:]+')}${withPort ? '' : '(?::\\d+)?'}$`);
-  return (host) => expression.test(host);
+  if (!withPort) return (host) => expression.test(host);
+  return (host, scheme) =>
+    expression.test(scheme === undefined || /:\d+$/.test(host) ? host : `${host}:${DEFAULT_PORTS[scheme]}`);
 }
 
 /**

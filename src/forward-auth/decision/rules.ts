@@ -5,7 +5,7 @@ import { HIDDEN, type McpOperation } from './mcp-operation.ts';
 import type { CheckRequest } from './request.ts';
 
 type Scopes = readonly string[];
-type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'>;
+type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'> & Partial<Pick<CheckRequest, 'scheme'>>;
 
 /** A rule of the configuration, ready to be matched. */
 export interface Rule {
@@ -86,7 +86,7 @@ function compile(
     public: config.public,
     matches: (request) =>
       (path === undefined || path(request.path)) &&
-      (host === undefined || host(request.host)) &&
+      (host === undefined || host(request.host, request.scheme)) &&
       (methods === undefined || methods.has(request.method)) &&
       (context === undefined || context.every(([key, value]) => contextValue(request.context, key) === value)),
     matchesPath: (candidate) => path === undefined || path(candidate),

@@ -67,17 +67,23 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
 }
 
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\])$/;
-const DEFAULT_PORTS = { http: '80', https: '443' } as const;
+export const DEFAULT_PORTS = { http: '80', https: '443' } as const;
+
+/** @returns what is no host where the text in brackets is no IPv6 address */
+export function canonicalAddress(text: string): string {
+  return URL.canParse(`http://${text}`) ? new URL(`http://${text}`).hostname : '';
+}
 
 /**
- * The one form of a host that is compared: lower case, without a trailing dot, without the scheme's default port.
+ * The one form of a host that is compared: lower case, without a trailing dot, without the scheme's default port, and
+ * an IPv6 address as RFC 5952 writes it.
  * User information, lists and everything else that is no host is refused.
  */
 export function canonicalHost(text: string, scheme: 'http' | 'https'): string | Ambiguous {
   const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
   if (match?.[1] === undefined) return new Ambiguous('the host is no host');
   const lower = match[1].toLowerCase();
-  const name = lower.endsWith('.') ? lower.slice(0, -1) : lower;
+  const name = lower.startsWith('[') ? canonicalAddress(lower) : lower.endsWith('.') ? lower.slice(0, -1) : lower;
   if (name.length > 255 || !HOST.test(name)) return new Ambiguous('the host is no host');
   const port = match[2];
   if (port === undefined || Number(port) === Number(DEFAULT_PORTS[scheme])) return name;

@@ -69,8 +69,12 @@ function bind({ binding, identity }: VerifiedAssertion, request: AssertedRequest
 
 /** Lower case, without the trailing dot of an absolute name and without a default port (RFC 9110 §4.2.3). */
 function canonicalHost(host: string): string {
-  return host
-    .trim()
+  const text = host.trim();
+  // Forward-auth writes an IPv6 address in one way (RFC 5952); proxies pass on how the client wrote it.
+  const address = /^\[[0-9a-f:.]+\](?=:|$)/i.exec(text)?.[0];
+  const written =
+    address !== undefined && URL.canParse(`http://${address}`) ? new URL(`http://${address}`).hostname : address;
+  return (address === undefined ? text : `${written}${text.slice(address.length)}`)
     .toLowerCase()
     .replace(/:(80|443)$/, '')
     .replace(/\.(?=:|$)/, '');

@@ -52,7 +52,18 @@ describe('hostGlob', () => {
     ['*', ['localhost', 'localhost:8080'], ['a.b', '']],
     ['[::1]', ['[::1]', '[::1]:8080'], ['[::2]', ':', '1']],
     ['[::1]:8080', ['[::1]:8080'], ['[::1]', '[::1]:8081']],
+    ['[0:0::1]', ['[::1]', '[::1]:8080'], ['[::2]']],
   ]);
+
+  it('with the port of a scheme matches the canonical host, which has none, of that scheme only', () => {
+    const secure = hostGlob('mcp.example.com:443');
+    assert.ok(secure('mcp.example.com', 'https'));
+    assert.ok(secure('mcp.example.com:443', 'http'));
+    assert.ok(!secure('mcp.example.com', 'http'));
+    assert.ok(!secure('mcp.example.com:8443', 'https'));
+    assert.ok(hostGlob('[0::1]:80')('[::1]', 'http'));
+    assert.ok(hostGlob('mcp.example.com.:80')('mcp.example.com', 'http'));
+  });
 });
 
 describe('nameGlob', () => {
