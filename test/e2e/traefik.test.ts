@@ -23,7 +23,7 @@ describe('through the real Traefik, with the files of deploy/traefik', () => {
 
   before(async function () {
     this.timeout(300_000);
-    chain = await startChain(await programOrSkip(this, 'traefik'));
+    chain = await startChain('traefik', await programOrSkip(this, 'traefik'));
     alice = await chain.token('alice', 'everything');
   });
 

@@ -1,40 +1,109 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
-import { type Child, startChild } from './child.ts';
-import type { Program } from './programs.ts';
+import { startChild } from './child.ts';
+import type { Program, ProgramName } from './programs.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
+const run = promisify(execFile);
+
+/** How to run what is in a folder of `deploy/`, in that folder. */
+interface Proxy {
+  readonly program: ProgramName;
+  /** Files that hold addresses. */
+  readonly files: readonly string[];
+  readonly args: readonly string[];
+  /** Arguments with which the program only reads its configuration; absent: it cannot. */
+  readonly validate?: readonly string[];
+  /** Addresses that are written in another way than `HOST:PORT`. */
+  readonly written?: (host: string, port: string) => string;
+  /** Where it writes beside its output. */
+  readonly log?: string;
+  /** In its image, what comes before the arguments. */
+  readonly inImage?: readonly string[];
+}
+
+const NGINX = ['-p', './', '-e', 'stderr', '-c', 'nginx.conf'];
+const ENVOY: Proxy = {
+  program: 'envoy',
+  files: ['envoy.yaml', 'postern.yaml'],
+  // One process of each test: Envoy's shared memory is told apart by its base id.
+  args: ['-c', 'envoy.yaml', '--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'warn'],
+  validate: ['-c', 'envoy.yaml', '--mode', 'validate'],
+  written: (host, port) => `address: ${host}, port_value: ${port}`,
+};
+
+export const PROXIES = {
+  traefik: {
+    program: 'traefik',
+    files: ['traefik.yaml', 'dynamic.yaml', 'postern.yaml'],
+    args: ['--configfile=traefik.yaml'],
+  },
+  caddy: {
+    program: 'caddy',
+    files: ['Caddyfile', 'postern.yaml'],
+    args: ['run', '--config', 'Caddyfile', '--adapter', 'caddyfile'],
+    validate: ['validate', '--config', 'Caddyfile', '--adapter', 'caddyfile'],
+    written: (_host, port) => `http://:${port}`,
+    inImage: ['caddy'],
+  },
+  nginx: {
+    program: 'nginx',
+    files: ['nginx.conf', 'postern.yaml'],
+    args: NGINX,
+    validate: [...NGINX, '-t'],
+    log: 'access.log',
+    inImage: ['nginx'],
+  },
+  envoy: ENVOY,
+  'envoy-grpc': ENVOY,
+} as const satisfies Readonly<Record<string, Proxy>>;
+
+export type DeployedProxy = keyof typeof PROXIES;
 
 /**
  * A copy of a folder of `deploy/` with other addresses. Every replacement must be found, so that a test cannot go on
- * running with an address that the file no longer holds.
+ * running with an address that the files no longer hold.
  */
 export async function copyDeployment(
-  name: string,
-  files: readonly string[],
+  name: DeployedProxy,
   replacements: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>>,
 ): Promise<{ folder: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), `postern-${name}-`));
+  // Workers of a program that was started as root are somebody else.
+  await chmod(folder, 0o755);
   await cp(join(DEPLOY, name), folder, { recursive: true });
+  const { files, written = (host, port) => `${host}:${port}` }: Proxy = PROXIES[name];
   const unused = new Set(Object.keys(replacements));
-  const pattern = new RegExp(
-    Object.keys(replacements)
-      .map((from) => from.replaceAll('.', '\\.'))
-      .join('|'),
-    'g',
-  );
+  const table = new Map<string, { to: string; of: string }>();
+  for (const [from, to] of Object.entries(replacements)) {
+    table.set(from, { to, of: from });
+    const [a, b] = [from, to].map((address) => written(...(address.split(':') as [string, string])));
+    table.set(a as string, { to: b as string, of: from });
+  }
+  const escaped = [...table.keys()].map((from) => from.replaceAll('.', '\\.'));
+  const pattern = new RegExp(`(?:${escaped.join('|')})(?![0-9])`, 'g');
   for (const file of files) {
     // One pass: a new port such as 44441 begins with an old one, and would be replaced again by a second.
     const text = (await readFile(join(folder, file), 'utf8')).replace(pattern, (from) => {
-      unused.delete(from);
-      return replacements[from] as string;
+      const { to, of } = table.get(from) as { to: string; of: string };
+      unused.delete(of);
+      return to;
     });
     await writeFile(join(folder, file), text);
   }
   if (unused.size > 0) throw new Error(`deploy/${name} no longer holds ${[...unused].join(', ')}`);
+  if (name === 'nginx') {
+    // What `envsubst` does for an operator.
+    const template = await readFile(join(folder, 'proof.conf.template'), 'utf8');
+    const text = template.replace(/\$\{(\w+)\}/g, (_whole, variable: string) => env[variable] ?? '');
+    await writeFile(join(folder, 'proof.conf'), text, { mode: 0o600 });
+  }
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
@@ -43,16 +112,17 @@ export interface RunningProxy {
   stop(): Promise<void>;
 }
 
-/** Starts Traefik in a folder that holds its static configuration. */
-export async function startTraefik(
+/** Starts a proxy in a folder that {@link copyDeployment} made. */
+export async function startProxy(
+  name: DeployedProxy,
   program: Program,
   folder: string,
   port: number,
   env: Readonly<Record<string, string>>,
 ): Promise<RunningProxy> {
-  const args = ['--configfile=traefik.yaml'];
-  if (program.kind === 'image') return startImage(program.image, folder, args, env);
-  const child: Child = await startChild('traefik', program.path, args, {
+  const { args, log, inImage = [] }: Proxy = PROXIES[name];
+  if (program.kind === 'image') return startImage(program.image, folder, [...inImage, ...args], env);
+  const child = await startChild(name, program.path, args, {
     cwd: folder,
     env,
     // Traefik answers 404 until it has read its routers.
@@ -60,11 +130,23 @@ export async function startTraefik(
     readyOk: true,
   });
   return {
-    output: async () => child.output,
+    output: async () => child.output + (log === undefined ? '' : await readFile(join(folder, log), 'utf8')),
     stop: async () => {
       await child.stop();
     },
   };
+}
+
+/** @returns what the program says of its configuration; undefined where it has no such question. Rejects where it is wrong. */
+export async function validateDeployment(
+  name: DeployedProxy,
+  program: Program,
+  folder: string,
+): Promise<string | undefined> {
+  const { validate }: Proxy = PROXIES[name];
+  if (validate === undefined || program.kind === 'image') return undefined;
+  const { stdout, stderr } = await run(program.path, [...validate], { cwd: folder, timeout: 20_000 });
+  return stdout + stderr;
 }
 
 async function startImage(

@@ -36,6 +36,8 @@ export function adaptForNginx({ status, headers, body }: Answer): Answer {
   for (let i = 0; i < headers.length; i += 2) {
     const [name, value] = [headers[i]?.toLowerCase(), headers[i + 1] as string];
     if (name === 'set-cookie' && ++cookies <= MAX_COOKIES) carried.push(`X-Postern-Set-Cookie-${cookies}`, value);
+    // An empty value, where no cookie is left, cannot be told from none there.
+    if (name === 'cookie') carried.push('X-Postern-Cookie', 'replace');
     if (name === 'location') carried.push('X-Postern-Location', value);
   }
   if (status === 200) return { status, headers: carried, body };

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Gate, type Replica, startGate } from '../support/gate-replicas.ts';
+import { programOrSkip } from '../support/programs.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+
+/** Seconds. */
+const ACCESS_TOKEN = 4;
+/** Milliseconds in which the other replica must have noticed. */
+const NOTICED = 1_000;
+
+describe('two forward-auths with one Redis', () => {
+  let redis: RedisServer;
+  let gate: Gate;
+  let first: Replica;
+  let second: Replica;
+
+  before(async function () {
+    this.timeout(120_000);
+    redis = await startRedis(await programOrSkip(this, 'redis'));
+    gate = await startGate(2, {
+      redis: { url: redis.url },
+      auth: { sessions: { keys: randomBytes(32).toString('base64url') } },
+      provider: { accessTokenLifetime: ACCESS_TOKEN, slowness: 300 },
+    });
+    [first, second] = gate.replicas as [Replica, Replica];
+  });
+
+  after(async function () {
+    this.timeout(60_000);
+    await gate?.stop();
+    await redis?.stop();
+  });
+
+  const refreshes = () => gate.provider.tokenRequests.filter(({ grant }) => grant === 'refresh_token');
+  const statusAt = async (replica: Replica, cookie: string) => {
+    const answer = await replica.check({ Cookie: cookie });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  /** @returns milliseconds until a replica refuses; fails where it still lets through after the time allowed */
+  const untilRefused = async (replica: Replica, cookie: string): Promise<number> => {
+    const start = performance.now();
+    for (;;) {
+      const asked = performance.now() - start;
+      if ((await statusAt(replica, cookie)) === 401) return asked;
+      assert.ok(asked < NOTICED, 'the session is still let through');
+      await sleep(10);
+    }
+  };
+
+  it('know a session of the other', async () => {
+    const { cookie } = await gate.signIn('alice');
+    assert.deepEqual([await statusAt(first, cookie), await statusAt(second, cookie)], [200, 200]);
+  });
+
+  it('ask the provider once for new tokens, whoever is asked at expiry', async function () {
+    this.timeout(60_000);
+    const { cookie } = await gate.signIn('alice');
+    // Twice, because the provider takes each refresh token once and revokes everything at the second use.
+    for (const round of [1, 2]) {
+      await sleep(ACCESS_TOKEN * 1_000 + 100);
+      const before = refreshes().length;
+      const statuses = await Promise.all(
+        Array.from({ length: 200 }, (_, at) => statusAt(at % 2 === 0 ? first : second, cookie)),
+      );
+      assert.deepEqual([...new Set(statuses)], [200], `round ${round}`);
+      assert.deepEqual(refreshes().slice(before), [{ grant: 'refresh_token', status: 200 }], `round ${round}`);
+    }
+  });
+
+  it('both refuse a session that was ended by sign-out at one of them', async () => {
+    const { person, cookie } = await gate.signIn('alice');
+    assert.deepEqual([await statusAt(first, cookie), await statusAt(second, cookie)], [200, 200]);
+    const page = await person.visit(`${gate.publicUrl}/_postern/sign-out`);
+    const answer = await person.request(new URL('/_postern/sign-out', page.url), await signOutForm(page.text));
+    assert.ok(answer.status < 400, `sign-out: ${answer.status}`);
+    assert.equal(await statusAt(first, cookie), 401);
+    console.log(`      the other replica after ${(await untilRefused(second, cookie)).toFixed(0)} ms`);
+  });
+
+  it('both refuse a session that the provider ended by back channel', async () => {
+    const { person, cookie } = await gate.signIn('bob');
+    assert.deepEqual([await statusAt(first, cookie), await statusAt(second, cookie)], [200, 200]);
+    const page = await person.visit(`${gate.provider.issuer}/session/end`);
+    await person.submit(page, { logout: 'yes' });
+    const waited = await Promise.all([untilRefused(first, cookie), untilRefused(second, cookie)]);
+    console.log(`      after ${waited.map((time) => time.toFixed(0)).join(' and ')} ms`);
+    assert.deepEqual(gate.provider.logoutFailures, []);
+  });
+
+  it('keep sessions over a restart', async function () {
+    this.timeout(60_000);
+    const { cookie } = await gate.signIn('alice');
+    await second.restart();
+    assert.equal(await statusAt(second, cookie), 200);
+  });
+
+  function signOutForm(html: string): RequestInit {
+    const body = new URLSearchParams();
+    for (const [, name, value] of html.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g))
+      body.set(name as string, value as string);
+    return { method: 'POST', body, headers: { Origin: gate.publicUrl, 'Sec-Fetch-Site': 'same-origin' } };
+  }
+});
