@@ -27,7 +27,7 @@ export interface RedisServer {
 
 export interface RedisServerOptions {
   readonly port?: number;
-  /** Lines of redis.conf; `%folder%` is where it runs. */
+  /** Lines of redis.conf; `%folder%` is where it runs, `%port%` its port. */
   readonly config?: readonly string[];
   /** Files beside the configuration. */
   readonly files?: Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ export async function startRedis(program: Program, options: RedisServerOptions =
     ...(options.config?.some((line) => line.startsWith('port ')) ? [] : [`port ${port}`]),
     `dir ${folder}`,
     ...(options.sentinel ? [] : ['appendonly yes', 'appendfsync always', 'save ""']),
-    ...(options.config ?? []).map((line) => line.replaceAll('%folder%', folder)),
+    ...(options.config ?? []).map((line) => line.replaceAll('%folder%', folder).replaceAll('%port%', String(port))),
   ];
   for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(folder, name), text);
   await writeFile(join(folder, 'redis.conf'), `${lines.join('\n')}\n`);

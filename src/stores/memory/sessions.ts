@@ -34,28 +34,25 @@ export class MemorySessions implements SessionStore {
   }
 
   async read(key: string): Promise<SessionEntry | undefined> {
-    const entry = this.#entries.get(key);
-    if (entry === undefined || entry.expiresAt > this.#now()) return entry;
-    this.#entries.delete(key);
-    return undefined;
+    return this.#live(key);
   }
 
   async replace(entry: SessionEntry): Promise<boolean> {
-    const before = await this.read(entry.key);
+    const before = this.#live(entry.key);
     if (before?.version !== entry.version - 1) return false;
     this.#keep({ ...entry, indexes: before.indexes });
     return true;
   }
 
   async extend(key: string, expiresAt: number): Promise<boolean> {
-    const before = await this.read(key);
+    const before = this.#live(key);
     if (before === undefined) return false;
     this.#keep({ ...before, expiresAt });
     return true;
   }
 
   async end(key: string): Promise<boolean> {
-    const live = (await this.read(key)) !== undefined;
+    const live = this.#live(key) !== undefined;
     return this.#entries.delete(key) && live;
   }
 
@@ -70,6 +67,14 @@ export class MemorySessions implements SessionStore {
   sweep(): void {
     const now = this.#now();
     for (const [key, entry] of [...this.#entries.entries()]) if (entry.expiresAt <= now) this.#entries.delete(key);
+  }
+
+  // No pause between reading and writing, or two would replace the same version.
+  #live(key: string): SessionEntry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.expiresAt > this.#now()) return entry;
+    this.#entries.delete(key);
+    return undefined;
   }
 
   #keep(entry: SessionEntry): void {

@@ -42,8 +42,9 @@ export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
     commandTimeout: config.timeout,
     // A peer that vanished without a word is given up, instead of waiting for the kernel to do so.
     socketTimeout: config.timeout * 3,
-    // RESP2 needs no HELLO, so a narrow ACL and a proxy before Redis are fine.
+    // RESP2 needs no HELLO and nobody our name, so a narrow ACL and a proxy before Redis are fine.
     protocol: 2 as const,
+    disableClientInfo: true,
     // Whoever waits gets an answer now, and nothing is sent twice: a repeated compare-and-set would say false after its own success.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

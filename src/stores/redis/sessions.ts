@@ -26,6 +26,15 @@ local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
 return redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last[2])))`;
 
 /**
+ * Drops what is over by the server's own clock, with a minute for those of other nodes. An entry without a session stays
+ * until then: its session may be about to be written.
+ */
+const LOOK_UP = `
+local over = redis.call('TIME')[1] * 1000 - 60000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', over))
+return redis.call('ZRANGE', KEYS[1], 0, -1)`;
+
+/**
  * Sessions in Redis. Every script touches one key, so it runs on a cluster too. Redis replicates after it answered: what it
  * acknowledged in the moment before a fail-over may be lost, and an end of that moment may be undone. `min-replicas-to-write`
  * and `min-replicas-max-lag` at the server narrow that moment; `appendfsync always` keeps what a crash would lose.
@@ -36,6 +45,7 @@ export function createRedisSessions(link: RedisLink, prefix: string): SessionSto
   const extendOne = link.script('posternExtend', 1, EXTEND);
   const endOne = link.script('posternEnd', 1, END);
   const addToIndex = link.script('posternIndex', 1, INDEX);
+  const lookUp = link.script('posternLookUp', 1, LOOK_UP);
   const session = (key: string) => `${prefix}session:${key}`;
   const index = (term: string) => `${prefix}sessions:${term}`;
   const addToAll = (terms: readonly string[], key: string, expiresAt: number) =>
@@ -53,8 +63,6 @@ export function createRedisSessions(link: RedisLink, prefix: string): SessionSto
         // First the index, so that there is no session which a sign-out of the person would miss.
         await addToAll(indexes, key, expiresAt);
         await createOne(session(key), version, value, whole(expiresAt), JSON.stringify(indexes));
-        // And again: a look-up between the two took the first entry for a left-over.
-        await addToAll(indexes, key, expiresAt);
       }),
 
     read: (key) => link.run('session_read', () => fetch(key)),
@@ -77,7 +85,7 @@ export function createRedisSessions(link: RedisLink, prefix: string): SessionSto
       link.run('session_end', async () => {
         const terms = await endOne(session(key));
         if (typeof terms !== 'string') return false;
-        // It is over; an entry that stays is dropped by the next look-up.
+        // It is over; an entry that stays names nothing and ends in its time.
         await Promise.all((JSON.parse(terms) as string[]).map((term) => link.client.zrem(index(term), key))).catch(
           () => {},
         );
@@ -86,10 +94,8 @@ export function createRedisSessions(link: RedisLink, prefix: string): SessionSto
 
     find: (term) =>
       link.run('session_find', async () => {
-        const keys = await link.client.zrange(index(term), '0', '-1');
+        const keys = (await lookUp(index(term))) as string[];
         const found = await Promise.all(keys.map(fetch));
-        const gone = keys.filter((_key, at) => found[at] === undefined);
-        if (gone.length > 0) await link.client.zrem(index(term), ...gone);
         return found.filter((entry) => entry !== undefined);
       }),
   };

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SessionEntry, Stores } from '../../src/stores/stores.ts';
+import { until } from '../support/redis-server.ts';
+import { fresh } from './open.ts';
+
+const entry = (over: Partial<SessionEntry> = {}): SessionEntry => ({
+  key: fresh('key'),
+  version: 1,
+  value: 'sealed "ü" \u0000 contents',
+  indexes: [fresh('user'), fresh('provider')],
+  expiresAt: Date.now() + 60_000,
+  ...over,
+});
+
+/** What every implementation of the stores does. */
+export function storesContract(stores: () => Stores): void {
+  const all = <T>(count: number, work: (at: number) => Promise<T>) =>
+    Promise.all(Array.from({ length: count }, (_none, at) => work(at)));
+
+  it('keeps a session as it was given and finds it by each index', async () => {
+    const { sessions } = stores();
+    const one = entry();
+    const other = entry({ indexes: [one.indexes[0] as string] });
+    await Promise.all([sessions.create(one), sessions.create(other)]);
+    assert.deepEqual(await sessions.read(one.key), one);
+    assert.equal(await sessions.read(fresh('nobody')), undefined);
+    const keys = async (term: string) => (await sessions.find(term)).map(({ key }) => key).sort();
+    assert.deepEqual(await keys(one.indexes[0] as string), [one.key, other.key].sort());
+    assert.deepEqual(await sessions.find(one.indexes[1] as string), [one]);
+    assert.deepEqual(await keys(fresh('nobody')), []);
+  });
+
+  it('ends a session once, and nothing brings it back', async () => {
+    const { sessions } = stores();
+    const one = entry();
+    await sessions.create(one);
+    assert.equal(await sessions.end(one.key), true);
+    assert.equal(await sessions.end(one.key), false);
+    assert.equal(await sessions.replace({ ...one, version: 2 }), false);
+    assert.equal(await sessions.extend(one.key, Date.now() + 60_000), false);
+    assert.equal(await sessions.read(one.key), undefined);
+    assert.deepEqual(await sessions.find(one.indexes[0] as string), []);
+  });
+
+  it('replaces only the version before, and keeps the indexes', async () => {
+    const { sessions } = stores();
+    const one = entry();
+    await sessions.create(one);
+    const two = { ...one, version: 2, value: 'new', expiresAt: one.expiresAt + 5_000 };
+    assert.equal(await sessions.replace({ ...two, version: 3 }), false);
+    assert.equal(await sessions.replace(two), true);
+    assert.equal(await sessions.replace(two), false);
+    assert.deepEqual(await sessions.read(one.key), two);
+    assert.deepEqual(await sessions.find(one.indexes[1] as string), [two]);
+  });
+
+  it('lets exactly one of fifty replacements of the same version through', async () => {
+    const { sessions } = stores();
+    const one = entry();
+    await sessions.create(one);
+    const done = await all(50, (at) => sessions.replace({ ...one, version: 2, value: `from ${at}` }));
+    assert.equal(done.filter((won) => won).length, 1);
+    assert.equal((await sessions.read(one.key))?.value, `from ${done.indexOf(true)}`);
+  });
+
+  it('forgets sessions at their time, in look-ups as well, and later where they were extended', async () => {
+    const { sessions } = stores();
+    const user = fresh('user');
+    const soon = entry({ indexes: [user], expiresAt: Date.now() + 400 });
+    const longer = entry({ indexes: [user], expiresAt: Date.now() + 400 });
+    await Promise.all([sessions.create(soon), sessions.create(longer)]);
+    const until_ = Date.now() + 60_000;
+    assert.equal(await sessions.extend(longer.key, until_), true);
+    await until('the first is over', async () => (await sessions.read(soon.key)) === undefined);
+    assert.deepEqual(await sessions.find(user), [{ ...longer, expiresAt: until_ }]);
+    assert.equal(await sessions.end(soon.key), false);
+    assert.equal(await sessions.extend(soon.key, until_), false);
+  });
+
+  it('has every session in the index that was begun while others looked it up', async () => {
+    const { sessions } = stores();
+    const user = fresh('user');
+    const entries = Array.from({ length: 20 }, () => entry({ indexes: [user] }));
+    await Promise.all([...entries.map((one) => sessions.create(one)), all(20, () => sessions.find(user))]);
+    assert.equal((await sessions.find(user)).length, entries.length);
+  });
+
+  it('gives a lock to one of fifty, and to the next after its release or its time', async () => {
+    const { locks } = stores();
+    const name = fresh('lock');
+    const taken = await all(50, () => locks.acquire(name, 60_000));
+    const held = taken.filter((lock) => lock !== undefined);
+    assert.equal(held.length, 1);
+    await held[0]?.release();
+    const short = await locks.acquire(name, 100);
+    assert.ok(short);
+    assert.equal(await locks.acquire(name, 100), undefined);
+    await sleep(150);
+    const next = await locks.acquire(name, 60_000);
+    assert.ok(next);
+    await short.release();
+    assert.equal(await locks.acquire(name, 60_000), undefined, 'a late release gave back the lock of another');
+  });
+
+  it('takes a name once until its time is over', async () => {
+    const { locks } = stores();
+    const name = fresh('once');
+    const taken = await all(20, () => locks.once(name, 60_000));
+    assert.equal(taken.filter((first) => first).length, 1);
+    const short = fresh('short');
+    assert.equal(await locks.once(short, 80), true);
+    await sleep(150);
+    assert.equal(await locks.once(short, 80), true);
+  });
+
+  it('tells every listener of a topic, in order, until the subscription ends', async () => {
+    const { announcements } = stores();
+    const topic = fresh('topic');
+    const heard: string[] = [];
+    const end = announcements.subscribe(topic, (message) => heard.push(message));
+    announcements.subscribe(topic, () => {
+      throw new Error('a broken listener');
+    });
+    await until('announcements are complete', () => announcements.complete);
+    for (const message of ['one', 'zwei "2"', 'three']) await announcements.publish(topic, message);
+    await announcements.publish(fresh('other'), 'not for us');
+    await until('all was heard', () => heard.length === 3);
+    assert.deepEqual(heard, ['one', 'zwei "2"', 'three']);
+    end();
+    await announcements.publish(topic, 'four');
+    const last: string[] = [];
+    announcements.subscribe(topic, (message) => last.push(message));
+    await announcements.publish(topic, 'five');
+    await until('the last was heard', () => last.includes('five'));
+    assert.equal(heard.length, 3);
+  });
+
+  it('keeps documents until they are removed or over', async () => {
+    const { documents } = stores();
+    const collection = fresh('keys');
+    await documents.put(collection, 'a', 'one');
+    await documents.put(collection, 'a', 'one again');
+    await documents.put(collection, 'b', 'two', Date.now() + 60_000);
+    await documents.put(collection, 'c', 'three', Date.now() + 100);
+    await until('the third is over', async () => (await documents.get(collection, 'c')) === undefined);
+    assert.equal(await documents.get(collection, 'a'), 'one again');
+    assert.equal(await documents.get(fresh('other'), 'a'), undefined);
+    const listed = (await documents.list(collection)).sort((x, y) => x.id.localeCompare(y.id));
+    assert.deepEqual(listed, [
+      { id: 'a', value: 'one again' },
+      { id: 'b', value: 'two' },
+    ]);
+    assert.equal(await documents.remove(collection, 'c'), false);
+    assert.equal(await documents.remove(collection, 'a'), true);
+    assert.equal(await documents.remove(collection, 'a'), false);
+    assert.deepEqual(await documents.list(collection), [{ id: 'b', value: 'two' }]);
+    assert.deepEqual(await documents.list(fresh('empty')), []);
+  });
+
+  it('counts within a window, which a refused one does not prolong', async () => {
+    const limiter = stores().limiter(fresh('limiter'), 3, 700);
+    const key = `${'x'.repeat(100_000)} any\nkey {1}`;
+    const first = await limiter.consume(key);
+    assert.deepEqual([first.allowed, first.remaining], [true, 2]);
+    assert.ok(first.resetIn > 0 && first.resetIn <= 700);
+    assert.deepEqual((await limiter.consume(key, 2)).remaining, 0);
+    const over = await limiter.consume(key);
+    assert.equal(over.allowed, false);
+    await sleep(100);
+    const later = await limiter.consume(key);
+    assert.equal(later.allowed, false);
+    assert.ok(later.resetIn < over.resetIn);
+    assert.equal((await limiter.consume('another')).allowed, true);
+    await sleep(later.resetIn + 50);
+    assert.equal((await limiter.consume(key)).allowed, true);
+  });
+
+  it('has no problem', async () => {
+    await until('no problem', async () => (await stores().problem()) === undefined);
+  });
+}
