@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { redactText } from '../platform/redact.ts';
+import { apiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import { check } from './check.ts';
 import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal, UsageError } from './command.ts';
@@ -13,7 +14,17 @@ import { secrets } from './secrets.ts';
 import { sessions } from './sessions.ts';
 import { up } from './up.ts';
 
-const COMMANDS: Readonly<Record<string, Command>> = { up, auth, relay, check, explain, config, secrets, sessions };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  up,
+  auth,
+  relay,
+  check,
+  explain,
+  config,
+  secrets,
+  sessions,
+  'api-keys': apiKeys,
+};
 
 const COMMON_OPTIONS = {
   config: { type: 'string' },

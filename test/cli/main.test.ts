@@ -26,8 +26,18 @@ describe('postern', () => {
   it('has these commands', async () => {
     const { code, out } = await run(['--help']);
     assert.equal(code, 0);
-    const commands = [...out.matchAll(/^ {2}([a-z]+) {2}/gm)].map((match) => match[1]);
-    assert.deepEqual(commands, ['up', 'auth', 'relay', 'check', 'explain', 'config', 'secrets']);
+    const commands = [...out.matchAll(/^ {2}([a-z][a-z-]*) {2}/gm)].map((match) => match[1]);
+    assert.deepEqual(commands, [
+      'up',
+      'auth',
+      'relay',
+      'check',
+      'explain',
+      'config',
+      'secrets',
+      'sessions',
+      'api-keys',
+    ]);
   });
 
   it('prints its version', async () => {

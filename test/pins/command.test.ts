@@ -21,6 +21,7 @@ describe('pinned command', () => {
     'config schema',
     'secrets',
     'sessions',
+    'api-keys',
   ])
     it(`\`postern ${name}\` is in the help`, async () => {
       const { code, output } = await postern('--help');
