@@ -13,6 +13,8 @@ export interface PublicEndpoints {
   readonly rules: Rules;
   readonly issuers: readonly string[];
   readonly publishedKeys: () => JWK[];
+  /** Signing in and out; passes on what is not its own. */
+  readonly signIn: Koa.Middleware;
   readonly log: Logger;
 }
 
@@ -38,6 +40,7 @@ export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingM
 
   const app = new Koa();
   app.on('error', (error) => context.log.error({ error }, 'a public endpoint failed'));
+  app.use(context.signIn);
   app.use(cors);
   app.use(router.routes());
   app.use(notFound);

@@ -1,27 +1,22 @@
-import type { RequestListener } from 'node:http';
-import { Registry } from 'prom-client';
 import type { ListDelimiter } from '../identity/headers.ts';
 import { PresetHeaders } from '../identity/presets.ts';
 import { AddressList } from '../platform/addresses.ts';
-import type { Config } from '../platform/config/schema.ts';
-import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
-import { createInternalServer } from '../platform/internal-listener.ts';
+import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
-import { createAuthMetrics } from '../platform/metrics.ts';
-import { openListenerTls } from '../platform/tls.ts';
+import { createAuthMetrics, createStoreMetrics, GatheringRegistry } from '../platform/metrics.ts';
+import { openStores } from '../stores/open-stores.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openSigningKeys } from './assertions/signing-keys.ts';
-import { inOrder } from './authenticators/authenticator.ts';
-import { JwtAuthenticator } from './authenticators/jwt.ts';
-import { createCheck, createJudge } from './check.ts';
+import { openBrowserSessions } from './browser-sessions.ts';
+import { createJudge } from './check.ts';
+import { openCredentials } from './credentials.ts';
 import { DecisionMeter } from './decision-meter.ts';
+import { RateLimits } from './limits/rate-limits.ts';
+import { type Listeners, openListeners } from './listeners.ts';
+import { apiKeyRoutes } from './operator/api-key-routes.ts';
+import { createOperatorApi } from './operator/operator-api.ts';
+import { sessionRoutes } from './operator/session-routes.ts';
 import { compilePolicy } from './policy.ts';
-import type { ProxyAdapter } from './proxies/adapter.ts';
-import { CADDY } from './proxies/caddy.ts';
-import { ENVOY } from './proxies/envoy.ts';
-import { type RunningExtAuthz, startExtAuthz } from './proxies/ext-authz/server.ts';
-import { NGINX } from './proxies/nginx.ts';
-import { TRAEFIK } from './proxies/traefik.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
 
 export interface ForwardAuthDependencies {
@@ -31,108 +26,103 @@ export interface ForwardAuthDependencies {
   readonly fetch?: typeof fetch;
 }
 
-export interface RunningForwardAuth {
-  readonly port: number;
-  readonly internalPort: number;
-  /** Where Envoy asks over gRPC; undefined where nothing is configured. */
-  readonly grpcPort: number | undefined;
-  /** Ends after running checks, at the latest after the configured `drain`. */
-  close(): Promise<void>;
-}
-
-const VERIFY = '/verify/';
-const ADAPTERS: readonly ProxyAdapter[] = [TRAEFIK, CADDY, NGINX, ENVOY];
-const APPENDING = new Set<string>(ADAPTERS.filter((adapter) => adapter.appendsTarget).map(({ name }) => name));
-/** Milliseconds. */
-const REQUEST_TIMEOUT = 30_000;
+export type RunningForwardAuth = Listeners;
 
 /** Process one, wired. @throws ConfigurationError where keys cannot be used, PosternError where a port is taken */
 export async function startForwardAuth(config: Config, deps: ForwardAuthDependencies): Promise<RunningForwardAuth> {
-  const { log, now = Date.now, fetch: fetcher = fetch } = deps;
+  const { auth, publicUrl } = config;
+  const { log } = deps;
+  const common = { log, now: deps.now ?? Date.now, fetch: deps.fetch ?? fetch };
   const registry = new GatheringRegistry();
-  const meter = new DecisionMeter(createAuthMetrics(registry));
+  const metrics = { ...createAuthMetrics(registry), ...createStoreMetrics(registry) };
+  const meter = new DecisionMeter(metrics);
   registry.beforeRead = () => meter.flush();
 
-  const policy = compilePolicy(config);
-  const keys = await openSigningKeys(config.auth.assertion, { log, now });
-  const { audience, lifetime } = config.auth.assertion;
-  const presets = new PresetHeaders(policy.rules.emitted, config.auth.emit.groupsDelimiter as ListDelimiter);
-  const answers = new SignedAnswers(keys, { issuer: config.publicUrl, audience, lifetime }, now, presets);
-  const jwt = new JwtAuthenticator(config.auth, {
-    log,
-    now,
-    fetch: fetcher,
-    resources: policy.resources,
-    onLookup: (outcome) => meter.lookup(outcome),
-  });
-
-  const judge = createJudge({ policy, authenticate: inOrder([jwt]), answers, meter, log });
-  const trusted = new AddressList(config.auth.trustedProxies);
-  const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, trusted, judge)]));
-  const publicEndpoints = createPublicEndpoints({
-    ...policy,
-    issuers: config.auth.providers.map((provider) => provider.issuer),
-    publishedKeys: () => keys.published(),
-    log,
-  });
-
-  // The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path.
-  const limits = { maxHeaderSize: config.auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
-  const tls = config.auth.tls && openListenerTls(config.auth.tls, 'auth.tls', { log });
-  const onRequest: RequestListener = (request, response) => {
-    const target = request.url ?? '';
-    if (!target.startsWith(VERIFY)) return publicEndpoints(request, response);
-    const [, name = '', rest = ''] = /^\/verify\/([a-z]+)(.*)$/s.exec(target) ?? [];
-    const check = rest === '' || rest[0] === '?' || APPENDING.has(name) ? checks.get(name) : undefined;
-    if (check !== undefined) return check(request, response);
-    return sendJson(response, 404, { error: 'not_found', error_description: 'no proxy is checked here' });
+  const opened: Array<() => unknown> = [];
+  const release = async () => {
+    for (const close of opened.toReversed()) await close();
   };
-  const server = createHttpServer(limits, onRequest, tls);
-  const internal = createInternalServer(registry, {
-    providers: () => {
-      const missing = jwt.missingKeys();
-      return missing.length === 0 ? undefined : `keys never loaded: ${missing.join(', ')}`;
-    },
-  });
-
-  const release = () => {
-    jwt.close();
-    keys.close();
+  const opening = <T extends { close(): unknown }>(part: T): T => {
+    opened.push(() => part.close());
+    return part;
   };
-  let grpc: RunningExtAuthz | undefined;
   try {
-    if (config.auth.grpc !== undefined) {
-      const maxMessage = 2 * config.auth.limits.headers;
-      grpc = await startExtAuthz({ listen: config.auth.grpc, trusted, judge, log, maxMessage });
-    }
-    const port = await listen(server, config.auth.listen);
-    const internalPort = await listen(internal, config.auth.internalListen);
-    jwt.start();
-    log.info({ port, internalPort, rules: config.auth.rules.length }, 'forward-auth is ready');
+    const policy = compilePolicy(config);
+    const trusted = new AddressList(auth.trustedProxies);
+    const keys = opening(await openSigningKeys(auth.assertion, common));
+    const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
+    const answers = new SignedAnswers(keys, { ...auth.assertion, issuer: publicUrl }, common.now, presets);
+    const stores = opening(
+      await openStores(config.redis, {
+        ...common,
+        metrics,
+        memory: { maxSessions: auth.sessions.max },
+        withoutRedis: auth.rateLimitsWithoutRedis,
+      }),
+    );
+    const onLimited = (by: LimitedBy) => metrics.rateLimited.inc({ process: 'forward-auth', by });
+    const limits = new RateLimits(auth, { stores, resources: policy.resources, log, onLimited });
+    const browsers = opening(
+      await openBrowserSessions(config, {
+        ...common,
+        stores,
+        metrics,
+        trusted,
+        allowAttempt: (address) => limits.allowSignIn(address),
+      }),
+    );
+    const credentials = opening(
+      openCredentials(config, {
+        ...common,
+        stores,
+        sessions: browsers.enabled ? browsers.sessions : undefined,
+        resources: policy.resources,
+        onLookup: (outcome) => meter.lookup(outcome),
+      }),
+    );
+    const complete = { ...policy, limits, ...browsers.policy };
+    const judge = createJudge({ policy: complete, authenticate: credentials.authenticate, answers, meter, log });
+    const listeners = await openListeners(config, {
+      judge,
+      trusted,
+      registry,
+      log,
+      pages: createPublicEndpoints({
+        ...policy,
+        issuers: auth.providers.map((provider) => provider.issuer),
+        publishedKeys: () => keys.published(),
+        signIn: browsers.middleware,
+        log,
+      }),
+      ready: {
+        providers: () => problemWith(credentials.missingKeys()),
+        store: () => stores.problem(),
+      },
+      operator: createOperatorApi({
+        token: auth.operatorToken,
+        log,
+        routes: [
+          ...sessionRoutes(browsers.sessions),
+          ...(credentials.apiKeys === undefined ? [] : apiKeyRoutes(credentials.apiKeys, stores.kind === 'redis')),
+        ],
+      }),
+    });
+    credentials.start();
+    const { port, internalPort } = listeners;
+    log.info({ port, internalPort, rules: auth.rules.length, store: stores.kind }, 'forward-auth is ready');
     return {
-      port,
-      internalPort,
-      grpcPort: grpc?.port,
+      ...listeners,
       close: async () => {
-        release();
-        await Promise.all([drain(server, config.drain), grpc?.close(config.drain)]);
-        await drain(internal, 1_000);
+        await listeners.close();
+        await release();
       },
     };
   } catch (error) {
-    release();
-    await grpc?.close(0);
-    await drain(server, 0);
+    await release();
     throw error;
   }
 }
 
-/** A registry that lets numbers be handed over before they are read. */
-class GatheringRegistry extends Registry {
-  beforeRead: () => void = () => {};
-
-  override metrics(): Promise<string> {
-    this.beforeRead();
-    return super.metrics();
-  }
+function problemWith(missingKeys: readonly string[]): string | undefined {
+  return missingKeys.length === 0 ? undefined : `keys never loaded: ${missingKeys.join(', ')}`;
 }

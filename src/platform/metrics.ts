@@ -109,3 +109,13 @@ export function createRelayMetrics(registry = new Registry()) {
 export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
+
+/** A registry that lets numbers be handed over before they are read. */
+export class GatheringRegistry extends Registry {
+  beforeRead: () => void = () => {};
+
+  override metrics(): Promise<string> {
+    this.beforeRead();
+    return super.metrics();
+  }
+}

@@ -1,0 +1,83 @@
+import type { Config } from '../platform/config/schema.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Stores } from '../stores/stores.ts';
+import { ApiKeys } from './api-keys/api-keys.ts';
+import { ApiKeyAuthenticator } from './authenticators/api-key.ts';
+import { type Authenticator, inOrder } from './authenticators/authenticator.ts';
+import { ClientCertificateAuthenticator } from './authenticators/client-certificate.ts';
+import { Introspection } from './authenticators/introspection.ts';
+import { JwtAuthenticator } from './authenticators/jwt.ts';
+import { SessionAuthenticator } from './authenticators/session.ts';
+import { soleCredential } from './authenticators/sole-credential.ts';
+import type { Authenticate } from './decision/authentication.ts';
+import { DUPLICATED } from './decision/request.ts';
+import type { Resources } from './decision/resources.ts';
+import { apiKeyIssuer } from './own-issuers.ts';
+import type { Sessions } from './sessions/session.ts';
+
+export interface CredentialsDependencies {
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  readonly fetch: typeof fetch;
+  readonly stores: Stores;
+  readonly resources: Resources;
+  /** Absent where nobody can sign in. */
+  readonly sessions: Sessions | undefined;
+  readonly onLookup: (outcome: 'hit' | 'miss') => void;
+}
+
+export interface Credentials {
+  readonly authenticate: Authenticate;
+  readonly apiKeys: ApiKeys | undefined;
+  /** Starts loading keys; requests that come first wait for it. */
+  start(): void;
+  /** Ids of the providers whose keys have never been loaded. */
+  missingKeys(): string[];
+  close(): void;
+}
+
+/** Every kind of credential that is configured. One request carries one of them. */
+export function openCredentials(config: Config, dependencies: CredentialsDependencies): Credentials {
+  const { auth } = config;
+  const { now, sessions, resources } = dependencies;
+  const apiKeys = auth.apiKeys.enabled ? openApiKeys(config, dependencies) : undefined;
+  const introspection = new Introspection(auth, dependencies);
+  const jwt = new JwtAuthenticator(auth, { ...dependencies, introspection });
+  const authenticators: Authenticator[] = [
+    ...(auth.clientCertificates.header === 'none' ? [] : [new ClientCertificateAuthenticator(auth, now)]),
+    ...(apiKeys === undefined ? [] : [new ApiKeyAuthenticator(auth, { keys: apiKeys, resources })]),
+    jwt,
+    ...(sessions === undefined ? [] : [new SessionAuthenticator(sessions)]),
+  ];
+  return {
+    authenticate: soleCredential(auth, inOrder(authenticators), hasSession(sessions)),
+    apiKeys,
+    start: () => jwt.start(),
+    missingKeys: () => jwt.missingKeys(),
+    close: () => {
+      jwt.close();
+      apiKeys?.close();
+    },
+  };
+}
+
+function openApiKeys(config: Config, { stores, log, now }: CredentialsDependencies): ApiKeys {
+  return new ApiKeys({
+    stores,
+    log,
+    now,
+    cacheTtl: config.auth.apiKeys.cacheTtl,
+    issuer: apiKeyIssuer(config.publicUrl),
+    servers: Object.keys(config.relay.servers),
+  });
+}
+
+/** Ours alone are looked for: an application's cookies are no credential here. */
+function hasSession(sessions: Sessions | undefined): Parameters<typeof soleCredential>[2] {
+  if (sessions === undefined) return undefined;
+  return ({ headers }) => {
+    const header = headers.get('cookie');
+    return header === DUPLICATED || (header !== undefined && sessions.carries(header));
+  };
+}

@@ -1,0 +1,84 @@
+import type { RequestListener } from 'node:http';
+import type { AddressList } from '../platform/addresses.ts';
+import type { Config } from '../platform/config/schema.ts';
+import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
+import { createInternalServer, type InternalHandler, type ReadinessCheck } from '../platform/internal-listener.ts';
+import type { Logger } from '../platform/log.ts';
+import type { GatheringRegistry } from '../platform/metrics.ts';
+import { openListenerTls } from '../platform/tls.ts';
+import { createCheck, type Judge } from './check.ts';
+import type { ProxyAdapter } from './proxies/adapter.ts';
+import { CADDY } from './proxies/caddy.ts';
+import { ENVOY } from './proxies/envoy.ts';
+import { type RunningExtAuthz, startExtAuthz } from './proxies/ext-authz/server.ts';
+import { NGINX } from './proxies/nginx.ts';
+import { TRAEFIK } from './proxies/traefik.ts';
+
+const VERIFY = '/verify/';
+const ADAPTERS: readonly ProxyAdapter[] = [TRAEFIK, CADDY, NGINX, ENVOY];
+const APPENDING = new Set<string>(ADAPTERS.filter((adapter) => adapter.appendsTarget).map(({ name }) => name));
+/** Milliseconds. */
+const REQUEST_TIMEOUT = 30_000;
+
+export interface Serving {
+  readonly judge: Judge;
+  readonly trusted: AddressList;
+  /** Everything that is no check. */
+  readonly pages: RequestListener;
+  readonly registry: GatheringRegistry;
+  readonly ready: Readonly<Record<string, ReadinessCheck>>;
+  readonly operator: InternalHandler;
+  readonly log: Logger;
+}
+
+export interface Listeners {
+  readonly port: number;
+  readonly internalPort: number;
+  /** Where Envoy asks over gRPC; undefined where nothing is configured. */
+  readonly grpcPort: number | undefined;
+  /** Ends after running checks, at the latest after the configured `drain`. */
+  close(): Promise<void>;
+}
+
+/** Opens the ports of forward-auth. @throws ConfigurationError, PosternError where a port is taken; none stays open then */
+export async function openListeners(config: Config, serving: Serving): Promise<Listeners> {
+  const { auth } = config;
+  const { log, judge, trusted } = serving;
+  const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log });
+  const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
+  const server = createHttpServer(limits, route(serving), tls);
+  const internal = createInternalServer(serving.registry, serving.ready, serving.operator);
+  let grpc: RunningExtAuthz | undefined;
+  try {
+    if (auth.grpc !== undefined)
+      grpc = await startExtAuthz({ listen: auth.grpc, trusted, judge, log, maxMessage: 2 * auth.limits.headers });
+    const port = await listen(server, auth.listen);
+    const internalPort = await listen(internal, auth.internalListen);
+    return {
+      port,
+      internalPort,
+      grpcPort: grpc?.port,
+      close: async () => {
+        await Promise.all([drain(server, config.drain), grpc?.close(config.drain)]);
+        await drain(internal, 1_000);
+      },
+    };
+  } catch (error) {
+    await grpc?.close(0);
+    await drain(server, 0);
+    throw error;
+  }
+}
+
+/** The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path. */
+function route({ judge, trusted, pages }: Serving): RequestListener {
+  const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, trusted, judge)]));
+  return (request, response) => {
+    const target = request.url ?? '';
+    if (!target.startsWith(VERIFY)) return pages(request, response);
+    const [, name = '', rest = ''] = /^\/verify\/([a-z]+)(.*)$/s.exec(target) ?? [];
+    const check = rest === '' || rest[0] === '?' || APPENDING.has(name) ? checks.get(name) : undefined;
+    if (check !== undefined) return check(request, response);
+    return sendJson(response, 404, { error: 'not_found', error_description: 'no proxy is checked here' });
+  };
+}
