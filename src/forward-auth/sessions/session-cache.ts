@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Announcements, SessionEntry } from '../../stores/stores.ts';
+import type { Announcements } from '../../stores/stores.ts';
 import type { Session } from './session.ts';
 
 /** Said to every process when a session ended (`<key>`) or changed (`<key> <version>`). */
@@ -118,9 +118,4 @@ export class SessionCache {
     this.#known?.clear();
     this.#ids.clear();
   }
-}
-
-/** @returns whether the store's own word says that the session is over */
-export function isOver(session: Session, entry: Pick<SessionEntry, 'expiresAt'>, now: number): boolean {
-  return now >= session.endsAt || now >= entry.expiresAt;
 }
