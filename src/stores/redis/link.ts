@@ -54,8 +54,8 @@ export class RedisLink {
       const late = new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeout} ms`)), this.#timeout);
       });
-      const work = action(this.client);
-      const answer = await Promise.race([work, late]);
+      if (this.client.status !== 'ready') throw new Error('not connected');
+      const answer = await Promise.race([action(this.client), late]);
       this.#heard(true);
       return answer;
     } catch (error) {
@@ -105,7 +105,8 @@ function connect({ server, cluster, common }: RedisTarget, timeout: number): Red
   const { retryStrategy: _one, enableOfflineQueue: _two, ...redisOptions } = common;
   return new Cluster([...cluster], {
     redisOptions,
-    enableOfflineQueue: false,
+    // Without it commands fail while a node is met for the first time. `run` lets none in where the cluster is away.
+    enableOfflineQueue: true,
     clusterRetryStrategy: pauseBefore,
     slotsRefreshTimeout: timeout,
     slotsRefreshInterval: 1_000,
