@@ -1,9 +1,12 @@
+import type { RequestListener } from 'node:http';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import { createRelayMetrics } from '../platform/metrics.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
+import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
+import { Connections } from './transports/connections.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
 import { HeaderScanner } from './trust/headers.ts';
@@ -26,9 +29,9 @@ export interface RunningRelay {
  */
 export async function startRelay(
   config: Config,
-  deps: { log: Logger; now?: () => number /* milliseconds */; fetch?: typeof fetch },
+  deps: { log: Logger; now?: () => number /* milliseconds */; fetch?: typeof fetch; times?: ConnectionTimes },
 ): Promise<RunningRelay> {
-  const { log, now = Date.now } = deps;
+  const { log, now = Date.now, times = CONNECTION_TIMES } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
   const trust = new Trust(config, { now, fetch: deps.fetch });
@@ -41,11 +44,17 @@ export async function startRelay(
   );
   const scanner = new HeaderScanner(relay.trust);
   const endpoint = new StreamableHttpEndpoint(config, { scanner, trust, seal, upstreams, metrics, log });
+  const reached = (name: string, up: boolean) => endpoint.reached(name, up);
+  const connections = new Connections(seal, { config, scanner, trust, upstreams, metrics, log, now, times, reached });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log });
-  const server = createHttpServer(limits, (request, response) => void endpoint.handle(request, response), tls);
+  const answer: RequestListener = (request, response) => {
+    if (!connections.handle(request, response)) void endpoint.handle(request, response);
+  };
+  const server = createHttpServer(limits, answer, tls);
+  connections.listenOn(server);
   const internal = createInternalServer(metrics.registry, { trust: () => trust.ready() });
   const port = await listen(server, relay.listen);
   const internalPort = await listen(internal, relay.internalListen).catch(async (error: unknown) => {
@@ -63,7 +72,7 @@ export async function startRelay(
     port,
     internalPort,
     close: async () => {
-      await drain(server, config.drain);
+      await Promise.all([drain(server, config.drain), connections.close(config.drain)]);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await drain(internal, 0);
     },

@@ -8,7 +8,10 @@ import { ConfigurationError } from '../../platform/errors.ts';
 import { describeTokenFailure } from './verification-failure.ts';
 import { VerifiedCache } from './verified-cache.ts';
 
-export type BearerResult = { kind: 'absent' } | { kind: 'verified'; identity: Identity } | { kind: 'bad'; why: string };
+export type BearerResult =
+  | { kind: 'absent' }
+  | { kind: 'verified'; identity: Identity /** Unix time in milliseconds. */; expiresAt: number }
+  | { kind: 'bad'; why: string };
 
 const ABSENT: BearerResult = { kind: 'absent' };
 
@@ -49,8 +52,9 @@ export class BearerCheck {
       if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE)
         return { kind: 'bad', why: 'an assertion is no bearer token' };
       if (typeof payload.sub !== 'string' || payload.sub === '') return { kind: 'bad', why: 'empty "sub"' };
-      const result: Verified = { kind: 'verified', identity: toIdentity(payload) };
-      this.#verified.set(token, result, payload.exp as number);
+      const expiresAt = payload.exp as number;
+      const result: Verified = { kind: 'verified', identity: toIdentity(payload), expiresAt: expiresAt * 1000 };
+      this.#verified.set(token, result, expiresAt);
       return result;
     } catch (error) {
       return { kind: 'bad', why: describeTokenFailure(error, 'the JWT check') };

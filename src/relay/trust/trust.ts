@@ -15,7 +15,14 @@ import { createSecretCheck } from './shared-secret.ts';
 export type Way = 'proxy' | 'jwt' | 'both' | 'anonymous';
 
 export type Verdict =
-  | { kind: 'identified'; identity: Identity; way: Way; spoofed: boolean }
+  | {
+      kind: 'identified';
+      identity: Identity;
+      way: Way;
+      spoofed: boolean;
+      /** Unix time in milliseconds at which the credential ends; undefined where only the proxy knows. */
+      expiresAt?: number;
+    }
   | { kind: 'refused'; refusal: Refusal };
 
 const NO_PROXY: Claim = {
@@ -79,7 +86,7 @@ export class Trust {
     const spoofed = proxy.refusal.reason === 'spoof_attempt';
     switch (bearer.kind) {
       case 'verified':
-        return { kind: 'identified', identity: bearer.identity, way: 'jwt', spoofed };
+        return { kind: 'identified', identity: bearer.identity, way: 'jwt', spoofed, expiresAt: bearer.expiresAt };
       case 'bad':
         return { kind: 'refused', refusal: badJwt(bearer.why) };
       case 'absent':
@@ -104,7 +111,7 @@ export class Trust {
 function besideBearer(identity: Identity, bearer: BearerResult): Verdict {
   if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed: false };
   if (bearer.identity.subject === identity.subject)
-    return { kind: 'identified', identity, way: 'both', spoofed: false };
+    return { kind: 'identified', identity, way: 'both', spoofed: false, expiresAt: bearer.expiresAt };
   return {
     kind: 'refused',
     refusal: {

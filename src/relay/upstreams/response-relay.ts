@@ -164,7 +164,11 @@ export function refusedAnswer(status: number): Refusal | undefined {
   return undefined;
 }
 
-export const TIMEOUT: Refusal = { status: 504, reason: 'upstream_timeout', message: 'the MCP server did not answer in time' };
+export const TIMEOUT: Refusal = {
+  status: 504,
+  reason: 'upstream_timeout',
+  message: 'the MCP server did not answer in time',
+};
 export const UNREACHABLE: Refusal = {
   status: 502,
   reason: 'upstream_unreachable',

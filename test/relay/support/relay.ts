@@ -4,6 +4,7 @@ import { Writable } from 'node:stream';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { startRelay } from '../../../src/relay/server.ts';
+import type { ConnectionTimes } from '../../../src/relay/transports/channel/connection.ts';
 
 /** Ends everything a test started, last first. */
 const cleanups: Array<() => Promise<unknown> | unknown> = [];
@@ -37,7 +38,7 @@ export interface RelayUnderTest {
 
 export async function relay(
   overrides: { [key: string]: unknown; servers?: Record<string, { url: string; timeout?: string }> },
-  deps: { now?: () => number; publicUrl?: string } = {},
+  deps: { now?: () => number; publicUrl?: string; drain?: string; times?: ConnectionTimes } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
   const log = createLogger(
@@ -52,10 +53,14 @@ export async function relay(
   );
   const config = parseConfig({
     publicUrl: deps.publicUrl ?? 'https://mcp.example.com',
-    drain: '50ms',
+    drain: deps.drain ?? '50ms',
     relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...overrides },
   });
-  const running = await startRelay(config, { log, ...(deps.now === undefined ? {} : { now: deps.now }) });
+  const running = await startRelay(config, {
+    log,
+    ...(deps.now === undefined ? {} : { now: deps.now }),
+    ...(deps.times === undefined ? {} : { times: deps.times }),
+  });
   onEnd(() => running.close());
   return {
     port: running.port,

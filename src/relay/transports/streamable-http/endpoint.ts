@@ -164,7 +164,7 @@ export class StreamableHttpEndpoint {
           metrics.openStreams.inc({ transport: 'streamable-http' });
         },
         streamClosed: () => metrics.openStreams.dec({ transport: 'streamable-http' }),
-        answered: () => this.#setUp(server, true),
+        answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error, streamed),
       },
     );
@@ -175,7 +175,7 @@ export class StreamableHttpEndpoint {
     metrics.requests.inc({ server, method: exchange.way, outcome });
     if (outcome === 'relayed' && !streamed)
       metrics.requestDuration.observe({ server }, (performance.now() - exchange.startedAt) / 1000);
-    if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.#setUp(server, false);
+    if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.reached(server, false);
     if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
     else if (log.isLevelEnabled('debug'))
       log.debug(
@@ -190,7 +190,8 @@ export class StreamableHttpEndpoint {
       );
   }
 
-  #setUp(server: string, up: boolean): void {
+  /** Keeps `postern_relay_upstream_up`; for the other transports too, which reach the same servers. */
+  reached(server: string, up: boolean): void {
     if (this.#up.get(server) === up) return;
     this.#up.set(server, up);
     this.#deps.metrics.upstreamUp.set({ server }, up ? 1 : 0);

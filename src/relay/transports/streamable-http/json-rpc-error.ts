@@ -5,12 +5,17 @@ import type { Refusal } from '../../refusal.ts';
 /** Id of a JSON-RPC message; null where it could not be read (JSON-RPC 2.0 §5). */
 export type MessageId = string | number | null;
 
-/** Answers with a JSON-RPC error, the form that every MCP client can show to its user. */
-export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId): void {
+/** The JSON-RPC error that says it (JSON-RPC 2.0 §5.1). */
+export function errorOf(refusal: Refusal, id: MessageId): object {
   const error = {
     code: refusal.code ?? -32000,
     message: refusal.message,
     ...(refusal.data === undefined ? {} : { data: refusal.data }),
   };
-  sendJson(response, refusal.status, { jsonrpc: '2.0', error, id }, refusal.headers);
+  return { jsonrpc: '2.0', error, id };
+}
+
+/** Answers with a JSON-RPC error, the form that every MCP client can show to its user. */
+export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId): void {
+  sendJson(response, refusal.status, errorOf(refusal, id), refusal.headers);
 }

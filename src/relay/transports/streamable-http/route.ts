@@ -8,6 +8,21 @@ export type Route =
   | { kind: 'options' }
   | { kind: 'refused'; refusal: Refusal };
 
+/** Which transport a path belongs to; what belongs to none is streamable HTTP's to refuse. */
+export interface TransportPath {
+  readonly transport: 'ws' | 'sse' | 'messages';
+  readonly server: string;
+  readonly query: URLSearchParams;
+}
+
+/** Matches `/servers/<name>/ws`, `…/sse` and `…/messages`, literally as `matchRoute` does. */
+export function matchTransport(target: string): TransportPath | undefined {
+  const match = /^\/servers\/([a-z0-9][a-z0-9-]*)\/(ws|sse|messages)(?:\?(.*))?$/.exec(target);
+  if (match === null) return undefined;
+  const [, server = '', transport, query = ''] = match;
+  return { transport: transport as TransportPath['transport'], server, query: new URLSearchParams(query) };
+}
+
 /** Matches `/servers/<name>/mcp`, literally: nothing is decoded or normalised, so nothing can be read in two ways. */
 export function matchRoute(method: string, target: string): Route {
   const query = target.indexOf('?');
@@ -18,11 +33,17 @@ export function matchRoute(method: string, target: string): Route {
   if (method !== 'GET' && method !== 'POST' && method !== 'DELETE')
     return refused(405, 'method_not_allowed', `use one of ${ALLOW}`, { Allow: ALLOW });
   if (query >= 0 && new URLSearchParams(target.slice(query)).has('access_token'))
-    return refused(400, 'token_in_query', 'a token in the query string is not accepted (RFC 9700 §4.3.2)');
+    return { kind: 'refused', refusal: TOKEN_IN_QUERY };
   return { kind: 'mcp', server, method };
 }
 
 export const OPTIONS_HEADERS = { Allow: ALLOW, 'Content-Length': '0' };
+
+export const TOKEN_IN_QUERY: Refusal = {
+  status: 400,
+  reason: 'token_in_query',
+  message: 'a token in the query string is not accepted (RFC 9700 §4.3.2)',
+};
 
 /** The stateless era has POST only. */
 export const MODERN_POST_ONLY: Refusal = {

@@ -1,0 +1,130 @@
+import type { Config } from '../../../platform/config/schema.ts';
+import type { Logger } from '../../../platform/log.ts';
+import type { RelayMetrics } from '../../../platform/metrics.ts';
+import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { Admitted } from './admission.ts';
+import { Channel, type ChannelSink } from './channel.ts';
+import type { RetryTimes } from './standing-stream.ts';
+
+/** Times of connections that no operator needs to set; milliseconds. */
+export interface ConnectionTimes {
+  /** Between two signs of life asked of the client. */
+  readonly ping: number;
+  /** For the client to answer a close. */
+  readonly goodbye: number;
+  readonly retry: RetryTimes;
+}
+
+export const CONNECTION_TIMES: ConnectionTimes = {
+  ping: 30_000,
+  goodbye: 2_000,
+  retry: { first: 500, longest: 10_000, attempts: 7 },
+};
+
+/** Why the relay ends a connection. */
+export type Ending = 'draining' | 'identity_expired' | 'upstream_gone';
+
+/** How a transport carries what the channel says. */
+export interface Carrier {
+  send(text: string): boolean;
+  /** Says why, as far as the transport can, and closes. */
+  end(why: Ending): void;
+  settled?(): void;
+}
+
+export interface ConnectionDeps {
+  readonly config: Config;
+  readonly metrics: RelayMetrics;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly times: ConnectionTimes;
+  /** A server answered or did not. */
+  readonly reached: (server: string, up: boolean) => void;
+}
+
+/** The longest delay that a Node timer takes. */
+const MAX_DELAY = 2 ** 31 - 1;
+const UNREACHED: ReadonlySet<Outcome | 'refused'> = new Set(['upstream_unreachable', 'upstream_timeout']);
+
+/** One client's connection: its channel, its metrics, and how long it may live. */
+export class Connection {
+  readonly channel: Channel;
+  readonly #transport: 'websocket' | 'http-sse';
+  readonly #admitted: Admitted;
+  readonly #deps: ConnectionDeps;
+  readonly #carrier: Carrier;
+  readonly #expiry: NodeJS.Timeout;
+  #draining = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(transport: 'websocket' | 'http-sse', admitted: Admitted, carrier: Carrier, deps: ConnectionDeps) {
+    this.#transport = transport;
+    this.#admitted = admitted;
+    this.#carrier = carrier;
+    this.#deps = deps;
+    const { limits } = deps.config.relay;
+    const sink: ChannelSink = {
+      send: (text) => carrier.send(text),
+      lost: () => carrier.end('upstream_gone'),
+      settled: () => this.#settled(),
+      report: (outcome, details) => this.#report(outcome, details),
+    };
+    this.channel = new Channel(admitted.upstream, sink, {
+      limit: limits.body,
+      retry: deps.times.retry,
+      userAgent: admitted.userAgent,
+    });
+    // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
+    const left = Math.min(limits.connectionTime, (admitted.expiresAt ?? Number.POSITIVE_INFINITY) - deps.now());
+    this.#expiry = setTimeout(() => carrier.end('identity_expired'), Math.max(0, Math.min(left, MAX_DELAY)));
+    deps.metrics.openStreams.inc({ transport });
+    this.#log('a connection was opened');
+  }
+
+  /** Lets running requests end, then closes. */
+  drain(): void {
+    this.#draining = true;
+    this.channel.drain();
+    this.#settled();
+  }
+
+  /** The client's end is closed. Resolves when the server's session has ended too. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearTimeout(this.#expiry);
+    this.#deps.metrics.openStreams.dec({ transport: this.#transport });
+    this.#log('a connection was closed');
+    await this.channel.close();
+  }
+
+  #settled(): void {
+    if (this.#closed !== undefined) return;
+    this.#carrier.settled?.();
+    if (this.#draining && this.channel.idle) this.#carrier.end('draining');
+  }
+
+  #report(...[outcome, { refusal, error, seconds }]: Parameters<ChannelSink['report']>): void {
+    const { metrics, log, reached } = this.#deps;
+    const { server, way } = this.#admitted;
+    metrics.requests.inc({ server, method: way, outcome });
+    if (seconds !== undefined) metrics.requestDuration.observe({ server }, seconds);
+    if (outcome === 'refused' && refusal !== undefined) metrics.rejected.inc({ reason: refusal.reason });
+    else if (outcome !== 'client_gone') reached(server, !UNREACHED.has(outcome));
+    if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
+    else if (refusal !== undefined)
+      log.info(
+        { server, reason: refusal.reason, user: this.#admitted.identity.subject, fix: refusal.fix },
+        refusal.message,
+      );
+  }
+
+  #log(message: string): void {
+    if (!this.#deps.log.isLevelEnabled('debug')) return;
+    const { server, way, identity } = this.#admitted;
+    this.#deps.log.debug({ server, way, user: identity.subject, transport: this.#transport }, message);
+  }
+}

@@ -1,0 +1,30 @@
+import type { MessageId } from '../streamable-http/json-rpc-error.ts';
+import type { Message } from '../streamable-http/message.ts';
+import type { MessageReader } from './message-reader.ts';
+import type { StandingStream } from './standing-stream.ts';
+
+/** One message of the client on its way to the server, and for a request the wait for its answer. */
+export interface Exchange {
+  readonly message: Message;
+  readonly bytes: Buffer;
+  readonly startedAt: number;
+  reader: MessageReader | undefined;
+  /** The rest of an answer whose first stream ended too early. */
+  rest: StandingStream | undefined;
+  answered: boolean;
+  ended: boolean;
+}
+
+export function isRequest(message: Message): boolean {
+  return message.method !== undefined && message.id !== undefined;
+}
+
+/** Whether a server's message answers the request with that id. */
+export function answers(value: Readonly<Record<string, unknown>>, id: MessageId | undefined): boolean {
+  return value.method === undefined && value.id === id && ('result' in value || 'error' in value);
+}
+
+/** The request that a `notifications/cancelled` takes back. */
+export function cancelledId(message: Message): unknown {
+  return message.method === 'notifications/cancelled' ? message.params.requestId : undefined;
+}

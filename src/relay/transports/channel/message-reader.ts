@@ -1,0 +1,134 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { isRecord } from '../streamable-http/message.ts';
+import { EventParser } from './event-parser.ts';
+
+type JsonObject = Record<string, unknown>;
+
+export interface ReaderEvents {
+  /** Response headers came. */
+  head?(reader: MessageReader): void;
+  /** One message of a 2xx response. `text` is what goes on to the client. */
+  message(text: string, value: JsonObject): void;
+  /** Called once: the response is over, in whatever way. */
+  closed?(reader: MessageReader): void;
+  /** Called once after that, unless it was aborted here; `error` where the response did not come whole. */
+  ended(reader: MessageReader, error: Error | undefined): void;
+  /** Whether the client's side takes no more for now. */
+  full(): boolean;
+}
+
+/** Reads the JSON-RPC messages of one response of an MCP server, whether it comes as JSON or as an event stream. */
+export class MessageReader implements Dispatcher.DispatchHandler {
+  readonly #limit: number;
+  readonly #events: ReaderEvents;
+  #controller: Dispatcher.DispatchController | undefined;
+  #parser: EventParser | undefined;
+  #json: Buffer[] | undefined;
+  #size = 0;
+  #done = false;
+  /** 0 until response headers came. */
+  status = 0;
+  headers: IncomingHttpHeaders = {};
+  /** The JSON-RPC error in a response that is no 2xx. */
+  failure: JsonObject | undefined;
+  /** Something came of the stream. */
+  delivered = false;
+
+  /** @param limit bytes of one message */
+  constructor(limit: number, events: ReaderEvents) {
+    this.#limit = limit;
+    this.#events = events;
+  }
+
+  get isStream(): boolean {
+    return this.#parser !== undefined;
+  }
+
+  get lastEventId(): string | undefined {
+    return this.#parser?.lastEventId;
+  }
+
+  /** Milliseconds, as the server asked for. */
+  get retry(): number | undefined {
+    return this.#parser?.retry;
+  }
+
+  /** Ends the request at the server. No further event is reported. */
+  abort(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#events.closed?.(this);
+    this.#controller?.abort(new Error('no longer wanted'));
+  }
+
+  resume(): void {
+    if (!this.#done && this.#controller?.paused === true) this.#controller.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#done) controller.abort(new Error('no longer wanted'));
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200 || this.#done) return;
+    this.status = status;
+    this.headers = headers;
+    const type = String(headers['content-type'] ?? '').toLowerCase();
+    if (status < 300 && type.startsWith('text/event-stream'))
+      this.#parser = new EventParser(this.#limit, (event) => {
+        this.delivered = true;
+        if (event.type === '' || event.type === 'message') this.#take(event.data);
+      });
+    else if (type.startsWith('application/json')) this.#json = [];
+    this.#events.head?.(this);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#done) return;
+    try {
+      this.#parser?.push(chunk);
+      this.#size += chunk.length;
+      if (this.#parser === undefined && this.#size > this.#limit)
+        throw new RangeError(`the answer is larger than ${this.#limit} bytes`);
+      this.#json?.push(chunk);
+    } catch (error) {
+      this.#end(error as Error);
+      controller.abort(error as Error);
+      return;
+    }
+    if (this.#events.full()) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#done) return;
+    if (this.#json !== undefined) this.#take(Buffer.concat(this.#json).toString());
+    this.#end(undefined);
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#done) this.#end(error);
+  }
+
+  /** A batch, which servers of 2025-03-26 may answer with, is taken apart: no other revision knows it. */
+  #take(text: string): void {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      return;
+    }
+    for (const message of Array.isArray(value) ? value : [value]) {
+      if (!isRecord(message) || this.#done) continue;
+      if (this.status >= 300) this.failure ??= isRecord(message.error) ? message.error : undefined;
+      else this.#events.message(message === value ? text : JSON.stringify(message), message);
+    }
+  }
+
+  #end(error: Error | undefined): void {
+    this.#done = true;
+    this.#events.closed?.(this);
+    this.#events.ended(this, error);
+  }
+}

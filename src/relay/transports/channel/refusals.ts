@@ -1,0 +1,91 @@
+import { errors } from 'undici';
+import type { Refusal } from '../../refusal.ts';
+import { type Outcome, refusedAnswer, TIMEOUT, UNREACHABLE } from '../../upstreams/response-relay.ts';
+import { eraOf } from '../streamable-http/era.ts';
+import { isRecord, type Message } from '../streamable-http/message.ts';
+import type { MessageReader } from './message-reader.ts';
+
+/** Requests of one connection that may wait for their answers at a time. */
+export const MAX_REQUESTS = 64;
+
+export const TOO_MANY: Refusal = {
+  status: 429,
+  reason: 'too_many_requests',
+  message: `too many requests at once: ${MAX_REQUESTS} of this connection still wait for their answers`,
+};
+export const DRAINING: Refusal = {
+  status: 503,
+  reason: 'draining',
+  message: 'the relay is about to end: connect again',
+};
+export const ALREADY_INITIALIZED: Refusal = {
+  status: 400,
+  reason: 'invalid_message',
+  message: 'this connection has its session already: open another one to initialize again',
+  code: -32600,
+};
+export const SESSION_LOST: Refusal = {
+  status: 404,
+  reason: 'session_unknown',
+  message: 'the MCP server has ended the session: connect again',
+};
+const NO_ANSWER: Refusal = {
+  status: 502,
+  reason: 'upstream_unreachable',
+  message: 'the MCP server gave no answer to this request',
+};
+const CUT: Refusal = {
+  status: 502,
+  reason: 'upstream_unreachable',
+  message: 'the connection to the MCP server broke before it had answered',
+};
+
+const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
+
+/** The stateless era has neither this transport nor sessions; whoever asks for it here is told what there is. */
+export const MODERN_NOT_HERE: Refusal = {
+  status: 400,
+  reason: 'protocol_version',
+  message: 'since 2026-07-28 the protocol is spoken over streamable HTTP only, at /servers/<name>/mcp',
+  code: -32022,
+  data: { supported: LEGACY_VERSIONS },
+};
+
+/** A message that claims the stateless era, whose headers nobody could have compared with it. */
+export function claimsModern(message: Message): boolean {
+  const meta = message.params._meta;
+  const version = isRecord(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
+  return version !== undefined && (typeof version !== 'string' || eraOf(version) !== 'legacy');
+}
+
+/** What to tell of an upstream response that brought no answer. */
+export function failureOf(
+  reader: MessageReader,
+  error: Error | undefined,
+  hasSession: boolean,
+): { refusal: Refusal; outcome: Outcome; sessionLost: boolean } {
+  const fail = (refusal: Refusal, outcome: Outcome, sessionLost = false) => ({ refusal, outcome, sessionLost });
+  const { status } = reader;
+  if (error instanceof RangeError)
+    return fail({ status: 502, reason: 'body_too_large', message: error.message }, 'upstream_cut');
+  if (status === 0)
+    return error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError
+      ? fail(TIMEOUT, 'upstream_timeout')
+      : fail(UNREACHABLE, 'upstream_unreachable');
+  const refused = refusedAnswer(status);
+  if (refused !== undefined) return fail(refused, 'upstream_refused');
+  if (status === 404 && hasSession) return fail(SESSION_LOST, 'relayed', true);
+  if (error !== undefined) return fail(CUT, 'upstream_cut');
+  if (status < 300) return fail(NO_ANSWER, 'relayed');
+  const { code, message, data } = reader.failure ?? {};
+  return fail(
+    {
+      status: 502,
+      reason: 'upstream_unreachable',
+      message: typeof message === 'string' ? message : `the MCP server answered ${status}`,
+      ...(typeof code === 'number' ? { code } : {}),
+      ...(isRecord(data) ? { data } : {}),
+    },
+    'relayed',
+  );
+}

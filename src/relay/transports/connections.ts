@@ -1,0 +1,37 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
+import { Admission, type AdmissionDeps } from './channel/admission.ts';
+import type { ConnectionDeps } from './channel/connection.ts';
+import { HttpSseEndpoint } from './http-sse/endpoint.ts';
+import { matchTransport } from './streamable-http/route.ts';
+import type { SessionSeal } from './streamable-http/sealed-session.ts';
+import { WebSocketEndpoint } from './websocket/endpoint.ts';
+
+/** The transports that hold one long connection for each client: WebSocket, and HTTP+SSE of 2024-11-05. */
+export class Connections {
+  readonly #webSocket: WebSocketEndpoint;
+  readonly #httpSse: HttpSseEndpoint;
+
+  constructor(seal: SessionSeal, deps: Omit<AdmissionDeps, 'metrics' | 'log'> & ConnectionDeps) {
+    const admission = new Admission(deps.config, deps);
+    this.#webSocket = new WebSocketEndpoint(admission, deps);
+    this.#httpSse = new HttpSseEndpoint(admission, seal, deps);
+  }
+
+  /** @returns whether the request was one of these transports and is being answered */
+  handle(request: IncomingMessage, response: ServerResponse): boolean {
+    const path = matchTransport(request.url ?? '');
+    if (path === undefined) return false;
+    void this.#httpSse.handle(request, response, path);
+    return true;
+  }
+
+  listenOn(server: Server): void {
+    onWebSocketUpgrade(server, (request, socket, head) => void this.#webSocket.upgrade(request, socket, head));
+  }
+
+  /** @param grace milliseconds for running requests */
+  async close(grace: number): Promise<void> {
+    await Promise.all([this.#webSocket.close(grace), this.#httpSse.close(grace)]);
+  }
+}

@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ownerKey } from '../../../identity/identity.ts';
+import type { Refusal } from '../../refusal.ts';
+import type { Admission, Admitted } from '../channel/admission.ts';
+import type { ConnectionDeps } from '../channel/connection.ts';
+import { DRAINING, TOO_MANY } from '../channel/refusals.ts';
+import { readBody, tooLarge } from '../streamable-http/body.ts';
+import { headerMismatch } from '../streamable-http/header-agreement.ts';
+import { type MessageId, sendRefusal } from '../streamable-http/json-rpc-error.ts';
+import { parseMessage } from '../streamable-http/message.ts';
+import type { TransportPath } from '../streamable-http/route.ts';
+import type { SessionSeal } from '../streamable-http/sealed-session.ts';
+import { EventStreamConnection } from './connection.ts';
+
+const METHODS = { sse: 'GET', messages: 'POST', ws: 'GET' } as const;
+const JSON_UTF8 = /^application\/json *(?:; *charset="?utf-8"? *)?$/i;
+const CONTENT_TYPE: Refusal = {
+  status: 415,
+  reason: 'content_type',
+  message: 'Content-Type must be application/json, in UTF-8',
+};
+const UPGRADE: Refusal = {
+  status: 426,
+  reason: 'upgrade',
+  message: 'this address speaks WebSocket only: send an upgrade request with the subprotocol "mcp"',
+  fix: 'if a client did, the proxy does not pass upgrades on',
+  headers: { Upgrade: 'websocket', Connection: 'Upgrade' },
+};
+
+/** HTTP+SSE of 2024-11-05: a stream at `/servers/<name>/sse`, messages to `/servers/<name>/messages`. */
+export class HttpSseEndpoint {
+  readonly #admission: Admission;
+  readonly #seal: SessionSeal;
+  readonly #deps: ConnectionDeps;
+  readonly #prefix: string;
+  readonly #connections = new Map<string, EventStreamConnection>();
+  #draining = false;
+
+  constructor(admission: Admission, seal: SessionSeal, deps: ConnectionDeps) {
+    this.#admission = admission;
+    this.#seal = seal;
+    this.#deps = deps;
+    this.#prefix = new URL(deps.config.publicUrl).pathname.replace(/\/$/, '');
+  }
+
+  /** Never throws and always answers. */
+  async handle(request: IncomingMessage, response: ServerResponse, path: TransportPath): Promise<void> {
+    const method = METHODS[path.transport];
+    const allow = `${method}, OPTIONS`;
+    if (request.method === 'OPTIONS')
+      return void response.writeHead(204, { Allow: allow, 'Content-Length': '0' }).end();
+    if (request.method !== method)
+      return this.#refuse(request, response, path, {
+        status: 405,
+        reason: 'method_not_allowed',
+        message: `use ${method}`,
+        headers: { Allow: allow },
+      });
+    if (path.transport === 'ws') return this.#refuse(request, response, path, UPGRADE);
+    const admitted = await this.#admission.admit(request, path);
+    if ('reason' in admitted) return this.#refuse(request, response, path, admitted);
+    if (path.transport === 'messages') return this.#receive(request, response, path, admitted);
+    request.resume();
+    if (this.#draining) return this.#refuse(request, response, path, DRAINING, { admitted });
+    if (!response.destroyed) this.#open(response, admitted);
+  }
+
+  /** Takes no new stream and no new request, ends each stream when its requests are answered, and all after `grace`. */
+  async close(grace: number): Promise<void> {
+    this.#draining = true;
+    const open = [...this.#connections.values()];
+    for (const connection of open) connection.drain();
+    const all = Promise.all(open.map(({ closed }) => closed));
+    const late = new AbortController();
+    await Promise.race([all, sleep(grace, undefined, { signal: late.signal }).catch(() => {})]);
+    late.abort();
+    for (const connection of open) connection.end('draining');
+  }
+
+  #open(response: ServerResponse, admitted: Admitted): void {
+    const { server, identity } = admitted;
+    const id = `http-sse ${randomUUID()}`;
+    const sealed = this.#seal.seal(server, id, ownerKey(identity));
+    const endpoint = `${this.#prefix}/servers/${server}/messages?sessionId=${sealed}`;
+    const connection = new EventStreamConnection(response, endpoint, admitted, this.#deps);
+    this.#connections.set(id, connection);
+    void connection.closed.then(() => this.#connections.delete(id));
+  }
+
+  async #receive(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: TransportPath,
+    admitted: Admitted,
+  ): Promise<void> {
+    const refuse = (refusal: Refusal, id: MessageId = null) =>
+      this.#refuse(request, response, path, refusal, { admitted, id });
+    const { headers } = admitted;
+    const found = this.#find(path, admitted);
+    if ('reason' in found) return refuse(found);
+    if (!JSON_UTF8.test(headers.get('content-type') ?? '')) return refuse(CONTENT_TYPE);
+    const limit = this.#deps.config.relay.limits.body;
+    if (Number(request.headers['content-length'] ?? 0) > limit) return refuse(tooLarge(limit));
+    const body = await readBody(request, limit);
+    if (body.kind === 'gone') return;
+    if (body.kind === 'refused') return refuse(body.refusal);
+    const parsed = parseMessage(body.bytes);
+    if ('refusal' in parsed) return refuse(parsed.refusal, parsed.id);
+    const { message } = parsed;
+    const mismatch = headerMismatch('legacy', headers.get, message);
+    if (mismatch !== undefined) return refuse(mismatch, message.id ?? null);
+    // A client that does not read its stream gets no more room by sending more.
+    if (found.channel.saturated) return refuse(TOO_MANY, message.id ?? null);
+    found.channel.accept(message, body.bytes);
+    response.writeHead(202, { 'Content-Type': 'text/plain', 'Content-Length': '8' }).end('Accepted');
+  }
+
+  /** One answer for whatever is wrong, so that it says nothing of other people's sessions. */
+  #find({ query }: TransportPath, { server, identity }: Admitted): EventStreamConnection | Refusal {
+    const unknown = (reason: 'session_unknown' | 'session_server' | 'session_owner'): Refusal => ({
+      status: 404,
+      reason,
+      message: 'session not found',
+      code: -32001,
+    });
+    const given = query.getAll('sessionId');
+    const opened = this.#seal.open(given.length === 1 ? (given[0] as string) : '', server, ownerKey(identity));
+    if ('reason' in opened) return unknown(opened.reason);
+    return this.#connections.get(opened.upstreamId) ?? unknown('session_unknown');
+  }
+
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: TransportPath,
+    refusal: Refusal,
+    known: { admitted?: Admitted; id?: MessageId } = {},
+  ): void {
+    this.#admission.refused(request, path, refusal, known.admitted);
+    if (!request.readableEnded) request.resume();
+    if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, known.id ?? null);
+  }
+}

@@ -1,0 +1,107 @@
+import { WebSocket } from 'ws';
+import type { Admitted } from '../channel/admission.ts';
+import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
+import { parseMessage } from '../streamable-http/message.ts';
+
+/** Bytes that may wait for a slow client before its server has to wait, and below which it may go on. */
+const HIGH_WATER = 1024 * 1024;
+const LOW_WATER = 256 * 1024;
+
+/** Close codes (RFC 6455 §7.4.1) and what the client is told with them; at most 123 bytes. */
+const ENDINGS: Readonly<Record<Ending, readonly [number, string]>> = {
+  draining: [1001, 'the relay is about to end: connect again'],
+  identity_expired: [1008, 'sign in again: the identity of this connection is no longer valid'],
+  upstream_gone: [1011, 'the MCP server ended the session or does not answer: connect again'],
+};
+
+/** One JSON-RPC message a text frame, in both directions. */
+export class WebSocketConnection implements Carrier {
+  readonly #socket: WebSocket;
+  readonly #connection: Connection;
+  readonly #goodbye: number;
+  readonly #heartbeat: NodeJS.Timeout;
+  /** Resolves when the client's end is closed and the server's session too. */
+  readonly closed: Promise<void>;
+  #alive = true;
+  #full = false;
+  #ending = false;
+
+  constructor(socket: WebSocket, admitted: Admitted, deps: ConnectionDeps) {
+    this.#socket = socket;
+    this.#goodbye = deps.times.goodbye;
+    this.#connection = new Connection('websocket', admitted, this, deps);
+    this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
+    socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        clearInterval(this.#heartbeat);
+        resolve(this.#connection.close());
+      });
+    });
+    socket.on('pong', () => {
+      this.#alive = true;
+    });
+    // What the client did wrong; ws has closed with 1002, 1007 or 1009 already.
+    socket.on('error', (error) =>
+      deps.log.info(
+        { server: admitted.server, user: admitted.identity.subject, transport: 'websocket', error: error.message },
+        'a WebSocket frame was refused',
+      ),
+    );
+  }
+
+  send(text: string): boolean {
+    if (this.#socket.readyState !== WebSocket.OPEN) return true;
+    this.#socket.send(text, () => this.#sent());
+    this.#full ||= this.#socket.bufferedAmount > HIGH_WATER;
+    return !this.#full;
+  }
+
+  end(why: Ending): void {
+    this.#close(...ENDINGS[why]);
+  }
+
+  settled(): void {
+    if (this.#socket.isPaused && !this.#connection.channel.saturated) this.#socket.resume();
+  }
+
+  drain(): void {
+    this.#connection.drain();
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    this.#alive = true;
+    if (this.#ending) return;
+    if (isBinary) return void this.#close(1003, 'send JSON-RPC messages as text frames');
+    const parsed = parseMessage(data);
+    const { channel } = this.#connection;
+    if ('refusal' in parsed) channel.refuse(parsed.id, parsed.refusal);
+    else channel.accept(parsed.message, data);
+    if (channel.saturated) this.#socket.pause();
+  }
+
+  #sent(): void {
+    this.#alive = true;
+    if (!this.#full || this.#socket.bufferedAmount > LOW_WATER) return;
+    this.#full = false;
+    this.#connection.channel.resume();
+    this.settled();
+  }
+
+  /** A peer that neither answers nor takes anything between two beats is dead. */
+  #beat(): void {
+    const waitsForServer = this.#socket.isPaused && !this.#full;
+    if (!this.#alive && !waitsForServer) return void this.#socket.terminate();
+    this.#alive = false;
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+  }
+
+  #close(code: number, reason: string): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#socket.close(code, reason);
+    // The client's own close frame can come only where it is read.
+    this.#socket.resume();
+    setTimeout(() => this.#socket.terminate(), this.#goodbye).unref();
+  }
+}

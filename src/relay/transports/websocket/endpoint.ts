@@ -1,0 +1,93 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocketServer } from 'ws';
+import { upgradeResponse } from '../../../platform/upgrades.ts';
+import type { Refusal } from '../../refusal.ts';
+import type { Admission, Admitted } from '../channel/admission.ts';
+import type { ConnectionDeps } from '../channel/connection.ts';
+import { DRAINING } from '../channel/refusals.ts';
+import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
+import { matchTransport, type TransportPath } from '../streamable-http/route.ts';
+import { WebSocketConnection } from './connection.ts';
+
+const SUBPROTOCOL = 'mcp';
+
+const NOT_FOUND: Refusal = {
+  status: 404,
+  reason: 'not_found',
+  message: 'not found: WebSockets of MCP servers are at /servers/<name>/ws',
+};
+const NO_SUBPROTOCOL: Refusal = {
+  status: 400,
+  reason: 'subprotocol',
+  message: 'offer the WebSocket subprotocol "mcp" (Sec-WebSocket-Protocol: mcp)',
+};
+
+/** WebSocket at `/servers/<name>/ws`. Every refusal is an HTTP answer, given before the protocol changes. */
+export class WebSocketEndpoint {
+  readonly #admission: Admission;
+  readonly #deps: ConnectionDeps;
+  readonly #server: WebSocketServer;
+  readonly #connections = new Set<WebSocketConnection>();
+  #draining = false;
+
+  constructor(admission: Admission, deps: ConnectionDeps) {
+    this.#admission = admission;
+    this.#deps = deps;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: deps.config.relay.limits.body,
+      handleProtocols: () => SUBPROTOCOL,
+    });
+    // ws would answer a wrong handshake by itself, without a word in our log.
+    this.#server.on('wsClientError', (error, socket, request) =>
+      this.#refuse(request, socket as Socket, {
+        status: request.method === 'GET' ? 400 : 405,
+        reason: 'upgrade',
+        message: `no WebSocket handshake (RFC 6455 §4.2.1): ${error.message}`,
+      }),
+    );
+  }
+
+  /** Never throws; the socket is taken over or answered and ended. */
+  async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    const path = matchTransport(request.url ?? '');
+    if (path?.transport !== 'ws') return this.#refuse(request, socket, NOT_FOUND, path);
+    const admitted = await this.#admission.admit(request, path);
+    if ('reason' in admitted) return this.#refuse(request, socket, admitted, path);
+    const refusal = this.#draining ? DRAINING : offersMcp(request) ? undefined : NO_SUBPROTOCOL;
+    if (refusal !== undefined) return this.#refuse(request, socket, refusal, path, admitted);
+    if (socket.destroyed) return;
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      const connection = new WebSocketConnection(webSocket, admitted, this.#deps);
+      this.#connections.add(connection);
+      void connection.closed.then(() => this.#connections.delete(connection));
+      if (this.#draining) connection.drain();
+    });
+  }
+
+  /** Takes no new connection and no new request, closes each connection when its requests are answered, and all after `grace`. */
+  async close(grace: number): Promise<void> {
+    this.#draining = true;
+    const open = [...this.#connections];
+    for (const connection of open) connection.drain();
+    const all = Promise.all(open.map(({ closed }) => closed));
+    const late = new AbortController();
+    await Promise.race([all, sleep(grace, undefined, { signal: late.signal }).catch(() => {})]);
+    late.abort();
+    for (const connection of open) connection.end('draining');
+    await all;
+  }
+
+  #refuse(request: IncomingMessage, socket: Socket, refusal: Refusal, path?: TransportPath, admitted?: Admitted): void {
+    this.#admission.refused(request, path, refusal, admitted);
+    if (!socket.destroyed) sendRefusal(upgradeResponse(request, socket), refusal, null);
+  }
+}
+
+function offersMcp(request: IncomingMessage): boolean {
+  return (request.headers['sec-websocket-protocol'] ?? '').split(',').some((name) => name.trim() === SUBPROTOCOL);
+}

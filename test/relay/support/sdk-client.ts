@@ -1,0 +1,36 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { WebSocket } from 'ws';
+import { onEnd } from './relay.ts';
+
+/** A WebSocket as Node 22 and browsers have one, which also sends what a proxy would add. */
+function webSocketOf(user: string): typeof globalThis.WebSocket {
+  return class extends WebSocket {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols, { headers: { 'X-Authenticated-User': user } });
+    }
+  } as unknown as typeof globalThis.WebSocket;
+}
+
+/** The official client's transports, as the user that a proxy would name. */
+export const TRANSPORTS = {
+  websocket: (port: number, user: string, server = 'one'): Transport => {
+    globalThis.WebSocket = webSocketOf(user);
+    return new WebSocketClientTransport(new URL(`ws://127.0.0.1:${port}/servers/${server}/ws`)) as Transport;
+  },
+  'http-sse': (port: number, user: string, server = 'one'): Transport =>
+    new SSEClientTransport(new URL(`http://127.0.0.1:${port}/servers/${server}/sse`), {
+      requestInit: { headers: { 'X-Authenticated-User': user } },
+    }) as Transport,
+} as const;
+
+export function sdkClient(): Client {
+  const client = new Client(
+    { name: 'test', version: '1.0.0' },
+    { capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } } },
+  );
+  onEnd(() => client.close());
+  return client;
+}
