@@ -117,7 +117,7 @@ const sessions = z.strictObject({
 const rateLimit = z.strictObject({
   by: z.enum(['user', 'address', 'api-key', 'server', 'tool', 'sign-in']).meta({
     description:
-      '`server` and `tool`: each user at each of them; `sign-in`: attempts of an address at the sign-in endpoints',
+      '`server` and `tool`: each user at each of them, calls whose tool only the body tells as one; `sign-in`: attempts of an address at the sign-in endpoints',
   }),
   limit: z.int().min(1).meta({ description: 'requests in one window' }),
   per: duration('the window'),
@@ -128,7 +128,10 @@ const clientCertificates = z.strictObject({
   header: z
     .enum(['none', 'x-forwarded-client-cert', 'client-cert'])
     .default('none')
-    .meta({ description: 'where a trusted proxy puts the certificate it verified (Envoy’s XFCC, or RFC 9440)' }),
+    .meta({
+      description:
+        'where a trusted proxy puts the certificate it verified (Envoy’s XFCC with SANITIZE_SET, or RFC 9440); it must remove what a client sends there',
+    }),
   subject: z
     .enum(['uri', 'dns', 'email', 'common-name'])
     .default('uri')
@@ -164,7 +167,8 @@ const rule = z
         users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects' }),
         groups: z.array(z.string().min(1)).min(1).optional(),
         providers: z.array(z.string().min(1)).min(1).optional().meta({
-          description: 'and signed in by one of these providers; needed where there are several',
+          description:
+            'and known from one of these providers, `api-keys` or `mtls` (client certificates); needed where there are several',
         }),
       })
       .optional()

@@ -108,7 +108,7 @@ describe('opaque tokens at a real OpenID provider', () => {
         const text = await post('/token', { grant_type: 'client_credentials', scope: 'mcp:use', resource });
         return (JSON.parse(text) as { access_token: string }).access_token;
       };
-      const gate = open([
+      const providers = [
         {
           id: 'corp',
           issuer,
@@ -119,7 +119,8 @@ describe('opaque tokens at a real OpenID provider', () => {
           introspection: { enabled: true, ttl: '3s' },
           clockTolerance: '0s',
         },
-      ]);
+      ];
+      const gate = open(providers);
       try {
         const good = await token(RESOURCE);
         assert.ok(!good.includes('.'), 'the token is opaque');
@@ -131,6 +132,10 @@ describe('opaque tokens at a real OpenID provider', () => {
         assert.equal(await gate.ask('garbage'), 'token_inactive');
         const old = await token(RESOURCE);
         assert.equal(await gate.ask(old), 'gate');
+        const later = open(providers);
+        later.pass(21_000);
+        assert.equal(await later.ask(old), 'token_expired');
+        later.close();
         await post('/token/revocation', { token: good });
         assert.equal(await gate.ask(good), 'gate', 'a verdict is reused for its ttl');
         gate.pass(3_000);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Rules } from '../../../src/forward-auth/decision/rules.ts';
+import { compilePolicy } from '../../../src/forward-auth/policy.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
 import { imagineIdentity } from '../support/imagined.ts';
@@ -31,5 +32,49 @@ describe('users and groups of several providers', () => {
         () => parse(allow),
         (error) => error instanceof ConfigurationError && expected.test(error.problems[0] as string),
       );
+  });
+
+  it('may be those of API keys and client certificates, by reserved names', () => {
+    const config = parseConfig({
+      publicUrl: 'https://mcp.example.com/',
+      auth: {
+        providers,
+        apiKeys: { enabled: true },
+        clientCertificates: { header: 'client-cert', issuer: 'our-ca' },
+        rules: [
+          { match: { path: '/keys' }, allow: { users: ['42'], providers: ['api-keys'] } },
+          { match: { path: '/both' }, allow: { users: ['42'], providers: ['a', 'mtls'] } },
+        ],
+      },
+    });
+    const { rules } = compilePolicy(config);
+    const rule = (path: string) => rules.match({ path, host: 'h', method: 'GET' });
+    const admits = (path: string) =>
+      ['https://mcp.example.com/api-keys', 'our-ca', 'https://a.example', 'https://b.example'].map((issuer) =>
+        rule(path)?.admits(imagineIdentity({ subject: '42', issuer })),
+      );
+    assert.deepEqual(admits('/keys'), [true, false, false, false]);
+    assert.deepEqual(admits('/both'), [false, true, true, false]);
+    assert.deepEqual(rule('/keys')?.signInProviders, [], 'nobody signs in with an API key');
+    assert.deepEqual(rule('/both')?.signInProviders, ['a']);
+  });
+
+  it('are refused where the reserved name is taken, or means nothing', () => {
+    const rules = (allow: object) => [{ match: { path: '/x' }, allow }];
+    const [one] = providers;
+    for (const [auth, expected] of [
+      [{ providers: [{ id: 'mtls', issuer: 'https://a.example' }] }, /^auth\.providers\[0\]\.id: "mtls" is a reserved/],
+      [{ rules: rules({ providers: ['api-keys'] }) }, /API keys are not taken: set auth\.apiKeys\.enabled/],
+      [{ rules: rules({ providers: ['mtls'] }) }, /certificates are not taken: set auth\.clientCertificates\.header/],
+      [
+        { providers: [one], clientCertificates: { header: 'client-cert' }, rules: rules({ users: ['42'] }) },
+        /name whose users and groups are meant, of: a, mtls$/,
+      ],
+    ] as const)
+      assert.throws(
+        () => parseConfig({ auth }),
+        (error) => error instanceof ConfigurationError && expected.test(error.problems[0] as string),
+      );
+    parseConfig({ auth: { providers: [one], apiKeys: { enabled: true }, rules: rules({ users: ['42'] }) } });
   });
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { Registry } from 'prom-client';
 import { rejected } from '../../../src/forward-auth/authenticators/rejection.ts';
 import type { Authenticate, Authenticated } from '../../../src/forward-auth/decision/authentication.ts';
 import { decide } from '../../../src/forward-auth/decision/decide.ts';
@@ -8,6 +9,8 @@ import { RateLimits } from '../../../src/forward-auth/limits/rate-limits.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
+import { createStoreMetrics } from '../../../src/platform/metrics.ts';
+import { openStores } from '../../../src/stores/open-stores.ts';
 import { compileRules, imagineIdentity, imagineRequest } from '../support/imagined.ts';
 import { SharedStore } from '../support/shared-store.ts';
 
@@ -159,6 +162,27 @@ describe('rate limits', () => {
     assert.equal(kinds.filter((kind) => kind === 'limit').length, 10);
     const good = await decide(imagineRequest('/x', { clientAddress: '192.0.2.9' }), policy, () => as('alice'));
     assert.equal(good.kind, 'allow');
+  });
+
+  it('hold on the real store in memory', async () => {
+    const log = createLogger('auth', 'silent');
+    const stores = await openStores(undefined, {
+      log,
+      metrics: createStoreMetrics(new Registry()),
+      memory: { maxSessions: 1 },
+      withoutRedis: 'local',
+    });
+    const { auth } = parseConfig({ auth: { rateLimits: [{ by: 'user', limit: 2, per: '1h' }] } });
+    const limits = new RateLimits(auth, { stores, resources, log, onLimited: () => {} });
+    const answers = [];
+    for (let i = 0; i < 3; i++)
+      answers.push(await limits.afterAuthentication(imagineRequest('/x'), as('alice'), undefined));
+    assert.deepEqual(
+      answers.map((answer) => answer?.reason),
+      [undefined, undefined, 'rate_limited'],
+    );
+    assert.ok((answers[2]?.resetIn as number) > 0);
+    await stores.close();
   });
 
   it('count attempts to sign in by address', async () => {

@@ -35,7 +35,11 @@ export class SharedStore {
   /** A replica's own view, which can be deaf to announcements. */
   replica() {
     const gaps = new Set<() => void>();
-    const replica = {
+    const replica: {
+      complete: boolean;
+      gap: () => void;
+      readonly stores: Pick<Stores, 'limiter' | 'announcements' | 'documents'>;
+    } = {
       complete: true,
       gap: () => {
         for (const listener of gaps) listener();
@@ -83,7 +87,7 @@ export class SharedStore {
               .map(([name, value]) => ({ id: name.slice(collection.length + 1), value }));
           },
         },
-      } satisfies Pick<Stores, 'limiter' | 'announcements' | 'documents'>,
+      },
     };
     return replica;
   }
