@@ -9,7 +9,6 @@ const APPEND = 0;
 const OVERWRITE = 2;
 /** Of our own answer, not of the request that goes on. */
 const ABOUT_THE_ANSWER = new Set(['content-length', 'cache-control']);
-
 /** What was decided and how it reads over HTTP. */
 export interface Verdict {
   readonly decision: Decision;
@@ -69,14 +68,11 @@ function okOf(headers: readonly string[], received: readonly string[]): NonNulla
 }
 
 function deniedOf({ status, headers, body }: Answer): NonNullable<CheckResponse['denied_response']> {
-  const seen = new Set<string>();
   const options: HeaderValueOption[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
-    // Envoy counts the body itself.
-    if (name === 'content-length') continue;
-    options.push(option(name, headers[i + 1] as string, seen.has(name)));
-    seen.add(name);
+    // Envoy counts the body itself. In a denial it drops what is appended, and adds each of what is set.
+    if (name !== 'content-length') options.push(option(name, headers[i + 1] as string, false));
   }
   // Whatever went wrong before, a denial is never told to the client as a success.
   return { status: { code: status >= 300 ? status : 403 }, headers: options, body };

@@ -268,7 +268,7 @@ describe('what Envoy takes for an allow', () => {
     const cookies = (denied?.headers ?? []).filter(({ header }) => header.key === 'set-cookie');
     assert.deepEqual(
       cookies.map(({ append }) => append.value),
-      [false, true],
+      [false, false],
     );
     assert.deepEqual(named(denied?.headers ?? [], 'location'), ['https://x/']);
   });

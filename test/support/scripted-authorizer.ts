@@ -1,0 +1,56 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createCheck } from '../../src/forward-auth/check.ts';
+import { type Decision, deny } from '../../src/forward-auth/decision/decision.ts';
+import { CADDY } from '../../src/forward-auth/proxies/caddy.ts';
+import { ENVOY } from '../../src/forward-auth/proxies/envoy.ts';
+import { startExtAuthz } from '../../src/forward-auth/proxies/ext-authz/server.ts';
+import { NGINX } from '../../src/forward-auth/proxies/nginx.ts';
+import { allowHeaders, renderRefusal, withCookies } from '../../src/forward-auth/proxies/render.ts';
+import { TRAEFIK } from '../../src/forward-auth/proxies/traefik.ts';
+import { AddressList } from '../../src/platform/addresses.ts';
+import { createLogger } from '../../src/platform/log.ts';
+
+type Judge = Parameters<typeof createCheck>[2];
+
+/** Forward-auth's own adapters and rendering, with decisions that the test wrote down, by path. */
+export async function startScriptedAuthorizer(
+  script: ReadonlyMap<string, Decision>,
+  ports: { http: number; grpc: number },
+) {
+  const judge = ((question) => {
+    const read = question.read();
+    const decision = 'kind' in read ? read : (script.get(read.path) ?? deny(403, 'no_rule', 'not in the script'));
+    const answer =
+      decision.kind === 'allow'
+        ? { status: 200, headers: withCookies(allowHeaders(decision.identity, 'assertion'), decision), body: '' }
+        : renderRefusal(decision, question.requestId);
+    return { decision, answer };
+  }) as Judge;
+  const trusted = new AddressList(['127.0.0.1']);
+  const checks = [TRAEFIK, CADDY, NGINX, ENVOY].map((adapter) => ({
+    prefix: `/verify/${adapter.name}`,
+    check: createCheck(adapter, trusted, judge),
+  }));
+  const server = createServer((request, response) => {
+    const found = checks.find(({ prefix }) => request.url?.startsWith(prefix));
+    if (found !== undefined) return found.check(request, response);
+    return response.end('{"keys":[]}');
+  });
+  await new Promise<void>((resolve) => server.listen(ports.http, '127.0.0.1', resolve));
+  const grpc = await startExtAuthz({
+    listen: { host: '127.0.0.1', port: ports.grpc },
+    trusted,
+    judge,
+    log: createLogger('forward-auth', 'silent'),
+    maxMessage: 65_536,
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: async () => {
+      await grpc.close(500);
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
