@@ -10,6 +10,7 @@ import { createCheck, type Judge } from './check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
 import { ENVOY } from './proxies/envoy.ts';
+import { grpcCredentials } from './proxies/ext-authz/credentials.ts';
 import { type RunningExtAuthz, startExtAuthz } from './proxies/ext-authz/server.ts';
 import { NGINX } from './proxies/nginx.ts';
 import { TRAEFIK } from './proxies/traefik.ts';
@@ -50,8 +51,18 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   const internal = createInternalServer(serving.registry, serving.ready, serving.operator);
   let grpc: RunningExtAuthz | undefined;
   try {
-    if (auth.grpc !== undefined)
-      grpc = await startExtAuthz({ listen: auth.grpc, trusted, judge, log, maxMessage: 2 * auth.limits.headers });
+    if (auth.grpc !== undefined) {
+      const credentials = tls && grpcCredentials(tls, auth.tls?.clientCertificate === 'require');
+      const maxMessage = 2 * auth.limits.headers;
+      grpc = await startExtAuthz({
+        listen: auth.grpc,
+        trusted,
+        judge,
+        log,
+        maxMessage,
+        ...(credentials && { credentials }),
+      });
+    }
     const port = await listen(server, auth.listen);
     const internalPort = await listen(internal, auth.internalListen);
     return {

@@ -38,7 +38,7 @@ const NOT_FOR_THE_CHECK = new Set([
 ]);
 
 /** Forward-auth's own addresses. Anything that could be read in two ways is checked like every other path. */
-const FORWARD_AUTH_PATH = /^\/(?:\.well-known\/oauth-protected-resource(?:\/[\w./~-]*)?|_postern\/[\w./~-]+)(?:\?.*)?$/;
+const FORWARD_AUTH_PATH = /^\/(?:\.well-known\/oauth-protected-resource(?:\/[\w./~-]*)?|_postern\/[\w./~-]+)$/;
 
 /**
  * The development edge. It does what Traefik's forwardAuth middleware does: asks forward-auth about each request, and
@@ -95,7 +95,8 @@ export async function startEdge(
 }
 
 function isForwardAuthPath(url: string): boolean {
-  return FORWARD_AUTH_PATH.test(url) && !url.includes('..') && !url.includes('//');
+  const [path = ''] = url.split('?', 1);
+  return FORWARD_AUTH_PATH.test(path) && !path.includes('..') && !path.includes('//');
 }
 
 /** What only the edge may say: identity in any spelling, where the request came from, and the edge's own proof. */
