@@ -8,6 +8,8 @@ export class SharedStore {
   readonly #listeners = new Set<(topic: string, message: string) => void>();
   away = false;
   reads = 0;
+  /** Waited for before a read answers with what it found. */
+  slowly: Promise<void> | undefined;
   now = 1_000_000;
 
   #check(): void {
