@@ -1,0 +1,164 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import Provider from 'oidc-provider';
+
+export const CLIENT_SECRET = 'the-secret-of-the-client-in-the-tests-only';
+
+type Claims = Record<string, unknown>;
+
+/** A real OpenID provider that signs in whoever `user` names, without a form. */
+export interface InteractiveProvider {
+  readonly issuer: string;
+  /** Who sits at the browser; `undefined` says no. */
+  user: string | undefined;
+  /** Claims by user; of the ID token and of userinfo. */
+  readonly accounts: Record<string, { idToken: Claims; userinfo?: Claims }>;
+  /** Bodies of token requests. */
+  readonly tokenRequests: string[];
+  /** Status with which the token endpoint fails; undefined: it works. */
+  failTokens: number | undefined;
+  logoutToken(claims: Claims, options?: { typ?: string; stranger?: boolean; omit?: string[] }): Promise<string>;
+  idToken(claims: Claims): Promise<string>;
+  stop(): Promise<void>;
+  restart(): Promise<void>;
+}
+
+/** @param app origin of what people sign in to */
+export async function startInteractiveProvider(app: string): Promise<InteractiveProvider> {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const stranger = await generateKeyPair('RS256');
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const issuer = `http://127.0.0.1:${port}`;
+  const accounts: InteractiveProvider['accounts'] = {
+    alice: {
+      idToken: { name: 'Alice <b>', email: 'alice@example.com', email_verified: true, groups: ['engineering'] },
+    },
+    bob: { idToken: { name: 'Bob', email: 'bob@example.com', groups: ['sales'] } },
+  };
+  const jwk = { ...(await exportJWK(privateKey)), kid: 'key', alg: 'RS256', use: 'sig' };
+  const provider = new Provider(issuer, {
+    jwks: { keys: [jwk as never] },
+    cookies: { keys: ['cookie-key-of-the-tests'] },
+    clients: [
+      {
+        client_id: 'postern',
+        client_secret: CLIENT_SECRET,
+        redirect_uris: [`${app}/_postern/callback`],
+        post_logout_redirect_uris: [`${app}/_postern/signed-out`],
+        backchannel_logout_uri: `${app}/_postern/backchannel-logout`,
+        backchannel_logout_session_required: true,
+        grant_types: ['authorization_code', 'refresh_token'],
+      },
+    ],
+    claims: {
+      openid: ['sub', 'name', 'email', 'email_verified', 'groups', 'realm_access', 'hasgroups', 'roles.of.app'],
+    },
+    conformIdTokenClaims: false,
+    pkce: { required: () => true },
+    issueRefreshToken: () => true,
+    rotateRefreshToken: true,
+    findAccount: (_ctx, id) => {
+      const account = accounts[id];
+      if (account === undefined) return undefined;
+      return {
+        accountId: id,
+        claims: (use) => ({
+          sub: id,
+          ...(use === 'userinfo' ? (account.userinfo ?? account.idToken) : account.idToken),
+        }),
+      };
+    },
+    loadExistingGrant: async (ctx) => {
+      const held = ctx.oidc.session?.grantIdFor(ctx.oidc.client?.clientId as string);
+      if (held !== undefined) return ctx.oidc.provider.Grant.find(held);
+      const grant = new ctx.oidc.provider.Grant({
+        clientId: ctx.oidc.client?.clientId as string,
+        accountId: ctx.oidc.session?.accountId as string,
+      });
+      grant.addOIDCScope('openid profile email offline_access');
+      await grant.save();
+      return grant;
+    },
+    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    features: {
+      devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          ctx.body = form;
+        },
+      },
+    },
+    ttl: {
+      AccessToken: 600,
+      AuthorizationCode: 60,
+      Grant: 3600,
+      IdToken: 600,
+      Interaction: 600,
+      RefreshToken: 3600,
+      Session: 3600,
+    },
+  });
+  const self: InteractiveProvider = {
+    issuer,
+    user: 'alice',
+    accounts,
+    tokenRequests: [],
+    failTokens: undefined,
+    logoutToken: (claims, { typ = 'logout+jwt', stranger: strange = false, omit = [] } = {}) => {
+      const now = Math.floor(Date.now() / 1000);
+      const all: Claims = {
+        ...{ iss: issuer, aud: 'postern', iat: now, exp: now + 120, jti: crypto.randomUUID() },
+        ...{ events: { 'http://schemas.openid.net/event/backchannel-logout': {} }, ...claims },
+      };
+      for (const name of omit) delete all[name];
+      return new SignJWT(all as JWTPayload)
+        .setProtectedHeader({ alg: 'RS256', kid: 'key', ...(typ === '' ? {} : { typ }) })
+        .sign(strange ? stranger.privateKey : privateKey);
+    },
+    idToken: (claims) =>
+      new SignJWT({ iss: issuer, aud: 'postern', ...claims } as JWTPayload)
+        .setProtectedHeader({ alg: 'RS256', kid: 'key' })
+        .setIssuedAt()
+        .setExpirationTime('5m')
+        .sign(privateKey),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+    restart: async () => {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    },
+  };
+  provider.use(async (ctx, next) => {
+    if (ctx.path.startsWith('/interaction/')) {
+      const result =
+        self.user === undefined
+          ? { error: 'access_denied', error_description: '<script>alert(1)</script>' }
+          : { login: { accountId: self.user } };
+      const to = await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false });
+      ctx.redirect(to);
+      return;
+    }
+    if (ctx.path === '/token') {
+      self.tokenRequests.push(ctx.path);
+      if (self.failTokens !== undefined) {
+        ctx.status = self.failTokens;
+        ctx.body = { error: 'server_error' };
+        return;
+      }
+    }
+    await next();
+  });
+  const handle = provider.callback();
+  server.on('request', (request, response) => void handle(request, response));
+  return self;
+}
