@@ -76,7 +76,9 @@ export class SharedStore {
           get: async (collection: string, id: string) => {
             this.reads += 1;
             this.#check();
-            return this.documents.get(`${collection}/${id}`);
+            const found = this.documents.get(`${collection}/${id}`);
+            await this.slowly;
+            return found;
           },
           remove: async (collection: string, id: string) => {
             this.#check();
