@@ -1,0 +1,329 @@
+import assert from 'node:assert/strict';
+import { type House, openHouse } from './support/house.ts';
+import { Jar } from './support/jar.ts';
+
+const COOKIE = '__Host-postern';
+const field = (page: string, name: string) => new RegExp(`name="${name}" value="([^"]*)"`).exec(page)?.[1] ?? '';
+
+describe('signing out and looking after sessions', () => {
+  let house: House;
+  before(async () => {
+    house = await openHouse();
+  });
+  beforeEach(() => {
+    house.control.storeDown = false;
+  });
+  after(() => house.close());
+
+  const isIn = async (jar: Jar) => (await jar.hop(house.at('/_postern/me'))).status === 200;
+  const sidOf = async (jar: Jar) => {
+    const session = await house.sessions.find(`${COOKIE}=${jar.cookies(house.origin).get(COOKIE)}`);
+    return { sid: session?.providerSession as string, key: session?.key as string };
+  };
+  const logOut = (token: string | undefined) =>
+    new Jar().post(house.at('/_postern/backchannel-logout'), token === undefined ? {} : { logout_token: token });
+
+  describe('by the person', () => {
+    it('asks first, then ends the session here and at the provider', async () => {
+      const jar = await house.enter();
+      const asked = await jar.hop(house.at('/_postern/sign-out?rd=/bye'));
+      const page = await asked.text();
+      assert.ok(await isIn(jar), 'looking ends nothing');
+      assert.match(page, /Alice &#60;b&#62;/);
+      assert.doesNotMatch(page, /Alice <b>/);
+      const policy = asked.headers.get('content-security-policy') ?? '';
+      assert.ok(policy.includes(`form-action 'self' ${house.idp.issuer}`), policy);
+
+      const old = jar.cookies(house.origin).get(COOKIE);
+      const out = await jar.post(house.at('/_postern/sign-out'), {
+        token: field(page, 'token'),
+        rd: field(page, 'rd'),
+      });
+      assert.equal(out.status, 303);
+      assert.equal(jar.cookies(house.origin).has(COOKIE), false);
+      assert.equal(await house.sessions.find(`${COOKIE}=${old}`), undefined);
+      const to = new URL(out.headers.get('location') as string);
+      assert.equal(to.origin, house.idp.issuer);
+      for (const name of ['id_token_hint', 'client_id', 'post_logout_redirect_uri', 'state'])
+        assert.ok(to.searchParams.get(name), name);
+
+      const confirm = await (await jar.hop(to.href)).text();
+      const done = await jar.post(`${house.idp.issuer}/session/end/confirm`, {
+        xsrf: field(confirm, 'xsrf'),
+        logout: 'yes',
+      });
+      const back = done.headers.get('location') as string;
+      assert.ok(back.startsWith(house.at('/_postern/signed-out?')), back);
+      const end = await (await jar.hop(back)).text();
+      assert.match(end, /<h1>Signed out<\/h1>/);
+      assert.ok(end.includes(encodeURIComponent(house.at('/bye'))));
+    });
+
+    it('refuses forms of other sites and other sessions', async () => {
+      const jar = await house.enter();
+      const other = await (await (await house.enter('bob')).hop(house.at('/_postern/sign-out'))).text();
+      for (const [form, headers] of [
+        [{}, { origin: 'https://evil.example' }],
+        [{}, { 'sec-fetch-site': 'cross-site', origin: house.origin }],
+        [{}, { 'sec-fetch-site': 'same-site' }],
+        [{}, {}],
+        [{ token: field(other, 'token') }, { 'sec-fetch-site': 'same-origin' }],
+        [{ token: 'x' }, {}],
+      ] as Array<[Record<string, string>, Record<string, string>]>)
+        for (const path of ['/_postern/sign-out', '/_postern/sessions'])
+          assert.equal((await jar.post(house.at(path), { others: 'yes', ...form }, headers)).status, 403);
+      assert.ok(await isIn(jar));
+      const own = await jar.post(house.at('/_postern/sign-out'), {}, { 'sec-fetch-site': 'same-origin' });
+      assert.equal(own.status, 303);
+      assert.equal(await isIn(jar), false);
+    });
+
+    it('keeps the cookie where the store is away', async () => {
+      const jar = await house.enter();
+      house.control.storeDown = true;
+      const answer = await jar.post(house.at('/_postern/sign-out'), {}, { origin: house.origin });
+      assert.equal(answer.status, 503);
+      assert.deepEqual(answer.headers.getSetCookie(), []);
+      house.control.storeDown = false;
+      assert.ok(await isIn(jar));
+    });
+
+    it('refuses bodies that are too large or no form', async () => {
+      const jar = await house.enter();
+      const big = await jar.post(house.at('/_postern/sign-out'), { a: 'x'.repeat(70_000) });
+      assert.equal(big.status, 413);
+      const json = await jar.post(house.at('/_postern/sign-out'), {}, { 'content-type': 'application/json' });
+      assert.equal(json.status, 415);
+    });
+  });
+
+  describe('by the provider, back-channel', () => {
+    it('ends the session that sid names, and only that', async () => {
+      const one = await house.enter();
+      const two = await house.enter();
+      const answer = await logOut(await house.idp.logoutToken({ sub: 'alice', sid: (await sidOf(one)).sid }));
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers.get('cache-control'), 'no-store');
+      assert.equal(await isIn(one), false);
+      assert.ok(await isIn(two));
+    });
+
+    it('ends all sessions of a subject', async () => {
+      const one = await house.enter();
+      const two = await house.enter();
+      const bob = await house.enter('bob');
+      assert.equal((await logOut(await house.idp.logoutToken({ sub: 'alice' }, { typ: '' }))).status, 200);
+      assert.deepEqual([await isIn(one), await isIn(two), await isIn(bob)], [false, false, true]);
+    });
+
+    it('refuses a token that was used before', async () => {
+      const token = await house.idp.logoutToken({ sub: 'alice' });
+      assert.equal((await logOut(token)).status, 200);
+      const jar = await house.enter();
+      assert.equal((await logOut(token)).status, 400);
+      assert.ok(await isIn(jar));
+    });
+
+    const now = () => Math.floor(Date.now() / 1000);
+    const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const forgeries: Record<string, () => Promise<string | undefined>> = {
+      'no token at all': async () => undefined,
+      'no JWT': async () => 'x.y.z',
+      'another audience': () => house.idp.logoutToken({ sub: 'alice', aud: 'somebody-else' }),
+      'another issuer': () => house.idp.logoutToken({ sub: 'alice', iss: 'https://evil.example' }),
+      'a nonce': () => house.idp.logoutToken({ sub: 'alice', nonce: 'x' }),
+      'no events': () => house.idp.logoutToken({ sub: 'alice' }, { omit: ['events'] }),
+      'another event': () => house.idp.logoutToken({ sub: 'alice', events: { 'https://example.com/x': {} } }),
+      'an event that is no object': () =>
+        house.idp.logoutToken({ sub: 'alice', events: { 'http://schemas.openid.net/event/backchannel-logout': true } }),
+      'neither sub nor sid': () => house.idp.logoutToken({}),
+      'an empty sid': () => house.idp.logoutToken({ sub: 'alice', sid: '' }),
+      'no jti': () => house.idp.logoutToken({ sub: 'alice' }, { omit: ['jti'] }),
+      'no exp': () => house.idp.logoutToken({ sub: 'alice' }, { omit: ['exp'] }),
+      'no iat': () => house.idp.logoutToken({ sub: 'alice' }, { omit: ['iat'] }),
+      'an old iat': () => house.idp.logoutToken({ sub: 'alice', iat: now() - 3_600, exp: now() + 60 }),
+      'an exp that is over': () => house.idp.logoutToken({ sub: 'alice', iat: now() - 120, exp: now() - 60 }),
+      'a key that is not the provider’s': () => house.idp.logoutToken({ sub: 'alice' }, { stranger: true }),
+      'the type of an access token': () => house.idp.logoutToken({ sub: 'alice' }, { typ: 'at+jwt' }),
+      'an ID token': () => house.idp.idToken({ sub: 'alice', jti: 'x', nonce: 'n' }),
+      'alg none': async () => {
+        const [, payload] = (await house.idp.logoutToken({ sub: 'alice' })).split('.');
+        return `${encode({ alg: 'none', typ: 'logout+jwt' })}.${payload}.`;
+      },
+      'alg HS256 with the client’s secret': async () => {
+        const { SignJWT } = await import('jose');
+        const { CLIENT_SECRET } = await import('./support/interactive-provider.ts');
+        const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+        return new SignJWT({ iss: house.idp.issuer, aud: 'postern', sub: 'alice', jti: 'hs', events })
+          .setProtectedHeader({ alg: 'HS256' })
+          .setIssuedAt()
+          .setExpirationTime('2m')
+          .sign(new TextEncoder().encode(CLIENT_SECRET));
+      },
+    };
+    for (const [name, forge] of Object.entries(forgeries))
+      it(`refuses ${name}`, async () => {
+        const jar = await house.enter();
+        const answer = await logOut(await forge());
+        assert.equal(answer.status, 400, await answer.clone().text());
+        assert.equal(((await answer.json()) as { error: string }).error, 'invalid_request');
+        assert.equal(answer.headers.get('cache-control'), 'no-store');
+        assert.ok(await isIn(jar), 'the session goes on');
+      });
+
+    it('answers 503 where the store or the provider is away', async () => {
+      const jar = await house.enter();
+      house.control.storeDown = true;
+      assert.equal((await logOut(await house.idp.logoutToken({ sub: 'alice' }))).status, 503);
+      house.control.storeDown = false;
+      assert.ok(await isIn(jar));
+      const fresh = await openHouse();
+      try {
+        const token = await fresh.idp.logoutToken({ sub: 'alice' });
+        await fresh.idp.stop();
+        const answer = await new Jar().post(fresh.at('/_postern/backchannel-logout'), { logout_token: token });
+        assert.equal(answer.status, 503);
+      } finally {
+        await fresh.close();
+      }
+    });
+  });
+
+  it('ends a session by front channel only where both issuer and sid are its own', async () => {
+    const jar = await house.enter();
+    const { sid } = await sidOf(jar);
+    const open = (query: Record<string, string>) =>
+      jar.hop(`${house.at('/_postern/frontchannel-logout')}?${new URLSearchParams(query)}`);
+    for (const query of [
+      {},
+      { sid },
+      { iss: house.idp.issuer },
+      { iss: 'https://x', sid },
+      { iss: house.idp.issuer, sid: 'x' },
+    ])
+      await open(query as Record<string, string>);
+    assert.ok(await isIn(jar));
+    const answer = await open({ iss: house.idp.issuer, sid });
+    assert.equal(answer.headers.get('x-frame-options'), null);
+    assert.equal(answer.headers.get('cache-control'), 'no-store');
+    assert.ok(answer.headers.get('content-security-policy')?.includes(`frame-ancestors ${house.idp.issuer}`));
+    assert.equal(await isIn(jar), false);
+  });
+
+  describe('one’s own sessions', () => {
+    const json = { accept: 'application/json' };
+    const own = { origin: '' };
+    before(() => {
+      own.origin = house.origin;
+    });
+
+    it('lists them, and ends one of one’s own, never another person’s', async () => {
+      const alice = await house.enter();
+      const second = await house.enter();
+      const bob = await house.enter('bob');
+      const page = await (await alice.hop(house.at('/_postern/sessions'))).text();
+      assert.match(page, /this one/);
+      assert.doesNotMatch(page, /eyJ/);
+      const listed = (await (await alice.hop(house.at('/_postern/sessions'), { headers: json })).json()) as {
+        sessions: Array<{ key: string; current: boolean }>;
+      };
+      const bobs = (await sidOf(bob)).key;
+      assert.ok(!listed.sessions.some(({ key }) => key === bobs));
+      const wrong = await alice.post(house.at('/_postern/sessions'), { end: bobs }, { ...json, ...own });
+      assert.equal(wrong.status, 404);
+      assert.ok(await isIn(bob));
+
+      await alice.post(house.at('/_postern/sessions'), { end: (await sidOf(second)).key }, { ...own });
+      assert.equal(await isIn(second), false);
+      const third = await house.enter();
+      await alice.post(house.at('/_postern/sessions'), { others: 'yes', token: field(page, 'token') });
+      assert.equal(await isIn(third), false);
+      assert.ok(await isIn(alice));
+      const last = await alice.post(house.at('/_postern/sessions'), { end: (await sidOf(alice)).key }, own);
+      assert.equal(last.status, 303);
+      assert.equal(alice.cookies(house.origin).has(COOKIE), false);
+    });
+
+    it('names nobody to strangers', async () => {
+      const stranger = new Jar();
+      const me = await stranger.hop(house.at('/_postern/me'));
+      assert.equal(me.status, 401);
+      assert.ok(
+        ((await me.json()) as { sign_in_url: string }).sign_in_url.startsWith(house.at('/_postern/sign-in?rd=')),
+      );
+      assert.equal((await stranger.hop(house.at('/_postern/sessions'), { headers: json })).status, 401);
+      assert.equal((await stranger.hop(house.at('/_postern/sessions'))).status, 302);
+      assert.equal((await stranger.post(house.at('/_postern/sessions'), { others: 'yes' }, own)).status, 401);
+    });
+
+    it('shows the address that the trusted proxy saw, whatever the client wrote before it', async () => {
+      const jar = new Jar();
+      const callback = await jar.until(house.at('/_postern/sign-in'), /callback\?/);
+      await jar.hop(callback, {
+        headers: { 'x-forwarded-for': '198.51.100.9, 203.0.113.7', 'user-agent': '<img src=x onerror=alert(1)>' },
+      });
+      const page = await (await jar.hop(house.at('/_postern/sessions'))).text();
+      assert.match(page, /203\.0\.113\.7/);
+      assert.doesNotMatch(page, /198\.51\.100\.9|<img/);
+    });
+  });
+
+  it('serves its stylesheet, with nothing in it from elsewhere', async () => {
+    const page = await (await new Jar().hop(house.at('/_postern/signed-out'))).text();
+    const href = /<link rel="stylesheet" href="([^"]+)"/.exec(page)?.[1] as string;
+    const sheet = await new Jar().hop(house.at(href));
+    assert.equal(sheet.headers.get('content-type'), 'text/css; charset=utf-8');
+    assert.doesNotMatch(await sheet.text(), /url\(|@import/);
+    const etag = sheet.headers.get('etag') as string;
+    assert.equal((await new Jar().hop(house.at(href), { headers: { 'if-none-match': etag } })).status, 304);
+    assert.match(page, /<html lang="en">.*<title>Signed out<\/title>.*<main><h1>/s);
+  });
+});
+
+describe('the refresh of a session', () => {
+  let house: House;
+  beforeEach(async () => {
+    house = await openHouse();
+  });
+  afterEach(() => house.close());
+
+  const sessionOf = async (jar: Jar) => {
+    const session = await house.sessions.find(`${COOKIE}=${jar.cookies(house.origin).get(COOKIE)}`);
+    assert.ok(session !== undefined);
+    return session;
+  };
+  const signal = new AbortController().signal;
+
+  it('brings new tokens and the claims of now', async () => {
+    const session = await sessionOf(await house.enter());
+    house.idp.accounts.alice = { idToken: { groups: ['sales'] } };
+    const outcome = await house.providers.refresh(session, signal);
+    assert.equal(outcome.kind, 'refreshed');
+    if (outcome.kind !== 'refreshed') return;
+    assert.notEqual(outcome.signedIn.tokens.accessToken, session.tokens.accessToken);
+    assert.notEqual(outcome.signedIn.tokens.refreshToken, session.tokens.refreshToken);
+    assert.deepEqual(outcome.signedIn.identity.groups, ['sales']);
+    assert.equal(outcome.signedIn.providerSession, session.providerSession);
+    assert.equal(outcome.signedIn.identity.method, 'session');
+  });
+
+  it('is refused where the grant is dead, and nothing else is a refusal', async () => {
+    const session = await sessionOf(await house.enter());
+    const dead = { ...session, tokens: { ...session.tokens, refreshToken: 'unknown' } };
+    assert.deepEqual(await house.providers.refresh(dead, signal), { kind: 'refused' });
+    for (const status of [500, 503, 429, 400]) {
+      house.idp.failTokens = status;
+      await assert.rejects(house.providers.refresh(session, signal), { name: 'DependencyUnavailable' });
+    }
+    house.idp.failTokens = undefined;
+    await house.idp.stop();
+    await assert.rejects(house.providers.refresh(session, signal), { name: 'DependencyUnavailable' });
+    await house.idp.restart();
+    assert.equal((await house.providers.refresh(session, signal)).kind, 'refreshed');
+  });
+
+  it('ends nothing else than the session whose provider is configured no longer', async () => {
+    const session = await sessionOf(await house.enter());
+    assert.deepEqual(await house.providers.refresh({ ...session, provider: 'gone' }, signal), { kind: 'refused' });
+  });
+});
