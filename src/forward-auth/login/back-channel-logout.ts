@@ -54,20 +54,32 @@ export class BackChannelLogout {
     const claims = await this.#verify(provider, token);
     const { issuer } = provider.config;
     const { sid, sub, jti } = claims;
-    // §2.6 step 7. Taken before the sessions end; a provider's second try after an outage brings a new token.
+    // §2.6 step 7: the id is held for good where the sessions ended, and given back where an outage came between, because
+    // the provider will send the same token again.
     const name = createHash('sha256')
       .update(JSON.stringify([issuer, jti]))
       .digest('base64url');
-    if (!(await this.#login.stores.locks.once(`logout:${name}`, REMEMBERED)))
-      throw refusal('this logout token was used before');
+    const used = await this.#login.stores.locks.acquire(`logout:${name}`, REMEMBERED);
+    if (used === undefined) throw refusal('this logout token was used before');
+    try {
+      return await this.#end(provider, sid, sub);
+    } catch (error) {
+      await used.release();
+      throw error;
+    }
+  }
+
+  async #end(provider: ProviderClient, sid: unknown, sub: string | undefined): Promise<number> {
+    const { issuer } = provider.config;
+    const { sessions } = this.#login;
     const found: Session[] =
       typeof sid === 'string'
-        ? await this.#login.sessions.ofProviderSession(issuer, sid)
-        : await this.#login.sessions.ofUser(issuer, sub as string);
+        ? await sessions.ofProviderSession(issuer, sid)
+        : await sessions.ofUser(issuer, sub as string);
     // Both given: the session of that subject only.
     const meant =
-      typeof sid === 'string' && typeof sub === 'string' ? found.filter((s) => isOf(s, sub, provider)) : found;
-    for (const session of meant) await this.#login.sessions.end(session.key, 'provider_logout');
+      typeof sid === 'string' && sub !== undefined ? found.filter((entry) => isOf(entry, sub, provider)) : found;
+    for (const session of meant) await sessions.end(session.key, 'provider_logout');
     return meant.length;
   }
 

@@ -81,7 +81,10 @@ async function exchange(
   } catch (error) {
     const again = signInAgain(attempt.back, { switch: '1' });
     if (error instanceof DependencyUnavailable) {
-      login.log.warn({ provider: id, error }, 'the identity provider was away during a sign-in');
+      login.log.warn(
+        { provider: id, error, requestId: ctx.state.requestId },
+        'the identity provider was away during a sign-in',
+      );
       countSignIn(login, id, 'unavailable');
       showProblem(ctx, providerAway(provider, attempt.back));
     } else if (error instanceof SignInFailed && error.problem === 'not_allowed') {
@@ -89,7 +92,10 @@ async function exchange(
       const advice = 'This account may not sign in here, or its e-mail address is not verified. Try another account.';
       showProblem(ctx, { status: 403, title: 'Not let in', advice, again });
     } else if (error instanceof SignInFailed) {
-      login.log.warn({ provider: id, error }, 'an answer of the identity provider was refused');
+      login.log.warn(
+        { provider: id, error, requestId: ctx.state.requestId },
+        'an answer of the identity provider was refused',
+      );
       countSignIn(login, id, 'provider_error');
       showProblem(ctx, wrongAnswer(again));
     } else throw error;

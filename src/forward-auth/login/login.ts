@@ -4,6 +4,7 @@ import type Koa from 'koa';
 import { AddressList } from '../../platform/addresses.ts';
 import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../../platform/errors.ts';
+import { requestId } from '../../platform/http.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions } from '../sessions/session.ts';
@@ -92,11 +93,18 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
         ctx.status = 405;
         return;
       }
+      ctx.state.requestId = requestId(ctx.req);
       try {
         await routes(ctx, next);
       } catch (error) {
         showFailure(login, ctx, error);
       }
+      // What a page shows leads here.
+      if (ctx.status >= 400)
+        login.log.info(
+          { path: ctx.path, status: ctx.status, requestId: ctx.state.requestId },
+          'a sign-in was not served',
+        );
     },
   };
 }
@@ -104,7 +112,10 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
 /** An outage changes nothing in the browser: no cookie is removed, and trying again works. */
 function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): void {
   const known = error instanceof PosternError ? error : new PosternError('internal', 'something went wrong');
-  log[known.status >= 500 ? 'error' : 'info']({ error, path: ctx.path }, 'a sign-in endpoint failed');
+  log[known.status >= 500 ? 'error' : 'info'](
+    { error, path: ctx.path, requestId: ctx.state.requestId },
+    'a sign-in endpoint failed',
+  );
   ctx.remove('Set-Cookie');
   const away = known.status === 503;
   showProblem(ctx, {

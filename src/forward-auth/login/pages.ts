@@ -1,5 +1,4 @@
 import type { Context } from 'koa';
-import { requestId } from '../../platform/http.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
 import { type Html, html } from './html.ts';
@@ -54,9 +53,14 @@ export interface Problem {
 export function showProblem(ctx: Context, { status, title, advice, again, retryAfter }: Problem): void {
   if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter));
   const link = again === undefined ? undefined : html`<p><a class="button" href="${again}">Sign in again</a></p>`;
-  showPage(ctx, title, html`<p role="alert">${advice}</p>${link}<p class="quiet">Request ${requestId(ctx.req)}</p>`, {
-    status,
-  });
+  showPage(
+    ctx,
+    title,
+    html`<p role="alert">${advice}</p>${link}<p class="quiet">Request ${ctx.state.requestId as string}</p>`,
+    {
+      status,
+    },
+  );
 }
 
 export interface Choice {

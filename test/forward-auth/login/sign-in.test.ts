@@ -23,6 +23,7 @@ describe('signing in', () => {
   beforeEach(() => {
     house.idp.user = 'alice';
     house.idp.failTokens = undefined;
+    house.idp.forge = undefined;
     house.control.limited = false;
     house.control.storeDown = false;
   });
@@ -126,6 +127,51 @@ describe('signing in', () => {
     const asked = house.idp.tokenRequests.length;
     await problem(await jar.hop(callback.href), 502);
     assert.equal(house.idp.tokenRequests.length, asked, 'the code goes to nobody');
+  });
+
+  for (const [name, forge] of [
+    ['another nonce', { claims: { nonce: 'another' } }],
+    ['another audience', { claims: { aud: 'somebody-else' } }],
+    ['another issuer', { claims: { iss: 'https://evil.example' } }],
+    ['an end that is over', { claims: { exp: 1_000_000_000 } }],
+    ['a stranger’s signature', { stranger: true }],
+    ['no ID token', { none: true }],
+  ] as const)
+    it(`refuses an ID token with ${name}`, async () => {
+      const jar = new Jar();
+      const callback = await begin(jar);
+      house.idp.forge = forge;
+      await problem(await jar.hop(callback), 502);
+      assert.equal(jar.cookies(house.origin).has('__Host-postern'), false);
+    });
+
+  it('takes an ID token that the same forger leaves as it is', async () => {
+    const jar = new Jar();
+    const callback = await begin(jar);
+    house.idp.forge = {};
+    assert.equal((await jar.hop(callback)).status, 303);
+  });
+
+  it('believes a forwarded host only where it is one of the configured origins', async () => {
+    for (const host of ['evil.example', 'evil.example, 127.0.0.1', `${new URL(house.origin).host}@evil.example`]) {
+      const answer = await new Jar().hop(house.at('/_postern/sign-in'), { headers: { 'x-forwarded-host': host } });
+      const asked = new URL(answer.headers.get('location') as string).searchParams;
+      assert.equal(asked.get('redirect_uri'), house.at('/_postern/callback'));
+    }
+    const several = await openHouse({
+      auth: {
+        sessions: { cookie: '__Secure-postern', cookieDomains: ['0.0.1', 'example.org'] },
+        signIn: { origins: ['https://apps.example.org'] },
+      },
+    });
+    try {
+      const headers = { 'x-forwarded-host': 'apps.example.org' };
+      const answer = await new Jar().hop(several.at('/_postern/sign-in'), { headers });
+      const asked = new URL(answer.headers.get('location') as string).searchParams;
+      assert.equal(asked.get('redirect_uri'), 'https://apps.example.org/_postern/callback');
+    } finally {
+      await several.close();
+    }
   });
 
   it('says so where the person says no, without the provider’s words', async () => {

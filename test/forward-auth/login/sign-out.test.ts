@@ -174,14 +174,17 @@ describe('signing out and looking after sessions', () => {
     it('answers 503 where the store or the provider is away', async () => {
       const jar = await house.enter();
       house.control.storeDown = true;
-      assert.equal((await logOut(await house.idp.logoutToken({ sub: 'alice' }))).status, 503);
+      const token = await house.idp.logoutToken({ sub: 'alice' });
+      assert.equal((await logOut(token)).status, 503);
       house.control.storeDown = false;
       assert.ok(await isIn(jar));
+      assert.equal((await logOut(token)).status, 200, 'the provider sends the same token again');
+      assert.equal(await isIn(jar), false);
       const fresh = await openHouse();
       try {
-        const token = await fresh.idp.logoutToken({ sub: 'alice' });
+        const unheard = await fresh.idp.logoutToken({ sub: 'alice' });
         await fresh.idp.stop();
-        const answer = await new Jar().post(fresh.at('/_postern/backchannel-logout'), { logout_token: token });
+        const answer = await new Jar().post(fresh.at('/_postern/backchannel-logout'), { logout_token: unheard });
         assert.equal(answer.status, 503);
       } finally {
         await fresh.close();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
 
 export const CLIENT_SECRET = 'the-secret-of-the-client-in-the-tests-only';
@@ -19,6 +19,8 @@ export interface InteractiveProvider {
   readonly tokenRequests: string[];
   /** Status with which the token endpoint fails; undefined: it works. */
   failTokens: number | undefined;
+  /** Replaces the ID token of the next answers; by claims over the true ones. */
+  forge: { claims?: Claims; stranger?: boolean; none?: boolean } | undefined;
   logoutToken(claims: Claims, options?: { typ?: string; stranger?: boolean; omit?: string[] }): Promise<string>;
   idToken(claims: Claims): Promise<string>;
   stop(): Promise<void>;
@@ -111,6 +113,7 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
     accounts,
     tokenRequests: [],
     failTokens: undefined,
+    forge: undefined,
     logoutToken: (claims, { typ = 'logout+jwt', stranger: strange = false, omit = [] } = {}) => {
       const now = Math.floor(Date.now() / 1000);
       const all: Claims = {
@@ -157,6 +160,15 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
       }
     }
     await next();
+    const answer = ctx.body as { id_token?: string } | undefined;
+    if (ctx.path !== '/token' || self.forge === undefined || answer?.id_token === undefined) return;
+    const { claims = {}, stranger: strange = false, none = false } = self.forge;
+    const forged = new SignJWT({ ...decodeJwt(answer.id_token), ...claims } as JWTPayload)
+      .setProtectedHeader({ alg: 'RS256', kid: 'key' })
+      .sign(strange ? stranger.privateKey : privateKey);
+    if (none) delete answer.id_token;
+    else answer.id_token = await forged;
+    ctx.body = answer;
   });
   const handle = provider.callback();
   server.on('request', (request, response) => void handle(request, response));
