@@ -36,6 +36,8 @@ function realm(publicUrl: string): object {
     enabled: true,
     accessTokenLifespan: ACCESS_TOKEN,
     eventsEnabled: true,
+    // Refreshes are not kept by default.
+    enabledEventTypes: ['LOGIN', 'LOGOUT', 'REFRESH_TOKEN', 'REFRESH_TOKEN_ERROR'],
     roles: { realm: [{ name: 'gatekeeper' }] },
     groups: [{ name: 'engineering' }],
     users: [user('alice', ['gatekeeper'], ['/engineering']), user('bob', [], ['/engineering'])],

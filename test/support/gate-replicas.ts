@@ -32,7 +32,12 @@ export const AUDIENCE = 'app-of-the-tests';
 /** Several forward-auths with the same configuration, asked directly in the place of a proxy. */
 export async function startGate(
   count: number,
-  settings: { readonly auth?: object; readonly redis?: object; readonly provider?: SignInProviderOptions } = {},
+  settings: {
+    /** More of `auth`, perhaps made from the public address. */
+    readonly auth?: object | ((publicUrl: string) => object | Promise<object>);
+    readonly redis?: object;
+    readonly provider?: SignInProviderOptions;
+  } = {},
 ): Promise<Gate> {
   const ports = await freePorts(count * 2);
   const publicUrl = `http://127.0.0.1:${ports[0]}`;
@@ -44,6 +49,7 @@ export async function startGate(
     await provider.stop();
     await rm(folder, { recursive: true, force: true });
   };
+  let more: object = {};
   const start = async (index: number): Promise<Replica> => {
     const [port, internalPort] = [ports[index * 2], ports[index * 2 + 1]] as [number, number];
     const file = join(folder, `postern-${index}.yaml`);
@@ -63,7 +69,7 @@ export async function startGate(
           },
         ],
         rules: [{ match: { path: '/app/**' }, allow: { groups: ['engineering'] } }],
-        ...settings.auth,
+        ...more,
       },
       ...(settings.redis === undefined ? {} : { redis: settings.redis }),
     };
@@ -97,6 +103,7 @@ export async function startGate(
     return replica;
   };
   try {
+    more = (await (typeof settings.auth === 'function' ? settings.auth(publicUrl) : settings.auth)) ?? {};
     const replicas: Replica[] = [];
     for (let index = 0; index < count; index++) replicas.push(await start(index));
     return {

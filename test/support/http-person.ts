@@ -1,36 +1,59 @@
-/** A browser's cookies and redirects without the browser, for tests of many people at once. */
+import { request } from 'undici';
+
+/** Where a visit ended. */
+export interface Visited {
+  readonly url: URL;
+  readonly status: number;
+  readonly text: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly text: string;
+}
+
+interface Sent {
+  readonly form?: URLSearchParams;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What a browser says of a person's own navigation. The built-in `fetch` cannot: it says that it is one. */
+const NAVIGATION = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' };
+
+/** A browser's cookies, redirects and forms without the browser, for tests of many people at once. */
 export class HttpPerson {
   /** By host without port, as cookies are; then by name. */
   readonly #jar = new Map<string, Map<string, string>>();
 
+  /** The `Cookie` header for a host. */
   cookie(host: string): string {
     return [...(this.#jar.get(host) ?? [])].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
-  /** One request, without following its redirect. */
-  async request(url: string | URL, init: RequestInit = {}): Promise<Response> {
-    const { hostname } = new URL(url);
-    const headers = new Headers(init.headers);
-    const cookie = this.cookie(hostname);
-    if (cookie !== '') headers.set('Cookie', cookie);
-    if (!headers.has('Accept')) headers.set('Accept', 'text/html');
-    const answer = await fetch(url, { ...init, headers, redirect: 'manual' });
-    for (const line of answer.headers.getSetCookie()) this.#keep(hostname, line);
-    return answer;
-  }
-
-  /** Goes wherever it is sent. @returns where it ended */
-  async visit(url: string | URL, init: RequestInit = {}): Promise<{ url: URL; status: number; text: string }> {
+  /** Goes wherever it is sent. */
+  async visit(url: string | URL, sent: Sent = {}): Promise<Visited> {
     let at = new URL(url);
-    let answer = await this.request(at, init);
+    let answer = await this.#request(at, sent);
     for (let hop = 0; hop < 20; hop++) {
-      const location = answer.headers.get('location');
-      if (location === null) return { url: at, status: answer.status, text: await answer.text() };
-      await answer.body?.cancel();
-      at = new URL(location, at);
-      answer = await this.request(at);
+      if (answer.location === undefined) return { url: at, status: answer.status, text: answer.text };
+      at = new URL(answer.location, at);
+      answer = await this.#request(at, {});
     }
     throw new Error(`sent around in circles, at last to ${at.origin}${at.pathname}`);
+  }
+
+  /** Sends the form of a page with its hidden fields. */
+  async submit(page: Visited, values: Readonly<Record<string, string>> = {}): Promise<Visited> {
+    const [, tag, fields = ''] = /<form\b([^>]*)>([\s\S]*?)<\/form>/i.exec(page.text) ?? [];
+    if (tag === undefined) throw new Error(`no form at ${page.url.origin}${page.url.pathname} (${page.status})`);
+    const form = new URLSearchParams();
+    for (const [input] of fields.matchAll(/<input\b[^>]*>/gi))
+      if (/type="?hidden/i.test(input)) form.set(attribute(input, 'name'), attribute(input, 'value'));
+    for (const [name, value] of Object.entries(values)) form.set(name, value);
+    const headers = { Origin: page.url.origin, 'Sec-Fetch-Site': 'same-origin' };
+    // A form without an action goes to its own page.
+    return this.visit(new URL(attribute(tag, 'action') || page.url, page.url), { form, headers });
   }
 
   /** Opens a page that needs signing in, and signs in at the provider of the tests. */
@@ -38,8 +61,28 @@ export class HttpPerson {
     const asked = await this.visit(url);
     if (!asked.url.pathname.startsWith('/interaction/'))
       throw new Error(`no sign-in page but ${asked.status} at ${asked.url.origin}${asked.url.pathname}: ${asked.text}`);
-    const back = await this.visit(asked.url, { method: 'POST', body: new URLSearchParams({ user, do: 'go' }) });
-    return back.url;
+    return (await this.submit(asked, { user, do: 'go' })).url;
+  }
+
+  async #request(url: URL, { form, headers }: Sent): Promise<Answer> {
+    const cookie = this.cookie(url.hostname);
+    const answer = await request(url, {
+      method: form === undefined ? 'GET' : 'POST',
+      headers: {
+        ...NAVIGATION,
+        ...(cookie === '' ? {} : { Cookie: cookie }),
+        ...(form === undefined ? {} : { 'Content-Type': 'application/x-www-form-urlencoded' }),
+        ...headers,
+      },
+      ...(form === undefined ? {} : { body: form.toString() }),
+    });
+    for (const line of [answer.headers['set-cookie'] ?? []].flat()) this.#keep(url.hostname, line);
+    const { location } = answer.headers;
+    return {
+      status: answer.statusCode,
+      location: typeof location === 'string' ? location : undefined,
+      text: await answer.body.text(),
+    };
   }
 
   #keep(host: string, line: string): void {
@@ -53,4 +96,13 @@ export class HttpPerson {
     if (gone || value === '') cookies.delete(name);
     else cookies.set(name, value);
   }
+}
+
+function attribute(tag: string, name: string): string {
+  const [, quoted, bare] = new RegExp(`\\b${name}=(?:"([^"]*)"|([^\\s>]+))`, 'i').exec(tag) ?? [];
+  const text = quoted ?? bare ?? '';
+  return text
+    .replace(/&#x([0-9a-f]+);/gi, (_whole, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/&#(\d+);/g, (_whole, code: string) => String.fromCharCode(Number(code)))
+    .replaceAll('&amp;', '&');
 }

@@ -84,7 +84,8 @@ async function fetchKeycloak(): Promise<void> {
 /** In development mode, with a database in memory that ends with it. */
 async function startKeycloak(): Promise<Keycloak> {
   const [port, management] = (await freePorts(2)) as [number, number];
-  const url = `http://127.0.0.1:${port}`;
+  // Another host than the gate's, so that neither sees the other's cookies.
+  const url = `http://localhost:${port}`;
   const child: Child = await startChild(
     'keycloak',
     join(home(), 'bin', 'kc.sh'),
