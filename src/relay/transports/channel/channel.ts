@@ -175,13 +175,13 @@ export class Channel {
   }
 
   #take(exchange: Exchange, text: string, value: Record<string, unknown>): void {
-    if (!exchange.answered && isRequest(exchange.message) && answers(value, exchange.message.id)) {
-      exchange.answered = true;
-      if (exchange.message.method === 'initialize') this.#initializeAnswered(value);
-      this.#finish(exchange, 'relayed', { seconds: (performance.now() - exchange.startedAt) / 1000 });
-      exchange.rest?.stop();
-    }
+    // Before it counts as finished: a connection that drains closes with its last answer.
     this.#send(text);
+    if (exchange.answered || !isRequest(exchange.message) || !answers(value, exchange.message.id)) return;
+    exchange.answered = true;
+    exchange.rest?.stop();
+    if (exchange.message.method === 'initialize') this.#initializeAnswered(value);
+    this.#finish(exchange, 'relayed', { seconds: (performance.now() - exchange.startedAt) / 1000 });
   }
 
   #initializeAnswered({ result }: Record<string, unknown>): void {
@@ -236,8 +236,8 @@ export class Channel {
 
   #failed(exchange: Exchange, refusal: Refusal, outcome: Outcome, error: Error | undefined): void {
     if (exchange.message.method === 'initialize') this.#initialized = false;
-    this.#finish(exchange, outcome, { refusal, ...(error === undefined ? {} : { error }) });
     if (isRequest(exchange.message)) this.#fail(exchange.message.id ?? null, refusal);
+    this.#finish(exchange, outcome, { refusal, ...(error === undefined ? {} : { error }) });
   }
 
   #finish(exchange: Exchange, outcome: Outcome, details: Parameters<ChannelSink['report']>[1]): void {
