@@ -1,11 +1,7 @@
 import { loadConfig } from '../platform/config/load.ts';
-import type { AuthConfig } from '../platform/config/schema.ts';
-import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { parseDuration } from '../platform/units.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
-
-/** Milliseconds. */
-const TIMEOUT = 10_000;
+import { askOperatorApi } from './operator-client.ts';
 
 export const apiKeys: Command = {
   summary: 'make, list and revoke API keys, at the running forward-auth',
@@ -40,9 +36,9 @@ postern api-keys create --user ci > key
       throw new UsageError('give the id of the key that `list` prints, never the key itself');
     const wanted = action === 'create' ? description(line) : undefined;
     const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
-    if (wanted !== undefined) return printKey(await ask(auth, 'POST', '/api-keys', wanted), terminal);
-    if (id === undefined) return printKeys(await ask(auth, 'GET', '/api-keys'), terminal);
-    await ask(auth, 'DELETE', `/api-keys/${id}`);
+    if (wanted !== undefined) return printKey(await askOperatorApi(auth, 'POST', '/api-keys', wanted), terminal);
+    if (id === undefined) return printKeys(await askOperatorApi(auth, 'GET', '/api-keys'), terminal);
+    await askOperatorApi(auth, 'DELETE', `/api-keys/${id}`);
     terminal.print(`${id} revoked`);
     return 0;
   },
@@ -69,34 +65,6 @@ function names(line: CommandLine, option: string): string[] | undefined {
   return optionalText(line, option)
     ?.split(/[,\s]+/)
     .filter((name) => name !== '');
-}
-
-async function ask(auth: AuthConfig, method: string, target: string, body?: object): Promise<Record<string, unknown>> {
-  if (auth.operatorToken === undefined)
-    throw new ConfigurationError(['auth.operatorToken: needed here and in the running forward-auth']);
-  const { host, port } = auth.internalListen;
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  const base = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-  let response: Response;
-  let answer: Record<string, unknown>;
-  try {
-    response = await fetch(base + target, {
-      method,
-      headers: { Authorization: `Bearer ${auth.operatorToken}` },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(TIMEOUT),
-      redirect: 'error',
-    });
-    answer = (await response.json()) as Record<string, unknown>;
-  } catch (cause) {
-    throw new PosternError('operator', `forward-auth does not answer at ${base}: is it running there?`, {
-      expose: true,
-      cause,
-    });
-  }
-  if (response.ok) return answer;
-  const reason = typeof answer.error_description === 'string' ? answer.error_description : `status ${response.status}`;
-  throw new PosternError('operator', `forward-auth refuses: ${reason}`, { expose: true });
 }
 
 /** The key alone on standard output, so that it can go into a file. */

@@ -6,8 +6,8 @@ import { type Command, optionalText, UsageError } from './command.ts';
 export const secrets: Command = {
   summary: 'make the secrets and keys that a production set-up needs',
   usage: 'postern secrets [--format env|yaml]',
-  help: `Prints new ones each time: the secret that the proxy and the relay share, the key that seals MCP session ids, and the
-key that signs assertions. Standard output holds nothing else: postern secrets > postern.env
+  help: `Prints new ones each time: the secret that the proxy and the relay share, the keys that seal MCP session ids and
+browser sessions, the key that signs assertions, and the operator's token. Standard output holds nothing else: postern secrets > postern.env
 
   --format env|yaml   environment lines (default), or the part of postern.yaml`,
   options: { format: { type: 'string' } },
@@ -17,6 +17,8 @@ key that signs assertions. Standard output holds nothing else: postern secrets >
     if (format !== 'env' && format !== 'yaml') throw new UsageError(`--format is env or yaml, not ${format}`);
     const proxySecret = randomBytes(32).toString('base64url');
     const sessionKey = randomBytes(32).toString('base64url');
+    const sessionsKey = randomBytes(32).toString('base64url');
+    const operatorToken = randomBytes(32).toString('base64url');
     const keys = JSON.stringify({ keys: [await assertionKey()] });
     terminal.print(
       format === 'env'
@@ -25,9 +27,14 @@ key that signs assertions. Standard output holds nothing else: postern secrets >
             `POSTERN_RELAY_TRUST_SECRET=${proxySecret}`,
             `POSTERN_RELAY_SESSION_KEY=${sessionKey}`,
             `POSTERN_AUTH_ASSERTION_KEYS='${keys}'`,
+            `POSTERN_AUTH_SESSIONS_KEYS=${sessionsKey}`,
+            `POSTERN_AUTH_OPERATOR_TOKEN=${operatorToken}`,
           ].join('\n')
         : stringify(
-            { auth: { assertion: { keys } }, relay: { trust: { secret: proxySecret }, sessionKey } },
+            {
+              auth: { assertion: { keys }, sessions: { keys: sessionsKey }, operatorToken },
+              relay: { trust: { secret: proxySecret }, sessionKey },
+            },
             { lineWidth: 0 },
           ).trimEnd(),
     );

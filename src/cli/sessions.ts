@@ -1,10 +1,7 @@
 import { loadConfig } from '../platform/config/load.ts';
 import type { AuthConfig } from '../platform/config/schema.ts';
-import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
-
-/** Milliseconds. */
-const TIMEOUT = 10_000;
+import { askOperatorApi } from './operator-client.ts';
 
 export const sessions: Command = {
   summary: 'list or end the browser sessions of a person, at the running forward-auth',
@@ -34,7 +31,7 @@ export const sessions: Command = {
     if (key === undefined && user === undefined) throw new UsageError('whose sessions? Give --user SUBJECT');
     const { config } = loadConfig(optionalText(line, 'config'), terminal.env);
     const target = key === undefined ? owner(config.auth, line, user as string) : `/sessions/${key}`;
-    const answer = await ask(config.auth, action === 'list' ? 'GET' : 'DELETE', target);
+    const answer = await askOperatorApi(config.auth, action === 'list' ? 'GET' : 'DELETE', target);
     return action === 'list' ? printSessions(answer, terminal) : printEnded(answer, terminal);
   },
 };
@@ -52,33 +49,6 @@ function owner(auth: AuthConfig, line: CommandLine, subject: string): string {
     );
   const found = auth.providers.find((provider) => id === undefined || provider.id === id);
   return `/sessions?${new URLSearchParams({ issuer: issuer ?? found?.issuer ?? '', subject })}`;
-}
-
-async function ask(auth: AuthConfig, method: string, target: string): Promise<Record<string, unknown>> {
-  if (auth.operatorToken === undefined)
-    throw new ConfigurationError(['auth.operatorToken: needed here and in the running forward-auth']);
-  const { host, port } = auth.internalListen;
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  const base = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
-  let response: Response;
-  let body: Record<string, unknown>;
-  try {
-    response = await fetch(base + target, {
-      method,
-      headers: { Authorization: `Bearer ${auth.operatorToken}` },
-      signal: AbortSignal.timeout(TIMEOUT),
-      redirect: 'error',
-    });
-    body = (await response.json()) as Record<string, unknown>;
-  } catch (cause) {
-    throw new PosternError('operator', `forward-auth does not answer at ${base}: is it running there?`, {
-      expose: true,
-      cause,
-    });
-  }
-  if (response.ok) return body;
-  const reason = typeof body.error_description === 'string' ? body.error_description : `status ${response.status}`;
-  throw new PosternError('operator', `forward-auth refuses: ${reason}`, { expose: true });
 }
 
 function printSessions({ sessions: found }: Record<string, unknown>, terminal: Terminal): number {

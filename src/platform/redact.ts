@@ -1,13 +1,14 @@
 /** Names whose values never reach a log, a page or an error. Compared without case and without separators. */
 const SECRET_NAMES =
-  /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*secretkey|sessionkey|.*apikey|privatekey|keys|jwk|jwks|sessionid|mcpsessionid)$/;
+  /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|idtokenhint|logouttoken|operatortoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*secretkey|sessionkey|.*apikey|privatekey|keys|jwk|jwks|sessionid|mcpsessionid)$/;
 
-/** JWTs, bearer and basic credentials inside a text. */
-const SECRET_TEXT = /(?<![\w-])(?:eyJ[\w-]{8,}\.[\w-]*\.[\w-]*)|\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi;
+/** JWTs, our API keys and session cookies, bearer and basic credentials inside a text. */
+const SECRET_TEXT =
+  /(?<![\w-])(?:eyJ[\w-]{8,}\.[\w-]*\.[\w-]*|pst_[A-Za-z0-9]+_[\w-]{16,}|__(?:Host|Secure)-[\w-]+=[^;\s"']+)|\b(bearer|basic)\s+[\w+/=.~-]{8,}/gi;
 
 /** Credentials in a query string or a form, where they should never be and sometimes are (RFC 6750 §2.3, RFC 6749 §4.1.2). */
 const SECRET_PARAMETER =
-  /\b((?:access_token|refresh_token|id_token|token|code|code_verifier|state|nonce|client_secret|client_assertion|password|api_key)=)[^&\s"']+/gi;
+  /\b((?:access_token|refresh_token|id_token|id_token_hint|logout_token|token|code|code_verifier|state|nonce|client_secret|client_assertion|password|api_key)=)[^&\s"']+/gi;
 
 const HIDDEN = '[redacted]';
 const MAX_DEPTH = 6;

@@ -98,6 +98,8 @@ describe('postern secrets', () => {
     const config = parseConfig(parse(out));
     assert.equal(Buffer.from(config.relay.sessionKey ?? '', 'base64url').length, 32);
     assert.ok((config.relay.trust.secret ?? '').length >= 43);
+    assert.equal(Buffer.from(config.auth.sessions.keys ?? '', 'base64url').length, 32);
+    assert.ok((config.auth.operatorToken ?? '').length >= 43);
     const { keys } = JSON.parse(config.auth.assertion.keys ?? '');
     assert.equal(keys.length, 1);
     const key = await importSigningKey(keys[0]);

@@ -37,6 +37,9 @@ describe('redact', () => {
     for (const text of [
       `Authorization: Bearer ${SECRET}`,
       `basic ${SECRET}=`,
+      `the key pst_a1B2c3D4_${SECRET}${SECRET}`,
+      `__Host-postern=${SECRET}; Path=/`,
+      `/session/end?id_token_hint=${SECRET}`,
       `token ${JWT} is bad`,
       `GET /a?access_token=${SECRET}&b=1`,
       `https://a.example/callback?code=${SECRET}&state=${SECRET}`,
