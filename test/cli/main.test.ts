@@ -114,6 +114,8 @@ describe('postern secrets', () => {
       'POSTERN_RELAY_TRUST_SECRET',
       'POSTERN_RELAY_SESSION_KEY',
       'POSTERN_AUTH_ASSERTION_KEYS',
+      'POSTERN_AUTH_SESSIONS_KEYS',
+      'POSTERN_AUTH_OPERATOR_TOKEN',
     ]);
     const lines = new Set([...first.split('\n').slice(1), ...second.split('\n').slice(1)]);
     assert.equal(lines.size, 6);
