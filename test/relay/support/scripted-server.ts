@@ -11,8 +11,8 @@ export interface Seen {
 
 /** What a test lets its server do; undefined: the usual answer. */
 export interface Script {
-  post?(message: Json, response: ServerResponse, request: IncomingMessage): boolean | undefined;
-  get?(response: ServerResponse, request: IncomingMessage): boolean | undefined;
+  post?: ((message: Json, response: ServerResponse, request: IncomingMessage) => boolean | undefined) | undefined;
+  get?: ((response: ServerResponse, request: IncomingMessage) => boolean | undefined) | undefined;
 }
 
 export const SESSION = 'session-of-the-server';

@@ -23,8 +23,8 @@ import { type RetryTimes, StandingStream, type StreamEnd } from './standing-stre
 export interface ChannelSink {
   /** @returns false where the client must first read; `Channel.resume` is called when it has */
   send(text: string): boolean;
-  /** The server is gone for good; close the connection. */
-  lost(): void;
+  /** The server is gone for good, or only its session is; close the connection. */
+  lost(how: 'session_lost' | 'unreachable'): void;
   /** Called each time nothing is under way any more or `Channel.saturated` may have changed. */
   settled(): void;
   /** One message has been dealt with; `seconds` for a request that was answered. */
@@ -206,7 +206,7 @@ export class Channel {
       return void this.#resumeAnswer(exchange, reader.lastEventId, reader.retry);
     const { refusal, outcome, sessionLost } = failureOf(reader, error, this.#sessionId !== undefined);
     this.#failed(exchange, refusal, outcome, error);
-    if (sessionLost) this.#lose();
+    if (sessionLost) this.#lose('session_lost');
   }
 
   /** The server may end a stream before the answer and go on where it is asked for the rest (2025-11-25, polling). */
@@ -216,7 +216,7 @@ export class Channel {
       finished: (how) => {
         const cut = failureOf(exchange.reader as MessageReader, new Error(`the answer was cut: ${how}`), true);
         this.#failed(exchange, cut.refusal, cut.outcome, undefined);
-        if (how === 'session_lost') this.#lose();
+        if (how === 'session_lost') this.#lose(how);
       },
     });
     exchange.rest = rest;
@@ -259,7 +259,7 @@ export class Channel {
     this.#standing = this.#stream({
       message: (text) => this.#send(text),
       finished: (how) => {
-        if (how === 'session_lost' || how === 'unreachable') return this.#lose();
+        if (how === 'session_lost' || how === 'unreachable') return this.#lose(how);
         // Refused before `notifications/initialized`, it is asked for once more after that.
         this.#standing = undefined;
       },
@@ -288,7 +288,7 @@ export class Channel {
     return stream;
   }
 
-  #lose(): void {
+  #lose(how: 'session_lost' | 'unreachable'): void {
     if (this.#closed) return;
     for (const exchange of this.#exchanges) {
       exchange.reader?.abort();
@@ -296,7 +296,7 @@ export class Channel {
       this.#failed(exchange, SESSION_LOST, 'upstream_cut', undefined);
     }
     this.#sessionId = undefined;
-    this.#sink.lost();
+    this.#sink.lost(how);
   }
 
   async #endSession(): Promise<void> {

@@ -44,7 +44,13 @@ export interface ConnectionDeps {
 
 /** The longest delay that a Node timer takes. */
 const MAX_DELAY = 2 ** 31 - 1;
-const UNREACHED: ReadonlySet<Outcome | 'refused'> = new Set(['upstream_unreachable', 'upstream_timeout']);
+/** What an outcome says of the server; of the others nothing can be said. */
+const REACHED: Partial<Record<Outcome | 'refused', boolean>> = {
+  relayed: true,
+  upstream_refused: true,
+  upstream_unreachable: false,
+  upstream_timeout: false,
+};
 
 /** One client's connection: its channel, its metrics, and how long it may live. */
 export class Connection {
@@ -65,7 +71,10 @@ export class Connection {
     const { limits } = deps.config.relay;
     const sink: ChannelSink = {
       send: (text) => carrier.send(text),
-      lost: () => carrier.end('upstream_gone'),
+      lost: (how) => {
+        if (how === 'unreachable') deps.reached(admitted.server, false);
+        carrier.end('upstream_gone');
+      },
       settled: () => this.#settled(),
       report: (outcome, details) => this.#report(outcome, details),
     };
@@ -113,7 +122,8 @@ export class Connection {
     metrics.requests.inc({ server, method: way, outcome });
     if (seconds !== undefined) metrics.requestDuration.observe({ server }, seconds);
     if (outcome === 'refused' && refusal !== undefined) metrics.rejected.inc({ reason: refusal.reason });
-    else if (outcome !== 'client_gone') reached(server, !UNREACHED.has(outcome));
+    const up = REACHED[outcome];
+    if (up !== undefined) reached(server, up);
     if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
     else if (refusal !== undefined)
       log.info(

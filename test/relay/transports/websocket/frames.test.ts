@@ -40,7 +40,7 @@ describe('a WebSocket connection', () => {
       const message = client.received.at(-1) ?? {};
       assert.deepEqual([errorOf(message).code, message.id], [code, id], text);
     }
-    assert.deepEqual(seen, []);
+    assert.equal(seen.length, 0);
     assert.ok((await client.initialize()).result);
     assert.match(await running.metrics(), /requests_total\{server="one",method="proxy",outcome="refused"\} 8/);
   });
@@ -56,7 +56,7 @@ describe('a WebSocket connection', () => {
     const large = await openWebSocket(running.port);
     large.request('ping', { text: 'x'.repeat(1024) });
     assert.equal((await large.closed)[0], 1009);
-    assert.deepEqual(seen, []);
+    assert.equal(seen.length, 0);
     const fits = await openWebSocket(running.port);
     assert.ok((await fits.initialize()).result);
   });
