@@ -325,6 +325,52 @@ describe('the refresh of a session', () => {
     assert.equal((await house.providers.refresh(session, signal)).kind, 'refreshed');
   });
 
+  it('keeps the refresh token and the claims where the provider sends no new ones', async () => {
+    const session = await sessionOf(await house.enter());
+    house.idp.forge = { none: true, noRefresh: true };
+    const outcome = await house.providers.refresh(session, signal);
+    assert.equal(outcome.kind, 'refreshed');
+    if (outcome.kind !== 'refreshed') return;
+    const { signedIn } = outcome;
+    assert.equal(signedIn.tokens.refreshToken, session.tokens.refreshToken);
+    assert.equal(signedIn.tokens.idToken, session.tokens.idToken);
+    assert.notEqual(signedIn.tokens.accessToken, session.tokens.accessToken);
+    assert.deepEqual(signedIn.identity, session.identity);
+  });
+
+  it('is refused for another subject, and for somebody who may not sign in any more', async () => {
+    const session = await sessionOf(await house.enter());
+    const foreign = { ...session, identity: { ...session.identity, subject: 'mallory' } };
+    assert.deepEqual(await house.providers.refresh(foreign, signal), { kind: 'refused' });
+    const strict = await openHouse({ provider: { allowedDomains: ['example.com'] } });
+    try {
+      const jar = await strict.enter();
+      const theirs = await strict.sessions.find(`${COOKIE}=${jar.cookies(strict.origin).get(COOKIE)}`);
+      assert.ok(theirs !== undefined);
+      strict.idp.accounts.alice = { idToken: { email: 'alice@example.net', email_verified: true } };
+      assert.deepEqual(await strict.providers.refresh(theirs, signal), { kind: 'refused' });
+    } finally {
+      await strict.close();
+    }
+  });
+
+  it('keeps the new tokens where userinfo is away', async () => {
+    const open = await openHouse({ provider: { userinfo: 'always' } });
+    try {
+      const jar = await open.enter();
+      const session = await open.sessions.find(`${COOKIE}=${jar.cookies(open.origin).get(COOKIE)}`);
+      assert.ok(session !== undefined);
+      open.idp.failUserinfo = true;
+      const outcome = await open.providers.refresh(session, signal);
+      assert.equal(outcome.kind, 'refreshed');
+      if (outcome.kind !== 'refreshed') return;
+      assert.notEqual(outcome.signedIn.tokens.refreshToken, session.tokens.refreshToken);
+      assert.deepEqual(outcome.signedIn.identity, session.identity);
+    } finally {
+      await open.close();
+    }
+  });
+
   it('ends nothing else than the session whose provider is configured no longer', async () => {
     const session = await sessionOf(await house.enter());
     assert.deepEqual(await house.providers.refresh({ ...session, provider: 'gone' }, signal), { kind: 'refused' });

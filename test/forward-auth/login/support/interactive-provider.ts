@@ -19,8 +19,9 @@ export interface InteractiveProvider {
   readonly tokenRequests: string[];
   /** Status with which the token endpoint fails; undefined: it works. */
   failTokens: number | undefined;
+  failUserinfo: boolean;
   /** Replaces the ID token of the next answers; by claims over the true ones. */
-  forge: { claims?: Claims; stranger?: boolean; none?: boolean } | undefined;
+  forge: { claims?: Claims; stranger?: boolean; none?: boolean; noRefresh?: boolean } | undefined;
   logoutToken(claims: Claims, options?: { typ?: string; stranger?: boolean; omit?: string[] }): Promise<string>;
   idToken(claims: Claims): Promise<string>;
   stop(): Promise<void>;
@@ -114,6 +115,7 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
     tokenRequests: [],
     failTokens: undefined,
     forge: undefined,
+    failUserinfo: false,
     logoutToken: (claims, { typ = 'logout+jwt', stranger: strange = false, omit = [] } = {}) => {
       const now = Math.floor(Date.now() / 1000);
       const all: Claims = {
@@ -151,6 +153,10 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
       ctx.redirect(to);
       return;
     }
+    if (ctx.path === '/me' && self.failUserinfo) {
+      ctx.status = 503;
+      return;
+    }
     if (ctx.path === '/token') {
       self.tokenRequests.push(ctx.path);
       if (self.failTokens !== undefined) {
@@ -160,9 +166,10 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
       }
     }
     await next();
-    const answer = ctx.body as { id_token?: string } | undefined;
+    const answer = ctx.body as { id_token?: string; refresh_token?: string } | undefined;
     if (ctx.path !== '/token' || self.forge === undefined || answer?.id_token === undefined) return;
-    const { claims = {}, stranger: strange = false, none = false } = self.forge;
+    const { claims = {}, stranger: strange = false, none = false, noRefresh = false } = self.forge;
+    if (noRefresh) delete answer.refresh_token;
     const forged = new SignJWT({ ...decodeJwt(answer.id_token), ...claims } as JWTPayload)
       .setProtectedHeader({ alg: 'RS256', kid: 'key' })
       .sign(strange ? stranger.privateKey : privateKey);
