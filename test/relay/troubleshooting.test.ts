@@ -55,7 +55,7 @@ describe('the log names the fix, in the words of docs/troubleshooting.md', () =>
 
   it('where a WebSocket upgrade comes without identity', async () => {
     const running = await start({});
-    const answer = await ask(running.port, { method: 'GET', path: '/servers/one/mcp', headers: UPGRADE });
+    const answer = await ask(running.port, { method: 'GET', path: '/servers/one/ws', headers: UPGRADE });
     assert.ok(answer.status >= 400 && answer.status < 500, String(answer.status));
     assertSaid(running, 'with a WebSocket upgrade: configure the proxy to check upgrade requests');
   });

@@ -67,7 +67,7 @@ export class Admission {
     const early = headers.ambiguity ?? this.#foreignOrigin(headers.get('origin'));
     if (early !== undefined) return early;
     const verdict = await this.#deps.trust.identify(request, headers);
-    if (verdict.kind === 'refused') return explain(verdict.refusal, request);
+    if (verdict.kind === 'refused') return verdict.refusal;
     if (verdict.spoofed) this.#reportSpoof(request);
     const upstream = this.#deps.upstreams.get(server);
     if (upstream === undefined) return NOT_FOUND;
@@ -118,15 +118,4 @@ export class Admission {
       'identity headers from an unproven peer were ignored',
     );
   }
-}
-
-/** The most likely cause by far: the proxy was told about requests and not about upgrades. */
-function explain(refusal: Refusal, request: IncomingMessage): Refusal {
-  if (refusal.reason !== 'no_identity' || request.headers.upgrade === undefined) return refusal;
-  return {
-    ...refusal,
-    fix:
-      'the proxy passes no identity headers on WebSocket upgrades: let it check the upgrade request as it checks every ' +
-      `other one, and copy the identity headers to it (${refusal.fix})`,
-  };
 }

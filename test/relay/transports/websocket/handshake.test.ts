@@ -84,7 +84,7 @@ describe('the WebSocket handshake', () => {
     const { running } = await start();
     const answer = await handshake(running.port, []);
     assert.doesNotMatch(answer.text, /proxy/);
-    assert.ok(running.logs.some((line) => line.includes('passes no identity headers on WebSocket upgrades')));
+    assert.ok(running.logs.some((line) => line.includes('with a WebSocket upgrade: configure the proxy to check upgrade requests')));
   });
 
   it('believes no identity header of an unproven peer', async () => {
