@@ -219,7 +219,12 @@ describe('signing in', () => {
     house.idp.failTokens = 503;
     const away = await jar.hop(callback);
     await problem(away, 503);
+    house.idp.failTokens = undefined;
+    const next = await jar.until(house.at('/_postern/sign-in?switch=1&rd=/inside'), CALLBACK);
     house.control.storeDown = true;
+    const unkept = await jar.hop(next);
+    await problem(unkept, 503);
+    assert.deepEqual(unkept.headers.getSetCookie(), []);
     for (const path of ['/_postern/sign-in', '/_postern/me', '/_postern/sessions', '/_postern/sign-out']) {
       const answer = await jar.hop(house.at(path));
       await problem(answer, 503);
