@@ -118,7 +118,7 @@ describe('postern secrets', () => {
       'POSTERN_AUTH_OPERATOR_TOKEN',
     ]);
     const lines = new Set([...first.split('\n').slice(1), ...second.split('\n').slice(1)]);
-    assert.equal(lines.size, 6);
+    assert.equal(lines.size, 10);
   });
 });
 
