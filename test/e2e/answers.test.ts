@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Decision, deny } from '../../src/forward-auth/decision/decision.ts';
 import { ANONYMOUS, type Identity } from '../../src/identity/identity.ts';
+import { PRESET_HEADERS } from '../../src/identity/presets.ts';
 import { copyDeployment, type DeployedProxy, PROXIES, type RunningProxy, startProxy } from '../support/deployment.ts';
 import { freePorts } from '../support/free-port.ts';
 import { type LiveUpstream, startLiveUpstream } from '../support/live-upstream.ts';
@@ -19,6 +20,7 @@ const SECOND = 'second=1; Path=/';
 const SIGN_IN = 'https://mcp.example.com/_postern/sign-in?rd=https%3A%2F%2Fmcp.example.com%2Fapp%2F&x=1';
 const SCRIPT = new Map<string, Decision>([
   ['/plain', allow()],
+  ['/emitted', allow({ emit: Object.keys(PRESET_HEADERS) })],
   ['/renewed', allow({ cookies: [COOKIE, SECOND] })],
   ['/cookie-left', allow({ upstreamCookie: 'own=1; other=2' })],
   ['/cookie-none', allow({ upstreamCookie: '' })],
@@ -145,6 +147,18 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
       assert.equal(upstream.last()['x-authenticated-user'], 'alice');
       assert.equal(upstream.last()['x-postern-proxy-secret'], 'a secret of two');
       assert.equal((await ask('/plain')).headers['set-cookie'], undefined);
+    });
+
+    it('an allow: the headers of other products come from the rule that emits them, and from no client', async () => {
+      const names = Object.values(PRESET_HEADERS).flatMap((pairs) => pairs.map(([header]) => header));
+      const forged = [...new Set(names)].flatMap((header) => [header, 'mallory']);
+      assert.equal((await ask('/emitted', forged)).status, 200);
+      for (const header of names.filter((one) => /user$/i.test(one)))
+        assert.equal(upstream.last()[header.toLowerCase()], 'alice', header);
+      for (const path of ['/plain', '/emitted']) {
+        await ask(path, forged);
+        assert.doesNotMatch(JSON.stringify(upstream.last()), /mallory|http\.reverse_proxy/);
+      }
     });
 
     it('an allow: upstream goes what is left of the cookies', async () => {

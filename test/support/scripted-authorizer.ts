@@ -1,15 +1,22 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createCheck } from '../../src/forward-auth/check.ts';
-import { type Decision, deny } from '../../src/forward-auth/decision/decision.ts';
+import { type Allow, type Decision, deny } from '../../src/forward-auth/decision/decision.ts';
 import { CADDY } from '../../src/forward-auth/proxies/caddy.ts';
 import { ENVOY } from '../../src/forward-auth/proxies/envoy.ts';
 import { startExtAuthz } from '../../src/forward-auth/proxies/ext-authz/server.ts';
 import { NGINX } from '../../src/forward-auth/proxies/nginx.ts';
 import { allowHeaders, renderRefusal, withCookies } from '../../src/forward-auth/proxies/render.ts';
 import { TRAEFIK } from '../../src/forward-auth/proxies/traefik.ts';
+import { PRESET_HEADERS, PresetHeaders, type PresetName } from '../../src/identity/presets.ts';
 import { AddressList } from '../../src/platform/addresses.ts';
 import { createLogger } from '../../src/platform/log.ts';
+
+const presets = new PresetHeaders(Object.keys(PRESET_HEADERS) as PresetName[]);
+const headersOf = ({ identity, emit }: Allow) => [
+  ...allowHeaders(identity, 'assertion'),
+  ...presets.write(identity, emit),
+];
 
 type Judge = Parameters<typeof createCheck>[2];
 
@@ -23,7 +30,7 @@ export async function startScriptedAuthorizer(
     const decision = 'kind' in read ? read : (script.get(read.path) ?? deny(403, 'no_rule', 'not in the script'));
     const answer =
       decision.kind === 'allow'
-        ? { status: 200, headers: withCookies(allowHeaders(decision.identity, 'assertion'), decision), body: '' }
+        ? { status: 200, headers: withCookies(headersOf(decision), decision), body: '' }
         : renderRefusal(decision, question.requestId);
     return { decision, answer };
   }) as Judge;
