@@ -15,7 +15,9 @@ export function onWebSocketUpgrade(
   listener: (request: IncomingMessage, socket: Socket, head: Buffer) => void,
 ): void {
   server.on('upgrade', (request: IncomingMessage, duplex, head: Buffer) => {
-    const socket = duplex as Socket;
+    const socket = duplex as Socket & { _httpMessage?: ServerResponse | null };
+    // Sent behind a request that is not answered yet: two answers would be mixed on one connection (RFC 9112 §9.3.2).
+    if (socket._httpMessage) return void socket.destroy();
     if (isWebSocket(request)) {
       socket.on('error', () => socket.destroy());
       return listener(request, socket, head);

@@ -1,8 +1,10 @@
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import httpProxy from 'http-proxy';
 import { classifyHeader, foldHeaderName, IDENTITY_HEADER_NAMES } from '../identity/headers.ts';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
+import { onWebSocketUpgrade, upgradeResponse } from '../platform/upgrades.ts';
 
 export interface EdgeTargets {
   readonly forwardAuthPort: number;
@@ -53,15 +55,18 @@ export async function startEdge(
   const proxy = createProxy(agent, log);
   let targets: EdgeTargets | undefined;
 
-  const handle = async (request: IncomingMessage, response: ServerResponse, to: EdgeTargets) => {
-    removeForgeable(request, proof.secretHeader);
-    const forwarded = forwardedHeaders(request);
-    if (isForwardAuthPath(request.url ?? '/')) {
-      Object.assign(request.headers, forwarded);
-      return proxy.web(request, response, { target: { host: '127.0.0.1', port: to.forwardAuthPort } });
-    }
+  /** @returns whether the request may go on to the relay; where not, it has been answered */
+  const admit = async (
+    request: IncomingMessage,
+    response: () => ServerResponse,
+    forwarded: Readonly<Record<string, string>>,
+    to: EdgeTargets,
+  ): Promise<boolean> => {
     const answer = await check(request, forwarded, to.forwardAuthPort, agent);
-    if (answer.statusCode !== 200) return passThrough(answer, response);
+    if (answer.statusCode !== 200) {
+      passThrough(answer, response());
+      return false;
+    }
     answer.resume();
     Object.assign(request.headers, forwarded, { [proof.secretHeader.toLowerCase()]: proof.secret });
     for (const name of IDENTITY_HEADER_NAMES)
@@ -70,7 +75,27 @@ export async function startEdge(
     if (answer.headers.cookie !== undefined) request.headers.cookie = answer.headers.cookie;
     const cookies = answer.headers['set-cookie'];
     if (cookies !== undefined) renewed.set(request, cookies);
-    proxy.web(request, response, { target: { host: '127.0.0.1', port: to.relayPort } });
+    return true;
+  };
+
+  const handle = async (request: IncomingMessage, response: ServerResponse, to: EdgeTargets) => {
+    removeForgeable(request, proof.secretHeader);
+    const forwarded = forwardedHeaders(request);
+    if (isForwardAuthPath(request.url ?? '/')) {
+      Object.assign(request.headers, forwarded);
+      return proxy.web(request, response, { target: { host: '127.0.0.1', port: to.forwardAuthPort } });
+    }
+    if (await admit(request, () => response, forwarded, to))
+      proxy.web(request, response, { target: { host: '127.0.0.1', port: to.relayPort } });
+  };
+
+  /** A WebSocket is checked by its upgrade request, like any other request; after that only its ends see what it says. */
+  const upgrade = async (request: IncomingMessage, socket: Socket, head: Buffer, to: EdgeTargets) => {
+    removeForgeable(request, proof.secretHeader);
+    if (!(await admit(request, () => upgradeResponse(request, socket), forwardedHeaders(request), to))) return;
+    if (socket.destroyed) return;
+    request.headers.connection = 'Upgrade';
+    proxy.ws(request, socket, head, { target: { host: '127.0.0.1', port: to.relayPort } });
   };
 
   const server = createHttpServer({ maxHeaderSize: 32_768, requestTimeout: 60_000 }, (request, response) => {
@@ -80,6 +105,16 @@ export async function startEdge(
       unavailable(response, 'the authorizer does not answer');
     });
   });
+  const upgraded = new Set<Socket>();
+  onWebSocketUpgrade(server, (request, socket, head) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    if (targets === undefined) return unavailable(upgradeResponse(request, socket), 'starting');
+    upgrade(request, socket, head, targets).catch((error: unknown) => {
+      log.warn({ error }, 'forward-auth does not answer; the upgrade is refused');
+      if (!socket.destroyed) unavailable(upgradeResponse(request, socket), 'the authorizer does not answer');
+    });
+  });
   const port = await listen(server, address);
   return {
     port,
@@ -87,7 +122,12 @@ export async function startEdge(
       targets = to;
     },
     async close(grace) {
+      // The server waits for them and cannot cut them: they are no HTTP connections any more.
+      const cut = setTimeout(() => {
+        for (const socket of upgraded) socket.destroy();
+      }, grace);
       await drain(server, grace);
+      clearTimeout(cut);
       agent.destroy();
       proxy.close();
     },
@@ -181,7 +221,10 @@ function createProxy(agent: Agent, log: Logger): httpProxy {
     if (cookies !== undefined) answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), ...cookies];
   });
   proxy.on('error', (error, _request, response) => {
-    if (!('headersSent' in response)) return void response.destroy();
+    if (!('headersSent' in response)) {
+      log.warn({ error }, 'the relay does not take the upgrade');
+      return void response.destroy();
+    }
     if (response.destroyed) return;
     log.warn({ error }, 'the relay does not answer');
     if (response.headersSent) response.destroy();

@@ -1,4 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Logger } from '../../platform/log.ts';
 import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
 import { Admission, type AdmissionDeps } from './channel/admission.ts';
 import type { ConnectionDeps } from './channel/connection.ts';
@@ -11,23 +13,33 @@ import { WebSocketEndpoint } from './websocket/endpoint.ts';
 export class Connections {
   readonly #webSocket: WebSocketEndpoint;
   readonly #httpSse: HttpSseEndpoint;
+  readonly #log: Logger;
 
   constructor(seal: SessionSeal, deps: Omit<AdmissionDeps, 'metrics' | 'log'> & ConnectionDeps) {
     const admission = new Admission(deps.config, deps);
     this.#webSocket = new WebSocketEndpoint(admission, deps);
     this.#httpSse = new HttpSseEndpoint(admission, seal, deps);
+    this.#log = deps.log;
   }
 
   /** @returns whether the request was one of these transports and is being answered */
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     const path = matchTransport(request.url ?? '');
     if (path === undefined) return false;
-    void this.#httpSse.handle(request, response, path);
+    this.#httpSse.handle(request, response, path).catch((error: unknown) => this.#failed(error, response));
     return true;
   }
 
   listenOn(server: Server): void {
-    onWebSocketUpgrade(server, (request, socket, head) => void this.#webSocket.upgrade(request, socket, head));
+    onWebSocketUpgrade(server, (request, socket, head) => {
+      this.#webSocket.upgrade(request, socket, head).catch((error: unknown) => this.#failed(error, socket));
+    });
+  }
+
+  /** One connection may fail; the others must not notice. */
+  #failed(error: unknown, connection: ServerResponse | Socket): void {
+    this.#log.error({ error }, 'a connection failed');
+    connection.destroy();
   }
 
   /** @param grace milliseconds for running requests */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import {
   type Answer,
@@ -84,7 +86,11 @@ describe('the WebSocket handshake', () => {
     const { running } = await start();
     const answer = await handshake(running.port, []);
     assert.doesNotMatch(answer.text, /proxy/);
-    assert.ok(running.logs.some((line) => line.includes('with a WebSocket upgrade: configure the proxy to check upgrade requests')));
+    assert.ok(
+      running.logs.some((line) =>
+        line.includes('with a WebSocket upgrade: configure the proxy to check upgrade requests'),
+      ),
+    );
   });
 
   it('believes no identity header of an unproven peer', async () => {
@@ -137,5 +143,28 @@ describe('the WebSocket handshake', () => {
     const forged = await ask(running.port, { headers: [...ALICE, ...offer, 'x-authenticated-user', 'root'] });
     assert.equal(forged.status, 400);
     assert.equal((await ask(running.port, { headers: offer })).status, 401);
+  });
+
+  it('is cut where it comes behind a request that is not answered yet, and the relay goes on', async () => {
+    const url = await upstream((request) => request.resume());
+    const running = await relay({ servers: { one: { url } } });
+    const lines = (first: string, ...more: string[]) =>
+      [first, 'Host: mcp.example.com', 'X-Authenticated-User: alice', ...more, '', ''].join('\r\n');
+    for (const path of ['/servers/one/ws', '/nowhere']) {
+      const socket = connect(running.port, '127.0.0.1');
+      socket.on('error', () => {});
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+      const offer = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', key];
+      socket.write(
+        lines('GET /servers/one/mcp HTTP/1.1') + lines(`GET ${path} HTTP/1.1`, ...offer, 'Sec-WebSocket-Protocol: mcp'),
+      );
+      await once(socket, 'close');
+      assert.equal(text, '');
+    }
+    assert.equal((await handshake(running.port, ALICE)).status, 101);
   });
 });
