@@ -265,6 +265,23 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
       assert.equal(front.upstream.count(), before);
     });
 
+    it('a second Authorization is no way in', async () => {
+      const before = chain.echo.seen.length;
+      for (const headers of [
+        [...bearer(alice), ...bearer('abc.def.ghi')],
+        [...bearer('abc.def.ghi'), ...bearer(alice)],
+      ]) {
+        const { status } = await post(ECHO, headers);
+        assert.ok(status === 400 || status === 401, `was ${status}`);
+      }
+      assert.equal(chain.echo.seen.length, before);
+    });
+
+    it('what a route says of itself counts over gRPC, and nowhere else', async () => {
+      const { status } = await rawRequest(front.port, '/area/x', { headers: ['area', 'mcp', 'X-Area', 'mcp'] });
+      assert.equal(status, name === 'envoy-grpc' ? 200 : 403);
+    });
+
     it('who goes around the proxy gets nowhere', async () => {
       assert.equal((await post(ECHO, ['X-Authenticated-User', 'alice'], chain.ports.relay)).status, 401);
     });
@@ -296,6 +313,8 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
         for (const token of chain.provider.issued) assert.ok(!logs.includes(token.split('.')[2] as string), 'a token');
         assert.doesNotMatch(logs, /eyJ[\w-]{20,}\.[\w-]{20,}/);
         assert.ok(!logs.includes(chain.secret), 'the secret of the proxy');
+        // Dynamic metadata, in Envoy's own access log.
+        if (name === 'envoy-grpc') assert.match(logs, /"rule":"auth\.rules\[\d\]"[^\n]*"subject":"alice"/);
       });
     });
   });

@@ -51,6 +51,7 @@ export async function startChain(proxyName: DeployedProxy, program: Program, set
       { match: { path: '/servers/everything/**' }, allow: { groups: ['engineering'] } },
       { match: { path: '/servers/echo/**' }, allow: { groups: ['engineering'] } },
       { match: { path: '/public/**' }, public: true },
+      { match: { path: '/area/**', context: { area: 'mcp' } }, public: true },
       { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
       { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
     ]),
