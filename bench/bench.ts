@@ -10,6 +10,8 @@ import { toHeaders } from '../src/identity/headers.ts';
 import type { Identity } from '../src/identity/identity.ts';
 import { freePorts } from '../test/support/free-port.ts';
 import { resolveProgram } from '../test/support/programs.ts';
+import { assertAllowed, question, writeQuestion } from './grpc-load.ts';
+import { type BenchSessions, startSessions } from './sessions.ts';
 import { LOAD_CORE, SERVER_CORE, startTarget, type Target } from './target.ts';
 import { createTokenStock } from './tokens.ts';
 
@@ -35,7 +37,7 @@ export async function createBench() {
     number,
     number,
   ];
-  const [caddy, keysPort] = (await freePorts(2)) as [number, number];
+  const [caddy, keysPort, grpc, grpcPeer] = (await freePorts(4)) as [number, number, number, number];
   const issuer = `http://127.0.0.1:${keysPort}`;
   const stock = await createTokenStock(issuer);
   const [cached] = (await stock.mint(1, RESOURCE)) as [string];
@@ -53,17 +55,20 @@ export async function createBench() {
     PORT: String(upstream),
   });
 
-  async function authConfig(tokenCache: object): Promise<string> {
-    const file = join(folder, `auth-${JSON.stringify(tokenCache).length}.yaml`);
+  async function authConfig(tokenCache: object, more: { redis?: object; sessions?: object } = {}): Promise<string> {
+    const file = join(folder, `auth-${JSON.stringify([tokenCache, more]).length}.yaml`);
     await writeFile(
       file,
       stringify({
         publicUrl: PUBLIC_URL,
         log: { level: 'warn' },
+        ...(more.redis === undefined ? {} : { redis: more.redis }),
         auth: {
           listen: `127.0.0.1:${auth}`,
           internalListen: `127.0.0.1:${authInternal}`,
-          providers: [{ id: 'bench', issuer, jwksUri: `${issuer}/jwks` }],
+          grpc: `127.0.0.1:${grpc}`,
+          providers: [{ id: 'bench', issuer, jwksUri: `${issuer}/jwks`, clientId: 'bench' }],
+          sessions: more.sessions ?? {},
           tokenCache,
           assertion: { lifetime: '10m' },
           rules: [
@@ -99,8 +104,37 @@ export async function createBench() {
       `http://127.0.0.1:${authInternal}/readyz`,
     );
 
+  let sessions: BenchSessions | undefined;
+  const signedIn = async () => {
+    sessions ??= await startSessions(issuer);
+    return sessions;
+  };
+  const asked = question(`Bearer ${cached}`);
+  const questionFile = join(folder, 'question');
+  await writeQuestion(questionFile, asked);
+
   return {
-    ports: { bare, koa, jose, auth, relay, upstream, caddy },
+    ports: { bare, koa, jose, auth, relay, upstream, caddy, grpc, grpcPeer },
+    cookie: async () => (await signedIn()).cookie,
+    /** @param cache of the sessions */
+    startSessionAuth: async (cache: object) => {
+      const { redis, keys } = (await signedIn()).settings;
+      const config = await authConfig({}, { redis, sessions: { keys, cache } });
+      const args = [...profile(), POSTERN, 'auth', '--config', config];
+      return startTarget(SERVER_CORE, process.execPath, args, `http://127.0.0.1:${authInternal}/readyz`);
+    },
+    startGrpcPeer: () =>
+      startTarget(
+        SERVER_CORE,
+        process.execPath,
+        tsx('grpc'),
+        { host: '127.0.0.1', port: grpcPeer },
+        { PORT: String(grpcPeer) },
+      ),
+    grpc: async (port: number) => {
+      await assertAllowed(port, asked);
+      return { port, file: questionFile };
+    },
     cached: `Bearer ${cached}`,
     fresh: async () => {
       fresh ??= (await stock.mint(NEW_TOKENS, RESOURCE)).map((token) => `Bearer ${token}`);
@@ -142,6 +176,7 @@ export async function createBench() {
     stop: async () => {
       keys.close();
       keys.closeAllConnections();
+      await sessions?.target.stop();
       await upstreamTarget.stop();
       await rm(folder, { recursive: true });
     },

@@ -14,6 +14,8 @@ export interface Load {
   readonly body?: string;
   /** Authorization values used one after the other; each once while they last. */
   readonly tokens?: readonly string[];
+  /** Asked over gRPC at this port instead, with the question in this file. */
+  readonly grpc?: { readonly port: number; readonly file: string };
   readonly connections: number;
   readonly seconds: number;
   /** The only status that counts as success. */

@@ -59,6 +59,13 @@ export function rows(bench: Bench): Row[] {
       'X-Postern-Proxy-Secret': 'a shared secret of the benchmark',
     },
   });
+  const session = (cookie: string) => ({
+    ...check,
+    connections: 32,
+    expect: 200,
+    headers: { ...CHECK_HEADERS, Cookie: `theme=dark; ${cookie}` },
+  });
+  const overGrpc = (grpc: NonNullable<Load['grpc']>) => ({ url: '', connections: 4, expect: 200, grpc });
   const beside = { stop: async () => {} };
   return [
     { name: 'bare', start: () => bench.startPeer('bare', ports.bare), load: get(ports.bare) },
@@ -95,6 +102,29 @@ export function rows(bench: Bench): Row[] {
       bar: { kind: 'ratio', of: 'bare', limit: 0.76 },
       start: () => bench.startAuth(),
       load: get(ports.auth, { ...check, headers: CHECK_HEADERS, expect: 401 }),
+    },
+    {
+      name: 'check-session',
+      bar: { kind: 'ratio', of: 'bare', limit: 0.67 },
+      start: () => bench.startSessionAuth({}),
+      load: async () => session(await bench.cookie()),
+    },
+    {
+      name: 'check-session-redis',
+      bar: { kind: 'ratio', of: 'bare', limit: 0.35 },
+      start: () => bench.startSessionAuth({ max: 0 }),
+      load: async () => session(await bench.cookie()),
+    },
+    {
+      name: 'grpc-ok',
+      start: () => bench.startGrpcPeer(),
+      load: async () => overGrpc(await bench.grpc(ports.grpcPeer)),
+    },
+    {
+      name: 'check-grpc',
+      bar: { kind: 'ratio', of: 'grpc-ok', limit: 0.6 },
+      start: () => bench.startAuth(),
+      load: async () => overGrpc(await bench.grpc(ports.grpc)),
     },
     { name: 'caddy', start: () => bench.startCaddy(), load: call(ports.caddy, '/mcp', 16) },
     {

@@ -1,5 +1,6 @@
 import { createBench } from './bench.ts';
-import { hasWrk, type Measured, nodeLoad, wrk } from './load.ts';
+import { h2load } from './grpc-load.ts';
+import { hasWrk, type Load, type Measured, nodeLoad, wrk } from './load.ts';
 import { type Row, rows } from './rows.ts';
 
 /** Seconds of one run. Short and alternating, because the machine's speed drifts. */
@@ -8,8 +9,10 @@ const ROUNDS = 3;
 
 const wanted = process.argv.slice(2);
 const bench = await createBench();
-const load = (await hasWrk()) ? wrk : nodeLoad;
-if (load === nodeLoad)
+const overHttp = (await hasWrk()) ? wrk : nodeLoad;
+const load = (wanted: Load) =>
+  wanted.grpc === undefined ? overHttp(wanted) : h2load(wanted.grpc.port, wanted.grpc.file, wanted.seconds);
+if (overHttp === nodeLoad)
   console.log('wrk is not on PATH: the load comes from Node, which is slower than what it measures. Ratios flatter.\n');
 try {
   const measured = new Map<string, Measured[]>();

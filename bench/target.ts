@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The one core of the server under test; everything else runs on the other. */
@@ -11,12 +12,15 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-/** @throws Error with the program's output where it does not serve `ready` within 20 seconds */
+/**
+ * @param ready an address that answers once it serves, or a port that takes connections
+ * @throws Error with the program's output where it does not within 20 seconds
+ */
 export async function startTarget(
   core: number,
   command: string,
   args: readonly string[],
-  ready: string,
+  ready: string | { readonly host: string; readonly port: number },
   env: Readonly<Record<string, string>> = {},
 ): Promise<Target> {
   const child: ChildProcess = spawn('taskset', ['-c', String(core), command, ...args], {
@@ -42,10 +46,18 @@ export async function startTarget(
     await sleep(50);
   }
   await stop();
-  throw new Error(`${command} ${args.join(' ')} does not serve ${ready}:\n${output}`);
+  throw new Error(`${command} ${args.join(' ')} does not serve:\n${output}`);
 }
 
-async function answers(url: string): Promise<boolean> {
+async function answers(url: string | { readonly host: string; readonly port: number }): Promise<boolean> {
+  if (typeof url !== 'string')
+    return new Promise((resolve) => {
+      const socket = connect(url, () => {
+        resolve(true);
+        socket.destroy();
+      });
+      socket.once('error', () => resolve(false));
+    });
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) });
     await answer.body?.cancel();
