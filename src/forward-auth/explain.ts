@@ -6,6 +6,7 @@ import { readOperation } from './decision/mcp-operation.ts';
 import { type CheckRequest, PROXY_NAMES, type ProxyName, RequestHeaders } from './decision/request.ts';
 import { Ambiguous, canonicalHost, parseTarget } from './decision/target.ts';
 import { viewOf } from './explain-views.ts';
+import { SignInUrls } from './login/sign-in-urls.ts';
 import { compilePolicy } from './policy.ts';
 
 /** A request as somebody imagines it, and who would send it. */
@@ -28,7 +29,9 @@ export interface Question {
 export function explainRequest(config: Config, question: Question): string[] {
   const request = imagine(config, question);
   if (typeof request === 'string') return [`decision: deny (400, ${request})`];
-  const policy = compilePolicy(config);
+  const rules = compilePolicy(config);
+  const canSignIn = config.auth.providers.some(({ clientId }) => clientId !== undefined);
+  const policy = canSignIn ? { ...rules, signIn: new SignInUrls(config) } : rules;
   const authenticate = credentialOf(question, config);
   const decision = decideNow(request, policy, authenticate);
   return [

@@ -101,4 +101,20 @@ describe('explain', () => {
     assert.equal(plain.length, 1);
     assert.deepEqual(ask({ headers }), ask({}));
   });
+
+  it('shows where a person would be sent to sign in, and that nginx is told so in a header', () => {
+    const withClient = parseConfig({
+      publicUrl: 'https://mcp.example.com',
+      auth: {
+        providers: [{ id: 'corp', issuer: 'https://idp.example.com', clientId: 'postern' }],
+        rules: [{ match: { path: '/app/**' } }],
+      },
+    });
+    const headers = { accept: 'text/html', 'sec-fetch-mode': 'navigate' };
+    const text = explainRequest(withClient, { url: '/app/x?y=1', method: 'GET', headers }).join('\n');
+    const location = 'https://mcp.example.com/_postern/sign-in?rd=https%3A%2F%2Fmcp.example.com%2Fapp%2Fx%3Fy%3D1';
+    assert.match(text, /^decision: redirect \(302, sign_in\)$/m);
+    assert.ok(text.includes(`answer to traefik: 302, Location: ${location}`), text);
+    assert.ok(text.includes(`X-Postern-Location: ${location}, X-Postern-Status: 302`), text);
+  });
 });
