@@ -211,6 +211,70 @@ describe('Envoy’s ext_authz over gRPC', () => {
   });
 });
 
+describe('the end of the gRPC server', () => {
+  const open = (judge: () => Promise<unknown>) =>
+    startExtAuthz({
+      listen: { host: '127.0.0.1', port: 0 },
+      trusted: new AddressList(['127.0.0.1']),
+      judge: judge as never,
+      log: createLogger('auth', 'silent'),
+      maxMessage: 65_536,
+    });
+  const refusal = deny(403, 'no_rule', 'x');
+
+  it('lets a check that runs be answered, and takes no new one', async () => {
+    let answer = () => {};
+    let asked = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const running = await open(
+      () =>
+        new Promise((resolve) => {
+          answer = () => resolve({ decision: refusal, answer: renderRefusal(refusal, 'r') });
+          asked();
+        }),
+    );
+    const pending = call(running.port, definition, question('/public/x'));
+    await arrived;
+    const closed = running.close(10_000);
+    answer();
+    assert.equal((await pending).denied_response?.status.code, 403);
+    await closed;
+    await assert.rejects(call(running.port, definition, question('/public/x')), { code: status.UNAVAILABLE });
+  });
+
+  it('cuts a check that never ends, and that is no allow', async () => {
+    const running = await open(() => new Promise(() => {}));
+    const pending = assert.rejects(call(running.port, definition, question('/public/x')));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await running.close(10);
+    await pending;
+  });
+
+  it('a question that is too large is an error', async () => {
+    const running = await open(async () => ({ decision: refusal, answer: renderRefusal(refusal, 'r') }));
+    const large = question('/public/x', { headers: { cookie: 'x'.repeat(70_000) } });
+    await assert.rejects(call(running.port, definition, large), { code: status.RESOURCE_EXHAUSTED });
+    await running.close(1_000);
+  });
+
+  it('a taken port is said', async () => {
+    const running = await open(async () => undefined);
+    await assert.rejects(
+      startExtAuthz({
+        listen: { host: '127.0.0.1', port: running.port },
+        trusted: new AddressList([]),
+        judge: () => undefined as never,
+        log: createLogger('auth', 'silent'),
+        maxMessage: 1,
+      }),
+      new RegExp(`cannot listen on 127\\.0\\.0\\.1:${running.port}`),
+    );
+    await running.close(1_000);
+  });
+});
+
 describe('what Envoy takes for an allow', () => {
   const all: Array<Exclude<Decision, { kind: 'allow' }>> = [
     ...REASONS.challenge.map((reason) => ({
