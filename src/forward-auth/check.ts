@@ -6,8 +6,8 @@ import type { Logger } from '../platform/log.ts';
 import type { SignedAnswers } from './assertions/signed-answers.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { decide, type Policy } from './decision/decide.ts';
-import { type Decision, type Deny, deny, type Unavailable } from './decision/decision.ts';
-import type { CheckRequest, ProxyName } from './decision/request.ts';
+import { type Allow, type Decision, type Deny, deny, type Unavailable } from './decision/decision.ts';
+import { type CheckRequest, DUPLICATED, type ProxyName } from './decision/request.ts';
 import type { DecisionMeter } from './decision-meter.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { type Answer, renderRefusal, withCookies } from './proxies/render.ts';
@@ -37,6 +37,8 @@ export type Judge = (question: Question) => Verdict | Promise<Verdict>;
 
 export interface Question {
   readonly proxy: ProxyName;
+  /** The proxy deletes the request's `Cookie` where an allow names none. */
+  readonly dropsUnnamedCookie?: boolean;
   /** Reads the client's request out of the question; a deny where the question itself is wrong. */
   readonly read: () => CheckRequest | Deny;
   readonly requestId: string;
@@ -54,7 +56,10 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
       decision.kind === 'allow'
         ? {
             status: 200,
-            headers: withCookies(answers.headersFor(decision.identity, allowed(request), decision.emit), decision),
+            headers: withCookies(
+              answers.headersFor(decision.identity, allowed(request), decision.emit),
+              question.dropsUnnamedCookie === true ? namingCookie(decision, allowed(request)) : decision,
+            ),
             body: '',
           }
         : renderRefusal(decision, id);
@@ -85,7 +90,7 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
 
 /** A check endpoint of a proxy that asks by HTTP: parse → judge → answer. */
 export function createCheck(
-  { name, parse, adapt = (answer) => answer }: ProxyAdapter,
+  { name, dropsUnnamedCookie = false, parse, adapt = (answer) => answer }: ProxyAdapter,
   trusted: AddressList,
   judge: Judge,
 ): (message: IncomingMessage, response: ServerResponse) => void {
@@ -98,10 +103,19 @@ export function createCheck(
     const start = performance.now();
     const read = () => (trusted.hasPeer(message.socket) ? parse(message) : UNTRUSTED);
     const peer = message.socket.remoteAddress ?? '';
-    const verdict = judge({ proxy: name, read, requestId: requestId(message), peer, start });
+    const verdict = judge({ proxy: name, dropsUnnamedCookie, read, requestId: requestId(message), peer, start });
     if (verdict instanceof Promise) void verdict.then((settled) => send(response, settled));
     else send(response, verdict);
   };
+}
+
+/** Where nothing of ours is in the `Cookie`, all of it goes on. */
+function namingCookie(decision: Allow, { headers }: CheckRequest): Allow {
+  if (decision.upstreamCookie !== undefined) return decision;
+  const cookie = headers.get('cookie');
+  if (cookie === undefined) return decision;
+  // Of several an application would read other ones than we did.
+  return { ...decision, upstreamCookie: cookie === DUPLICATED ? '' : cookie };
 }
 
 function allowed(request: CheckRequest | undefined): CheckRequest {

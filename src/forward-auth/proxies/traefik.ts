@@ -19,4 +19,5 @@ export function parseTraefik(message: IncomingMessage): CheckRequest | Deny {
   });
 }
 
-export const TRAEFIK: ProxyAdapter = { name: 'traefik', parse: parseTraefik };
+/** Of the headers in its `authResponseHeaders`, Traefik deletes the request's own first. */
+export const TRAEFIK: ProxyAdapter = { name: 'traefik', dropsUnnamedCookie: true, parse: parseTraefik };
