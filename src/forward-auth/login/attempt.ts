@@ -11,13 +11,22 @@ export interface Attempt extends AttemptSecrets {
   readonly binding: string;
   /** Unix time in milliseconds. */
   readonly at: number;
+  /** Ids of the providers that the page offers, by comma; absent: all. */
+  readonly offered?: string;
+  /** Begun for one that was unbound. That is done once, or a browser without cookies would go round in circles. */
+  readonly again?: boolean;
 }
 
 export type Opened =
   | { readonly kind: 'good'; readonly attempt: Attempt }
   | { readonly kind: 'expired'; readonly attempt: Attempt }
-  /** Not ours, or another browser's: nothing of it may be used. */
-  | { readonly kind: 'foreign' };
+  /**
+   * Bound to another cookie than this browser's: of tabs that are opened at one moment each gets its own, and the last one
+   * stays. Its code may not be used, as it could be somebody else's.
+   */
+  | { readonly kind: 'unbound'; readonly attempt: Attempt }
+  /** Not ours, or another browser's: nothing of it may be used but, once signed in, where it leads. */
+  | { readonly kind: 'foreign'; readonly attempt?: Attempt };
 
 const PURPOSE = 'sign-in-attempt';
 /** Seconds; an attempt's own lifetime is checked beside it. */
@@ -40,7 +49,7 @@ export class Attempts {
 
   begin(
     cookieHeader: string | undefined,
-    place: Pick<Attempt, 'provider' | 'back' | 'origin'>,
+    place: Pick<Attempt, 'provider' | 'back' | 'origin' | 'offered' | 'again'>,
   ): { readonly attempt: Attempt; readonly state: string; readonly cookie: string } {
     // The browser's other tabs are bound to the cookie it has.
     const value = this.#bindings(cookieHeader)[0] ?? randomBytes(32).toString('base64url');
@@ -60,10 +69,14 @@ export class Attempts {
     if (text === undefined) return { kind: 'foreign' };
     const attempt = JSON.parse(text.toString()) as Attempt;
     const bound = Buffer.from(attempt.binding, 'base64url');
-    if (!this.#bindings(cookieHeader).some((value) => timingSafeEqual(hash(value), bound))) return { kind: 'foreign' };
     const age = this.#now() - attempt.at;
     // Replicas' clocks may differ a little; an attempt from the far future is none of theirs.
-    return { kind: age <= this.#lifetime && age >= -60_000 ? 'good' : 'expired', attempt };
+    const good = age <= this.#lifetime && age >= -60_000;
+    const bindings = this.#bindings(cookieHeader);
+    if (bindings.some((value) => timingSafeEqual(hash(value), bound)))
+      return { kind: good ? 'good' : 'expired', attempt };
+    const once = good && bindings.length > 0 && attempt.again !== true;
+    return { kind: once ? 'unbound' : 'foreign', attempt };
   }
 
   /** Every value under the name: a cookie planted by a neighbouring domain must not hide ours. */

@@ -7,18 +7,23 @@ import { browserOf, countSignIn, currentSession, type LoginContext, redirect, si
 import { type Problem, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { SignInFailed } from './provider-failures.ts';
-import { providerAway } from './sign-in.ts';
+import { among, providerAway, toProvider } from './sign-in.ts';
 
 /** GET /_postern/callback (RFC 6749 §4.1.2, RFC 9207): checks whose attempt this is, takes the code, begins a session. */
 export async function finishSignIn(login: LoginContext, ctx: Context): Promise<void> {
   const query = new URLSearchParams(ctx.querystring);
   const states = query.getAll('state');
   const opened = login.attempts.open(states.length === 1 ? (states[0] as string) : '', ctx.headers.cookie);
-  const attempt = opened.kind === 'foreign' ? undefined : opened.attempt;
+  const { attempt } = opened;
   const provider = login.providers.get(attempt?.provider ?? '');
   const here = attempt?.origin === login.places.originOf(ctx.req);
-  if (opened.kind !== 'good' || attempt === undefined || provider === undefined || !here)
-    return endAttempt(login, ctx, attempt);
+  if (attempt === undefined || provider === undefined || !here) return endAttempt(login, ctx, attempt);
+  if (opened.kind === 'unbound' && (await currentSession(login, ctx)) === undefined) {
+    const { offered } = attempt;
+    const back = login.returns.acceptOrFallback(attempt.back);
+    return toProvider(login, ctx, provider, { back, again: true, ...(offered === undefined ? {} : { offered }) });
+  }
+  if (opened.kind !== 'good') return endAttempt(login, ctx, attempt);
   // Whatever comes of it: an attempt is good once. Its second half is told by its nonce.
   const name = createHash('sha256').update(attempt.nonce).digest('base64url');
   if (!(await login.stores.locks.once(`sign-in:${name}`, login.config.auth.signIn.attemptLifetime + 60_000)))
@@ -45,15 +50,15 @@ async function endAttempt(login: LoginContext, ctx: Context, attempt: Attempt | 
     status: 400,
     title: 'This sign-in is over',
     advice: 'It took too long, was already used, or was begun in another browser. Sign in again, with cookies allowed.',
-    again: signInAgain(back),
+    again: signInAgain(back, among(attempt ?? {})),
   });
 }
 
-function refusalOf(login: LoginContext, provider: ProviderClient, { back }: Attempt, code: string): Problem {
+function refusalOf(login: LoginContext, provider: ProviderClient, attempt: Attempt, code: string): Problem {
   const { id } = provider.config;
   const named = /^[a-z_]{1,64}$/.test(code) ? code : 'unreadable';
   login.log.info({ provider: id, error: named }, 'the identity provider refused a sign-in');
-  const again = signInAgain(back, { switch: '1' });
+  const again = signInAgain(attempt.back, { switch: '1', ...among(attempt) });
   if (named === 'access_denied') {
     countSignIn(login, id, 'denied');
     const advice = 'The provider did not let you in, or you said no. You can try again, or with another account.';
@@ -61,7 +66,7 @@ function refusalOf(login: LoginContext, provider: ProviderClient, { back }: Atte
   }
   if (named === 'temporarily_unavailable' || named === 'server_error') {
     countSignIn(login, id, 'unavailable');
-    return providerAway(provider, back);
+    return providerAway(provider, attempt);
   }
   countSignIn(login, id, 'provider_error');
   if (!/^(?:login|interaction|consent|account_selection)_required$/.test(named)) return wrongAnswer(again);
@@ -79,14 +84,14 @@ async function exchange(
   try {
     return await provider.exchange(attempt.origin, ctx.querystring, state, attempt);
   } catch (error) {
-    const again = signInAgain(attempt.back, { switch: '1' });
+    const again = signInAgain(attempt.back, { switch: '1', ...among(attempt) });
     if (error instanceof DependencyUnavailable) {
       login.log.warn(
         { provider: id, error, requestId: ctx.state.requestId },
         'the identity provider was away during a sign-in',
       );
       countSignIn(login, id, 'unavailable');
-      showProblem(ctx, providerAway(provider, attempt.back));
+      showProblem(ctx, providerAway(provider, attempt));
     } else if (error instanceof SignInFailed && error.problem === 'not_allowed') {
       countSignIn(login, id, 'not_allowed');
       const advice = 'This account may not sign in here, or its e-mail address is not verified. Try another account.';

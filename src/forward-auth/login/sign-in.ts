@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import type { Attempt } from './attempt.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import { COMMON_HEADERS, type Problem, showChoices, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
@@ -35,11 +36,30 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
     const session = await currentSession(login, ctx);
     if (session?.provider === first.config.id) return returnStraight(login, ctx, back);
   }
-  if (offered.length === 1) return toProvider(login, ctx, first, back);
+  const listed = listedProviders(login, query);
+  if (offered.length === 1) return toProvider(login, ctx, first, { back, ...listed });
   showChoices(
     ctx,
-    offered.map(({ config }) => ({ name: config.name ?? config.id, href: signInAgain(back, { provider: config.id }) })),
+    offered.map(({ config: { id, name = id } }) => ({
+      name,
+      href: signInAgain(back, { provider: id, ...among(listed) }),
+    })),
   );
+}
+
+/** Kept through an attempt, so that whoever tries again is not offered a provider that this page does not take. */
+function listedProviders({ providers }: LoginContext, query: URLSearchParams): Pick<Attempt, 'offered'> {
+  const listed =
+    query
+      .get('providers')
+      ?.split(',')
+      .filter((id) => providers.has(id)) ?? [];
+  return listed.length === 0 ? {} : { offered: listed.join(',') };
+}
+
+/** As a parameter of the sign-in page. */
+export function among({ offered }: Pick<Attempt, 'offered'>): Readonly<Record<string, string>> {
+  return offered === undefined ? {} : { providers: offered };
 }
 
 function offeredProviders({ providers }: LoginContext, query: URLSearchParams): ProviderClient[] {
@@ -90,11 +110,16 @@ function returnStraight(login: LoginContext, ctx: Context, back: string): void {
   }
 }
 
-async function toProvider(login: LoginContext, ctx: Context, provider: ProviderClient, back: string): Promise<void> {
+export async function toProvider(
+  login: LoginContext,
+  ctx: Context,
+  provider: ProviderClient,
+  place: Pick<Attempt, 'back' | 'offered' | 'again'>,
+): Promise<void> {
   const origin = login.places.originOf(ctx.req);
   const { attempt, state, cookie } = login.attempts.begin(ctx.headers.cookie, {
+    ...place,
     provider: provider.config.id,
-    back,
     origin,
   });
   try {
@@ -104,16 +129,16 @@ async function toProvider(login: LoginContext, ctx: Context, provider: ProviderC
   } catch (error) {
     if (!(error instanceof DependencyUnavailable)) throw error;
     countSignIn(login, provider.config.id, 'unavailable');
-    showProblem(ctx, providerAway(provider, back));
+    showProblem(ctx, providerAway(provider, place));
   }
 }
 
-export function providerAway({ config }: ProviderClient, back: string): Problem {
+export function providerAway({ config }: ProviderClient, place: Pick<Attempt, 'back' | 'offered'>): Problem {
   return {
     status: 503,
     title: 'Sign-in does not work right now',
     advice: `${config.name ?? config.id} does not answer. Nothing is lost; try again in a moment.`,
-    again: signInAgain(back),
+    again: signInAgain(place.back, among(place)),
     retryAfter: 5,
   };
 }

@@ -74,11 +74,31 @@ describe('signing in', () => {
   it('refuses a callback in another browser', async () => {
     const callback = await begin(new Jar());
     await problem(await new Jar().hop(callback), 400);
-    const other = new Jar();
-    await other.hop(house.at('/_postern/sign-in'));
-    const answer = await other.hop(callback);
-    await problem(answer, 400);
-    assert.deepEqual(answer.headers.getSetCookie(), []);
+  });
+
+  it('begins anew, once, where another tab replaced the cookie of this one', async () => {
+    const jar = new Jar();
+    await jar.hop(house.at('/_postern/sign-in'));
+    const callback = await begin(new Jar(), '/tab');
+    const asked = house.idp.tokenRequests.length;
+    const answer = await jar.hop(callback);
+    assert.equal(answer.status, 302);
+    assert.ok(answer.headers.get('location')?.startsWith(house.idp.issuer));
+    assert.equal(jar.cookies(house.origin).has('__Host-postern'), false);
+    assert.equal(house.idp.tokenRequests.length, asked, 'the code of the other one is not used');
+    // The new one, in a third browser that has a cookie of its own as well.
+    const state = new URL(answer.headers.get('location') as string).searchParams.get('state') as string;
+    const third = new Jar();
+    await third.hop(house.at('/_postern/sign-in'));
+    await problem(await third.hop(`${house.at('/_postern/callback')}?code=x&state=${state}`), 400);
+  });
+
+  it('lets a tab whose cookie was replaced go where it wanted, once its browser is signed in', async () => {
+    const jar = new Jar();
+    const mine = await begin(jar, '/mine');
+    const other = await begin(new Jar(), '/other');
+    await jar.hop(mine);
+    assert.equal((await jar.hop(other)).headers.get('location'), house.at('/other'));
   });
 
   it('takes a state once, and sends somebody who went back in the history on', async () => {
