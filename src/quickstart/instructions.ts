@@ -29,6 +29,10 @@ npx @modelcontextprotocol/inspector --transport http --server-url ${server}
 claude mcp add --transport http postern ${server}
 code --add-mcp '{"name":"postern","type":"http","url":"${server}"}'
 
+4. In your browser: sign in, see your sessions, sign out
+
+${urls.publicUrl}/_postern/sessions
+
 Ctrl-C ends everything. Accounts, client registrations and keys are forgotten then.
 `;
 }

@@ -29,7 +29,6 @@ export const apiKeyRecordSchema = newApiKeySchema.extend({
   secretHash: z.string().length(43),
 });
 
-export type NewApiKey = z.input<typeof newApiKeySchema>;
 export type ApiKeyRecord = z.output<typeof apiKeyRecordSchema>;
 
 /** A key as operators see it. */
