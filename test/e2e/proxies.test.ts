@@ -210,19 +210,20 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
     });
 
     it('identity headers of a client are overwritten: once, twice, and of names that do not exist yet', async () => {
-      const once_ = IDENTITY_HEADER_NAMES.flatMap((header) => [header, 'mallory']);
+      const each = IDENTITY_HEADER_NAMES.flatMap((header) => [header, 'mallory']);
       for (const headers of [
-        once_,
+        each,
         ['X-Authenticated-User', 'mallory', 'X-Authenticated-User', 'root'],
         ['x-authenticated-role', 'mallory'],
         ['Remote-User', 'mallory', 'X-Forwarded-User', 'mallory', 'X-User-Id', 'mallory'],
       ])
         for (const [header, values] of await seenWith(headers))
           assert.ok(!/mallory|root/.test(values.join()), `${header}: ${values}`);
-      const answer = await rawRequest(front.port, '/public/x', { headers: once_ });
+      // nginx knows no families of headers: what its configuration does not name is left to the relay.
+      const future = name === 'nginx' ? [] : ['X-Authenticated-Role', 'mallory'];
+      const answer = await rawRequest(front.port, '/public/x', { headers: [...each, ...future] });
       assert.equal(answer.status, 200);
-      for (const header of IDENTITY_HEADER_NAMES)
-        assert.ok(!/mallory/.test(String(front.upstream.last()[header.toLowerCase()] ?? '')), header);
+      assert.doesNotMatch(JSON.stringify(front.upstream.last()), /mallory/, 'by the proxy alone, without the relay');
     });
 
     for (const alias of ['X_Authenticated_User', 'X.Authenticated.User'])
