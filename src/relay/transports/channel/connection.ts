@@ -3,7 +3,7 @@ import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Admitted } from './admission.ts';
-import { Channel, type ChannelSink } from './channel.ts';
+import { Channel, type ChannelSink, type ReportDetails } from './channel.ts';
 import type { RetryTimes } from './standing-stream.ts';
 
 /** Times of connections that no operator needs to set; milliseconds. */
@@ -116,7 +116,7 @@ export class Connection {
     if (this.#draining && this.channel.idle) this.#carrier.end('draining');
   }
 
-  #report(...[outcome, { refusal, error, seconds }]: Parameters<ChannelSink['report']>): void {
+  #report(outcome: Outcome | 'refused', { refusal, error, seconds }: ReportDetails): void {
     const { metrics, log, reached } = this.#deps;
     const { server, way } = this.#admitted;
     metrics.requests.inc({ server, method: way, outcome });

@@ -11,12 +11,17 @@ export interface Exchange {
   reader: MessageReader | undefined;
   /** The rest of an answer whose first stream ended too early. */
   rest: StandingStream | undefined;
-  answered: boolean;
+  /** Dealt with: answered, refused, cancelled or failed. */
   ended: boolean;
 }
 
 export function isRequest(message: Message): boolean {
   return message.method !== undefined && message.id !== undefined;
+}
+
+/** Messages that make the session; whatever comes after them relies on it. */
+export function mustGoFirst({ method }: Message): boolean {
+  return method === 'initialize' || method === 'notifications/initialized';
 }
 
 /** Whether a server's message answers the request with that id. */

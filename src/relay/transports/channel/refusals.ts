@@ -7,6 +7,8 @@ import type { MessageReader } from './message-reader.ts';
 
 /** Requests of one connection that may wait for their answers at a time. */
 export const MAX_REQUESTS = 64;
+/** Messages of one connection, notifications and responses included, that may be on their way to the server at a time. */
+export const MAX_POSTS = 128;
 
 export const TOO_MANY: Refusal = {
   status: 429,
@@ -34,7 +36,7 @@ const NO_ANSWER: Refusal = {
   reason: 'upstream_unreachable',
   message: 'the MCP server gave no answer to this request',
 };
-const CUT: Refusal = {
+export const CUT: Refusal = {
   status: 502,
   reason: 'upstream_unreachable',
   message: 'the connection to the MCP server broke before it had answered',

@@ -93,6 +93,37 @@ describe('a WebSocket connection', () => {
     assert.ok((await client.answerTo(last)).result);
   });
 
+  it('lets the client wait for a server that takes no more', async () => {
+    let held: Array<() => void> | undefined = [];
+    let most = 0;
+    const server = await scriptedServer({
+      post: (message, response) => {
+        if (message.method !== 'notifications/progress') return false;
+        if (held === undefined) return false;
+        most = held.push(() => answer(message, response));
+        return true;
+      },
+    });
+    const running = await relay({ servers: { one: { url: server.url } } });
+    const client = await openWebSocket(running.port);
+    await client.initialize();
+    const text = 'x'.repeat(8 * 1024);
+    for (let n = 0; n < 2_000; n++) client.notify('notifications/progress', { n, text });
+    let before = -1;
+    while (most === 0 || before !== client.socket.bufferedAmount) {
+      before = client.socket.bufferedAmount;
+      await sleep(100);
+    }
+    assert.equal(most, 128);
+    assert.ok(before > 100_000, `${before} bytes still wait at the client`);
+    const release = held;
+    held = undefined;
+    for (const go of release) go();
+    assert.ok((await client.answerTo(client.request('tools/list'))).result);
+    const got = server.seen.map(({ message }) => (message?.params as { n?: number } | undefined)?.n);
+    assert.equal(new Set(got.filter((n) => n !== undefined)).size, 2_000);
+  });
+
   it('lets the server wait for a client that does not read', async () => {
     let written = 0;
     const total = 64 * 1024 * 1024;
