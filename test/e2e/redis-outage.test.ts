@@ -115,13 +115,13 @@ describe('a Redis that stands still, dies and comes back, under load', () => {
     const stop = new AbortController();
     const loading = load(stop.signal);
     try {
-      await sleep(2_500);
+      await sleep(2_000);
       assert.equal(await readyz(), 200);
 
       await redis.pause();
       phase = 'standing still';
       await until('not ready while Redis stands still', async () => (await readyz()) === 503);
-      await sleep(3_500);
+      await sleep(2_500);
       await redis.resume();
       phase = 'going on';
       await until('ready after Redis goes on', async () => (await readyz()) === 200);
@@ -130,12 +130,17 @@ describe('a Redis that stands still, dies and comes back, under load', () => {
       await sleep(2_500);
 
       // The last things that Redis acknowledges before it dies.
-      alive.push((await gate.signIn('alice')).cookie);
+      const leaving = await gate.signIn('alice');
+      alive.push(leaving.cookie);
       ended.push(await endedSession());
       await redis.kill();
       phase = 'dead';
       await until('not ready while Redis is dead', async () => (await readyz()) === 503);
-      await sleep(3_500);
+      // A sign-out that cannot be kept is not claimed.
+      const signOut = await leaving.person.visit(`${gate.publicUrl}/_postern/sign-out`);
+      assert.equal(signOut.status, 503);
+      assert.equal(leaving.person.cookie('127.0.0.1'), leaving.cookie);
+      await sleep(2_500);
       await redis.restart();
       phase = 'coming back';
       await until('ready after Redis came back', async () => (await readyz()) === 200);

@@ -6,7 +6,7 @@ import { programOrSkip } from '../support/programs.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 
 /** Seconds. */
-const ACCESS_TOKEN = 4;
+const ACCESS_TOKEN = 2;
 /** Milliseconds in which the other replica must have noticed. */
 const NOTICED = 1_000;
 

@@ -52,6 +52,7 @@ export async function startSignInChain(traefikProgram: Program): Promise<SignInC
     ]),
     POSTERN_AUTH_RULES: JSON.stringify([
       { match: { path: '/open/**' }, public: true },
+      { match: { path: '/favicon.ico' }, public: true },
       {
         match: { path: '/app/**' },
         allow: { groups: ['engineering'], providers: ['corp'] },

@@ -148,6 +148,8 @@ function createProvider(
       await grant.save();
       return grant;
     },
+    // By default it refuses to ask addresses of this machine.
+    fetch: (url, { method, headers, body, redirect }) => fetch(url, { method, headers, body, redirect } as RequestInit),
     issueRefreshToken: async () => true,
     rotateRefreshToken: true,
     ttl: { AccessToken: accessTokenLifetime, IdToken: 300, RefreshToken: 3_600, Session: 3_600, Grant: 3_600 },
@@ -182,5 +184,5 @@ async function interact(
 }
 
 function page(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><title>${title}</title><main><h1>${title}</h1>${body}</main></html>`;
+  return `<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>${title}</title><main><h1>${title}</h1>${body}</main></html>`;
 }
