@@ -149,7 +149,10 @@ function createProvider(
       return grant;
     },
     // By default it refuses to ask addresses of this machine.
-    fetch: (url, { method, headers, body, redirect }) => fetch(url, { method, headers, body, redirect } as RequestInit),
+    fetch: (url, options) => {
+      const { method, headers, body, redirect } = options ?? {};
+      return fetch(url, { method, headers, body, redirect } as RequestInit);
+    },
     issueRefreshToken: async () => true,
     rotateRefreshToken: true,
     ttl: { AccessToken: accessTokenLifetime, IdToken: 300, RefreshToken: 3_600, Session: 3_600, Grant: 3_600 },
