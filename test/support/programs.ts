@@ -32,6 +32,7 @@ const PROGRAMS = {
     version: ['--version'],
   },
   nginx: { image: 'nginx:1.28', debian: 'nginx', version: ['-v'] },
+  haproxy: { debian: 'haproxy', version: ['-v'] },
   redis: { file: 'redis-server', image: 'redis:8', debian: 'redis-server', version: ['--version'] },
   valkey: {
     file: 'valkey-server',
