@@ -35,6 +35,7 @@ export type RefusalReason =
   | 'subprotocol'
   | 'upgrade'
   | 'too_many_requests'
+  | 'too_many_connections'
   | 'draining'
   | 'upstream_credentials'
   | 'upstream_redirect'

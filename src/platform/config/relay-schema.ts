@@ -85,9 +85,14 @@ export const relaySchema = z.strictObject({
       body: size('one request body').prefault('4MiB'),
       requestTime: duration('until a request must have arrived whole').prefault('30s'),
       idleStream: duration('longest silence of an upstream stream').prefault('30m'),
-      connectionTime: duration('a WebSocket or HTTP+SSE connection; then the client must pass the proxy again').prefault(
-        '1h',
-      ),
+      connectionTime: duration(
+        'a WebSocket or HTTP+SSE connection; then the client must pass the proxy again',
+      ).prefault('1h'),
+      connections: z
+        .int()
+        .min(1)
+        .default(100)
+        .meta({ description: 'open WebSocket and HTTP+SSE connections of one user; the anonymous are one' }),
     })
     .prefault({}),
 });

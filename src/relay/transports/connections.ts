@@ -4,6 +4,7 @@ import type { Logger } from '../../platform/log.ts';
 import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
 import { Admission, type AdmissionDeps } from './channel/admission.ts';
 import type { ConnectionDeps } from './channel/connection.ts';
+import { ConnectionCount } from './channel/connection-count.ts';
 import { HttpSseEndpoint } from './http-sse/endpoint.ts';
 import { matchTransport } from './streamable-http/route.ts';
 import type { SessionSeal } from './streamable-http/sealed-session.ts';
@@ -15,7 +16,8 @@ export class Connections {
   readonly #httpSse: HttpSseEndpoint;
   readonly #log: Logger;
 
-  constructor(seal: SessionSeal, deps: Omit<AdmissionDeps, 'metrics' | 'log'> & ConnectionDeps) {
+  constructor(seal: SessionSeal, wiring: AdmissionDeps & Omit<ConnectionDeps, 'count'>) {
+    const deps = { ...wiring, count: new ConnectionCount(wiring.config.relay.limits.connections) };
     const admission = new Admission(deps.config, deps);
     this.#webSocket = new WebSocketEndpoint(admission, deps);
     this.#httpSse = new HttpSseEndpoint(admission, seal, deps);

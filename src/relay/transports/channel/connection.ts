@@ -1,9 +1,11 @@
+import { ownerKey } from '../../../identity/identity.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Admitted } from './admission.ts';
 import { Channel, type ChannelSink, type ReportDetails } from './channel.ts';
+import type { ConnectionCount } from './connection-count.ts';
 import type { RetryTimes } from './standing-stream.ts';
 
 /** Times of connections that no operator needs to set; milliseconds. */
@@ -38,6 +40,7 @@ export interface ConnectionDeps {
   readonly log: Logger;
   readonly now: () => number;
   readonly times: ConnectionTimes;
+  readonly count: ConnectionCount;
   /** A server answered or did not. */
   readonly reached: (server: string, up: boolean) => void;
 }
@@ -87,6 +90,7 @@ export class Connection {
     const left = Math.min(limits.connectionTime, (admitted.expiresAt ?? Number.POSITIVE_INFINITY) - deps.now());
     this.#expiry = setTimeout(() => carrier.end('identity_expired'), Math.max(0, Math.min(left, MAX_DELAY)));
     deps.metrics.openStreams.inc({ transport });
+    deps.count.enter(ownerKey(admitted.identity));
     this.#log('a connection was opened');
   }
 
@@ -106,6 +110,7 @@ export class Connection {
   async #close(): Promise<void> {
     clearTimeout(this.#expiry);
     this.#deps.metrics.openStreams.dec({ transport: this.#transport });
+    this.#deps.count.leave(ownerKey(this.#admitted.identity));
     this.#log('a connection was closed');
     await this.channel.close();
   }

@@ -15,6 +15,12 @@ export const TOO_MANY: Refusal = {
   reason: 'too_many_requests',
   message: `too many requests at once: ${MAX_REQUESTS} of this connection still wait for their answers`,
 };
+export const TOO_MANY_CONNECTIONS: Refusal = {
+  status: 429,
+  reason: 'too_many_connections',
+  message: 'too many open connections: close one first',
+  fix: 'raise relay.limits.connections if one user may have so many',
+};
 export const DRAINING: Refusal = {
   status: 503,
   reason: 'draining',

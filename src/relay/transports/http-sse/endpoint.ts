@@ -5,7 +5,7 @@ import { ownerKey } from '../../../identity/identity.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
-import { DRAINING, TOO_MANY } from '../channel/refusals.ts';
+import { DRAINING, TOO_MANY, TOO_MANY_CONNECTIONS } from '../channel/refusals.ts';
 import { readBody, tooLarge } from '../streamable-http/body.ts';
 import { headerMismatch } from '../streamable-http/header-agreement.ts';
 import { type MessageId, sendRefusal } from '../streamable-http/json-rpc-error.ts';
@@ -63,7 +63,9 @@ export class HttpSseEndpoint {
     if ('reason' in admitted) return this.#refuse(request, response, path, admitted);
     if (path.transport === 'messages') return this.#receive(request, response, path, admitted);
     request.resume();
-    if (this.#draining) return this.#refuse(request, response, path, DRAINING, { admitted });
+    const full = this.#deps.count.hasRoom(ownerKey(admitted.identity)) ? undefined : TOO_MANY_CONNECTIONS;
+    const refusal = this.#draining ? DRAINING : full;
+    if (refusal !== undefined) return this.#refuse(request, response, path, refusal, { admitted });
     if (!response.destroyed) this.#open(response, admitted);
   }
 

@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
+import { ownerKey } from '../../../identity/identity.ts';
 import { upgradeResponse } from '../../../platform/upgrades.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
-import { DRAINING } from '../channel/refusals.ts';
+import { DRAINING, TOO_MANY_CONNECTIONS } from '../channel/refusals.ts';
 import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { matchTransport, type TransportPath } from '../streamable-http/route.ts';
 import { WebSocketConnection } from './connection.ts';
@@ -58,7 +59,7 @@ export class WebSocketEndpoint {
     if (path?.transport !== 'ws') return this.#refuse(request, socket, NOT_FOUND, path);
     const admitted = await this.#admission.admit(request, path);
     if ('reason' in admitted) return this.#refuse(request, socket, admitted, path);
-    const refusal = this.#draining ? DRAINING : offersMcp(request) ? undefined : NO_SUBPROTOCOL;
+    const refusal = this.#mayOpen(request, admitted);
     if (refusal !== undefined) return this.#refuse(request, socket, refusal, path, admitted);
     if (socket.destroyed) return;
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
@@ -80,6 +81,12 @@ export class WebSocketEndpoint {
     late.abort();
     for (const connection of open) connection.end('draining');
     await all;
+  }
+
+  #mayOpen(request: IncomingMessage, { identity }: Admitted): Refusal | undefined {
+    if (this.#draining) return DRAINING;
+    if (!offersMcp(request)) return NO_SUBPROTOCOL;
+    return this.#deps.count.hasRoom(ownerKey(identity)) ? undefined : TOO_MANY_CONNECTIONS;
   }
 
   #refuse(request: IncomingMessage, socket: Socket, refusal: Refusal, path?: TransportPath, admitted?: Admitted): void {

@@ -4,7 +4,7 @@ import { type IncomingMessage, request as send } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, it } from 'mocha';
 import { ask, endAll, onEnd, rejection, relay } from '../../support/relay.ts';
-import { answer, scriptedServer } from '../../support/scripted-server.ts';
+import { answer, event, openStream, scriptedServer } from '../../support/scripted-server.ts';
 
 const AS = (user: string) => ['X-Authenticated-User', user];
 const INITIALIZE = JSON.stringify({
@@ -147,6 +147,46 @@ describe('HTTP+SSE of 2024-11-05', () => {
     assert.equal((await ask(running.port, { path: '/servers/one/sse', headers: AS('alice') })).status, 405);
     const options = await ask(running.port, { method: 'OPTIONS', path: '/servers/one/messages' });
     assert.deepEqual([options.status, options.headers.allow], [204, 'POST, OPTIONS']);
+  });
+
+  it('lets the server wait for a client that does not read, and takes no more of its messages', async () => {
+    let written = 0;
+    const { url } = await scriptedServer({
+      post: (message, response) => {
+        if (message.method !== 'tools/call') return false;
+        openStream(response);
+        const more = (): void => {
+          written += 64 * 1024;
+          const data = event({ method: 'notifications/message', params: { data: 'x'.repeat(64 * 1024) } });
+          if (written > 64 * 1024 * 1024) response.end();
+          else if (response.write(data)) setImmediate(more);
+          else response.once('drain', more);
+        };
+        more();
+        return true;
+      },
+    });
+    const running = await relay({ servers: { one: { url } } });
+    const stream = await open(running.port);
+    const path = await stream.endpoint();
+    stream.response.pause();
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 'much', method: 'tools/call', params: {} });
+    assert.equal((await ask(running.port, { path, headers: AS('alice'), body })).status, 202);
+    let before = -1;
+    while (written === 0 || before !== written) {
+      before = written;
+      await sleep(200);
+    }
+    assert.ok(written < 32 * 1024 * 1024, `the server could write ${written} bytes`);
+    const more = await ask(running.port, { path, headers: AS('alice'), body: INITIALIZE });
+    assert.equal(more.status, 429);
+    stream.response.removeAllListeners('data');
+    let end = '';
+    stream.response.on('data', (chunk: string) => {
+      end = (end + chunk).slice(-500);
+    });
+    stream.response.resume();
+    while (!/gave no answer to this request"\},"id":"much"/.test(end)) await once(stream.response, 'data');
   });
 
   it('ends after connectionTime', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
+import { type IncomingMessage, request as send } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import {
@@ -117,6 +118,21 @@ describe('the WebSocket handshake', () => {
     await client.initialize();
     assert.deepEqual(await client.closed, [1008, 'sign in again: the identity of this connection is no longer valid']);
     assert.ok(Date.now() >= exp * 1000 - 5);
+  });
+
+  it('is refused with 429 for more than relay.limits.connections of one user, over both transports', async () => {
+    const { running } = await start({ limits: { connections: 2 } });
+    const first = await openWebSocket(running.port);
+    const headers = ['Host', 'mcp.example.com', ...ALICE];
+    const request = send({ host: '127.0.0.1', port: running.port, path: '/servers/one/sse', headers, agent: false });
+    const [stream] = (await once(request.end(), 'response')) as [IncomingMessage];
+    await refused(running, await handshake(running.port, ALICE), 429, 'too_many_connections');
+    assert.equal((await ask(running.port, { method: 'GET', path: '/servers/one/sse', headers: ALICE })).status, 429);
+    assert.equal((await handshake(running.port, ['X-Authenticated-User', 'bob'])).status, 101);
+    for (const leave of [() => first.socket.terminate(), () => stream.destroy()]) {
+      leave();
+      while ((await handshake(running.port, ALICE)).status !== 101);
+    }
   });
 
   it('is asked for with 426 where a client sends a plain request', async () => {
