@@ -1,6 +1,6 @@
 import { ANONYMOUS } from '../../identity/identity.ts';
 import type { Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
-import { type Challenge, type Decision, deny, type Limit } from './decision.ts';
+import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
 import { ownEndpoint } from './own-endpoints.ts';
@@ -26,10 +26,10 @@ type Eventually<T> = T | Promise<T>;
 /** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
 export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
   const own = ownEndpoint(request);
-  if (own !== undefined) return { kind: 'allow', reason: own, identity: ANONYMOUS, rule: '' };
+  if (own !== undefined) return allowUnasked(own, request, policy);
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
   if (request.method === 'OPTIONS' && policy.resources.isMcpPath(request.path))
-    return { kind: 'allow', reason: 'preflight', identity: ANONYMOUS, rule: '' };
+    return allowUnasked('preflight', request, policy);
 
   const rule = policy.rules.match(request);
   if (rule === undefined) return deny(403, 'no_rule', 'no rule allows this request');
@@ -75,6 +75,18 @@ function authorize(
     ...deny(403, 'insufficient_scope', description, rule.name, identity.subject),
     step: { scopes, metadataUrl },
   };
+}
+
+/** What no rule is asked about. At another host the path of a page of ours is an application's, which gets no cookie of ours. */
+function allowUnasked(
+  reason: Exclude<AllowReason, 'authorized' | 'public'>,
+  request: CheckRequest,
+  policy: Policy,
+): Allow {
+  const ourPage = reason === 'sign_in' && policy.signIn?.isAt(request.host) === true;
+  const upstreamCookie = ourPage ? undefined : policy.upstreamCookie?.(request);
+  const allowed: Allow = { kind: 'allow', reason, identity: ANONYMOUS, rule: '' };
+  return upstreamCookie === undefined ? allowed : { ...allowed, upstreamCookie };
 }
 
 function allow(

@@ -11,6 +11,8 @@ export interface SignIn {
   urlFor(request: CheckRequest, rule: Rule): string | undefined;
   /** The request's `Origin`, where it is one that may read answers to requests with cookies. */
   corsOriginOf(request: CheckRequest): string | undefined;
+  /** Whether our own pages are at this host. @param host canonical, perhaps with a port */
+  isAt(host: string): boolean;
 }
 
 /**

@@ -11,12 +11,14 @@ export class SignInUrls implements SignIn {
   readonly #origins: Origins;
   readonly #returns: ReturnUrls;
   readonly #corsOrigins: ReadonlySet<string>;
+  readonly #hosts: ReadonlySet<string>;
 
   constructor(config: Pick<Config, 'publicUrl' | 'auth'>) {
     this.#providers = config.auth.providers.filter(({ clientId }) => clientId !== undefined).map(({ id }) => id);
     this.#origins = new Origins(config);
     this.#returns = new ReturnUrls(config);
     this.#corsOrigins = new Set([new URL(config.publicUrl).origin, ...config.auth.signIn.corsOrigins]);
+    this.#hosts = new Set([...this.#origins.all].map((origin) => new URL(origin).hostname));
   }
 
   urlFor(request: CheckRequest, rule: Rule): string | undefined {
@@ -37,6 +39,10 @@ export class SignInUrls implements SignIn {
   corsOriginOf({ headers }: CheckRequest): string | undefined {
     const origin = headers.get('origin');
     return typeof origin === 'string' && this.#corsOrigins.has(origin) ? origin : undefined;
+  }
+
+  isAt(host: string): boolean {
+    return this.#hosts.has(host.replace(/:\d+$/, ''));
   }
 }
 

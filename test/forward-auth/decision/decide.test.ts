@@ -27,7 +27,7 @@ function policy(more: Partial<Policy> = {}): Policy {
       { match: { path: '/servers/github/**' } },
     ]),
     resources: new Resources('https://mcp.example.com', ['github']),
-    signIn: { urlFor: () => SIGN_IN, corsOriginOf: () => undefined },
+    signIn: { urlFor: () => SIGN_IN, corsOriginOf: () => undefined, isAt: (host) => host === 'mcp.example.com' },
     ...more,
   };
 }
@@ -87,7 +87,7 @@ describe('decide', () => {
   });
 
   it('challenges where nobody can sign in', () => {
-    const signIn = { urlFor: () => undefined, corsOriginOf: () => undefined };
+    const signIn = { urlFor: () => undefined, corsOriginOf: () => undefined, isAt: () => false };
     const decision = decide(imagineRequest('/staff/', { headers: PAGE }), policy({ signIn }), () => ABSENT);
     assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge');
   });
@@ -141,5 +141,20 @@ describe('decide', () => {
     assert.ok(!(decision instanceof Promise) && decision.kind === 'allow');
     assert.deepEqual(decision.cookies, ['a=b']);
     assert.equal(decision.upstreamCookie, 'theme=dark');
+  });
+
+  it('gives the session’s cookie to our own pages alone, not to an application at the same path', () => {
+    const stripping = policy({ upstreamCookie: () => 'theme=dark' });
+    const cookieAt = (path: string, more: Parameters<typeof imagineRequest>[1] = {}) => {
+      const decision = decide(imagineRequest(path, more), stripping, () => assert.fail('not asked'));
+      assert.ok(!(decision instanceof Promise) && decision.kind === 'allow', path);
+      return decision.upstreamCookie;
+    };
+    assert.equal(cookieAt(SIGN_IN_PATHS.me, { host: 'mcp.example.com' }), undefined);
+    for (const path of [...Object.values(SIGN_IN_PATHS), `${SIGN_IN_PATHS.assets}/x`])
+      assert.equal(cookieAt(path, { host: 'wiki.example.com' }), 'theme=dark', path);
+    for (const path of ['/.well-known/oauth-protected-resource', '/_postern/jwks.json'])
+      assert.equal(cookieAt(path, { host: 'mcp.example.com' }), 'theme=dark', path);
+    assert.equal(cookieAt('/mcp', { host: 'mcp.example.com', method: 'OPTIONS' }), 'theme=dark');
   });
 });

@@ -232,6 +232,13 @@ describe('the address to sign in at', () => {
     assert.equal(new URL(url).searchParams.get('rd'), 'https://app.example.com/page');
   });
 
+  it('knows the hosts of its own pages, at whatever port, as cookies know no ports', () => {
+    for (const host of ['app.example.com', 'app.example.com:8443', 'apps.example.org'])
+      assert.equal(signIn.isAt(host), true, host);
+    for (const host of ['wiki.example.com', 'example.com', 'app.example.com.evil.example', 'evil.example'])
+      assert.equal(signIn.isAt(host), false, host);
+  });
+
   it('names only configured origins as readers', () => {
     assert.equal(
       signIn.corsOriginOf(request('x', '', ['Origin', 'https://spa.example.net'])),
