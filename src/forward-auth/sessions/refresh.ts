@@ -4,9 +4,12 @@ import type { Logger } from '../../platform/log.ts';
 import type { Lock, Locks } from '../../stores/stores.ts';
 import type { RefreshTokens, Session, SessionEvent, SignedIn } from './session.ts';
 
-/** Milliseconds. */
-const LOCK_LIFETIME = 15_000;
-/** Milliseconds for the provider; below the lock's lifetime, so that no two ask at once. */
+/**
+ * Milliseconds: longer than metadata, token, keys and userinfo together may take at a slow provider, so that no two ask at
+ * once. A refresh token that is used twice ends the grant (RFC 9700 §4.14.2).
+ */
+const LOCK_LIFETIME = 25_000;
+/** Milliseconds for the provider. */
 const ATTEMPT = 10_000;
 /** Milliseconds that a request waits for somebody else's refresh once its access token has expired. */
 const WAIT = 10_000;

@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Refresher } from '../../../src/forward-auth/sessions/refresh.ts';
 import type { RefreshTokens } from '../../../src/forward-auth/sessions/session.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
-import { BROWSER, cookieOf, HOST, imagineReplicas, MINUTE, START, signedIn } from '../support/imagined-sessions.ts';
+import { createLogger } from '../../../src/platform/log.ts';
+import { MemoryLocks } from '../../../src/stores/memory/locks.ts';
+import {
+  BROWSER,
+  cookieOf,
+  HOST,
+  HOUR,
+  imagineReplicas,
+  MINUTE,
+  START,
+  signedIn,
+} from '../support/imagined-sessions.ts';
 
 const TOKENS = { refreshToken: 'refresh-1', accessTokenExpiresAt: START + 10 * MINUTE };
 
@@ -99,6 +111,39 @@ describe('refresh of access tokens', () => {
       assert.equal(asked.length, count, `after ${seconds} more seconds`);
     }
     assert.equal(stores.entries.size, 1);
+  });
+
+  it('keeps others away for as long as a slow provider may take over all that is asked of it', async () => {
+    const asked: string[] = [];
+    const now = { at: START + 9.5 * MINUTE };
+    const session = { ...signedIn({ tokens: TOKENS }), key: 'key', version: 1, createdAt: START, renewedAt: START };
+    const stored = { ...session, endsAt: START + 24 * HOUR, userAgent: '', address: '' };
+    const locks = new MemoryLocks(() => now.at);
+    let answer = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const process = () =>
+      new Refresher(MINUTE, {
+        refreshTokens: async ({ tokens }) => {
+          asked.push(tokens.refreshToken ?? '');
+          await answered;
+          return renewed();
+        },
+        store: { read: async () => stored, replace: async () => true, end: async () => {}, news: async () => {} },
+        locks,
+        log: createLogger('auth', 'silent'),
+        now: () => now.at,
+        onEvent: () => {},
+      });
+    const first = process().refresh(stored);
+    while (asked.length === 0) await wait(1);
+    // Metadata, token, keys and userinfo, five seconds each.
+    now.at += 20_000;
+    assert.equal(await process().refresh(stored), stored);
+    assert.deepEqual(asked, ['refresh-1'], 'a refresh token that is used twice ends the grant at many providers');
+    answer();
+    assert.equal((await first)?.version, 2);
   });
 
   it('does not bring back a session that ended meanwhile', async () => {
