@@ -105,8 +105,8 @@ export async function createBench() {
     );
 
   let sessions: BenchSessions | undefined;
-  const signedIn = async () => {
-    sessions ??= await startSessions(issuer);
+  const signedIn = async (count = 1) => {
+    sessions ??= await startSessions(issuer, count);
     return sessions;
   };
   const asked = question(`Bearer ${cached}`);
@@ -115,12 +115,18 @@ export async function createBench() {
 
   return {
     ports: { bare, koa, jose, auth, relay, upstream, caddy, grpc, grpcPeer },
-    cookie: async () => (await signedIn()).cookie,
-    /** @param cache of the sessions */
-    startSessionAuth: async (cache: object) => {
+    cookie: async () => (await signedIn()).cookies[0] as string,
+    cookies: async (count: number) => (await signedIn(count)).cookies,
+    check: { host: '127.0.0.1', port: auth, path: '/verify/traefik', headers: CHECK_HEADERS },
+    residentBytes: async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${authInternal}/metrics`)).text();
+      return Number(/^process_resident_memory_bytes (\S+)/m.exec(metrics)?.[1]);
+    },
+    /** @param cache settings of the sessions' cache */
+    startSessionAuth: async (cache: object, nodeOptions: readonly string[] = []) => {
       const { redis, keys } = (await signedIn()).settings;
       const config = await authConfig({}, { redis, sessions: { keys, cache } });
-      const args = [...profile(), POSTERN, 'auth', '--config', config];
+      const args = [...nodeOptions, ...profile(), POSTERN, 'auth', '--config', config];
       return startTarget(SERVER_CORE, process.execPath, args, `http://127.0.0.1:${authInternal}/readyz`);
     },
     startGrpcPeer: () =>

@@ -11,15 +11,18 @@ import { resolveProgram } from '../test/support/programs.ts';
 import { LOAD_CORE, startTarget, type Target } from './target.ts';
 
 export interface BenchSessions {
-  /** The `Cookie` of a browser that is signed in. */
-  readonly cookie: string;
+  /** The `Cookie` of each browser that is signed in. */
+  readonly cookies: readonly string[];
   /** What forward-auth must be told to find that session. */
   readonly settings: { readonly redis: object; readonly keys: string };
   readonly target: Target;
 }
 
-/** A real Redis beside the load, with one session in it, made by the code that makes them. */
-export async function startSessions(issuer: string): Promise<BenchSessions> {
+/** Sessions begun at a time. */
+const AT_ONCE = 500;
+
+/** A real Redis beside the load, with sessions in it, made by the code that makes them. */
+export async function startSessions(issuer: string, count: number): Promise<BenchSessions> {
   const found = await resolveProgram('redis');
   if (!('program' in found)) throw new Error(found.missing);
   if (found.program.kind !== 'binary') throw new Error('Redis in a container cannot be pinned to a core');
@@ -55,8 +58,18 @@ export async function startSessions(issuer: string): Promise<BenchSessions> {
     } as const;
     const signedIn = { identity, provider: 'bench', tokens: { accessToken: 'of the benchmark' } };
     const browser = { userAgent: 'bench', address: '203.0.113.7', host: 'mcp.example.com' };
-    const [cookie] = await sessions.begin(signedIn, browser, undefined);
-    return { cookie: (cookie as string).split(';')[0] as string, settings: { redis, keys }, target };
+    const cookies: string[] = [];
+    while (cookies.length < count) {
+      const length = Math.min(AT_ONCE, count - cookies.length);
+      const begun = await Promise.all(
+        Array.from({ length }, (_, at) => {
+          const subject = count === 1 ? identity.subject : `person-${cookies.length + at}`;
+          return sessions.begin({ ...signedIn, identity: { ...identity, subject } }, browser, undefined);
+        }),
+      );
+      cookies.push(...begun.map(([cookie]) => (cookie as string).split(';')[0] as string));
+    }
+    return { cookies, settings: { redis, keys }, target };
   } finally {
     await stores.close();
   }
