@@ -54,6 +54,9 @@ export class BackChannelLogout {
     const claims = await this.#verify(provider, token);
     const { issuer } = provider.config;
     const { sid, sub, jti } = claims;
+    // Somebody else's mapped subject may read like this person's `sub`.
+    if (sid === undefined && provider.config.claims.subject !== 'sub')
+      throw refusal('sessions know people by another claim than "sub": the token must name the session by "sid"');
     // §2.6 step 7: the id is held for good where the sessions ended, and given back where an outage came between, because
     // the provider will send the same token again.
     const name = createHash('sha256')

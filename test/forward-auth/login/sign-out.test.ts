@@ -116,6 +116,30 @@ describe('signing out and looking after sessions', () => {
       assert.deepEqual([await isIn(one), await isIn(two), await isIn(bob)], [false, false, true]);
     });
 
+    it('ends nobody’s session by a sub where sessions know people by another claim, and does not say it did', async () => {
+      const mapped = await openHouse({ provider: { claims: { subject: 'email' } } });
+      try {
+        const jar = await mapped.enter();
+        const alive = async () => (await jar.hop(mapped.at('/_postern/me'))).status === 200;
+        const send = async (claims: Record<string, string>) =>
+          new Jar().post(mapped.at('/_postern/backchannel-logout'), {
+            logout_token: await mapped.idp.logoutToken(claims),
+          });
+        for (const sub of ['alice', 'alice@example.com']) {
+          const answer = await send({ sub });
+          assert.equal(answer.status, 400, await answer.clone().text());
+          assert.match(await answer.text(), /sid/);
+          assert.ok(await alive());
+        }
+        const cookie = `${COOKIE}=${jar.cookies(mapped.origin).get(COOKIE)}`;
+        const sid = (await mapped.sessions.find(cookie))?.providerSession as string;
+        assert.equal((await send({ sub: 'alice', sid })).status, 200);
+        assert.equal(await alive(), false);
+      } finally {
+        await mapped.close();
+      }
+    });
+
     it('refuses a token that was used before', async () => {
       const token = await house.idp.logoutToken({ sub: 'alice' });
       assert.equal((await logOut(token)).status, 200);
