@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gate, type Replica, startGate } from '../support/gate-replicas.ts';
+import { type PausablePipe, startPipe } from '../support/pausable-pipe.ts';
 import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { type RedisServer, startRedis, until } from '../support/redis-server.ts';
 
 /** Seconds. A refresh comes after half of it at the earliest, so that none shows the end of a session before it was heard. */
 const ACCESS_TOKEN = 4;
@@ -12,6 +13,7 @@ const NOTICED = 1_000;
 
 describe('two forward-auths with one Redis', () => {
   let redis: RedisServer;
+  let pipe: PausablePipe;
   let gate: Gate;
   let first: Replica;
   let second: Replica;
@@ -19,8 +21,9 @@ describe('two forward-auths with one Redis', () => {
   before(async function () {
     this.timeout(120_000);
     redis = await startRedis(await programOrSkip(this, 'redis'));
+    pipe = await startPipe(redis.port);
     gate = await startGate(2, {
-      redis: { url: redis.url },
+      redis: (index) => ({ url: index === 0 ? redis.url : `redis://127.0.0.1:${pipe.port}` }),
       auth: { sessions: { keys: randomBytes(32).toString('base64url') } },
       provider: { accessTokenLifetime: ACCESS_TOKEN, slowness: 300 },
     });
@@ -30,6 +33,7 @@ describe('two forward-auths with one Redis', () => {
   after(async function () {
     this.timeout(60_000);
     await gate?.stop();
+    await pipe?.stop();
     await redis?.stop();
   });
 
@@ -87,6 +91,27 @@ describe('two forward-auths with one Redis', () => {
     const waited = await Promise.all([untilRefused(first, cookie), untilRefused(second, cookie)]);
     console.log(`      after ${waited.map((time) => time.toFixed(0)).join(' and ')} ms`);
     assert.deepEqual(gate.provider.logoutFailures, []);
+  });
+
+  it('let nobody in by memory where one of them cannot hear that a session ended', async () => {
+    const { person, cookie } = await gate.signIn('alice');
+    assert.deepEqual([await statusAt(first, cookie), await statusAt(second, cookie)], [200, 200]);
+    pipe.pause();
+    try {
+      await person.submit(await person.visit(`${gate.publicUrl}/_postern/sign-out`));
+      assert.equal(await statusAt(first, cookie), 401);
+      const start = performance.now();
+      let status = await statusAt(second, cookie);
+      while (status === 200) {
+        assert.ok(performance.now() - start < NOTICED, 'still let through by memory');
+        await sleep(10);
+        status = await statusAt(second, cookie);
+      }
+      assert.equal(status, 503, 'it cannot know');
+    } finally {
+      pipe.resume();
+    }
+    await until('the second one knows again', async () => (await statusAt(second, cookie)) === 401);
   });
 
   it('keep sessions over a restart', async function () {

@@ -35,7 +35,8 @@ export async function startGate(
   settings: {
     /** More of `auth`, perhaps made from the public address. */
     readonly auth?: object | ((publicUrl: string) => object | Promise<object>);
-    readonly redis?: object;
+    /** Of all, or of each replica. */
+    readonly redis?: object | ((index: number) => object);
     readonly provider?: SignInProviderOptions;
   } = {},
 ): Promise<Gate> {
@@ -52,6 +53,7 @@ export async function startGate(
   let more: object = {};
   const start = async (index: number): Promise<Replica> => {
     const [port, internalPort] = [ports[index * 2], ports[index * 2 + 1]] as [number, number];
+    const { redis } = settings;
     const file = join(folder, `postern-${index}.yaml`);
     const config = {
       publicUrl,
@@ -71,7 +73,7 @@ export async function startGate(
         rules: [{ match: { path: '/app/**' }, allow: { groups: ['engineering'] } }],
         ...more,
       },
-      ...(settings.redis === undefined ? {} : { redis: settings.redis }),
+      ...(redis === undefined ? {} : { redis: typeof redis === 'function' ? redis(index) : redis }),
     };
     await writeFile(file, JSON.stringify(config));
     const run = async () => {

@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
+
+/** A TCP connection in between that can fall silent without closing, as a network that drops packets does. */
+export interface PausablePipe {
+  readonly port: number;
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
+export async function startPipe(targetPort: number): Promise<PausablePipe> {
+  const sockets = new Set<Socket>();
+  let silent = false;
+  const keep = (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // Whoever is at the other end sees the close; there is nobody else to tell.
+    socket.on('error', () => {});
+  };
+  const server = createServer((near) => {
+    const far = createConnection(targetPort, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      keep(from);
+      from.on('data', (chunk) => to.write(chunk));
+      from.on('close', () => to.destroy());
+      if (silent) from.pause();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    pause: () => {
+      silent = true;
+      for (const socket of sockets) socket.pause();
+    },
+    resume: () => {
+      silent = false;
+      for (const socket of sockets) socket.resume();
+    },
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
