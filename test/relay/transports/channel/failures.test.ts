@@ -6,7 +6,7 @@ import { CONNECTION_TIMES } from '../../../../src/relay/transports/channel/conne
 import { startEverythingServer } from '../../../support/everything-server.ts';
 import { freePorts } from '../../../support/free-port.ts';
 import { endAll, onEnd, relay } from '../../support/relay.ts';
-import { event, openStream, type Script, SESSION, scriptedServer } from '../../support/scripted-server.ts';
+import { answer, event, openStream, type Script, SESSION, scriptedServer } from '../../support/scripted-server.ts';
 import { openWebSocket } from '../../support/web-socket.ts';
 
 type Json = Record<string, unknown>;
@@ -50,6 +50,36 @@ describe('a connection whose server fails', () => {
     assert.deepEqual(
       seen.filter(({ method }) => method === 'POST').map(({ message }) => message?.method),
       ['initialize', 'notifications/initialized', 'tools/list'],
+    );
+  });
+
+  it('sends nothing past what makes the session, however fast the client is', async () => {
+    const open = new Set<string>();
+    const { url, seen } = await scriptedServer({
+      post: (message, response) => {
+        const method = String(message.method);
+        assert.deepEqual([...open], [], `${method} came before the answer`);
+        open.add(method);
+        setTimeout(() => {
+          open.delete(method);
+          answer(message, response);
+        }, 30);
+        return true;
+      },
+    });
+    const running = await relay({ servers: { one: { url } } });
+    const client = await openWebSocket(running.port);
+    client.request('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: {} });
+    client.notify('notifications/initialized');
+    assert.ok((await client.answerTo(client.request('tools/list'))).result);
+    const posts = seen.filter(({ method }) => method === 'POST');
+    assert.deepEqual(
+      posts.map(({ message, headers }) => [message?.method, headers['mcp-session-id']]),
+      [
+        ['initialize', undefined],
+        ['notifications/initialized', SESSION],
+        ['tools/list', SESSION],
+      ],
     );
   });
 
