@@ -90,16 +90,23 @@ export async function startGauntlet() {
       ...{ provider, echo, witness, running, expected, token, echoToken },
       ports: { auth, relay, authInternal, relayInternal, grpc },
       /** A proxy by its files, with what stands behind it, and lines of its files changed. */
-      async open(name: DeployedProxy, program: Program, behind: 'witness' | 'relay', edits: readonly Edit[] = []) {
+      async open(
+        name: DeployedProxy,
+        program: Program,
+        behind: 'witness' | 'relay',
+        edits: readonly Edit[] = [],
+        /** What is asked in the place of forward-auth. */
+        asked: { auth?: number; grpc?: number } = {},
+      ) {
         const [port] = (await freePorts(1)) as [number];
         const to = behind === 'witness' ? witness.port : relay;
         const own = await copyDeployment(
           name,
           {
             '127.0.0.1:8080': `127.0.0.1:${port}`,
-            '127.0.0.1:4180': `127.0.0.1:${auth}`,
+            '127.0.0.1:4180': `127.0.0.1:${asked.auth ?? auth}`,
             '127.0.0.1:4444': `127.0.0.1:${to}`,
-            ...(name === 'envoy-grpc' ? { '127.0.0.1:4181': `127.0.0.1:${grpc}` } : {}),
+            ...(name === 'envoy-grpc' ? { '127.0.0.1:4181': `127.0.0.1:${asked.grpc ?? grpc}` } : {}),
           },
           secretEnv,
         );

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { type DeployedProxy, PROXIES } from '../../support/deployment.ts';
+import { freePorts } from '../../support/free-port.ts';
+import { type Program, programOrSkip } from '../../support/programs.ts';
+import { ECHO, type Edit, type Gauntlet, startGauntlet } from './gauntlet.ts';
+import { HOLES, type Hole, type Probe, type Result, rowOf } from './holes.ts';
+import { FORGER } from './oracle.ts';
+import { startStubAuthorizer } from './stub-authorizer.ts';
+import { exchange, written } from './wire.ts';
+import type { Seen } from './witness.ts';
+
+const CALL = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/list', params: {} });
+const MCP = ['Content-Type: application/json', 'Accept: application/json, text/event-stream'];
+const TABLE = new URL('../../../docs/proxy-holes.md', import.meta.url);
+
+describe('the lines of deploy/ that close a hole', () => {
+  let gauntlet: Gauntlet;
+
+  before(async function () {
+    this.timeout(60_000);
+    gauntlet = await startGauntlet();
+  });
+  after(async function () {
+    this.timeout(60_000);
+    await gauntlet?.stop();
+  });
+
+  it('docs/proxy-holes.md lists exactly these', async () => {
+    const rows = (await readFile(TABLE, 'utf8')).split('\n').map((row) => row.replace(/ +/g, ' ').trim());
+    const listed = rows.filter((row) => Object.keys(PROXIES).some((name) => row.startsWith(`| ${name} |`)));
+    assert.deepEqual(listed, HOLES.map(rowOf));
+  });
+
+  for (const name of Object.keys(PROXIES) as DeployedProxy[])
+    describe(name, function () {
+      this.timeout(60_000);
+      let program: Program;
+      let whole: { port: number };
+
+      before(async function () {
+        this.timeout(300_000);
+        program = await programOrSkip(this, PROXIES[name].program);
+        whole = await gauntlet.open(name, program, 'witness');
+      });
+
+      /** Sends a probe through a proxy of its own, or through the one with all lines. */
+      async function run(probe: Probe, edits: readonly Edit[]): Promise<Result> {
+        const { authorizer, method = 'POST', target = ECHO, withToken, lines } = probe;
+        const stub = authorizer === undefined ? undefined : await startStubAuthorizer(authorizer);
+        const [nobody] = (await freePorts(1)) as [number];
+        const asked = stub === undefined ? {} : name === 'envoy-grpc' ? { grpc: nobody } : { auth: stub.port };
+        const own = stub !== undefined || edits.length > 0;
+        const proxy = own ? await gauntlet.open(name, program, 'witness', edits, asked) : undefined;
+        const before = gauntlet.witness.seen.length;
+        try {
+          const token = target.startsWith('/servers/') ? gauntlet.echoToken : gauntlet.token;
+          const all = [...(withToken === true ? [`Authorization: Bearer ${token}`] : []), ...lines];
+          const bytes =
+            method === 'GET'
+              ? written({ target, lines: all })
+              : written({ method, target, lines: [...MCP, ...all], body: CALL });
+          const { statuses, text } = await exchange(proxy?.port ?? whole.port, { bytes, patience: 8_000 });
+          const seen = gauntlet.witness.seen.slice(before);
+          return { status: statuses[0], text, seen, asked: stub?.asked ?? [] };
+        } finally {
+          // A proxy of its own was opened last.
+          await (proxy as { stop?: () => Promise<void> } | undefined)?.stop?.();
+          await stub?.stop();
+        }
+      }
+
+      /** The very request that reached the upstream, sent to the relay by a peer that it trusts. */
+      async function atTheRelay({ method, url, rawHeaders }: Seen): Promise<number | undefined> {
+        const lines: string[] = [];
+        for (let at = 0; at < rawHeaders.length; at += 2)
+          if (!/^(content-length|transfer-encoding|host)$/i.test(rawHeaders[at] as string))
+            lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
+        const host = rawHeaders[rawHeaders.findIndex((text) => /^host$/i.test(text)) + 1] as string;
+        const bytes = written({ method, target: url, host, lines, body: CALL });
+        return (await exchange(gauntlet.ports.relay, { bytes, patience: 8_000 })).statuses[0];
+      }
+
+      async function stillHolds({ still }: Hole, { seen, status }: Result): Promise<void> {
+        if (still === 'nothing') return;
+        if (still === 'forward-auth') {
+          assert.equal(seen.length, 0, 'nothing reached the upstream');
+          assert.ok(status !== undefined && status >= 400, `was ${status}`);
+          return;
+        }
+        const before = gauntlet.echo.seen.length;
+        const answered = await atTheRelay(seen[0] as Seen);
+        const served = gauntlet.echo.seen.slice(before);
+        assert.equal(answered, still === 'assertion' ? 200 : still);
+        assert.equal(served.length, still === 'assertion' ? 1 : 0);
+        assert.ok(!JSON.stringify(served).includes(FORGER), 'nothing forged goes further');
+      }
+
+      for (const hole of HOLES.filter(({ proxy }) => proxy === name))
+        it(`${hole.line}: ${hole.hole}`, async () => {
+          const closed = await run(hole.probe, []);
+          assert.equal(hole.probe.passed(closed), false, `open with the line: ${closed.text.slice(0, 300)}`);
+          const open = await run(hole.probe, hole.edits);
+          assert.equal(hole.probe.passed(open), true, `closed without the line: ${shown(open)}`);
+          await stillHolds(hole, open);
+        });
+    });
+});
+
+function shown({ text, seen, asked }: Result): string {
+  const requests = JSON.stringify([seen, asked.map(({ url, rawHeaders }) => [url, rawHeaders])]);
+  return `${text.slice(0, 300)} ${requests.replace(/eyJ[\w.-]+/g, '…').slice(0, 1_500)}`;
+}
