@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { signAssertion } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
 import { PresetHeaders, type PresetName } from '../../identity/presets.ts';
@@ -5,8 +6,10 @@ import type { CheckRequest } from '../decision/request.ts';
 import { allowHeaders } from '../proxies/render.ts';
 import type { SigningKeys } from './signing-keys.ts';
 
-/** Paths are the client's choice, so only so many are remembered for one identity. */
-const MAX_PER_IDENTITY = 64;
+/** Answers remembered; the least recently given one goes first. */
+const MAX_ANSWERS = 20_000;
+/** Characters of all of them together: paths are the client's choice, and as long as it likes. */
+const MAX_SIZE = 32 * 1024 * 1024;
 
 interface SignedAnswer {
   readonly headers: string[];
@@ -33,8 +36,14 @@ export class SignedAnswers {
   readonly #settings: AssertionSettings;
   readonly #now: () => number;
   readonly #presets: PresetHeaders;
-  /** Identities live in the cache of verified tokens: what it forgets is forgotten here too. */
-  readonly #answers = new WeakMap<Identity, Map<string, SignedAnswer>>();
+  /** Identities live in the cache of verified tokens; a number stands for each of them, and is never given twice. */
+  readonly #numbers = new WeakMap<Identity, number>();
+  #lastNumber = 0;
+  readonly #answers = new LRUCache<string, SignedAnswer>({
+    max: MAX_ANSWERS,
+    maxSize: MAX_SIZE,
+    sizeCalculation: ({ headers }, binding) => headers.reduce((size, text) => size + text.length, binding.length),
+  });
 
   /**
    * @param now milliseconds
@@ -52,6 +61,11 @@ export class SignedAnswers {
     this.#presets = presets;
   }
 
+  /** Characters of everything that is remembered. */
+  get size(): number {
+    return this.#answers.calculatedSize;
+  }
+
   /**
    * @param emit presets of the rule that allows the request
    * @returns names and values alternating, for `writeHead(200, …)`
@@ -61,16 +75,11 @@ export class SignedAnswers {
     request: Pick<CheckRequest, 'method' | 'host' | 'rawPath'>,
     emit?: readonly PresetName[],
   ): string[] {
-    let answers = this.#answers.get(identity);
-    if (answers === undefined) {
-      answers = new Map();
-      this.#answers.set(identity, answers);
-    }
     const { method, host, rawPath } = request;
-    const binding = `${method} ${host}${rawPath}`;
+    const binding = `${this.#numberOf(identity)} ${method} ${host}${rawPath}`;
     const now = this.#now();
     const key = this.#keys.current();
-    const known = answers.get(binding);
+    const known = this.#answers.get(binding);
     if (known !== undefined && now < known.until && known.kid === key.kid && known.emit === emit) return known.headers;
 
     const { issuer, audience, lifetime } = this.#settings;
@@ -81,8 +90,16 @@ export class SignedAnswers {
       { issuer, audience, issuedAt: Math.floor(now / 1000), lifetime: Math.floor(lifetime / 1000) },
     );
     const headers = allowHeaders(identity, assertion, this.#presets.write(identity, emit));
-    if (known === undefined && answers.size >= MAX_PER_IDENTITY) answers.delete(answers.keys().next().value as string);
-    answers.set(binding, { headers, until: now + lifetime / 3, kid: key.kid, emit });
+    this.#answers.set(binding, { headers, until: now + lifetime / 3, kid: key.kid, emit });
     return headers;
+  }
+
+  #numberOf(identity: Identity): number {
+    let number = this.#numbers.get(identity);
+    if (number === undefined) {
+      number = ++this.#lastNumber;
+      this.#numbers.set(identity, number);
+    }
+    return number;
   }
 }
