@@ -19,7 +19,7 @@ export interface ConnectionTimes {
 
 export const CONNECTION_TIMES: ConnectionTimes = {
   ping: 30_000,
-  goodbye: 2_000,
+  goodbye: 1_000,
   retry: { first: 500, longest: 10_000, attempts: 7 },
 };
 

@@ -18,7 +18,7 @@ export interface StreamEvents {
 }
 
 /** Milliseconds for the end of a session to reach the server. */
-const GOODBYE = 2_000;
+const GOODBYE = 1_000;
 
 /** One session with a streamable HTTP server of the sessions' era: what every request to it carries, and all that is read. */
 export class UpstreamSession {

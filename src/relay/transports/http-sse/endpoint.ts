@@ -79,6 +79,7 @@ export class HttpSseEndpoint {
     await Promise.race([all, sleep(grace, undefined, { signal: late.signal }).catch(() => {})]);
     late.abort();
     for (const connection of open) connection.end('draining');
+    await all;
   }
 
   #open(response: ServerResponse, admitted: Admitted): void {

@@ -38,6 +38,10 @@ export class WebSocketConnection implements Carrier {
         resolve(this.#connection.close());
       });
     });
+    // By hand: answers to a flood of pings would pile up for a client that does not read (RFC 6455 §5.5.3 allows to skip).
+    socket.on('ping', (data) => {
+      if (socket.readyState === WebSocket.OPEN && socket.bufferedAmount < LOW_WATER) socket.pong(data);
+    });
     socket.on('pong', () => {
       this.#alive = true;
     });

@@ -40,6 +40,7 @@ export class WebSocketEndpoint {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
+      autoPong: false,
       maxPayload: deps.config.relay.limits.body,
       handleProtocols: () => SUBPROTOCOL,
     });

@@ -201,6 +201,26 @@ describe('a WebSocket connection', () => {
     assert.equal(client.received.at(-1)?.method, undefined);
   });
 
+  it('answers pings, but not more of them than the client reads', async () => {
+    const { running } = await start();
+    const client = await openWebSocket(running.port);
+    let pongs = 0;
+    client.socket.on('pong', () => {
+      pongs += 1;
+    });
+    client.socket.ping('hello');
+    const [payload] = await once(client.socket, 'pong');
+    assert.equal(String(payload), 'hello');
+    client.socket.pause();
+    const pings = 200_000;
+    for (let n = 0; n < pings; n++) client.socket.ping('x'.repeat(125));
+    while (client.socket.bufferedAmount > 0) await sleep(10);
+    await sleep(200);
+    client.socket.resume();
+    assert.ok((await client.initialize()).result);
+    assert.ok(pongs < pings, `${pongs} pongs were kept`);
+  });
+
   it('is closed with 1008 after connectionTime, so that the client passes the proxy again', async () => {
     const { running, seen } = await start({ limits: { connectionTime: '300ms' } });
     const client = await openWebSocket(running.port);
