@@ -6,9 +6,12 @@ import { promisify } from 'node:util';
 import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
 import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { WebSocket } from 'ws';
 import { cleanEnvironment, type RunningPostern, startPostern } from '../support/run-postern.ts';
 
 const REDIRECT = 'http://127.0.0.1:45678/callback';
@@ -163,6 +166,27 @@ describe('postern up', function () {
       });
       assert.deepEqual(steps, [1, 2, 3]);
       await client.close();
+    });
+
+    it('takes the older transports as well: HTTP+SSE and WebSocket', async () => {
+      const [getToken] = /^TOKEN=.*$/m.exec(printed[2] as string) ?? assert.fail();
+      const token = (await shell(`${getToken}; printf %s "$TOKEN"`)).trim();
+      const headers = { Authorization: `Bearer ${token}` };
+      globalThis.WebSocket = class extends WebSocket {
+        constructor(url: string | URL, protocols?: string | string[]) {
+          super(url, protocols, { headers });
+        }
+      } as unknown as typeof globalThis.WebSocket;
+      const address = (transport: string) => new URL(server.replace(/mcp$/, transport));
+      for (const transport of [
+        new SSEClientTransport(address('sse'), { requestInit: { headers } }),
+        new WebSocketClientTransport(new URL(address('ws').href.replace('http', 'ws'))),
+      ]) {
+        const client = new Client({ name: 'test', version: '1' });
+        await client.connect(transport as Transport);
+        assert.equal((await client.listTools()).tools.length, 3);
+        await client.close();
+      }
     });
 
     it('shows no notice of oidc-provider and no token', () => {
