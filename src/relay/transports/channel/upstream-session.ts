@@ -128,10 +128,20 @@ export class UpstreamSession {
     const headers = ['accept', method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
     if (userAgent !== undefined) headers.push('user-agent', userAgent);
     if (this.#version !== undefined) headers.push('mcp-protocol-version', this.#version);
-    if (lastEventId !== undefined) headers.push('last-event-id', lastEventId);
+    if (lastEventId !== undefined && isFieldText(lastEventId)) headers.push('last-event-id', asUtf8(lastEventId));
     this.#upstream.dispatch(
       { method, headers: upstreamRequestHeaders(headers, this.#id, body !== null), body },
       reader,
     );
   }
+}
+
+/** Ids are a server's invention: a control character in one must not make the request fail (RFC 9110 §5.5). */
+function isFieldText(id: string): boolean {
+  return [...id].every((character) => character >= ' ' && character !== '\u007f');
+}
+
+/** Header fields hold bytes, and those of an event id are UTF-8 (HTML §9.2.4). */
+function asUtf8(id: string): string {
+  return Buffer.from(id).toString('latin1');
 }

@@ -10,6 +10,7 @@ import { answer, event, openStream, type Script, SESSION, scriptedServer } from 
 import { openWebSocket } from '../../support/web-socket.ts';
 
 type Json = Record<string, unknown>;
+const utf8 = (field: unknown) => (typeof field === 'string' ? Buffer.from(field, 'latin1').toString() : undefined);
 const errorOf = (message: Json) => message.error as { code: number; message: string };
 const TIMES = { ...CONNECTION_TIMES, retry: { first: 20, longest: 100, attempts: 4 } };
 
@@ -174,7 +175,10 @@ describe('a connection whose server fails', () => {
         else {
           streams += 1;
           response.write(
-            event({ method: 'notifications/message', params: { stream: streams, from } }, `own-${streams}`),
+            event(
+              { method: 'notifications/message', params: { stream: streams, from: utf8(from) } },
+              `öwn-€${streams}`,
+            ),
           );
           if (streams < 3) setTimeout(() => (streams === 1 ? response.end() : response.destroy()), 20);
         }
@@ -190,9 +194,23 @@ describe('a connection whose server fails', () => {
     const heard = client.received.filter(({ method }) => method === 'notifications/message');
     assert.deepEqual(
       heard.map(({ params }) => (params as Json).from),
-      [undefined, 'own-1', 'own-2'],
+      [undefined, 'öwn-€1', 'öwn-€2'],
     );
     assert.ok(seen.some(({ headers }) => headers['last-event-id'] === 'call-1'));
+  });
+
+  it('goes on without an event id that no header can hold', async () => {
+    const { client } = await connected({
+      get: (response, request) => {
+        openStream(response);
+        const from = request.headers['last-event-id'] ?? 'the start';
+        response.end(event({ method: 'notifications/message', params: { from } }, 'a\u0001b'));
+        return true;
+      },
+    });
+    while (client.received.filter(({ method }) => method === 'notifications/message').length < 3) await sleep(10);
+    const heard = client.received.filter(({ method }) => method === 'notifications/message');
+    assert.ok(heard.every(({ params }) => (params as Json).from === 'the start'));
   });
 
   it('gives the server up when its stream cannot be opened any more', async () => {
