@@ -86,11 +86,15 @@ export function readAudience(claims: Claims, provider: ProviderConfig): Audience
 /** @returns undefined where there is no subject */
 export function readIdentity(claims: Claims, provider: ProviderConfig): Identity | undefined {
   const names = provider.claims;
-  const subject = text(claimAt(claims, names.subject));
+  const unverified = isUnverified(claims.email_verified);
+  const named = text(claimAt(claims, names.subject));
+  // Whoever may write any address into their account would otherwise become its owner.
+  const isAddress = names.subject === 'email' || (names.subject === names.email && named.includes('@'));
+  const subject = isAddress ? (unverified ? '' : emailOf(named)) : named;
   if (subject === '') return undefined;
   return {
     subject,
-    email: isUnverified(claims.email_verified) ? '' : emailOf(claimAt(claims, names.email)),
+    email: unverified ? '' : emailOf(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
     groups: list(claimAt(claims, names.groups), undefined),
     scopes: [...new Set(names.scopes.flatMap((name) => list(claimAt(claims, name), /\s+/)))].filter(isScope),

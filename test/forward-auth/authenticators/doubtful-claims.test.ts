@@ -6,6 +6,20 @@ describe('doubtful claims', () => {
   const provider = imagineProvider();
   const read = (claims: object) => readIdentity({ sub: 'alice', ...claims }, provider);
 
+  it('are nobody where the subject is an e-mail address that is not verified or no address', () => {
+    const byEmail = imagineProvider({ claims: { subject: 'email' } });
+    const subjectOf = (claims: object) => readIdentity({ sub: 'alice', ...claims }, byEmail)?.subject;
+    for (const verified of [false, 'false', 0, null, 'yes'])
+      assert.equal(subjectOf({ email: 'admin@example.com', email_verified: verified }), undefined, String(verified));
+    for (const email of ['admin@example.com@evil.example', 'admin', ['admin@example.com'], ''])
+      assert.equal(subjectOf({ email, email_verified: true }), undefined, String(email));
+    for (const claims of [{}, { email_verified: true }, { email_verified: 'true' }])
+      assert.equal(subjectOf({ email: 'a@example.com', ...claims }), 'a@example.com');
+    const byMail = imagineProvider({ claims: { subject: 'mail', email: 'mail' } });
+    assert.equal(readIdentity({ mail: 'admin@example.com', email_verified: false }, byMail), undefined);
+    assert.equal(readIdentity({ mail: 'handle', email_verified: false }, byMail)?.subject, 'handle');
+  });
+
   it('give no e-mail address that is not verified, in whatever form that is said', () => {
     for (const verified of [false, 'false', 0, null, 'no'])
       assert.equal(read({ email: 'a@example.com', email_verified: verified })?.email, '', String(verified));
