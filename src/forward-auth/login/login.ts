@@ -8,6 +8,7 @@ import { requestId } from '../../platform/http.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions } from '../sessions/session.ts';
+import { ASSETS, type Asset } from './assets.ts';
 import { Attempts } from './attempt.ts';
 import { BackChannelLogout } from './back-channel-logout.ts';
 import { finishSignIn } from './callback.ts';
@@ -21,7 +22,6 @@ import { ReturnUrls } from './return-url.ts';
 import { beginSignIn } from './sign-in.ts';
 import { Origins, SignInUrls } from './sign-in-urls.ts';
 import { askToSignOut, frontChannelLogout, showEnd, signOut } from './sign-out.ts';
-import { STYLESHEET, STYLESHEET_ETAG, STYLESHEET_PATH } from './stylesheet.ts';
 
 /** The providers that people sign in with, ready before the sessions that they refresh. */
 export interface LoginProviders {
@@ -80,10 +80,10 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
   router.get(SIGN_IN_PATHS.me, (ctx) => showMe(login, ctx));
   router.get(SIGN_IN_PATHS.sessions, (ctx) => listSessions(login, ctx));
   router.post(SIGN_IN_PATHS.sessions, (ctx) => endSessions(login, ctx));
-  router.get(STYLESHEET_PATH, sendStylesheet);
+  for (const [path, asset] of ASSETS) router.get(path, (ctx) => sendAsset(ctx, asset));
 
   const routes = router.routes() as Koa.Middleware;
-  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), STYLESHEET_PATH]);
+  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), ...ASSETS.keys()]);
   return {
     signIn: clients.size === 0 ? undefined : new SignInUrls(config),
     middleware: async (ctx, next) => {
@@ -128,12 +128,12 @@ function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): v
   });
 }
 
-function sendStylesheet(ctx: Koa.Context): void {
-  ctx.set({ ETag: STYLESHEET_ETAG, 'Cache-Control': 'public, max-age=86400', 'X-Content-Type-Options': 'nosniff' });
-  ctx.type = 'text/css';
+function sendAsset(ctx: Koa.Context, { type, body, etag }: Asset): void {
+  ctx.set({ ETag: etag, 'Cache-Control': 'public, max-age=86400', 'X-Content-Type-Options': 'nosniff' });
+  ctx.type = type;
   ctx.status = 200;
   if (ctx.fresh) ctx.status = 304;
-  else ctx.body = STYLESHEET;
+  else ctx.body = body;
 }
 
 async function secretOf(provider: ProviderConfig, index: number): Promise<string | undefined> {

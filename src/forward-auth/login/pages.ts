@@ -1,8 +1,8 @@
 import type { Context } from 'koa';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
+import { assetUrl } from './assets.ts';
 import { type Html, html } from './html.ts';
-import { STYLESHEET_URL } from './stylesheet.ts';
 
 export interface PageOptions {
   readonly status?: number;
@@ -23,7 +23,7 @@ export function showPage(ctx: Context, title: string, body: Html, options: PageO
   });
   ctx.body = html`<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><link rel="stylesheet" href="${STYLESHEET_URL}"></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><link rel="stylesheet" href="${assetUrl('postern.css')}"><link rel="icon" href="${assetUrl('icon.svg')}" type="image/svg+xml"></head>
 <body><main><h1>${title}</h1>
 ${body}
 </main></body>

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 
 /** One stylesheet for all pages: light and dark, from 320 px on. Contrasts are at least 4.5:1 (WCAG 2.2, 1.4.3). */
-export const STYLESHEET = `:root { color-scheme: light dark; --ink: #1b2430; --ground: #f2f4f7; --card: #ffffff; --line: #6b7686; --accent: #1746c7; --on-accent: #ffffff; --quiet: #4a5565; }
+const STYLESHEET = `:root { color-scheme: light dark; --ink: #1b2430; --ground: #f2f4f7; --card: #ffffff; --line: #6b7686; --accent: #1746c7; --on-accent: #ffffff; --quiet: #4a5565; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8ecf2; --ground: #12161c; --card: #1c222b; --line: #8b96a8; --accent: #9db8ff; --on-accent: #0d1526; --quiet: #b3bdcc; }
 }
@@ -24,8 +24,30 @@ dd { margin: 0 0 .25rem; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; }
 `;
 
-const HASH = createHash('sha256').update(STYLESHEET).digest('hex').slice(0, 16);
+/** A gate in a wall, so that a browser asks for no `/favicon.ico`, which some rule would refuse. */
+const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1746c7"/><path d="M9 27V14a7 7 0 0 1 14 0v13M16 7v20" fill="none" stroke="#fff" stroke-width="3"/><circle cx="19.5" cy="18" r="1.6" fill="#fff"/></svg>
+`;
 
-export const STYLESHEET_PATH = `${SIGN_IN_PATHS.assets}/postern.css`;
-export const STYLESHEET_URL = `${STYLESHEET_PATH}?v=${HASH}`;
-export const STYLESHEET_ETAG = `"${HASH}"`;
+export interface Asset {
+  readonly type: string;
+  readonly body: string;
+  readonly etag: string;
+  /** Address that changes with the contents. */
+  readonly url: string;
+}
+
+/** Everything that the pages load, by its path. */
+export const ASSETS: ReadonlyMap<string, Asset> = new Map([
+  asset('postern.css', 'text/css', STYLESHEET),
+  asset('icon.svg', 'image/svg+xml', ICON),
+]);
+
+export function assetUrl(name: 'postern.css' | 'icon.svg'): string {
+  return (ASSETS.get(`${SIGN_IN_PATHS.assets}/${name}`) as Asset).url;
+}
+
+function asset(name: string, type: string, body: string): [path: string, asset: Asset] {
+  const hash = createHash('sha256').update(body).digest('hex').slice(0, 16);
+  const path = `${SIGN_IN_PATHS.assets}/${name}`;
+  return [path, { type, body, etag: `"${hash}"`, url: `${path}?v=${hash}` }];
+}
