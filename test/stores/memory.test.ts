@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
+import { DependencyUnavailable } from '../../src/platform/errors.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import { MAX_LIMITED_KEYS, MemoryLimiter } from '../../src/stores/memory/limiter.ts';
 import { open } from './open.ts';
@@ -33,6 +34,20 @@ describe('stores in memory that fill up', () => {
     for (let at = 0; at < MAX_LIMITED_KEYS + 1_000; at++) await limiter.consume(`address ${at}`);
     assert.equal(limiter.size, MAX_LIMITED_KEYS);
     assert.equal((await limiter.consume(`address ${MAX_LIMITED_KEYS}`)).allowed, false);
+  });
+
+  it('still gives locks where somebody has filled it with sign-ins, and forgets no sign-in early', async () => {
+    let now = 1_000;
+    const stores = await open(undefined, { now: () => now });
+    for (let at = 0; at < 100_000; at++) await stores.locks.once(`sign-in ${at}`, 60_000);
+    await assert.rejects(stores.locks.once('one more', 60_000), DependencyUnavailable);
+    assert.equal(await stores.locks.once('sign-in 0', 60_000), false, 'a replay stays one');
+    const lock = await stores.locks.acquire('refresh', 15_000);
+    assert.ok(lock);
+    assert.equal(await stores.locks.acquire('refresh', 15_000), undefined);
+    now += 60_000;
+    assert.equal(await stores.locks.once('one more', 60_000), true, 'what is over makes room');
+    await stores.close();
   });
 
   it('goes by the clock that it is given', async () => {

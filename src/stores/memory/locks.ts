@@ -1,45 +1,53 @@
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Lock, Locks } from '../stores.ts';
 
-/** So many names at once; a flood must not exhaust memory, and forgetting a name early would let a replay pass. */
+/** So many names of each kind; a flood must not exhaust memory, and forgetting a name early would let a replay pass. */
 const MAX_NAMES = 100_000;
+/** Milliseconds between two looks for room where there is none: each goes through all names. */
+const NO_ROOM = 1_000;
+
+type Names = Map<string, { readonly until: number }>;
 
 export class MemoryLocks implements Locks {
   readonly #now: () => number;
-  readonly #held = new Map<string, { readonly until: number }>();
+  readonly #held: Names = new Map();
+  /** Apart, because strangers fill it by beginning to sign in, and sessions must still be refreshed then. */
+  readonly #taken: Names = new Map();
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
   async acquire(name: string, lifetime: number): Promise<Lock | undefined> {
-    const key = `lock:${name}`;
-    const held = this.#take(key, lifetime);
+    const held = this.#take(this.#held, name, lifetime);
     if (held === undefined) return undefined;
     return {
       release: async () => {
-        if (this.#held.get(key) === held) this.#held.delete(key);
+        if (this.#held.get(name) === held) this.#held.delete(name);
       },
     };
   }
 
   async once(name: string, lifetime: number): Promise<boolean> {
-    return this.#take(`once:${name}`, lifetime) !== undefined;
+    return this.#take(this.#taken, name, lifetime) !== undefined;
   }
 
   sweep(): void {
     const now = this.#now();
-    for (const [key, { until }] of this.#held) if (until <= now) this.#held.delete(key);
+    this.#sweptAt = now;
+    for (const names of [this.#held, this.#taken])
+      for (const [name, { until }] of names) if (until <= now) names.delete(name);
   }
 
-  #take(key: string, lifetime: number): { readonly until: number } | undefined {
+  #take(names: Names, name: string, lifetime: number): { readonly until: number } | undefined {
     const now = this.#now();
-    const before = this.#held.get(key);
+    const before = names.get(name);
     if (before !== undefined && before.until > now) return undefined;
-    if (this.#held.size >= MAX_NAMES) this.sweep();
-    if (this.#held.size >= MAX_NAMES) throw new DependencyUnavailable('the session store', new Error('too many names'));
+    if (names.size >= MAX_NAMES && now - this.#sweptAt >= NO_ROOM) this.sweep();
+    if (names.size >= MAX_NAMES) throw new DependencyUnavailable('the session store', new Error('too many names'));
     const held = { until: now + lifetime };
-    this.#held.set(key, held);
+    names.set(name, held);
     return held;
   }
 }
