@@ -12,8 +12,11 @@ import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/webso
 import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { WebSocket } from 'ws';
+import { HttpPerson } from '../support/http-person.ts';
 import { cleanEnvironment, type RunningPostern, startPostern } from '../support/run-postern.ts';
 
+const MCP_ACCEPT = 'application/json, text/event-stream';
+const INITIALIZE = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 const REDIRECT = 'http://127.0.0.1:45678/callback';
 
 /** Follows redirects up to the client's own address with a cookie jar, signing in and consenting as a browser would. */
@@ -166,6 +169,29 @@ describe('postern up', function () {
       });
       assert.deepEqual(steps, [1, 2, 3]);
       await client.close();
+    });
+
+    it('lets a person sign in at the fourth printed address, see the session, use the example and sign out', async () => {
+      const [page] = /http:\/\/\S+/.exec(printed[4] as string) ?? assert.fail();
+      const person = new HttpPerson();
+      const asked = await person.visit(page);
+      const consent = await person.submit(asked, { username: 'alice', password: 'alice' });
+      const sessions = await person.submit(consent, { answer: 'allow' });
+      assert.equal(sessions.url.href, page);
+      assert.match(sessions.text, /Signed in as Alice Archer/);
+      const { hostname } = sessions.url;
+      const body = { jsonrpc: '2.0', id: 1, method: 'initialize', params: INITIALIZE };
+      const used = await fetch(server, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { Cookie: person.cookie(hostname), 'Content-Type': 'application/json', Accept: MCP_ACCEPT },
+      });
+      assert.equal(used.status, 200, await used.text());
+      const before = person.cookie(hostname);
+      const end = await person.submit(await person.visit(new URL('/_postern/sign-out', page)));
+      assert.match(end.url.pathname, /session\/end|signed-out/);
+      const after = await fetch(new URL('/_postern/me', page), { headers: { Cookie: before } });
+      assert.equal(after.status, 401, 'the old cookie is worth nothing');
     });
 
     it('takes the older transports as well: HTTP+SSE and WebSocket', async () => {

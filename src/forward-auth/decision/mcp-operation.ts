@@ -19,10 +19,11 @@ export const HIDDEN = Symbol('operation in the body');
  * Reads the operation from the headers of a modern request.
  *
  * @returns undefined where there is none (no POST); `HIDDEN` where only the body tells, as in a legacy revision, whose
- *   `Mcp-…` headers nobody compares with the body; a text where the headers are contradictory
+ *   `Mcp-…` headers nobody compares with the body, and on a WebSocket; a text where the headers are contradictory
  */
 export function readOperation(request: CheckRequest): McpOperation | typeof HIDDEN | undefined | string {
-  if (request.method !== 'POST') return undefined;
+  // What goes over a WebSocket is seen by nobody here, whatever the upgrade says.
+  if (request.method !== 'POST') return request.path.endsWith('/ws') ? HIDDEN : undefined;
   const version = request.headers.get('mcp-protocol-version');
   if (version === undefined) return HIDDEN;
   if (version === DUPLICATED) return 'MCP-Protocol-Version came more than once';

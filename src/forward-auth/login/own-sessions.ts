@@ -21,7 +21,7 @@ export async function showMe(login: LoginContext, ctx: Context): Promise<void> {
 export async function listSessions(login: LoginContext, ctx: Context): Promise<void> {
   const session = await currentSession(login, ctx);
   if (session === undefined)
-    return wantsJson(ctx) ? sendUnauthorized(login, ctx) : redirect(ctx, 302, signInAgain(login.returns.fallback));
+    return wantsJson(ctx) ? sendUnauthorized(login, ctx) : redirect(ctx, 302, signInAgain(SIGN_IN_PATHS.sessions));
   const own = await login.sessions.ofUser(session.identity.issuer, session.identity.subject);
   if (!wantsJson(ctx)) return showSessions(ctx, own, session, formToken(login, session));
   ctx.set(COMMON_HEADERS);

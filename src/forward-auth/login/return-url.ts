@@ -1,4 +1,5 @@
 import type { Config } from '../../platform/config/schema.ts';
+import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 
 type Settings = Pick<Config, 'publicUrl'> & { readonly auth: Pick<Config['auth'], 'signIn'> };
 
@@ -33,7 +34,7 @@ export class ReturnUrls {
   /**
    * @param text an absolute URL, or an absolute path at the public URL
    * @returns the absolute URL, as a browser would write it; undefined where it leads to nowhere of ours, or back to our
-   *   own endpoints, which would go round in circles
+   *   own endpoints, which would go round in circles; one's own sessions are a page like any other
    */
   accept(text: string | undefined): string | undefined {
     if (text === undefined || text.length > MAX_LENGTH || !PLAIN.test(text)) return undefined;
@@ -66,6 +67,7 @@ function isOneLabelBelow(host: string, suffix: string): boolean {
 }
 
 function isOwnEndpoint(path: string): boolean {
+  if (path === SIGN_IN_PATHS.sessions) return false;
   try {
     return /^\/+_postern(?:\/|$)/i.test(decodeURIComponent(path));
   } catch {

@@ -143,18 +143,38 @@ describe('decide', () => {
     assert.equal(decision.upstreamCookie, 'theme=dark');
   });
 
-  it('gives the session’s cookie to our own pages alone, not to an application at the same path', () => {
+  it('gives the session’s cookie to our own pages alone', () => {
     const stripping = policy({ upstreamCookie: () => 'theme=dark' });
-    const cookieAt = (path: string, more: Parameters<typeof imagineRequest>[1] = {}) => {
-      const decision = decide(imagineRequest(path, more), stripping, () => assert.fail('not asked'));
+    const cookieAt = (path: string, method = 'GET') => {
+      const decision = decide(imagineRequest(path, { method }), stripping, () => assert.fail('not asked'));
       assert.ok(!(decision instanceof Promise) && decision.kind === 'allow', path);
       return decision.upstreamCookie;
     };
-    assert.equal(cookieAt(SIGN_IN_PATHS.me, { host: 'mcp.example.com' }), undefined);
-    for (const path of [...Object.values(SIGN_IN_PATHS), `${SIGN_IN_PATHS.assets}/x`])
-      assert.equal(cookieAt(path, { host: 'wiki.example.com' }), 'theme=dark', path);
+    assert.equal(cookieAt(SIGN_IN_PATHS.me), undefined);
     for (const path of ['/.well-known/oauth-protected-resource', '/_postern/jwks.json'])
-      assert.equal(cookieAt(path, { host: 'mcp.example.com' }), 'theme=dark', path);
-    assert.equal(cookieAt('/mcp', { host: 'mcp.example.com', method: 'OPTIONS' }), 'theme=dark');
+      assert.equal(cookieAt(path), 'theme=dark', path);
+    assert.equal(cookieAt('/mcp', 'OPTIONS'), 'theme=dark');
+  });
+
+  it('lets nobody past the rules at the path of something of ours, where another application is', () => {
+    const everywhere = policy({ rules: compileRules([{ match: { path: '/**' } }]) });
+    const paths = [...Object.values(SIGN_IN_PATHS), `${SIGN_IN_PATHS.assets}/x`, '/_postern/jwks.json', '/mcp'];
+    for (const path of [...paths, '/.well-known/oauth-protected-resource', '/.well-known/oauth-protected-resource/x'])
+      for (const host of ['wiki.example.com', 'mcp.example.com.evil.example', '[2001:db8::1]'])
+        for (const method of ['GET', 'POST', 'OPTIONS']) {
+          const decision = decide(imagineRequest(path, { host, method }), everywhere, () => ABSENT);
+          assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge', `${method} ${host}${path}`);
+        }
+    const nobody = { ...everywhere, signIn: undefined } as unknown as Policy;
+    const decision = decide(imagineRequest(SIGN_IN_PATHS.me, { method: 'POST' }), nobody, () => ABSENT);
+    assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge', 'nobody signs in here');
+  });
+
+  it('knows its own hosts at whatever port, because a port that is mapped is not the one of the address', () => {
+    for (const host of ['mcp.example.com', 'mcp.example.com:8443']) {
+      const request = imagineRequest('/.well-known/oauth-protected-resource', { host });
+      const decision = decide(request, policy(), () => assert.fail('not asked'));
+      assert.ok(!(decision instanceof Promise) && decision.kind === 'allow', host);
+    }
   });
 });

@@ -15,6 +15,13 @@ describe('readOperation', () => {
       assert.equal(read([...MODERN, 'Mcp-Method', 'tools/call'], method), undefined);
   });
 
+  it('takes a WebSocket for anything: its messages are seen by nobody here', () => {
+    for (const method of ['GET', 'CONNECT'])
+      for (const path of ['/ws', '/servers/github/ws'])
+        for (const headers of [[], [...MODERN, 'Mcp-Method', 'ping']])
+          assert.equal(readOperation(imagineRequest(path, { method, headers })), HIDDEN);
+  });
+
   it('reads method and tool of a modern request, in any case of the names', () => {
     assert.deepEqual(call('list'), { method: 'tools/call', tool: 'list' });
     const shouted = ['MCP-PROTOCOL-VERSION', '2026-07-28', 'MCP-METHOD', 'tools/call', 'mcp-name', 'List'];

@@ -110,7 +110,8 @@ const REFUSED = [
   ],
   ...[
     'https://app.example.com//evil.example',
-    'https://app.example.com/_postern/sessions',
+    'https://app.example.com/_postern/sessions/x',
+    'https://app.example.com/_postern/%73essions',
     'https://app.example.com/%',
     '',
     'x',
@@ -147,6 +148,11 @@ describe('the return address', () => {
       assert.equal(urls.accept(text), undefined);
       assert.equal(urls.acceptOrFallback(text), 'https://app.example.com/base/');
     });
+
+  it('leads back to the list of one’s own sessions, which is a page like any other', () => {
+    for (const given of ['/_postern/sessions', 'https://app.example.com/_postern/sessions'])
+      assert.equal(urls.accept(given), 'https://app.example.com/_postern/sessions');
+  });
 
   it('lets nothing through that a browser would resolve elsewhere', () => {
     const piece = fc.constantFrom(
@@ -187,7 +193,7 @@ describe('the return address', () => {
         accepted += 1;
         const here = 'https://app.example.com/_postern/sign-in';
         for (const seen of [url, given]) assert.ok(isAllowed(new URL(seen, here).origin), `${given} → ${url}`);
-        assert.doesNotMatch(new URL(url).pathname, /^\/(?:\/|_postern\/)/);
+        assert.doesNotMatch(new URL(url).pathname, /^\/(?:\/|_postern\/(?!sessions$))/);
       }),
       { numRuns: 5_000 },
     );
