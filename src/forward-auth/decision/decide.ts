@@ -26,7 +26,7 @@ type Eventually<T> = T | Promise<T>;
 /** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
 export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
   const own = ownEndpoint(request);
-  if (own !== undefined) return allowUnasked(own, request, policy);
+  if (own !== undefined && isOurs(own, request, policy)) return allowUnasked(own, request, policy);
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
   if (request.method === 'OPTIONS' && policy.resources.isMcpPath(request.path))
     return allowUnasked('preflight', request, policy);
@@ -77,14 +77,18 @@ function authorize(
   };
 }
 
-/** What no rule is asked about. At another host the path of a page of ours is an application's, which gets no cookie of ours. */
+/** At another host the path is an application's, which may answer the same at every path and counts on its rules. */
+function isOurs(reason: 'metadata' | 'sign_in', { host }: CheckRequest, { signIn, resources }: Policy): boolean {
+  return reason === 'sign_in' ? signIn?.isAt(host) === true : resources.isAt(host);
+}
+
+/** What no rule is asked about. Our pages alone read the session's cookie. */
 function allowUnasked(
   reason: Exclude<AllowReason, 'authorized' | 'public'>,
   request: CheckRequest,
   policy: Policy,
 ): Allow {
-  const ourPage = reason === 'sign_in' && policy.signIn?.isAt(request.host) === true;
-  const upstreamCookie = ourPage ? undefined : policy.upstreamCookie?.(request);
+  const upstreamCookie = reason === 'sign_in' ? undefined : policy.upstreamCookie?.(request);
   const allowed: Allow = { kind: 'allow', reason, identity: ANONYMOUS, rule: '' };
   return upstreamCookie === undefined ? allowed : { ...allowed, upstreamCookie };
 }

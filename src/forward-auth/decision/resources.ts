@@ -12,6 +12,7 @@ export interface Resource {
 
 /** Finds the resource of a request. Addresses come from the configured public URL, never from a forwarded host. */
 export class Resources {
+  readonly #hostname: string;
   readonly #prefix: string;
   readonly #servers = new Map<string, Resource>();
   /** What no server owns. */
@@ -19,6 +20,7 @@ export class Resources {
 
   constructor(publicUrl: string, serverNames: readonly string[]) {
     const base = new URL(publicUrl);
+    this.#hostname = base.hostname;
     const path = base.pathname.replace(/\/+$/, '');
     this.#prefix = `${path}/servers/`;
     for (const name of serverNames) {
@@ -34,6 +36,11 @@ export class Resources {
       path: `${path}/`,
       metadataUrl: serverNames.length === 0 ? `${base.origin}${METADATA_PATH}${path}` : undefined,
     };
+  }
+
+  /** Whether the resources are at this host, whatever its port. @param host canonical */
+  isAt(host: string): boolean {
+    return host.replace(/:\d+$/, '') === this.#hostname;
   }
 
   /** @param path canonical path of the request */

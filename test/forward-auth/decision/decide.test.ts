@@ -158,7 +158,7 @@ describe('decide', () => {
 
   it('lets nobody past the rules at the path of something of ours, where another application is', () => {
     const everywhere = policy({ rules: compileRules([{ match: { path: '/**' } }]) });
-    const paths = [...Object.values(SIGN_IN_PATHS), `${SIGN_IN_PATHS.assets}/x`, '/_postern/jwks.json', '/mcp'];
+    const paths = [...Object.values(SIGN_IN_PATHS), `${SIGN_IN_PATHS.assets}/x`, '/_postern/jwks.json'];
     for (const path of [...paths, '/.well-known/oauth-protected-resource', '/.well-known/oauth-protected-resource/x'])
       for (const host of ['wiki.example.com', 'mcp.example.com.evil.example', '[2001:db8::1]'])
         for (const method of ['GET', 'POST', 'OPTIONS']) {
