@@ -116,6 +116,18 @@ export function rows(bench: Bench): Row[] {
       load: async () => session(await bench.cookie()),
     },
     {
+      name: 'check-envoy',
+      bar: { kind: 'ratio', of: 'bare', limit: 0.67 },
+      start: () => bench.startAuth(),
+      load: async () => ({
+        url: `http://127.0.0.1:${ports.auth}/verify/envoy/servers/bench/mcp`,
+        method: 'POST',
+        connections: 32,
+        expect: 200,
+        headers: { Host: 'mcp.example.com', 'X-Forwarded-Proto': 'https', Authorization: bench.cached },
+      }),
+    },
+    {
       name: 'grpc-ok',
       start: () => bench.startGrpcPeer(),
       load: async () => overGrpc(await bench.grpc(ports.grpcPeer)),
