@@ -3,8 +3,8 @@
 -- the 503 that haproxy.cfg gives to whatever was not allowed.
 
 local CHECK_URL = os.getenv("POSTERN_CHECK_URL")
--- Milliseconds. A first sign-in asks the identity provider for its keys.
-local TIMEOUT = 5000
+-- Milliseconds: longer than the backend's own, which answers 504 then.
+local TIMEOUT = 8000
 
 -- What describes this connection or the body, which is not sent, and what the check itself is asked with.
 local NOT_ASKED = {}
@@ -102,7 +102,8 @@ core.register_action("postern_check", { "http-req" }, function(txn)
       txn:set_priv({ cookies = answer.headers["set-cookie"] })
       txn:set_var("txn.postern_allowed", true)
     end
-  elseif status >= 300 and status <= 599 then
+  elseif status >= 300 and status <= 599 and status ~= 502 and status ~= 504 then
+    -- Those two are HAProxy's own, where forward-auth said nothing.
     refuse(txn, answer)
   end
 end, 0)
