@@ -125,13 +125,10 @@ const rateLimit = z.strictObject({
 });
 
 const clientCertificates = z.strictObject({
-  header: z
-    .enum(['none', 'x-forwarded-client-cert', 'client-cert'])
-    .default('none')
-    .meta({
-      description:
-        'where a trusted proxy puts the certificate it verified (Envoy’s XFCC with SANITIZE_SET, or RFC 9440); it must remove what a client sends there',
-    }),
+  header: z.enum(['none', 'x-forwarded-client-cert', 'client-cert']).default('none').meta({
+    description:
+      'where a trusted proxy puts the certificate it verified (Envoy’s XFCC with SANITIZE_SET, or RFC 9440); it must remove what a client sends there',
+  }),
   subject: z
     .enum(['uri', 'dns', 'email', 'common-name'])
     .default('uri')
