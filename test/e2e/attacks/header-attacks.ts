@@ -1,4 +1,5 @@
 import { IDENTITY_HEADER_NAMES } from '../../../src/identity/headers.ts';
+import { PRESET_HEADERS } from '../../../src/identity/presets.ts';
 import { FORGER, OPEN_HOST } from './oracle.ts';
 
 /** Raw header lines by the name of the attack. */
@@ -50,18 +51,10 @@ export const FORGED_NAMES: HeaderAttacks = [
 ];
 
 export const FOREIGN_NAMES: HeaderAttacks = [
-  'X-Forwarded-User',
-  'X-Forwarded-Email',
-  'X-Forwarded-Groups',
-  'X-Forwarded-Preferred-Username',
-  'X-Auth-Request-User',
-  'X-Auth-Request-Email',
+  ...Object.values(PRESET_HEADERS).flatMap((names) => names.map(([name]) => name)),
   'X-Auth-Request-Access-Token',
-  'Remote-User',
-  'Remote-Groups',
   'Remote_User',
   'X-Remote-User',
-  'X-WEBAUTH-USER',
   'X-User-Id',
   'X-Pomerium-Jwt-Assertion',
   'Cf-Access-Jwt-Assertion',

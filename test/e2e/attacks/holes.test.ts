@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type DeployedProxy, PROXIES } from '../../support/deployment.ts';
 import { freePorts } from '../../support/free-port.ts';
 import { type Program, programOrSkip } from '../../support/programs.ts';
 import { ECHO, type Edit, type Gauntlet, startGauntlet } from './gauntlet.ts';
 import { HOLES, type Hole, type Probe, type Result, rowOf } from './holes.ts';
-import { FORGER } from './oracle.ts';
+import { breaches, FORGER, leftToTheRelay } from './oracle.ts';
 import { startStubAuthorizer } from './stub-authorizer.ts';
 import { exchange, written } from './wire.ts';
 import type { Seen } from './witness.ts';
@@ -37,6 +38,8 @@ describe('the lines of deploy/ that close a hole', () => {
       this.timeout(60_000);
       let program: Program;
       let whole: { port: number };
+      /** Some take seconds to end. */
+      const ending: Array<Promise<void>> = [];
 
       before(async function () {
         this.timeout(300_000);
@@ -44,15 +47,18 @@ describe('the lines of deploy/ that close a hole', () => {
         whole = await gauntlet.open(name, program, 'witness');
       });
 
+      after(() => Promise.all(ending));
+
       /** Sends a probe through a proxy of its own, or through the one with all lines. */
       async function run(probe: Probe, edits: readonly Edit[]): Promise<Result> {
-        const { authorizer, method = 'POST', target = ECHO, withToken, lines } = probe;
+        const { authorizer, patience = 8_000, method = 'POST', target = ECHO, withToken, lines } = probe;
         const stub = authorizer === undefined ? undefined : await startStubAuthorizer(authorizer);
         const [nobody] = (await freePorts(1)) as [number];
         const asked = stub === undefined ? {} : name === 'envoy-grpc' ? { grpc: nobody } : { auth: stub.port };
         const own = stub !== undefined || edits.length > 0;
         const proxy = own ? await gauntlet.open(name, program, 'witness', edits, asked) : undefined;
         const before = gauntlet.witness.seen.length;
+        const logged = gauntlet.running.auth.output.length;
         try {
           const token = target.startsWith('/servers/') ? gauntlet.echoToken : gauntlet.token;
           const all = [...(withToken === true ? [`Authorization: Bearer ${token}`] : []), ...lines];
@@ -60,12 +66,14 @@ describe('the lines of deploy/ that close a hole', () => {
             method === 'GET'
               ? written({ target, lines: all })
               : written({ method, target, lines: [...MCP, ...all], body: CALL });
-          const { statuses, text } = await exchange(proxy?.port ?? whole.port, { bytes, patience: 8_000 });
+          const { statuses, text } = await exchange(proxy?.port ?? whole.port, { bytes, patience });
           const seen = gauntlet.witness.seen.slice(before);
-          return { status: statuses[0], text, seen, asked: stub?.asked ?? [] };
+          const log = () => gauntlet.running.auth.output.slice(logged);
+          // A log line may come after the answer.
+          if (probe.logged === true) for (let i = 0; i < 100 && !log().includes('"decision"'); i++) await sleep(20);
+          return { status: statuses[0], text, seen, asked: stub?.asked ?? [], log: log() };
         } finally {
-          // A proxy of its own was opened last.
-          await (proxy as { stop?: () => Promise<void> } | undefined)?.stop?.();
+          if (proxy !== undefined) ending.push(proxy.stop());
           await stub?.stop();
         }
       }
@@ -81,12 +89,16 @@ describe('the lines of deploy/ that close a hole', () => {
         return (await exchange(gauntlet.ports.relay, { bytes, patience: 8_000 })).statuses[0];
       }
 
-      async function stillHolds({ still }: Hole, { seen, status }: Result): Promise<void> {
+      async function stillHolds({ still, unnoticed }: Hole, { seen, status }: Result): Promise<void> {
         if (still === 'nothing') return;
         if (still === 'forward-auth') {
           assert.equal(seen.length, 0, 'nothing reached the upstream');
           assert.ok(status !== undefined && status >= 400, `was ${status}`);
           return;
+        }
+        if (still !== 'assertion' && unnoticed !== true) {
+          const noticed = [...(await breaches(seen[0] as Seen, gauntlet.expected)), ...leftToTheRelay(seen[0] as Seen)];
+          assert.ok(noticed.length > 0, 'attacks.test.ts would notice');
         }
         const before = gauntlet.echo.seen.length;
         const answered = await atTheRelay(seen[0] as Seen);
@@ -98,7 +110,7 @@ describe('the lines of deploy/ that close a hole', () => {
 
       for (const hole of HOLES.filter(({ proxy }) => proxy === name))
         it(`${hole.line}: ${hole.hole}`, async () => {
-          const closed = await run(hole.probe, []);
+          const closed = await run(hole.probe, hole.quicker ?? []);
           assert.equal(hole.probe.passed(closed), false, `open with the line: ${closed.text.slice(0, 300)}`);
           const open = await run(hole.probe, hole.edits);
           assert.equal(hole.probe.passed(open), true, `closed without the line: ${shown(open)}`);

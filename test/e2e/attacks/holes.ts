@@ -13,6 +13,10 @@ export interface Probe {
   readonly withToken?: boolean;
   /** In forward-auth's place; for Envoy over gRPC nothing is there. */
   readonly authorizer?: Said;
+  /** Look at forward-auth's log as well. */
+  readonly logged?: boolean;
+  /** Milliseconds. */
+  readonly patience?: number;
   readonly passed: (result: Result) => boolean;
 }
 
@@ -23,6 +27,8 @@ export interface Result {
   /** What reached the upstream. */
   readonly seen: readonly Seen[];
   /** What a stub was asked. */
+  /** What forward-auth logged. */
+  readonly log: string;
   readonly asked: readonly { url?: string | undefined; rawHeaders: readonly string[] }[];
 }
 
@@ -41,9 +47,13 @@ export interface Hole {
   /** As it stands in the file, shortened. */
   readonly line: string;
   readonly edits: readonly Edit[];
+  /** With the line, where that would take too long as it stands. */
+  readonly quicker?: readonly Edit[];
   readonly hole: string;
   readonly still: Still;
   readonly stops: string;
+  /** Nothing that the attacks of all classes would notice. */
+  readonly unnoticed?: true;
   readonly probe: Probe;
 }
 
@@ -75,12 +85,32 @@ const hopByHop: Probe = {
 };
 const failing = (authorizer: Said): Probe => ({ lines: [], authorizer, passed: reached });
 
+const CLIENT = '203.0.113.9';
+const clientAddress: Probe = {
+  lines: ['X-Forwarded-For', 'X-Original-For', 'X-Envoy-External-Address'].map((name) => `${name}: ${CLIENT}`),
+  logged: true,
+  passed: ({ log }) => log.includes(CLIENT),
+};
+const silence: Probe = { ...failing('nothing'), patience: 1_500, passed: ({ status }) => status === undefined };
+
 const BY_ASSERTION = 'relay: the signature speaks, and such a header goes no further';
 const BY_USER = 'relay 401: the assertion names another user';
 const BY_BINDING = 'relay 401: the assertion is for another request';
 const BY_SECRET = 'relay 401: no proof of the proxy';
 const BY_ALIAS = 'relay 400: a header imitates one of identity';
 const BY_ABSENCE = 'relay 401: no assertion';
+const askedWith = (name: string, lines: readonly string[] = []): Probe => ({
+  ...failing(403),
+  lines,
+  passed: ({ asked }) => asked.some(({ rawHeaders }) => valuesOf(rawHeaders, name).length > 0),
+});
+const UPGRADE = [
+  ...['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'],
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+];
+
+const BY_FAMILY = 'relay: an allow-list of headers, in which no identity is';
+const BY_NONE = 'nothing: rate limits and logs go by that address';
 const BY_TARGET = 'forward-auth 400: the target can be read in two ways';
 
 const edit = (file: string, from: string | RegExp, to = ''): Edit => ({ file, from, to });
@@ -123,13 +153,39 @@ const TRAEFIK: readonly Omit<Hole, 'proxy'>[] = [
     stops: BY_TARGET,
     probe: ambiguous('/public/../admin/x'),
   },
-  {
-    line: 'allowEncodedSlash: false',
-    edits: [edit(T, 'allowEncodedSlash: false', 'allowEncodedSlash: true')],
-    hole: '`/public%2f..%2fadmin` is asked about as it is',
-    still: 'forward-auth',
+  ...(
+    [
+      ['Slash', '%2f'],
+      ['BackSlash', '%5c'],
+      ['NullCharacter', '%00'],
+      ['Semicolon', '%3b'],
+      ['Percent', '%25'],
+      ['QuestionMark', '%3f'],
+      ['Hash', '%23'],
+    ] as const
+  ).map(([name, encoded]) => ({
+    line: `allowEncoded${name}: false`,
+    edits: [edit(T, `allowEncoded${name}: false`, `allowEncoded${name}: true`)],
+    hole: `\`/public/..${encoded}admin\` is asked about as it is`,
+    still: 'forward-auth' as const,
     stops: BY_TARGET,
-    probe: ambiguous('/public%2f..%2fadmin/x'),
+    probe: ambiguous(`/public/..${encoded}admin/x`),
+  })),
+  {
+    line: 'authResponseHeaders: [Cookie]',
+    edits: [edit(D, /\n +authResponseHeaders: \[Cookie\]/)],
+    hole: 'the cookie of a session goes on to a server',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('Cookie'),
+  },
+  {
+    line: 'forwardBody: false',
+    edits: [edit(D, 'forwardBody: false', 'forwardBody: true')],
+    hole: 'bodies are kept in memory and sent to the check, and streams break',
+    still: 'nothing',
+    stops: 'forward-auth reads no body',
+    probe: askedWith('content-length'),
   },
   {
     line: 'forwardedHeaders.insecure: false, trustForwardHeader: false',
@@ -157,6 +213,14 @@ const TRAEFIK: readonly Omit<Hole, 'proxy'>[] = [
     still: 401,
     stops: BY_ABSENCE,
     probe: { lines: [`X-Authenticated-User: ${FORGER}`], passed: has('X-Authenticated-User') },
+  },
+  {
+    line: 'authResponseHeadersRegex, other products’ families',
+    edits: [edit(D, /authResponseHeadersRegex: .*/, 'authResponseHeadersRegex: "^X-Authenticated-"')],
+    hole: 'a forged `Remote-User` goes on to an application that believes it',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('Remote-User'),
   },
 ];
 
@@ -239,16 +303,24 @@ const CADDY: readonly Omit<Hole, 'proxy'>[] = [
     hole: 'the check itself is asked to upgrade: a 101 would be a tunnel',
     still: 'nothing',
     stops: 'forward-auth never answers 101',
-    probe: {
-      ...failing(403),
-      method: 'GET',
-      target: '/app/x',
-      lines: [
-        ...['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'],
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-      ],
-      passed: ({ asked }) => asked.some(({ rawHeaders }) => valuesOf(rawHeaders, 'upgrade').length > 0),
-    },
+    probe: { ...askedWith('upgrade', UPGRADE), method: 'GET', target: '/app/x' },
+  },
+  {
+    line: 'request_header -Remote-*',
+    edits: [edit(C, /\n\t+request_header -Remote-\*/)],
+    hole: 'a forged `Remote-User` goes on to an application that believes it',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('Remote-User'),
+  },
+  {
+    line: 'response_header_timeout 5s',
+    edits: [edit(C, /\n\t+response_header_timeout .*/)],
+    quicker: [edit(C, 'response_header_timeout 5s', 'response_header_timeout 300ms')],
+    hole: 'where forward-auth hangs, requests wait for ever',
+    still: 'nothing',
+    stops: 'nothing: they do not pass, but they pile up',
+    probe: silence,
   },
 ];
 
@@ -338,12 +410,53 @@ const NGINX: readonly Omit<Hole, 'proxy'>[] = [
     stops: 'forward-auth 403: no rule for `/_postern_check`',
     probe: { method: 'GET', target: '/_postern_check', lines: [], passed: ({ text }) => text.includes('no_rule') },
   },
+  {
+    line: 'include emitted.conf',
+    edits: [edit(N, /\n +include emitted\.conf;/)],
+    hole: 'a forged `Remote-User` goes on to an application that believes it',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('Remote-User'),
+  },
+  {
+    line: 'proxy_set_header X-Original-For',
+    edits: [edit(N, /\n +proxy_set_header X-Original-For .*/)],
+    hole: 'the client chooses its address',
+    still: 'nothing',
+    stops: BY_NONE,
+    probe: clientAddress,
+  },
+  {
+    line: 'proxy_read_timeout 5s',
+    edits: [edit(N, /\n +proxy_read_timeout 5s;/)],
+    quicker: [edit(N, 'proxy_read_timeout 5s', 'proxy_read_timeout 300ms')],
+    hole: 'where forward-auth hangs, requests wait for a minute',
+    still: 'nothing',
+    stops: 'nothing: they do not pass, but they pile up',
+    probe: silence,
+  },
+  {
+    line: 'proxy_set_header Content-Length "", proxy_pass_request_body off',
+    edits: [edit(N, /\n +proxy_set_header Content-Length "";/)],
+    hole: 'the check announces a body that never comes',
+    still: 'nothing',
+    stops: 'forward-auth waits for no body',
+    probe: askedWith('content-length'),
+  },
+  {
+    line: 'proxy_set_header Upgrade ""',
+    edits: [edit(N, /\n +proxy_set_header Upgrade "";/)],
+    hole: 'the check is asked with an upgrade',
+    still: 'nothing',
+    stops: 'nginx sends no `Connection: Upgrade` with it; forward-auth never answers 101',
+    probe: { ...askedWith('upgrade', UPGRADE), method: 'GET', target: '/app/x' },
+  },
 ];
 
 const ENVOY_BOTH: readonly Omit<Hole, 'proxy'>[] = [
   {
-    line: 'header_mutation: remove_on_match x-authenticated-',
-    edits: [edit(E, /\n +- remove_on_match: \{ key_matcher: \{ prefix: x-authenticated- \} \}/)],
+    line: 'header_mutation: remove_on_match x.authenticated.',
+    edits: [edit(E, /\n +- remove_on_match: \{ key_matcher: \{ safe_regex: .*/)],
     hole: 'a header of the family that the answer does not know goes on',
     still: 'assertion',
     stops: BY_ASSERTION,
@@ -394,21 +507,29 @@ const ENVOY_BOTH: readonly Omit<Hole, 'proxy'>[] = [
     stops: BY_SECRET,
     probe: secret,
   },
+  {
+    line: 'remove: x-forwarded-host',
+    edits: [edit(E, /\n +- remove: x-forwarded-host/)],
+    hole: 'the relay may compare the assertion with a host of the client’s choice',
+    still: 'assertion',
+    stops: 'relay: Host or this must be the signed one; an assertion is issued for Host',
+    probe: forged('X-Forwarded-Host'),
+  },
+  {
+    line: 'headers_with_underscores_action: REJECT_REQUEST',
+    edits: [edit(E, 'headers_with_underscores_action: REJECT_REQUEST', 'headers_with_underscores_action: ALLOW')],
+    hole: 'requests with `X_Authenticated_User` are no longer refused',
+    still: 'assertion',
+    stops: 'header_mutation removes it as well; relay 400 otherwise',
+    probe: { withToken: true, lines: [`X_Authenticated_User: ${FORGER}`], passed: reached },
+  },
 ];
 
 const ENVOY: readonly Omit<Hole, 'proxy'>[] = [
   {
-    line: 'headers_with_underscores_action: REJECT_REQUEST',
-    edits: [edit(E, 'headers_with_underscores_action: REJECT_REQUEST', 'headers_with_underscores_action: ALLOW')],
-    hole: '`X_Authenticated_User` goes on',
-    still: 400,
-    stops: BY_ALIAS,
-    probe: forged('X_Authenticated_User'),
-  },
-  {
     line: 'allowed_upstream_headers: prefix x-authenticated-, header_mutation',
     edits: [
-      edit(E, /\n +- remove_on_match: \{ key_matcher: \{ prefix: x-authenticated- \} \}/),
+      edit(E, /\n +- remove_on_match: \{ key_matcher: \{ safe_regex: .*/),
       edit(E, /\n +- prefix: x-authenticated-/),
     ],
     hole: 'a forged identity goes on, and the real one does not',
@@ -416,29 +537,57 @@ const ENVOY: readonly Omit<Hole, 'proxy'>[] = [
     stops: BY_ABSENCE,
     probe: forged('X-Authenticated-User'),
   },
+  {
+    line: 'header_mutation: remove_on_match remote-',
+    edits: [edit(E, /\n +- remove_on_match: \{ key_matcher: \{ prefix: remote- \} \}/)],
+    hole: 'a forged `Remote-User` goes on to an application that believes it',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('Remote-User'),
+  },
+  {
+    line: 'use_remote_address: true',
+    edits: [edit(E, 'use_remote_address: true', 'use_remote_address: false')],
+    hole: 'the client chooses its address',
+    still: 'nothing',
+    stops: BY_NONE,
+    probe: clientAddress,
+  },
+  {
+    line: 'header_mutation: remove_on_match x.authenticated., not a prefix',
+    edits: [edit(E, /key_matcher: \{ safe_regex: .*/, 'key_matcher: { prefix: x-authenticated- } }')],
+    hole: '`X.Authenticated.User` goes on',
+    still: 400,
+    stops: BY_ALIAS,
+    probe: forged('X.Authenticated.User'),
+  },
+  {
+    line: 'path_prefix: /verify/envoy',
+    edits: [edit(E, /\n +path_prefix: .*/)],
+    hole: 'the check is asked at the client’s own path, where a page could answer 200',
+    still: 'nothing',
+    stops: 'forward-auth: its pages are below the paths that skip the check; health answers elsewhere',
+    probe: {
+      ...failing(403),
+      method: 'GET',
+      target: '/healthz',
+      passed: ({ asked }) => asked.some(({ url }) => url === '/healthz'),
+    },
+  },
 ];
 
 const ENVOY_GRPC: readonly Omit<Hole, 'proxy'>[] = [
   {
-    line: 'headers_with_underscores_action: REJECT_REQUEST',
-    edits: [edit(E, 'headers_with_underscores_action: REJECT_REQUEST', 'headers_with_underscores_action: ALLOW')],
-    hole: 'requests with `X_Authenticated_User` are no longer refused',
-    still: 'assertion',
-    stops: 'forward-auth: `headers_to_remove` names it; relay 400 otherwise',
-    probe: { withToken: true, lines: [`X_Authenticated_User: ${FORGER}`], passed: reached },
-  },
-  {
     line: 'encode_raw_headers: true',
     edits: [edit(E, /\n +encode_raw_headers: true/)],
-    hole: 'two `Authorization` look like one to forward-auth',
-    still: 'forward-auth',
-    stops: 'forward-auth 401: a list is no token',
+    hole: 'two `Mcp-Name` are one name to forward-auth, which no rule for tools knows',
+    still: 400,
+    stops: 'relay 400: the header came twice',
+    unnoticed: true,
     probe: {
-      method: 'GET',
-      target: '/app/x',
       withToken: true,
-      lines: ['Authorization: Basic YTpi'],
-      passed: ({ text }) => !text.includes('credential_duplicated'),
+      lines: ['MCP-Protocol-Version: 2026-07-28', 'Mcp-Method: tools/call', 'Mcp-Name: a', 'Mcp-Name: b'],
+      passed: reached,
     },
   },
 ];

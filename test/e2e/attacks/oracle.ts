@@ -2,7 +2,10 @@ import type { JWTVerifyGetKey } from 'jose';
 import { canonicalHost } from '../../../src/forward-auth/decision/target.ts';
 import { type VerifiedAssertion, verifyAssertion } from '../../../src/identity/assertion.ts';
 import { classifyHeader, foldHeaderName, IDENTITY_HEADERS, toHeaders } from '../../../src/identity/headers.ts';
+import { PRESET_HEADERS } from '../../../src/identity/presets.ts';
 import { namesOf, type Seen, valuesOf } from './witness.ts';
+
+const PRESET_NAMES = Object.values(PRESET_HEADERS).flatMap((names) => names.map(([name]) => name));
 
 /** What every forged value holds. */
 export const FORGER = 'mallory';
@@ -36,6 +39,8 @@ export async function breaches(seen: Seen, expected: Expected): Promise<string[]
   wrong.push(...unbound(seen, verified), ...misstated(raw, verified), ...undeserved(seen, verified, expected));
   const secrets = valuesOf(raw, 'X-Postern-Proxy-Secret');
   if (secrets.length !== 1 || secrets[0] !== expected.secret) wrong.push(`${secrets.length} proofs, or a forged one`);
+  for (const name of PRESET_NAMES)
+    if (valuesOf(raw, name).some((value) => value.includes(FORGER))) wrong.push(`forged ${name}`);
   return wrong;
 }
 

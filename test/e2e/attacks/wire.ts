@@ -18,7 +18,7 @@ export interface Answered {
 }
 
 /** Says something on a socket that no HTTP client would say, and collects what comes back. */
-export function exchange(port: number, { bytes, responses = 1, from, patience = 1_500 }: Exchange): Promise<Answered> {
+export function exchange(port: number, { bytes, responses = 1, from, patience = 900 }: Exchange): Promise<Answered> {
   return new Promise((resolve) => {
     let text = '';
     const socket = connect({ host: '127.0.0.1', port, ...(from === undefined ? {} : { localAddress: from }) });
