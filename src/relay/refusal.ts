@@ -54,3 +54,5 @@ export interface Refusal {
   readonly data?: object;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+export const NO_SUCH_SERVER: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };

@@ -9,6 +9,7 @@ import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/con
 import { Connections } from './transports/connections.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
+import { Callers } from './trust/caller.ts';
 import { HeaderScanner } from './trust/headers.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
 import { Trust } from './trust/trust.ts';
@@ -43,9 +44,10 @@ export async function startRelay(
     }),
   );
   const scanner = new HeaderScanner(relay.trust);
-  const endpoint = new StreamableHttpEndpoint(config, { scanner, trust, seal, upstreams, metrics, log });
+  const callers = new Callers(config, { scanner, trust, metrics, log });
+  const endpoint = new StreamableHttpEndpoint(config, { callers, seal, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
-  const connections = new Connections(seal, { config, scanner, trust, upstreams, metrics, log, now, times, reached });
+  const connections = new Connections(seal, { config, callers, upstreams, metrics, log, now, times, reached });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);

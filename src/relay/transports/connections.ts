@@ -18,7 +18,7 @@ export class Connections {
 
   constructor(seal: SessionSeal, wiring: AdmissionDeps & Omit<ConnectionDeps, 'count'>) {
     const deps = { ...wiring, count: new ConnectionCount(wiring.config.relay.limits.connections) };
-    const admission = new Admission(deps.config, deps);
+    const admission = new Admission(deps);
     this.#webSocket = new WebSocketEndpoint(admission, deps);
     this.#httpSse = new HttpSseEndpoint(admission, seal, deps);
     this.#log = deps.log;

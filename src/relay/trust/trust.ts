@@ -21,7 +21,7 @@ export type Verdict =
       way: Way;
       spoofed: boolean;
       /** Unix time in milliseconds at which the credential ends; undefined where only the proxy knows. */
-      expiresAt?: number;
+      expiresAt?: number | undefined;
     }
   | { kind: 'refused'; refusal: Refusal };
 

@@ -5,9 +5,10 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import type { Refusal } from '../../refusal.ts';
-import type { HeaderScanner, RequestHeaders } from '../../trust/headers.ts';
-import type { Trust, Way } from '../../trust/trust.ts';
+import { NO_SUCH_SERVER, type Refusal } from '../../refusal.ts';
+import type { Callers } from '../../trust/caller.ts';
+import type { RequestHeaders } from '../../trust/headers.ts';
+import type { Way } from '../../trust/trust.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
@@ -33,27 +34,22 @@ interface Exchange {
 }
 
 export interface EndpointDeps {
-  readonly scanner: HeaderScanner;
-  readonly trust: Trust;
+  readonly callers: Callers;
   readonly seal: SessionSeal;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
 }
 
-const NOT_FOUND: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };
-
 /** Streamable HTTP at `/servers/<name>/mcp`, of the sessions' era and of the stateless one. */
 export class StreamableHttpEndpoint {
   readonly #deps: EndpointDeps;
   readonly #bodyLimit: number;
-  readonly #origins: ReadonlySet<string>;
   readonly #up = new Map<string, boolean>();
 
   constructor(config: Config, deps: EndpointDeps) {
     this.#deps = deps;
     this.#bodyLimit = config.relay.limits.body;
-    this.#origins = new Set([new URL(config.publicUrl).origin, ...config.relay.allowedOrigins]);
   }
 
   /** Never throws and always answers. */
@@ -82,17 +78,13 @@ export class StreamableHttpEndpoint {
     const { request } = exchange;
     const upstream = this.#deps.upstreams.get(route.server);
     if (upstream !== undefined) exchange.server = route.server;
-    const headers = this.#deps.scanner.scan(request.rawHeaders);
-    const early = headers.ambiguity ?? this.#foreignOrigin(headers.get('origin'));
-    if (early !== undefined) return early;
-
-    const asked = this.#deps.trust.identify(request, headers);
-    const verdict = asked instanceof Promise ? await asked : asked;
-    if (verdict.kind === 'refused') return verdict.refusal;
-    if (verdict.spoofed) this.#reportSpoof(exchange);
-    exchange.identity = verdict.identity;
-    exchange.way = verdict.way;
-    if (upstream === undefined) return NOT_FOUND;
+    const asked = this.#deps.callers.identify(request);
+    const caller = asked instanceof Promise ? await asked : asked;
+    if ('status' in caller) return caller;
+    const { headers, identity } = caller;
+    exchange.identity = identity;
+    exchange.way = caller.way;
+    if (upstream === undefined) return NO_SUCH_SERVER;
 
     const era = eraOf(headers.get('mcp-protocol-version'));
     if (typeof era === 'object') return era;
@@ -109,7 +101,7 @@ export class StreamableHttpEndpoint {
       request.resume();
     }
 
-    const owner = ownerKey(verdict.identity);
+    const owner = ownerKey(identity);
     const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
     const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
     if (session !== undefined && 'reason' in session) return noSession(session.reason);
@@ -195,25 +187,6 @@ export class StreamableHttpEndpoint {
     if (this.#up.get(server) === up) return;
     this.#up.set(server, up);
     this.#deps.metrics.upstreamUp.set({ server }, up ? 1 : 0);
-  }
-
-  /** `Origin` comes from browsers only: a foreign one is another site's page using its visitor's network. */
-  #foreignOrigin(origin: string | undefined): Refusal | undefined {
-    if (origin === undefined || this.#origins.has(origin)) return undefined;
-    return {
-      status: 403,
-      reason: 'origin',
-      message: 'requests from this Origin are not allowed',
-      fix: 'add it to relay.allowedOrigins if pages from there may use the relay',
-    };
-  }
-
-  #reportSpoof({ request }: Exchange): void {
-    this.#deps.metrics.rejected.inc({ reason: 'spoof_attempt' });
-    this.#deps.log.info(
-      { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
-      'identity headers from an unproven peer were ignored',
-    );
   }
 
   /** Refused before any server was asked. */

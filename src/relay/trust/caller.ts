@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http';
+import type { Identity } from '../../identity/identity.ts';
+import type { Config } from '../../platform/config/schema.ts';
+import { requestId } from '../../platform/http.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { RelayMetrics } from '../../platform/metrics.ts';
+import type { Refusal } from '../refusal.ts';
+import type { HeaderScanner, RequestHeaders } from './headers.ts';
+import type { Trust, Verdict, Way } from './trust.ts';
+
+/** Who is calling, and what their request's headers say. */
+export interface Caller {
+  readonly headers: RequestHeaders;
+  readonly identity: Identity;
+  readonly way: Way;
+  /** Unix time in milliseconds at which the credential ends, where the relay knows. */
+  readonly expiresAt: number | undefined;
+}
+
+export interface CallersDeps {
+  readonly scanner: HeaderScanner;
+  readonly trust: Trust;
+  readonly metrics: RelayMetrics;
+  readonly log: Logger;
+}
+
+/** What every transport asks first, in one order: headers that read two ways, the page's origin, the identity. */
+export class Callers {
+  readonly #deps: CallersDeps;
+  readonly #origins: ReadonlySet<string>;
+
+  constructor(config: Config, deps: CallersDeps) {
+    this.#deps = deps;
+    this.#origins = new Set([new URL(config.publicUrl).origin, ...config.relay.allowedOrigins]);
+  }
+
+  /**
+   * Synchronous where nothing has to be waited for.
+   *
+   * @throws DependencyUnavailable where the keys that are needed cannot be had
+   */
+  identify(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
+    const { scanner, trust } = this.#deps;
+    const headers = scanner.scan(request.rawHeaders);
+    const early = headers.ambiguity ?? this.#foreignOrigin(headers.get('origin'));
+    if (early !== undefined) return early;
+    const verdict = trust.identify(request, headers);
+    return verdict instanceof Promise
+      ? verdict.then((settled) => this.#settle(settled, request, headers))
+      : this.#settle(verdict, request, headers);
+  }
+
+  #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
+    if (verdict.kind === 'refused') return verdict.refusal;
+    if (verdict.spoofed) this.#reportSpoof(request);
+    return { headers, identity: verdict.identity, way: verdict.way, expiresAt: verdict.expiresAt };
+  }
+
+  /** `Origin` comes from browsers only: a foreign one is another site's page using its visitor's network. */
+  #foreignOrigin(origin: string | undefined): Refusal | undefined {
+    if (origin === undefined || this.#origins.has(origin)) return undefined;
+    return {
+      status: 403,
+      reason: 'origin',
+      message: 'requests from this Origin are not allowed',
+      fix: 'add it to relay.allowedOrigins if pages from there may use the relay',
+    };
+  }
+
+  #reportSpoof(request: IncomingMessage): void {
+    this.#deps.metrics.rejected.inc({ reason: 'spoof_attempt' });
+    this.#deps.log.info(
+      { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
+      'identity headers from an unproven peer were ignored',
+    );
+  }
+}
