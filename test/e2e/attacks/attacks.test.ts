@@ -209,7 +209,7 @@ describe('attacks through the real proxies', () => {
       it('WebSocket and HTTP+SSE of the relay with a forged identity', async () => {
         const upgrade = [
           ...['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'],
-          ...['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'User-Agent: nobody'],
+          ...['Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Protocol: mcp', 'User-Agent: nobody'],
         ];
         const attacks = [...FORGED_NAMES, ...FOREIGN_NAMES, ...HOP_BY_HOP, ...FORWARDED, ...credentials(loot)];
         const tries = attacks.flatMap(([title, lines]) => [
