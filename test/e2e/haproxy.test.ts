@@ -432,6 +432,16 @@ describe('what becomes of each answer in the real HAProxy', () => {
     assert.equal(upstream.last()['x-forwarded-for'], '127.0.0.1');
   });
 
+  it('what the answer does not name does not arrive either', async () => {
+    for (const header of [
+      ...['X-Authenticated-Role', 'X-Auth-Request-User', 'X-Forwarded-User', 'X-Forwarded-Prefix', 'X-WEBAUTH-USER'],
+      ...['Remote-User', 'X-Postern-Proxy-Secret', 'Forwarded'],
+    ]) {
+      assert.equal((await ask('/plain', [header, 'mallory'])).status, 200);
+      assert.doesNotMatch(JSON.stringify(upstream.last()), /mallory/, header);
+    }
+  });
+
   it('a cookie renewed for one request is not set again for the next on the same connection', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const next = async (path: string) => {

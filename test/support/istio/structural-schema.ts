@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json } from './manifests.ts';
 
-/** CEL rules are not evaluated. */
-const WITHOUT_MEANING = ['description', 'format', 'nullable', 'x-kubernetes-validations'];
+const WITHOUT_MEANING = ['description', 'format', 'nullable'];
 
 type Check = (limit: Json, value: Json, at: string, schema: Json) => string[];
 
@@ -60,6 +59,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'x-kubernetes-int-or-string': (_limit, value, at) =>
     when(!Number.isInteger(value) && typeof value !== 'string', `${at} must be a number or a text`),
   'x-kubernetes-preserve-unknown-fields': () => [],
+  // Of the CEL rules only this one is evaluated: an operator's natural `0s` breaks it.
+  'x-kubernetes-validations': (rules, value, at) =>
+    rules.flatMap(({ rule, message }: Json) =>
+      when(rule === "duration(self) >= duration('1ms')" && /^[0.]+[a-z]+$/.test(value), `${at}: ${message}`),
+    ),
 };
 
 /**
