@@ -88,10 +88,17 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
   };
 }
 
+/** Who may ask, and how many proxies stand before the one that does. */
+export interface Peers {
+  readonly trusted: AddressList;
+  readonly trustedHops: number;
+  readonly log: Logger;
+}
+
 /** A check endpoint of a proxy that asks by HTTP: parse → judge → answer. */
 export function createCheck(
   { name, dropsUnnamedCookie = false, parse, adapt = (answer) => answer }: ProxyAdapter,
-  trusted: AddressList,
+  { trusted, trustedHops, log }: Peers,
   judge: Judge,
 ): (message: IncomingMessage, response: ServerResponse) => void {
   const send = (response: ServerResponse, { answer }: Verdict) => {
@@ -101,10 +108,16 @@ export function createCheck(
   };
   return (message, response) => {
     const start = performance.now();
-    const read = () => (trusted.hasPeer(message.socket) ? parse(message) : UNTRUSTED);
+    const read = () => (trusted.hasPeer(message.socket) ? parse(message, trustedHops) : UNTRUSTED);
     const peer = message.socket.remoteAddress ?? '';
     const verdict = judge({ proxy: name, dropsUnnamedCookie, read, requestId: requestId(message), peer, start });
-    if (verdict instanceof Promise) void verdict.then((settled) => send(response, settled));
+    if (verdict instanceof Promise)
+      verdict
+        .then((settled) => send(response, settled))
+        .catch((error) => {
+          log.error({ error, proxy: name }, 'an answer could not be sent');
+          response.destroy();
+        });
     else send(response, verdict);
   };
 }

@@ -47,7 +47,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   const { log, judge, trusted } = serving;
   const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log });
   const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
-  const server = createHttpServer(limits, route(serving), tls);
+  const server = createHttpServer(limits, route(serving, auth.trustedHops), tls);
   const internal = createInternalServer(serving.registry, serving.ready, serving.operator);
   let grpc: RunningExtAuthz | undefined;
   try {
@@ -57,6 +57,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
       grpc = await startExtAuthz({
         listen: auth.grpc,
         trusted,
+        trustedHops: auth.trustedHops,
         judge,
         log,
         maxMessage,
@@ -82,8 +83,9 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
 }
 
 /** The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path. */
-function route({ judge, trusted, pages }: Serving): RequestListener {
-  const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, trusted, judge)]));
+function route({ judge, trusted, pages, log }: Serving, trustedHops: number): RequestListener {
+  const peers = { trusted, trustedHops, log };
+  const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, peers, judge)]));
   return (request, response) => {
     const target = request.url ?? '';
     if (!target.startsWith(VERIFY)) return pages(request, response);

@@ -45,6 +45,18 @@ export class AddressList {
   }
 }
 
+/**
+ * The client in an `X-Forwarded-For`, to which every proxy adds the address that it sees: what stands before the entries of
+ * the operator's own proxies, the client wrote itself.
+ *
+ * @param hops proxies of the operator; with fewer entries the first is all that is known
+ */
+export function addressBehind(forwardedFor: string, hops: number): string {
+  if (hops === 1) return forwardedFor.slice(forwardedFor.lastIndexOf(',') + 1).trim();
+  const entries = forwardedFor.split(',');
+  return (entries[Math.max(0, entries.length - hops)] as string).trim();
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
 }

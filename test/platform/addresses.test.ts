@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { AddressList, isLoopback, parseRange } from '../../src/platform/addresses.ts';
+import { AddressList, addressBehind, isLoopback, parseRange } from '../../src/platform/addresses.ts';
 
 describe('AddressList', () => {
   const list = new AddressList(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::1/128']);
@@ -38,4 +38,19 @@ describe('isLoopback', () => {
     it(`says yes to ${host}`, () => assert.equal(isLoopback(host), true));
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'localhost.example.com', ''])
     it(`says no to "${host}"`, () => assert.equal(isLoopback(host), false));
+});
+
+describe('addressBehind', () => {
+  const list = '203.0.113.66, 198.51.100.1 ,192.0.2.9';
+  for (const [hops, address] of [
+    [1, '192.0.2.9'],
+    [2, '198.51.100.1'],
+    [3, '203.0.113.66'],
+    [4, '203.0.113.66'],
+  ] as const)
+    it(`takes ${address} behind ${hops} of our proxies`, () => assert.equal(addressBehind(list, hops), address));
+  it('takes the only one there is', () => {
+    for (const hops of [1, 2]) assert.equal(addressBehind(' 192.0.2.9', hops), '192.0.2.9');
+    assert.equal(addressBehind('', 2), '');
+  });
 });

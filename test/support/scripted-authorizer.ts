@@ -37,7 +37,7 @@ export async function startScriptedAuthorizer(
   const trusted = new AddressList(['127.0.0.1']);
   const checks = [TRAEFIK, CADDY, NGINX, ENVOY].map((adapter) => ({
     prefix: `/verify/${adapter.name}`,
-    check: createCheck(adapter, trusted, judge),
+    check: createCheck(adapter, { trusted, trustedHops: 1, log: createLogger('auth', 'silent') }, judge),
   }));
   const server = createServer((request, response) => {
     const found = checks.find(({ prefix }) => request.url?.startsWith(prefix));

@@ -65,7 +65,11 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
     config,
     providers: clients,
     attempts: new Attempts(deps.sealing, sessions.cookie, signIn.attemptLifetime, deps.now),
-    places: new RequestPlaces(new AddressList(config.auth.trustedProxies), new Origins(config)),
+    places: new RequestPlaces(
+      new AddressList(config.auth.trustedProxies),
+      new Origins(config),
+      config.auth.trustedHops,
+    ),
     returns: new ReturnUrls(config),
   };
   const router = new Router();

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import type { AddressList } from '../../platform/addresses.ts';
+import { type AddressList, addressBehind } from '../../platform/addresses.ts';
 import type { Origins } from './sign-in-urls.ts';
 
 /** From where a request to our pages came and which of our origins it was made to. Forwarded headers count from trusted peers only. */
@@ -8,7 +8,11 @@ export class RequestPlaces {
   readonly #trusted: AddressList;
   readonly #origins: Origins;
 
-  constructor(trusted: AddressList, origins: Origins) {
+  readonly #hops: number;
+
+  /** @param hops `auth.trustedHops` */
+  constructor(trusted: AddressList, origins: Origins, hops: number) {
+    this.#hops = hops;
     this.#trusted = trusted;
     this.#origins = origins;
   }
@@ -21,12 +25,12 @@ export class RequestPlaces {
     return [...this.#origins.all].find((origin) => new URL(origin).host === wanted) ?? this.#origins.main;
   }
 
-  /** The last hop, which the trusted proxy itself saw; what stands before it, the client wrote. */
+  /** As the operator's own proxies saw it; what stands before their entries, the client wrote. */
   addressOf({ socket, headers }: IncomingMessage): string {
     const direct = socket.remoteAddress ?? '';
     const forwarded = headers['x-forwarded-for'];
     if (typeof forwarded !== 'string' || !this.#trusted.hasPeer(socket)) return direct;
-    const last = forwarded.slice(forwarded.lastIndexOf(',') + 1).trim();
-    return isIP(last) === 0 ? direct : last;
+    const client = addressBehind(forwarded, this.#hops);
+    return isIP(client) === 0 ? direct : client;
   }
 }

@@ -11,7 +11,8 @@ export interface ProxyAdapter {
   /** The proxy deletes the request's `Cookie` where an allow names none. */
   readonly dropsUnnamedCookie?: boolean;
   /** Reads the client's request out of the proxy's question. Called for trusted peers only. */
-  parse(message: IncomingMessage): CheckRequest | Deny;
+  /** @param trustedHops `auth.trustedHops` */
+  parse(message: IncomingMessage, trustedHops?: number): CheckRequest | Deny;
   /** Says it in the way this proxy can carry; absent: as it is. An allow stays exactly 200, a refusal never becomes a 2xx. */
   adapt?(answer: Answer): Answer;
 }

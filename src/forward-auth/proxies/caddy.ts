@@ -9,7 +9,7 @@ import { readForwarded } from './forwarded.ts';
  * The check's own address and Host are not looked at: Caddy appends the client's query to the one and copies the other.
  * Call it for trusted peers only.
  */
-export function parseCaddy(message: IncomingMessage): CheckRequest | Deny {
+export function parseCaddy(message: IncomingMessage, hops = 1): CheckRequest | Deny {
   const headers = new RequestHeaders(message.rawHeaders);
   return readForwarded({
     proxy: 'caddy',
@@ -19,6 +19,7 @@ export function parseCaddy(message: IncomingMessage): CheckRequest | Deny {
     scheme: ['X-Forwarded-Proto', headers.get('x-forwarded-proto')],
     client: ['X-Forwarded-For', headers.get('x-forwarded-for')],
     fix: 'does the proxy set it? Caddy does by forward_auth, see deploy/caddy',
+    hops,
     headers,
   });
 }

@@ -10,7 +10,7 @@ const PREFIX = '/verify/envoy';
  * Reads the request that Envoy's ext_authz asks about over HTTP: the client's own method, and its own target behind
  * `path_prefix`, cut off as text because resolving it could leave the prefix. Call it for trusted peers only.
  */
-export function parseEnvoy(message: IncomingMessage): CheckRequest | Deny {
+export function parseEnvoy(message: IncomingMessage, hops = 1): CheckRequest | Deny {
   const headers = new RequestHeaders(message.rawHeaders);
   // With several proxies in front, Envoy names the one address that it trusts (`xff_num_trusted_hops`).
   const trusted = headers.get('x-envoy-external-address');
@@ -21,10 +21,11 @@ export function parseEnvoy(message: IncomingMessage): CheckRequest | Deny {
     host: ['Host', headers.get('host')],
     scheme: ['x-forwarded-proto', headers.get('x-forwarded-proto')],
     client:
-      typeof trusted === 'string' || trusted === DUPLICATED
+      hops === 1 && (typeof trusted === 'string' || trusted === DUPLICATED)
         ? ['x-envoy-external-address', trusted]
         : ['x-forwarded-for', headers.get('x-forwarded-for')],
     fix: 'is it in allowed_headers of ext_authz? See deploy/envoy',
+    hops,
     headers,
   });
 }

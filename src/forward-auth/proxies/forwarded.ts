@@ -1,3 +1,4 @@
+import { addressBehind } from '../../platform/addresses.ts';
 import { type Deny, deny } from '../decision/decision.ts';
 import { type CheckRequest, DUPLICATED, type ProxyName, type RequestHeaders } from '../decision/request.ts';
 import { Ambiguous, canonicalHost, parseTarget } from '../decision/target.ts';
@@ -14,6 +15,8 @@ export interface Described {
   readonly scheme: readonly [name: string, value: Looked];
   /** Addresses by comma, the nearest last. */
   readonly client: readonly [name: string, value: Looked];
+  /** How many of those were added by proxies of the operator, see `auth.trustedHops`. */
+  readonly hops: number;
   /** What to do where a part is missing or not valid. */
   readonly fix: string;
   readonly headers: RequestHeaders;
@@ -48,7 +51,7 @@ export function readForwarded(described: Described): CheckRequest | Deny {
     rawPath: parsed.rawPath,
     path: parsed.path,
     query: parsed.query,
-    clientAddress: via === undefined ? '' : via.slice(via.lastIndexOf(',') + 1).trim(),
+    clientAddress: via === undefined ? '' : addressBehind(via, described.hops),
     headers,
     ...(context === undefined ? {} : { context }),
   };

@@ -12,7 +12,7 @@ const MAX_COOKIES = 4;
  * Reads the request that nginx's auth_request describes in the headers of deploy/nginx, which sets every one of them, so
  * that a client's own never arrive. Call it for trusted peers only.
  */
-export function parseNginx(message: IncomingMessage): CheckRequest | Deny {
+export function parseNginx(message: IncomingMessage, hops = 1): CheckRequest | Deny {
   const headers = new RequestHeaders(message.rawHeaders);
   return readForwarded({
     proxy: 'nginx',
@@ -22,6 +22,7 @@ export function parseNginx(message: IncomingMessage): CheckRequest | Deny {
     scheme: ['X-Original-Proto', headers.get('x-original-proto')],
     client: ['X-Original-For', headers.get('x-original-for')],
     fix: 'set it by one proxy_set_header in the location of the check, see deploy/nginx',
+    hops,
     headers,
   });
 }

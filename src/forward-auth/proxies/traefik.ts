@@ -5,7 +5,7 @@ import type { ProxyAdapter } from './adapter.ts';
 import { readForwarded } from './forwarded.ts';
 
 /** Reads the request that Traefik's forwardAuth middleware describes in `X-Forwarded-*`. Call it for trusted peers only. */
-export function parseTraefik(message: IncomingMessage): CheckRequest | Deny {
+export function parseTraefik(message: IncomingMessage, hops = 1): CheckRequest | Deny {
   const headers = new RequestHeaders(message.rawHeaders);
   return readForwarded({
     proxy: 'traefik',
@@ -15,6 +15,7 @@ export function parseTraefik(message: IncomingMessage): CheckRequest | Deny {
     scheme: ['X-Forwarded-Proto', headers.get('x-forwarded-proto') ?? 'http'],
     client: ['X-Forwarded-For', headers.get('x-forwarded-for')],
     fix: 'does the proxy set it? Traefik does by its forwardAuth middleware, with trustForwardHeader: false',
+    hops,
     headers,
   });
 }

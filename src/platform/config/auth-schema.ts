@@ -201,6 +201,9 @@ export const authSchema = z.strictObject({
     .array(addressRange)
     .default([...LOOPBACK])
     .meta({ description: 'peers whose forwarded headers are believed; everybody else is refused' }),
+  trustedHops: z.int().min(1).default(1).meta({
+    description: 'proxies that add to X-Forwarded-For: 1 is the one that asks, 2 with a load balancer in front of it',
+  }),
   providers: z.array(provider).default([]).meta({ description: 'whose tokens are accepted' }),
   rules: z.array(rule).default([]).meta({ description: 'the first match decides; no match: deny' }),
   scopeHierarchy: z

@@ -278,4 +278,29 @@ describe('every way by which a proxy asks over HTTP', () => {
       await closed.close();
     }
   });
+
+  it('counts clients apart behind a load balancer, by what the operator’s own proxies saw', async () => {
+    const settings = { rules: RULES, trustedHops: 2, rateLimits: [{ by: 'address', limit: 1, per: '1h' }] };
+    for (const way of WAYS) {
+      const limited = await openGate(settings);
+      try {
+        const statusOf = async (client: string) => {
+          const path = `/verify/${way.name}${way.name === 'envoy' ? '/public/x' : ''}`;
+          const headers = way
+            .headers({ target: '/public/x' })
+            .flatMap(([name, value]) => [name, /-For$/.test(name) ? `${client}, 192.0.2.1` : value]);
+          return (await rawRequest(limited.port, path, { headers })).status;
+        };
+        const over = way.name === 'nginx' ? 403 : 429;
+        assert.deepEqual(
+          [await statusOf('203.0.113.1'), await statusOf('203.0.113.2'), await statusOf('203.0.113.1')],
+          [200, 200, over],
+          way.name,
+        );
+        assert.equal(await statusOf('198.51.100.77, 203.0.113.1'), over, 'what a client adds itself does not count');
+      } finally {
+        await limited.close();
+      }
+    }
+  });
 });

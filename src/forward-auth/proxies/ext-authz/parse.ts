@@ -19,7 +19,7 @@ export function rawHeadersOf(question: CheckQuestion): string[] {
 }
 
 /** Reads the request that Envoy asks about over gRPC. Call it for trusted peers only. */
-export function parseQuestion(question: CheckQuestion, raw: readonly string[]): CheckRequest | Deny {
+export function parseQuestion(question: CheckQuestion, raw: readonly string[], hops = 1): CheckRequest | Deny {
   const { source, request, context_extensions: context } = question.attributes ?? {};
   const http = request?.http;
   const headers = new RequestHeaders(raw);
@@ -30,7 +30,12 @@ export function parseQuestion(question: CheckQuestion, raw: readonly string[]): 
     host: ['attributes.request.http.host', http?.host || undefined],
     // Of HTTP/2 the scheme is the client's own word; this header is Envoy's.
     scheme: ['x-forwarded-proto', headers.get('x-forwarded-proto') ?? http?.scheme],
-    client: ['attributes.source.address', source?.address?.socket_address?.address],
+    // Envoy's own peer, which is a load balancer where one stands in front.
+    client:
+      hops === 1
+        ? ['attributes.source.address', source?.address?.socket_address?.address]
+        : ['x-forwarded-for', headers.get('x-forwarded-for')],
+    hops,
     fix: 'is the client Envoy, with transport_api_version: V3? See deploy/envoy-grpc',
     headers,
     context: context ?? {},

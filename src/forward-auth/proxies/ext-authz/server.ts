@@ -23,6 +23,8 @@ interface Question {
 export interface ExtAuthz {
   readonly listen: { readonly host: string; readonly port: number };
   readonly trusted: AddressList;
+  /** `auth.trustedHops`; absent: 1. */
+  readonly trustedHops?: number;
   readonly judge: (question: Question) => Verdict | Promise<Verdict>;
   readonly log: Logger;
   /** Bytes of one question, which holds all headers of a request. */
@@ -71,7 +73,7 @@ export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz>
 }
 
 async function check(
-  { judge, trusted, log }: ExtAuthz,
+  { judge, trusted, trustedHops, log }: ExtAuthz,
   call: ServerUnaryCall<CheckQuestion, CheckResponse>,
   answer: sendUnaryData<CheckResponse>,
 ): Promise<void> {
@@ -80,7 +82,7 @@ async function check(
     const peer = addressOf(call.getPeer());
     const raw = rawHeadersOf(call.request);
     const id = requestId({ rawHeaders: raw } as IncomingMessage);
-    const read = () => (trusted.has(peer) ? parseQuestion(call.request, raw) : UNTRUSTED);
+    const read = () => (trusted.has(peer) ? parseQuestion(call.request, raw, trustedHops) : UNTRUSTED);
     const verdict = await judge({ proxy: 'envoy-grpc', read, requestId: id, peer, start });
     const response = renderVerdict(verdict, raw, id);
     // An answer without a status is an allow to Envoy.
