@@ -273,7 +273,7 @@ describe('attacks through the real proxies', () => {
         const relayed = gauntlet.running.relay.output
           .slice(relayLog)
           .split('\n')
-          .filter((line) => line.includes('"relayed"'))
+          .filter((line) => /^\{.*"relayed".*\}$/.test(line))
           .map((line) => JSON.parse(line) as { user: string; way: string });
         assert.ok(relayed.length > 20, `${relayed.length}`);
         assert.deepEqual([...new Set(relayed.map(({ user, way }) => `${user} by ${way}`))], ['alice by proxy']);
