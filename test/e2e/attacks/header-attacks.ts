@@ -19,7 +19,10 @@ const one = (line: string): readonly [string, readonly string[]] => [JSON.string
 export const FORGED_NAMES: HeaderAttacks = [
   ...IDENTITY_HEADER_NAMES.map((name) => one(`${name}: ${FORGER}`)),
   ...[USER.toLowerCase(), USER.toUpperCase(), 'x-AUTHENTICATED-user'].map((name) => one(`${name}: ${FORGER}`)),
-  one(`X-Authenticated-Role: ${FORGER}`),
+  ...['X-Authenticated-Role', 'X-Authenticated-User-', 'X-Authenticated--User', 'X--Authenticated-User'].map((name) =>
+    one(`${name}: ${FORGER}`),
+  ),
+  ...['X-Authenticated+User', 'X+Authenticated-User', 'XAuthenticatedUser'].map((name) => one(`${name}: ${FORGER}`)),
   ...['X_Authenticated_User', 'X.Authenticated.User', 'X-Authenticated_User', 'X_Authenticated-Groups'].map((name) =>
     one(`${name}: ${FORGER}`),
   ),
