@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect } from 'node:net';
+import type { MethodDefinition } from '@grpc/grpc-js';
 import { exportJWK, generateKeyPair } from 'jose';
+import { AUTHORIZATION, type CheckResponse, SERVICE } from '../../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { importSigningKey, signAssertion } from '../../../src/identity/assertion.ts';
 import { ANONYMOUS } from '../../../src/identity/identity.ts';
 import { ECHO, type Gauntlet, SECRET, startGauntlet } from './gauntlet.ts';
@@ -172,6 +176,36 @@ describe('attacks past the proxy', () => {
       assert.deepEqual(inside.statuses, [200], inside.text);
     }
   });
+
+  it('forward-auth answers no question over gRPC from another address', async () => {
+    assert.equal((await askGrpc(OUTSIDE)).status?.message, 'untrusted_proxy');
+    const inside = await askGrpc(HOST);
+    assert.equal(inside.status?.code, 0);
+    assert.ok(inside.ok_response !== undefined);
+  });
+
+  /** grpc-js cannot choose the address that it calls from. */
+  async function askGrpc(from: string): Promise<CheckResponse> {
+    const { Check } = AUTHORIZATION as unknown as { Check: MethodDefinition<object, CheckResponse> };
+    const headers = { authorization: `Bearer ${gauntlet.token}`, 'x-forwarded-proto': 'http' };
+    const http = { method: 'GET', path: '/app/x', host: HOST, scheme: 'http', headers };
+    const source = { address: { socket_address: { address: HOST } } };
+    const message = Check.requestSerialize({ attributes: { source, request: { http } } });
+    const frame = Buffer.alloc(5 + message.length);
+    frame.writeUInt32BE(message.length, 1);
+    message.copy(frame, 5);
+    const createConnection = () => connect({ host: HOST, port: gauntlet.ports.grpc, localAddress: from });
+    const session = connectHttp2(`http://${HOST}:${gauntlet.ports.grpc}`, { createConnection });
+    const stream = session.request({
+      ...{ ':method': 'POST', ':path': `/${SERVICE}/Check` },
+      ...{ 'content-type': 'application/grpc', te: 'trailers' },
+    });
+    stream.end(frame);
+    const answered: Buffer[] = [];
+    for await (const part of stream) answered.push(part as Buffer);
+    session.close();
+    return Check.responseDeserialize(Buffer.concat(answered).subarray(5));
+  }
 
   it('forward-auth never opens a tunnel, and shows nothing of its inside where proxies ask', async () => {
     const upgrade = [
