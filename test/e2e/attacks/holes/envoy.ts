@@ -8,7 +8,7 @@ const E = 'envoy.yaml';
 const BOTH: HolesOfOne = [
   {
     line: 'header_mutation: remove_on_match x.authenticated.',
-    edits: [edit(E, /\n +- remove_on_match: \{ key_matcher: \{ safe_regex: .*/)],
+    edits: [edit(E, /\n +- remove_on_match:\s+\{ key_matcher: \{ safe_regex: .*/)],
     hole: 'a header of the family that the answer does not know goes on',
     still: 'assertion',
     stops: BY_ASSERTION,
@@ -81,7 +81,7 @@ const HTTP: HolesOfOne = [
   {
     line: 'allowed_upstream_headers: prefix x-authenticated-, header_mutation',
     edits: [
-      edit(E, /\n +- remove_on_match: \{ key_matcher: \{ safe_regex: .*/),
+      edit(E, /\n +- remove_on_match:\s+\{ key_matcher: \{ safe_regex: .*/),
       edit(E, /\n +- prefix: x-authenticated-/),
     ],
     hole: 'a forged identity goes on, and the real one does not',
