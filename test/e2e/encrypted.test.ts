@@ -11,6 +11,7 @@ import { freePorts } from '../support/free-port.ts';
 import { startOpenIdProvider, type TestProvider } from '../support/openid-provider.ts';
 import { startPostern } from '../support/postern-process.ts';
 import { programOrSkip } from '../support/programs.ts';
+import { until } from '../support/redis-server.ts';
 
 const CALL = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'x', arguments: {} } });
 const DEPLOYMENT = fileURLToPath(new URL('../../deploy/encrypted/', import.meta.url));
@@ -33,6 +34,8 @@ function copyDeployment(addresses: Readonly<Record<string, string>>): string {
   assert.deepEqual([...unused], [], 'addresses that the files no longer hold');
   return folder;
 }
+
+const NO_CERTIFICATE = 'it showed no client certificate with a name of relay.trust.certificates';
 
 describe('with every hop encrypted, by the files of deploy/encrypted', () => {
   const ends: Array<() => Promise<unknown>> = [];
@@ -178,7 +181,7 @@ describe('with every hop encrypted, by the files of deploy/encrypted', () => {
     const forged = { 'X-Authenticated-User': 'alice' };
     const answer = await ask(relay, { headers: forged, as: 'relay' });
     assert.equal(answer.status, 401);
-    assert.match(relayLog(), /it showed no client certificate with a name of relay\.trust\.certificates/);
+    await until('the relay says why', async () => relayLog().includes(NO_CERTIFICATE));
     assert.equal((await ask(relay, { headers: forged, as: 'traefik' })).status, 401, 'nor Traefik without a signature');
   });
 });
