@@ -41,9 +41,10 @@ export interface Question {
   readonly dropsUnnamedCookie?: boolean;
   /** Reads the client's request out of the question; a deny where the question itself is wrong. */
   readonly read: () => CheckRequest | Deny;
-  readonly requestId: string;
+  /** Asked for refusals and the log only: making one costs as much as a look-up. */
+  readonly requestId: () => string;
   /** Address of the proxy, for the log. */
-  readonly peer: string;
+  readonly peer: () => string;
   /** `performance.now()` when the question came. */
   readonly start: number;
 }
@@ -51,7 +52,7 @@ export interface Question {
 /** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
 export function createJudge({ policy, authenticate, answers, meter, log }: Omit<Check, 'trusted'>): Judge {
   const conclude = (question: Question, request: CheckRequest | undefined, decision: Decision): Verdict => {
-    const { proxy, requestId: id, start } = question;
+    const { proxy, start } = question;
     const answer =
       decision.kind === 'allow'
         ? {
@@ -62,7 +63,7 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
             ),
             body: '',
           }
-        : renderRefusal(decision, id);
+        : renderRefusal(decision, question.requestId());
     meter.count(proxy, decision, performance.now() - start);
     record(log, question, request, decision);
     return { decision, answer };
@@ -109,8 +110,15 @@ export function createCheck(
   return (message, response) => {
     const start = performance.now();
     const read = () => (trusted.hasPeer(message.socket) ? parse(message, trustedHops) : UNTRUSTED);
-    const peer = message.socket.remoteAddress ?? '';
-    const verdict = judge({ proxy: name, dropsUnnamedCookie, read, requestId: requestId(message), peer, start });
+    let id: string | undefined;
+    const verdict = judge({
+      proxy: name,
+      dropsUnnamedCookie,
+      read,
+      requestId: () => (id ??= requestId(message)),
+      peer: () => message.socket.remoteAddress ?? '',
+      start,
+    });
     if (verdict instanceof Promise)
       verdict
         .then((settled) => send(response, settled))
@@ -151,7 +159,7 @@ function record(log: Logger, question: Question, request: CheckRequest | undefin
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {
-      request_id: question.requestId,
+      request_id: question.requestId(),
       proxy: question.proxy,
       decision: decision.kind,
       reason: decision.reason,
@@ -161,7 +169,7 @@ function record(log: Logger, question: Question, request: CheckRequest | undefin
       host: request?.host,
       path: request?.rawPath.slice(0, MAX_LOGGED_PATH),
       client: request?.clientAddress,
-      peer: question.peer,
+      peer: question.peer(),
     },
     'decision',
   );

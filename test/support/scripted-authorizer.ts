@@ -31,7 +31,7 @@ export async function startScriptedAuthorizer(
     const answer =
       decision.kind === 'allow'
         ? { status: 200, headers: withCookies(headersOf(decision), decision), body: '' }
-        : renderRefusal(decision, question.requestId);
+        : renderRefusal(decision, question.requestId());
     return { decision, answer };
   }) as Judge;
   const trusted = new AddressList(['127.0.0.1']);

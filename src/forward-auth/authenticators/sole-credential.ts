@@ -19,14 +19,14 @@ export function soleCredential(
   authenticate: Authenticate,
   hasSession?: (request: CheckRequest) => boolean,
 ): Authenticate {
-  const carriers: Carrier[] = [{ name: 'a bearer token', has: hasBearer }];
+  const carriers: Carrier[] = [];
+  if (hasSession !== undefined) carriers.push({ name: 'a session cookie', has: hasSession });
   const keyHeader = config.apiKeys.header.toLowerCase();
   if (config.apiKeys.enabled && keyHeader !== 'authorization')
     carriers.push({ name: `an API key in ${config.apiKeys.header}`, has: hasHeader(keyHeader) });
   const certificate = config.clientCertificates.header;
   if (certificate !== 'none') carriers.push({ name: 'a client certificate', has: hasHeader(certificate) });
-  if (hasSession !== undefined) carriers.push({ name: 'a session cookie', has: hasSession });
-  if (carriers.length === 1) return authenticate;
+  if (carriers.length === 0) return authenticate;
   return (request) => {
     let first: Carrier | undefined;
     for (const carrier of carriers) {
@@ -34,7 +34,8 @@ export function soleCredential(
       if (first !== undefined) return conflict(first, carrier);
       first = carrier;
     }
-    return authenticate(request);
+    // Last, and only beside another one: most requests have a token and nothing else.
+    return first !== undefined && hasBearer(request) ? conflict(first, BEARER) : authenticate(request);
   };
 }
 
@@ -42,13 +43,15 @@ function hasHeader(name: string): Carrier['has'] {
   return ({ headers }) => headers.get(name) !== undefined;
 }
 
+const BEARER: Pick<Carrier, 'name'> = { name: 'a bearer token' };
+
 /** Other schemes are not ours: an application behind us may have its own. */
 function hasBearer({ headers }: CheckRequest): boolean {
   const value = headers.get('authorization');
   return value === DUPLICATED || (value !== undefined && /^bearer(?: |$)/i.test(value));
 }
 
-function conflict(first: Carrier, second: Carrier): Rejected {
+function conflict(first: Pick<Carrier, 'name'>, second: Pick<Carrier, 'name'>): Rejected {
   return {
     kind: 'rejected',
     status: 400,

@@ -101,11 +101,11 @@ function allow(
   policy: Policy,
 ): Decision {
   const upstreamCookie = policy.upstreamCookie?.(request);
+  const allowed: Allow = { kind: 'allow', reason, identity, rule: rule.name };
+  // What follows is rare, and copying an object costs as much as all the rest.
+  if (cookies === undefined && upstreamCookie === undefined && rule.emit.length === 0) return allowed;
   return {
-    kind: 'allow',
-    reason,
-    identity,
-    rule: rule.name,
+    ...allowed,
     ...(cookies === undefined ? {} : { cookies }),
     ...(upstreamCookie === undefined ? {} : { upstreamCookie }),
     ...(rule.emit.length === 0 ? {} : { emit: rule.emit }),

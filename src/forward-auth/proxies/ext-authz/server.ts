@@ -15,8 +15,8 @@ import { renderVerdict, type Verdict } from './render.ts';
 interface Question {
   readonly proxy: 'envoy-grpc';
   readonly read: () => CheckRequest | Deny;
-  readonly requestId: string;
-  readonly peer: string;
+  readonly requestId: () => string;
+  readonly peer: () => string;
   readonly start: number;
 }
 
@@ -83,7 +83,7 @@ async function check(
     const raw = rawHeadersOf(call.request);
     const id = requestId({ rawHeaders: raw } as IncomingMessage);
     const read = () => (trusted.has(peer) ? parseQuestion(call.request, raw, trustedHops) : UNTRUSTED);
-    const verdict = await judge({ proxy: 'envoy-grpc', read, requestId: id, peer, start });
+    const verdict = await judge({ proxy: 'envoy-grpc', read, requestId: () => id, peer: () => peer, start });
     const response = renderVerdict(verdict, raw, id);
     // An answer without a status is an allow to Envoy.
     if (response.status === undefined) throw new TypeError('an answer without a status');
