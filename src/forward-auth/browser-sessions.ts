@@ -1,4 +1,3 @@
-import type { AddressList } from '../platform/addresses.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics } from '../platform/metrics.ts';
@@ -18,7 +17,6 @@ export interface BrowserSessionsDependencies {
   readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly metrics: AuthMetrics;
-  readonly trusted: AddressList;
   readonly allowAttempt: LoginContext['allowAttempt'];
 }
 

@@ -67,7 +67,6 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
         ...common,
         stores,
         metrics,
-        trusted,
         allowAttempt: (address) => limits.allowSignIn(address),
       }),
     );

@@ -6,21 +6,15 @@ import type { Refusal } from '../../refusal.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
 import { DRAINING, TOO_MANY, TOO_MANY_CONNECTIONS } from '../channel/refusals.ts';
-import { readBody, tooLarge } from '../streamable-http/body.ts';
+import { readBody } from '../streamable-http/body.ts';
 import { headerMismatch } from '../streamable-http/header-agreement.ts';
 import { type MessageId, sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { parseMessage } from '../streamable-http/message.ts';
 import type { TransportPath } from '../streamable-http/route.ts';
-import type { SessionSeal } from '../streamable-http/sealed-session.ts';
+import { noSession, type SessionSeal } from '../streamable-http/sealed-session.ts';
 import { EventStreamConnection } from './connection.ts';
 
 const METHODS = { sse: 'GET', messages: 'POST', ws: 'GET' } as const;
-const JSON_UTF8 = /^application\/json *(?:; *charset="?utf-8"? *)?$/i;
-const CONTENT_TYPE: Refusal = {
-  status: 415,
-  reason: 'content_type',
-  message: 'Content-Type must be application/json, in UTF-8',
-};
 const UPGRADE: Refusal = {
   status: 426,
   reason: 'upgrade',
@@ -103,10 +97,7 @@ export class HttpSseEndpoint {
     const { headers } = admitted;
     const found = this.#find(path, admitted);
     if ('reason' in found) return refuse(found);
-    if (!JSON_UTF8.test(headers.get('content-type') ?? '')) return refuse(CONTENT_TYPE);
-    const limit = this.#deps.config.relay.limits.body;
-    if (Number(request.headers['content-length'] ?? 0) > limit) return refuse(tooLarge(limit));
-    const body = await readBody(request, limit);
+    const body = await readBody(request, headers.get('content-type'), this.#deps.config.relay.limits.body);
     if (body.kind === 'gone') return;
     if (body.kind === 'refused') return refuse(body.refusal);
     const parsed = parseMessage(body.bytes);
@@ -122,16 +113,10 @@ export class HttpSseEndpoint {
 
   /** One answer for whatever is wrong, so that it says nothing of other people's sessions. */
   #find({ query }: TransportPath, { server, identity }: Admitted): EventStreamConnection | Refusal {
-    const unknown = (reason: 'session_unknown' | 'session_server' | 'session_owner'): Refusal => ({
-      status: 404,
-      reason,
-      message: 'session not found',
-      code: -32001,
-    });
     const given = query.getAll('sessionId');
     const opened = this.#seal.open(given.length === 1 ? (given[0] as string) : '', server, ownerKey(identity));
-    if ('reason' in opened) return unknown(opened.reason);
-    return this.#connections.get(opened.upstreamId) ?? unknown('session_unknown');
+    if ('reason' in opened) return noSession(opened.reason);
+    return this.#connections.get(opened.upstreamId) ?? noSession('session_unknown');
   }
 
   #refuse(

@@ -3,12 +3,31 @@ import type { Refusal } from '../../refusal.ts';
 
 export type Body = { kind: 'body'; bytes: Buffer } | { kind: 'refused'; refusal: Refusal } | { kind: 'gone' };
 
+/** Another charset would make the server read other text than was judged here. */
+const JSON_IN_UTF8 = /^application\/json *(?:; *charset="?utf-8"? *)?$/i;
+const CONTENT_TYPE: Refusal = {
+  status: 415,
+  reason: 'content_type',
+  message: 'Content-Type must be application/json, in UTF-8',
+};
+
 /**
- * Reads a request's body whole, because what it says must be known before any server is asked.
+ * Reads the body of a message whole, because what it says must be known before any server is asked.
  *
+ * @param contentType as it was judged; undefined where there is none
  * @param limit bytes
  */
-export function readBody(request: IncomingMessage, limit: number): Promise<Body> {
+export function readBody(request: IncomingMessage, contentType: string | undefined, limit: number): Promise<Body> {
+  if (!JSON_IN_UTF8.test(contentType ?? '')) return refused(CONTENT_TYPE);
+  if (Number(request.headers['content-length'] ?? 0) > limit) return refused(tooLarge(limit));
+  return collect(request, limit);
+}
+
+function refused(refusal: Refusal): Promise<Body> {
+  return Promise.resolve({ kind: 'refused', refusal });
+}
+
+function collect(request: IncomingMessage, limit: number): Promise<Body> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -29,7 +48,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   });
 }
 
-export function tooLarge(limit: number): Refusal {
+function tooLarge(limit: number): Refusal {
   return {
     status: 413,
     reason: 'body_too_large',

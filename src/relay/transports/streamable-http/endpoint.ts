@@ -12,13 +12,13 @@ import type { Way } from '../../trust/trust.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
-import { readBody, tooLarge } from './body.ts';
+import { readBody } from './body.ts';
 import { eraOf } from './era.ts';
 import { headerMismatch } from './header-agreement.ts';
 import { type MessageId, sendRefusal } from './json-rpc-error.ts';
 import { type Message, parseMessage } from './message.ts';
 import { MODERN_POST_ONLY, matchRoute, OPTIONS_HEADERS, type Route } from './route.ts';
-import type { SessionSeal } from './sealed-session.ts';
+import { noSession, type SessionSeal } from './sealed-session.ts';
 
 type McpRoute = Extract<Route, { kind: 'mcp' }>;
 
@@ -115,12 +115,7 @@ export class StreamableHttpEndpoint {
     headers: RequestHeaders,
   ): Promise<{ bytes: Buffer; message: Message } | Refusal | undefined> {
     const { request } = exchange;
-    const type = headers.get('content-type') ?? '';
-    // Another charset would make the server read other text than was judged here.
-    if (!/^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type))
-      return { status: 415, reason: 'content_type', message: 'Content-Type must be application/json, in UTF-8' };
-    if (Number(request.headers['content-length'] ?? 0) > this.#bodyLimit) return tooLarge(this.#bodyLimit);
-    const body = await readBody(request, this.#bodyLimit);
+    const body = await readBody(request, headers.get('content-type'), this.#bodyLimit);
     if (body.kind === 'gone') return undefined;
     if (body.kind === 'refused') return body.refusal;
     const parsed = parseMessage(body.bytes);
@@ -231,9 +226,4 @@ export class StreamableHttpEndpoint {
         : { status: 500, reason: 'internal', message: 'the relay failed; its log says why' },
     );
   }
-}
-
-/** The same answer for all three, so that it says nothing of other people's sessions. */
-function noSession(reason: 'session_unknown' | 'session_server' | 'session_owner'): Refusal {
-  return { status: 404, reason, message: 'session not found', code: -32001 };
 }

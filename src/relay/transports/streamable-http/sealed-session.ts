@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { ConfigurationError } from '../../../platform/errors.ts';
+import type { Refusal } from '../../refusal.ts';
 
 const ALGORITHM = 'aes-256-gcm';
 const IV_BYTES = 12;
@@ -65,4 +66,9 @@ export function sessionKey(configured: string | undefined): Buffer {
 
 function digest(owner: string): string {
   return createHash('sha256').update(owner).digest('base64url');
+}
+
+/** The same answer for all three, so that it says nothing of other people's sessions. */
+export function noSession(reason: 'session_unknown' | 'session_server' | 'session_owner'): Refusal {
+  return { status: 404, reason, message: 'session not found', code: -32001 };
 }
