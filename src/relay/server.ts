@@ -3,8 +3,9 @@ import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
-import { createRelayMetrics } from '../platform/metrics.ts';
+import { createRelayMetrics, createStoreMetrics } from '../platform/metrics.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
+import { openStores } from '../stores/open-stores.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
@@ -35,6 +36,13 @@ export async function startRelay(
   const { log, now = Date.now, times = CONNECTION_TIMES } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
+  const stores = await openStores(config.redis, {
+    log,
+    now,
+    metrics: createStoreMetrics(metrics.registry),
+    memory: { maxSessions: config.auth.sessions.max },
+    withoutRedis: config.auth.rateLimitsWithoutRedis,
+  });
   const trust = new Trust(config, { now, fetch: deps.fetch });
   const seal = new SessionSeal(sessionKey(relay.sessionKey));
   const upstreams = new Map(
@@ -57,7 +65,10 @@ export async function startRelay(
   };
   const server = createHttpServer(limits, answer, tls);
   connections.listenOn(server);
-  const internal = createInternalServer(metrics.registry, { trust: () => trust.ready() });
+  const internal = createInternalServer(metrics.registry, {
+    trust: () => trust.ready(),
+    store: () => stores.problem(),
+  });
   const port = await listen(server, relay.listen);
   const internalPort = await listen(internal, relay.internalListen).catch(async (error: unknown) => {
     await drain(server, 0);
@@ -77,6 +88,7 @@ export async function startRelay(
       await Promise.all([drain(server, config.drain), connections.close(config.drain)]);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await drain(internal, 0);
+      await stores.close();
     },
   };
 }
