@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { redactText } from '../platform/redact.ts';
+import { version } from '../platform/version.ts';
 import { apiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import { check } from './check.ts';
@@ -149,9 +149,4 @@ ${lines.join('\n')}
 
 function commandHelp(command: Command): string {
   return `Usage: ${command.usage}\n\n${command.help}`;
-}
-
-function version(): string {
-  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(file) as { version: string }).version;
 }

@@ -25,6 +25,7 @@ export interface CredentialsDependencies {
   /** Absent where nobody can sign in. */
   readonly sessions: Sessions | undefined;
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
+  readonly onKeys: (provider: string, fetched: boolean) => void;
 }
 
 export interface Credentials {

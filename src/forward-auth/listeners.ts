@@ -4,7 +4,7 @@ import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 import { createInternalServer, type InternalHandler, type ReadinessCheck } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
-import type { GatheringRegistry } from '../platform/metrics.ts';
+import type { GatheringRegistry, ProcessMetrics } from '../platform/metrics.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { createCheck, type Judge } from './check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
@@ -27,6 +27,7 @@ export interface Serving {
   /** Everything that is no check. */
   readonly pages: RequestListener;
   readonly registry: GatheringRegistry;
+  readonly metrics: ProcessMetrics;
   readonly ready: Readonly<Record<string, ReadinessCheck>>;
   readonly operator: InternalHandler;
   readonly log: Logger;
@@ -45,7 +46,7 @@ export interface Listeners {
 export async function openListeners(config: Config, serving: Serving): Promise<Listeners> {
   const { auth } = config;
   const { log, judge, trusted } = serving;
-  const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log });
+  const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log, metrics: serving.metrics });
   const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
   const server = createHttpServer(limits, route(serving, auth.trustedHops), tls);
   const internal = createInternalServer(serving.registry, serving.ready, serving.operator);

@@ -3,7 +3,7 @@ import { PresetHeaders } from '../identity/presets.ts';
 import { AddressList } from '../platform/addresses.ts';
 import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
-import { createAuthMetrics, createStoreMetrics, GatheringRegistry } from '../platform/metrics.ts';
+import { createAuthMetrics, createProcessMetrics, createStoreMetrics, GatheringRegistry } from '../platform/metrics.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openSigningKeys } from './assertions/signing-keys.ts';
@@ -34,7 +34,11 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   const { log } = deps;
   const common = { log, now: deps.now ?? Date.now, fetch: deps.fetch ?? fetch };
   const registry = new GatheringRegistry();
-  const metrics = { ...createAuthMetrics(registry), ...createStoreMetrics(registry) };
+  const metrics = {
+    ...createAuthMetrics(registry),
+    ...createStoreMetrics(registry),
+    ...createProcessMetrics(registry, 'forward-auth'),
+  };
   const meter = new DecisionMeter(metrics);
   registry.beforeRead = () => meter.flush();
 
@@ -77,6 +81,10 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
         sessions: browsers.enabled ? browsers.sessions : undefined,
         resources: policy.resources,
         onLookup: (outcome) => meter.lookup(outcome),
+        onKeys: (provider, fetched) => {
+          metrics.providerUp.set({ provider }, fetched ? 1 : 0);
+          if (fetched) metrics.providerKeysLoaded.set({ provider }, common.now() / 1000);
+        },
       }),
     );
     const complete = { ...policy, limits, ...browsers.policy };
@@ -85,6 +93,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       judge,
       trusted,
       registry,
+      metrics,
       log,
       pages: createPublicEndpoints({
         ...policy,

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { version } from './version.ts';
 
 /** Seconds; forward-auth answers from memory in well under a millisecond. */
 const DECISION_BUCKETS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
@@ -38,6 +39,36 @@ export function createAuthMetrics(registry = new Registry()) {
       name: 'postern_sessions_total',
       help: 'What happened to sessions: begun, refreshed, or why they ended.',
       labelNames: ['event'] as const,
+      registers: [registry],
+    }),
+    providerUp: new Gauge({
+      name: 'postern_provider_up',
+      help: '1 where the identity provider gave its keys when it was last asked, 0 where it did not.',
+      labelNames: ['provider'] as const,
+      registers: [registry],
+    }),
+    providerKeysLoaded: new Gauge({
+      name: 'postern_provider_keys_loaded_timestamp_seconds',
+      help: 'When the keys of the identity provider were last loaded; they go on serving while it is away.',
+      labelNames: ['provider'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
+/** Metrics of the process itself. Both processes have them. */
+export function createProcessMetrics(registry: Registry, process: 'forward-auth' | 'relay') {
+  new Gauge({
+    name: 'postern_build_info',
+    help: 'Always 1; the labels say which version runs.',
+    labelNames: ['process', 'version'] as const,
+    registers: [registry],
+  }).set({ process, version: version() }, 1);
+  return {
+    certificateExpiry: new Gauge({
+      name: 'postern_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate of a listener ends.',
+      labelNames: ['listener'] as const,
       registers: [registry],
     }),
   };
@@ -107,6 +138,7 @@ export function createRelayMetrics(registry = new Registry()) {
 }
 
 export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
+export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
 

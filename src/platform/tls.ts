@@ -5,6 +5,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { ListenerTls, UpstreamTls } from './config/tls-schema.ts';
 import { ConfigurationError } from './errors.ts';
 import type { Logger } from './log.ts';
+import type { ProcessMetrics } from './metrics.ts';
 
 /** Milliseconds between two looks at the files. */
 const WATCH = 5_000;
@@ -64,7 +65,15 @@ export function readUpstreamTls(
 export function openListenerTls(
   config: ListenerTls,
   where: string,
-  { log, every = WATCH }: { readonly log: Logger; readonly every?: number /* milliseconds */ },
+  {
+    log,
+    metrics,
+    every = WATCH,
+  }: {
+    readonly log: Logger;
+    readonly metrics?: Pick<ProcessMetrics, 'certificateExpiry'>;
+    readonly every?: number /* milliseconds */;
+  },
 ): ListenerCredentials {
   const paths = [config.certPath, config.keyPath, ...(config.clientCaPath === undefined ? [] : [config.clientCaPath])];
   const listeners: Array<(options: SecureContextOptions) => void> = [];
@@ -81,6 +90,8 @@ export function openListenerTls(
     } catch (cause) {
       throw new ConfigurationError([`${where}.certPath: OpenSSL refuses it (${codeOf(cause)})`], cause);
     }
+    const expiry = Date.parse(new X509Certificate(files.cert).validTo) / 1000;
+    metrics?.certificateExpiry.set({ listener: where }, expiry);
     return files;
   };
   let files = read();

@@ -3,7 +3,7 @@ import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
-import { createRelayMetrics, createStoreMetrics } from '../platform/metrics.ts';
+import { createProcessMetrics, createRelayMetrics, createStoreMetrics } from '../platform/metrics.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
@@ -36,6 +36,7 @@ export async function startRelay(
   const { log, now = Date.now, times = CONNECTION_TIMES } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
+  const processMetrics = createProcessMetrics(metrics.registry, 'relay');
   const stores = await openStores(config.redis, {
     log,
     now,
@@ -59,7 +60,7 @@ export async function startRelay(
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
-  const tls = wanted && openListenerTls(wanted, 'relay.tls', { log });
+  const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   const answer: RequestListener = (request, response) => {
     if (!connections.handle(request, response)) void endpoint.handle(request, response);
   };

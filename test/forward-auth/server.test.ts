@@ -50,6 +50,28 @@ describe('forward-auth over HTTP', () => {
     assert.match(metrics, /postern_auth_decision_duration_seconds_count\{proxy="traefik",decision="allow"\} [2-9]/);
   });
 
+  it('says when the keys of a provider were loaded, and which version runs', async () => {
+    const metrics = (await rawRequest(gate.internalPort, '/metrics')).body;
+    assert.match(metrics, /postern_provider_up\{provider="corp"\} 1\n/);
+    const loaded = Number(/postern_provider_keys_loaded_timestamp_seconds\{provider="corp"\} (\S+)/.exec(metrics)?.[1]);
+    assert.ok(Math.abs(Date.now() / 1000 - loaded) < 600, String(loaded));
+    assert.match(metrics, /postern_build_info\{process="forward-auth",version="\d+\.\d+\.\d+[^"]*"\} 1\n/);
+  });
+
+  it('says that a provider is away', async () => {
+    const away = await startKeyServer([key]);
+    await away.stop();
+    const lonely = await openGate({ providers: [{ id: 'corp', issuer: away.issuer }], rules: RULES });
+    try {
+      await lonely.ask(GITHUB, { token: await away.sign(key, { aud: RESOURCE }) });
+      const metrics = (await rawRequest(lonely.internalPort, '/metrics')).body;
+      assert.match(metrics, /postern_provider_up\{provider="corp"\} 0\n/);
+      assert.doesNotMatch(metrics, /postern_provider_keys_loaded_timestamp_seconds\{/);
+    } finally {
+      await lonely.close();
+    }
+  });
+
   it('signs an assertion for exactly this request, under the published keys', async () => {
     const answer = await gate.ask(GITHUB, { method: 'DELETE', token: await token() });
     const keys = createRemoteJWKSet(new URL(`http://127.0.0.1:${gate.port}/_postern/jwks.json`));

@@ -3,7 +3,12 @@ import { Registry } from 'prom-client';
 import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
 import { GUIDE_VARIABLES } from '../../src/platform/config/environment.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
-import { createAuthMetrics, createRelayMetrics, createStoreMetrics } from '../../src/platform/metrics.ts';
+import {
+  createAuthMetrics,
+  createProcessMetrics,
+  createRelayMetrics,
+  createStoreMetrics,
+} from '../../src/platform/metrics.ts';
 
 /**
  * Names that operators, proxies and dashboards depend on, as literals. A change here is a change of the public surface:
@@ -27,6 +32,8 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(createAuthMetrics().registry.getMetricsAsArray()), [
       'postern_auth_decision_duration_seconds',
       'postern_auth_decisions_total',
+      'postern_provider_keys_loaded_timestamp_seconds',
+      'postern_provider_up',
       'postern_sessions_total',
       'postern_sign_ins_total',
       'postern_token_cache_total',
@@ -40,6 +47,15 @@ describe('pinned names', () => {
       'postern_rate_limited_total',
       'postern_store_duration_seconds',
       'postern_store_up',
+    ]);
+  });
+
+  it('of the metrics of a process', () => {
+    const registry = new Registry();
+    createProcessMetrics(registry, 'relay');
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
+      'postern_build_info',
+      'postern_certificate_expiry_timestamp_seconds',
     ]);
   });
 

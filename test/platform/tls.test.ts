@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ConnectionOptions, connect } from 'node:tls';
+import { Registry } from 'prom-client';
 import type { ListenerTls } from '../../src/platform/config/tls-schema.ts';
 import { ConfigurationError } from '../../src/platform/errors.ts';
 import { createHttpServer, drain, listen } from '../../src/platform/http.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { createProcessMetrics } from '../../src/platform/metrics.ts';
 import { openListenerTls, readTlsFiles, readUpstreamTls } from '../../src/platform/tls.ts';
 import { type CertificateFiles, TestAuthority } from '../support/certificates.ts';
 
@@ -39,7 +42,9 @@ describe('a TLS listener', () => {
       },
     });
     const config: ListenerTls = { ...server, clientCertificate: 'none', minVersion: '1.2', ...given };
-    const tls = openListenerTls(config, 'auth.tls', { log, every: 20 });
+    const registry = new Registry();
+    const metrics = createProcessMetrics(registry, 'forward-auth');
+    const tls = openListenerTls(config, 'auth.tls', { log, metrics, every: 20 });
     const running = createHttpServer(
       { maxHeaderSize: 16_384, requestTimeout: 5_000 },
       (_request, response) => void response.end('hello'),
@@ -47,7 +52,7 @@ describe('a TLS listener', () => {
     );
     await listen(running, { host: '127.0.0.1', port: 0 });
     ends.push(() => drain(running, 0));
-    return { port: (running.address() as AddressInfo).port, log: () => written };
+    return { port: (running.address() as AddressInfo).port, log: () => written, metrics: () => registry.metrics() };
   }
 
   /** One request over a connection of its own. @returns the answer and what TLS agreed on; rejects where it failed */
@@ -102,6 +107,15 @@ describe('a TLS listener', () => {
     const { port } = await open({ clientCertificate: 'request', clientCaPath: authority.caPath });
     await get(port);
     await get(port, read(strangers.issue('someone')));
+  });
+
+  it('says when its certificate ends', async () => {
+    const { metrics } = await open();
+    const ends = Date.parse(new X509Certificate(readFileSync(server.certPath)).validTo) / 1000;
+    assert.match(
+      await metrics(),
+      new RegExp(`certificate_expiry_timestamp_seconds\\{listener="auth.tls"\\} ${ends}\\n`),
+    );
   });
 
   it('serves a new certificate when the files change, and the last good one when they are broken', async () => {

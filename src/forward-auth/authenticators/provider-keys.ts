@@ -19,6 +19,8 @@ export interface ProviderKeysDependencies {
   /** Milliseconds. */
   readonly now: () => number;
   readonly fetch: typeof fetch;
+  /** Told of each fetch, by the configured id of the provider. */
+  readonly onKeys?: (provider: string, fetched: boolean) => void;
 }
 
 /**
@@ -94,7 +96,7 @@ export class ProviderKeys {
   }
 
   async #fetch(): Promise<void> {
-    const { log, now, fetch: fetcher } = this.#dependencies;
+    const { log, now, fetch: fetcher, onKeys } = this.#dependencies;
     const { id } = this.#provider;
     try {
       this.#jwksUri ??= this.#provider.jwksUri ?? (await discoverEndpoint(this.#provider.issuer, 'jwks_uri', fetcher));
@@ -110,11 +112,13 @@ export class ProviderKeys {
       this.#keys = usable;
       this.#failures = 0;
       this.#retryAt = 0;
+      onKeys?.(id, true);
     } catch (error) {
       // The provider may have moved its keys.
       this.#jwksUri = undefined;
       this.#failures += 1;
       this.#retryAt = now() + wait(this.#failures);
+      onKeys?.(id, false);
       log.warn({ provider: id, error, stale: this.loaded }, 'keys of the identity provider could not be fetched');
     }
   }
