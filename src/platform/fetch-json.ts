@@ -3,7 +3,7 @@ const TIMEOUT = 5_000;
 const MAX_BYTES = 1024 * 1024;
 
 /**
- * Asks an identity provider for a JSON object: with limits on time and size, and no redirects, so that the configured
+ * Asks an identity provider, or another service that Postern depends on, for a JSON object: with limits on time and size, and no redirects, so that the configured
  * address is the one that answers.
  *
  * @param form sent by POST where it is given
