@@ -4,7 +4,7 @@ import { runService } from './run-service.ts';
 export const auth: Command = {
   summary: 'process one: forward-auth, which your proxy asks about every request',
   usage: 'postern auth [--config FILE]',
-  help: 'Logs JSON on standard output. SIGTERM drains; a second one ends at once.',
+  help: 'Logs JSON on standard output. SIGTERM drains; a second one ends at once. SIGHUP, or a change of the file, has it read\nits configuration again: a wrong one is logged, and the one before goes on.',
   options: {},
   positionals: [0, 0],
   async run(line, terminal) {

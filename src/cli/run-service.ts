@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '../platform/config/load.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
+import { watchFile } from '../platform/reloading/file-watch.ts';
+import type { ReadConfig } from '../platform/reloading/reloading.ts';
 import type { ReadyMessage } from '../quickstart/ready-message.ts';
 import { type CommandLine, optionalText, type Terminal } from './command.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -9,6 +11,8 @@ import { stopSignal } from './stop-signal.ts';
 interface Service {
   readonly port: number;
   readonly internalPort: number;
+  /** Absent: what it reads, it reads at the start. */
+  readonly reload?: (read: ReadConfig) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -16,7 +20,8 @@ interface Service {
 const CLOSE_GRACE = 1000;
 
 /**
- * Runs one of the two processes until it is told to stop, then drains it.
+ * Runs one of the two processes until it is told to stop, then drains it. SIGHUP, or a change of the file, has it read its
+ * configuration again.
  *
  * @returns 0
  * @throws ConfigurationError before any port opens; PosternError where a port is taken
@@ -27,17 +32,23 @@ export async function runService(
   line: CommandLine,
   terminal: Terminal,
 ): Promise<number> {
-  const { config, file, warnings } = loadConfig(optionalText(line, 'config'), terminal.env);
+  const read = () => loadConfig(optionalText(line, 'config'), terminal.env);
+  const { config, file, warnings } = read();
   const log = createLogger(name, config.log.level);
   for (const warning of warnings) log.warn(warning);
 
   const signal = stopSignal();
+  const hangUp = hangUpSignal();
   const service = await start(config, { log }).finally(unrefChannel);
   log.info({ port: service.port, internalPort: service.internalPort, file }, 'listening');
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };
   process.send?.(message);
 
+  const reload = () => void service.reload?.(read);
+  hangUp.listen(reload);
+  const watched = file === undefined || service.reload === undefined ? undefined : watchFile(file, reload);
   const reason = await signal.stopped;
+  watched?.close();
   log.info({ reason, drain: config.drain }, 'draining');
   const closed = await Promise.race([
     service.close().then(() => true),
@@ -49,6 +60,21 @@ export async function runService(
   if (process.connected) process.disconnect();
   endSoon();
   return 0;
+}
+
+/** From the first moment, because an unheard SIGHUP ends a process; what came during the start is heard after it. */
+function hangUpSignal(): { listen(listener: () => void): void } {
+  let missed = false;
+  let heard = () => {
+    missed = true;
+  };
+  process.on('SIGHUP', () => heard());
+  return {
+    listen: (listener) => {
+      heard = listener;
+      if (missed) listener();
+    },
+  };
 }
 
 /** A channel that is listened to would keep a process alive which could not start. */

@@ -1,6 +1,7 @@
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics } from '../platform/metrics.ts';
+import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Policy } from './decision/decide.ts';
 import { type CheckRequest, DUPLICATED } from './decision/request.ts';
@@ -18,6 +19,7 @@ export interface BrowserSessionsDependencies {
   readonly stores: Stores;
   readonly metrics: AuthMetrics;
   readonly allowAttempt: LoginContext['allowAttempt'];
+  readonly keep: Keep;
 }
 
 export interface BrowserSessions {
@@ -27,33 +29,34 @@ export interface BrowserSessions {
   readonly middleware: Login['middleware'];
   /** What decisions need to know of signing in. */
   readonly policy: Pick<Policy, 'signIn' | 'upstreamCookie'>;
-  close(): void;
 }
 
 /** Signing in and the sessions that come of it. @throws ConfigurationError where a key or a secret cannot be used */
 export async function openBrowserSessions(config: Config, deps: BrowserSessionsDependencies): Promise<BrowserSessions> {
-  const { log, now, stores, metrics } = deps;
+  const { log, now, stores, metrics, keep } = deps;
+  const settings = config.auth.sessions;
   const providers = await createProviders(config, deps);
   const enabled = providers.clients.size > 0;
-  const sealing = openSealing(config.auth.sessions, { log, shared: enabled && stores.kind === 'redis' });
-  const sessions = new SessionService(config.auth.sessions, {
-    stores,
-    sealing,
-    log,
-    now,
-    onEvent: (event) => metrics.sessions.inc({ event }),
-    refreshTokens: providers.refresh,
-  });
+  const shared = enabled && stores.kind === 'redis';
+  const { keys, keysPath } = settings;
+  const sealing = keep('sealing', [keys, keysPath, shared], () => openSealing(settings, { log, shared }));
+  const sessions = keep(
+    'sessions',
+    [settings, shared, providers.settings],
+    () =>
+      new SessionService(settings, {
+        ...{ stores, sealing, log, now },
+        onEvent: (event) => metrics.sessions.inc({ event }),
+        refreshTokens: providers.refresh,
+        mayGoOn: providers.stillHas,
+      }),
+  );
   const { signIn, middleware } = createLogin(config, providers, { ...deps, sealing, sessions });
   return {
     sessions,
     enabled,
     middleware,
     policy: signIn === undefined ? {} : { signIn, upstreamCookie: (request) => upstreamCookie(request, sessions) },
-    close: () => {
-      sessions.close();
-      sealing.close();
-    },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
+import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Stores } from '../stores/stores.ts';
 import { ApiKeys } from './api-keys/api-keys.ts';
 import { ApiKeyAuthenticator } from './authenticators/api-key.ts';
@@ -7,6 +8,7 @@ import { type Authenticator, inOrder } from './authenticators/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authenticators/client-certificate.ts';
 import { Introspection } from './authenticators/introspection.ts';
 import { JwtAuthenticator } from './authenticators/jwt.ts';
+import { ProviderKeys } from './authenticators/provider-keys.ts';
 import { SessionAuthenticator } from './authenticators/session.ts';
 import { soleCredential } from './authenticators/sole-credential.ts';
 import type { Authenticate } from './decision/authentication.ts';
@@ -26,6 +28,7 @@ export interface CredentialsDependencies {
   readonly sessions: Sessions | undefined;
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   readonly onKeys: (provider: string, fetched: boolean) => void;
+  readonly keep: Keep;
 }
 
 export interface Credentials {
@@ -35,31 +38,43 @@ export interface Credentials {
   start(): void;
   /** Ids of the providers whose keys have never been loaded. */
   missingKeys(): string[];
-  close(): void;
 }
 
 /** Every kind of credential that is configured. One request carries one of them. */
 export function openCredentials(config: Config, dependencies: CredentialsDependencies): Credentials {
   const { auth } = config;
-  const { now, sessions, resources } = dependencies;
-  const apiKeys = auth.apiKeys.enabled ? openApiKeys(config, dependencies) : undefined;
-  const introspection = new Introspection(auth, dependencies);
-  const jwt = new JwtAuthenticator(auth, { ...dependencies, introspection });
+  const { now, sessions, resources, keep } = dependencies;
+  const { providers, tokenCache, limits } = auth;
+  const paths = [config.publicUrl, Object.keys(config.relay.servers)];
+  const apiKeys = auth.apiKeys.enabled
+    ? keep('api keys', [auth.apiKeys.cacheTtl, paths], () => openApiKeys(config, dependencies))
+    : undefined;
+  const keys = new Map(
+    providers.map((provider) => {
+      const { id, issuer, jwksUri } = provider;
+      return [id, keep(`keys of ${id}`, [issuer, jwksUri], () => new ProviderKeys(provider, dependencies))];
+    }),
+  );
+  const introspection = keep('introspection', providers, () => new Introspection(auth, dependencies));
+  const jwt = keep(
+    'tokens',
+    [providers, tokenCache, limits.token, paths],
+    () => new JwtAuthenticator(auth, { ...dependencies, introspection, keys }),
+  );
   const authenticators: Authenticator[] = [
     ...(auth.clientCertificates.header === 'none' ? [] : [new ClientCertificateAuthenticator(auth, now)]),
     ...(apiKeys === undefined ? [] : [new ApiKeyAuthenticator(auth, { keys: apiKeys, resources })]),
     jwt,
     ...(sessions === undefined ? [] : [new SessionAuthenticator(sessions)]),
   ];
+  const missing = () => [...keys].filter(([, of]) => !of.loaded);
   return {
     authenticate: soleCredential(auth, inOrder(authenticators), hasSession(sessions)),
     apiKeys,
-    start: () => jwt.start(),
-    missingKeys: () => jwt.missingKeys(),
-    close: () => {
-      jwt.close();
-      apiKeys?.close();
+    start: () => {
+      for (const [, of] of missing()) void of.refresh();
     },
+    missingKeys: () => missing().map(([id]) => id),
   };
 }
 

@@ -1,12 +1,11 @@
 import type { RequestListener } from 'node:http';
-import type { AddressList } from '../platform/addresses.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 import { createInternalServer, type InternalHandler, type ReadinessCheck } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { GatheringRegistry, ProcessMetrics } from '../platform/metrics.ts';
 import { openListenerTls } from '../platform/tls.ts';
-import { createCheck, type Judge } from './check.ts';
+import { createCheck, type Judge, type Peers } from './check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
 import { ENVOY } from './proxies/envoy.ts';
@@ -21,15 +20,20 @@ const APPENDING = new Set<string>(ADAPTERS.filter((adapter) => adapter.appendsTa
 /** Milliseconds. */
 const REQUEST_TIMEOUT = 30_000;
 
-export interface Serving {
+/** What answers now; another one after a reload. */
+export interface Answering {
+  readonly peers: Peers;
   readonly judge: Judge;
-  readonly trusted: AddressList;
-  /** Everything that is no check. */
-  readonly pages: RequestListener;
+  readonly answer: RequestListener;
+  readonly operator: InternalHandler;
+}
+
+export interface Serving {
+  /** Asked once for each request. */
+  readonly current: () => Answering;
   readonly registry: GatheringRegistry;
   readonly metrics: ProcessMetrics;
   readonly ready: Readonly<Record<string, ReadinessCheck>>;
-  readonly operator: InternalHandler;
   readonly log: Logger;
 }
 
@@ -45,11 +49,12 @@ export interface Listeners {
 /** Opens the ports of forward-auth. @throws ConfigurationError, PosternError where a port is taken; none stays open then */
 export async function openListeners(config: Config, serving: Serving): Promise<Listeners> {
   const { auth } = config;
-  const { log, judge, trusted } = serving;
+  const { log, current } = serving;
   const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log, metrics: serving.metrics });
   const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
-  const server = createHttpServer(limits, route(serving, auth.trustedHops), tls);
-  const internal = createInternalServer(serving.registry, serving.ready, serving.operator);
+  const server = createHttpServer(limits, (request, response) => current().answer(request, response), tls);
+  const operator: InternalHandler = (request, response) => current().operator(request, response);
+  const internal = createInternalServer(serving.registry, serving.ready, operator);
   let grpc: RunningExtAuthz | undefined;
   try {
     if (auth.grpc !== undefined) {
@@ -57,9 +62,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
       const maxMessage = 2 * auth.limits.headers;
       grpc = await startExtAuthz({
         listen: auth.grpc,
-        trusted,
-        trustedHops: auth.trustedHops,
-        judge,
+        current: () => ({ ...current().peers, judge: current().judge }),
         log,
         maxMessage,
         ...(credentials && { credentials }),
@@ -83,9 +86,12 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   }
 }
 
-/** The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path. */
-function route({ judge, trusted, pages, log }: Serving, trustedHops: number): RequestListener {
-  const peers = { trusted, trustedHops, log };
+/**
+ * The check is matched on the raw target before anything could resolve it: `/verify/traefik/../x` is no other path.
+ *
+ * @param pages everything that is no check
+ */
+export function createRoute(peers: Peers, judge: Judge, pages: RequestListener): RequestListener {
   const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, peers, judge)]));
   return (request, response) => {
     const target = request.url ?? '';

@@ -1,23 +1,12 @@
-import type { ListDelimiter } from '../identity/headers.ts';
-import { PresetHeaders } from '../identity/presets.ts';
-import { AddressList } from '../platform/addresses.ts';
-import type { Config, LimitedBy } from '../platform/config/schema.ts';
+import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAuthMetrics, createProcessMetrics, createStoreMetrics, GatheringRegistry } from '../platform/metrics.ts';
+import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openStores } from '../stores/open-stores.ts';
-import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openSigningKeys } from './assertions/signing-keys.ts';
-import { openBrowserSessions } from './browser-sessions.ts';
-import { createJudge } from './check.ts';
-import { openCredentials } from './credentials.ts';
 import { DecisionMeter } from './decision-meter.ts';
-import { RateLimits } from './limits/rate-limits.ts';
+import { type Generation, openGeneration } from './generation.ts';
 import { type Listeners, openListeners } from './listeners.ts';
-import { apiKeyRoutes } from './operator/api-key-routes.ts';
-import { createOperatorApi } from './operator/operator-api.ts';
-import { sessionRoutes } from './operator/session-routes.ts';
-import { compilePolicy } from './policy.ts';
-import { createPublicEndpoints } from './public-endpoints.ts';
 
 export interface ForwardAuthDependencies {
   readonly log: Logger;
@@ -26,11 +15,31 @@ export interface ForwardAuthDependencies {
   readonly fetch?: typeof fetch;
 }
 
-export type RunningForwardAuth = Listeners;
+export interface RunningForwardAuth extends Listeners {
+  /** Takes another configuration without missing a request. Never rejects: a wrong one is logged, and the one before goes on. */
+  reload(read: ReadConfig): Promise<void>;
+}
+
+/** What the ports, the stores and the keys are made of. */
+export const AT_START = [
+  'auth.listen',
+  'auth.internalListen',
+  'auth.grpc',
+  'auth.tls',
+  'auth.limits.headers',
+  'auth.assertion.keys',
+  'auth.assertion.keysPath',
+  'auth.assertion.rotate',
+  'auth.sessions.max',
+  'auth.rateLimitsWithoutRedis',
+  'redis',
+  'log',
+  'drain',
+] as const;
 
 /** Process one, wired. @throws ConfigurationError where keys cannot be used, PosternError where a port is taken */
 export async function startForwardAuth(config: Config, deps: ForwardAuthDependencies): Promise<RunningForwardAuth> {
-  const { auth, publicUrl } = config;
+  const { auth } = config;
   const { log } = deps;
   const common = { log, now: deps.now ?? Date.now, fetch: deps.fetch ?? fetch };
   const registry = new GatheringRegistry();
@@ -51,75 +60,40 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     return part;
   };
   try {
-    const policy = compilePolicy(config);
-    const trusted = new AddressList(auth.trustedProxies);
     const keys = opening(await openSigningKeys(auth.assertion, common));
-    const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
-    const answers = new SignedAnswers(keys, { ...auth.assertion, issuer: publicUrl }, common.now, presets);
-    const stores = opening(
-      await openStores(config.redis, {
-        ...common,
-        metrics,
-        memory: { maxSessions: auth.sessions.max },
-        withoutRedis: auth.rateLimitsWithoutRedis,
-      }),
-    );
-    const onLimited = (by: LimitedBy) => metrics.rateLimited.inc({ process: 'forward-auth', by });
-    const limits = new RateLimits(auth, { stores, resources: policy.resources, log, onLimited });
-    const browsers = opening(
-      await openBrowserSessions(config, {
-        ...common,
-        stores,
-        metrics,
-        allowAttempt: (address) => limits.allowSignIn(address),
-      }),
-    );
-    const credentials = opening(
-      openCredentials(config, {
-        ...common,
-        stores,
-        sessions: browsers.enabled ? browsers.sessions : undefined,
-        resources: policy.resources,
-        onLookup: (outcome) => meter.lookup(outcome),
-        onKeys: (provider, fetched) => {
-          metrics.providerUp.set({ provider }, fetched ? 1 : 0);
-          if (fetched) metrics.providerKeysLoaded.set({ provider }, common.now() / 1000);
-        },
-      }),
-    );
-    const complete = { ...policy, limits, ...browsers.policy };
-    const judge = createJudge({ policy: complete, authenticate: credentials.authenticate, answers, meter, log });
+    const memory = { maxSessions: auth.sessions.max };
+    const withoutRedis = auth.rateLimitsWithoutRedis;
+    const stores = opening(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
+    const own = { ...common, stores, keys, metrics, meter };
+    let current: Generation = await openGeneration(config, own);
+    opened.push(() => current.parts.closeAllBut());
+    const apply = async (wanted: Config) => {
+      const before = current;
+      current = await openGeneration(wanted, own, before);
+      current.start();
+      before.parts.closeAllBut(current.parts);
+    };
+    const reloading = new Reloading({
+      process: 'forward-auth',
+      metrics,
+      log,
+      started: config,
+      atStart: AT_START,
+      apply,
+    });
     const listeners = await openListeners(config, {
-      judge,
-      trusted,
+      current: () => current,
       registry,
       metrics,
       log,
-      pages: createPublicEndpoints({
-        ...policy,
-        issuers: auth.providers.map((provider) => provider.issuer),
-        publishedKeys: () => keys.published(),
-        signIn: browsers.middleware,
-        log,
-      }),
-      ready: {
-        providers: () => problemWith(credentials.missingKeys()),
-        store: () => stores.problem(),
-      },
-      operator: createOperatorApi({
-        token: auth.operatorToken,
-        log,
-        routes: [
-          ...sessionRoutes(browsers.sessions),
-          ...(credentials.apiKeys === undefined ? [] : apiKeyRoutes(credentials.apiKeys, stores.kind === 'redis')),
-        ],
-      }),
+      ready: { providers: untilLoaded(() => current.missingKeys()), store: () => stores.problem() },
     });
-    credentials.start();
+    current.start();
     const { port, internalPort } = listeners;
     log.info({ port, internalPort, rules: auth.rules.length, store: stores.kind }, 'forward-auth is ready');
     return {
       ...listeners,
+      reload: (read) => reloading.reload(read),
       close: async () => {
         await listeners.close();
         await release();
@@ -131,6 +105,12 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   }
 }
 
-function problemWith(missingKeys: readonly string[]): string | undefined {
-  return missingKeys.length === 0 ? undefined : `keys never loaded: ${missingKeys.join(', ')}`;
+/** Once ready, always ready: a provider that is added later and does not answer must not take the others' users away. */
+function untilLoaded(missingKeys: () => readonly string[]): () => string | undefined {
+  let loaded = false;
+  return () => {
+    const missing = loaded ? [] : missingKeys();
+    loaded = missing.length === 0;
+    return loaded ? undefined : `keys never loaded: ${missing.join(', ')}`;
+  };
 }

@@ -71,6 +71,17 @@ export function createProcessMetrics(registry: Registry, process: 'forward-auth'
       labelNames: ['listener'] as const,
       registers: [registry],
     }),
+    reloads: new Counter({
+      name: 'postern_config_reloads_total',
+      help: 'Configurations read while running, by process and outcome (applied, rejected).',
+      labelNames: ['process', 'outcome'] as const,
+      registers: [registry],
+    }),
+    lastReload: new Gauge({
+      name: 'postern_config_last_reload_success_timestamp_seconds',
+      help: 'When the configuration that runs was read.',
+      registers: [registry],
+    }),
   };
 }
 

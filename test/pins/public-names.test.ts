@@ -56,6 +56,8 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
       'postern_build_info',
       'postern_certificate_expiry_timestamp_seconds',
+      'postern_config_last_reload_success_timestamp_seconds',
+      'postern_config_reloads_total',
     ]);
   });
 

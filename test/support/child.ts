@@ -35,6 +35,10 @@ export class Child {
     return this.#process.exitCode !== null || this.#process.signalCode !== null;
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
   /** @returns the exit code, or undefined where a signal ended it */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | undefined> {
     if (!this.ended) {

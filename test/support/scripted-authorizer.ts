@@ -47,8 +47,7 @@ export async function startScriptedAuthorizer(
   await new Promise<void>((resolve) => server.listen(ports.http, '127.0.0.1', resolve));
   const grpc = await startExtAuthz({
     listen: { host: '127.0.0.1', port: ports.grpc },
-    trusted,
-    judge,
+    current: () => ({ trusted, judge }),
     log: createLogger('forward-auth', 'silent'),
     maxMessage: 65_536,
   });

@@ -9,7 +9,7 @@ import type { Authenticator } from './authenticator.ts';
 import { readBearerToken } from './bearer-token.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { type CompactJws, parseJws, verifySignature } from './jws.ts';
-import { ProviderKeys, type ProviderKeysDependencies } from './provider-keys.ts';
+import type { ProviderKeys } from './provider-keys.ts';
 import { rejected, WRONG_AUDIENCE } from './rejection.ts';
 import { type Audience, checkClaims, isFor, normalType, readAudience, readIdentity } from './token-claims.ts';
 
@@ -28,8 +28,12 @@ interface Provider {
   readonly keys: ProviderKeys;
 }
 
-export interface JwtDependencies extends ProviderKeysDependencies {
+export interface JwtDependencies {
+  /** Milliseconds. */
+  readonly now: () => number;
   readonly resources: Resources;
+  /** By the configured id of the provider. */
+  readonly keys: ReadonlyMap<string, ProviderKeys>;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   /** Asked about tokens that are no JWT, or of an issuer that is asked about its JWTs as well; undefined: not its. */
@@ -64,24 +68,10 @@ export class JwtAuthenticator implements Authenticator {
           config: provider,
           algorithms: new Set(provider.algorithms),
           types: new Set(provider.types.map(normalType)),
-          keys: new ProviderKeys(provider, dependencies),
+          keys: dependencies.keys.get(provider.id) as ProviderKeys,
         },
       ]),
     );
-  }
-
-  /** Starts loading keys; requests that come first wait for it. */
-  start(): void {
-    for (const { keys } of this.#providers.values()) void keys.refresh();
-  }
-
-  close(): void {
-    for (const { keys } of this.#providers.values()) keys.close();
-  }
-
-  /** @returns ids of the providers whose keys have never been loaded */
-  missingKeys(): string[] {
-    return [...this.#providers.values()].filter(({ keys }) => !keys.loaded).map(({ config }) => config.id);
   }
 
   authenticate(request: CheckRequest): Authentication | Promise<Authentication> {

@@ -108,7 +108,7 @@ export class ProviderKeys {
         .filter((key) => key !== undefined);
       if (usable.length === 0) throw new Error(`${this.#jwksUri} holds no key that verifies signatures`);
       if (this.#keys === undefined || this.#failures > 0)
-        log.info({ provider: id, keys: usable.length }, 'keys of the identity provider loaded');
+        log.info({ provider: id, count: usable.length }, 'keys of the identity provider loaded');
       this.#keys = usable;
       this.#failures = 0;
       this.#retryAt = 0;

@@ -5,9 +5,10 @@ import { AddressList } from '../../platform/addresses.ts';
 import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
+import { type Keep, OPEN_EACH } from '../../platform/reloading/kept-parts.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
-import type { RefreshTokens, Sessions } from '../sessions/session.ts';
+import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
 import { ASSETS, type Asset } from './assets.ts';
 import { Attempts } from './attempt.ts';
 import { BackChannelLogout } from './back-channel-logout.ts';
@@ -27,6 +28,10 @@ import { askToSignOut, frontChannelLogout, showEnd, signOut } from './sign-out.t
 export interface LoginProviders {
   readonly clients: ReadonlyMap<string, ProviderClient>;
   readonly refresh: RefreshTokens;
+  /** Whether the provider that a person signed in with is still configured, and still the same one. */
+  readonly stillHas: (signedIn: SignedIn) => boolean;
+  /** Everything that the clients are made of, secrets included. */
+  readonly settings: unknown;
 }
 
 export type LoginDependencies = Pick<
@@ -42,18 +47,33 @@ export interface Login {
 }
 
 /** @throws ConfigurationError where a file with a client's secret cannot be read */
-export async function createProviders(config: Config, deps: ProviderDependencies): Promise<LoginProviders> {
+export async function createProviders(
+  config: Config,
+  deps: ProviderDependencies & { readonly keep?: Keep },
+): Promise<LoginProviders> {
+  const { keep = OPEN_EACH } = deps;
   const clients = new Map<string, ProviderClient>();
-  for (const [index, provider] of config.auth.providers.entries())
-    if (provider.clientId !== undefined)
-      clients.set(provider.id, new ProviderClient(provider, await secretOf(provider, index), deps));
+  const settings: unknown[] = [];
+  for (const [index, provider] of config.auth.providers.entries()) {
+    const { id } = provider;
+    if (provider.clientId === undefined) continue;
+    const secret = await secretOf(provider, index);
+    const made = [provider, secret];
+    settings.push(made);
+    clients.set(
+      id,
+      keep(`client of ${id}`, made, () => new ProviderClient(provider, secret, deps)),
+    );
+  }
   return {
     clients,
+    settings,
     refresh: async (session) => {
       const client = clients.get(session.provider);
       // Its provider is configured no longer.
       return client === undefined ? { kind: 'refused' } : client.refresh(session);
     },
+    stillHas: ({ provider, identity }) => clients.get(provider)?.config.issuer === identity.issuer,
   };
 }
 

@@ -21,6 +21,8 @@ export interface SessionServiceDependencies extends StoredSessionsDependencies {
   readonly stores: Pick<Stores, 'sessions' | 'locks' | 'announcements'>;
   /** Absent: tokens are not renewed. */
   readonly refreshTokens?: RefreshTokens;
+  /** Whether what somebody signed in with still counts; absent: always. */
+  readonly mayGoOn?: (signedIn: SignedIn) => boolean;
 }
 
 /** Sessions in a store, with opaque cookies. */
@@ -178,6 +180,10 @@ export class SessionService implements Sessions {
       const found = await this.#stored.read(key);
       if (found === undefined) return undefined;
       const { session, expiresAt } = found;
+      if (this.#deps.mayGoOn?.(session) === false) {
+        await this.#stored.end(key, 'provider_removed');
+        return undefined;
+      }
       const cachedUntil = this.#deps.now() + this.#config.cache.ttl;
       const known: Known = { id, session, expiresAt, cachedUntil, quietUntil: 0, visit: { kind: 'live', session } };
       this.#settle(known);

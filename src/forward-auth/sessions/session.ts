@@ -44,7 +44,14 @@ export interface Browser {
 }
 
 /** Why a session ended; a metric label. */
-export type EndReason = 'signed_out' | 'replaced' | 'provider_logout' | 'operator' | 'refresh_refused' | 'expired';
+export type EndReason =
+  | 'signed_out'
+  | 'replaced'
+  | 'provider_logout'
+  | 'provider_removed'
+  | 'operator'
+  | 'refresh_refused'
+  | 'expired';
 
 /** What is counted about sessions; a metric label. */
 export type SessionEvent = EndReason | 'begun' | 'refreshed' | 'touch_failed' | 'refresh_failed';

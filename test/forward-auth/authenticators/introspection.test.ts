@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import Provider from 'oidc-provider';
 import { Introspection } from '../../../src/forward-auth/authenticators/introspection.ts';
 import { JwtAuthenticator } from '../../../src/forward-auth/authenticators/jwt.ts';
+import { ProviderKeys } from '../../../src/forward-auth/authenticators/provider-keys.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
@@ -47,7 +48,11 @@ function open(providers: readonly object[]) {
     onLookup: (outcome: string) => void lookups.push(outcome),
   };
   const introspection = new Introspection(auth, dependencies);
-  const jwt = new JwtAuthenticator(auth, { ...dependencies, resources, introspection });
+  const keys = new Map(auth.providers.map((provider) => [provider.id, new ProviderKeys(provider, dependencies)]));
+  const jwt = new JwtAuthenticator(auth, { ...dependencies, resources, introspection, keys });
+  const close = () => {
+    for (const of of keys.values()) of.close();
+  };
   const ask = async (token: string, path = GITHUB) => {
     const headers = ['Authorization', `Bearer ${token}`];
     const answer = await jwt.authenticate(imagineRequest(path, { headers }));
@@ -56,7 +61,7 @@ function open(providers: readonly object[]) {
   const pass = (milliseconds: number) => {
     shift += milliseconds;
   };
-  return { ask, pass, lookups, log: () => written, close: () => jwt.close() };
+  return { ask, pass, lookups, log: () => written, close };
 }
 
 describe('opaque tokens at a real OpenID provider', () => {

@@ -398,5 +398,12 @@ describe('the refresh of a session', () => {
   it('ends nothing else than the session whose provider is configured no longer', async () => {
     const session = await sessionOf(await house.enter());
     assert.deepEqual(await house.providers.refresh({ ...session, provider: 'gone' }, signal), { kind: 'refused' });
+    const { stillHas } = house.providers;
+    const identity = { ...session.identity, issuer: 'https://another.example' };
+    assert.deepEqual(
+      [session, { ...session, provider: 'gone' }, { ...session, identity }].map(stillHas),
+      [true, false, false],
+      'an id that now stands for another issuer is another provider',
+    );
   });
 });

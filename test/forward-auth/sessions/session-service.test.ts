@@ -57,6 +57,16 @@ describe('sessions', () => {
     assert.equal(stores.reads, reads);
   });
 
+  it('end where the provider that somebody signed in with counts no longer, in the store as well', async () => {
+    const { service, stores, events } = imagineReplicas({ mayGoOn: ({ provider }) => provider !== 'removed' });
+    const removed = cookieOf(await service.begin({ ...signedIn(), provider: 'removed' }, BROWSER, undefined));
+    const kept = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
+    assert.deepEqual(await service.visit(removed, HOST), { kind: 'ended' });
+    assert.equal((await service.visit(kept, HOST)).kind, 'live');
+    assert.equal(stores.entries.size, 1);
+    assert.deepEqual(events, ['begun', 'begun', 'provider_removed']);
+  });
+
   it('end in the store first and then in every process', async () => {
     const { replicas, stores, events } = imagineReplicas({ count: 2 });
     const [a, b] = replicas as [(typeof replicas)[0], (typeof replicas)[0]];

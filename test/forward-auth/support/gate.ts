@@ -16,16 +16,20 @@ export interface Gate {
   pass(milliseconds: number): void;
   /** Asks as Traefik does. */
   ask(uri: string, options?: { method?: string; token?: string; headers?: readonly string[] }): Promise<RawAnswer>;
+  /** Takes another configuration, as after a change of its file. */
+  reload(auth: Record<string, unknown>, servers?: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function openGate(auth: Record<string, unknown>, servers: readonly string[] = ['github']): Promise<Gate> {
-  const config = parseConfig({
-    publicUrl: PUBLIC_URL,
-    drain: '1s',
-    auth: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...auth },
-    relay: { servers: Object.fromEntries(servers.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])) },
-  });
+  const configure = (settings: Record<string, unknown>, names: readonly string[]) =>
+    parseConfig({
+      publicUrl: PUBLIC_URL,
+      drain: '1s',
+      auth: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...settings },
+      relay: { servers: Object.fromEntries(names.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])) },
+    });
+  const config = configure(auth, servers);
   let written = '';
   const log = createLogger('auth', 'debug', {
     write: (line: string) => {
@@ -36,6 +40,7 @@ export async function openGate(auth: Record<string, unknown>, servers: readonly 
   const running = await startForwardAuth(config, { log, now: () => Date.now() + shift });
   return {
     ...running,
+    reload: (settings, names = servers) => running.reload(() => ({ config: configure(settings, names), warnings: [] })),
     log: () => written,
     pass: (milliseconds) => {
       shift += milliseconds;

@@ -26,7 +26,14 @@ export function signedIn(
 }
 
 /** Several processes on one store, with one clock. */
-export function imagineReplicas(options: { sessions?: object; refreshTokens?: RefreshTokens; count?: number } = {}) {
+export function imagineReplicas(
+  options: {
+    sessions?: object;
+    refreshTokens?: RefreshTokens;
+    mayGoOn?: (signedIn: SignedIn) => boolean;
+    count?: number;
+  } = {},
+) {
   const config = parseConfig({ auth: { sessions: options.sessions ?? {} } }).auth.sessions;
   const stores = new SharedStores();
   let written = '';
@@ -46,6 +53,7 @@ export function imagineReplicas(options: { sessions?: object; refreshTokens?: Re
       log,
       now: () => clock.now,
       onEvent: (event) => events.push(event),
+      ...(options.mayGoOn === undefined ? {} : { mayGoOn: options.mayGoOn }),
       ...(options.refreshTokens === undefined ? {} : { refreshTokens: options.refreshTokens }),
     });
     return { service, view };

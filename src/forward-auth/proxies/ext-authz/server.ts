@@ -20,12 +20,18 @@ interface Question {
   readonly start: number;
 }
 
-export interface ExtAuthz {
-  readonly listen: { readonly host: string; readonly port: number };
+/** Who may ask, and who answers. */
+export interface Asked {
   readonly trusted: AddressList;
   /** `auth.trustedHops`; absent: 1. */
   readonly trustedHops?: number;
   readonly judge: (question: Question) => Verdict | Promise<Verdict>;
+}
+
+export interface ExtAuthz {
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Asked once for each question: another answer follows a reload. */
+  readonly current: () => Asked;
   readonly log: Logger;
   /** Bytes of one question, which holds all headers of a request. */
   readonly maxMessage: number;
@@ -73,12 +79,13 @@ export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz>
 }
 
 async function check(
-  { judge, trusted, trustedHops, log }: ExtAuthz,
+  { current, log }: ExtAuthz,
   call: ServerUnaryCall<CheckQuestion, CheckResponse>,
   answer: sendUnaryData<CheckResponse>,
 ): Promise<void> {
   const start = performance.now();
   try {
+    const { judge, trusted, trustedHops } = current();
     const peer = addressOf(call.getPeer());
     const raw = rawHeadersOf(call.request);
     const id = requestId({ rawHeaders: raw } as IncomingMessage);

@@ -73,8 +73,7 @@ describe('TLS of ext_authz over gRPC', () => {
     tls = openListenerTls(config, 'auth.tls', { log, every: 20 });
     running = await startExtAuthz({
       listen: { host: '127.0.0.1', port: 0 },
-      trusted: new AddressList(['127.0.0.1']),
-      judge: () => assert.fail('nothing is checked here'),
+      current: () => ({ trusted: new AddressList(['127.0.0.1']), judge: () => assert.fail('nothing is checked here') }),
       log,
       maxMessage: 65_536,
       credentials: grpcCredentials(tls, true),

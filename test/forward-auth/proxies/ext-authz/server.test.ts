@@ -200,8 +200,7 @@ describe('Envoy’s ext_authz over gRPC', () => {
     for (const judge of broken) {
       const running = await startExtAuthz({
         listen: { host: '127.0.0.1', port: 0 },
-        trusted: new AddressList(['127.0.0.1']),
-        judge: judge as never,
+        current: () => ({ trusted: new AddressList(['127.0.0.1']), judge: judge as never }),
         log,
         maxMessage: 65_536,
       });
@@ -215,8 +214,7 @@ describe('the end of the gRPC server', () => {
   const open = (judge: () => Promise<unknown>) =>
     startExtAuthz({
       listen: { host: '127.0.0.1', port: 0 },
-      trusted: new AddressList(['127.0.0.1']),
-      judge: judge as never,
+      current: () => ({ trusted: new AddressList(['127.0.0.1']), judge: judge as never }),
       log: createLogger('auth', 'silent'),
       maxMessage: 65_536,
     });
@@ -264,8 +262,7 @@ describe('the end of the gRPC server', () => {
     await assert.rejects(
       startExtAuthz({
         listen: { host: '127.0.0.1', port: running.port },
-        trusted: new AddressList([]),
-        judge: () => undefined as never,
+        current: () => ({ trusted: new AddressList([]), judge: () => undefined as never }),
         log: createLogger('auth', 'silent'),
         maxMessage: 1,
       }),

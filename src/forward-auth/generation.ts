@@ -1,0 +1,115 @@
+import type { RequestListener } from 'node:http';
+import type { ListDelimiter } from '../identity/headers.ts';
+import { PresetHeaders } from '../identity/presets.ts';
+import { AddressList } from '../platform/addresses.ts';
+import type { Config, LimitedBy } from '../platform/config/schema.ts';
+import type { InternalHandler } from '../platform/internal-listener.ts';
+import type { Logger } from '../platform/log.ts';
+import type { AuthMetrics, StoreMetrics } from '../platform/metrics.ts';
+import { KeptParts } from '../platform/reloading/kept-parts.ts';
+import type { Stores } from '../stores/stores.ts';
+import { SignedAnswers } from './assertions/signed-answers.ts';
+import type { SigningKeys } from './assertions/signing-keys.ts';
+import { openBrowserSessions } from './browser-sessions.ts';
+import { createJudge, type Judge, type Peers } from './check.ts';
+import { openCredentials } from './credentials.ts';
+import type { DecisionMeter } from './decision-meter.ts';
+import { RateLimits } from './limits/rate-limits.ts';
+import { createRoute } from './listeners.ts';
+import { apiKeyRoutes } from './operator/api-key-routes.ts';
+import { createOperatorApi } from './operator/operator-api.ts';
+import { sessionRoutes } from './operator/session-routes.ts';
+import { compilePolicy } from './policy.ts';
+import { createPublicEndpoints } from './public-endpoints.ts';
+
+/** What lives as long as the process, whatever it is configured to. */
+export interface ProcessParts {
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  readonly fetch: typeof fetch;
+  readonly stores: Stores;
+  readonly keys: SigningKeys;
+  readonly metrics: AuthMetrics & StoreMetrics;
+  readonly meter: DecisionMeter;
+}
+
+/**
+ * Everything that follows from one configuration. A request is answered by the generation that took it, from start to end;
+ * nothing that one decided is remembered by the next, apart from parts whose settings are the same.
+ */
+export interface Generation {
+  readonly peers: Peers;
+  readonly judge: Judge;
+  /** The whole HTTP listener: checks and pages. */
+  readonly answer: RequestListener;
+  readonly operator: InternalHandler;
+  readonly parts: KeptParts;
+  /** Ids of the providers whose keys have never been loaded. */
+  missingKeys(): string[];
+  /** Starts loading keys; requests that come first wait for it. */
+  start(): void;
+}
+
+/**
+ * @param before the generation that runs; it goes on unharmed where this one cannot be made
+ * @throws ConfigurationError where a key or a secret cannot be used
+ */
+export async function openGeneration(config: Config, own: ProcessParts, before?: Generation): Promise<Generation> {
+  const parts = new KeptParts(before?.parts);
+  try {
+    return await open(config, own, parts);
+  } catch (error) {
+    parts.closeAllBut(before?.parts);
+    throw error;
+  } finally {
+    parts.settle();
+  }
+}
+
+async function open(config: Config, own: ProcessParts, parts: KeptParts): Promise<Generation> {
+  const { auth, publicUrl } = config;
+  const { log, now, stores, keys, metrics, meter } = own;
+  const common = { ...own, keep: parts.keep };
+  const policy = compilePolicy(config);
+  const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
+  const answers = new SignedAnswers(keys, { ...auth.assertion, issuer: publicUrl }, now, presets);
+  const onLimited = (by: LimitedBy) => metrics.rateLimited.inc({ process: 'forward-auth', by });
+  const limits = new RateLimits(auth, { stores, resources: policy.resources, log, onLimited });
+  const allowAttempt = (address: string) => limits.allowSignIn(address);
+  const browsers = await openBrowserSessions(config, { ...common, allowAttempt });
+  const credentials = openCredentials(config, {
+    ...common,
+    sessions: browsers.enabled ? browsers.sessions : undefined,
+    resources: policy.resources,
+    onLookup: (outcome) => meter.lookup(outcome),
+    onKeys: (provider, fetched) => {
+      metrics.providerUp.set({ provider }, fetched ? 1 : 0);
+      if (fetched) metrics.providerKeysLoaded.set({ provider }, now() / 1000);
+    },
+  });
+  const { authenticate, apiKeys } = credentials;
+  const complete = { ...policy, limits, ...browsers.policy };
+  const judge = createJudge({ policy: complete, authenticate, answers, meter, log });
+  const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
+  const pages = createPublicEndpoints({
+    ...policy,
+    issuers: auth.providers.map((provider) => provider.issuer),
+    publishedKeys: () => keys.published(),
+    signIn: browsers.middleware,
+    log,
+  });
+  const routes = [
+    ...sessionRoutes(browsers.sessions),
+    ...(apiKeys === undefined ? [] : apiKeyRoutes(apiKeys, stores.kind === 'redis')),
+  ];
+  return {
+    peers,
+    judge,
+    answer: createRoute(peers, judge, pages),
+    operator: createOperatorApi({ token: auth.operatorToken, log, routes }),
+    parts,
+    missingKeys: () => credentials.missingKeys(),
+    start: () => credentials.start(),
+  };
+}

@@ -1,0 +1,69 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { ConfigurationError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { ProcessMetrics } from '../metrics.ts';
+
+export interface ReloadingOptions {
+  readonly process: 'forward-auth' | 'relay';
+  readonly metrics: Pick<ProcessMetrics, 'reloads' | 'lastReload'>;
+  readonly log: Logger;
+  /** What the process started with. */
+  readonly started: Config;
+  /** Paths of the keys that are read at the start only. */
+  readonly atStart: readonly string[];
+  /** Takes a configuration as a whole, or rejects and leaves everything as it was. */
+  readonly apply: (config: Config) => Promise<void>;
+}
+
+/** Reads the configuration. @throws ConfigurationError */
+export type ReadConfig = () => Pick<LoadedConfig, 'config' | 'warnings'>;
+
+/** Replaces the configuration of a running process, one at a time. */
+export class Reloading {
+  readonly #options: ReloadingOptions;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: ReloadingOptions) {
+    this.#options = options;
+    const { process, metrics } = options;
+    metrics.lastReload.set(Date.now() / 1000);
+    for (const outcome of ['applied', 'rejected']) metrics.reloads.inc({ process, outcome }, 0);
+  }
+
+  /** Never rejects: whatever is wrong, the configuration before goes on, and the log says why. */
+  reload(read: ReadConfig): Promise<void> {
+    this.#running = this.#running.then(() => this.#reload(read));
+    return this.#running;
+  }
+
+  async #reload(read: ReadConfig): Promise<void> {
+    const { process, metrics, log, apply } = this.#options;
+    try {
+      const { config, warnings } = read();
+      for (const warning of warnings) log.warn(warning);
+      await apply(config);
+      metrics.reloads.inc({ process, outcome: 'applied' });
+      metrics.lastReload.set(Date.now() / 1000);
+      log.info('the configuration was read again');
+      this.#sayWhatWaits(config);
+    } catch (error) {
+      metrics.reloads.inc({ process, outcome: 'rejected' });
+      const why = error instanceof ConfigurationError ? { problems: error.problems } : { error };
+      log.error(why, 'the changed configuration cannot be used; the one before goes on');
+    }
+  }
+
+  #sayWhatWaits(config: Config): void {
+    const { started, atStart, log } = this.#options;
+    const paths = atStart.filter((path) => !isDeepStrictEqual(valueAt(started, path), valueAt(config, path)));
+    if (paths.length > 0) log.warn({ paths }, 'these keys are read at the start only: restart for their new values');
+  }
+}
+
+function valueAt(config: Config, path: string): unknown {
+  let at: unknown = config;
+  for (const part of path.split('.')) at = (at as Readonly<Record<string, unknown>> | undefined)?.[part];
+  return at;
+}

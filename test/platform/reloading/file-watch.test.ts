@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { watchFile } from '../../../src/platform/reloading/file-watch.ts';
+import { until } from '../../support/redis-server.ts';
+
+/** Milliseconds between two looks. */
+const EVERY = 20;
+
+describe('watching a file', () => {
+  let folder: string;
+  let file: string;
+  let told = 0;
+  let watched: { close(): void } | undefined;
+  const watch = (path = file) => {
+    told = 0;
+    watched = watchFile(
+      path,
+      () => {
+        told += 1;
+      },
+      EVERY,
+    );
+  };
+  /** Long enough for a second call, if there were one. */
+  const quiet = () => delay(10 * EVERY);
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'postern-watch-'));
+    file = join(folder, 'postern.yaml');
+    writeFileSync(file, 'a: 1');
+  });
+  afterEach(() => {
+    watched?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('says nothing of a file that stays', async () => {
+    watch();
+    await quiet();
+    assert.equal(told, 0);
+  });
+
+  it('tells once of a burst of writes', async () => {
+    watch();
+    for (let i = 0; i < 20; i++) writeFileSync(file, `a: ${i}`);
+    await until('it is told', () => told === 1);
+    await quiet();
+    assert.equal(told, 1);
+  });
+
+  it('waits for a file that is still being written', async () => {
+    watch();
+    const end = Date.now() + 15 * EVERY;
+    for (let i = 0; Date.now() < end; i++) {
+      writeFileSync(file, 'a: 1\n'.repeat(i));
+      assert.equal(told, 0);
+      await delay(1);
+    }
+    await until('it is told', () => told === 1);
+  });
+
+  it('sees a file that an editor puts in the place of the old one, again and again', async () => {
+    watch();
+    for (let round = 1; round <= 3; round++) {
+      writeFileSync(`${file}.new`, 'a: 2');
+      renameSync(`${file}.new`, file);
+      await until('it is told', () => told === round);
+    }
+  });
+
+  it('sees Kubernetes turn the link ..data to another folder', async () => {
+    const put = (name: string, text: string) => {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, 'mounted.yaml'), text);
+      symlinkSync(name, join(folder, '..data_tmp'));
+      renameSync(join(folder, '..data_tmp'), join(folder, '..data'));
+    };
+    put('..one', 'a: 1');
+    symlinkSync('..data/mounted.yaml', join(folder, 'mounted.yaml'));
+    watch(join(folder, 'mounted.yaml'));
+    put('..two', 'a: 1');
+    await until('it is told', () => told === 1);
+    put('..three', 'a: 2');
+    await until('it is told', () => told === 2);
+  });
+
+  it('tells of a file that is gone, and of its return', async () => {
+    watch();
+    unlinkSync(file);
+    await until('it is told', () => told === 1);
+    writeFileSync(file, 'a: 3');
+    await until('it is told', () => told === 2);
+  });
+});
