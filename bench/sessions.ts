@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { Registry } from 'prom-client';
-import { openSealing } from '../src/forward-auth/sessions/sealing-keys.ts';
 import { SessionService } from '../src/forward-auth/sessions/session-service.ts';
 import { parseConfig } from '../src/platform/config/load.ts';
 import { createLogger } from '../src/platform/log.ts';
 import { createStoreMetrics } from '../src/platform/metrics.ts';
+import { openSealing } from '../src/platform/sealing/sealing-keys.ts';
 import { openStores } from '../src/stores/open-stores.ts';
 import { freePorts } from '../test/support/free-port.ts';
 import { resolveProgram } from '../test/support/programs.ts';
@@ -42,7 +42,7 @@ export async function startSessions(issuer: string, count: number): Promise<Benc
   try {
     const sessions = new SessionService(config.auth.sessions, {
       stores,
-      sealing: openSealing(config.auth.sessions, { log, shared: true }),
+      sealing: openSealing(config.auth.sessions, { log, shared: true, at: 'auth.sessions', what: 'sessions' }),
       log,
       now: Date.now,
       onEvent: () => {},

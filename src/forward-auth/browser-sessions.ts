@@ -2,12 +2,12 @@ import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics } from '../platform/metrics.ts';
 import type { Keep } from '../platform/reloading/kept-parts.ts';
+import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Policy } from './decision/decide.ts';
 import { type CheckRequest, DUPLICATED } from './decision/request.ts';
 import type { LoginContext } from './login/context.ts';
 import { createLogin, createProviders, type Login } from './login/login.ts';
-import { openSealing } from './sessions/sealing-keys.ts';
 import type { Sessions } from './sessions/session.ts';
 import { SessionService } from './sessions/session-service.ts';
 
@@ -39,7 +39,9 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
   const enabled = providers.clients.size > 0;
   const shared = enabled && stores.kind === 'redis';
   const { keys, keysPath } = settings;
-  const sealing = keep('sealing', [keys, keysPath, shared], () => openSealing(settings, { log, shared }));
+  const sealing = keep('sealing', [keys, keysPath, shared], () =>
+    openSealing(settings, { log, shared, at: 'auth.sessions', what: 'sessions' }),
+  );
   const sessions = keep(
     'sessions',
     [settings, shared, providers.settings],

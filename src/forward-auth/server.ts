@@ -2,8 +2,8 @@ import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import { createAuthMetrics, createProcessMetrics, createStoreMetrics, GatheringRegistry } from '../platform/metrics.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
+import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openStores } from '../stores/open-stores.ts';
-import { openSigningKeys } from './assertions/signing-keys.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
 import { type Listeners, openListeners } from './listeners.ts';
@@ -60,7 +60,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     return part;
   };
   try {
-    const keys = opening(await openSigningKeys(auth.assertion, common));
+    const keys = opening(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
     const memory = { maxSessions: auth.sessions.max };
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opening(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { SignedAnswers } from '../../src/forward-auth/assertions/signed-answers.ts';
-import { openSigningKeys } from '../../src/forward-auth/assertions/signing-keys.ts';
 import { ANONYMOUS, type Identity } from '../../src/identity/identity.ts';
 import { PresetHeaders } from '../../src/identity/presets.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { openSigningKeys } from '../../src/platform/signing-keys.ts';
 import { assertAllowed, assertRefused, type Gate, openGate } from './support/gate.ts';
 import { type KeyServer, rsaKey, startKeyServer } from './support/key-server.ts';
 
@@ -79,7 +79,7 @@ describe('identity headers of other products', () => {
 
   it('come from the cache for the same rule, and are never another rule’s', async () => {
     const log = createLogger('auth', 'silent', { write: () => {} });
-    const keys = await openSigningKeys(parseConfig({}).auth.assertion, { log, now: Date.now });
+    const keys = await openSigningKeys(parseConfig({}).auth.assertion, { log, now: Date.now, at: 'auth.assertion' });
     const settings = { issuer: 'https://mcp.example.com', audience: 'relay', lifetime: 60_000 };
     const answers = new SignedAnswers(keys, settings, Date.now, new PresetHeaders(['grafana', 'authelia']));
     const alice: Identity = { ...ANONYMOUS, subject: 'alice', method: 'session' };

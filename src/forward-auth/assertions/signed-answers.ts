@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache';
 import { signAssertion } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
 import { PresetHeaders, type PresetName } from '../../identity/presets.ts';
+import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import { allowHeaders } from '../proxies/render.ts';
-import type { SigningKeys } from './signing-keys.ts';
 
 /** Answers remembered; the least recently given one goes first. */
 const MAX_ANSWERS = 20_000;

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Sealing } from '../sessions/sealing.ts';
+import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { AttemptSecrets } from './provider-client.ts';
 
 /** One sign-in under way. It lives in `state` alone, sealed: any number of tabs costs no storage and one cookie. */

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Context } from 'koa';
 import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
+import { readForm } from '../../platform/pages/form.ts';
 import { normalType } from '../authenticators/token-claims.ts';
 import type { Session } from '../sessions/session.ts';
 import type { LoginContext } from './context.ts';
-import { readForm } from './forms.ts';
 import type { ProviderClient } from './provider-client.ts';
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';

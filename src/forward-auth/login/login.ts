@@ -5,17 +5,17 @@ import { AddressList } from '../../platform/addresses.ts';
 import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
+import { sendAsset } from '../../platform/pages/page.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/kept-parts.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
-import { ASSETS, type Asset } from './assets.ts';
 import { Attempts } from './attempt.ts';
 import { BackChannelLogout } from './back-channel-logout.ts';
 import { finishSignIn } from './callback.ts';
 import type { LoginContext } from './context.ts';
 import { endSessions, listSessions, showMe } from './own-sessions.ts';
-import { showProblem } from './pages.ts';
+import { ASSETS, showProblem } from './pages.ts';
 import { ProviderClient } from './provider-client.ts';
 import type { ProviderDependencies } from './provider-discovery.ts';
 import { RequestPlaces } from './request-place.ts';
@@ -150,14 +150,6 @@ function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): v
       : 'Something went wrong here. Try again; if it stays, report the request below.',
     ...(away ? { retryAfter: 5 } : {}),
   });
-}
-
-function sendAsset(ctx: Koa.Context, { type, body, etag }: Asset): void {
-  ctx.set({ ETag: etag, 'Cache-Control': 'public, max-age=86400', 'X-Content-Type-Options': 'nosniff' });
-  ctx.type = type;
-  ctx.status = 200;
-  if (ctx.fresh) ctx.status = 304;
-  else ctx.body = body;
 }
 
 async function secretOf(provider: ProviderConfig, index: number): Promise<string | undefined> {

@@ -1,9 +1,11 @@
 import type { Context } from 'koa';
+import { readForm } from '../../platform/pages/form.ts';
+import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
 import { currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
-import { formToken, isOwnForm, readForm } from './forms.ts';
-import { COMMON_HEADERS, shortAgent, showSessions } from './pages.ts';
+import { formToken, isOwnForm } from './forms.ts';
+import { shortAgent, showSessions } from './pages.ts';
 import { refuseForm, removeCookie } from './sign-out.ts';
 
 /** GET /_postern/me: who is signed in, for single-page apps. Never a token. */

@@ -1,42 +1,17 @@
 import type { Context } from 'koa';
+import { createAssets } from '../../platform/pages/assets.ts';
+import { type Html, html } from '../../platform/pages/html.ts';
+import { PageFrame, type PageOptions } from '../../platform/pages/page.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
-import { assetUrl } from './assets.ts';
-import { type Html, html } from './html.ts';
 
-export interface PageOptions {
-  readonly status?: number;
-  /** Origins to which a form's answer may redirect: browsers hold that redirect to `form-action` too. */
-  readonly formTargets?: readonly string[];
+/** Everything that the pages load, by its path. */
+export const ASSETS = createAssets(SIGN_IN_PATHS.assets);
+const frame = new PageFrame(ASSETS);
+
+export function showPage(ctx: Context, title: string, body: Html, options?: PageOptions): void {
+  frame.show(ctx, title, body, options);
 }
-
-/** Answers with a page: no script, nothing from elsewhere, in nobody's frame. */
-export function showPage(ctx: Context, title: string, body: Html, options: PageOptions = {}): void {
-  const targets = ["'self'", ...(options.formTargets ?? [])].join(' ');
-  ctx.status = options.status ?? 200;
-  ctx.set({
-    'Content-Type': 'text/html; charset=utf-8',
-    'Content-Security-Policy': `default-src 'none'; style-src 'self'; img-src 'self'; form-action ${targets}; base-uri 'none'; frame-ancestors 'none'`,
-    'X-Frame-Options': 'DENY',
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    ...COMMON_HEADERS,
-  });
-  ctx.body = html`<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><link rel="stylesheet" href="${assetUrl('postern.css')}"><link rel="icon" href="${assetUrl('icon.svg')}" type="image/svg+xml"></head>
-<body><main><h1>${title}</h1>
-${body}
-</main></body>
-</html>
-`.text;
-}
-
-/** Of everything that says something about a person. */
-export const COMMON_HEADERS = {
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cache-Control': 'no-store',
-} as const;
 
 export interface Problem {
   readonly status: number;

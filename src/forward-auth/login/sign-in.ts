@@ -1,8 +1,9 @@
 import type { Context } from 'koa';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import type { Attempt } from './attempt.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
-import { COMMON_HEADERS, type Problem, showChoices, showProblem } from './pages.ts';
+import { type Problem, showChoices, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 
 /** Straight returns to a page that sends people back at once, before we say so. */

@@ -1,10 +1,12 @@
 import type { Context } from 'koa';
+import { readForm } from '../../platform/pages/form.ts';
+import { html } from '../../platform/pages/html.ts';
+import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
 import { currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
-import { formToken, isOwnForm, readForm } from './forms.ts';
-import { html } from './html.ts';
-import { COMMON_HEADERS, showProblem, showSignedOut, showSignOut } from './pages.ts';
+import { formToken, isOwnForm } from './forms.ts';
+import { showProblem, showSignedOut, showSignOut } from './pages.ts';
 
 const PURPOSE = 'signed-out';
 

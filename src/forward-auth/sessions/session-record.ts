@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { SessionEntry } from '../../stores/stores.ts';
-import type { Sealing } from './sealing.ts';
 import type { Session } from './session.ts';
 
 /** A cookie's value: 256 random bits. Everything else was forged, and nobody needs to ask the store about it. */

@@ -1,6 +1,6 @@
 import type { Logger } from '../../platform/log.ts';
+import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Stores } from '../../stores/stores.ts';
-import type { Sealing } from './sealing.ts';
 import type { EndReason, Session, SessionEvent } from './session.ts';
 import { type SessionCache, TOPIC } from './session-cache.ts';
 import { fromEntry, toEntry } from './session-record.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { SignedAnswers } from '../../../src/forward-auth/assertions/signed-answers.ts';
-import { openSigningKeys, type SigningKeys } from '../../../src/forward-auth/assertions/signing-keys.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
+import { openSigningKeys, type SigningKeys } from '../../../src/platform/signing-keys.ts';
 import { imagineIdentity } from '../support/imagined.ts';
 
 const ASSERTION = 'X-Authenticated-Assertion';
@@ -12,6 +12,7 @@ describe('signed answers', () => {
   let keys: SigningKeys;
   before(async () => {
     keys = await openSigningKeys(parseConfig({}).auth.assertion, {
+      at: 'auth.assertion',
       log: createLogger('auth', 'silent'),
       now: Date.now,
     });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { html } from '../../../src/forward-auth/login/html.ts';
 import { shortAgent } from '../../../src/forward-auth/login/pages.ts';
 import { isGroupOverage, mayThey, sessionIdentity } from '../../../src/forward-auth/login/session-identity.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
+import { html } from '../../../src/platform/pages/html.ts';
 
 const providerWith = (more: object = {}) => {
   const config = parseConfig({ auth: { providers: [{ id: 'idp', issuer: 'https://idp.example', ...more }] } });

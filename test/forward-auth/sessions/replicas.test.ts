@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Registry } from 'prom-client';
-import { openSealing } from '../../../src/forward-auth/sessions/sealing-keys.ts';
 import type { Sessions } from '../../../src/forward-auth/sessions/session.ts';
 import { SessionService } from '../../../src/forward-auth/sessions/session-service.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { createStoreMetrics } from '../../../src/platform/metrics.ts';
+import { openSealing } from '../../../src/platform/sealing/sealing-keys.ts';
 import { openStores } from '../../../src/stores/open-stores.ts';
 import type { Stores } from '../../../src/stores/stores.ts';
 import { type ProgramName, resolveProgram } from '../../support/programs.ts';
@@ -57,7 +57,7 @@ function twoOf(kind: 'memory' | ProgramName) {
         (index) =>
           new SessionService(config.auth.sessions, {
             stores: opened[index] ?? first,
-            sealing: openSealing({ keys }, { log, shared: false }),
+            sealing: openSealing({ keys }, { log, shared: false, at: 'auth.sessions', what: 'sessions' }),
             log,
             now: Date.now,
             onEvent: () => {},

@@ -1,8 +1,8 @@
-import { openSealing } from '../../../src/forward-auth/sessions/sealing-keys.ts';
 import type { RefreshTokens, SessionTokens, SignedIn } from '../../../src/forward-auth/sessions/session.ts';
 import { SessionService } from '../../../src/forward-auth/sessions/session-service.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
+import { openSealing } from '../../../src/platform/sealing/sealing-keys.ts';
 import { imagineIdentity } from './imagined.ts';
 import { SharedStores } from './shared-stores.ts';
 
@@ -42,7 +42,10 @@ export function imagineReplicas(
       written += line;
     },
   });
-  const sealing = openSealing({ keys: Buffer.alloc(32, 7).toString('base64url') }, { log, shared: false });
+  const sealing = openSealing(
+    { keys: Buffer.alloc(32, 7).toString('base64url') },
+    { log, shared: false, at: 'auth.sessions', what: 'sessions' },
+  );
   const clock = { now: START };
   const events: string[] = [];
   const replicas = Array.from({ length: options.count ?? 1 }, () => {

@@ -3,13 +3,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa from 'koa';
 import { createLogin, createProviders } from '../../../../src/forward-auth/login/login.ts';
-import { openSealing } from '../../../../src/forward-auth/sessions/sealing-keys.ts';
 import type { Sessions } from '../../../../src/forward-auth/sessions/session.ts';
 import { SessionService } from '../../../../src/forward-auth/sessions/session-service.ts';
 import { parseConfig } from '../../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../../src/platform/errors.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
 import { createAuthMetrics } from '../../../../src/platform/metrics.ts';
+import { openSealing } from '../../../../src/platform/sealing/sealing-keys.ts';
 import { createMemoryStores } from '../../../../src/stores/memory/memory-stores.ts';
 import { CLIENT_SECRET, type InteractiveProvider, startInteractiveProvider } from './interactive-provider.ts';
 import { Jar } from './jar.ts';
@@ -46,7 +46,7 @@ export async function openHouse(
   let shift = 0;
   const now = () => Date.now() + shift;
   const metrics = createAuthMetrics();
-  const sealing = openSealing(config.auth.sessions, { log, shared: false });
+  const sealing = openSealing(config.auth.sessions, { log, shared: false, at: 'auth.sessions', what: 'sessions' });
   const stores = createMemoryStores({ maxSessions: 1_000, log, now });
   const providers = await createProviders(config, { log, now, fetch });
   const sessions = new SessionService(config.auth.sessions, {

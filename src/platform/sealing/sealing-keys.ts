@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import type { SessionsConfig } from '../../platform/config/schema.ts';
-import { ConfigurationError } from '../../platform/errors.ts';
-import type { Logger } from '../../platform/log.ts';
+import { ConfigurationError } from '../errors.ts';
+import type { Logger } from '../log.ts';
 import { KEY_BYTES, type Sealing, type SealingKey, sealingKey, sealingWith } from './sealing.ts';
 
 /** Milliseconds between two looks at the key file. */
@@ -10,10 +9,20 @@ const WATCH = 5_000;
 /** Milliseconds between two looks because of a value that no known key sealed. */
 const EAGER = 1_000;
 
+/** Where the keys are; neither: one is made at start. */
+export interface SealingKeysConfig {
+  readonly keys?: string | undefined;
+  readonly keysPath?: string | undefined;
+}
+
 export interface SealingDependencies {
   readonly log: Logger;
   /** Whether other processes read what this one seals: there is Redis. */
   readonly shared: boolean;
+  /** Path of the configuration that holds `keys` and `keysPath`. */
+  readonly at: string;
+  /** What is sealed, as a log line names it. */
+  readonly what: string;
 }
 
 export interface OpenedSealing extends Sealing {
@@ -21,16 +30,13 @@ export interface OpenedSealing extends Sealing {
 }
 
 /** @throws ConfigurationError where configured keys cannot be used */
-export function openSealing(
-  config: Pick<SessionsConfig, 'keys' | 'keysPath'>,
-  { log, shared }: SealingDependencies,
-): OpenedSealing {
-  if (config.keysPath !== undefined) return watchFile(config.keysPath, log);
-  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(','), 'auth.sessions.keys'));
+export function openSealing(config: SealingKeysConfig, { log, shared, at, what }: SealingDependencies): OpenedSealing {
+  if (config.keysPath !== undefined) return watchFile(config.keysPath, `${at}.keysPath`, log);
+  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(','), `${at}.keys`));
   if (shared)
     log.warn(
-      'auth.sessions.keys is not set: sessions are sealed with a key of this process, so a restart ends them and other ' +
-        'replicas cannot read them; set auth.sessions.keysPath to one file for all',
+      `${at}.keys is not set: ${what} are sealed with a key of this process, so a restart ends them and other ` +
+        `replicas cannot read them; set ${at}.keysPath to one file for all`,
     );
   return fixed([sealingKey(randomBytes(KEY_BYTES))]);
 }
@@ -50,8 +56,7 @@ function parseKeys(texts: readonly string[], where: string): SealingKey[] {
   return wanted.map((text) => sealingKey(Buffer.from(text, 'base64url')));
 }
 
-function watchFile(path: string, log: Logger): OpenedSealing {
-  const where = 'auth.sessions.keysPath';
+function watchFile(path: string, where: string, log: Logger): OpenedSealing {
   const stamp = () => {
     const { mtimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${size} ${ino}`;
@@ -74,9 +79,9 @@ function watchFile(path: string, log: Logger): OpenedSealing {
       if (found === seen) return;
       keys = read();
       seen = found;
-      log.info({ count: keys.length }, 'session keys read again');
+      log.info({ count: keys.length }, `the keys of ${where} were read again`);
     } catch (error) {
-      log.error({ error }, 'the changed session keys cannot be used; the old ones stay');
+      log.error({ error }, `the changed keys of ${where} cannot be used; the old ones stay`);
     }
   };
   const timer = setInterval(look, WATCH);

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { openSealing } from '../../../src/forward-auth/sessions/sealing-keys.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
+import { openSealing } from '../../../src/platform/sealing/sealing-keys.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64url');
 
@@ -16,7 +16,7 @@ function open(config: { keys?: string; keysPath?: string }, shared = false) {
       written += line;
     },
   });
-  return { sealing: openSealing(config, { log, shared }), log: () => written };
+  return { sealing: openSealing(config, { log, shared, at: 'auth.sessions', what: 'sessions' }), log: () => written };
 }
 
 describe('sealing', () => {

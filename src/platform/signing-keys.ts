@@ -1,36 +1,44 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import type { JWK } from 'jose';
-import { importSigningKey, type SigningKey } from '../../identity/assertion.ts';
-import type { AuthConfig } from '../../platform/config/schema.ts';
-import { ConfigurationError } from '../../platform/errors.ts';
-import type { Logger } from '../../platform/log.ts';
+import { importSigningKey, type SigningKey } from '../identity/assertion.ts';
+import { ConfigurationError } from './errors.ts';
+import type { Logger } from './log.ts';
 
 /** Milliseconds between two looks at the key file. */
 const WATCH = 5_000;
-/** Milliseconds for which a relay may hold an old copy of the published keys. */
+/** Milliseconds for which a verifier may hold an old copy of the published keys. */
 const PUBLISHED_COPY = 10 * 60_000;
 
-/** The keys that sign assertions, and the public ones that `/_postern/jwks.json` publishes. */
+/** The keys that sign assertions, and the public ones that go with them. */
 export interface SigningKeys {
   current(): SigningKey;
   published(): JWK[];
   close(): void;
 }
 
+export interface SigningKeysConfig {
+  /** JWK Set of private keys. */
+  readonly keys?: string | undefined;
+  readonly keysPath?: string | undefined;
+  /** Milliseconds between two rotations of keys made at start. */
+  readonly rotate: number;
+  /** Milliseconds for which a signature is worth something. */
+  readonly lifetime: number;
+}
+
 interface Dependencies {
   readonly log: Logger;
   /** Milliseconds. */
   readonly now: () => number;
+  /** Path of the configuration that holds `keys` and `keysPath`. */
+  readonly at: string;
 }
 
 /** @throws ConfigurationError where configured keys cannot be used */
-export async function openSigningKeys(
-  config: AuthConfig['assertion'],
-  dependencies: Dependencies,
-): Promise<SigningKeys> {
+export async function openSigningKeys(config: SigningKeysConfig, dependencies: Dependencies): Promise<SigningKeys> {
   if (config.keysPath !== undefined) return watchFile(config.keysPath, dependencies);
-  if (config.keys !== undefined) return fixed(await parseKeys(config.keys, 'auth.assertion.keys'));
+  if (config.keys !== undefined) return fixed(await parseKeys(config.keys, `${dependencies.at}.keys`));
   return generated(config, dependencies);
 }
 
@@ -54,8 +62,8 @@ async function parseKeys(text: string, where: string): Promise<SigningKey[]> {
   }
 }
 
-async function watchFile(path: string, { log }: Dependencies): Promise<SigningKeys> {
-  const where = 'auth.assertion.keysPath';
+async function watchFile(path: string, { log, at }: Dependencies): Promise<SigningKeys> {
+  const where = `${at}.keysPath`;
   const stamp = () => {
     const { mtimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${size} ${ino}`;
@@ -91,10 +99,10 @@ async function watchFile(path: string, { log }: Dependencies): Promise<SigningKe
 }
 
 /**
- * Keys of this process alone. The next key is published one whole period before it signs, so that a relay knows it in time;
+ * Keys of this process alone. The next key is published one whole period before it signs, so that a verifier knows it in time;
  * an old one stays until nothing that it signed, and no copy of the list, can be left.
  */
-async function generated(config: AuthConfig['assertion'], { log, now }: Dependencies): Promise<SigningKeys> {
+async function generated(config: SigningKeysConfig, { log, now }: Dependencies): Promise<SigningKeys> {
   let current = await generateKey();
   let next = await generateKey();
   let retired: Array<{ key: SigningKey; until: number }> = [];

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 
 /** One stylesheet for all pages: light and dark, from 320 px on. Contrasts are at least 4.5:1 (WCAG 2.2, 1.4.3). */
 const STYLESHEET = `:root { color-scheme: light dark; --ink: #1b2430; --ground: #f2f4f7; --card: #ffffff; --line: #6b7686; --accent: #1746c7; --on-accent: #ffffff; --quiet: #4a5565; }
@@ -37,17 +36,15 @@ export interface Asset {
 }
 
 /** Everything that the pages load, by its path. */
-export const ASSETS: ReadonlyMap<string, Asset> = new Map([
-  asset('postern.css', 'text/css', STYLESHEET),
-  asset('icon.svg', 'image/svg+xml', ICON),
-]);
+export type Assets = ReadonlyMap<string, Asset>;
 
-export function assetUrl(name: 'postern.css' | 'icon.svg'): string {
-  return (ASSETS.get(`${SIGN_IN_PATHS.assets}/${name}`) as Asset).url;
+/** @param base path below which the process serves them */
+export function createAssets(base: string): Assets {
+  return new Map([asset(base, 'postern.css', 'text/css', STYLESHEET), asset(base, 'icon.svg', 'image/svg+xml', ICON)]);
 }
 
-function asset(name: string, type: string, body: string): [path: string, asset: Asset] {
+function asset(base: string, name: string, type: string, body: string): [path: string, asset: Asset] {
   const hash = createHash('sha256').update(body).digest('hex').slice(0, 16);
-  const path = `${SIGN_IN_PATHS.assets}/${name}`;
+  const path = `${base}/${name}`;
   return [path, { type, body, etag: `"${hash}"`, url: `${path}?v=${hash}` }];
 }
