@@ -122,7 +122,7 @@ export function createRelayMetrics(registry = new Registry()) {
     }),
     requestDuration: new Histogram({
       name: 'postern_relay_request_duration_seconds',
-      help: 'Time until the answer of the MCP server ended; streams are not counted.',
+      help: 'Time until the MCP server’s answer to a message has ended, streamed or not.',
       labelNames: ['server'] as const,
       buckets: REQUEST_BUCKETS,
       registers: [registry],

@@ -42,6 +42,8 @@ const PROGRAMS = {
     version: ['--version'],
   },
   chromium: { debian: 'chromium', version: ['--version'] },
+  prometheus: { debian: 'prometheus', version: ['--version'] },
+  promtool: { debian: 'prometheus', version: ['--version'] },
 } as const satisfies Readonly<Record<string, Source>>;
 
 export type ProgramName = keyof typeof PROGRAMS;

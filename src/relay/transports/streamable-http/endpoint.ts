@@ -31,6 +31,8 @@ interface Exchange {
   way: Way | 'none';
   identity: Identity | undefined;
   id: MessageId;
+  /** One message is answered, after which the answer ends, streamed or not. */
+  answerable: boolean;
 }
 
 export interface EndpointDeps {
@@ -62,6 +64,7 @@ export class StreamableHttpEndpoint {
       way: 'none',
       identity: undefined,
       id: null,
+      answerable: false,
     };
     try {
       const route = matchRoute(request.method ?? '', request.url ?? '');
@@ -124,6 +127,7 @@ export class StreamableHttpEndpoint {
       return parsed.refusal;
     }
     exchange.id = parsed.message.id ?? null;
+    exchange.answerable = parsed.message.method !== 'subscriptions/listen';
     return { bytes: body.bytes, message: parsed.message };
   }
 
@@ -135,7 +139,6 @@ export class StreamableHttpEndpoint {
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
     const { metrics, seal } = this.#deps;
-    let streamed = false;
     upstream.forward(
       { method, headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId, body !== null), body },
       exchange.response,
@@ -146,21 +149,18 @@ export class StreamableHttpEndpoint {
             ? session.sealed
             : seal.seal(server, id, session.owner),
         refuse: (refusal) => this.#answer(exchange, refusal),
-        streamOpened: () => {
-          streamed = true;
-          metrics.openStreams.inc({ transport: 'streamable-http' });
-        },
+        streamOpened: () => metrics.openStreams.inc({ transport: 'streamable-http' }),
         streamClosed: () => metrics.openStreams.dec({ transport: 'streamable-http' }),
         answered: () => this.reached(server, true),
-        ended: (outcome, error) => this.#ended(exchange, server, outcome, error, streamed),
+        ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
     );
   }
 
-  #ended(exchange: Exchange, server: string, outcome: Outcome, error: Error | undefined, streamed: boolean): void {
+  #ended(exchange: Exchange, server: string, outcome: Outcome, error: Error | undefined): void {
     const { metrics, log } = this.#deps;
     metrics.requests.inc({ server, method: exchange.way, outcome });
-    if (outcome === 'relayed' && !streamed)
+    if (outcome === 'relayed' && exchange.answerable)
       metrics.requestDuration.observe({ server }, (performance.now() - exchange.startedAt) / 1000);
     if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.reached(server, false);
     if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');

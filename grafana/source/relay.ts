@@ -1,0 +1,93 @@
+import { ON, RATE } from './promql.ts';
+import { type Dashboard, greenFrom, INSTANCE, SERVER } from './spec.ts';
+
+const AT = `${ON},server=~"$server"`;
+
+/** What the relay does for each MCP server. */
+export const RELAY: Dashboard = {
+  uid: 'postern-relay',
+  title: 'Postern / Relay and tools',
+  description: 'Requests, tools, times, streams and the state of every MCP server.',
+  variables: [INSTANCE, SERVER],
+  rows: [
+    {
+      title: 'MCP servers',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Requests',
+          description: 'A second, by server and outcome.',
+          unit: 'reqps',
+          width: 12,
+          stacked: true,
+          queries: [
+            {
+              expr: `sum by (server, outcome) (rate(postern_relay_requests_total{${AT}}${RATE}))`,
+              legend: '{{server}}: {{outcome}}',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'By way of authentication',
+          description:
+            'Who came by the proxy’s headers and who with a JWT of their own: at the end of a migration the second is zero.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            { expr: `sum by (method) (rate(postern_relay_requests_total{${AT}}${RATE}))`, legend: '{{method}}' },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Time, p99',
+          description: 'Until the answer of the server has ended.',
+          unit: 's',
+          width: 12,
+          queries: [
+            {
+              expr: `histogram_quantile(0.99, sum by (le, server) (rate(postern_relay_request_duration_seconds_bucket{${AT}}${RATE})))`,
+              legend: '{{server}}',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Up',
+          description: '1 where the server answered last, 0 where it did not.',
+          unit: 'short',
+          width: 12,
+          thresholds: greenFrom(1),
+          queries: [{ expr: `min by (server) (postern_relay_upstream_up{${AT}})`, legend: '{{server}}' }],
+        },
+      ],
+    },
+    {
+      title: 'Streams',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Open streams',
+          description: 'By transport.',
+          unit: 'short',
+          width: 12,
+          stacked: true,
+          queries: [{ expr: `sum by (transport) (postern_relay_open_streams{${ON}})`, legend: '{{transport}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Failed at the server',
+          description: 'Requests that an MCP server did not answer as it should.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: `sum by (server, outcome) (rate(postern_relay_requests_total{${AT},outcome=~"upstream_.*"}${RATE}))`,
+              legend: '{{server}}: {{outcome}}',
+            },
+          ],
+        },
+      ],
+    },
+  ],
+};

@@ -1,0 +1,103 @@
+import { ON, RATE } from './promql.ts';
+import { type Dashboard, greenFrom, INSTANCE, redFrom } from './spec.ts';
+
+/** The processes themselves, and what they keep in Redis. */
+export const RUNTIME: Dashboard = {
+  uid: 'postern-runtime',
+  title: 'Postern / Redis and runtime',
+  description: 'The session store and the Node.js processes.',
+  variables: [INSTANCE],
+  rows: [
+    {
+      title: 'Session store',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Up',
+          description: '1 where the store answered last. At 0 sessions get 503 and tokens go on working.',
+          unit: 'short',
+          width: 8,
+          thresholds: greenFrom(1),
+          queries: [{ expr: `postern_store_up{${ON}}`, legend: '{{instance}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Operations',
+          description: 'A second, by operation.',
+          unit: 'reqps',
+          width: 8,
+          queries: [
+            {
+              expr: `sum by (operation) (rate(postern_store_duration_seconds_count{${ON}}${RATE}))`,
+              legend: '{{operation}}',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Time of an operation, p99',
+          description: 'By operation.',
+          unit: 's',
+          width: 8,
+          thresholds: redFrom(0.1),
+          queries: [
+            {
+              expr: `histogram_quantile(0.99, sum by (le, operation) (rate(postern_store_duration_seconds_bucket{${ON}}${RATE})))`,
+              legend: '{{operation}}',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Processes',
+      panels: [
+        {
+          kind: 'table',
+          title: 'What runs',
+          description: 'Instances and their versions.',
+          unit: 'short',
+          width: 8,
+          queries: [{ expr: `postern_build_info{${ON}}`, legend: '{{instance}} {{process}} {{version}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'CPU',
+          description: 'One process has one core for its work.',
+          unit: 'cores',
+          width: 8,
+          thresholds: redFrom(0.9),
+          queries: [{ expr: `rate(process_cpu_seconds_total{${ON}}${RATE})`, legend: '{{instance}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Event loop lag, p99',
+          description: 'How long work waits for its turn. Above 100 ms every request waits.',
+          unit: 's',
+          width: 8,
+          thresholds: redFrom(0.1),
+          queries: [{ expr: `nodejs_eventloop_lag_p99_seconds{${ON}}`, legend: '{{instance}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Memory',
+          description: 'Resident, and the part that JavaScript uses.',
+          unit: 'bytes',
+          width: 12,
+          queries: [
+            { expr: `process_resident_memory_bytes{${ON}}`, legend: '{{instance}} resident' },
+            { expr: `nodejs_heap_size_used_bytes{${ON}}`, legend: '{{instance}} heap used' },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Open files and sockets',
+          description: 'Each open connection is one.',
+          unit: 'short',
+          width: 12,
+          queries: [{ expr: `process_open_fds{${ON}}`, legend: '{{instance}}' }],
+        },
+      ],
+    },
+  ],
+};

@@ -1,0 +1,125 @@
+import { ON, RATE } from './promql.ts';
+import { type Dashboard, INSTANCE, redFrom } from './spec.ts';
+
+const SPOOFS = 'spoof_attempt|unproven_peer|header_.*|duplicate_header|proxy_secret|proxy_certificate|assertion_.*';
+
+/** What somebody tried who should not get in. */
+export const SECURITY: Dashboard = {
+  uid: 'postern-security',
+  title: 'Postern / Security',
+  description: 'Refusals, forged identities, failed sign-ins and limits: what an attack would move.',
+  variables: [INSTANCE],
+  rows: [
+    {
+      title: 'Tried and refused',
+      panels: [
+        {
+          kind: 'stat',
+          title: 'Forged identities, last hour',
+          description: 'Identity headers from somebody who is no proven proxy, or in a form that no proxy sends.',
+          unit: 'short',
+          width: 6,
+          thresholds: redFrom(1),
+          queries: [
+            {
+              expr: `sum(increase(postern_relay_rejected_total{${ON},reason=~"${SPOOFS}"}[1h])) or vector(0)`,
+              legend: 'forged',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Bad tokens, last hour',
+          description: 'Tokens that were sent and are not valid: expired ones are usual, wrong signatures are not.',
+          unit: 'short',
+          width: 6,
+          queries: [
+            {
+              expr: `sum(increase(postern_auth_decisions_total{${ON},reason=~"token_.*"}[1h])) or vector(0)`,
+              legend: 'bad tokens',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Failed sign-ins, share',
+          description:
+            'Of all sign-ins in the last hour. Half of them failing means a broken provider or somebody guessing.',
+          unit: 'percentunit',
+          width: 6,
+          thresholds: redFrom(0.5, 0.2),
+          queries: [
+            {
+              expr: `sum(increase(postern_sign_ins_total{${ON},outcome!="signed_in"}[1h])) / sum(increase(postern_sign_ins_total{${ON}}[1h]))`,
+              legend: 'failed',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Certificate ends in',
+          description: 'The listener whose certificate ends first.',
+          unit: 'dtdurations',
+          width: 6,
+          thresholds: [
+            { from: null, color: 'red' },
+            { from: 3 * 86_400, color: 'orange' },
+            { from: 14 * 86_400, color: 'green' },
+          ],
+          queries: [{ expr: `min(postern_certificate_expiry_timestamp_seconds{${ON}}) - time()`, legend: 'ends in' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Refused at the relay',
+          description: 'By reason, before any MCP server was asked.',
+          unit: 'reqps',
+          width: 12,
+          stacked: true,
+          queries: [
+            { expr: `sum by (reason) (rate(postern_relay_rejected_total{${ON}}${RATE}))`, legend: '{{reason}}' },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Denied at the edge',
+          description: 'Signed in, or not, and refused all the same.',
+          unit: 'reqps',
+          width: 12,
+          stacked: true,
+          queries: [
+            {
+              expr: `sum by (reason) (rate(postern_auth_decisions_total{${ON},decision="deny"}${RATE}))`,
+              legend: '{{reason}}',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Sign-ins that failed',
+          description: 'By outcome.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: `sum by (outcome) (rate(postern_sign_ins_total{${ON},outcome!="signed_in"}${RATE}))`,
+              legend: '{{outcome}}',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Over a limit',
+          description: 'By process and by what is counted.',
+          unit: 'reqps',
+          width: 12,
+          queries: [
+            {
+              expr: `sum by (process, by) (rate(postern_rate_limited_total{${ON}}${RATE}))`,
+              legend: '{{process}}: {{by}}',
+            },
+          ],
+        },
+      ],
+    },
+  ],
+};
