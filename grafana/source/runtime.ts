@@ -62,6 +62,32 @@ export const RUNTIME: Dashboard = {
         },
         {
           kind: 'timeseries',
+          title: 'Configuration read again',
+          description: 'Applied, or rejected, in which case the old one goes on: its log names the wrong key.',
+          unit: 'short',
+          width: 8,
+          queries: [
+            {
+              expr: `sum by (instance, outcome) (increase(postern_config_reloads_total{${ON}}[1h]))`,
+              legend: '{{instance}} {{outcome}}',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Last change of the configuration',
+          description: 'How long ago a replica last took one.',
+          unit: 'dtdurations',
+          width: 8,
+          queries: [
+            {
+              expr: `time() - max(postern_config_last_reload_success_timestamp_seconds{${ON}})`,
+              legend: 'ago',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
           title: 'CPU',
           description: 'One process has one core for its work.',
           unit: 'cores',

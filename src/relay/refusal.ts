@@ -55,4 +55,23 @@ export interface Refusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/**
+ * What only a forger or a broken proxy causes. They are counted from zero on, because of a series that begins with its first
+ * event Prometheus sees no increase, and one event must raise the alarm.
+ */
+export const FORGERIES = [
+  'spoof_attempt',
+  'unproven_peer',
+  'proxy_secret',
+  'proxy_certificate',
+  'header_alias',
+  'header_trailer',
+  'header_connection',
+  'duplicate_header',
+  'assertion_missing',
+  'assertion_invalid',
+  'assertion_binding',
+  'assertion_user',
+] as const satisfies readonly RefusalReason[];
+
 export const NO_SUCH_SERVER: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };

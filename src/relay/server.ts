@@ -6,6 +6,7 @@ import type { Logger } from '../platform/log.ts';
 import { createProcessMetrics, createRelayMetrics, createStoreMetrics } from '../platform/metrics.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
+import { FORGERIES } from './refusal.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
@@ -36,6 +37,7 @@ export async function startRelay(
   const { log, now = Date.now, times = CONNECTION_TIMES } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
+  for (const reason of FORGERIES) metrics.rejected.inc({ reason }, 0);
   const processMetrics = createProcessMetrics(metrics.registry, 'relay');
   const stores = await openStores(config.redis, {
     log,

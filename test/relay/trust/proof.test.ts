@@ -10,6 +10,7 @@ import { afterEach, before, describe, it } from 'mocha';
 import { type AssertionBinding, importSigningKey, signAssertion } from '../../../src/identity/assertion.ts';
 import { toHeaders } from '../../../src/identity/headers.ts';
 import { ANONYMOUS, type Identity } from '../../../src/identity/identity.ts';
+import { FORGERIES } from '../../../src/relay/refusal.ts';
 import { ask, ECHO, endAll, onEnd, relay, upstream } from '../support/relay.ts';
 
 const ALICE: Identity = { ...ANONYMOUS, subject: 'alice', method: 'session', issuer: 'https://idp.example' };
@@ -61,6 +62,12 @@ function jwksFile(...keys: Key[]): string {
 
 describe('a proxy proves itself', () => {
   afterEach(endAll);
+
+  it('counts every kind of forgery from zero on, so that the first one is an increase', async () => {
+    const { metrics } = await relay({ servers: {} });
+    const text = await metrics();
+    for (const reason of FORGERIES) assert.match(text, new RegExp(`rejected_total\\{reason="${reason}"\\} 0\\n`));
+  });
 
   it('by its address: a stranger’s identity headers are counted and refused', async () => {
     const running = await withTrust({ proxies: ['192.0.2.1'] });
