@@ -70,6 +70,7 @@ export interface Locks {
  * they may have missed something.
  */
 export interface Announcements {
+  /** Where it rejects, it goes on trying: what is announced is a fact already. */
   publish(topic: string, message: string): Promise<void>;
   /** @returns ends the subscription */
   subscribe(topic: string, listener: (message: string) => void): () => void;

@@ -8,6 +8,7 @@ import { createLogger } from '../../src/platform/log.ts';
 import { createStoreMetrics } from '../../src/platform/metrics.ts';
 import type { SessionEntry, Stores } from '../../src/stores/stores.ts';
 import { freePorts } from '../support/free-port.ts';
+import { startPipe } from '../support/pausable-pipe.ts';
 import { type Program, programOrSkip } from '../support/programs.ts';
 import { type RedisServer, startCluster, startRedis, startSentinel, until } from '../support/redis-server.ts';
 import { fresh, open } from './open.ts';
@@ -93,6 +94,23 @@ describe('Redis that goes away and comes back', () => {
     await until('the other answers again', answers(two));
     await two.announcements.publish('after', 'back');
     await until('it hears again', () => heard.length === 1);
+  });
+
+  it('says what could not be announced once Redis is reached again, without being asked again', async () => {
+    const pipe = await startPipe(server.port);
+    const far = await open({ url: `redis://127.0.0.1:${pipe.port}`, timeout: '400ms' });
+    const heard: string[] = [];
+    two.announcements.subscribe('ended', (message) => heard.push(message));
+    await until('the far one is connected', answers(far));
+    pipe.cut();
+    for (const key of ['first', 'second', 'first'])
+      await assert.rejects(far.announcements.publish('ended', key), DependencyUnavailable);
+    assert.ok(two.announcements.complete, 'the other process believes what it remembers');
+    pipe.resume();
+    await until('both are heard', () => heard.length === 2);
+    assert.deepEqual(heard, ['second', 'first']);
+    await far.close();
+    await pipe.stop();
   });
 
   it('does not wait for Redis that stands still, and believes nothing it cached meanwhile', async () => {

@@ -5,6 +5,8 @@ import { type AddressInfo, createConnection, createServer, type Socket } from 'n
 export interface PausablePipe {
   readonly port: number;
   pause(): void;
+  /** Ends all connections and takes no new one. */
+  cut(): void;
   resume(): void;
   stop(): Promise<void>;
 }
@@ -12,6 +14,7 @@ export interface PausablePipe {
 export async function startPipe(targetPort: number): Promise<PausablePipe> {
   const sockets = new Set<Socket>();
   let silent = false;
+  let closed = false;
   const keep = (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -19,6 +22,7 @@ export async function startPipe(targetPort: number): Promise<PausablePipe> {
     socket.on('error', () => {});
   };
   const server = createServer((near) => {
+    if (closed) return near.destroy();
     const far = createConnection(targetPort, '127.0.0.1');
     for (const [from, to] of [
       [near, far],
@@ -29,6 +33,7 @@ export async function startPipe(targetPort: number): Promise<PausablePipe> {
       from.on('close', () => to.destroy());
       if (silent) from.pause();
     }
+    return near;
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -38,8 +43,13 @@ export async function startPipe(targetPort: number): Promise<PausablePipe> {
       silent = true;
       for (const socket of sockets) socket.pause();
     },
+    cut: () => {
+      closed = true;
+      for (const socket of sockets) socket.destroy();
+    },
     resume: () => {
       silent = false;
+      closed = false;
       for (const socket of sockets) socket.resume();
     },
     stop: async () => {

@@ -5,6 +5,7 @@ import type { Topics } from '../topics.ts';
 import type { RedisTarget } from './connection-options.ts';
 import type { RedisLink } from './link.ts';
 import { Subscription } from './subscription.ts';
+import { Unsaid } from './unsaid.ts';
 
 const HEARTBEAT = 300;
 /**
@@ -29,6 +30,7 @@ export class RedisAnnouncements implements Announcements {
   readonly #beat: number;
   readonly #subscription: Subscription;
   readonly #timers: NodeJS.Timeout[];
+  readonly #unsaid = new Unsaid((text) => this.#say('publish', this.#channel, text));
   /** When the newest heartbeat that came back was sent, on the clock that nobody sets. */
   #heard = Number.NEGATIVE_INFINITY;
   #was = false;
@@ -58,7 +60,13 @@ export class RedisAnnouncements implements Announcements {
   }
 
   async publish(topic: string, message: string): Promise<void> {
-    await this.#say('publish', this.#channel, JSON.stringify([topic, message]));
+    const text = JSON.stringify([topic, message]);
+    try {
+      await this.#say('publish', this.#channel, text);
+    } catch (error) {
+      this.#unsaid.add(text);
+      throw error;
+    }
   }
 
   subscribe(topic: string, listener: (message: string) => void): () => void {
@@ -80,6 +88,7 @@ export class RedisAnnouncements implements Announcements {
 
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
+    this.#unsaid.close();
     this.#subscription.close();
     this.#heard = Number.NEGATIVE_INFINITY;
     this.#topics.clear();
