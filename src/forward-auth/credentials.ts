@@ -1,4 +1,4 @@
-import type { Config } from '../platform/config/schema.ts';
+import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Stores } from '../stores/stores.ts';
@@ -14,6 +14,7 @@ import { soleCredential } from './authenticators/sole-credential.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { DUPLICATED } from './decision/request.ts';
 import type { Resources } from './decision/resources.ts';
+import { UnknownTokens } from './limits/unknown-tokens.ts';
 import { apiKeyIssuer } from './own-issuers.ts';
 import type { Sessions } from './sessions/session.ts';
 
@@ -27,6 +28,7 @@ export interface CredentialsDependencies {
   /** Absent where nobody can sign in. */
   readonly sessions: Sessions | undefined;
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
+  readonly onLimited: (by: LimitedBy) => void;
   readonly onKeys: (provider: string, fetched: boolean) => void;
   readonly keep: Keep;
 }
@@ -55,10 +57,15 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
       return [id, keep(`keys of ${id}`, [issuer, jwksUri], () => new ProviderKeys(provider, dependencies))];
     }),
   );
-  const introspection = keep('introspection', providers, () => new Introspection(auth, dependencies));
+  const bounds = auth.rateLimits.filter(({ by }) => by === 'unknown-token');
+  const introspection = keep(
+    'introspection',
+    [providers, bounds],
+    () => new Introspection(auth, { ...dependencies, unknown: new UnknownTokens(bounds, dependencies) }),
+  );
   const jwt = keep(
     'tokens',
-    [providers, tokenCache, limits.token, paths],
+    [providers, tokenCache, limits.token, paths, bounds],
     () => new JwtAuthenticator(auth, { ...dependencies, introspection, keys }),
   );
   const authenticators: Authenticator[] = [

@@ -82,6 +82,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     ...common,
     sessions: browsers.enabled ? browsers.sessions : undefined,
     resources: policy.resources,
+    onLimited,
     onLookup: (outcome) => meter.lookup(outcome),
     onKeys: (provider, fetched) => {
       metrics.providerUp.set({ provider }, fetched ? 1 : 0);

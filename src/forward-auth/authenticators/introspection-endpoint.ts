@@ -7,6 +7,8 @@ import { discoverEndpoint } from './discovery.ts';
 
 /** Questions to one provider at the same time: invented tokens are asked about too. */
 const MAX_RUNNING = 256;
+/** So many of them are kept for tokens that were good before. */
+const RESERVED = 64;
 
 export interface IntrospectionEndpointDependencies {
   readonly log: Logger;
@@ -27,13 +29,15 @@ export class IntrospectionEndpoint {
   }
 
   /**
+   * @param knownBefore whether the token was good before: no flood of invented ones may keep it from its answer
    * @returns the provider's answer with a boolean `active` (RFC 7662 §2.2)
    * @throws DependencyUnavailable where there is none, whatever the cause: a token is not worth nothing because of it
    */
-  async ask(token: string): Promise<Record<string, unknown>> {
+  async ask(token: string, knownBefore = false): Promise<Record<string, unknown>> {
     const { id, introspection } = this.#provider;
     const { log, fetch: fetcher } = this.#dependencies;
-    if (this.#running >= MAX_RUNNING) throw new DependencyUnavailable(`the identity provider "${id}"`);
+    if (this.#running >= (knownBefore ? MAX_RUNNING : MAX_RUNNING - RESERVED))
+      throw new DependencyUnavailable(`the identity provider "${id}"`);
     this.#running += 1;
     try {
       this.#url ??=

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
 import type { Authenticated, Authentication, Rejected } from '../decision/authentication.ts';
+import type { Limit } from '../decision/decision.ts';
+import type { CheckRequest } from '../decision/request.ts';
 import type { Resource } from '../decision/resources.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { IntrospectionEndpoint, type IntrospectionEndpointDependencies } from './introspection-endpoint.ts';
@@ -36,6 +38,11 @@ export interface IntrospectionDependencies extends IntrospectionEndpointDependen
   readonly now: () => number;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
+  /** Bounds the questions about tokens that were never good. */
+  readonly unknown: {
+    begin(request: CheckRequest): Limit | undefined;
+    end(request: CheckRequest, worthless: boolean): void;
+  };
 }
 
 /** Milliseconds for which a provider is not asked again about a token that is worth nothing. */
@@ -71,6 +78,7 @@ export class Introspection {
     token: string,
     jwt: Readonly<Record<string, unknown>> | undefined,
     resource: Resource,
+    request: CheckRequest,
   ): Authentication | Promise<Authentication> | undefined {
     if (this.#introspectors.length === 0) return undefined;
     if (jwt !== undefined && !(typeof jwt.iss === 'string' && this.#issuers.has(jwt.iss))) return undefined;
@@ -86,7 +94,19 @@ export class Introspection {
       return judge(known, resource);
     }
     this.#dependencies.onLookup('miss');
-    return this.#ask(token, key, asked).then((verdict) => judge(verdict, resource));
+    const known = asked.some(({ live, running }) => live.has(key) || running.has(key));
+    if (known || asked.every(({ worthless }) => now < (worthless.get(key)?.until ?? 0)))
+      return this.#ask(token, key, asked).then((verdict) => judge(verdict, resource));
+    const { unknown } = this.#dependencies;
+    const limit = unknown.begin(request);
+    if (limit !== undefined) return limit;
+    let worthless = false;
+    return this.#ask(token, key, asked)
+      .then((verdict) => {
+        worthless = 'rejected' in verdict;
+        return judge(verdict, resource);
+      })
+      .finally(() => unknown.end(request, worthless));
   }
 
   /** In order until one vouches for the token. One that does not answer might have: only then is nothing known. */
@@ -114,7 +134,7 @@ export class Introspection {
     let running = introspector.running.get(key);
     if (running === undefined) {
       running = introspector.endpoint
-        .ask(token)
+        .ask(token, introspector.live.has(key))
         .then((answer) => this.#remember(introspector, key, answer))
         .finally(() => introspector.running.delete(key));
       introspector.running.set(key, running);

@@ -42,6 +42,7 @@ export interface JwtDependencies {
       token: string,
       jwt: CompactJws['payload'] | undefined,
       resource: Resource,
+      request: CheckRequest,
     ): Authentication | Promise<Authentication> | undefined;
   };
 }
@@ -85,7 +86,7 @@ export class JwtAuthenticator implements Authenticator {
       return judge(known, resource);
     }
     const jws = parseJws(token);
-    const asked = this.#dependencies.introspection?.authenticate(token, jws?.payload, resource);
+    const asked = this.#dependencies.introspection?.authenticate(token, jws?.payload, resource, request);
     if (asked !== undefined) return asked;
     this.#dependencies.onLookup('miss');
     const verified = this.#verify(token, jws);

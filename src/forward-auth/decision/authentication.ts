@@ -1,5 +1,5 @@
 import type { Identity } from '../../identity/identity.ts';
-import type { ChallengeReason, DenyReason } from './decision.ts';
+import type { ChallengeReason, DenyReason, Limit } from './decision.ts';
 import type { CheckRequest } from './request.ts';
 
 /** No credential of this kind in the request: "not mine", the next one may look. */
@@ -34,7 +34,8 @@ export type Rejected =
       readonly description: string;
     };
 
-export type Authentication = Absent | Authenticated | Rejected;
+/** `Limit`: what the credential is worth may not be asked so often. */
+export type Authentication = Absent | Authenticated | Rejected | Limit;
 
 /**
  * Who is asking. Synchronous where the answer is at hand, because a promise costs more than a cached look-up.

@@ -1,5 +1,5 @@
 import { ANONYMOUS } from '../../identity/identity.ts';
-import type { Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
+import type { Absent, Authenticate, Authenticated, Rejected } from './authentication.ts';
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
@@ -40,6 +40,7 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
     const operation = readOperation(request);
     if (typeof operation === 'string') return deny(400, 'mcp_headers', operation, rule.name);
     return then(authenticate(request), (authentication) => {
+      if (authentication.kind === 'limit') return ofRule(authentication, rule);
       if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
       const shown = operation === HIDDEN ? undefined : operation;
       return then(limits.afterAuthentication(request, authentication, shown), (exceeded) =>
@@ -113,7 +114,7 @@ function allow(
 }
 
 function refuse(
-  authentication: Exclude<Authentication, Authenticated>,
+  authentication: Absent | Rejected,
   rule: Rule,
   operation: Operation,
   request: CheckRequest,
@@ -156,8 +157,8 @@ function refuse(
 }
 
 /** A person without a session, or with one that has ended. A bad token is a program's, which cannot sign in. */
-function maySignIn(authentication: Exclude<Authentication, Authenticated>): boolean {
-  return authentication.kind === 'absent' || (authentication as Rejected).reason === 'session_ended';
+function maySignIn(authentication: Absent | Rejected): boolean {
+  return authentication.kind === 'absent' || authentication.reason === 'session_ended';
 }
 
 /** By list of scopes, which is one object for each rule, and resource; both live as long as the configuration. */

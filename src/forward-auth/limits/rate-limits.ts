@@ -26,6 +26,9 @@ interface Window {
   readonly limiter: Limiter;
 }
 
+/** Counted at another place than after authentication. */
+const ELSEWHERE: ReadonlySet<LimitedBy> = new Set(['address', 'sign-in', 'unknown-token']);
+
 /** One window and what it counts this request as. */
 type Count = readonly [window: Window, key: string];
 
@@ -53,7 +56,7 @@ export class RateLimits implements Limits {
     const all = [...windows.values()];
     this.#before = all.filter(({ config }) => config.by === 'address');
     this.#signIn = all.filter(({ config }) => config.by === 'sign-in');
-    this.#after = all.filter(({ config }) => config.by !== 'address' && config.by !== 'sign-in');
+    this.#after = all.filter(({ config }) => !ELSEWHERE.has(config.by));
   }
 
   beforeAuthentication(request: CheckRequest): Limit | undefined | Promise<Limit | undefined> {
@@ -132,7 +135,7 @@ export class RateLimits implements Limits {
 }
 
 /** The store learns nothing about a person, and a key has one length, whatever a client made of a tool's name. */
-function opaque(key: string): string {
+export function opaque(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 

@@ -7,11 +7,14 @@ import { Introspection } from '../../../src/forward-auth/authenticators/introspe
 import { JwtAuthenticator } from '../../../src/forward-auth/authenticators/jwt.ts';
 import { ProviderKeys } from '../../../src/forward-auth/authenticators/provider-keys.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
+import { UnknownTokens } from '../../../src/forward-auth/limits/unknown-tokens.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
+import { until } from '../../support/redis-server.ts';
 import { imagineRequest } from '../support/imagined.ts';
 import { type KeyServer, rsaKey, startKeyServer } from '../support/key-server.ts';
+import { SharedStore } from '../support/shared-store.ts';
 
 const PUBLIC_URL = 'https://mcp.example.com';
 const resources = new Resources(PUBLIC_URL, ['github', 'files']);
@@ -47,15 +50,19 @@ function open(providers: readonly object[]) {
     fetch,
     onLookup: (outcome: string) => void lookups.push(outcome),
   };
-  const introspection = new Introspection(auth, dependencies);
+  const onLimited = () => {};
+  const { stores } = new SharedStore().replica();
+  const unknown = new UnknownTokens(auth.rateLimits, { ...dependencies, stores, onLimited });
+  const introspection = new Introspection(auth, { ...dependencies, unknown });
   const keys = new Map(auth.providers.map((provider) => [provider.id, new ProviderKeys(provider, dependencies)]));
   const jwt = new JwtAuthenticator(auth, { ...dependencies, resources, introspection, keys });
   const close = () => {
     for (const of of keys.values()) of.close();
   };
-  const ask = async (token: string, path = GITHUB) => {
+  const ask = async (token: string, path = GITHUB, clientAddress = '203.0.113.7') => {
     const headers = ['Authorization', `Bearer ${token}`];
-    const answer = await jwt.authenticate(imagineRequest(path, { headers }));
+    const answer = await jwt.authenticate(imagineRequest(path, { headers, clientAddress }));
+    if (answer.kind === 'limit') return `limit ${answer.limit} ${answer.resetIn}`;
     return answer.kind === 'identity' ? answer.identity.subject : answer.kind === 'rejected' ? answer.reason : 'absent';
   };
   const pass = (milliseconds: number) => {
@@ -274,6 +281,62 @@ describe('answers about a token', () => {
     await second.stop();
     [status, answer] = [200, { active: false }];
     await assert.rejects(open(both).ask('x'), DependencyUnavailable);
+  });
+
+  it('are asked for by one address about few invented tokens, and by all others as before', async () => {
+    const gate = open([provider({ introspection: { enabled: true, url: endpoint.issuer } })]);
+    assert.equal(await gate.ask('good'), 'alice');
+    answer = { active: false };
+    const flood = async (address: string) => {
+      const answers: string[] = [];
+      for (let i = 0; i < 70; i++) answers.push(await gate.ask(`invented-${address}-${i}`, GITHUB, address));
+      return answers;
+    };
+    const answers = await flood('203.0.113.7');
+    assert.ok(answers.slice(0, 60).every((reason) => reason === 'token_inactive'));
+    assert.ok(
+      answers.slice(61).every((reason) => /^limit 60 [1-9]/.test(reason)),
+      answers.slice(60).join(),
+    );
+    assert.ok(asked <= 62, String(asked));
+    assert.equal(await gate.ask('invented', GITHUB, '198.51.100.1'), 'token_inactive');
+    answer = { ...active(), exp: Math.floor(Date.now() / 1000) + 600 };
+    gate.pass(31_000);
+    assert.equal(await gate.ask('good'), 'alice', 'a token that was good is asked about again, from there as well');
+    gate.pass(61_000);
+    assert.equal(await gate.ask('another'), 'alice');
+  });
+
+  it('are asked for by one address about few tokens at once, and room is kept for tokens that were good', async () => {
+    let release = () => {};
+    const slow = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let held = false;
+    let running = 0;
+    const provided = await serve(async (_request, response) => {
+      running += 1;
+      if (held) await slow;
+      response.end(JSON.stringify(active()));
+    });
+    const gate = open([provider({ introspection: { enabled: true, url: provided.issuer } })]);
+    assert.equal(await gate.ask('good'), 'alice');
+    gate.pass(31_000);
+    held = true;
+    const same = Array.from({ length: 40 }, () => gate.ask('same', GITHUB, '198.51.100.9'));
+    const one = Array.from({ length: 40 }, (_none, i) => gate.ask(`one-${i}`));
+    const many = Array.from({ length: 200 }, (_none, i) =>
+      gate.ask(`many-${i}`, GITHUB, `192.0.2.${i}`).catch((error) => (error as DependencyUnavailable).code),
+    );
+    const good = gate.ask('good');
+    await until('those that may are asked about', () => running === 1 + 192 + 1);
+    release();
+    assert.equal(await good, 'alice');
+    assert.deepEqual([...new Set(await Promise.all(same))], ['alice']);
+    const limited = (await Promise.all(one)).filter((answered) => answered === 'limit 32 1000');
+    assert.equal(limited.length, 8);
+    assert.ok((await Promise.all(many)).includes('dependency_unavailable'));
+    await provided.stop();
   });
 
   it('are asked for about opaque tokens and JWTs of that issuer only', async () => {
