@@ -3,8 +3,8 @@ const TIMEOUT = 5_000;
 const MAX_BYTES = 1024 * 1024;
 
 /**
- * Asks an identity provider, or another service that Postern depends on, for a JSON object: with limits on time and size, and no redirects, so that the configured
- * address is the one that answers.
+ * Asks an identity provider, or another service that Postern depends on, for a JSON object: with limits on time and
+ * size, and no redirects, so that the configured address is the one that answers.
  *
  * @param form sent by POST where it is given
  * @throws Error where anything is wrong; its message names the address, never the content
@@ -20,6 +20,25 @@ export async function fetchJson(
     redirect: 'error',
     signal: AbortSignal.timeout(TIMEOUT),
   });
+  const value: unknown = parse(await readBody(url, response));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${url} is no JSON object`);
+  return value as Record<string, unknown>;
+}
+
+/**
+ * The same for a text.
+ *
+ * @returns undefined where nothing is there: 404, and 403, by which an object store says it
+ * @throws Error as {@link fetchJson}
+ */
+export async function fetchText(url: string, fetcher: typeof fetch): Promise<string | undefined> {
+  const response = await fetcher(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) });
+  if (response.status !== 404 && response.status !== 403) return readBody(url, response);
+  await response.body?.cancel();
+  return undefined;
+}
+
+async function readBody(url: string, response: Response): Promise<string> {
   if (response.status !== 200) {
     await response.body?.cancel();
     throw new Error(`${url} answered ${response.status}`);
@@ -31,9 +50,7 @@ export async function fetchJson(
     if (size > MAX_BYTES) throw new Error(`${url} answered more than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
-  const value: unknown = parse(Buffer.concat(chunks).toString('utf8'));
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${url} is no JSON object`);
-  return value as Record<string, unknown>;
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** The parser's own message would quote the content. */

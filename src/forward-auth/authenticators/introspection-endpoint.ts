@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
+import { discoverEndpoint } from '../../platform/discovery.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
-import { discoverEndpoint } from './discovery.ts';
 
 /** Questions to one provider at the same time: invented tokens are asked about too. */
 const MAX_RUNNING = 256;

@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
+import { discoverEndpoint } from '../../platform/discovery.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
-import { discoverEndpoint } from './discovery.ts';
 import { importVerificationKey, keyFits, type VerificationKey } from './jws.ts';
 
 /** Milliseconds between scheduled fetches of a key set that answers. */

@@ -1,4 +1,4 @@
-import { fetchJson } from '../../platform/fetch-json.ts';
+import { fetchJson } from './fetch-json.ts';
 
 /**
  * An address out of the provider's discovery document (OpenID Connect Discovery 1.0 §4, RFC 8414 §2).
