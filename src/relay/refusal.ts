@@ -20,6 +20,8 @@ export type RefusalReason =
   | 'jwt_missing'
   | 'jwt_invalid'
   | 'identity_conflict'
+  | 'identity_malformed'
+  | 'identity_too_large'
   | 'authentication_disabled'
   | 'dependency'
   | 'body_too_large'

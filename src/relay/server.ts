@@ -14,6 +14,7 @@ import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-ses
 import { Callers } from './trust/caller.ts';
 import { HeaderScanner } from './trust/headers.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
+import { logTrustNotices } from './trust/start-notices.ts';
 import { Trust } from './trust/trust.ts';
 import { Upstream } from './upstreams/upstream.ts';
 
@@ -54,7 +55,7 @@ export async function startRelay(
       return [name, new Upstream(server, relay.limits.idleStream, undefined, tls)];
     }),
   );
-  const scanner = new HeaderScanner(relay.trust);
+  const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const callers = new Callers(config, { scanner, trust, metrics, log });
   const endpoint = new StreamableHttpEndpoint(config, { callers, seal, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
@@ -77,6 +78,7 @@ export async function startRelay(
     await drain(server, 0);
     throw error;
   });
+  logTrustNotices(config, log);
   warn(config, log);
   const proofs = activeProofs(relay);
   log.info(
@@ -97,13 +99,6 @@ export async function startRelay(
 }
 
 function warn({ relay }: Config, log: Logger): void {
-  if (!relay.jwt.enabled && !relay.trust.enabled)
-    log.warn(
-      'MCP client authentication is disabled without a trusted proxy: ' +
-        `every request is ${relay.authRequired ? 'refused with 401' : 'anonymous'}. ` +
-        'Fix: set TRUST_PROXY_AUTH=true (relay.trust.enabled) behind a proxy that authenticates, ' +
-        'or MCP_CLIENT_AUTH_ENABLED=true (relay.jwt.enabled) to check JWTs here',
-    );
   if (relay.sessionKey === undefined)
     log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
-import { address, addressRange, duration, headerName, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
+import { trustSchema } from './trust-schema.ts';
+import { address, duration, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
@@ -23,45 +24,7 @@ export const relaySchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .meta({ description: '`Origin` values let in beside that of `publicUrl`' }),
-  trust: z
-    .strictObject({
-      enabled: z.boolean().default(true).meta({ description: 'believe identity headers of a proven proxy' }),
-      proxies: z.array(addressRange).min(1).optional().meta({
-        description: 'addresses of the proxy; absent: loopback only',
-      }),
-      preset: z
-        .enum(['postern', 'headers'])
-        .default('postern')
-        .meta({ description: "`postern`: forward-auth's headers; `headers`: one header with the user" }),
-      userHeader: headerName.default('X-Authenticated-User').meta({ description: 'header with the user' }),
-      secret: secret('the proxy must send this text').optional(),
-      secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
-      certificates: z
-        .strictObject({
-          caPath: z.string().min(1).optional().meta({
-            description: 'PEM file with the authorities of these certificates; absent: relay.tls.clientCaPath',
-          }),
-          names: z.array(z.string().min(1)).min(1).meta({
-            description: 'alternative names, DNS or URI, of which the certificate must hold one',
-          }),
-        })
-        .optional()
-        .meta({ description: 'the proxy must show one of these client certificates' }),
-      assertion: z
-        .strictObject({
-          jwksUrl: httpUrl("forward-auth's `/_postern/jwks.json`").optional(),
-          jwksPath: z.string().min(1).optional().meta({ description: 'file with the public JWK Set instead' }),
-          issuer: z.string().min(1).optional().meta({ description: 'expected `iss`; absent: publicUrl' }),
-          audience: z.string().min(1).default('postern-relay'),
-          clockTolerance: duration('how far clocks may differ').prefault('5s'),
-        })
-        .refine((value) => (value.jwksUrl === undefined) !== (value.jwksPath === undefined), {
-          message: 'give exactly one of jwksUrl and jwksPath',
-        })
-        .optional()
-        .meta({ description: 'require and verify the signed assertion' }),
-    })
-    .prefault({}),
+  trust: trustSchema.prefault({}),
   jwt: z
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'the relay itself checks bearer JWTs' }),
@@ -82,6 +45,7 @@ export const relaySchema = z.strictObject({
   limits: z
     .strictObject({
       headers: size('all request headers together').prefault('32KiB'),
+      identity: size('what is known of one person, groups above all').prefault('4KiB'),
       body: size('one request body').prefault('4MiB'),
       requestTime: duration('until a request must have arrived whole').prefault('30s'),
       idleStream: duration('longest silence of an upstream stream').prefault('30m'),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { isLoopback } from '../addresses.ts';
 import { LOG_LEVELS } from '../log.ts';
 import { authSchema } from './auth-schema.ts';
+import { checkTrust } from './check-trust.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
@@ -67,18 +67,7 @@ export const configSchema = z
   })
   .superRefine((config, context) => {
     const { trust, listen, jwt } = config.relay;
-    const everywhere = trust.proxies?.some((range) => range.endsWith('/0')) === true;
-    const proven =
-      (trust.proxies !== undefined && !everywhere) ||
-      trust.secret !== undefined ||
-      trust.certificates !== undefined ||
-      trust.assertion !== undefined;
-    if (trust.enabled && !proven && !isLoopback(listen.host))
-      context.addIssue({
-        code: 'custom',
-        path: ['relay', 'trust'],
-        message: `identity headers would be believed without proof on ${listen.host}: set ${everywhere ? 'narrower proxies, because a range /0 is no proof,' : 'proxies,'} secret, certificates or assertion, or listen on 127.0.0.1`,
-      });
+    checkTrust(trust, listen.host, context);
     checkTls(config.relay, context);
     if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)
       context.addIssue({ code: 'custom', path: ['relay', 'jwt', 'secretKey'], message: `needed for ${jwt.algorithm}` });

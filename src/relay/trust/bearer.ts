@@ -1,10 +1,11 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type JWTPayload, jwtVerify } from 'jose';
+import { jwtVerify } from 'jose';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
+import { readClaims, USUAL_CLAIMS } from './claims.ts';
 import { describeTokenFailure } from './verification-failure.ts';
 import { VerifiedCache } from './verified-cache.ts';
 
@@ -51,29 +52,16 @@ export class BearerCheck {
       // RFC 8725 §3.11: an assertion speaks for one request and is no access token.
       if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE)
         return { kind: 'bad', why: 'an assertion is no bearer token' };
-      if (typeof payload.sub !== 'string' || payload.sub === '') return { kind: 'bad', why: 'empty "sub"' };
+      const identity = readClaims(payload, USUAL_CLAIMS);
+      if (identity === undefined) return { kind: 'bad', why: 'empty "sub"' };
       const expiresAt = payload.exp as number;
-      const result: Verified = { kind: 'verified', identity: toIdentity(payload), expiresAt: expiresAt * 1000 };
+      const result: Verified = { kind: 'verified', identity, expiresAt: expiresAt * 1000 };
       this.#verified.set(token, result, expiresAt);
       return result;
     } catch (error) {
       return { kind: 'bad', why: describeTokenFailure(error, 'the JWT check') };
     }
   }
-}
-
-function toIdentity(payload: JWTPayload): Identity {
-  const text = (name: string) => (typeof payload[name] === 'string' ? (payload[name] as string) : '');
-  const groups = Array.isArray(payload.groups) ? payload.groups.filter((group) => typeof group === 'string') : [];
-  return {
-    subject: text('sub'),
-    email: text('email'),
-    name: text('name'),
-    groups,
-    scopes: text('scope').split(' ').filter(Boolean),
-    method: 'bearer',
-    issuer: text('iss'),
-  };
 }
 
 function readKey(jwt: RelayConfig['jwt']): KeyObject {

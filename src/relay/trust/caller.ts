@@ -71,7 +71,7 @@ export class Callers {
     this.#deps.metrics.rejected.inc({ reason: 'spoof_attempt' });
     this.#deps.log.info(
       { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
-      'identity headers from an unproven peer were ignored',
+      'identity headers that nobody proved were ignored',
     );
   }
 }

@@ -2,7 +2,7 @@ import { classifyHeader, foldHeaderName } from '../../identity/headers.ts';
 import type { Refusal } from '../refusal.ts';
 
 /** What one header name means to the relay's own decisions. */
-type Role = 'identity' | 'alias' | 'foreign' | 'decisive' | 'listing' | 'none';
+type Role = 'identity' | 'unread' | 'alias' | 'foreign' | 'decisive' | 'listing' | 'none';
 interface Meaning {
   readonly role: Role;
   readonly name: string;
@@ -33,6 +33,8 @@ export interface RequestHeaders {
   get(lowerCaseName: string): string | undefined;
   /** At least one identity header has a value. */
   readonly claimsIdentity: boolean;
+  /** An identity header of ours has a value, which the configured preset does not read. */
+  readonly unread: boolean;
   /** Another product's identity header that has a value: a hint for the operator, never an identity. */
   readonly foreign: string | undefined;
   /** A header that decides came twice. Refused in every configuration. */
@@ -44,19 +46,21 @@ export interface RequestHeaders {
 /** Reads `rawHeaders` in one pass: Node's own view joins or drops duplicates, each header by a rule of its own. */
 export class HeaderScanner {
   readonly #meanings = new Map<string, Meaning>();
-  readonly #userHeader: string;
+  readonly #identity: ReadonlySet<string>;
   readonly #secretHeader: string;
   readonly #folded: ReadonlySet<string>;
 
-  constructor(names: { userHeader: string; secretHeader: string }) {
-    this.#userHeader = names.userHeader.toLowerCase();
+  /** @param names `identity`: every header that the configured preset reads */
+  constructor(names: { identity: readonly string[]; secretHeader: string }) {
+    this.#identity = new Set(names.identity.map((name) => name.toLowerCase()));
     this.#secretHeader = names.secretHeader.toLowerCase();
-    this.#folded = new Set([foldHeaderName(names.userHeader)]);
+    this.#folded = new Set(names.identity.map(foldHeaderName));
   }
 
   scan(rawHeaders: readonly string[]): RequestHeaders {
     const values = new Map<string, string>();
     let claimsIdentity = false;
+    let unread = false;
     let foreign: string | undefined;
     let ambiguity: Refusal | undefined;
     let forgery: Refusal | undefined;
@@ -76,21 +80,22 @@ export class HeaderScanner {
               ? refuse('header_trailer', 'an identity header was announced as a trailer')
               : refuse('header_connection', 'the Connection header names an identity header');
       } else {
-        if (role === 'identity') claimsIdentity ||= value !== '';
+        if (role !== 'decisive') claimsIdentity ||= value !== '';
+        if (role === 'unread') unread ||= value !== '';
         if (values.has(name)) {
           const refusal = refuse('duplicate_header', `the header ${name} came twice`);
-          if (role === 'identity') forgery ??= refusal;
-          else ambiguity ??= refusal;
+          if (role === 'decisive') ambiguity ??= refusal;
+          else forgery ??= refusal;
         } else values.set(name, value);
       }
     }
-    return { get: (name) => values.get(name), claimsIdentity, foreign, ambiguity, forgery };
+    return { get: (name) => values.get(name), claimsIdentity, unread, foreign, ambiguity, forgery };
   }
 
   #listsIdentity(value: string): boolean {
     return value.split(',').some((name) => {
       const { role } = this.#meaning(name.trim());
-      return role === 'identity' || role === 'alias';
+      return role === 'identity' || role === 'unread' || role === 'alias';
     });
   }
 
@@ -104,10 +109,10 @@ export class HeaderScanner {
 
   #classify(name: string): Meaning {
     if (name === 'connection' || name === 'trailer') return { role: 'listing', name };
-    if (name === this.#userHeader) return { role: 'identity', name };
+    if (this.#identity.has(name)) return { role: 'identity', name };
     if (name === this.#secretHeader || DECISIVE.has(name)) return { role: 'decisive', name };
     const kind = classifyHeader(name, this.#folded);
-    return { role: kind, name };
+    return { role: kind === 'identity' ? 'unread' : kind, name };
   }
 }
 

@@ -1,15 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  customFetch,
-  errors,
-  type JSONWebKeySet,
-  type JWTVerifyGetKey,
-} from 'jose';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 
-/** Public keys that verify assertions. */
+/** Public keys that verify assertions and other proxies' tokens. */
 export interface KeySource {
   readonly getKey: JWTVerifyGetKey;
   /** Answers what is wrong in a few words, or undefined where keys can be had. */
@@ -18,23 +11,6 @@ export interface KeySource {
 
 /** Milliseconds between two look-ups for a key that is not known, so that strange key ids cannot drive traffic. */
 const COOLDOWN = 1000;
-
-/** Keys from forward-auth's JWKS address, fetched when first needed and when an unknown key id turns up. */
-export function remoteKeys(url: string, fetcher: typeof fetch | undefined): KeySource {
-  const set = createRemoteJWKSet(new URL(url), {
-    cooldownDuration: COOLDOWN,
-    timeoutDuration: 5000,
-    ...(fetcher === undefined ? {} : { [customFetch]: fetcher }),
-  });
-  return {
-    getKey: set,
-    ready: async () => {
-      if (set.fresh) return undefined;
-      await set.reload();
-      return undefined;
-    },
-  };
-}
 
 /** Keys from a file, read again when an unknown key id turns up, because keys are rotated by replacing that file. */
 export function fileKeys(path: string, now: () => number): KeySource {

@@ -1,111 +1,131 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { fromHeaders, IDENTITY_HEADERS } from '../../identity/headers.ts';
-import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
+import { IDENTITY_HEADERS } from '../../identity/headers.ts';
+import type { Identity } from '../../identity/identity.ts';
 import type { AddressList } from '../../platform/addresses.ts';
-import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { Refusal } from '../refusal.ts';
 import type { AssertionCheck, AssertionResult } from './assertion.ts';
 import type { RequestHeaders } from './headers.ts';
+import type { Preset, Reading } from './presets/preset.ts';
 
 /** What somebody's credential says: nothing (`absent`, with what to say where one is needed), a person, or a lie. */
 export type Claim =
   | { kind: 'absent'; refusal: Refusal }
-  | { kind: 'claimed'; identity: Identity }
+  | {
+      kind: 'claimed';
+      identity: Identity;
+      /** Unix time in milliseconds at which the credential ends, where the relay knows. */
+      expiresAt?: number | undefined;
+      /** Somebody sent identity headers beside the proof. */
+      spoofed?: boolean;
+    }
   | { kind: 'rejected'; refusal: Refusal };
 
 const USER = IDENTITY_HEADERS.user.toLowerCase();
 const ASSERTION = IDENTITY_HEADERS.assertion.toLowerCase();
 
+/** What a proxy must show before a word of it is believed. */
+export interface ProxyProofs {
+  /** Absent: any address, because the preset proves itself. */
+  readonly peers: AddressList | undefined;
+  readonly secretMatches: ((given: string | undefined) => boolean) | undefined;
+  readonly secretHeader: string;
+  readonly certificateFits?: ((socket: Socket) => boolean) | undefined;
+  readonly assertion: AssertionCheck | undefined;
+}
+
 /** Reads the identity that a proxy sent, after the proxy has proved itself in every way that is configured. */
 export class ProxyClaims {
-  readonly #trust: RelayConfig['trust'];
-  readonly #peers: AddressList;
-  readonly #secretMatches: ((given: string | undefined) => boolean) | undefined;
-  readonly #certificateFits: ((socket: Socket) => boolean) | undefined;
-  readonly #assertion: AssertionCheck | undefined;
-  readonly #userHeader: string;
-  readonly #secretHeader: string;
+  readonly #preset: Preset;
+  readonly #proofs: ProxyProofs;
 
-  constructor(
-    trust: RelayConfig['trust'],
-    proofs: {
-      peers: AddressList;
-      secretMatches: ((given: string | undefined) => boolean) | undefined;
-      certificateFits?: ((socket: Socket) => boolean) | undefined;
-      assertion: AssertionCheck | undefined;
-    },
-  ) {
-    this.#trust = trust;
-    this.#peers = proofs.peers;
-    this.#secretMatches = proofs.secretMatches;
-    this.#certificateFits = proofs.certificateFits;
-    this.#assertion = proofs.assertion;
-    this.#userHeader = trust.userHeader.toLowerCase();
-    this.#secretHeader = trust.secretHeader.toLowerCase();
+  constructor(preset: Preset, proofs: ProxyProofs) {
+    this.#preset = preset;
+    this.#proofs = proofs;
   }
 
   read(request: IncomingMessage, headers: RequestHeaders): Claim | Promise<Claim> {
-    if (!this.#peers.hasPeer(request.socket)) return unproven(headers, request, 'unproven_peer', PEER_FIX);
-    if (this.#secretMatches?.(headers.get(this.#secretHeader)) === false)
-      return unproven(headers, request, 'proxy_secret', `it sent no ${this.#trust.secretHeader} or a wrong one`);
-    if (this.#certificateFits?.(request.socket) === false)
+    const unproven = this.#unproven(request, headers);
+    if (unproven !== undefined) return unproven;
+    const reading = this.#preset.read(headers.get);
+    return reading instanceof Promise
+      ? reading.then((settled) => this.#settle(settled, request, headers))
+      : this.#settle(reading, request, headers);
+  }
+
+  #unproven(request: IncomingMessage, headers: RequestHeaders): Claim | undefined {
+    const { peers, secretMatches, secretHeader, certificateFits } = this.#proofs;
+    if (peers?.hasPeer(request.socket) === false) return unproven(headers, request, 'unproven_peer', PEER_FIX);
+    if (secretMatches?.(headers.get(secretHeader.toLowerCase())) === false)
+      return unproven(headers, request, 'proxy_secret', `it sent no ${secretHeader} or a wrong one`);
+    if (certificateFits?.(request.socket) === false)
       return unproven(headers, request, 'proxy_certificate', CERTIFICATE_FIX);
-    if (this.#assertion === undefined) return this.#believed(request, headers);
+    return undefined;
+  }
+
+  #settle(reading: Reading, request: IncomingMessage, headers: RequestHeaders): Claim | Promise<Claim> {
+    if (reading.kind === 'refused') return reject(reading.reason, reading.fix, reading.headers);
+    const { assertion } = this.#proofs;
+    if (assertion !== undefined) return this.#withAssertion(assertion, reading, request, headers);
+    if (reading.kind === 'absent') return this.#noUser(request, headers);
+    const spoofed = this.#preset.signature !== undefined && headers.unread;
+    return { kind: 'claimed', identity: reading.identity, expiresAt: reading.expiresAt, spoofed };
+  }
+
+  #withAssertion(
+    check: AssertionCheck,
+    reading: Exclude<Reading, { kind: 'refused' }>,
+    request: IncomingMessage,
+    headers: RequestHeaders,
+  ): Claim | Promise<Claim> {
     const jwt = headers.get(ASSERTION);
-    if (jwt === undefined || jwt === '') return this.#withoutAssertion(request, headers);
-    const result = this.#assertion.check(jwt, {
+    if (jwt === undefined || jwt === '') {
+      if (reading.kind === 'absent') return this.#noUser(request, headers);
+      return reject(
+        'assertion_missing',
+        `the proxy at ${address(request)} sent a user but no ${IDENTITY_HEADERS.assertion}`,
+      );
+    }
+    const result = check.check(jwt, {
       method: request.method ?? '',
       path: (request.url ?? '').split('?', 1)[0] as string,
       hosts: [headers.get('host'), headers.get('x-forwarded-host')],
     });
     return result instanceof Promise
-      ? result.then((r) => this.#asserted(r, request, headers))
-      : this.#asserted(result, request, headers);
-  }
-
-  #believed(request: IncomingMessage, headers: RequestHeaders): Claim {
-    const identity = this.#identity(headers);
-    return identity.subject === '' ? this.#noUser(request, headers) : { kind: 'claimed', identity };
-  }
-
-  #withoutAssertion(request: IncomingMessage, headers: RequestHeaders): Claim {
-    if (this.#identity(headers).subject === '') return this.#noUser(request, headers);
-    return reject(
-      'assertion_missing',
-      `the proxy at ${address(request)} sent a user but no ${IDENTITY_HEADERS.assertion}`,
-    );
+      ? result.then((r) => this.#asserted(r, reading, request, headers))
+      : this.#asserted(result, reading, request, headers);
   }
 
   /** The signature speaks; the plain header may only agree with it. */
-  #asserted(result: AssertionResult, request: IncomingMessage, headers: RequestHeaders): Claim {
+  #asserted(
+    result: AssertionResult,
+    reading: Exclude<Reading, { kind: 'refused' }>,
+    request: IncomingMessage,
+    headers: RequestHeaders,
+  ): Claim {
     if ('refusal' in result) return { kind: 'rejected', refusal: result.refusal };
     const { identity } = result;
-    if (this.#identity(headers).subject !== identity.subject)
-      return reject('assertion_user', `${this.#trust.userHeader} and the assertion name different users`);
+    if ((reading.kind === 'read' ? reading.identity.subject : '') !== identity.subject)
+      return reject('assertion_user', `${this.#preset.userHeader} and the assertion name different users`);
     return identity.method === 'anonymous' ? this.#noUser(request, headers) : { kind: 'claimed', identity };
   }
 
-  #identity(headers: RequestHeaders): Identity {
-    if (this.#trust.preset === 'postern')
-      return fromHeaders((name) => headers.get(name === USER ? this.#userHeader : name));
-    const subject = headers.get(this.#userHeader)?.trim() ?? '';
-    return subject === '' ? ANONYMOUS : { ...ANONYMOUS, subject, method: 'bearer' };
-  }
-
   #noUser(request: IncomingMessage, headers: RequestHeaders): Claim {
+    const { userHeader, signature } = this.#preset;
     return {
       kind: 'absent',
       refusal: unauthorized(
-        'no_identity',
-        `the proxy at ${address(request)} sent no ${this.#trust.userHeader}${this.#hint(request, headers)}`,
+        signature !== undefined && headers.unread ? 'spoof_attempt' : 'no_identity',
+        `the proxy at ${address(request)} sent no ${userHeader}${this.#hint(request, headers)}`,
       ),
     };
   }
 
   /** What an operator has most likely forgotten. */
   #hint(request: IncomingMessage, headers: RequestHeaders): string {
-    const other = headers.foreign ?? (this.#userHeader !== USER && headers.get(USER) ? USER : undefined);
+    const { userHeader } = this.#preset;
+    const ours = userHeader.toLowerCase() !== USER && headers.get(USER) ? USER : undefined;
+    const other = headers.foreign ?? ours;
     if (other !== undefined)
       return ` but ${other}: the header names differ; set PROXY_USER_HEADER (relay.trust.userHeader) to the one it sends, or a preset`;
     if (request.headers.upgrade !== undefined)
@@ -122,10 +142,14 @@ function unproven(headers: RequestHeaders, request: IncomingMessage, reason: Ref
   return { kind: 'absent', refusal: unauthorized(headers.claimsIdentity ? 'spoof_attempt' : reason, fix) };
 }
 
-function reject(reason: Refusal['reason'], fix: string): Claim {
+function reject(reason: Refusal['reason'], fix: string, headers?: Readonly<Record<string, string>>): Claim {
   return {
     kind: 'rejected',
-    refusal: { ...unauthorized(reason, fix), message: 'the identity of the request could not be verified' },
+    refusal: {
+      ...unauthorized(reason, fix),
+      message: 'the identity of the request could not be verified',
+      ...(headers === undefined ? {} : { headers }),
+    },
   };
 }
 

@@ -1,14 +1,19 @@
 import type { IncomingMessage } from 'node:http';
 import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
 import type { Config } from '../../platform/config/schema.ts';
+import { isSigned } from '../../platform/config/trust-presets.ts';
 import type { Refusal } from '../refusal.ts';
 import { AssertionCheck } from './assertion.ts';
 import { BearerCheck, type BearerResult } from './bearer.ts';
 import { createCertificateCheck } from './client-certificate.ts';
 import type { RequestHeaders } from './headers.ts';
-import { fileKeys, type KeySource, remoteKeys } from './keys.ts';
+import { identityProblem } from './identity-bounds.ts';
+import { fileKeys, type KeySource } from './keys.ts';
 import { createPeers } from './peers.ts';
+import { createPreset } from './presets/catalog.ts';
+import type { Preset } from './presets/preset.ts';
 import { type Claim, ProxyClaims, unauthorized } from './proxy-claim.ts';
+import { RemoteKeys } from './remote-keys.ts';
 import { createSecretCheck } from './shared-secret.ts';
 
 /** How the caller was recognised: the `method` label of `postern_relay_requests_total`. */
@@ -40,28 +45,39 @@ const NO_JWT: Refusal = {
 /** Who is calling, by the four cases of `MCP_CLIENT_AUTH_ENABLED` and `TRUST_PROXY_AUTH`. */
 export class Trust {
   readonly #authRequired: boolean;
+  readonly #identityLimit: number;
+  readonly #preset: Preset | undefined;
   readonly #proxies: ProxyClaims | undefined;
   readonly #bearer: BearerCheck | undefined;
   readonly #keys: KeySource | undefined;
 
   /** @throws ConfigurationError where a key cannot be read */
   constructor(config: Config, deps: { now: () => number; fetch: typeof fetch | undefined }) {
-    const { trust, jwt, authRequired } = config.relay;
+    const { trust, jwt, authRequired, limits } = config.relay;
     this.#authRequired = authRequired;
+    this.#identityLimit = limits.identity;
     this.#bearer = jwt.enabled ? new BearerCheck(jwt, deps.now) : undefined;
     if (!trust.enabled) return;
+    this.#preset = createPreset(trust, { ...deps, jwtEnabled: jwt.enabled });
     const asked = trust.assertion;
-    if (asked?.jwksUrl !== undefined) this.#keys = remoteKeys(asked.jwksUrl, deps.fetch);
+    const { jwksUrl } = asked ?? {};
+    if (jwksUrl !== undefined) this.#keys = new RemoteKeys(() => jwksUrl, deps);
     else if (asked?.jwksPath !== undefined) this.#keys = fileKeys(asked.jwksPath, deps.now);
-    this.#proxies = new ProxyClaims(trust, {
-      peers: createPeers(trust.proxies),
+    this.#proxies = new ProxyClaims(this.#preset, {
+      peers: trust.proxies === undefined && isSigned(trust) ? undefined : createPeers(trust.proxies),
       secretMatches: trust.secret === undefined ? undefined : createSecretCheck(trust.secret),
+      secretHeader: trust.secretHeader,
       certificateFits: trust.certificates === undefined ? undefined : createCertificateCheck(trust.certificates.names),
       assertion:
         this.#keys === undefined || asked === undefined
           ? undefined
           : new AssertionCheck(this.#keys, { ...asked, issuer: asked.issuer ?? config.publicUrl }, deps.now),
     });
+  }
+
+  /** Every header that the preset reads; none where no proxy is trusted. */
+  get identityHeaders(): readonly string[] {
+    return this.#preset?.names ?? [];
   }
 
   /** @throws DependencyUnavailable where the keys that are needed cannot be had */
@@ -77,12 +93,19 @@ export class Trust {
 
   /** Answers what is wrong in a few words, or undefined where everything needed can be had. */
   async ready(): Promise<string | undefined> {
-    return this.#keys?.ready();
+    return (await this.#keys?.ready()) ?? (await this.#preset?.ready?.());
   }
 
   #settle(proxy: Claim, bearer: BearerResult): Verdict {
+    const verdict = this.#decide(proxy, bearer);
+    if (verdict.kind === 'refused') return verdict;
+    const refusal = identityProblem(verdict.identity, this.#identityLimit);
+    return refusal === undefined ? verdict : { kind: 'refused', refusal };
+  }
+
+  #decide(proxy: Claim, bearer: BearerResult): Verdict {
     if (proxy.kind === 'rejected') return { kind: 'refused', refusal: proxy.refusal };
-    if (proxy.kind === 'claimed') return besideBearer(proxy.identity, bearer);
+    if (proxy.kind === 'claimed') return besideBearer(proxy, bearer);
     const spoofed = proxy.refusal.reason === 'spoof_attempt';
     switch (bearer.kind) {
       case 'verified':
@@ -108,10 +131,13 @@ export class Trust {
  * A proven proxy's word stands. A bearer token that is not one of ours was for the proxy, which may pass it on; one of
  * ours that names somebody else means that two people are mixed up.
  */
-function besideBearer(identity: Identity, bearer: BearerResult): Verdict {
-  if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed: false };
+function besideBearer(
+  { identity, expiresAt, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
+  bearer: BearerResult,
+): Verdict {
+  if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed, expiresAt };
   if (bearer.identity.subject === identity.subject)
-    return { kind: 'identified', identity, way: 'both', spoofed: false, expiresAt: bearer.expiresAt };
+    return { kind: 'identified', identity, way: 'both', spoofed, expiresAt: bearer.expiresAt };
   return {
     kind: 'refused',
     refusal: {

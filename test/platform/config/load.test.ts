@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig, parseConfig } from '../../../src/platform/config/load.ts';
+import { presetOf } from '../../../src/platform/config/trust-presets.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
 
 function problemsOf(run: () => unknown): readonly string[] {
@@ -35,7 +36,7 @@ describe('configuration file', () => {
     assert.deepEqual(config.auth.listen, { host: '127.0.0.1', port: 4180 });
     assert.equal(config.drain, 10_000);
     assert.deepEqual(config.auth.rules, []);
-    assert.equal(config.relay.trust.preset, 'postern');
+    assert.equal(presetOf(config.relay.trust), 'postern');
     assert.equal(file, join(directory, 'postern.yaml'));
     assert.deepEqual(warnings, []);
   });

@@ -1,0 +1,90 @@
+import type { z } from 'zod';
+import { isLoopback, parseRange } from '../addresses.ts';
+import { isSigned, presetOf, TRUST_PRESETS } from './trust-presets.ts';
+import type { TrustConfig } from './trust-schema.ts';
+
+/** Whether everything that a preset needs is there and nothing that it would not look at; and whether it proves anything. */
+export function checkTrust(trust: TrustConfig, listenHost: string, context: z.RefinementCtx): void {
+  if (!trust.enabled) return;
+  const issue = (path: readonly string[], message: string) =>
+    context.addIssue({ code: 'custom', path: ['relay', 'trust', ...path], message });
+  checkProof(trust, listenHost, issue);
+  checkNames(trust, issue);
+  checkToken(trust, issue);
+}
+
+type Issue = (path: readonly string[], message: string) => void;
+
+function checkProof(trust: TrustConfig, host: string, issue: Issue): void {
+  const { proxies, secret, certificates, assertion } = trust;
+  const preset = presetOf(trust);
+  const { proof } = TRUST_PRESETS[preset];
+  if (proof === 'not-address' && secret === undefined && certificates === undefined)
+    issue([], `preset ${preset} needs secret or certificates: its addresses are every customer's`);
+  if (proof === 'loopback' && proxies?.some((range) => !isLoopback(range.split('/')[0] as string) || !narrow(range)))
+    issue(['proxies'], `preset ${preset} believes a program of this machine only: leave proxies out`);
+  const everywhere = proxies?.some((range) => range.endsWith('/0')) === true;
+  const proven =
+    (proxies !== undefined && !everywhere) ||
+    secret !== undefined ||
+    certificates !== undefined ||
+    assertion !== undefined ||
+    isSigned(trust);
+  if (!proven && !isLoopback(host))
+    issue(
+      [],
+      `identity headers would be believed without proof on ${host}: set ${everywhere ? 'narrower proxies, because a range /0 is no proof,' : 'proxies,'} secret, certificates or assertion, or listen on 127.0.0.1`,
+    );
+}
+
+/** A range of loopback addresses holds nothing else: at least 127.0.0.0/8 or ::1/128. A wrong range is named by the schema. */
+function narrow(range: string): boolean {
+  try {
+    const [address, bits] = parseRange(range);
+    return bits >= (address.kind() === 'ipv4' ? 8 : 128);
+  } catch {
+    return true;
+  }
+}
+
+function checkNames(trust: TrustConfig, issue: Issue): void {
+  const preset = presetOf(trust);
+  const { email, name, groups, payload, family } = trust.headers;
+  if (!TRUST_PRESETS[preset].ownNames)
+    for (const [key, value] of Object.entries({ email, name, groups }))
+      if (value !== undefined) issue(['headers', key], `preset ${preset} has names of its own`);
+  if (payload !== undefined && preset !== 'istio') issue(['headers', 'payload'], 'goes with preset istio');
+  if (payload !== undefined && trust.userHeader !== undefined)
+    issue(['headers', 'payload'], 'give either this or userHeader');
+  if (family !== undefined && preset !== 'oauth2-proxy') issue(['headers', 'family'], 'goes with preset oauth2-proxy');
+  if (trust.assertion !== undefined && preset !== 'postern' && preset !== 'headers')
+    issue(['assertion'], `forward-auth's assertion goes with preset postern or headers, not with ${preset}`);
+}
+
+function checkToken(trust: TrustConfig, issue: Issue): void {
+  const preset = presetOf(trust);
+  const needs = TRUST_PRESETS[preset].token;
+  const { token } = trust;
+  if (needs === 'none') {
+    if (token !== undefined) issue(['token'], `preset ${preset} reads no token`);
+    return;
+  }
+  if (needs === 'optional') {
+    if (token === undefined) return;
+    if (token.audiences === undefined) issue(['token', 'audiences'], `preset ${preset} needs the client id here`);
+    if (token.secret === undefined && token.issuer === undefined && token.jwksUrl === undefined)
+      issue(['token'], 'give issuer, jwksUrl or secret: what shall verify the signature?');
+    if (token.secret !== undefined && token.jwksUrl !== undefined)
+      issue(['token', 'secret'], 'give either this or jwksUrl');
+  } else
+    for (const key of needs) {
+      // HyprMCP invents the ids of the clients that it registers.
+      if (key === 'audiences' && preset === 'hyprmcp' && token?.dynamicClients === true) continue;
+      if (token?.[key] === undefined) issue(['token', key], `preset ${preset} needs it`);
+    }
+  if (token?.dynamicClients === true && preset !== 'hyprmcp')
+    issue(['token', 'dynamicClients'], 'goes with preset hyprmcp');
+  if (token?.secret !== undefined && preset !== 'authentik') issue(['token', 'secret'], 'goes with preset authentik');
+  for (const key of ['signers', 'keysUrl'] as const)
+    if (token?.[key] !== undefined && preset !== 'aws-alb') issue(['token', key], 'goes with preset aws-alb');
+}

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { TRUST_PRESET_NAMES } from './trust-presets.ts';
+import { addressRange, duration, headerName, httpUrl, secret } from './values.ts';
+
+const headers = z.strictObject({
+  email: headerName.optional().meta({ description: 'header with the e-mail address' }),
+  name: headerName.optional().meta({ description: 'header with the name of the person' }),
+  groups: headerName.optional().meta({ description: 'header with the groups' }),
+  groupsDelimiter: z.enum([',', ';', '|', ' ']).default(',').meta({ description: 'what stands between groups' }),
+  payload: headerName.optional().meta({ description: "`istio`: `outputPayloadToHeader` instead of the user's header" }),
+  family: z.enum(['x-auth-request', 'x-forwarded']).optional().meta({
+    description: '`oauth2-proxy`: the names it sends; absent: either, and a request with both that differ is refused',
+  }),
+});
+
+const token = z.strictObject({
+  issuer: z.string().min(1).optional().meta({
+    description: 'expected `iss`; `cloudflare-access`: the team domain, `hyprmcp`: Dex',
+  }),
+  audiences: z.array(z.string().min(1)).min(1).optional().meta({
+    description:
+      "accepted `aud`: application tag, client id or host; `aws-alb`: its `client`; one of them must be the token's",
+  }),
+  dynamicClients: z.boolean().default(false).meta({
+    description: '`hyprmcp`: accept the client ids that it registers at Dex as audience too',
+  }),
+  jwksUrl: httpUrl('the public keys as a JWK Set').optional(),
+  signers: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:loadbalancer\/app\/[\w./-]+$/,
+          'must be the ARN of an Application Load Balancer',
+        ),
+    )
+    .min(1)
+    .optional()
+    .meta({ description: '`aws-alb`: ARNs of the load balancers' }),
+  keysUrl: z
+    .string()
+    .regex(/^https?:\/\/[^{}]+\{kid\}$/, 'must be an http or https URL that ends in {kid}')
+    .optional()
+    .meta({ description: "`aws-alb`: where keys are, with `{kid}` at the end; absent: that of the ARN's region" }),
+  secret: secret('`authentik`: the client secret, where it signs with HS256').optional(),
+  claims: z
+    .strictObject({
+      subject: z.string().min(1).default('sub'),
+      email: z.string().min(1).default('email'),
+      name: z.string().min(1).default('name'),
+      groups: z.string().min(1).default('groups'),
+    })
+    .prefault({})
+    .meta({ description: 'which claims hold the identity' }),
+  clockTolerance: duration('how far clocks may differ').prefault('30s'),
+});
+
+/** Whose word the relay takes, and what they must show. */
+export const trustSchema = z.strictObject({
+  enabled: z.boolean().default(true).meta({ description: 'believe identity headers of a proven proxy' }),
+  proxies: z.array(addressRange).min(1).optional().meta({
+    description: 'addresses of the proxy; absent: loopback only, or any where the preset verifies a signature',
+  }),
+  preset: z.enum(TRUST_PRESET_NAMES).optional().meta({
+    description:
+      'which product speaks for users; absent: `postern`, or what `userHeader` fits, or `headers`: that header alone',
+  }),
+  userHeader: headerName.optional().meta({
+    description: "header with the user; absent: the preset's, for `postern` `X-Authenticated-User`",
+  }),
+  headers: headers.prefault({}),
+  token: token.optional(),
+  secret: secret('the proxy must send this text').optional(),
+  secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
+  certificates: z
+    .strictObject({
+      caPath: z.string().min(1).optional().meta({
+        description: 'PEM file with the authorities of these certificates; absent: relay.tls.clientCaPath',
+      }),
+      names: z.array(z.string().min(1)).min(1).meta({
+        description: 'alternative names, DNS or URI, of which the certificate must hold one',
+      }),
+    })
+    .optional()
+    .meta({ description: 'the proxy must show one of these client certificates' }),
+  assertion: z
+    .strictObject({
+      jwksUrl: httpUrl("forward-auth's `/_postern/jwks.json`").optional(),
+      jwksPath: z.string().min(1).optional().meta({ description: 'file with the public JWK Set instead' }),
+      issuer: z.string().min(1).optional().meta({ description: 'expected `iss`; absent: publicUrl' }),
+      audience: z.string().min(1).default('postern-relay'),
+      clockTolerance: duration('how far clocks may differ').prefault('5s'),
+    })
+    .refine((value) => (value.jwksUrl === undefined) !== (value.jwksPath === undefined), {
+      message: 'give exactly one of jwksUrl and jwksPath',
+    })
+    .optional()
+    .meta({ description: 'require and verify the signed assertion' }),
+});
+
+export type TrustConfig = z.output<typeof trustSchema>;
+export type TrustTokenConfig = NonNullable<TrustConfig['token']>;

@@ -1,0 +1,54 @@
+import type { Identity } from '../../identity/identity.ts';
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** Which claims hold what; a name with dots leads into objects where no claim has the whole name. */
+export interface ClaimNames {
+  readonly subject: string;
+  readonly email: string;
+  readonly name: string;
+  readonly groups: string;
+}
+
+/** OIDC Core §5.1, and what providers agree on for groups. */
+export const USUAL_CLAIMS: ClaimNames = { subject: 'sub', email: 'email', name: 'name', groups: 'groups' };
+
+/**
+ * The identity of a verified token.
+ *
+ * @returns undefined where there is no subject, or where it is an address that nobody verified
+ */
+export function readClaims(claims: Claims, names: ClaimNames): Identity | undefined {
+  // OIDC Core §5.1. Whoever may write any address into their account would otherwise become its owner.
+  const unverified = claims.email_verified === false || claims.email_verified === 'false';
+  const subject = text(claimAt(claims, names.subject));
+  if (subject === '' || (unverified && (names.subject === names.email || names.subject === 'email'))) return undefined;
+  return {
+    subject,
+    email: unverified ? '' : text(claimAt(claims, names.email)),
+    name: text(claimAt(claims, names.name)),
+    groups: list(claimAt(claims, names.groups)),
+    scopes: text(claims.scope).split(' ').filter(Boolean),
+    method: 'bearer',
+    issuer: text(claims.iss),
+  };
+}
+
+function claimAt(claims: Claims, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path];
+  let at: unknown = claims;
+  for (const part of path.split('.')) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return undefined;
+    at = (at as Claims)[part];
+  }
+  return at;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function list(value: unknown): string[] {
+  const values = typeof value === 'string' ? [value] : value;
+  return Array.isArray(values) ? values.filter((item) => typeof item === 'string' && item !== '') : [];
+}

@@ -1,0 +1,59 @@
+import { ANONYMOUS } from '../../../identity/identity.ts';
+import { decodeText, mayBeTwo, splitList } from './field-value.ts';
+import { ABSENT, type Lookup, type Preset, type Reading, refused } from './preset.ts';
+
+/** Which headers hold what. */
+export interface HeaderNames {
+  readonly user: string;
+  readonly email?: string | undefined;
+  readonly name?: string | undefined;
+  readonly groups?: string | undefined;
+}
+
+export interface PlainHeaders extends HeaderNames {
+  /** What stands between groups; absent: a comma. */
+  readonly groupsDelimiter?: string;
+  /** How a value is written; absent: as it is. */
+  readonly decode?: (text: string) => string;
+  /** The user is an e-mail address. */
+  readonly userIsEmail?: boolean;
+}
+
+/** A product that writes the identity into headers and signs nothing: worth what the proof of the proxy is worth. */
+export function plainPreset(headers: PlainHeaders): Preset {
+  return {
+    userHeader: headers.user,
+    names: namesOf(headers),
+    read: (get) => readPlain(headers, get),
+  };
+}
+
+export function namesOf({ user, email, name, groups }: HeaderNames): string[] {
+  return [...new Set([user, email, name, groups])].filter((header) => header !== undefined);
+}
+
+export function readPlain(headers: PlainHeaders, get: Lookup): Reading {
+  const text = (header: string | undefined) => {
+    const value = header === undefined ? '' : decodeText(get(header.toLowerCase()));
+    return headers.decode === undefined ? value : headers.decode(value).trim();
+  };
+  const subject = text(headers.user);
+  if (subject === '') return ABSENT;
+  if (mayBeTwo(subject))
+    return refused(
+      'identity_malformed',
+      `${headers.user} holds a comma, so that it may be two headers joined by a proxy`,
+    );
+  const email = text(headers.email);
+  return {
+    kind: 'read',
+    identity: {
+      ...ANONYMOUS,
+      subject,
+      email: email === '' && headers.userIsEmail === true ? subject : email,
+      name: text(headers.name),
+      groups: splitList(text(headers.groups), headers.groupsDelimiter ?? ','),
+      method: 'bearer',
+    },
+  };
+}

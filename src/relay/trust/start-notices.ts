@@ -1,0 +1,27 @@
+import type { Config } from '../../platform/config/schema.ts';
+import { presetOf, signedAlternative } from '../../platform/config/trust-presets.ts';
+import type { Logger } from '../../platform/log.ts';
+
+/** What an operator should know at start about whom the relay believes, with the fix. */
+export function logTrustNotices({ relay }: Config, log: Logger): void {
+  const { jwt, trust, authRequired } = relay;
+  if (!jwt.enabled && !trust.enabled)
+    log.warn(
+      'MCP client authentication is disabled without a trusted proxy: ' +
+        `every request is ${authRequired ? 'refused with 401' : 'anonymous'}. ` +
+        'Fix: set TRUST_PROXY_AUTH=true (relay.trust.enabled) behind a proxy that authenticates, ' +
+        'or MCP_CLIENT_AUTH_ENABLED=true (relay.jwt.enabled) to check JWTs here',
+    );
+  if (!trust.enabled) return;
+  const better = signedAlternative(trust);
+  if (better !== undefined)
+    log.warn(
+      `${trust.userHeader} is a plain header that anybody who reaches the relay can send. ` +
+        `Fix: set relay.trust.preset to ${better}, which verifies the signed header beside it`,
+    );
+  if (presetOf(trust) === 'oauth2-proxy' && trust.headers.family === undefined)
+    log.info(
+      'relay.trust.headers.family is not set: X-Auth-Request-* and X-Forwarded-* are both read. ' +
+        'Set it to the one that oauth2-proxy sends where it lets some paths pass without sign-in',
+    );
+}
