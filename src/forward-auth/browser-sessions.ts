@@ -2,6 +2,7 @@ import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics } from '../platform/metrics.ts';
 import type { Keep } from '../platform/reloading/kept-parts.ts';
+import type { Sealing } from '../platform/sealing/sealing.ts';
 import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Policy } from './decision/decide.ts';
@@ -24,6 +25,7 @@ export interface BrowserSessionsDependencies {
 
 export interface BrowserSessions {
   readonly sessions: Sessions;
+  readonly sealing: Sealing;
   /** Whether any provider has a client of ours. */
   readonly enabled: boolean;
   readonly middleware: Login['middleware'];
@@ -56,6 +58,7 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
   const { signIn, middleware } = createLogin(config, providers, { ...deps, sealing, sessions });
   return {
     sessions,
+    sealing,
     enabled,
     middleware,
     policy: signIn === undefined ? {} : { signIn, upstreamCookie: (request) => upstreamCookie(request, sessions) },

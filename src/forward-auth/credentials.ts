@@ -11,6 +11,7 @@ import { JwtAuthenticator } from './authenticators/jwt.ts';
 import { ProviderKeys } from './authenticators/provider-keys.ts';
 import { SessionAuthenticator } from './authenticators/session.ts';
 import { soleCredential } from './authenticators/sole-credential.ts';
+import type { TokenIssuer } from './authenticators/token-issuer.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { DUPLICATED } from './decision/request.ts';
 import type { Resources } from './decision/resources.ts';
@@ -31,6 +32,8 @@ export interface CredentialsDependencies {
   readonly onLimited: (by: LimitedBy) => void;
   readonly onKeys: (provider: string, fetched: boolean) => void;
   readonly keep: Keep;
+  /** Issuers of access tokens beside the configured providers. */
+  readonly issuers: readonly TokenIssuer[];
 }
 
 export interface Credentials {
@@ -65,7 +68,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   );
   const jwt = keep(
     'tokens',
-    [providers, tokenCache, limits.token, paths, bounds],
+    [providers, tokenCache, limits.token, paths, bounds, auth.broker],
     () => new JwtAuthenticator(auth, { ...dependencies, introspection, keys }),
   );
   const authenticators: Authenticator[] = [

@@ -16,9 +16,11 @@ import { openCredentials } from './credentials.ts';
 import type { DecisionMeter } from './decision-meter.ts';
 import { RateLimits } from './limits/rate-limits.ts';
 import { createRoute } from './listeners.ts';
+import { openBroker } from './mcp-authorization/broker/broker.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
 import { createOperatorApi } from './operator/operator-api.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
+import { authorizationServers } from './own-issuers.ts';
 import { compilePolicy } from './policy.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
 
@@ -78,8 +80,15 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const limits = new RateLimits(auth, { stores, resources: policy.resources, log, onLimited });
   const allowAttempt = (address: string) => limits.allowSignIn(address);
   const browsers = await openBrowserSessions(config, { ...common, allowAttempt });
+  const { sessions, sealing } = browsers;
+  const broker = auth.broker.enabled
+    ? parts.keep('broker', [publicUrl, auth, Object.keys(config.relay.servers)], () =>
+        openBroker(config, { ...own, ...policy, sessions, sealing }),
+      )
+    : undefined;
   const credentials = openCredentials(config, {
     ...common,
+    issuers: broker === undefined ? [] : [broker.tokens],
     sessions: browsers.enabled ? browsers.sessions : undefined,
     resources: policy.resources,
     onLimited,
@@ -95,7 +104,8 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
   const pages = createPublicEndpoints({
     ...policy,
-    issuers: auth.providers.map((provider) => provider.issuer),
+    issuers: authorizationServers(config),
+    broker: broker?.middleware,
     publishedKeys: () => keys.published(),
     signIn: browsers.middleware,
     log,

@@ -6,7 +6,9 @@ import { ownIssuers } from './own-issuers.ts';
 
 /** What decisions are made by, from one configuration. */
 export function compilePolicy(config: Config): Policy {
+  const { enabled, originEndpoints } = config.auth.broker;
   return {
+    ...(enabled ? { authorizationServer: { originEndpoints } } : {}),
     rules: new Rules(config.auth, ownIssuers(config)),
     resources: new Resources(config.publicUrl, Object.keys(config.relay.servers)),
   };

@@ -15,6 +15,8 @@ export interface PublicEndpoints {
   readonly publishedKeys: () => JWK[];
   /** Signing in and out; passes on what is not its own. */
   readonly signIn: Koa.Middleware;
+  /** The broker's addresses, where it is on. */
+  readonly broker: Koa.Middleware | undefined;
   readonly log: Logger;
 }
 
@@ -41,6 +43,7 @@ export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingM
   const app = new Koa();
   app.on('error', (error) => context.log.error({ error }, 'a public endpoint failed'));
   app.use(context.signIn);
+  if (context.broker !== undefined) app.use(context.broker);
   app.use(cors);
   app.use(router.routes());
   app.use(notFound);

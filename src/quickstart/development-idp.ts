@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
 import type { Configuration, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
+import { quietly } from '../forward-auth/mcp-authorization/broker/load-provider.ts';
 import { drain, listen } from '../platform/http.ts';
 import { DEVELOPMENT_SCOPES, findAccountByName } from './development-accounts.ts';
 import { escapeHtml, page } from './development-pages.ts';
@@ -150,24 +151,4 @@ async function registrationCors(ctx: KoaContextWithOIDC, next: () => Promise<voi
   if (ctx.method !== 'OPTIONS') return next();
   ctx.set({ 'Access-Control-Allow-Methods': 'POST', 'Access-Control-Allow-Headers': 'Content-Type' });
   ctx.status = 204;
-}
-
-/**
- * Keeps oidc-provider's notices for operators of a real provider (its runtime, its in-memory store) from the person who
- * only takes a first look. Nothing else is held back.
- */
-async function quietly<T>(load: () => T | Promise<T>): Promise<T> {
-  const { warn, info } = console;
-  const unless =
-    (print: typeof warn) =>
-    (first: unknown, ...rest: unknown[]) => {
-      if (!String(first).includes('oidc-provider ')) print(first, ...rest);
-    };
-  console.warn = unless(warn);
-  console.info = unless(info);
-  try {
-    return await load();
-  } finally {
-    Object.assign(console, { warn, info });
-  }
 }

@@ -9,6 +9,13 @@ export interface Stores {
   readonly locks: Locks;
   readonly announcements: Announcements;
   readonly documents: Documents;
+  /**
+   * Records that are found again by index terms, as sessions are. Each name is a store of its own, so that a flood of one kind
+   * drives out no other.
+   *
+   * @param max records in memory; where there are more, the least recently used are forgotten
+   */
+  records(name: string, max: number): RecordStore;
   /** @param window milliseconds */
   limiter(name: string, limit: number, window: number): Limiter;
   /** Whether the store answers now; undefined: it does, otherwise what is wrong in a few words. */
@@ -47,6 +54,10 @@ export interface SessionStore {
   /** Live sessions with an index term, in no order. */
   find(index: string): Promise<SessionEntry[]>;
 }
+
+/** What is kept like a session: sealed, versioned, with index terms and an expiry. */
+export type StoredRecord = SessionEntry;
+export type RecordStore = SessionStore;
 
 export interface Lock {
   /** Gives the lock back where it is still ours. Never rejects: it ends by itself after its time. */

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
-import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
+import type { AuthConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { ABSENT, type Authenticated, type Authentication, type Rejected } from '../decision/authentication.ts';
 import type { CheckRequest } from '../decision/request.ts';
@@ -12,6 +12,7 @@ import { type CompactJws, parseJws, verifySignature } from './jws.ts';
 import type { ProviderKeys } from './provider-keys.ts';
 import { rejected, WRONG_AUDIENCE } from './rejection.ts';
 import { type Audience, checkClaims, isFor, normalType, readAudience, readIdentity } from './token-claims.ts';
+import type { TokenIssuer } from './token-issuer.ts';
 
 /** A token whose signature, times and type hold. Whether it is for the resource asked for is compared every time. */
 interface VerifiedToken {
@@ -21,16 +22,16 @@ interface VerifiedToken {
   readonly until: number;
 }
 
-interface Provider {
-  readonly config: ProviderConfig;
+interface Provider extends TokenIssuer {
   readonly algorithms: ReadonlySet<string>;
   readonly types: ReadonlySet<string>;
-  readonly keys: ProviderKeys;
 }
 
 export interface JwtDependencies {
   /** Milliseconds. */
   readonly now: () => number;
+  /** Issuers beside the configured providers. */
+  readonly issuers?: readonly TokenIssuer[];
   readonly resources: Resources;
   /** By the configured id of the provider. */
   readonly keys: ReadonlyMap<string, ProviderKeys>;
@@ -62,14 +63,20 @@ export class JwtAuthenticator implements Authenticator {
     this.#tokenLimit = config.limits.token;
     this.#ttl = config.tokenCache.ttl;
     this.#verified = config.tokenCache.max === 0 ? undefined : new LRUCache({ max: config.tokenCache.max });
+    const configured = config.providers.map(
+      (provider): TokenIssuer => ({
+        config: provider,
+        keys: dependencies.keys.get(provider.id) as ProviderKeys,
+        identityOf: (claims) => readIdentity(claims, provider),
+      }),
+    );
     this.#providers = new Map(
-      config.providers.map((provider) => [
-        provider.issuer,
+      [...configured, ...(dependencies.issuers ?? [])].map((issuer) => [
+        issuer.config.issuer,
         {
-          config: provider,
-          algorithms: new Set(provider.algorithms),
-          types: new Set(provider.types.map(normalType)),
-          keys: dependencies.keys.get(provider.id) as ProviderKeys,
+          ...issuer,
+          algorithms: new Set(issuer.config.algorithms),
+          types: new Set(issuer.config.types.map(normalType)),
         },
       ]),
     );
@@ -127,7 +134,7 @@ export class JwtAuthenticator implements Authenticator {
     if (problem !== undefined) return problem;
     const audience = readAudience(jws.payload, provider.config);
     if (audience === undefined) return rejected('token_audience', 'the token has no audience');
-    const identity = readIdentity(jws.payload, provider.config);
+    const identity = provider.identityOf(jws.payload);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);
     const authenticated = { kind: 'identity', identity: this.#identities.intern(identity) } as const;

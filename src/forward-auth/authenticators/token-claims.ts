@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
-import type { ProviderConfig } from '../../platform/config/schema.ts';
 import type { Rejected } from '../decision/authentication.ts';
 import { canonicalResource, type Resource } from '../decision/resources.ts';
 import { rejected } from './rejection.ts';
+import type { TokenIssuerConfig } from './token-issuer.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -27,7 +27,7 @@ const OTHER_TOKENS = ['at_hash', 'c_hash', 's_hash', 'events'];
 export function checkClaims(
   claims: Claims,
   header: Claims,
-  provider: ProviderConfig,
+  provider: TokenIssuerConfig,
   now: number,
 ): Rejected | undefined {
   const seconds = now / 1000;
@@ -74,7 +74,7 @@ function canonicalAudience(value: string): string {
 }
 
 /** @returns undefined where `aud` is missing or no text */
-export function readAudience(claims: Claims, provider: ProviderConfig): Audience | undefined {
+export function readAudience(claims: Claims, provider: TokenIssuerConfig): Audience | undefined {
   const values = typeof claims.aud === 'string' ? [claims.aud] : claims.aud;
   if (!Array.isArray(values) || !values.every((value) => typeof value === 'string')) return undefined;
   return {
@@ -84,7 +84,7 @@ export function readAudience(claims: Claims, provider: ProviderConfig): Audience
 }
 
 /** @returns undefined where there is no subject */
-export function readIdentity(claims: Claims, provider: ProviderConfig): Identity | undefined {
+export function readIdentity(claims: Claims, provider: TokenIssuerConfig): Identity | undefined {
   const names = provider.claims;
   const unverified = isUnverified(claims.email_verified);
   const named = text(claimAt(claims, names.subject));

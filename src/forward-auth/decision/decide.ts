@@ -3,7 +3,7 @@ import type { Absent, Authenticate, Authenticated, Rejected } from './authentica
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
-import { ownEndpoint } from './own-endpoints.ts';
+import { type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
 import type { CheckRequest } from './request.ts';
 import type { Resource, Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
@@ -16,6 +16,8 @@ export interface Policy {
   readonly limits?: Limits;
   /** Absent where nobody can sign in. */
   readonly signIn?: SignIn;
+  /** Absent where the broker is off. */
+  readonly authorizationServer?: OwnAuthorizationServer;
   /** What of a `Cookie` header may go on upstream; undefined: all of it. */
   readonly upstreamCookie?: (request: CheckRequest) => string | undefined;
 }
@@ -25,7 +27,7 @@ type Eventually<T> = T | Promise<T>;
 
 /** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
 export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
-  const own = ownEndpoint(request);
+  const own = ownEndpoint(request, policy.authorizationServer);
   if (own !== undefined && isOurs(own, request, policy)) return allowUnasked(own, request, policy);
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
   if (request.method === 'OPTIONS' && policy.resources.isMcpPath(request.path))
@@ -79,7 +81,11 @@ function authorize(
 }
 
 /** At another host the path is an application's, which may answer the same at every path and counts on its rules. */
-function isOurs(reason: 'metadata' | 'sign_in', { host }: CheckRequest, { signIn, resources }: Policy): boolean {
+function isOurs(
+  reason: 'metadata' | 'sign_in' | 'oauth',
+  { host }: CheckRequest,
+  { signIn, resources }: Policy,
+): boolean {
   return reason === 'sign_in' ? signIn?.isAt(host) === true : resources.isAt(host);
 }
 
@@ -89,7 +95,8 @@ function allowUnasked(
   request: CheckRequest,
   policy: Policy,
 ): Allow {
-  const upstreamCookie = reason === 'sign_in' ? undefined : policy.upstreamCookie?.(request);
+  const forPeople = reason === 'sign_in' || reason === 'oauth';
+  const upstreamCookie = forPeople ? undefined : policy.upstreamCookie?.(request);
   const allowed: Allow = { kind: 'allow', reason, identity: ANONYMOUS, rule: '' };
   return upstreamCookie === undefined ? allowed : { ...allowed, upstreamCookie };
 }

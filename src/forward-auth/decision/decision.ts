@@ -3,7 +3,7 @@ import type { EmittedPreset, LimitedBy } from '../../platform/config/schema.ts';
 
 /** Every reason there is. Stable: a metric label, a log field, and what `postern explain` prints. */
 export const REASONS = {
-  allow: ['authorized', 'public', 'preflight', 'metadata', 'sign_in'],
+  allow: ['authorized', 'public', 'preflight', 'metadata', 'sign_in', 'oauth'],
   challenge: [
     'no_credential',
     'token_malformed',

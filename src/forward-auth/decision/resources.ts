@@ -43,6 +43,16 @@ export class Resources {
     return host.replace(/:\d+$/, '') === this.#hostname;
   }
 
+  /** Those that a token can be for: each server, or everything where there is none. */
+  all(): readonly Resource[] {
+    return this.#servers.size === 0 ? [this.rest] : [...this.#servers.values()];
+  }
+
+  /** @param server configured name */
+  named(server: string): Resource | undefined {
+    return this.#servers.get(server);
+  }
+
   /** @param path canonical path of the request */
   of(path: string): Resource {
     if (!path.startsWith(this.#prefix)) return this.rest;

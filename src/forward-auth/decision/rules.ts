@@ -20,6 +20,8 @@ export interface Rule {
   scopesFor(operation: McpOperation | typeof HIDDEN | undefined): Scopes;
   /** Every scope that any operation may need. */
   readonly allScopes: Scopes;
+  /** What every operation needs. */
+  readonly alwaysScopes: Scopes;
   /** Ids of the providers that people may sign in with; undefined: all. Empty: nobody is sent to sign in. */
   readonly signInProviders: readonly string[] | undefined;
   readonly emit: readonly EmittedPreset[];
@@ -63,6 +65,11 @@ export class Rules {
     const scopes = this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.allScopes);
     return [...new Set(scopes)].filter((scope) => scope !== 'offline_access');
   }
+
+  /** Scopes that every request at a path needs. */
+  defaultScopesOf(path: string): string[] {
+    return [...new Set(this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.alwaysScopes))];
+  }
 }
 
 function compile(
@@ -104,6 +111,7 @@ function compile(
       return more.length === 0 ? always : [...new Set([...always, ...more.flatMap((entry) => entry.scopes)])];
     },
     allScopes,
+    alwaysScopes: always,
     signInProviders:
       config.signIn?.redirect === false
         ? []

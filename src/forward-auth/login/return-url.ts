@@ -1,5 +1,5 @@
 import type { Config } from '../../platform/config/schema.ts';
-import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import { INTERACTION_PATH, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 
 type Settings = Pick<Config, 'publicUrl'> & { readonly auth: Pick<Config['auth'], 'signIn'> };
 
@@ -34,7 +34,7 @@ export class ReturnUrls {
   /**
    * @param text an absolute URL, or an absolute path at the public URL
    * @returns the absolute URL, as a browser would write it; undefined where it leads to nowhere of ours, or back to our
-   *   own endpoints, which would go round in circles; one's own sessions are a page like any other
+   *   own endpoints, which would go round in circles; one's own sessions and a consent are pages like any other
    */
   accept(text: string | undefined): string | undefined {
     if (text === undefined || text.length > MAX_LENGTH || !PLAIN.test(text)) return undefined;
@@ -67,7 +67,8 @@ function isOneLabelBelow(host: string, suffix: string): boolean {
 }
 
 function isOwnEndpoint(path: string): boolean {
-  if (path === SIGN_IN_PATHS.sessions) return false;
+  if (path === SIGN_IN_PATHS.sessions || (path.startsWith(`${INTERACTION_PATH}/`) && /^[\w/-]+$/.test(path)))
+    return false;
   try {
     return /^\/+_postern(?:\/|$)/i.test(decodeURIComponent(path));
   } catch {

@@ -77,6 +77,27 @@ export class Refresher {
     throw new DependencyUnavailable(`the identity provider "${provider}"`);
   }
 
+  /**
+   * Asks the provider now whether and as whom the person goes on, whatever the times of the tokens say. Without a refresh
+   * token there is nobody to ask, and the session is as it was.
+   *
+   * @returns undefined where it has ended
+   * @throws DependencyUnavailable where the provider does not answer
+   */
+  async renew(session: Session): Promise<Session | undefined> {
+    const { key, version, provider, tokens } = session;
+    if (tokens.refreshToken === undefined) return session;
+    const deadline = performance.now() + WAIT;
+    for (;;) {
+      const latest = await (this.#running.get(key) ?? this.#start(session));
+      if (latest === undefined || latest.version > version) return latest;
+      const failing = (this.#later.get(key)?.delay ?? 0) > 0;
+      if (failing || performance.now() >= deadline)
+        throw new DependencyUnavailable(`the identity provider "${provider}"`);
+      await this.#deps.store.news(key, POLL);
+    }
+  }
+
   #start(session: Session): Promise<Session | undefined> {
     const attempt = this.#attempt(session).finally(() => this.#running.delete(session.key));
     // Nobody may be left to hear of it.

@@ -120,6 +120,23 @@ export class SessionService implements Sessions {
     );
   }
 
+  async byKey(key: string): Promise<Session | undefined> {
+    return (await this.#stored.read(key))?.session;
+  }
+
+  async renew(key: string): Promise<Session | undefined> {
+    const found = await this.#stored.read(key);
+    if (found === undefined) return undefined;
+    const session = this.#refresher === undefined ? found.session : await this.#refresher.renew(found.session);
+    if (session === undefined) return undefined;
+    // Not where it is gone: nothing brings an ended session back.
+    return (await this.#deps.stores.sessions.extend(key, this.#stored.idleEnd(session))) ? session : undefined;
+  }
+
+  onEnd(listener: (key: string) => Promise<void>): () => void {
+    return this.#stored.onEnd(listener);
+  }
+
   /** @param host of a request that uses the session; undefined: it is only looked at */
   #visit(cookieHeader: string | undefined, host: string | undefined): Visit | Promise<Visit> {
     const id = this.#cookie.read(cookieHeader);

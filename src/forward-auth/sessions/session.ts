@@ -104,6 +104,17 @@ export interface Sessions {
   ofUser(issuer: string, subject: string): Promise<Session[]>;
   /** Sessions that a provider's logout names: by `sid`, or all of a subject. */
   ofProviderSession(issuer: string, sid: string): Promise<Session[]>;
+  /** The live session of a key, straight from the store: for what outlives a request of the browser. */
+  byKey(key: string): Promise<Session | undefined>;
+  /**
+   * Asks the provider whether and as whom the person goes on, and counts as use of the session.
+   *
+   * @returns undefined where it has ended
+   * @throws DependencyUnavailable also where the provider does not answer
+   */
+  renew(key: string): Promise<Session | undefined>;
+  /** Told of each session that this process ends, once it is over in the store. @returns ends the subscription */
+  onEnd(listener: (key: string) => Promise<void>): () => void;
   /** `Set-Cookie` values that remove the session's cookie. */
   removal(host: string): readonly string[];
 }

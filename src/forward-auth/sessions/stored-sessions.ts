@@ -25,6 +25,7 @@ export class StoredSessions {
   readonly #idle: number;
   readonly #cache: SessionCache;
   readonly #deps: StoredSessionsDependencies;
+  readonly #endListeners = new Set<(key: string) => Promise<void>>();
   #warnedUnreadable = false;
 
   /** @param idle milliseconds */
@@ -81,7 +82,13 @@ export class StoredSessions {
     this.#cache.drop(key);
     // Also where there was none: a first attempt may have failed after the store and before this.
     await stores.announcements.publish(TOPIC, key);
+    for (const listener of this.#endListeners) await listener(key);
     return existed;
+  }
+
+  onEnd(listener: (key: string) => Promise<void>): () => void {
+    this.#endListeners.add(listener);
+    return () => void this.#endListeners.delete(listener);
   }
 
   /** @returns those that belong, newest first */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOOPBACK } from '../addresses.ts';
+import { brokerSchema } from './broker-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import {
   address,
@@ -220,6 +221,7 @@ export const authSchema = z.strictObject({
     .record(scope, z.array(scope))
     .default({})
     .meta({ description: 'a scope and the narrower ones it implies: `mcp:admin: [mcp:use]`' }),
+  broker: brokerSchema.prefault({}),
   assertion: z
     .strictObject({
       audience: z.string().min(1).default('postern-relay'),

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { authSchema } from './auth-schema.ts';
 
 /** Names in `allow.providers` for identities that no configured provider issues. */
-const RESERVED = ['api-keys', 'mtls'] as const;
+const RESERVED = ['api-keys', 'mtls', 'mcp-clients'] as const;
 
 /**
  * Checks that rules say whose users and groups they mean. API keys need not be named beside a single provider: the
@@ -16,12 +16,15 @@ export function checkRuleProviders(auth: z.output<typeof authSchema>, context: z
     if ((RESERVED as readonly string[]).includes(id)) issue(['providers', index, 'id'], `"${id}" is a reserved name`);
   const certificates = auth.clientCertificates.header !== 'none';
   const authorities = [...ids, ...(certificates ? ['mtls'] : [])];
-  const known = [...authorities, ...(auth.apiKeys.enabled ? ['api-keys'] : [])];
+  const machines = auth.broker.enabled && auth.broker.clientCredentials;
+  const known = [...authorities, ...(auth.apiKeys.enabled ? ['api-keys'] : []), ...(machines ? ['mcp-clients'] : [])];
   for (const [index, { allow }] of auth.rules.entries()) {
     const path = ['rules', index, 'allow', 'providers'];
     const strange = allow?.providers?.find((id) => !known.includes(id));
     if (strange === 'api-keys') issue(path, 'API keys are not taken: set auth.apiKeys.enabled');
     else if (strange === 'mtls') issue(path, 'client certificates are not taken: set auth.clientCertificates.header');
+    else if (strange === 'mcp-clients')
+      issue(path, 'clients get no tokens for themselves: set auth.broker.clientCredentials');
     else if (strange !== undefined) issue(path, `there is no provider "${strange}" in auth.providers`);
     // Subjects and groups are unique within one issuer only (OpenID Connect Core §5.7).
     if (allow !== undefined && allow.providers === undefined && authorities.length > 1)

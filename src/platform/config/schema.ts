@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
 import { authSchema } from './auth-schema.ts';
+import { checkBroker } from './broker-schema.ts';
 import { checkTrust } from './check-trust.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
@@ -79,6 +80,14 @@ export const configSchema = z
       });
     checkSignIn(config.publicUrl, config.auth, context);
     checkRuleProviders(config.auth, context);
+    checkBroker(
+      config.auth.broker,
+      {
+        signingIn: config.auth.providers.filter(({ clientId }) => clientId !== undefined).map(({ id }) => id),
+        servers: Object.keys(config.relay.servers),
+      },
+      (path, message) => context.addIssue({ code: 'custom', path: ['auth', 'broker', ...path], message }),
+    );
     for (const [kind, values] of [
       ['id', config.auth.providers.map((entry) => entry.id)],
       ['issuer', config.auth.providers.map((entry) => entry.issuer)],
@@ -97,6 +106,7 @@ export type AuthConfig = Config['auth'];
 export type RelayConfig = Config['relay'];
 export type RedisConfig = NonNullable<Config['redis']>;
 export type ProviderConfig = AuthConfig['providers'][number];
+export type BrokerConfig = AuthConfig['broker'];
 export type RuleConfig = AuthConfig['rules'][number];
 export type SessionsConfig = AuthConfig['sessions'];
 export type RateLimitConfig = AuthConfig['rateLimits'][number];

@@ -21,8 +21,9 @@ export function createMemoryStores(options: {
   const sessions = new MemorySessions(maxSessions, log, now);
   const locks = new MemoryLocks(now);
   const documents = new MemoryDocuments(now);
+  const records = new Map<string, MemorySessions>();
   const sweeping = setInterval(() => {
-    for (const part of [sessions, locks, documents]) part.sweep();
+    for (const part of [sessions, locks, documents, ...records.values()]) part.sweep();
   }, SWEEP_EVERY);
   sweeping.unref();
   const limiters = new Map<string, MemoryLimiter>();
@@ -31,6 +32,11 @@ export function createMemoryStores(options: {
     sessions,
     locks,
     documents,
+    records: (name, max) => {
+      const store = records.get(name) ?? new MemorySessions(max, log, now, name);
+      records.set(name, store);
+      return store;
+    },
     announcements: new MemoryAnnouncements(topics),
     limiter: (name, limit, window): Limiter => {
       const id = `${name} ${limit} ${window}`;

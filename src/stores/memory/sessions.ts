@@ -8,17 +8,18 @@ export class MemorySessions implements SessionStore {
   readonly #entries: LRUCache<string, SessionEntry>;
   readonly #byIndex = new Map<string, Set<string>>();
 
-  constructor(maxSessions: number, log: Logger, now: () => number) {
+  /** @param name what is kept, for the log */
+  constructor(max: number, log: Logger, now: () => number, name = 'sessions') {
     this.#now = now;
     let told = false;
     this.#entries = new LRUCache({
-      max: maxSessions,
+      max,
       noDisposeOnSet: true,
       dispose: (entry, _key, reason) => {
         this.#unindex(entry);
         if (reason !== 'evict' || told) return;
         told = true;
-        log.warn({ maxSessions }, 'too many sessions for memory: the least recently used are ended; configure Redis');
+        log.warn({ max }, `too many ${name} for memory: the least recently used are ended; configure Redis`);
       },
     });
   }

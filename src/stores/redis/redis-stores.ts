@@ -1,7 +1,7 @@
 import type { RedisConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { StoreMetrics } from '../../platform/metrics.ts';
-import type { Limiter, Stores } from '../stores.ts';
+import type { Limiter, RecordStore, Stores } from '../stores.ts';
 import { Topics } from '../topics.ts';
 import { RedisAnnouncements } from './announcements.ts';
 import { readTarget } from './connection-options.ts';
@@ -34,9 +34,15 @@ export async function openRedisStores(
   const announcements = new RedisAnnouncements(link, target, prefix, new Topics(log), options.heartbeat);
   if (link.client.status === 'ready') await announcements.settled(wait);
   const limiters = new Map<string, Limiter>();
+  const records = new Map<string, RecordStore>();
   return {
     kind: 'redis',
     sessions: createRedisSessions(link, prefix),
+    records: (name) => {
+      const store = records.get(name) ?? createRedisSessions(link, `${prefix}${name}:`);
+      records.set(name, store);
+      return store;
+    },
     locks: createRedisLocks(link, prefix),
     announcements,
     documents: createRedisDocuments(link, prefix, now),

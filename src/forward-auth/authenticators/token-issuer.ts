@@ -1,0 +1,19 @@
+import type { Identity } from '../../identity/identity.ts';
+import type { ProviderConfig } from '../../platform/config/schema.ts';
+import type { ProviderKeys } from './provider-keys.ts';
+
+/** What checking a token needs to know of its issuer. */
+export interface TokenIssuerConfig extends Readonly<Pick<ProviderConfig, 'id' | 'issuer' | 'clockTolerance'>> {
+  readonly algorithms: readonly string[];
+  readonly types: readonly string[];
+  readonly audiences: readonly string[];
+  readonly claims: Readonly<Omit<ProviderConfig['claims'], 'scopes'>> & { readonly scopes: readonly string[] };
+}
+
+/** An issuer of access tokens and where its keys are: a provider of the configuration, or Postern itself. */
+export interface TokenIssuer {
+  readonly config: TokenIssuerConfig;
+  readonly keys: Pick<ProviderKeys, 'loaded' | 'failing' | 'find' | 'search' | 'refresh' | 'close'>;
+  /** @returns undefined where the claims name nobody */
+  identityOf(claims: Readonly<Record<string, unknown>>): Identity | undefined;
+}

@@ -1,0 +1,126 @@
+import type { IncomingMessage } from 'node:http';
+import type { Context, Middleware } from 'koa';
+import type Provider from 'oidc-provider';
+import { PosternError } from '../../../platform/errors.ts';
+import { requestId } from '../../../platform/http.ts';
+import {
+  INTERACTION_PATH,
+  OAUTH_PATH,
+  OAUTH_PATHS,
+  ORIGIN_ENDPOINTS,
+  SERVER_METADATA_PATHS,
+} from '../../decision/own-endpoints.ts';
+import { showProblem } from '../../login/pages.ts';
+import type { RequestPlaces } from '../../login/request-place.ts';
+import type { BrokerLimits } from './broker-limits.ts';
+import { type InteractionContext, interact } from './interaction.ts';
+import type { ResourceServers } from './resource-servers.ts';
+
+export interface BrokerRoutesContext {
+  readonly issuer: string;
+  readonly provider: () => Promise<Provider>;
+  readonly interaction: InteractionContext;
+  readonly resourceServers: ResourceServers;
+  readonly limits: BrokerLimits;
+  readonly places: Pick<RequestPlaces, 'addressOf'>;
+  readonly originEndpoints: boolean;
+}
+
+/** Answers at the broker's addresses; everything else goes on. */
+export function brokerRoutes(context: BrokerRoutesContext): Middleware {
+  return async (ctx, next) => {
+    const path = meantPath(ctx.path, context);
+    if (path === undefined) return next();
+    ctx.state.requestId = requestId(ctx.req);
+    let provider: Provider;
+    try {
+      if (path.startsWith(`${INTERACTION_PATH}/`)) return await interactAt(context, ctx);
+      if (path === OAUTH_PATHS.registration && !(await mayRegister(context, ctx))) return;
+      provider = await context.provider();
+    } catch (error) {
+      return showFailure(context, ctx, error);
+    }
+    prepare(ctx.req, path, context);
+    ctx.respond = false;
+    await provider.callback()(ctx.req, ctx.res);
+  };
+}
+
+function meantPath(path: string, { originEndpoints }: BrokerRoutesContext): string | undefined {
+  if (path.startsWith(`${OAUTH_PATH}/`) || SERVER_METADATA_PATHS.includes(path)) return path;
+  return originEndpoints ? ORIGIN_ENDPOINTS.get(path) : undefined;
+}
+
+async function interactAt({ interaction }: BrokerRoutesContext, ctx: Context): Promise<void> {
+  if (ctx.method === 'GET' || ctx.method === 'POST') return interact(interaction, ctx);
+  ctx.status = 405;
+  ctx.set('Allow', 'GET, POST');
+}
+
+/** Browser-based clients register too, and oidc-provider answers no preflight there. */
+async function mayRegister({ limits, places, interaction }: BrokerRoutesContext, ctx: Context): Promise<boolean> {
+  ctx.set('Access-Control-Allow-Origin', '*');
+  ctx.res.setHeader('Access-Control-Allow-Origin', '*');
+  if (ctx.method === 'OPTIONS') {
+    ctx.set({ 'Access-Control-Allow-Methods': 'POST', 'Access-Control-Allow-Headers': 'Content-Type, Authorization' });
+    ctx.status = 204;
+    return false;
+  }
+  if (ctx.method !== 'POST') return true;
+  const address = places.addressOf(ctx.req);
+  const wait = await limits.registration(address);
+  if (wait === undefined) return true;
+  interaction.log.warn(
+    { audit: 'registration_refused', address, error: 'too_many_requests' },
+    'too many registrations',
+  );
+  ctx.status = 429;
+  ctx.set({ 'Retry-After': String(Math.max(1, Math.ceil(wait / 1_000))), 'Cache-Control': 'no-store' });
+  ctx.body = { error: 'too_many_requests', error_description: 'too many registrations; try again later' };
+  return false;
+}
+
+/**
+ * Addresses are made of the configured origin, never of what a client or a proxy says it asked, and what oidc-provider remembers
+ * of the browser is not carried from one authorization to the next.
+ */
+function prepare(req: IncomingMessage, path: string, { issuer, resourceServers }: BrokerRoutesContext): void {
+  const origin = new URL(issuer);
+  const url = new URL(req.url ?? '/', origin);
+  url.pathname = path;
+  req.headers.host = origin.host;
+  req.headers['x-forwarded-proto'] = origin.protocol.slice(0, -1);
+  delete req.headers['x-forwarded-host'];
+  if (path === OAUTH_PATHS.authorization) {
+    req.headers.cookie = (req.headers.cookie ?? '')
+      .split(';')
+      .filter((pair) => !/^\s*postern_oauth(?:\.sig)?=/.test(pair))
+      .join(';');
+    completeScope(url.searchParams, resourceServers);
+  }
+  req.url = url.pathname + url.search;
+}
+
+/** RFC 6749 §3.3: who asks for no scope that there is gets the default, and is told so by the answer. */
+function completeScope(query: URLSearchParams, resourceServers: ResourceServers): void {
+  const scopes = query.getAll('scope');
+  const indicators = query.getAll('resource');
+  if (scopes.length > 1 || indicators.length > 1) return;
+  const asked = (scopes[0] ?? '').split(' ').filter(Boolean);
+  const offered = resourceServers.allScopes();
+  if (asked.some((scope) => offered.includes(scope))) return;
+  query.set('scope', [...asked, ...resourceServers.defaultScopes(indicators[0])].join(' '));
+}
+
+function showFailure({ interaction: { log } }: BrokerRoutesContext, ctx: Context, error: unknown): void {
+  const known = error instanceof PosternError ? error : new PosternError('internal', 'something went wrong');
+  const away = known.status === 503;
+  log[known.status >= 500 ? 'error' : 'info']({ error, path: ctx.path, requestId: ctx.state.requestId }, 'no consent');
+  ctx.remove('Set-Cookie');
+  showProblem(ctx, {
+    status: known.status,
+    title: away ? 'Not right now' : 'That did not work',
+    advice: known.expose ? `${known.message}.` : 'Something went wrong here. Start again from your application.',
+    ...(away ? { retryAfter: 5 } : {}),
+  });
+}

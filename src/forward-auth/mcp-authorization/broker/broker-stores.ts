@@ -1,0 +1,51 @@
+import type { BrokerConfig } from '../../../platform/config/schema.ts';
+import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import type { RecordStore, Stores } from '../../../stores/stores.ts';
+import { RecordAdapter } from './record-adapter.ts';
+
+/** What only one authorization needs; a flood of those that nobody finishes drives out nothing else. */
+const OF_ONE_FLOW = ['Interaction', 'Session', 'ReplayDetection'];
+
+export interface BrokerStoresDependencies {
+  readonly stores: Pick<Stores, 'records'>;
+  readonly sealing: Sealing;
+  readonly now: () => number;
+}
+
+/** Where the broker keeps what, each kind bounded by itself. */
+export class BrokerStores {
+  readonly clients: RecordAdapter;
+  readonly grantRecords: RecordStore;
+  readonly consents: RecordStore;
+  /** Told of each of oidc-provider's grants that ends. */
+  onGrantEnd: (id: string) => Promise<void> = async () => {};
+  readonly #adapters = new Map<string, RecordAdapter>();
+  readonly #grants: RecordAdapter;
+  readonly #make: (model: string) => RecordAdapter;
+
+  constructor({ maxRecords, registration }: BrokerConfig, { stores, sealing, now }: BrokerStoresDependencies) {
+    const store = (kind: string) => stores.records(`oauth-${kind}`, maxRecords);
+    this.grantRecords = store('grant-records');
+    this.consents = store('consents');
+    const common = { sealing, now };
+    const lifetime = registration.unused;
+    this.clients = new RecordAdapter('Client', { ...common, store: store('clients'), lifetime, listed: true });
+    const onDestroy = (id: string) => this.onGrantEnd(id);
+    this.#grants = new RecordAdapter('Grant', { ...common, store: store('grants'), onDestroy });
+    this.#adapters.set('Client', this.clients).set('Grant', this.#grants);
+    this.#make = (model) =>
+      new RecordAdapter(model, { ...common, store: store(OF_ONE_FLOW.includes(model) ? 'flows' : 'tokens') });
+  }
+
+  /** One for each of oidc-provider's models. */
+  adapter(model: string): RecordAdapter {
+    const adapter = this.#adapters.get(model) ?? this.#make(model);
+    this.#adapters.set(model, adapter);
+    return adapter;
+  }
+
+  async revokeGrant(id: string): Promise<void> {
+    for (const model of ['AuthorizationCode', 'RefreshToken']) await this.adapter(model).revokeByGrantId(id);
+    await this.#grants.destroy(id);
+  }
+}

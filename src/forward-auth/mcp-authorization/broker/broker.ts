@@ -1,0 +1,154 @@
+import type { Middleware } from 'koa';
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import { AddressList } from '../../../platform/addresses.ts';
+import type { Config } from '../../../platform/config/schema.ts';
+import type { Logger } from '../../../platform/log.ts';
+import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import type { Stores } from '../../../stores/stores.ts';
+import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
+import type { Resources } from '../../decision/resources.ts';
+import type { Rules } from '../../decision/rules.ts';
+import { showProblem } from '../../login/pages.ts';
+import { RequestPlaces } from '../../login/request-place.ts';
+import { Origins } from '../../login/sign-in-urls.ts';
+import { brokeredProviders, brokerIssuer } from '../../own-issuers.ts';
+import type { Sessions } from '../../sessions/session.ts';
+import { Accounts } from './accounts.ts';
+import { auditProvider } from './audit.ts';
+import { BrokerLimits } from './broker-limits.ts';
+import { brokerRoutes } from './broker-routes.ts';
+import { BrokerStores } from './broker-stores.ts';
+import { Consents } from './consents.ts';
+import { openDocumentFetch } from './document-fetch.ts';
+import { Grants } from './grants.ts';
+import { brokerTokens } from './issued-tokens.ts';
+import { loadProvider } from './load-provider.ts';
+import { providerConfiguration } from './provider-configuration.ts';
+import { ResourceServers } from './resource-servers.ts';
+import { TokenKeys } from './token-keys.ts';
+
+export interface BrokerDependencies {
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  readonly stores: Stores;
+  readonly sealing: Sealing;
+  readonly sessions: Sessions;
+  readonly resources: Resources;
+  readonly rules: Rules;
+}
+
+/** Postern as the authorization server of MCP clients. */
+export interface Broker {
+  /** Issuer identifier (RFC 8414 §2): the origin of `publicUrl`. */
+  readonly issuer: string;
+  readonly middleware: Middleware;
+  /** By which forward-auth knows the tokens, without asking over HTTP. */
+  readonly tokens: TokenIssuer;
+  readonly grants: Grants;
+  close(): void;
+}
+
+/** @throws ConfigurationError */
+export function openBroker(config: Config, deps: BrokerDependencies): Broker {
+  const { auth, publicUrl } = config;
+  const { log, now, stores, sealing, sessions, resources, rules } = deps;
+  const { broker } = auth;
+  const issuer = brokerIssuer(publicUrl);
+  const signInProviders = brokeredProviders(config).map(({ id }) => id);
+  const lifetime = broker.accessTokenLifetime;
+  const resourceServers = new ResourceServers({
+    resources,
+    rules,
+    defaultResource: broker.defaultResource,
+    accessTokenLifetime: lifetime,
+  });
+  const brokerStores = new BrokerStores(broker, { stores, sealing, now });
+  const { announcements } = stores;
+  const revoke = (id: string) => brokerStores.revokeGrant(id);
+  const grants = new Grants({ records: brokerStores.grantRecords, announcements, sealing, log, now, revoke });
+  brokerStores.onGrantEnd = (id) => grants.forget(id);
+  const unsubscribe = sessions.onEnd(async (session) => {
+    for (const { id } of await grants.ofSession(session)) await grants.end(id, 'session_ended');
+  });
+  const consents = new Consents({ records: brokerStores.consents, sealing, now, remember: broker.rememberConsent });
+  const accounts = new Accounts({ sessions, grants, clients: broker.clients });
+  const limits = new BrokerLimits(broker, stores);
+  const places = new RequestPlaces(new AddressList(auth.trustedProxies), new Origins(config), auth.trustedHops);
+  const documents = openDocumentFetch(broker.metadataDocuments);
+  const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
+
+  const build = async (): Promise<Provider> => {
+    const provider = await loadProvider(
+      issuer,
+      providerConfiguration({
+        config: broker,
+        keys: { keys: keys.signing() as never },
+        adapter: (model: string) => brokerStores.adapter(model),
+        accounts,
+        resourceServers,
+        fetch: documents.fetch,
+        allowDocument: (ctx, clientId) => allowDocument(limits, places, ctx, clientId),
+        renderError: showError,
+        longestSession: auth.sessions.absolute,
+      }),
+    );
+    provider.proxy = true;
+    provider.use(async (ctx, next) => {
+      await next();
+      if (ctx.status === 503) ctx.set('Retry-After', '5');
+    });
+    auditProvider(provider, log);
+    provider.on('grant.success', ({ oidc: { client } }) => {
+      const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idle);
+      used.catch((error: unknown) => log.warn({ error }, 'the use of a client could not be noted'));
+    });
+    return provider;
+  };
+  // oidc-provider's keys are fixed; all else that it knows is in the store.
+  let built: { version: number; provider: Promise<Provider> } | undefined;
+  const current = async (): Promise<Provider> => {
+    await keys.ready();
+    if (built?.version !== keys.version) built = { version: keys.version, provider: build() };
+    return built.provider;
+  };
+  return {
+    issuer,
+    grants,
+    tokens: brokerTokens({ issuer, providers: auth.providers, keys }),
+    middleware: brokerRoutes({
+      issuer,
+      provider: current,
+      resourceServers,
+      limits,
+      places,
+      originEndpoints: broker.originEndpoints,
+      interaction: { provider: current, sessions, sealing, grants, consents, resourceServers, signInProviders, log },
+    }),
+    close: () => {
+      unsubscribe();
+      keys.close();
+      documents.close();
+    },
+  };
+}
+
+/** Only by a URL with a path (client ID metadata documents §3), and not as often as somebody likes. */
+async function allowDocument(
+  limits: BrokerLimits,
+  places: RequestPlaces,
+  ctx: KoaContextWithOIDC,
+  clientId: string,
+): Promise<boolean> {
+  return new URL(clientId).pathname !== '/' && limits.document(places.addressOf(ctx.req));
+}
+
+function showError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {
+  const { error, error_description: description } = out;
+  showProblem(ctx, {
+    status: ctx.status,
+    title: 'That did not work',
+    advice: `The application sent a request that cannot be served (${error}${description === undefined ? '' : `: ${description}`}). Start again from the application; if it stays, report this to whoever makes it.`,
+  });
+}

@@ -1,0 +1,54 @@
+import { type ClientMetadata, errors } from 'oidc-provider';
+import type { BrokerConfig } from '../../../platform/config/schema.ts';
+import { redirectProblem } from './redirect-uris.ts';
+
+/** Characters: a name is shown to people. */
+const MAX_NAME = 100;
+const MAX_REDIRECTS = 20;
+/** What a client can register for itself; the other grants are given by the operator only. */
+const GRANTS = ['authorization_code', 'refresh_token'];
+/** Addresses that we would call or show because a stranger says so; nothing here needs them. */
+const UNUSED = ['sector_identifier_uri', 'backchannel_logout_uri', 'initiate_login_uri', 'post_logout_redirect_uris'];
+
+type Metadata = Partial<ClientMetadata> & Record<string, unknown>;
+
+/**
+ * What clients say of themselves, by registration or document. What we do not do is left out, as RFC 7591 §2 allows; what would
+ * harm is refused. Those of the configuration are as the operator wrote them.
+ *
+ * @throws InvalidClientMetadata, `invalid_redirect_uri` where it is about those
+ */
+export function checkClientMetadata(metadata: Metadata, config: BrokerConfig, scopes: readonly string[]): void {
+  if (config.clients.some(({ id }) => id === metadata.client_id)) return;
+  checkName(metadata.client_name);
+  checkRedirects(metadata.redirect_uris, config);
+  for (const name of UNUSED) delete metadata[name];
+  if (Array.isArray(metadata.grant_types))
+    metadata.grant_types = metadata.grant_types.filter((grant) => GRANTS.includes(String(grant)));
+  if (metadata.grant_types?.length === 0) metadata.grant_types = ['authorization_code'];
+  // One that asks for a scope which no server has gets those that there are.
+  if (typeof metadata.scope === 'string') {
+    const known = metadata.scope.split(' ').filter((name) => scopes.includes(name));
+    if (known.length === 0) delete metadata.scope;
+    else metadata.scope = [...new Set([...known, 'openid', 'offline_access', 'profile', 'email'])].join(' ');
+  }
+  // A "web" client may not have the loopback addresses that programs register without a word about their kind.
+  metadata.application_type = 'native';
+}
+
+function checkName(name: unknown): void {
+  if (name === undefined) return;
+  if (typeof name !== 'string' || name.length > MAX_NAME || /\p{C}/u.test(name))
+    throw new errors.InvalidClientMetadata(`client_name must be at most ${MAX_NAME} visible characters`);
+}
+
+function checkRedirects(uris: unknown, { registration }: BrokerConfig): void {
+  if (!Array.isArray(uris) || uris.length === 0)
+    throw new errors.InvalidClientMetadata('redirect_uris must contain members');
+  if (uris.length > MAX_REDIRECTS)
+    throw new errors.InvalidClientMetadata(`redirect_uris must be at most ${MAX_REDIRECTS}`);
+  for (const uri of uris) {
+    const problem = redirectProblem(uri, registration);
+    if (problem !== undefined) throw new errors.InvalidClientMetadata(`redirect_uris ${problem}`);
+  }
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import type { Configuration } from 'oidc-provider';
+import type { BrokerConfig } from '../../../platform/config/schema.ts';
+import { ConfigurationError } from '../../../platform/errors.ts';
+import { createSafeFetch, FetchRefused } from '../../../platform/safe-fetch.ts';
+
+export interface DocumentFetch {
+  readonly fetch: NonNullable<Configuration['fetch']>;
+  close(): void;
+}
+
+/**
+ * Fetches what clients name: documents and key sets, as JSON, from public addresses and those hosts that the configuration lets.
+ *
+ * @throws ConfigurationError where the authorities cannot be read
+ */
+export function openDocumentFetch({
+  privateHosts,
+  hosts,
+  caPath,
+  maxSize,
+}: BrokerConfig['metadataDocuments']): DocumentFetch {
+  const safeFetch = createSafeFetch({
+    allowedOrigins: privateHosts.map((host) => `https://${host}`),
+    maxBytes: maxSize,
+    ...(caPath === undefined ? {} : { ca: readAuthorities(caPath) }),
+  });
+  return {
+    fetch: async (input, options) => {
+      const url = new URL(input instanceof Request ? input.url : input);
+      if (hosts.length > 0 && !hosts.includes(url.host) && !privateHosts.includes(url.host))
+        throw new FetchRefused(`${url.origin} is not asked: it is none of auth.broker.metadataDocuments.hosts`);
+      const signal = options?.signal;
+      const response = await safeFetch(url, {
+        headers: { accept: 'application/json' },
+        ...(signal == null ? {} : { signal }),
+      });
+      const type = response.headers.get('content-type') ?? '';
+      if (/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) return response;
+      throw new FetchRefused(`${url.origin} answered with no JSON document`);
+    },
+    close: () => void safeFetch.close(),
+  };
+}
+
+function readAuthorities(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigurationError(
+      [`auth.broker.metadataDocuments.caPath: cannot be read (${(cause as NodeJS.ErrnoException).code})`],
+      cause,
+    );
+  }
+}

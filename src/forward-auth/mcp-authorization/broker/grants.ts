@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import type { Logger } from '../../../platform/log.ts';
+import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import type { RecordStore, StoredRecord, Stores } from '../../../stores/stores.ts';
+import type { Session } from '../../sessions/session.ts';
+
+/** What a person let a client do, and by which session. Times are Unix times in milliseconds. */
+export interface Grant {
+  /** Id of oidc-provider's grant. */
+  readonly id: string;
+  /** Key of the browser session that it stands and falls with. */
+  readonly session: string;
+  /** Id of the provider that the person signed in with. */
+  readonly provider: string;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly client: string;
+  readonly clientName: string;
+  readonly resource: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+/** Why a grant ended, for the log. */
+export type GrantEnd = 'session_ended' | 'operator' | 'client_removed' | 'revoked';
+
+export interface GrantsDependencies {
+  readonly records: RecordStore;
+  readonly announcements: Stores['announcements'];
+  readonly sealing: Sealing;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** Ends oidc-provider's own grant with its codes and refresh tokens. */
+  readonly revoke: (id: string) => Promise<void>;
+}
+
+const EVERY = term('every', '');
+const ENDED_TOPIC = 'oauth-grant-ended';
+
+/**
+ * Who granted what to whom. oidc-provider's own grants know neither the session nor how to be listed; these are beside them
+ * and end with them.
+ */
+export class Grants {
+  readonly #deps: GrantsDependencies;
+
+  constructor(deps: GrantsDependencies) {
+    this.#deps = deps;
+  }
+
+  async keep(id: string, session: Session, about: Omit<Grant, keyof OfSession | 'id' | 'createdAt'>): Promise<void> {
+    const { identity, provider } = session;
+    const { issuer, subject } = identity;
+    const grant: Grant = { ...about, id, session: session.key, provider, issuer, subject, createdAt: this.#deps.now() };
+    const key = keyOf(id);
+    const value = this.#deps.sealing.seal(purpose(key), JSON.stringify(grant));
+    const indexes = [EVERY, term('session', grant.session), term('client', grant.client)];
+    await this.#deps.records.create({ key, version: 1, value, indexes, expiresAt: grant.expiresAt });
+  }
+
+  async find(id: string): Promise<Grant | undefined> {
+    return this.#open(await this.#deps.records.read(keyOf(id)));
+  }
+
+  /** All, newest first. */
+  list(): Promise<Grant[]> {
+    return this.#list(EVERY);
+  }
+
+  ofClient(client: string): Promise<Grant[]> {
+    return this.#list(term('client', client));
+  }
+
+  ofSession(session: string): Promise<Grant[]> {
+    return this.#list(term('session', session));
+  }
+
+  /** Ends it with every code and refresh token. @returns whether there was one */
+  async end(id: string, reason: GrantEnd): Promise<boolean> {
+    const { revoke, log } = this.#deps;
+    const grant = await this.find(id);
+    await revoke(id);
+    await this.forget(id);
+    if (grant === undefined) return false;
+    log.info(
+      { audit: 'grant_ended', reason, client: grant.client, subject: grant.subject, grant: id },
+      'a grant ended',
+    );
+    return true;
+  }
+
+  /** What is beside oidc-provider's grant, once that is over. */
+  async forget(id: string): Promise<void> {
+    if (!(await this.#deps.records.end(keyOf(id)))) return;
+    await this.#deps.announcements.publish(ENDED_TOPIC, id);
+  }
+
+  async #list(index: string): Promise<Grant[]> {
+    const found = (await this.#deps.records.find(index)).map((entry) => this.#open(entry));
+    return found.filter((grant) => grant !== undefined).sort((a, b) => b.createdAt - a.createdAt);
+  }
+
+  #open(entry: StoredRecord | undefined): Grant | undefined {
+    const text = entry && this.#deps.sealing.open(purpose(entry.key), entry.value);
+    return text && (JSON.parse(text.toString('utf8')) as Grant);
+  }
+}
+
+type OfSession = Pick<Grant, 'session' | 'provider' | 'issuer' | 'subject'>;
+
+function keyOf(id: string): string {
+  return term('grant', id);
+}
+
+function purpose(key: string): string {
+  return `oauth grant 1 ${key}`;
+}
+
+function term(kind: string, value: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify(['postern oauth grant 1', kind, value]))
+    .digest('base64url');
+}

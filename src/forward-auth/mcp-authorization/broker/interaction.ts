@@ -1,0 +1,169 @@
+import type { Context } from 'koa';
+import type Provider from 'oidc-provider';
+import { errors } from 'oidc-provider';
+import type { Logger } from '../../../platform/log.ts';
+import { readForm } from '../../../platform/pages/form.ts';
+import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import { INTERACTION_PATH, SIGN_IN_PATHS } from '../../decision/own-endpoints.ts';
+import { showProblem } from '../../login/pages.ts';
+import type { Session, Sessions } from '../../sessions/session.ts';
+import { accountId } from './account.ts';
+import { showConsent } from './consent-page.ts';
+import type { Consents } from './consents.ts';
+import type { Grants } from './grants.ts';
+import type { ResourceServers } from './resource-servers.ts';
+
+const PURPOSE = 'consent form 1';
+/** Scopes of OpenID Connect that say something about the person to the client. */
+const OPENID_SCOPES = ['openid', 'profile', 'email', 'offline_access'];
+
+type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
+
+export interface InteractionContext {
+  readonly provider: () => Promise<Provider>;
+  readonly sessions: Pick<Sessions, 'find'>;
+  readonly sealing: Sealing;
+  readonly grants: Grants;
+  readonly consents: Consents;
+  readonly resourceServers: ResourceServers;
+  /** Ids of the providers that people sign in with for MCP clients. */
+  readonly signInProviders: readonly string[];
+  readonly log: Logger;
+}
+
+/** What the client asks for, as far as it can be given. */
+interface Asked {
+  readonly client: string;
+  readonly clientName: string;
+  readonly redirectUri: string;
+  readonly indicator: string;
+  readonly resource: string;
+  readonly scopes: readonly string[];
+  readonly openid: readonly string[];
+}
+
+/** GET and POST /_postern/oauth/interaction/…: signs the person in, asks for consent, and leads back. */
+export async function interact(broker: InteractionContext, ctx: Context): Promise<void> {
+  const interaction = await openInteraction(broker, ctx);
+  if (interaction === undefined) return showOver(ctx);
+  const session = await broker.sessions.find(ctx.headers.cookie);
+  if (session === undefined || !mayGoOn(broker, interaction, session)) return toSignIn(broker, ctx, interaction);
+  const asked = await readAsked(broker, interaction);
+  if (asked === undefined) return showOver(ctx);
+  if (ctx.method === 'POST') return answer(broker, ctx, interaction, session, asked);
+  const { identity } = session;
+  // A client that asks for the page gets it (`prompt=consent`).
+  const wanted = String(interaction.params.prompt ?? '')
+    .split(' ')
+    .includes('consent');
+  if (!wanted && (await broker.consents.covers({ ...asked, identity }, asked.scopes)))
+    return finish(broker, ctx, session, asked);
+  showConsent(ctx, {
+    ...asked,
+    clientUrl: /^https:\/\//i.test(asked.client) ? asked.client : undefined,
+    person: identity.name || identity.email || identity.subject,
+    token: broker.sealing.seal(PURPOSE, `${session.key} ${interaction.uid}`),
+  });
+}
+
+/** The cookie of the browser that began it must name the same one as the address. */
+async function openInteraction({ provider }: InteractionContext, ctx: Context): Promise<Interaction | undefined> {
+  try {
+    const found = await (await provider()).interactionDetails(ctx.req, ctx.res);
+    return ctx.path === `${INTERACTION_PATH}/${found.uid}` ? found : undefined;
+  } catch (error) {
+    if (error instanceof errors.SessionNotFound) return undefined;
+    throw error;
+  }
+}
+
+function showOver(ctx: Context): void {
+  showProblem(ctx, {
+    status: 400,
+    title: 'This request is over',
+    advice:
+      'It took too long, was already answered, or was begun in another browser. Start again from your application.',
+  });
+}
+
+/** `prompt=login`: somebody who signed in before the client asked does so again. */
+function mayGoOn({ signInProviders }: InteractionContext, { prompt, iat }: Interaction, session: Session): boolean {
+  if (!signInProviders.includes(session.provider)) return false;
+  return prompt.name !== 'login' || session.createdAt >= iat * 1_000;
+}
+
+function toSignIn({ signInProviders }: InteractionContext, ctx: Context, { uid, prompt }: Interaction): void {
+  const query = new URLSearchParams({ rd: `${INTERACTION_PATH}/${uid}`, providers: signInProviders.join(',') });
+  if (prompt.name === 'login') query.set('switch', '1');
+  leadTo(ctx, `${SIGN_IN_PATHS.signIn}?${query}`);
+}
+
+async function readAsked({ provider, resourceServers }: InteractionContext, interaction: Interaction) {
+  const { client_id: client, redirect_uri: redirectUri, resource: indicator, scope } = interaction.params;
+  if (typeof client !== 'string' || typeof redirectUri !== 'string' || typeof indicator !== 'string') return undefined;
+  const found = await (await provider()).Client.find(client);
+  const resource = resourceServers.find(indicator);
+  if (found === undefined || resource === undefined) return undefined;
+  const requested = typeof scope === 'string' ? scope.split(' ') : [];
+  const offered = resourceServers.scopesOf(resource);
+  return {
+    client,
+    clientName: found.clientName ?? client,
+    redirectUri,
+    indicator,
+    resource: resource.uri,
+    scopes: requested.filter((name) => offered.includes(name)),
+    openid: requested.filter((name) => OPENID_SCOPES.includes(name)),
+  } satisfies Asked;
+}
+
+async function answer(
+  broker: InteractionContext,
+  ctx: Context,
+  { uid }: Interaction,
+  session: Session,
+  asked: Asked,
+): Promise<void> {
+  const form = await readForm(ctx);
+  const { client, clientName, resource } = asked;
+  const { identity } = session;
+  const about = { client, clientName, resource, subject: identity.subject, issuer: identity.issuer };
+  const token = broker.sealing.open(PURPOSE, form.get('token') ?? '')?.toString();
+  if (token !== `${session.key} ${uid}`) {
+    broker.log.warn({ audit: 'consent_forged', ...about }, 'an answer to a consent page was not given on that page');
+    showProblem(ctx, {
+      status: 403,
+      title: 'That form was not ours',
+      advice: 'The form did not come from this page, or your session has changed. Start again from your application.',
+    });
+    return;
+  }
+  if (form.get('decision') !== 'allow') {
+    broker.log.info({ audit: 'consent_denied', ...about }, 'a person denied a client');
+    const refusal = { error: 'access_denied', error_description: 'the person did not consent' };
+    return leadTo(ctx, await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal));
+  }
+  broker.log.info({ audit: 'consent_given', ...about, scopes: asked.scopes }, 'a person let a client act for them');
+  await broker.consents.remember({ ...asked, identity }, asked.scopes);
+  await finish(broker, ctx, session, asked);
+}
+
+async function finish(broker: InteractionContext, ctx: Context, session: Session, asked: Asked): Promise<void> {
+  const provider = await broker.provider();
+  const { client, clientName, indicator, resource, scopes, openid } = asked;
+  const account = accountId(session.provider, session.identity.subject);
+  const grant = new provider.Grant({ accountId: account, clientId: client });
+  grant.addResourceScope(indicator, [...scopes]);
+  if (openid.length > 0) grant.addOIDCScope([...openid]);
+  const grantId = await grant.save();
+  await broker.grants.keep(grantId, session, { client, clientName, resource, scopes, expiresAt: session.endsAt });
+  const result = { login: { accountId: account, remember: false }, consent: { grantId } };
+  leadTo(ctx, await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false }));
+}
+
+function leadTo(ctx: Context, location: string): void {
+  ctx.status = 303;
+  ctx.set({ Location: location, 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
+  ctx.body = null;
+  ctx.status = 303;
+}

@@ -1,0 +1,73 @@
+import type { BrokerConfig } from '../../../platform/config/schema.ts';
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+/** Browsers run or render these themselves. */
+const FORBIDDEN_SCHEMES = new Set([
+  'javascript:',
+  'data:',
+  'file:',
+  'blob:',
+  'about:',
+  'vbscript:',
+  'ws:',
+  'wss:',
+  'ftp:',
+]);
+
+/** Where a code is sent to, by what can be known of who listens there. */
+export type RedirectKind =
+  /** A host that proves itself by its certificate. */
+  | 'https'
+  /** Any program on the person's machine. */
+  | 'loopback'
+  /** Whichever application on the person's machine claimed the scheme. */
+  | 'custom';
+
+export function redirectKind(uri: string): RedirectKind {
+  const { protocol, hostname } = new URL(uri);
+  if (protocol === 'https:') return 'https';
+  return protocol === 'http:' && LOOPBACK.has(hostname) ? 'loopback' : 'custom';
+}
+
+/** What the consent page names: the host, or what the scheme is of an application. */
+export function redirectPlace(uri: string): string {
+  const { protocol, host } = new URL(uri);
+  return redirectKind(uri) === 'custom' ? `an application on your computer (${protocol})` : host;
+}
+
+/** Without the port, which differs each time for a program on the person's machine (RFC 8252 §7.3). */
+export function stableRedirect(uri: string): string {
+  const url = new URL(uri);
+  if (redirectKind(uri) === 'loopback') url.port = '';
+  return url.href;
+}
+
+/** As a source of `form-action`: browsers hold the redirects of a form's answer to it. */
+export function redirectSource(uri: string): string {
+  const { protocol, origin } = new URL(uri);
+  return redirectKind(uri) === 'custom' ? protocol : origin;
+}
+
+/** @returns why a client may not register this redirect; undefined: it may */
+export function redirectProblem(uri: unknown, config: BrokerConfig['registration']): string | undefined {
+  if (typeof uri !== 'string' || !URL.canParse(uri)) return 'must only contain valid URIs';
+  const url = new URL(uri);
+  if (url.username !== '' || url.password !== '') return 'must not contain user information';
+  if (uri.includes('#')) return 'must not contain fragments';
+  if (/[\s\\]/.test(uri)) return 'must not contain spaces or backslashes';
+  switch (redirectKind(uri)) {
+    case 'loopback':
+      return undefined;
+    case 'https': {
+      const { redirectHosts } = config;
+      return redirectHosts.length === 0 || redirectHosts.includes(url.host)
+        ? undefined
+        : `must be at an allowed host, of: ${redirectHosts.join(', ')}`;
+    }
+    case 'custom':
+      if (url.protocol === 'http:') return 'must use https, except for loopback addresses';
+      if (!config.customSchemes || FORBIDDEN_SCHEMES.has(url.protocol))
+        return `must not use the scheme ${url.protocol}`;
+      return undefined;
+  }
+}
