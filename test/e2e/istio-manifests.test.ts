@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { checkMeshConfig, fetchIstioApi, readSchemas } from '../support/istio/api.ts';
+import { goModuleOrSkip } from '../support/go-module.ts';
+import { checkMeshConfig, ISTIO_API, readSchemas } from '../support/istio/api.ts';
 import { gatewayListener } from '../support/istio/envoy.ts';
 import { type Json, type Manifest, only, readManifests, readMeshConfig } from '../support/istio/manifests.ts';
 import { validate } from '../support/istio/structural-schema.ts';
@@ -19,13 +20,7 @@ describe('the manifests of deploy/istio', () => {
 
   before(async function () {
     this.timeout(180_000);
-    const fetched = await fetchIstioApi();
-    if (typeof fetched === 'string') {
-      if (process.env.CI === 'true') throw new Error(`needed in CI: ${fetched}`);
-      process.stderr.write(`  skipped: ${fetched}\n`);
-      return this.skip();
-    }
-    api = fetched.folder;
+    api = await goModuleOrSkip(this, ISTIO_API);
     schemas = await readSchemas(api);
   });
 

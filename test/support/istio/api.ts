@@ -1,38 +1,15 @@
-import { execFile } from 'node:child_process';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { loadSync } from '@grpc/proto-loader';
-import { parseAllDocuments } from 'yaml';
-import type { Json, Manifest } from './manifests.ts';
+import { readCustomResources } from '../kubernetes/custom-resources.ts';
+import type { Json } from './manifests.ts';
 
-const CACHE = fileURLToPath(new URL('../../../.cache/go/', import.meta.url));
-const MODULE = 'istio.io/api@v1.31.4';
-const run = promisify(execFile);
-
-/** Istio's API as it publishes it, in a folder of the project that Go fills. @returns why not, as text */
-export async function fetchIstioApi(): Promise<{ folder: string } | string> {
-  await mkdir(CACHE, { recursive: true });
-  const env = { ...process.env, GOMODCACHE: join(CACHE, 'mod'), GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' };
-  try {
-    const { stdout } = await run('go', ['mod', 'download', '-json', MODULE], { cwd: CACHE, env, timeout: 120_000 });
-    return { folder: (JSON.parse(stdout) as { Dir: string }).Dir };
-  } catch (error) {
-    return `Go cannot fetch ${MODULE} (${(error as Error).message.split('\n')[0]})`;
-  }
-}
+/** Istio's API as it publishes it. */
+export const ISTIO_API = 'istio.io/api@v1.31.4';
 
 /** Schemas of Istio's own kinds by `apiVersion/kind`, as the API server would apply them. */
 export async function readSchemas(folder: string): Promise<Map<string, Json>> {
-  const text = await readFile(join(folder, 'kubernetes/customresourcedefinitions.gen.yaml'), 'utf8');
-  const schemas = new Map<string, Json>();
-  for (const document of parseAllDocuments(text)) {
-    const spec = (document.toJS() as Manifest | null)?.spec;
-    for (const { name, schema } of spec?.versions ?? [])
-      schemas.set(`${spec.group}/${name}/${spec.names.kind}`, schema.openAPIV3Schema);
-  }
-  return schemas;
+  return readCustomResources(await readFile(join(folder, 'kubernetes/customresourcedefinitions.gen.yaml'), 'utf8'));
 }
 
 interface Field {

@@ -1,7 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json } from './manifests.ts';
 
-const WITHOUT_MEANING = ['description', 'format', 'nullable'];
+const WITHOUT_MEANING = [
+  ...['description', 'format', 'nullable', 'default', 'title', 'externalDocs'],
+  // How changes of two owners are merged.
+  ...['x-kubernetes-list-type', 'x-kubernetes-list-map-keys', 'x-kubernetes-map-type'],
+];
 
 type Check = (limit: Json, value: Json, at: string, schema: Json) => string[];
 

@@ -1,0 +1,168 @@
+{{- define "postern.labels" -}}
+app.kubernetes.io/name: postern
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{- end }}
+
+{{- define "postern.selector" -}}
+app.kubernetes.io/name: postern
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "postern.name" -}}
+{{ .root.Release.Name }}-{{ .component }}
+{{- end }}
+
+{{- define "postern.forwardAuthUrl" -}}
+http://{{ .Release.Name }}-forward-auth.{{ .Release.Namespace }}.svc.cluster.local:4180
+{{- end }}
+
+{{/* postern.yaml: what the values say, and over it where the processes listen in their pods. */}}
+{{- define "postern.config" -}}
+{{- $auth := dict "listen" "0.0.0.0:4180" "internalListen" "0.0.0.0:9464" }}
+{{- if .Values.forwardAuth.grpc }}{{- $_ := set $auth "grpc" "0.0.0.0:4181" }}{{- end }}
+{{- $relay := dict "listen" "0.0.0.0:4444" "internalListen" "0.0.0.0:9465" }}
+{{- if .Values.assertion }}
+{{- $jwks := dict "jwksUrl" (printf "%s/_postern/jwks.json" (include "postern.forwardAuthUrl" .)) }}
+{{- $_ := set $relay "trust" (dict "assertion" $jwks) }}
+{{- end }}
+{{- mustMergeOverwrite (deepCopy .Values.config) (dict "auth" $auth "relay" $relay) | toYaml }}
+{{- end }}
+
+{{/* One process: arguments {root, component, command, values, ports, internalPort}. */}}
+{{- define "postern.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "postern.name" . }}
+  labels: {{- include "postern.labels" . | nindent 4 }}
+spec:
+  {{- if not .values.autoscaling.enabled }}
+  replicas: {{ .values.replicas }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "postern.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels: {{- include "postern.labels" . | nindent 8 }}
+      annotations:
+        # Listening addresses and keys need a restart; rules, servers and limits are read again by themselves.
+        checksum/addresses: {{ printf "%v %v %v" .root.Values.forwardAuth.grpc .root.Values.assertion .root.Values.secrets | sha256sum }}
+        {{- with .root.Values.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ include "postern.name" . }}
+      # SECURITY: neither process talks to the cluster.
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 30
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 1000
+        runAsGroup: 1000
+        fsGroup: 1000
+        seccompProfile: { type: RuntimeDefault }
+      topologySpreadConstraints:
+        {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+        - maxSkew: 1
+          topologyKey: {{ . }}
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels: {{- include "postern.selector" $ | nindent 14 }}
+        {{- end }}
+      containers:
+        - name: {{ .component }}
+          image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
+          imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+          args: [{{ .command }}, --config, /etc/postern/postern.yaml]
+          {{- with .root.Values.secrets.files }}
+          env:
+            {{- range $setting, $key := . }}
+            - name: {{ $setting }}_FILE
+              value: /etc/postern-secrets/{{ $key }}
+            {{- end }}
+          {{- end }}
+          ports:
+            {{- range $name, $port := .ports }}
+            - { name: {{ $name }}, containerPort: {{ $port }} }
+            {{- end }}
+            - { name: internal, containerPort: {{ .internalPort }} }
+          startupProbe:
+            httpGet: { path: /healthz, port: internal }
+            periodSeconds: 1
+            failureThreshold: 30
+          livenessProbe:
+            httpGet: { path: /healthz, port: internal }
+          readinessProbe:
+            httpGet: { path: /readyz, port: internal }
+            periodSeconds: 5
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: { drop: [ALL] }
+          resources: {{- toYaml .values.resources | nindent 12 }}
+          volumeMounts:
+            - { name: configuration, mountPath: /etc/postern, readOnly: true }
+            {{- if .root.Values.secrets.existingSecret }}
+            - { name: secrets, mountPath: /etc/postern-secrets, readOnly: true }
+            {{- end }}
+      volumes:
+        - name: configuration
+          configMap: { name: {{ .root.Release.Name }} }
+        {{- if .root.Values.secrets.existingSecret }}
+        - name: secrets
+          secret: { secretName: {{ .root.Values.secrets.existingSecret }}, defaultMode: 0440 }
+        {{- end }}
+      {{- with .root.Values.nodeSelector }}
+      nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .root.Values.tolerations }}
+      tolerations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "postern.name" . }}
+  labels: {{- include "postern.labels" . | nindent 4 }}
+spec:
+  selector: {{- include "postern.selector" . | nindent 4 }}
+  ports:
+    {{- range $name, $port := .ports }}
+    - { name: {{ $name }}, port: {{ $port }}, targetPort: {{ $name }}, appProtocol: {{ if eq $name "grpc" }}kubernetes.io/h2c{{ else }}http{{ end }} }
+    {{- end }}
+---
+# Metrics and health, apart from what a proxy can reach.
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "postern.name" . }}-internal
+  labels:
+    {{- include "postern.labels" . | nindent 4 }}
+    postern/internal: "true"
+spec:
+  clusterIP: None
+  selector: {{- include "postern.selector" . | nindent 4 }}
+  ports:
+    - { name: internal, port: {{ .internalPort }}, targetPort: internal }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "postern.name" . }}
+  labels: {{- include "postern.labels" . | nindent 4 }}
+automountServiceAccountToken: false
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "postern.name" . }}
+  labels: {{- include "postern.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- include "postern.selector" . | nindent 6 }}
+{{- end }}

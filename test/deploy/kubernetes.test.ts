@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { configKeys } from '../../src/platform/config/keys.ts';
+import { parseConfig } from '../../src/platform/config/load.ts';
+import { goModuleOrSkip } from '../support/go-module.ts';
+import { type Json, type Manifest, only } from '../support/istio/manifests.ts';
+import { validate } from '../support/istio/structural-schema.ts';
+import { type Chart, chartOrSkip, type Rendered } from '../support/kubernetes/chart.ts';
+import { readCustomResources } from '../support/kubernetes/custom-resources.ts';
+
+/** Where the kinds of others are described: module, then the files that we use. */
+const MODULES: Readonly<Record<string, readonly string[]>> = {
+  'istio.io/api@v1.31.4': ['kubernetes/customresourcedefinitions.gen.yaml'],
+  'sigs.k8s.io/gateway-api@v1.5.0': ['config/crd/experimental/gateway.networking.k8s.io_httproutes.yaml'],
+  'github.com/traefik/traefik/v3@v3.6.0': [
+    'docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml',
+  ],
+  'github.com/envoyproxy/gateway@v1.9.1': [
+    'charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_securitypolicies.yaml',
+  ],
+  'github.com/prometheus-operator/prometheus-operator@v0.85.0': [
+    'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml',
+  ],
+};
+const PROXIES = ['none', 'traefik', 'envoy-gateway', 'gateway-api', 'istio'] as const;
+/** Everything that can be turned on. */
+const FULL = {
+  config: {
+    redis: { url: 'redis://redis:6379' },
+    auth: { providers: [{ id: 'corp', issuer: 'https://idp.example.com' }], sessions: { cookie: '__Host-gate' } },
+    relay: { servers: { github: { url: 'http://github-mcp.mcp-servers:3000/mcp' } } },
+  },
+  secrets: { existingSecret: 'keys', files: { POSTERN_RELAY_SESSION_KEY: 'relay-session-key' } },
+  forwardAuth: { autoscaling: { enabled: true } },
+  relay: { autoscaling: { enabled: true } },
+  networkPolicy: {
+    mcpServers: [
+      { name: 'github', namespace: 'mcp-servers', podSelector: { matchLabels: { app: 'github' } }, port: 3000 },
+    ],
+  },
+  serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
+  podAnnotations: { example: 'yes' },
+  nodeSelector: { disk: 'ssd' },
+  tolerations: [{ key: 'gate', operator: 'Exists' }],
+};
+
+describe('the chart of deploy/kubernetes', function () {
+  this.timeout(60_000);
+  let chart: Chart;
+  const schemas = new Map<string, Json>();
+
+  before(async function () {
+    this.timeout(600_000);
+    chart = await chartOrSkip(this);
+    for (const [module, files] of Object.entries(MODULES)) {
+      const folder = await goModuleOrSkip(this, module);
+      for (const file of files)
+        for (const [kind, schema] of readCustomResources(await readFile(join(folder, file), 'utf8')))
+          schemas.set(kind, schema);
+    }
+  });
+
+  async function render(values: object): Promise<Rendered> {
+    const rendered = await chart(values);
+    if ('refused' in rendered) throw new Error(rendered.refused);
+    return rendered;
+  }
+  const refusal = async (values: object) => {
+    const rendered = await chart(values);
+    return 'refused' in rendered ? rendered.refused : assert.fail('rendered');
+  };
+  /** Undefined where no schema is known: `chart.problems` speaks of Kubernetes' own kinds. */
+  const misfits = ({ apiVersion, kind, metadata, ...rest }: Manifest) => {
+    const schema = schemas.get(`${apiVersion}/${kind}`);
+    if (schema === undefined) return undefined;
+    const required = schema.required?.filter((name: string) => name !== 'metadata') ?? [];
+    return validate({ ...schema, required }, rest).map((problem) => `${kind} ${metadata.name}${problem}`);
+  };
+  const configuration = ({ manifests }: Rendered) =>
+    parseConfig(parse(only(manifests, 'ConfigMap').data?.['postern.yaml'] ?? ''));
+  const deployments = ({ manifests }: Rendered) => manifests.filter(({ kind }) => kind === 'Deployment');
+
+  for (const [name, values] of [['the values as they are', {}] as const, ['everything turned on', FULL] as const])
+    for (const kind of PROXIES)
+      it(`with ${name}, for ${kind}: every object fits its schema, and both processes take the configuration`, async () => {
+        const rendered = await render({ ...values, proxy: { kind } });
+        assert.deepEqual(rendered.problems, []);
+        const others = rendered.manifests.map(misfits).filter((found) => found !== undefined);
+        assert.deepEqual(others.flat(), []);
+        const wanted = (kind === 'none' ? 0 : 1) + (values === FULL ? 1 : 0);
+        assert.ok(others.length >= wanted, 'no schema was found');
+        const config = configuration(rendered);
+        assert.equal(config.auth.listen.port, 4180);
+        assert.equal(config.relay.listen.port, 4444);
+      });
+
+  it('renders the values of its README, whose settings exist', async () => {
+    const page = await readFile(new URL('../../deploy/kubernetes/README.md', import.meta.url), 'utf8');
+    const values = parse(/```yaml\n(# my-values[\s\S]*?)```/.exec(page)?.[1] ?? assert.fail());
+    const rendered = await render(values);
+    assert.deepEqual([...rendered.problems, ...rendered.manifests.flatMap((one) => misfits(one) ?? [])], []);
+    assert.equal(configuration(rendered).relay.servers.github?.url, 'http://github-mcp.mcp-servers.svc:3000/mcp');
+    const known = new Set(configKeys().map(({ env }) => env));
+    for (const setting of Object.keys(values.secrets.files)) assert.ok(known.has(setting), setting);
+  });
+
+  it('finds an object that does not fit', async () => {
+    const { manifests } = await render({ proxy: { kind: 'traefik' } });
+    const middleware = only(manifests, 'Middleware');
+    const spec = { forwardAuth: { ...middleware.spec.forwardAuth, trustForwardHeaders: false } };
+    assert.notDeepEqual(misfits({ ...middleware, spec }), []);
+  });
+
+  it('lets the relay believe the assertion of its own forward-auth only', async () => {
+    const { relay } = configuration(await render({}));
+    assert.equal(
+      relay.trust.assertion?.jwksUrl,
+      'http://gate-forward-auth.postern.svc.cluster.local:4180/_postern/jwks.json',
+    );
+    assert.equal(configuration(await render({ assertion: false })).relay.trust.assertion, undefined);
+  });
+
+  it('cannot be told to listen elsewhere, where probes and policies would miss it', async () => {
+    const elsewhere = { auth: { internalListen: '0.0.0.0:4180' }, relay: { listen: '0.0.0.0:9465' } };
+    const config = configuration(await render({ config: elsewhere }));
+    assert.equal(config.auth.internalListen.port, 9464);
+    assert.equal(config.relay.listen.port, 4444);
+  });
+
+  it('runs nothing as root, with a writable disk, a capability or a token of the cluster', async () => {
+    for (const { spec } of deployments(await render(FULL))) {
+      const pod = spec.template.spec;
+      assert.equal(pod.automountServiceAccountToken, false);
+      assert.equal(pod.securityContext.runAsNonRoot, true);
+      assert.deepEqual(pod.securityContext.seccompProfile, { type: 'RuntimeDefault' });
+      for (const { securityContext } of pod.containers)
+        assert.deepEqual(securityContext, {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        });
+    }
+  });
+
+  it('hands secrets over as files of the Secret, and has none in any object', async () => {
+    const rendered = await render(FULL);
+    for (const { spec } of deployments(rendered)) {
+      const { env, volumeMounts } = spec.template.spec.containers[0];
+      assert.deepEqual(env, [
+        { name: 'POSTERN_RELAY_SESSION_KEY_FILE', value: '/etc/postern-secrets/relay-session-key' },
+      ]);
+      assert.ok(volumeMounts.some((mount: Json) => mount.mountPath === '/etc/postern-secrets' && mount.readOnly));
+    }
+    assert.equal(rendered.manifests.filter(({ kind }) => kind === 'Secret').length, 0);
+  });
+
+  it('lets only the proxy reach the relay, only the relay the MCP servers, only monitoring the internal listeners', async () => {
+    const { manifests } = await render(FULL);
+    const proxies = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ingress' } } }];
+    const monitoring = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }];
+    assert.deepEqual(only(manifests, 'NetworkPolicy', 'gate-relay').spec.ingress, [
+      { from: proxies, ports: [{ protocol: 'TCP', port: 'http' }] },
+      { from: monitoring, ports: [{ protocol: 'TCP', port: 'internal' }] },
+    ]);
+    const servers = only(manifests, 'NetworkPolicy', 'gate-mcp-github');
+    assert.equal(servers.metadata.namespace, 'mcp-servers');
+    assert.equal(servers.spec.ingress.length, 1);
+    const [{ from }] = servers.spec.ingress;
+    assert.equal(from.length, 1);
+    assert.equal(from[0].podSelector.matchLabels['app.kubernetes.io/component'], 'relay');
+    // Without a namespace of its own the policy would be about pods of the servers' namespace.
+    assert.deepEqual(from[0].namespaceSelector.matchLabels, { 'kubernetes.io/metadata.name': 'postern' });
+  });
+
+  it('scales forward-auth by decisions a second, and leaves the number of replicas to the scaler', async () => {
+    const rendered = await render(FULL);
+    const [metric] = only(rendered.manifests, 'HorizontalPodAutoscaler', 'gate-forward-auth').spec.metrics;
+    assert.equal(metric.pods.metric.name, 'postern_auth_decisions_per_second');
+    for (const { spec } of deployments(rendered)) assert.equal(spec.replicas, undefined);
+  });
+
+  it('lets the middleware of Traefik pass on the cookie that the configuration names', async () => {
+    const { manifests } = await render({ ...FULL, proxy: { kind: 'traefik' } });
+    const { forwardAuth } = only(manifests, 'Middleware').spec;
+    assert.deepEqual(forwardAuth.addAuthCookiesToResponse, ['__Host-gate']);
+    assert.equal(forwardAuth.trustForwardHeader, false);
+  });
+
+  it('takes what Traefik lists from the deployment that the tests run', async () => {
+    const { manifests } = await render({ proxy: { kind: 'traefik' } });
+    const file = await readFile(new URL('../../deploy/traefik/dynamic.yaml', import.meta.url), 'utf8');
+    const deployed = parse(file).http.middlewares['postern-check'].forwardAuth;
+    const { forwardAuth } = only(manifests, 'Middleware').spec;
+    for (const key of ['authResponseHeadersRegex', 'authResponseHeaders', 'forwardBody', 'preserveLocationHeader'])
+      assert.deepEqual(forwardAuth[key], deployed[key], key);
+  });
+
+  it('says what is wrong with values before anything is made', async () => {
+    assert.match(await refusal({ replica: 3 }), /replica/);
+    assert.match(await refusal({ proxy: { kind: 'apache' } }), /kind/);
+    assert.match(await refusal({ proxy: { kind: 'istio' }, forwardAuth: { grpc: false } }), /grpc/);
+    assert.match(await refusal({ secrets: { files: { POSTERN_RELAY_SESSION_KEY: 'x' } } }), /existingSecret/);
+    assert.match(await refusal({ networkPolicy: { proxies: [] } }), /proxies/);
+  });
+
+  it('warns in its notes of what is missing', async () => {
+    const { notes } = await render({});
+    assert.match(notes, /Keys are made at start/);
+    assert.match(notes, /No proxy is told yet/);
+    const { notes: full } = await render({ ...FULL, proxy: { kind: 'traefik' } });
+    assert.match(full, /https:\/\/mcp\.example\.com\/servers\/github\/mcp/);
+    assert.doesNotMatch(full, /Keys are made at start|No proxy/);
+  });
+});

@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process';
+import { access, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const CACHE = fileURLToPath(new URL('../../.cache/python/', import.meta.url));
+const run = promisify(execFile);
+
+/**
+ * A Python with packages in a folder of ours; a skipped suite where it cannot be had, in CI a failure.
+ *
+ * @param name of the folder
+ * @param packages with their versions
+ * @returns path of its interpreter
+ */
+export async function pythonOrSkip(context: Mocha.Context, name: string, packages: readonly string[]): Promise<string> {
+  const folder = join(CACHE, name);
+  const python = join(folder, 'bin', 'python');
+  const stamp = join(folder, `installed-${packages.join('-').replace(/[^\w.-]/g, '')}`);
+  try {
+    if (await exists(stamp)) return python;
+    await mkdir(CACHE, { recursive: true });
+    await run('python3', ['-m', 'venv', '--clear', folder], { timeout: 60_000 });
+    await run(python, ['-m', 'pip', 'install', '--quiet', ...packages], { timeout: 240_000 });
+    await writeFile(stamp, '');
+    return python;
+  } catch (error) {
+    const missing = `pip cannot fetch ${packages.join(', ')} (${(error as Error).message.split('\n')[0]})`;
+    if (process.env.CI === 'true') throw new Error(`needed in CI: ${missing}`);
+    process.stderr.write(`  skipped: ${missing}\n`);
+    return context.skip();
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
