@@ -1,23 +1,35 @@
-import type { AuthConfig } from '../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../platform/errors.ts';
 
 /** Milliseconds. */
 const TIMEOUT = 10_000;
 
+/** What is needed to reach one process: a part of the configuration. */
+interface OperatorAccess {
+  readonly operatorToken?: string | undefined;
+  readonly internalListen: { readonly host: string; readonly port: number };
+}
+
+/** Names of the processes in messages, by the part of the configuration. */
+const PROCESSES = { auth: 'forward-auth', relay: 'the relay' } as const;
+
 /**
- * Asks the operator API of the running forward-auth.
+ * Asks the operator API of a running process.
  *
- * @throws ConfigurationError without a token, PosternError with what forward-auth says
+ * @throws ConfigurationError without a token, PosternError with what the process says
  */
 export async function askOperatorApi(
-  auth: AuthConfig,
+  access: OperatorAccess,
   method: string,
   target: string,
   body?: object,
+  part: keyof typeof PROCESSES = 'auth',
 ): Promise<Record<string, unknown>> {
-  if (auth.operatorToken === undefined)
-    throw new ConfigurationError(['auth.operatorToken: needed here and in the running forward-auth']);
-  const { host, port } = auth.internalListen;
+  const process = PROCESSES[part];
+  if (access.operatorToken === undefined)
+    throw new ConfigurationError([
+      `${part}.operatorToken: needed here and in the running ${process.replace('the ', '')}`,
+    ]);
+  const { host, port } = access.internalListen;
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   const base = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
   let response: Response;
@@ -25,19 +37,19 @@ export async function askOperatorApi(
   try {
     response = await fetch(base + target, {
       method,
-      headers: { Authorization: `Bearer ${auth.operatorToken}` },
+      headers: { Authorization: `Bearer ${access.operatorToken}` },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(TIMEOUT),
       redirect: 'error',
     });
     answer = (await response.json()) as Record<string, unknown>;
   } catch (cause) {
-    throw new PosternError('operator', `forward-auth does not answer at ${base}: is it running there?`, {
+    throw new PosternError('operator', `${process} does not answer at ${base}: is it running there?`, {
       expose: true,
       cause,
     });
   }
   if (response.ok) return answer;
   const reason = typeof answer.error_description === 'string' ? answer.error_description : `status ${response.status}`;
-  throw new PosternError('operator', `forward-auth refuses: ${reason}`, { expose: true });
+  throw new PosternError('operator', `${process} refuses: ${reason}`, { expose: true });
 }

@@ -5,10 +5,10 @@ import { main } from '../../src/cli/main.ts';
 import { ApiKeys } from '../../src/forward-auth/api-keys/api-keys.ts';
 import { parseApiKey } from '../../src/forward-auth/api-keys/key-format.ts';
 import { apiKeyRoutes } from '../../src/forward-auth/operator/api-key-routes.ts';
-import { createOperatorApi } from '../../src/forward-auth/operator/operator-api.ts';
 import { drain, listen } from '../../src/platform/http.ts';
 import { createInternalServer } from '../../src/platform/internal-listener.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { createOperatorApi } from '../../src/platform/operator-api.ts';
 import { SharedStore } from '../forward-auth/support/shared-store.ts';
 
 const TOKEN = 'operator-token-of-a-test';

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
 import { Registry } from 'prom-client';
 import { main } from '../../src/cli/main.ts';
-import { createOperatorApi } from '../../src/forward-auth/operator/operator-api.ts';
 import { sessionRoutes } from '../../src/forward-auth/operator/session-routes.ts';
 import { drain, listen } from '../../src/platform/http.ts';
 import { createInternalServer } from '../../src/platform/internal-listener.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { createOperatorApi } from '../../src/platform/operator-api.ts';
 import { BROWSER, ISSUER, imagineReplicas, signedIn } from '../forward-auth/support/imagined-sessions.ts';
 
 const TOKEN = 'operator-token-of-a-test';

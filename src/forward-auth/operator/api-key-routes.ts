@@ -1,5 +1,5 @@
+import { notFound, type OperatorRoute } from '../../platform/operator-api.ts';
 import type { ApiKeys } from '../api-keys/api-keys.ts';
-import { notFound, type OperatorRoute } from './operator-api.ts';
 
 /** Make, list and revoke API keys. @param lasting whether keys outlive this process: not in memory */
 export function apiKeyRoutes(keys: Pick<ApiKeys, 'create' | 'list' | 'revoke'>, lasting: boolean): OperatorRoute[] {

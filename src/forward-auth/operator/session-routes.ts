@@ -1,5 +1,5 @@
+import { badRequest, notFound, type OperatorAnswer, type OperatorRoute } from '../../platform/operator-api.ts';
 import type { Session, Sessions } from '../sessions/session.ts';
-import { badRequest, notFound, type OperatorAnswer, type OperatorRoute } from './operator-api.ts';
 
 /** What is said about a session; never a token. Times are ISO 8601. */
 export interface ListedSession {

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PosternError } from '../../platform/errors.ts';
-import { sendJson } from '../../platform/http.ts';
-import type { Logger } from '../../platform/log.ts';
+import { PosternError } from './errors.ts';
+import { sendJson } from './http.ts';
+import type { Logger } from './log.ts';
 
 export interface OperatorAnswer {
   readonly status: number;
@@ -20,36 +20,51 @@ export interface OperatorRequest {
 /** One thing that an operator may do. */
 export interface OperatorRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** Of the whole path, below `/sessions` or `/api-keys`; its first group is `id`. */
+  /** Of the whole path, in the process's own area; its first group is `id`. */
   readonly path: RegExp;
   /** @throws PosternError with the status and what may be shown */
   handle(request: OperatorRequest): Promise<OperatorAnswer>;
 }
 
+/** Where the operator's paths of one process are, and what to say of them. */
+export interface OperatorArea {
+  readonly paths: RegExp;
+  /** The key of the token in the configuration. */
+  readonly tokenKey: string;
+  readonly help: string;
+}
+
+const AUTH_AREA: OperatorArea = {
+  paths: /^\/(?:sessions|api-keys)(?:\/|$)/,
+  tokenKey: 'auth.operatorToken',
+  help: 'postern sessions --help',
+};
+
 export interface OperatorApi {
+  /** Absent: that of forward-auth. */
+  readonly area?: OperatorArea;
   /** Absent: nobody may do anything. */
   readonly token: string | undefined;
   readonly routes: readonly OperatorRoute[];
   readonly log: Logger;
 }
 
-const OURS = /^\/(?:sessions|api-keys)(?:\/|$)/;
 /** Bytes. */
 const MAX_BODY = 65_536;
 
 /** What operators do by HTTP, on the internal listener. @returns whether the request was one for it */
-export function createOperatorApi({ token, routes, log }: OperatorApi) {
+export function createOperatorApi({ area = AUTH_AREA, token, routes, log }: OperatorApi) {
   const expected = token === undefined ? undefined : digest(token);
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
-    if (!OURS.test(path)) return false;
+    if (!area.paths.test(path)) return false;
     const here = routes.filter((route) => route.path.test(path));
     const route = here.find(({ method }) => method === request.method);
     if (expected === undefined) {
-      refuse(response, 404, 'not_enabled', 'set auth.operatorToken to use this');
+      refuse(response, 404, 'not_enabled', `set ${area.tokenKey} to use this`);
     } else if (!mayOperate(request.headers.authorization, expected)) {
       const headers = { 'WWW-Authenticate': 'Bearer' };
-      refuse(response, 401, 'invalid_token', 'send Authorization: Bearer with auth.operatorToken', headers);
+      refuse(response, 401, 'invalid_token', `send Authorization: Bearer with ${area.tokenKey}`, headers);
     } else if (route !== undefined) {
       const id = route.path.exec(path)?.[1] ?? '';
       readBody(request)
@@ -59,7 +74,7 @@ export function createOperatorApi({ token, routes, log }: OperatorApi) {
     } else if (here.length > 0) {
       const allow = here.map(({ method }) => method).join(', ');
       refuse(response, 405, 'method_not_allowed', `use ${allow}`, { Allow: allow });
-    } else refuse(response, 404, 'not_found', 'nothing is here: see `postern sessions --help`');
+    } else refuse(response, 404, 'not_found', `nothing is here: see \`${area.help}\``);
     return true;
   };
 }
