@@ -1,3 +1,5 @@
+import { DependencyUnavailable } from '../platform/errors.ts';
+
 /** Why a request was refused. A closed set, because it becomes a metric label. */
 export type RefusalReason =
   | 'not_found'
@@ -39,6 +41,8 @@ export type RefusalReason =
   | 'too_many_requests'
   | 'too_many_connections'
   | 'draining'
+  | 'passthrough_value'
+  | 'not_connected'
   | 'upstream_credentials'
   | 'upstream_redirect'
   | 'upstream_unreachable'
@@ -75,5 +79,24 @@ export const FORGERIES = [
   'assertion_binding',
   'assertion_user',
 ] as const satisfies readonly RefusalReason[];
+
+/** A request that ended here, before or instead of the server's answer. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal, cause?: unknown) {
+    super(refusal.message, { cause });
+    this.refusal = refusal;
+  }
+}
+
+/** What to answer where something failed that is not the caller's fault. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof RefusedError) return error.refusal;
+  return error instanceof DependencyUnavailable
+    ? { status: 503, reason: 'dependency', message: error.message, headers: { 'Retry-After': '5' } }
+    : { status: 500, reason: 'internal', message: 'the relay failed; its log says why' };
+}
 
 export const NO_SUCH_SERVER: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };

@@ -6,6 +6,8 @@ import type { Logger } from '../platform/log.ts';
 import { createProcessMetrics, createRelayMetrics, createStoreMetrics } from '../platform/metrics.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
+import { openOutgoing } from './credentials/open-outgoing.ts';
+import { publishKeys } from './credentials/published-keys.ts';
 import { FORGERIES } from './refusal.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
@@ -33,9 +35,16 @@ export interface RunningRelay {
  */
 export async function startRelay(
   config: Config,
-  deps: { log: Logger; now?: () => number /* milliseconds */; fetch?: typeof fetch; times?: ConnectionTimes },
+  deps: {
+    log: Logger;
+    /** Milliseconds. */
+    now?: () => number;
+    fetch?: typeof fetch;
+    times?: ConnectionTimes;
+    env?: Readonly<Record<string, string | undefined>>;
+  },
 ): Promise<RunningRelay> {
-  const { log, now = Date.now, times = CONNECTION_TIMES } = deps;
+  const { log, now = Date.now, times = CONNECTION_TIMES, env = process.env } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
   for (const reason of FORGERIES) metrics.rejected.inc({ reason }, 0);
@@ -49,10 +58,11 @@ export async function startRelay(
   });
   const trust = new Trust(config, { now, fetch: deps.fetch });
   const seal = new SessionSeal(sessionKey(relay.sessionKey));
+  const outgoing = await openOutgoing(config, { log, now, env });
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
       const tls = server.tls && readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
-      return [name, new Upstream(server, relay.limits.idleStream, undefined, tls)];
+      return [name, new Upstream(server, relay.limits.idleStream, undefined, tls, outgoing.of(name))];
     }),
   );
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
@@ -65,7 +75,8 @@ export async function startRelay(
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   const answer: RequestListener = (request, response) => {
-    if (!connections.handle(request, response)) void endpoint.handle(request, response);
+    if (publishKeys(outgoing.keys, request, response) || connections.handle(request, response)) return;
+    void endpoint.handle(request, response);
   };
   const server = createHttpServer(limits, answer, tls);
   connections.listenOn(server);
@@ -92,6 +103,7 @@ export async function startRelay(
     close: async () => {
       await Promise.all([drain(server, config.drain), connections.close(config.drain)]);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+      outgoing.close();
       await drain(internal, 0);
       await stores.close();
     },

@@ -9,6 +9,8 @@ export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
   TRUST_PROXY_AUTH: 'relay.trust.enabled',
   PROXY_USER_HEADER: 'relay.trust.userHeader',
   AUTH_REQUIRED: 'relay.authRequired',
+  ENABLE_HEADER_PASSTHROUGH: 'relay.passthrough.enabled',
+  DEFAULT_PASSTHROUGH_HEADERS: 'relay.passthrough.headers',
   JWT_ALGORITHM: 'relay.jwt.algorithm',
   JWT_PUBLIC_KEY_PATH: 'relay.jwt.publicKeyPath',
   JWT_SECRET_KEY: 'relay.jwt.secretKey',

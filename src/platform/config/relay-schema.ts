@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { upstreamCredential } from './credential-schema.ts';
+import { passThrough, passThroughNames } from './passthrough-schema.ts';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
 import { address, duration, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
@@ -10,6 +12,15 @@ const upstreamServer = z.strictObject({
   url: httpUrl('the MCP endpoint of the server'),
   timeout: duration('until response headers must have come').prefault('60s'),
   tls: upstreamTls.optional(),
+  resource: httpUrl('its resource identifier (RFC 8707), for which tokens are issued; absent: url').optional(),
+  passthrough: passThroughNames('headers of the client handed on to it, beside `relay.passthrough.headers`'),
+  allowSensitive: passThroughNames('those among them that are credentials or identities and are meant'),
+  identityHeaders: z.boolean().default(false).meta({ description: 'send it the verified identity as headers' }),
+  assertion: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'send it `X-Authenticated-Assertion`, signed by the relay for this server alone' }),
+  credential: upstreamCredential.optional().meta({ description: 'how the relay proves itself there' }),
 });
 
 export const relaySchema = z.strictObject({
@@ -38,6 +49,20 @@ export const relaySchema = z.strictObject({
     })
     .prefault({}),
   sessionKey: secret('seals MCP session ids, 32 bytes as base64url; absent: made at start, one replica').optional(),
+  passthrough: passThrough.prefault({}),
+  signing: z
+    .strictObject({
+      issuer: z.string().min(1).optional().meta({ description: '`iss`; absent: publicUrl followed by `/relay`' }),
+      lifetime: duration('how long one signature is worth something').prefault('60s'),
+      keys: secret(
+        'JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated',
+      ).optional(),
+      keysPath: z.string().min(1).optional().meta({
+        description: 'file with that JWK Set, read again when it changes; needed for several replicas',
+      }),
+      rotate: duration('how often keys made at start are replaced').prefault('24h'),
+    })
+    .prefault({}),
   servers: z
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be lower-case letters, digits and hyphens'), upstreamServer)
     .default({})

@@ -3,6 +3,7 @@ import { LOG_LEVELS } from '../log.ts';
 import { authSchema } from './auth-schema.ts';
 import { checkBroker } from './broker-schema.ts';
 import { checkTrust } from './check-trust.ts';
+import { checkPassThrough } from './passthrough-schema.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
@@ -70,6 +71,7 @@ export const configSchema = z
     const { trust, listen, jwt } = config.relay;
     checkTrust(trust, listen.host, context);
     checkTls(config.relay, context);
+    checkPassThrough(config.relay, context);
     if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)
       context.addIssue({ code: 'custom', path: ['relay', 'jwt', 'secretKey'], message: `needed for ${jwt.algorithm}` });
     if (jwt.enabled && !jwt.algorithm.startsWith('HS') && jwt.publicKeyPath === undefined)

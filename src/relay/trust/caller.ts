@@ -11,6 +11,8 @@ import type { Trust, Verdict, Way } from './trust.ts';
 /** Who is calling, and what their request's headers say. */
 export interface Caller {
   readonly headers: RequestHeaders;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
   readonly identity: Identity;
   readonly way: Way;
   /** Unix time in milliseconds at which the credential ends, where the relay knows. */
@@ -53,7 +55,8 @@ export class Callers {
   #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
     if (verdict.kind === 'refused') return verdict.refusal;
     if (verdict.spoofed) this.#reportSpoof(request);
-    return { headers, identity: verdict.identity, way: verdict.way, expiresAt: verdict.expiresAt };
+    const { rawHeaders } = request;
+    return { headers, rawHeaders, identity: verdict.identity, way: verdict.way, expiresAt: verdict.expiresAt };
   }
 
   /** `Origin` comes from browsers only: a foreign one is another site's page using its visitor's network. */

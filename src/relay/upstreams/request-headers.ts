@@ -30,11 +30,15 @@ export function upstreamRequestHeaders(
   return headers;
 }
 
+/** Whether every server gets it. @param name lower case */
+export function passesAlways(name: string): boolean {
+  return ALLOWED.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id');
+}
+
 function passes(received: string): boolean {
   const known = remembered.get(received);
   if (known !== undefined) return known;
-  const name = received.toLowerCase();
-  const allowed = ALLOWED.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id');
+  const allowed = passesAlways(received.toLowerCase());
   if (remembered.size < MAX_REMEMBERED) remembered.set(received, allowed);
   return allowed;
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
-import type { Refusal } from '../refusal.ts';
+import { type Refusal, RefusedError } from '../refusal.ts';
 import { EventBoundary } from './event-boundary.ts';
 import { clientResponseHeaders } from './response-headers.ts';
 
@@ -8,6 +8,7 @@ import { clientResponseHeaders } from './response-headers.ts';
 export type Outcome =
   | 'relayed'
   | 'client_gone'
+  | 'refused'
   | 'upstream_cut'
   | 'upstream_refused'
   | 'upstream_unreachable'
@@ -15,8 +16,8 @@ export type Outcome =
 
 export interface RelayEvents {
   seal(upstreamId: string): string;
-  /** Nothing was sent yet: answer with this. */
-  refuse(refusal: Refusal): void;
+  /** Nothing was sent yet: answer with this. `asked`: the server was asked before. */
+  refuse(refusal: Refusal, asked: boolean): void;
   streamOpened(): void;
   streamClosed(): void;
   /** The server sent response headers. */
@@ -61,7 +62,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#events.answered();
     const refusal = refusedAnswer(status);
     if (refusal !== undefined) {
-      this.#events.refuse(refusal);
+      this.#events.refuse(refusal, true);
       this.#end('upstream_refused');
       controller.abort(new Error(refusal.message));
       return;
@@ -109,8 +110,13 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
       this.#response.destroy();
       return;
     }
+    if (error instanceof RefusedError) {
+      this.#events.refuse(error.refusal, false);
+      this.#end('refused');
+      return;
+    }
     const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;
-    this.#events.refuse(late ? TIMEOUT : UNREACHABLE);
+    this.#events.refuse(late ? TIMEOUT : UNREACHABLE, true);
     this.#end(late ? 'upstream_timeout' : 'upstream_unreachable', error);
   }
 

@@ -2,7 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { readUpstreamTls } from '../../platform/tls.ts';
+import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
+import type { Caller } from '../trust/caller.ts';
+import { AuthorizedDispatch } from './authorized-dispatch.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from './response-relay.ts';
 
 export interface UpstreamRequest {
@@ -10,6 +13,10 @@ export interface UpstreamRequest {
   /** Names and values in turn. */
   readonly headers: string[];
   readonly body: Buffer | null;
+  /** On whose behalf; undefined: the relay's own. */
+  readonly caller: Caller | undefined;
+  /** The client can lead its person to an address. */
+  readonly elicitsUrls?: boolean;
 }
 
 type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
@@ -22,6 +29,7 @@ export class Upstream {
   readonly #timeout: number;
   readonly #idle: number;
   readonly #times: StreamTimes;
+  readonly #outgoing: OutgoingHeaders | undefined;
   /** Streams have connections of their own: a pool looks for a free one by walking over all of them. */
   readonly #calls: Pool;
   readonly #streams: Pool;
@@ -30,8 +38,16 @@ export class Upstream {
    * @param idle milliseconds of silence after which a stream is given up
    * @param keepAlive milliseconds of silence after which the client gets a comment line
    * @param tls what is shown to and expected from a server with https
+   * @param outgoing what goes with every request beside what the protocol needs
    */
-  constructor(server: RelayConfig['servers'][string], idle: number, keepAlive = 25_000, tls: UpstreamCredentials = {}) {
+  constructor(
+    server: Pick<RelayConfig['servers'][string], 'url' | 'timeout'>,
+    idle: number,
+    keepAlive = 25_000,
+    tls: UpstreamCredentials = {},
+    outgoing?: OutgoingHeaders,
+  ) {
+    this.#outgoing = outgoing;
     const url = new URL(server.url);
     this.#path = url.pathname + url.search;
     this.#timeout = server.timeout;
@@ -49,12 +65,18 @@ export class Upstream {
 
   /** Sends the request and hands the answer to `handler` piece by piece. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    if (this.#outgoing === undefined) return void this.#send(request, request.headers, handler);
+    const send = (headers: string[], answered: Dispatcher.DispatchHandler) => this.#send(request, headers, answered);
+    new AuthorizedDispatch(this.#outgoing, request, send, handler).begin();
+  }
+
+  #send(request: UpstreamRequest, headers: string[], handler: Dispatcher.DispatchHandler): void {
     const pool = request.method === 'GET' ? this.#streams : this.#calls;
     pool.dispatch(
       {
         path: this.#path,
         method: request.method,
-        headers: request.headers,
+        headers,
         body: request.body,
         headersTimeout: this.#timeout,
         bodyTimeout: this.#idle,

@@ -37,8 +37,14 @@ export interface RelayUnderTest {
 }
 
 export async function relay(
-  overrides: { [key: string]: unknown; servers?: Record<string, { url: string; timeout?: string }> },
-  deps: { now?: () => number; publicUrl?: string; drain?: string; times?: ConnectionTimes } = {},
+  overrides: { [key: string]: unknown; servers?: Record<string, { url: string; [key: string]: unknown }> },
+  deps: {
+    now?: () => number;
+    publicUrl?: string;
+    drain?: string;
+    times?: ConnectionTimes;
+    env?: Record<string, string>;
+  } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
   const log = createLogger(
@@ -60,6 +66,7 @@ export async function relay(
     log,
     ...(deps.now === undefined ? {} : { now: deps.now }),
     ...(deps.times === undefined ? {} : { times: deps.times }),
+    ...(deps.env === undefined ? {} : { env: deps.env }),
   });
   onEnd(() => running.close());
   return {

@@ -3,7 +3,7 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import { NO_SUCH_SERVER, type Refusal } from '../../refusal.ts';
+import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { eraOf } from '../streamable-http/era.ts';
@@ -42,9 +42,7 @@ export class Admission {
         { error, requestId: requestId(request) },
         outage ? 'a dependency failed' : 'a request failed',
       );
-      return outage
-        ? { status: 503, reason: 'dependency', message: error.message, headers: { 'Retry-After': '5' } }
-        : { status: 500, reason: 'internal', message: 'the relay failed; its log says why' };
+      return refusalOf(error);
     }
   }
 

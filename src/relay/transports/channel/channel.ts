@@ -1,6 +1,7 @@
 import type { Refusal } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
+import { elicitsUrls } from '../elicitation.ts';
 import { errorOf, type MessageId } from '../streamable-http/json-rpc-error.ts';
 import type { Message } from '../streamable-http/message.ts';
 import { answers, cancelledId, type Exchange, isRequest, mustGoFirst } from './exchange.ts';
@@ -35,7 +36,7 @@ export interface ChannelSink {
   lost(how: 'session_lost' | 'unreachable'): void;
   /** Called after each message that has been dealt with: `idle` and `saturated` may have changed. */
   settled(): void;
-  report(outcome: Outcome | 'refused', details: ReportDetails): void;
+  report(outcome: Outcome, details: ReportDetails): void;
 }
 
 /**
@@ -84,7 +85,10 @@ export class Channel {
     const exchange: Exchange = { message, bytes, startedAt, reader: undefined, rest: undefined, ended: false };
     this.#exchanges.add(exchange);
     if (isRequest(message)) this.#requests += 1;
-    if (message.method === 'initialize') this.#initialized = true;
+    if (message.method === 'initialize') {
+      this.#initialized = true;
+      this.#session.elicitsUrls = elicitsUrls(message);
+    }
     this.#waiting.push(exchange);
     this.#next();
   }

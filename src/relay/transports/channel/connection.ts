@@ -48,7 +48,7 @@ export interface ConnectionDeps {
 /** The longest delay that a Node timer takes. */
 const MAX_DELAY = 2 ** 31 - 1;
 /** What an outcome says of the server; of the others nothing can be said. */
-const REACHED: Partial<Record<Outcome | 'refused', boolean>> = {
+const REACHED: Partial<Record<Outcome, boolean>> = {
   relayed: true,
   upstream_refused: true,
   upstream_unreachable: false,
@@ -85,6 +85,7 @@ export class Connection {
       limit: limits.body,
       retry: deps.times.retry,
       userAgent: admitted.userAgent,
+      caller: admitted,
     });
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const left = Math.min(limits.connectionTime, (admitted.expiresAt ?? Number.POSITIVE_INFINITY) - deps.now());
@@ -121,7 +122,7 @@ export class Connection {
     if (this.#draining && this.channel.idle) this.#carrier.end('draining');
   }
 
-  #report(outcome: Outcome | 'refused', { refusal, error, seconds }: ReportDetails): void {
+  #report(outcome: Outcome, { refusal, error, seconds }: ReportDetails): void {
     const { metrics, log, reached } = this.#deps;
     const { server, way } = this.#admitted;
     metrics.requests.inc({ server, method: way, outcome });

@@ -1,5 +1,5 @@
 import { errors } from 'undici';
-import type { Refusal } from '../../refusal.ts';
+import { type Refusal, RefusedError } from '../../refusal.ts';
 import { type Outcome, refusedAnswer, TIMEOUT, UNREACHABLE } from '../../upstreams/response-relay.ts';
 import { eraOf } from '../streamable-http/era.ts';
 import { isRecord, type Message } from '../streamable-http/message.ts';
@@ -74,6 +74,7 @@ export function failureOf(
 ): { refusal: Refusal; outcome: Outcome; sessionLost: boolean } {
   const fail = (refusal: Refusal, outcome: Outcome, sessionLost = false) => ({ refusal, outcome, sessionLost });
   const { status } = reader;
+  if (error instanceof RefusedError) return fail(error.refusal, 'refused');
   if (error instanceof RangeError)
     return fail({ status: 502, reason: 'body_too_large', message: error.message }, 'upstream_cut');
   if (status === 0)

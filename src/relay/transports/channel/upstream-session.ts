@@ -1,3 +1,4 @@
+import type { Caller } from '../../trust/caller.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { isRecord } from '../streamable-http/message.ts';
@@ -10,6 +11,8 @@ export interface SessionOptions {
   readonly limit: number;
   readonly retry: RetryTimes;
   readonly userAgent: string | undefined;
+  /** On whose behalf the session is. */
+  readonly caller: Caller;
 }
 
 export interface StreamEvents {
@@ -28,6 +31,8 @@ export class UpstreamSession {
   #id: string | undefined;
   #version: string | undefined;
   #full = false;
+  /** The client said at `initialize` that it can lead its person to an address. */
+  elicitsUrls = false;
   #ended = false;
 
   constructor(upstream: Upstream, options: SessionOptions) {
@@ -124,13 +129,14 @@ export class UpstreamSession {
 
   #dispatch(method: McpMethod, reader: MessageReader, body: Buffer | null, lastEventId?: string): void {
     this.#readers.add(reader);
-    const { userAgent } = this.#options;
+    const { userAgent, caller } = this.#options;
+    const { elicitsUrls } = this;
     const headers = ['accept', method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
     if (userAgent !== undefined) headers.push('user-agent', userAgent);
     if (this.#version !== undefined) headers.push('mcp-protocol-version', this.#version);
     if (lastEventId !== undefined && isFieldText(lastEventId)) headers.push('last-event-id', asUtf8(lastEventId));
     this.#upstream.dispatch(
-      { method, headers: upstreamRequestHeaders(headers, this.#id, body !== null), body },
+      { method, headers: upstreamRequestHeaders(headers, this.#id, body !== null), body, caller, elicitsUrls },
       reader,
     );
   }

@@ -5,13 +5,14 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import { NO_SUCH_SERVER, type Refusal } from '../../refusal.ts';
-import type { Callers } from '../../trust/caller.ts';
+import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
+import type { Caller, Callers } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
 import type { Way } from '../../trust/trust.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
+import { elicitsUrls } from '../elicitation.ts';
 import { readBody } from './body.ts';
 import { eraOf } from './era.ts';
 import { headerMismatch } from './header-agreement.ts';
@@ -21,6 +22,11 @@ import { MODERN_POST_ONLY, matchRoute, OPTIONS_HEADERS, type Route } from './rou
 import { noSession, type SessionSeal } from './sealed-session.ts';
 
 type McpRoute = Extract<Route, { kind: 'mcp' }>;
+
+interface Received {
+  readonly bytes: Buffer;
+  readonly message: Message;
+}
 
 /** One request on its way through; what is known of it grows step by step. */
 interface Exchange {
@@ -91,14 +97,14 @@ export class StreamableHttpEndpoint {
 
     const era = eraOf(headers.get('mcp-protocol-version'));
     if (typeof era === 'object') return era;
-    let body: Buffer | null = null;
+    let received: Received | undefined;
     if (route.method === 'POST') {
-      const received = await this.#receive(exchange, headers);
-      if (received === undefined) return undefined;
-      if ('status' in received) return received;
-      const mismatch = headerMismatch(era, headers.get, received.message);
+      const read = await this.#receive(exchange, headers);
+      if (read === undefined) return undefined;
+      if ('status' in read) return read;
+      const mismatch = headerMismatch(era, headers.get, read.message);
       if (mismatch !== undefined) return mismatch;
-      body = received.bytes;
+      received = read;
     } else {
       if (era === 'modern') return MODERN_POST_ONLY;
       request.resume();
@@ -108,15 +114,12 @@ export class StreamableHttpEndpoint {
     const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
     const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
     if (session !== undefined && 'reason' in session) return noSession(session.reason);
-    this.#forward(exchange, upstream, route, body, { sealed, upstreamId: session?.upstreamId, owner });
+    this.#forward(exchange, upstream, route, { caller, received }, { sealed, upstreamId: session?.upstreamId, owner });
     return undefined;
   }
 
   /** @returns undefined where the client left before it had sent everything */
-  async #receive(
-    exchange: Exchange,
-    headers: RequestHeaders,
-  ): Promise<{ bytes: Buffer; message: Message } | Refusal | undefined> {
+  async #receive(exchange: Exchange, headers: RequestHeaders): Promise<Received | Refusal | undefined> {
     const { request } = exchange;
     const body = await readBody(request, headers.get('content-type'), this.#bodyLimit);
     if (body.kind === 'gone') return undefined;
@@ -135,12 +138,18 @@ export class StreamableHttpEndpoint {
     exchange: Exchange,
     upstream: Upstream,
     { server, method }: McpRoute,
-    body: Buffer | null,
+    { caller, received }: { caller: Caller; received: Received | undefined },
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
     const { metrics, seal } = this.#deps;
     upstream.forward(
-      { method, headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId, body !== null), body },
+      {
+        method,
+        headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId, received !== undefined),
+        body: received?.bytes ?? null,
+        caller,
+        elicitsUrls: received !== undefined && elicitsUrls(received.message),
+      },
       exchange.response,
       {
         // The id that the client has stays the same where the server only repeats its own.
@@ -148,7 +157,10 @@ export class StreamableHttpEndpoint {
           id === session.upstreamId && session.sealed !== undefined
             ? session.sealed
             : seal.seal(server, id, session.owner),
-        refuse: (refusal) => this.#answer(exchange, refusal),
+        refuse: (refusal, asked) => {
+          if (!asked) metrics.rejected.inc({ reason: refusal.reason });
+          this.#answer(exchange, refusal);
+        },
         streamOpened: () => metrics.openStreams.inc({ transport: 'streamable-http' }),
         streamClosed: () => metrics.openStreams.dec({ transport: 'streamable-http' }),
         answered: () => this.reached(server, true),
@@ -219,11 +231,6 @@ export class StreamableHttpEndpoint {
       outage ? 'a dependency failed' : 'a request failed',
     );
     if (exchange.response.headersSent) return void exchange.response.destroy();
-    this.#refuse(
-      exchange,
-      outage
-        ? { status: 503, reason: 'dependency', message: error.message, headers: { 'Retry-After': '5' } }
-        : { status: 500, reason: 'internal', message: 'the relay failed; its log says why' },
-    );
+    this.#refuse(exchange, refusalOf(error));
   }
 }
