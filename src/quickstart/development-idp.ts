@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
 import type { Configuration, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
-import { quietly } from '../forward-auth/mcp-authorization/broker/load-provider.ts';
+import { createProvider, oidcErrors } from '../forward-auth/mcp-authorization/broker/oidc-library.ts';
 import { drain, listen } from '../platform/http.ts';
 import { DEVELOPMENT_SCOPES, findAccountByName } from './development-accounts.ts';
 import { escapeHtml, page } from './development-pages.ts';
@@ -28,12 +28,11 @@ const ACCESS_TOKEN_LIFETIME = 600;
 export async function startDevelopmentIdp(port: number, publicUrl: string): Promise<DevelopmentIdp> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const signingKey = { ...(await exportJWK(privateKey)), kid: 'development', alg: 'RS256', use: 'sig' };
-  const { Provider, errors } = await quietly(() => import('oidc-provider'));
 
   const server = createServer({ maxHeaderSize: 16_384, requestTimeout: 30_000 });
   const issuer = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port })}`;
-  const provider = await quietly(() => new Provider(issuer, configuration(signingKey, publicUrl)));
-  registerPasswordGrant(provider, errors, describeResource);
+  const provider = await createProvider(issuer, configuration(signingKey, publicUrl));
+  registerPasswordGrant(provider, oidcErrors(), describeResource);
   provider.use(registrationCors as never);
   provider.use(signInPages(provider) as never);
   provider.on('server_error', (_ctx, error) => process.stderr.write(`development identity provider: ${error.stack}\n`));

@@ -43,6 +43,11 @@ export class HttpPerson {
     throw new Error(`sent around in circles, at last to ${at.origin}${at.pathname}`);
   }
 
+  /** One request, without going on where it leads. */
+  step(url: URL, sent: Sent = {}): Promise<Answer> {
+    return this.#request(url, sent);
+  }
+
   /** Sends the form of a page with its hidden fields. */
   async submit(page: Visited, values: Readonly<Record<string, string>> = {}): Promise<Visited> {
     const [, tag, fields = ''] = /<form\b([^>]*)>([\s\S]*?)<\/form>/i.exec(page.text) ?? [];

@@ -104,6 +104,12 @@ export function checkBroker(
     if (!signingIn.includes(id)) problem(['providers', index], `there is no provider "${id}" with a clientId`);
   if (broker.defaultResource !== undefined && !servers.includes(broker.defaultResource))
     problem(['defaultResource'], `there is no server "${broker.defaultResource}" in relay.servers`);
+  const { initialAccessToken } = broker.registration;
+  if (initialAccessToken !== undefined && !/^[\w.~+/-]+=*$/.test(initialAccessToken))
+    problem(
+      ['registration', 'initialAccessToken'],
+      'must be a bearer token (RFC 6750 §2.1): letters, digits and -._~+/',
+    );
   for (const [index, known] of broker.clients.entries()) {
     const at = (key: string, message: string) => problem(['clients', index, key], message);
     if (broker.clients.findIndex(({ id }) => id === known.id) !== index) at('id', `"${known.id}" is used twice`);

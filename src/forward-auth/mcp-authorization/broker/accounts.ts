@@ -1,10 +1,11 @@
-import { type Account, errors, type FindAccount, type KoaContextWithOIDC } from 'oidc-provider';
+import type { Account, FindAccount, KoaContextWithOIDC } from 'oidc-provider';
 import type { Identity } from '../../../identity/identity.ts';
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId, identityClaims, readAccountId } from './account.ts';
 import type { Grants } from './grants.ts';
 import { orUnavailable } from './oauth-unavailable.ts';
+import { oidcErrors } from './oidc-library.ts';
 
 type Known = Pick<Identity, 'email' | 'name' | 'groups'>;
 
@@ -38,7 +39,7 @@ export class Accounts {
     const session = await orUnavailable(this.#sessionOf(source.grantId, source.kind === 'RefreshToken'));
     if (session === undefined || accountId(session.provider, session.identity.subject) !== id) {
       await orUnavailable(this.#deps.grants.end(source.grantId, 'session_ended'));
-      throw Object.assign(new errors.InvalidGrant('the person is signed in no longer'), {
+      throw Object.assign(new (oidcErrors().InvalidGrant)('the person is signed in no longer'), {
         error_description: 'the person is signed in no longer; begin a new authorization',
       });
     }

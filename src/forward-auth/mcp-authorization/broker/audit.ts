@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider';
-import { errors, type KoaContextWithOIDC } from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Logger } from '../../../platform/log.ts';
+import { oidcErrors } from './oidc-library.ts';
 
 /** A line for each thing that was given or refused: who asked, for what, and why not. Never a code, token or secret. */
 export function auditProvider(provider: Provider, log: Logger): void {
@@ -27,7 +28,7 @@ export function auditProvider(provider: Provider, log: Logger): void {
 }
 
 function reasonOf(error: Error): object {
-  if (!(error instanceof errors.OIDCProviderError)) return { error: error.name };
+  if (!(error instanceof oidcErrors().OIDCProviderError)) return { error: error.name };
   return { error: error.error, reason: error.error_description, detail: error.error_detail };
 }
 

@@ -23,7 +23,7 @@ import { Consents } from './consents.ts';
 import { openDocumentFetch } from './document-fetch.ts';
 import { Grants } from './grants.ts';
 import { brokerTokens } from './issued-tokens.ts';
-import { loadProvider } from './load-provider.ts';
+import { createProvider, loadLibrary } from './oidc-library.ts';
 import { providerConfiguration } from './provider-configuration.ts';
 import { ResourceServers } from './resource-servers.ts';
 import { TokenKeys } from './token-keys.ts';
@@ -80,7 +80,8 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
 
   const build = async (): Promise<Provider> => {
-    const provider = await loadProvider(
+    const { interactionPolicy: policies } = await loadLibrary();
+    const provider = await createProvider(
       issuer,
       providerConfiguration({
         config: broker,
@@ -90,6 +91,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
         resourceServers,
         fetch: documents.fetch,
         allowDocument: (ctx, clientId) => allowDocument(limits, places, ctx, clientId),
+        policies,
         renderError: showError,
         longestSession: auth.sessions.absolute,
       }),

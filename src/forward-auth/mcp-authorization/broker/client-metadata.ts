@@ -1,5 +1,6 @@
-import { type ClientMetadata, errors } from 'oidc-provider';
+import type { ClientMetadata } from 'oidc-provider';
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
+import { oidcErrors } from './oidc-library.ts';
 import { redirectProblem } from './redirect-uris.ts';
 
 /** Characters: a name is shown to people. */
@@ -39,16 +40,16 @@ export function checkClientMetadata(metadata: Metadata, config: BrokerConfig, sc
 function checkName(name: unknown): void {
   if (name === undefined) return;
   if (typeof name !== 'string' || name.length > MAX_NAME || /\p{C}/u.test(name))
-    throw new errors.InvalidClientMetadata(`client_name must be at most ${MAX_NAME} visible characters`);
+    throw new (oidcErrors().InvalidClientMetadata)(`client_name must be at most ${MAX_NAME} visible characters`);
 }
 
 function checkRedirects(uris: unknown, { registration }: BrokerConfig): void {
   if (!Array.isArray(uris) || uris.length === 0)
-    throw new errors.InvalidClientMetadata('redirect_uris must contain members');
+    throw new (oidcErrors().InvalidClientMetadata)('redirect_uris must contain members');
   if (uris.length > MAX_REDIRECTS)
-    throw new errors.InvalidClientMetadata(`redirect_uris must be at most ${MAX_REDIRECTS}`);
+    throw new (oidcErrors().InvalidClientMetadata)(`redirect_uris must be at most ${MAX_REDIRECTS}`);
   for (const uri of uris) {
     const problem = redirectProblem(uri, registration);
-    if (problem !== undefined) throw new errors.InvalidClientMetadata(`redirect_uris ${problem}`);
+    if (problem !== undefined) throw new (oidcErrors().InvalidClientMetadata)(`redirect_uris ${problem}`);
   }
 }

@@ -1,6 +1,5 @@
 import type { Context } from 'koa';
 import type Provider from 'oidc-provider';
-import { errors } from 'oidc-provider';
 import type { Logger } from '../../../platform/log.ts';
 import { readForm } from '../../../platform/pages/form.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
@@ -11,6 +10,7 @@ import { accountId } from './account.ts';
 import { showConsent } from './consent-page.ts';
 import type { Consents } from './consents.ts';
 import type { Grants } from './grants.ts';
+import { oidcErrors } from './oidc-library.ts';
 import type { ResourceServers } from './resource-servers.ts';
 
 const PURPOSE = 'consent form 1';
@@ -72,7 +72,7 @@ async function openInteraction({ provider }: InteractionContext, ctx: Context): 
     const found = await (await provider()).interactionDetails(ctx.req, ctx.res);
     return ctx.path === `${INTERACTION_PATH}/${found.uid}` ? found : undefined;
   } catch (error) {
-    if (error instanceof errors.SessionNotFound) return undefined;
+    if (error instanceof oidcErrors().SessionNotFound) return undefined;
     throw error;
   }
 }

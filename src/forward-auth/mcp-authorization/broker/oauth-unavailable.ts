@@ -1,5 +1,5 @@
-import { errors } from 'oidc-provider';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
+import { oidcErrors } from './oidc-library.ts';
 
 /**
  * As OAuth says it (RFC 6749 §4.1.2.1): nothing is refused, the client keeps what it has and tries again.
@@ -11,7 +11,7 @@ export async function orUnavailable<T>(work: Promise<T>): Promise<T> {
     return await work;
   } catch (error) {
     if (!(error instanceof DependencyUnavailable)) throw error;
-    throw Object.assign(new errors.CustomOIDCProviderError('temporarily_unavailable', error.message), {
+    throw Object.assign(new (oidcErrors().CustomOIDCProviderError)('temporarily_unavailable', error.message), {
       status: 503,
       statusCode: 503,
       cause: error,

@@ -1,5 +1,4 @@
-import type { Configuration, JWKS, KoaContextWithOIDC } from 'oidc-provider';
-import { interactionPolicy } from 'oidc-provider';
+import type { Configuration, interactionPolicy, JWKS, KoaContextWithOIDC } from 'oidc-provider';
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import { INTERACTION_PATH, OAUTH_PATHS } from '../../decision/own-endpoints.ts';
 import { identityClaims } from './account.ts';
@@ -23,6 +22,7 @@ export interface ProviderConfigurationContext {
   readonly fetch: NonNullable<Configuration['fetch']>;
   readonly allowDocument: (ctx: KoaContextWithOIDC, clientId: string) => Promise<boolean>;
   readonly renderError: NonNullable<Configuration['renderError']>;
+  readonly policies: typeof interactionPolicy;
   /** Milliseconds after which no session, and so no grant, lives on. */
   readonly longestSession: number;
 }
@@ -65,7 +65,7 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
     // Good once each; a used one that comes again ends the grant (RFC 9700 §4.14.2).
     rotateRefreshToken: true,
     expiresWithSession: () => false,
-    interactions: { policy: policy(), url: (_ctx, { uid }) => `${INTERACTION_PATH}/${uid}` },
+    interactions: { policy: policy(context.policies), url: (_ctx, { uid }) => `${INTERACTION_PATH}/${uid}` },
     // Each authorization is asked for anew: what oidc-provider remembers of the browser is used for one of them.
     loadExistingGrant: async ({ oidc }) => {
       const id = oidc.result?.consent?.grantId;
@@ -108,7 +108,7 @@ function features(context: ProviderConfigurationContext): NonNullable<Configurat
     rpInitiatedLogout: { enabled: false },
     dPoP: { enabled: false },
     pushedAuthorizationRequests: { enabled: false },
-    revocation: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     introspection: {
       enabled: true,
       // A public client proves nothing about itself, and then learns of its own tokens only.
@@ -135,8 +135,7 @@ function features(context: ProviderConfigurationContext): NonNullable<Configurat
 }
 
 /** Always our own page first: it knows whether a person is signed in and what they have consented to. */
-function policy(): interactionPolicy.DefaultPolicy {
-  const { base, Check, Prompt } = interactionPolicy;
+function policy({ base, Check, Prompt }: typeof interactionPolicy): interactionPolicy.DefaultPolicy {
   const ours = base();
   ours.clear();
   ours.add(new Prompt({ name: 'login', requestable: true }));

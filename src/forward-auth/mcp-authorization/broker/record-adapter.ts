@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
-import { errors } from 'oidc-provider';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import { orUnavailable } from './oauth-unavailable.ts';
+import { oidcErrors } from './oidc-library.ts';
 
 /** Milliseconds for what oidc-provider keeps without an end. */
 const WITHOUT_END = 24 * 60 * 60_000;
@@ -69,7 +69,7 @@ export class RecordAdapter implements Adapter {
       const next = this.#entry(entry.key, used, entry.version + 1, entry.expiresAt);
       if (await orUnavailable(store.replace(next))) return;
     }
-    throw new errors.InvalidGrant('used by another request at the same time');
+    throw new (oidcErrors().InvalidGrant)('used by another request at the same time');
   }
 
   async destroy(id: string): Promise<void> {

@@ -1,6 +1,7 @@
-import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider';
+import type { KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import { canonicalResource, type Resource, type Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
+import { oidcErrors } from './oidc-library.ts';
 
 /** Known also where no rule needs a scope, because an OAuth grant of no scope at all is none. */
 export const BASE_SCOPE = 'mcp';
@@ -26,10 +27,12 @@ export class ResourceServers {
   /** @throws InvalidTarget where `resource` is doubled, malformed or none of ours */
   describe(ctx: KoaContextWithOIDC, indicator: string): ResourceServer {
     if (Array.isArray(ctx.oidc.params?.resource))
-      throw new errors.InvalidTarget('give one "resource": a token is for one server');
+      throw new (oidcErrors().InvalidTarget)('give one "resource": a token is for one server');
     const resource = this.find(indicator);
     if (resource === undefined)
-      throw new errors.InvalidTarget(`"resource" names no server here; it is the address of one: ${this.#examples()}`);
+      throw new (oidcErrors().InvalidTarget)(
+        `"resource" names no server here; it is the address of one: ${this.#examples()}`,
+      );
     return {
       scope: this.scopesOf(resource).join(' '),
       audience: resource.uri,
@@ -48,7 +51,9 @@ export class ResourceServers {
   default(): string {
     const meant = this.#fallback();
     if (meant !== undefined) return meant.uri;
-    throw new errors.InvalidTarget(`say by "resource" which server the token is for, such as ${this.#examples()}`);
+    throw new (oidcErrors().InvalidTarget)(
+      `say by "resource" which server the token is for, such as ${this.#examples()}`,
+    );
   }
 
   scopesOf(resource: Resource): string[] {
