@@ -183,7 +183,7 @@ export class Introspection {
 function clientAsAudience(answer: Record<string, unknown>, provider: ProviderConfig): Audience | undefined {
   const { client_id: client, token_type: type } = answer;
   if (typeof client !== 'string' || type === undefined || !provider.audiences.includes(client)) return undefined;
-  return { general: true, resources: new Set() };
+  return { general: true, resources: new Set(), servers: [] };
 }
 
 function judge(verdict: Live | Worthless, resource: Resource): Authentication {

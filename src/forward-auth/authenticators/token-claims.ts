@@ -13,15 +13,24 @@ export interface Audience {
   readonly general: boolean;
   /** Canonical resource URIs. */
   readonly resources: ReadonlySet<string>;
+  /** Names of servers that have one of these audiences by configuration. */
+  readonly servers: readonly string[];
 }
 
 /** The comparison of RFC 8707 §2: each request's own resource, whatever a cache knows about the token. */
-export function isFor({ general, resources }: Audience, resource: Pick<Resource, 'uri'>): boolean {
-  return general || resources.has(resource.uri);
+export function isFor({ general, resources, servers }: Audience, resource: Pick<Resource, 'uri' | 'server'>): boolean {
+  return (
+    general ||
+    resources.has(resource.uri) ||
+    (servers.length > 0 && resource.server !== undefined && servers.includes(resource.server))
+  );
 }
 
 /** Hashes that only an ID token carries (OIDC Core §3.1.3.6, §3.3.2.11), and the event of a logout token. */
 const OTHER_TOKENS = ['at_hash', 'c_hash', 's_hash', 'events'];
+
+/** Where providers write the client that a token was issued to: OIDC Core §2, RFC 9068 §2.2, Entra v1, Okta. */
+const CLIENT_CLAIMS = ['azp', 'client_id', 'appid', 'cid'];
 
 /** Checks times (RFC 7519 §4.1) and that this is an access token. @param now milliseconds */
 export function checkClaims(
@@ -42,7 +51,20 @@ export function checkClaims(
   if (iat !== undefined && iat > seconds + tolerance)
     return rejected('token_not_yet_valid', 'the token was issued in the future');
   if (isOtherToken(claims, header)) return rejected('token_type', 'this is no access token');
-  return undefined;
+  // RFC 7800 §3.1: such a token is for who holds a key (DPoP, RFC 9449 §6; mutual TLS, RFC 8705 §3). Nothing here proves
+  // that, and as a bearer token it would be worth just as much to whoever stole it.
+  if (Object.hasOwn(claims, 'cnf'))
+    return rejected('token_bound', 'the token is bound to a key (cnf), and only bearer tokens are taken here');
+  return checkClient(claims, provider);
+}
+
+/** A provider that gives one audience to many applications says by the client which of them a token was made for. */
+function checkClient(claims: Claims, { authorizedParties }: TokenIssuerConfig): Rejected | undefined {
+  if (authorizedParties.length === 0) return undefined;
+  const clients = CLIENT_CLAIMS.filter((name) => Object.hasOwn(claims, name)).map((name) => claims[name]);
+  const known = (client: unknown) => typeof client === 'string' && authorizedParties.includes(client);
+  if (clients.length > 0 && clients.every(known)) return undefined;
+  return rejected('token_client', 'the token was issued to a client that is not accepted here');
 }
 
 function isTime(value: unknown): value is number {
@@ -80,6 +102,9 @@ export function readAudience(claims: Claims, provider: TokenIssuerConfig): Audie
   return {
     general: values.some((value) => provider.audiences.includes(value)),
     resources: new Set(values.map(canonicalAudience)),
+    servers: Object.entries(provider.serverAudiences)
+      .filter(([, accepted]) => values.some((value) => accepted.includes(value)))
+      .map(([server]) => server),
   };
 }
 
@@ -90,7 +115,8 @@ export function readIdentity(claims: Claims, provider: TokenIssuerConfig): Ident
   const named = text(claimAt(claims, names.subject));
   // Whoever may write any address into their account would otherwise become its owner.
   const isAddress = names.subject === 'email' || (names.subject === names.email && named.includes('@'));
-  const subject = isAddress ? (unverified ? '' : emailOf(named)) : named;
+  const person = isAddress ? (unverified ? '' : emailOf(named)) : named;
+  const subject = person || machine(claims);
   if (subject === '') return undefined;
   return {
     subject,
@@ -101,6 +127,19 @@ export function readIdentity(claims: Claims, provider: TokenIssuerConfig): Ident
     method: 'bearer',
     issuer: provider.issuer,
   };
+}
+
+/** Claims of people. */
+const PERSONAL = ['username', 'preferred_username', 'email', 'name', 'upn'];
+
+/**
+ * A program that signed in as itself (RFC 6749 §4.4) is the client: its token has no subject, or the client as the subject
+ * (RFC 9068 §2.2). A person's token whose claim is missing must not make them the client.
+ */
+function machine(claims: Claims): string {
+  const client = text(claims.client_id) || text(claims.azp) || text(claims.appid) || text(claims.cid);
+  const isMachine = claims.sub === undefined || claims.sub === client;
+  return isMachine && !PERSONAL.some((name) => Object.hasOwn(claims, name)) ? client : '';
 }
 
 /** Some providers send the claim as text; one that is absent says nothing against the address. */

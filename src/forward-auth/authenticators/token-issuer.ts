@@ -7,6 +7,8 @@ export interface TokenIssuerConfig extends Readonly<Pick<ProviderConfig, 'id' | 
   readonly algorithms: readonly string[];
   readonly types: readonly string[];
   readonly audiences: readonly string[];
+  readonly serverAudiences: Readonly<Record<string, readonly string[]>>;
+  readonly authorizedParties: readonly string[];
   readonly claims: Readonly<Omit<ProviderConfig['claims'], 'scopes'>> & { readonly scopes: readonly string[] };
 }
 

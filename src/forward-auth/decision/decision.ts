@@ -16,6 +16,8 @@ export const REASONS = {
     'token_expired',
     'token_not_yet_valid',
     'token_audience',
+    'token_client',
+    'token_bound',
     'token_claims',
     'token_inactive',
     'session_ended',

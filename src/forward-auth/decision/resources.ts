@@ -6,6 +6,8 @@ export interface Resource {
   readonly uri: string;
   /** Path of the resource as a proxy reports it. */
   readonly path: string;
+  /** Name of the MCP server; undefined for what is none. */
+  readonly server?: string;
   /** Where its metadata is (RFC 9728 §3.1); undefined where nothing describes it. */
   readonly metadataUrl: string | undefined;
 }
@@ -28,6 +30,7 @@ export class Resources {
       this.#servers.set(name, {
         uri: base.origin + own,
         path: own,
+        server: name,
         metadataUrl: `${base.origin}${METADATA_PATH}${own}`,
       });
     }

@@ -32,10 +32,18 @@ const provider = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]+$/, 'must be lower-case letters, digits and hyphens'),
   issuer: httpUrl('issuer identifier, exactly as in the `iss` claim (RFC 8414 §2)'),
   jwksUri: httpUrl('where the keys are; absent: found by OpenID Connect Discovery').optional(),
-  audiences: z
-    .array(z.string().min(1))
-    .default([])
-    .meta({ description: 'accepted `aud` values beside the resource itself, for providers without RFC 8707' }),
+  audiences: z.array(z.string().min(1)).default([]).meta({
+    description:
+      'accepted `aud` values beside the resource itself, good for every server, for providers without RFC 8707',
+  }),
+  serverAudiences: z
+    .record(z.string(), z.array(z.string().min(1)).min(1))
+    .default({})
+    .meta({ description: 'accepted `aud` values by server, where each has its own at the provider' }),
+  authorizedParties: z.array(z.string().min(1)).default([]).meta({
+    description:
+      'clients whose tokens are accepted (`azp`, `client_id`, `appid`, `cid`; all that a token has); empty: all',
+  }),
   algorithms: z
     .array(z.enum(JWS_ALGORITHMS))
     .min(1)

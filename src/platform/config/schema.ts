@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
 import { authSchema } from './auth-schema.ts';
 import { checkBroker } from './broker-schema.ts';
+import { checkProviders } from './check-providers.ts';
 import { checkTrust } from './check-trust.ts';
 import { checkPassThrough } from './passthrough-schema.ts';
 import { redisSchema } from './redis-schema.ts';
@@ -90,17 +91,7 @@ export const configSchema = z
       },
       (path, message) => context.addIssue({ code: 'custom', path: ['auth', 'broker', ...path], message }),
     );
-    for (const [kind, values] of [
-      ['id', config.auth.providers.map((entry) => entry.id)],
-      ['issuer', config.auth.providers.map((entry) => entry.issuer)],
-    ] as const)
-      for (const [index, value] of values.entries())
-        if (values.indexOf(value) !== index)
-          context.addIssue({
-            code: 'custom',
-            path: ['auth', 'providers', index, kind],
-            message: `"${value}" is used twice`,
-          });
+    checkProviders(config.auth, Object.keys(config.relay.servers), context);
   });
 
 export type Config = z.output<typeof configSchema>;

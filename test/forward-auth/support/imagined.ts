@@ -32,8 +32,10 @@ export function compileRules(rules: readonly object[], scopeHierarchy: Record<st
   return new Rules(parseConfig({ auth: { rules, scopeHierarchy } }).auth);
 }
 
-export function imagineProvider(given: object = {}): ProviderConfig {
+/** @param servers names of MCP servers that there are */
+export function imagineProvider(given: object = {}, servers: readonly string[] = []): ProviderConfig {
   const { providers } = parseConfig({
+    relay: { servers: Object.fromEntries(servers.map((name) => [name, { url: 'http://127.0.0.1:1/mcp' }])) },
     auth: { providers: [{ id: 'corp', issuer: 'https://idp.example.com', ...given }] },
   }).auth;
   return providers[0] as ProviderConfig;

@@ -28,6 +28,8 @@ export function brokerTokens({
     types: ['at+jwt'],
     clockTolerance: CLOCK_TOLERANCE,
     audiences: [],
+    serverAudiences: {},
+    authorizedParties: [],
     claims: { subject: 'sub', email: 'email', name: 'name', groups: 'groups', scopes: ['scope'] },
   } as const;
   const issuers = new Map(providers.map((provider) => [provider.id, provider.issuer]));

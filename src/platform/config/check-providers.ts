@@ -1,0 +1,21 @@
+import type { z } from 'zod';
+import type { authSchema } from './auth-schema.ts';
+
+/** Providers are told apart by id and issuer, and may only speak of servers that there are. */
+export function checkProviders(
+  { providers }: z.output<typeof authSchema>,
+  servers: readonly string[],
+  context: z.RefinementCtx,
+): void {
+  const issue = (path: Array<string | number>, message: string) =>
+    context.addIssue({ code: 'custom', path: ['auth', 'providers', ...path], message });
+  for (const kind of ['id', 'issuer'] as const) {
+    const values = providers.map((provider) => provider[kind]);
+    for (const [index, value] of values.entries())
+      if (values.indexOf(value) !== index) issue([index, kind], `"${value}" is used twice`);
+  }
+  for (const [index, { serverAudiences }] of providers.entries())
+    for (const server of Object.keys(serverAudiences))
+      if (!servers.includes(server))
+        issue([index, 'serverAudiences', server], 'there is no such server in relay.servers');
+}
