@@ -1,5 +1,6 @@
 import { loadConfig } from '../platform/config/load.ts';
 import { ConfigurationError } from '../platform/errors.ts';
+import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText } from './command.ts';
 
 export const check: Command = {
@@ -10,7 +11,9 @@ export const check: Command = {
   positionals: [0, 0],
   async run(line, terminal) {
     try {
-      const { file, warnings } = loadConfig(optionalText(line, 'config'), terminal.env);
+      const { config, file, warnings } = loadConfig(optionalText(line, 'config'), terminal.env);
+      const { policy, servers } = config.relay;
+      if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
       terminal.print(`${file ?? 'the environment'}: the configuration is right`);
       return 0;

@@ -1,5 +1,6 @@
 import { loadConfig } from '../platform/config/load.ts';
 import { type Command, type CommandLine, optionalText, textList, UsageError } from './command.ts';
+import { explainMessage } from './explain-message.ts';
 
 export const explain: Command = {
   summary: 'say which rule decides a request, and why',
@@ -10,7 +11,15 @@ export const explain: Command = {
   --groups A,B             their groups
   --provider ID            who signed them in; default: the first of auth.providers
   --scopes A,B             the scopes of their token
-  --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only`,
+  --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only
+
+What the relay's policy says of a message to /servers/NAME/mcp:
+  --tool NAME              a call of this tool
+  --arguments JSON         its arguments
+  --prompt NAME            instead: a use of this prompt
+  --resource URI           instead: a read of this resource
+  --mcp-method METHOD      instead: a message with this method
+  --read-only              the server lists the tool with readOnlyHint`,
   options: {
     header: { type: 'string', multiple: true },
     method: { type: 'string' },
@@ -19,6 +28,12 @@ export const explain: Command = {
     provider: { type: 'string' },
     scopes: { type: 'string' },
     proxy: { type: 'string' },
+    tool: { type: 'string' },
+    arguments: { type: 'string' },
+    prompt: { type: 'string' },
+    resource: { type: 'string' },
+    'mcp-method': { type: 'string' },
+    'read-only': { type: 'boolean' },
   },
   positionals: [1, 1],
   async run(line, terminal) {
@@ -49,6 +64,7 @@ export const explain: Command = {
       ...(scopes === undefined ? {} : { scopes }),
       ...(proxy === undefined ? {} : { proxy }),
     });
+    lines.push(...(await explainMessage(config, line, { url, user, groups, provider, scopes })));
     terminal.print(lines.join('\n'));
     return 0;
   },

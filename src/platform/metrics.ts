@@ -139,6 +139,18 @@ export function createRelayMetrics(registry = new Registry()) {
       labelNames: ['reason'] as const,
       registers: [registry],
     }),
+    toolCalls: new Counter({
+      name: 'postern_relay_tool_calls_total',
+      help: 'Tool calls by server, tool and outcome; a tool that the server never listed is `unlisted`.',
+      labelNames: ['server', 'tool', 'outcome'] as const,
+      registers: [registry],
+    }),
+    policyDenials: new Counter({
+      name: 'postern_relay_policy_denials_total',
+      help: 'What the policy refused, or in dry run would have refused, by server and reason.',
+      labelNames: ['server', 'reason', 'mode'] as const,
+      registers: [registry],
+    }),
     upstreamUp: new Gauge({
       name: 'postern_relay_upstream_up',
       help: '1 where the MCP server answered last, 0 where it did not.',

@@ -8,6 +8,7 @@ import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
+import { Gate } from './gate/gate.ts';
 import { FORGERIES } from './refusal.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
@@ -49,10 +50,11 @@ export async function startRelay(
   const metrics = createRelayMetrics();
   for (const reason of FORGERIES) metrics.rejected.inc({ reason }, 0);
   const processMetrics = createProcessMetrics(metrics.registry, 'relay');
+  const storeMetrics = createStoreMetrics(metrics.registry);
   const stores = await openStores(config.redis, {
     log,
     now,
-    metrics: createStoreMetrics(metrics.registry),
+    metrics: storeMetrics,
     memory: { maxSessions: config.auth.sessions.max },
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
@@ -65,11 +67,12 @@ export async function startRelay(
       return [name, new Upstream(server, relay.limits.idleStream, undefined, tls, outgoing.of(name))];
     }),
   );
+  const gate = new Gate(config, { stores, metrics, storeMetrics, log });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const callers = new Callers(config, { scanner, trust, metrics, log });
-  const endpoint = new StreamableHttpEndpoint(config, { callers, seal, upstreams, metrics, log });
+  const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
-  const connections = new Connections(seal, { config, callers, upstreams, metrics, log, now, times, reached });
+  const connections = new Connections(seal, { config, callers, gate, upstreams, metrics, log, now, times, reached });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);

@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'platform/': ['identity/'],
   'stores/': ['identity/', 'platform/'],
   'forward-auth/': ['identity/', 'platform/', 'stores/'],
-  'forward-auth/decision/': ['identity/'],
+  'forward-auth/decision/': ['identity/', 'platform/name-glob.ts'],
   'forward-auth/proxies/': ['identity/', 'platform/', 'forward-auth/decision/'],
   'forward-auth/authenticators/': [
     'identity/',
@@ -47,12 +47,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'forward-auth/mcp-authorization/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
   'relay/': ['identity/', 'platform/', 'stores/'],
+  'relay/policy/': ['identity/', 'platform/name-glob.ts', 'platform/errors.ts'],
   'quickstart/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/'],
   'cli/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/', 'quickstart/'],
 };
 
 /** The decision is pure: no framework, store, network, metric or log can reach it. */
 const FORBIDDEN_PACKAGES: Readonly<Record<string, RegExp>> = {
+  'relay/policy/': /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|node:(http|https|http2|net|fs|dns))/,
   'forward-auth/decision/': /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|node:(http|https|http2|net|fs|dns))/,
 };
 

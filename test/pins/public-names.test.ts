@@ -64,9 +64,11 @@ describe('pinned names', () => {
   it('of the metrics of the relay', () => {
     assert.deepEqual(ownNames(createRelayMetrics().registry.getMetricsAsArray()), [
       'postern_relay_open_streams',
+      'postern_relay_policy_denials_total',
       'postern_relay_rejected_total',
       'postern_relay_request_duration_seconds',
       'postern_relay_requests_total',
+      'postern_relay_tool_calls_total',
       'postern_relay_upstream_up',
     ]);
   });
@@ -201,6 +203,7 @@ const ENVIRONMENT = [
   'POSTERN_REDIS_USERNAME',
   'POSTERN_RELAY_ALLOWED_ORIGINS',
   'POSTERN_RELAY_AUTH_REQUIRED',
+  'POSTERN_RELAY_CALL_LIMITS',
   'POSTERN_RELAY_INTERNAL_LISTEN',
   'POSTERN_RELAY_JWT_ALGORITHM',
   'POSTERN_RELAY_JWT_AUDIENCE',
@@ -222,6 +225,11 @@ const ENVIRONMENT = [
   'POSTERN_RELAY_PASSTHROUGH_ENABLED',
   'POSTERN_RELAY_PASSTHROUGH_HEADERS',
   'POSTERN_RELAY_PASSTHROUGH_MAX_VALUE',
+  'POSTERN_RELAY_POLICY_DEFAULT',
+  'POSTERN_RELAY_POLICY_DRY_RUN',
+  'POSTERN_RELAY_POLICY_READ_ONLY',
+  'POSTERN_RELAY_POLICY_RULES',
+  'POSTERN_RELAY_RATE_LIMITS',
   'POSTERN_RELAY_SERVERS',
   'POSTERN_RELAY_SESSION_KEY',
   'POSTERN_RELAY_SIGNING_ISSUER',

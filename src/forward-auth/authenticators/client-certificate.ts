@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { Identity } from '../../identity/identity.ts';
 import type { AuthConfig } from '../../platform/config/schema.ts';
+import { nameGlob } from '../../platform/name-glob.ts';
 import { ABSENT, type Authentication, type Rejected } from '../decision/authentication.ts';
-import { type Matcher, nameGlob } from '../decision/globs.ts';
+import type { Matcher } from '../decision/globs.ts';
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
 import type { Authenticator } from './authenticator.ts';
 import { commonNamesOf, type NameKind, namesOf } from './certificate-names.ts';

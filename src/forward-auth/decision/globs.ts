@@ -1,3 +1,4 @@
+import { nameGlob } from '../../platform/name-glob.ts';
 import { canonicalAddress, DEFAULT_PORTS } from './target.ts';
 
 export type Matcher = (text: string) => boolean;
@@ -30,26 +31,6 @@ export function hostGlob(glob: string): (host: string, scheme?: 'http' | 'https'
   if (!withPort) return (host) => expression.test(host);
   return (host, scheme) =>
     expression.test(scheme === undefined || /:\d+$/.test(host) ? host : `${host}:${DEFAULT_PORTS[scheme]}`);
-}
-
-/**
- * `*` matches anything: names of methods and tools have no segments. Parts are searched from left to right and never
- * again: a regular expression with several stars would try all ways to share out a name that a client made long.
- */
-export function nameGlob(glob: string): Matcher {
-  const [start, ...rest] = glob.split(/\*+/) as [string, ...string[]];
-  const end = rest.pop();
-  if (end === undefined) return (name) => name === glob;
-  return (name) => {
-    if (!name.startsWith(start)) return false;
-    let at = start.length;
-    for (const part of rest) {
-      const found = name.indexOf(part, at);
-      if (found === -1) return false;
-      at = found + part.length;
-    }
-    return name.length - end.length >= at && name.endsWith(end);
-  };
 }
 
 function escapeAround(glob: string, star: string): string {

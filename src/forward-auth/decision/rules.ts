@@ -1,6 +1,7 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { AuthConfig, EmittedPreset, RuleConfig } from '../../platform/config/schema.ts';
-import { hostGlob, type Matcher, nameGlob, pathGlob } from './globs.ts';
+import { nameGlob } from '../../platform/name-glob.ts';
+import { hostGlob, type Matcher, pathGlob } from './globs.ts';
 import { HIDDEN, type McpOperation } from './mcp-operation.ts';
 import type { CheckRequest } from './request.ts';
 

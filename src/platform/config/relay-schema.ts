@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { upstreamCredential } from './credential-schema.ts';
 import { passThrough, passThroughNames } from './passthrough-schema.ts';
+import { callLimits, policySchema, relayRateLimit } from './policy-schema.ts';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
 import { address, duration, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
@@ -67,6 +68,11 @@ export const relaySchema = z.strictObject({
     .record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be lower-case letters, digits and hyphens'), upstreamServer)
     .default({})
     .meta({ description: 'MCP servers by name, each at `/servers/<name>/mcp`' }),
+  policy: policySchema.optional().meta({
+    description: 'who may use which server, tool, prompt and resource; absent: whoever gets in may use everything',
+  }),
+  callLimits,
+  rateLimits: z.array(relayRateLimit).default([]).meta({ description: 'all that match must hold' }),
   limits: z
     .strictObject({
       headers: size('all request headers together').prefault('32KiB'),

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
+import { AnswerRefused } from '../gate/answer-filter.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
 import { EventBoundary } from './event-boundary.ts';
 import { clientResponseHeaders } from './response-headers.ts';
@@ -12,7 +13,8 @@ export type Outcome =
   | 'upstream_cut'
   | 'upstream_refused'
   | 'upstream_unreachable'
-  | 'upstream_timeout';
+  | 'upstream_timeout'
+  | 'answer_refused';
 
 export interface RelayEvents {
   seal(upstreamId: string): string;
@@ -113,6 +115,11 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     if (error instanceof RefusedError) {
       this.#events.refuse(error.refusal, false);
       this.#end('refused');
+      return;
+    }
+    if (error instanceof AnswerRefused) {
+      this.#events.refuse(error.refusal, true);
+      this.#end('answer_refused');
       return;
     }
     const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;

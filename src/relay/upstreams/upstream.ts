@@ -3,6 +3,7 @@ import { type Dispatcher, Pool } from 'undici';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
+import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
@@ -58,9 +59,14 @@ export class Upstream {
     this.#streams = new Pool(url.origin, options);
   }
 
-  /** Sends the request and passes the answer on into `response`. */
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents): void {
-    this.dispatch(request, new ResponseRelay(response, events, this.#times));
+  /**
+   * Sends the request and passes the answer on into `response`.
+   *
+   * @param rules where the answer must be read or limited on its way
+   */
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
+    const relay = new ResponseRelay(response, events, this.#times);
+    this.dispatch(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
   }
 
   /** Sends the request and hands the answer to `handler` piece by piece. */

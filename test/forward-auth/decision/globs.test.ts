@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { hostGlob, type Matcher, nameGlob, pathGlob } from '../../../src/forward-auth/decision/globs.ts';
+import { hostGlob, type Matcher, pathGlob } from '../../../src/forward-auth/decision/globs.ts';
+import { nameGlob } from '../../../src/platform/name-glob.ts';
 
 type Row = [glob: string, matching: readonly string[], other: readonly string[]];
 

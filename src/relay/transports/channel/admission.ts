@@ -3,6 +3,7 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
+import { type Gate, NO_MESSAGE } from '../../gate/gate.ts';
 import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
@@ -19,6 +20,7 @@ export interface Admitted extends Caller {
 
 export interface AdmissionDeps {
   readonly callers: Callers;
+  readonly gate: Gate;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
@@ -56,6 +58,15 @@ export class Admission {
     if (typeof era === 'object') return era;
     // These headers may have decided what the caller may do, and no body here would be compared with them.
     if (era === 'modern') return MODERN_NOT_HERE;
+    const { identity, way } = caller;
+    const entered = await this.#deps.gate.enter({
+      identity,
+      way,
+      server,
+      message: NO_MESSAGE,
+      requestId: () => requestId(request),
+    });
+    if ('status' in entered) return entered;
     return { ...caller, server, upstream, userAgent: request.headers['user-agent'] };
   }
 

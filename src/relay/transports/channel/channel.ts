@@ -1,10 +1,13 @@
-import type { Refusal } from '../../refusal.ts';
+import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
+import type { Passage } from '../../gate/gate.ts';
+import { type Refusal, refusalOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { elicitsUrls } from '../elicitation.ts';
 import { errorOf, type MessageId } from '../streamable-http/json-rpc-error.ts';
 import type { Message } from '../streamable-http/message.ts';
-import { answers, cancelledId, type Exchange, isRequest, mustGoFirst } from './exchange.ts';
+import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
+import { answers, cancelledId, type Exchange, end, isRequest, mustGoFirst, rulesOf } from './exchange.ts';
 import type { MessageReader } from './message-reader.ts';
 import {
   ALREADY_INITIALIZED,
@@ -19,25 +22,7 @@ import {
   TOO_MANY,
 } from './refusals.ts';
 import type { StandingStream } from './standing-stream.ts';
-import { type SessionOptions, UpstreamSession } from './upstream-session.ts';
-
-/** What became of one message; `seconds` for a request that was answered. */
-export interface ReportDetails {
-  readonly refusal?: Refusal;
-  readonly error?: Error;
-  readonly seconds?: number;
-}
-
-/** The client's end of a channel. */
-export interface ChannelSink {
-  /** @returns false where the client must first read; `Channel.resume` is called when it has */
-  send(text: string): boolean;
-  /** The server is gone for good, or only its session is; close the connection. */
-  lost(how: 'session_lost' | 'unreachable'): void;
-  /** Called after each message that has been dealt with: `idle` and `saturated` may have changed. */
-  settled(): void;
-  report(outcome: Outcome, details: ReportDetails): void;
-}
+import { UpstreamSession } from './upstream-session.ts';
 
 /**
  * One long-lived connection of one client with a streamable HTTP server of the sessions' era: each message becomes a POST,
@@ -46,6 +31,7 @@ export interface ChannelSink {
 export class Channel {
   readonly #sink: ChannelSink;
   readonly #session: UpstreamSession;
+  readonly #options: ChannelOptions;
   /** Every message that is not dealt with yet, the waiting ones at the end. */
   readonly #exchanges = new Set<Exchange>();
   readonly #waiting: Exchange[] = [];
@@ -57,8 +43,9 @@ export class Channel {
   #draining = false;
   #closed = false;
 
-  constructor(upstream: Upstream, sink: ChannelSink, options: SessionOptions) {
+  constructor(upstream: Upstream, sink: ChannelSink, options: ChannelOptions) {
     this.#sink = sink;
+    this.#options = options;
     this.#session = new UpstreamSession(upstream, options);
   }
 
@@ -76,13 +63,24 @@ export class Channel {
   accept(message: Message, bytes: Buffer): void {
     if (this.#closed) return;
     const refusal = this.#judge(message);
-    if (refusal !== undefined) {
-      if (isRequest(message)) this.refuse(message.id ?? null, refusal);
-      else this.#sink.report('refused', { refusal });
-      return;
-    }
+    if (refusal !== undefined) return void this.#refuseMessage(message, refusal);
     const startedAt = performance.now();
-    const exchange: Exchange = { message, bytes, startedAt, reader: undefined, rest: undefined, ended: false };
+    const entered = this.#options.gate.enter(message, bytes);
+    if ('status' in entered) return void this.#refuseMessage(message, entered);
+    const passage =
+      entered instanceof Promise
+        ? entered.catch(refusalOf).then((settled) => this.#settle(exchange, settled))
+        : entered;
+    const exchange: Exchange = {
+      message,
+      bytes,
+      startedAt,
+      passage,
+      reader: undefined,
+      rest: undefined,
+      timer: undefined,
+      ended: false,
+    };
     this.#exchanges.add(exchange);
     if (isRequest(message)) this.#requests += 1;
     if (message.method === 'initialize') {
@@ -116,12 +114,25 @@ export class Channel {
     this.#standing?.stop();
     for (const exchange of this.#exchanges) {
       exchange.rest?.stop();
-      exchange.ended = true;
+      end(exchange, 'client_gone');
       this.#sink.report('client_gone', {});
     }
     this.#exchanges.clear();
     this.#requests = 0;
     await this.#session.end();
+  }
+
+  #refuseMessage(message: Message, refusal: Refusal): void {
+    if (isRequest(message)) this.refuse(message.id ?? null, refusal);
+    else this.#sink.report('refused', { refusal });
+  }
+
+  /** Limits were counted elsewhere meanwhile. */
+  #settle(exchange: Exchange, entered: Passage | Refusal): void {
+    if (this.#closed || exchange.ended) return;
+    if ('status' in entered) return void this.#failed(exchange, entered, 'refused', undefined);
+    exchange.passage = entered;
+    this.#next();
   }
 
   #judge(message: Message): Refusal | undefined {
@@ -135,9 +146,12 @@ export class Channel {
   /** Sends what waits, in the order in which it came. */
   #next(): void {
     while (!this.#closed && this.#first === undefined && this.#exchanges.size - this.#waiting.length < MAX_POSTS) {
-      const exchange = this.#waiting.shift();
-      if (exchange === undefined) return;
+      const [exchange] = this.#waiting;
+      // In the order in which they came: what waits to be let in holds up what came after it.
+      if (exchange === undefined || (exchange.passage instanceof Promise && !exchange.ended)) return;
+      this.#waiting.shift();
       if (exchange.ended) continue;
+      this.#limitTime(exchange);
       if (mustGoFirst(exchange.message)) this.#first = exchange;
       exchange.reader = this.#session.post(exchange.bytes, exchange.message.method === 'initialize', {
         message: (text, value) => this.#take(exchange, text, value),
@@ -147,8 +161,13 @@ export class Channel {
   }
 
   #take(exchange: Exchange, text: string, value: Record<string, unknown>): void {
+    const rules = rulesOf(exchange);
+    const passing = rules?.rewrite?.(value) ?? value;
+    const sent = passing === value ? text : JSON.stringify(passing);
+    if (rules?.maxBytes !== undefined && Buffer.byteLength(sent) > rules.maxBytes)
+      return void this.#stop(exchange, answerTooLarge(rules.maxBytes));
     // Before it counts as finished: a connection that drains closes with its last answer.
-    this.#send(text);
+    this.#send(sent);
     if (exchange.ended || !isRequest(exchange.message) || !answers(value, exchange.message.id)) return;
     exchange.rest?.stop();
     if (exchange.message.method === 'initialize') {
@@ -197,6 +216,19 @@ export class Channel {
     }
   }
 
+  #limitTime(exchange: Exchange): void {
+    const time = rulesOf(exchange)?.maxTime;
+    if (time !== undefined) exchange.timer = setTimeout(() => this.#stop(exchange, callTooLong(time)), time);
+  }
+
+  /** A call that is over one of its limits. */
+  #stop(exchange: Exchange, refusal: Refusal): void {
+    if (exchange.ended) return;
+    exchange.reader?.abort();
+    exchange.rest?.stop();
+    this.#failed(exchange, refusal, 'answer_refused', undefined);
+  }
+
   #failed(exchange: Exchange, refusal: Refusal, outcome: Outcome, error: Error | undefined): void {
     if (exchange.message.method === 'initialize') this.#initialized = false;
     if (isRequest(exchange.message)) this.#fail(exchange.message.id ?? null, refusal);
@@ -205,7 +237,7 @@ export class Channel {
 
   #finish(exchange: Exchange, outcome: Outcome, details: ReportDetails): void {
     if (exchange.ended) return;
-    exchange.ended = true;
+    end(exchange, outcome);
     this.#exchanges.delete(exchange);
     if (isRequest(exchange.message)) this.#requests -= 1;
     if (this.#first === exchange) this.#first = undefined;
@@ -218,7 +250,10 @@ export class Channel {
   #listen(): void {
     if (this.#standing !== undefined || this.#closed) return;
     this.#standing = this.#session.stream({
-      message: (text) => this.#send(text),
+      message: (text, value) => {
+        const visible = this.#options.gate.visible(value);
+        this.#send(visible === value ? text : JSON.stringify(visible));
+      },
       finished: (how) => {
         if (how === 'session_lost' || how === 'unreachable') return this.#lose(how);
         // Refused before `notifications/initialized`, it is asked for once more after that.

@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { ownerKey } from '../../../identity/identity.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
+import type { Gate } from '../../gate/gate.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Admitted } from './admission.ts';
-import { Channel, type ChannelSink, type ReportDetails } from './channel.ts';
+import { Channel } from './channel.ts';
+import type { ChannelSink, ReportDetails } from './channel-sink.ts';
 import type { ConnectionCount } from './connection-count.ts';
 import type { RetryTimes } from './standing-stream.ts';
 
@@ -36,6 +39,7 @@ export interface Carrier {
 
 export interface ConnectionDeps {
   readonly config: Config;
+  readonly gate: Gate;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
   readonly now: () => number;
@@ -86,6 +90,10 @@ export class Connection {
       retry: deps.times.retry,
       userAgent: admitted.userAgent,
       caller: admitted,
+      gate: {
+        enter: (message, bytes) => deps.gate.enter({ ...admitted, message, bytes, requestId: randomUUID }),
+        visible: (value) => deps.gate.visible(value, admitted.identity, admitted.server),
+      },
     });
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const left = Math.min(limits.connectionTime, (admitted.expiresAt ?? Number.POSITIVE_INFINITY) - deps.now());

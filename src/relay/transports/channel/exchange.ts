@@ -1,3 +1,6 @@
+import type { AnswerRules } from '../../gate/answer-filter.ts';
+import type { Passage } from '../../gate/gate.ts';
+import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { MessageId } from '../streamable-http/json-rpc-error.ts';
 import type { Message } from '../streamable-http/message.ts';
 import type { MessageReader } from './message-reader.ts';
@@ -11,6 +14,10 @@ export interface Exchange {
   reader: MessageReader | undefined;
   /** The rest of an answer whose first stream ended too early. */
   rest: StandingStream | undefined;
+  /** Whether and how it was let in; a promise until that is known. */
+  passage: Passage | Promise<void>;
+  /** Ends a call that takes too long. */
+  timer: NodeJS.Timeout | undefined;
   /** Dealt with: answered, refused, cancelled or failed. */
   ended: boolean;
 }
@@ -32,4 +39,16 @@ export function answers(value: Readonly<Record<string, unknown>>, id: MessageId 
 /** The request that a `notifications/cancelled` takes back. */
 export function cancelledId(message: Message): unknown {
   return message.method === 'notifications/cancelled' ? message.params.requestId : undefined;
+}
+
+/** What its answer must pass. */
+export function rulesOf({ passage }: Exchange): AnswerRules | undefined {
+  return passage instanceof Promise ? undefined : passage.rules;
+}
+
+/** Nothing more comes of it. */
+export function end(exchange: Exchange, outcome: Outcome | 'refused'): void {
+  exchange.ended = true;
+  clearTimeout(exchange.timer);
+  if (!(exchange.passage instanceof Promise)) exchange.passage.ended(outcome);
 }

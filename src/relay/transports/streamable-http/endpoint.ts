@@ -5,6 +5,7 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
+import { type Gate, NO_MESSAGE, type Passage } from '../../gate/gate.ts';
 import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
@@ -39,11 +40,13 @@ interface Exchange {
   id: MessageId;
   /** One message is answered, after which the answer ends, streamed or not. */
   answerable: boolean;
+  passage: Passage | undefined;
 }
 
 export interface EndpointDeps {
   readonly callers: Callers;
   readonly seal: SessionSeal;
+  readonly gate: Gate;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
@@ -70,6 +73,7 @@ export class StreamableHttpEndpoint {
       way: 'none',
       identity: undefined,
       id: null,
+      passage: undefined,
       answerable: false,
     };
     try {
@@ -114,6 +118,12 @@ export class StreamableHttpEndpoint {
     const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
     const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
     if (session !== undefined && 'reason' in session) return noSession(session.reason);
+    const { message = NO_MESSAGE, bytes } = received ?? {};
+    const entry = { identity, way: caller.way, server: route.server, message, bytes };
+    const entered = this.#deps.gate.enter({ ...entry, requestId: () => requestId(request) });
+    const passage = entered instanceof Promise ? await entered : entered;
+    if ('status' in passage) return passage;
+    exchange.passage = passage;
     this.#forward(exchange, upstream, route, { caller, received }, { sealed, upstreamId: session?.upstreamId, owner });
     return undefined;
   }
@@ -166,12 +176,14 @@ export class StreamableHttpEndpoint {
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
+      exchange.passage?.rules,
     );
   }
 
   #ended(exchange: Exchange, server: string, outcome: Outcome, error: Error | undefined): void {
     const { metrics, log } = this.#deps;
     metrics.requests.inc({ server, method: exchange.way, outcome });
+    exchange.passage?.ended(outcome);
     if (outcome === 'relayed' && exchange.answerable)
       metrics.requestDuration.observe({ server }, (performance.now() - exchange.startedAt) / 1000);
     if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.reached(server, false);

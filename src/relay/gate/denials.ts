@@ -1,0 +1,91 @@
+import type { Call, Denied } from '../policy/judgement.ts';
+import type { Refusal } from '../refusal.ts';
+
+/** JSON-RPC error codes, of those left to implementations (JSON-RPC 2.0 §5.1). */
+const FORBIDDEN = -32003;
+const LIMITED = -32029;
+
+const WHY: Readonly<Record<Denied['reason'], string>> = {
+  no_rule: 'no rule of the policy allows it',
+  rule: 'the policy forbids it',
+  read_only: 'only tools that the server lists as read-only may be called here',
+  unclear: 'the message can be read in more than one way; spell keys, names and methods exactly and give each once',
+};
+
+/**
+ * A denial as the client gets it: a JSON-RPC error that names the permission. With status 200, because clients show the
+ * error of a response and of another status only the number; where a scope is missing with 403 and a challenge, by which
+ * they ask for it (basic/authorization, scope challenge).
+ *
+ * @param metadataUrl protected-resource metadata of the server (RFC 9728)
+ */
+export function denialOf(
+  denied: Denied,
+  { identity, method }: Pick<Call, 'identity' | 'method'>,
+  metadataUrl: string,
+): Refusal {
+  const { permission, reason, rule, scopes } = denied;
+  const needs = scopes.length === 0 ? WHY[reason] : `it needs the scope ${scopes.join(' ')}`;
+  const refusal = {
+    reason: 'policy',
+    message: `you may not use ${permission}: ${needs}`,
+    fix: `decided by ${rule}; \`postern explain\` shows why`,
+    code: FORBIDDEN,
+    data: { permission, reason, ...(scopes.length === 0 ? {} : { scopes }) },
+  } as const;
+  // What carries no message, such as a GET, has no JSON-RPC answer either.
+  const status = method === undefined ? 403 : 200;
+  if (scopes.length === 0 || identity.method !== 'bearer') return { ...refusal, status };
+  return {
+    ...refusal,
+    status: 403,
+    headers: {
+      'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${scopes.join(' ')}", resource_metadata="${metadataUrl}", error_description="more scopes are needed"`,
+    },
+  };
+}
+
+/** @param retryIn milliseconds */
+export function tooMany(by: string, retryIn: number): Refusal {
+  const seconds = Math.max(1, Math.ceil(retryIn / 1000));
+  return {
+    status: 429,
+    reason: 'rate_limited',
+    message: `too many requests (limit by ${by}): try again in ${seconds} s`,
+    fix: 'raise it in relay.rateLimits if so many are wanted',
+    code: LIMITED,
+    data: { retryAfter: seconds },
+    headers: { 'Retry-After': String(seconds) },
+  };
+}
+
+/** @param limit bytes */
+export function argumentsTooLarge(limit: number): Refusal {
+  return {
+    status: 200,
+    reason: 'arguments_too_large',
+    message: `the arguments of this tool may have ${limit} bytes`,
+    fix: 'raise `arguments` in relay.callLimits if such calls are wanted',
+    code: -32602,
+  };
+}
+
+/** @param limit bytes */
+export function answerTooLarge(limit: number): Refusal {
+  return {
+    status: 502,
+    reason: 'answer_too_large',
+    message: `the answer of the MCP server is larger than ${limit} bytes`,
+    fix: 'raise the limit in relay.callLimits, or relay.limits.body for lists, if such answers are wanted',
+  };
+}
+
+/** @param limit milliseconds */
+export function callTooLong(limit: number): Refusal {
+  return {
+    status: 504,
+    reason: 'call_too_long',
+    message: `the MCP server had not answered whole within ${limit} ms`,
+    fix: 'raise `duration` in relay.callLimits if such calls are wanted',
+  };
+}

@@ -1,0 +1,178 @@
+import type { Identity } from '../../identity/identity.ts';
+import type { Config } from '../../platform/config/schema.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
+import type { Stores } from '../../stores/stores.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import type { Denied } from '../policy/judgement.ts';
+import type { Policy } from '../policy/policy.ts';
+import { visible } from '../policy/visible.ts';
+import type { Refusal } from '../refusal.ts';
+import { errorOf } from '../transports/streamable-http/json-rpc-error.ts';
+import { isRecord, type Message } from '../transports/streamable-http/message.ts';
+import type { Way } from '../trust/trust.ts';
+import type { AnswerRules } from './answer-filter.ts';
+import { type CallLimit, CallLimits } from './call-limits.ts';
+import { argumentsTooLarge, denialOf } from './denials.ts';
+import { KnownTools } from './known-tools.ts';
+import { RelayRateLimits } from './rate-limits.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** One message of a client that wants to go to a server. */
+export interface Entry {
+  readonly identity: Identity;
+  readonly way: Way;
+  readonly server: string;
+  readonly message: Message;
+  /** As the server will get it; undefined where it gets what was parsed. */
+  readonly bytes?: Buffer | null | undefined;
+  readonly requestId: () => string;
+}
+
+export interface GateDeps {
+  readonly stores: Pick<Stores, 'limiter'>;
+  readonly metrics: Pick<RelayMetrics, 'toolCalls' | 'policyDenials'>;
+  readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
+  readonly log: Logger;
+}
+
+/** A request without a message: a GET stream, a DELETE, the opening of a connection. */
+export const NO_MESSAGE: Message = { id: undefined, method: undefined, params: {} };
+
+/** A message that was let in, until what became of it is known. */
+export class Passage {
+  /** What must be done with the answer; undefined: it passes as it comes. */
+  readonly rules: AnswerRules | undefined;
+  readonly #ended: (outcome: string) => void;
+
+  constructor(rules: AnswerRules | undefined, ended: (outcome: string) => void) {
+    this.rules = rules;
+    this.#ended = ended;
+  }
+
+  /** @param outcome `relayed` and so on: a closed set */
+  ended(outcome: string): void {
+    this.#ended(outcome);
+  }
+}
+
+/** What every message passes between who sent it and the server: limits, policy, and the counting of both. */
+export class Gate {
+  readonly #policy: Policy | undefined;
+  readonly #rateLimits: RelayRateLimits;
+  readonly #callLimits: CallLimits;
+  readonly #tools = new KnownTools();
+  readonly #maxMessage: number;
+  readonly #metadataBase: string;
+  readonly #deps: GateDeps;
+
+  /** @throws ConfigurationError where the policy is wrong */
+  constructor({ relay, publicUrl }: Config, deps: GateDeps) {
+    this.#deps = deps;
+    const isReadOnly = (server: string, tool: string) => this.#tools.isReadOnly(server, tool);
+    this.#policy = relay.policy && compilePolicy(relay.policy, Object.keys(relay.servers), isReadOnly);
+    this.#rateLimits = new RelayRateLimits(relay.rateLimits, deps.stores, (by) =>
+      deps.storeMetrics.rateLimited.inc({ process: 'relay', by }),
+    );
+    this.#callLimits = new CallLimits(relay.callLimits);
+    this.#maxMessage = relay.limits.body;
+    this.#metadataBase = `${new URL(publicUrl).origin}/.well-known/oauth-protected-resource/servers/`;
+  }
+
+  /**
+   * Synchronous where nothing has to be counted.
+   *
+   * @throws DependencyUnavailable where limits cannot be counted and must be
+   */
+  enter(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
+    const { identity, server, message } = entry;
+    const counted =
+      message.method === undefined ? undefined : this.#rateLimits.consume(identity, server, toolOf(message));
+    if (counted === undefined) return this.#enter(entry);
+    return counted.then((refusal) => (refusal === undefined ? this.#enter(entry) : this.#refused(entry, refusal)));
+  }
+
+  /** A message of the server, as the caller may see it; by its form, for streams that answer nobody knows what. */
+  visible(message: Json, identity: Identity, server: string): Json {
+    this.#learn(message, server);
+    const policy = this.#policy;
+    return policy === undefined ? message : visible(message, identity, server, policy.shows.bind(policy));
+  }
+
+  #enter(entry: Entry): Passage | Refusal {
+    const { identity, server, message, bytes } = entry;
+    const judgement = this.#policy?.judge({
+      identity,
+      server,
+      method: message.method,
+      params: message.params,
+      text: bytes ? () => bytes.toString() : undefined,
+    });
+    if (judgement?.kind === 'denied') {
+      this.#countDenial(entry, judgement, 'enforced');
+      return this.#refused(
+        entry,
+        denialOf(judgement, { identity, method: message.method }, `${this.#metadataBase}${server}/mcp`),
+      );
+    }
+    if (judgement?.wouldDeny !== undefined) this.#countDenial(entry, judgement.wouldDeny, 'dry_run');
+    const tool = toolOf(message);
+    const limit = tool === undefined ? undefined : this.#callLimits.of(server, tool);
+    if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
+      return this.#refused(entry, argumentsTooLarge(limit.arguments));
+    return new Passage(this.#answerRules(entry, limit), (outcome) => this.#count(entry, outcome));
+  }
+
+  /** Lists are read to know the server's tools; without a policy an answer that cannot be read passes all the same. */
+  #answerRules({ identity, server, message }: Entry, limit: CallLimit | undefined): AnswerRules | undefined {
+    const { method } = message;
+    const mayList = method === undefined ? this.#policy !== undefined : method.endsWith('/list');
+    const reads = mayList && (this.#policy !== undefined || method === 'tools/list');
+    if (!reads && limit?.result === undefined && limit?.duration === undefined) return undefined;
+    return {
+      rewrite: reads ? (answer) => this.visible(answer, identity, server) : undefined,
+      strict: this.#policy !== undefined,
+      maxBytes: limit?.result,
+      maxTime: limit?.duration,
+      maxMessage: this.#maxMessage,
+      errorOf: (refusal) => errorOf(refusal, message.id ?? null),
+    };
+  }
+
+  #learn({ result }: Json, server: string): void {
+    if (isRecord(result) && Array.isArray(result.tools)) this.#tools.learn(server, result.tools);
+  }
+
+  #refused(entry: Entry, refusal: Refusal): Refusal {
+    this.#count(entry, refusal.reason);
+    return refusal;
+  }
+
+  #count({ server, message }: Entry, outcome: string): void {
+    const name = toolOf(message);
+    if (name === undefined) return;
+    const tool = this.#tools.get(server, name) === undefined ? 'unlisted' : name;
+    this.#deps.metrics.toolCalls.inc({ server, tool, outcome });
+  }
+
+  #countDenial({ server, identity, requestId }: Entry, denied: Denied, mode: 'enforced' | 'dry_run'): void {
+    const { reason, rule, permission } = denied;
+    this.#deps.metrics.policyDenials.inc({ server, reason, mode });
+    if (mode === 'dry_run')
+      this.#deps.log.info(
+        { reason, rule, permission, server, user: identity.subject, requestId: requestId() },
+        'the policy would have refused this',
+      );
+  }
+}
+
+/** The tool of a call. */
+function toolOf({ method, params }: Message): string | undefined {
+  if (method !== 'tools/call') return undefined;
+  return typeof params.name === 'string' ? params.name : '';
+}
+
+function sizeOf(value: unknown): number {
+  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
+}

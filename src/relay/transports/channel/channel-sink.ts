@@ -1,0 +1,31 @@
+import type { Passage } from '../../gate/gate.ts';
+import type { Refusal } from '../../refusal.ts';
+import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { Message } from '../streamable-http/message.ts';
+import type { SessionOptions } from './upstream-session.ts';
+
+/** What became of one message; `seconds` for a request that was answered. */
+export interface ReportDetails {
+  readonly refusal?: Refusal;
+  readonly error?: Error;
+  readonly seconds?: number;
+}
+
+/** The client's end of a channel. */
+export interface ChannelSink {
+  /** @returns false where the client must first read; `Channel.resume` is called when it has */
+  send(text: string): boolean;
+  /** The server is gone for good, or only its session is; close the connection. */
+  lost(how: 'session_lost' | 'unreachable'): void;
+  /** Called after each message that has been dealt with: `idle` and `saturated` may have changed. */
+  settled(): void;
+  report(outcome: Outcome, details: ReportDetails): void;
+}
+
+export interface ChannelOptions extends SessionOptions {
+  readonly gate: {
+    enter(message: Message, bytes: Buffer): Passage | Refusal | Promise<Passage | Refusal>;
+    /** A message of the server that answers no known request. */
+    visible(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
+  };
+}
