@@ -6,9 +6,11 @@ import { version } from '../platform/version.ts';
 import { apiKeys } from './api-keys.ts';
 import { auth } from './auth.ts';
 import { check } from './check.ts';
+import { clients } from './clients.ts';
 import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal, UsageError } from './command.ts';
 import { config } from './config.ts';
 import { explain } from './explain.ts';
+import { grants } from './grants.ts';
 import { relay } from './relay.ts';
 import { secrets } from './secrets.ts';
 import { sessions } from './sessions.ts';
@@ -24,6 +26,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   secrets,
   sessions,
   'api-keys': apiKeys,
+  clients,
+  grants,
 };
 
 const COMMON_OPTIONS = {

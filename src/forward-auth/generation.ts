@@ -19,6 +19,7 @@ import { RateLimits } from './limits/rate-limits.ts';
 import { createRoute } from './listeners.ts';
 import { openBroker } from './mcp-authorization/broker/broker.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
+import { oauthRoutes } from './operator/oauth-routes.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
 import { authorizationServers } from './own-issuers.ts';
 import { compilePolicy } from './policy.ts';
@@ -112,6 +113,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   });
   const routes = [
     ...sessionRoutes(browsers.sessions),
+    ...(broker === undefined ? [] : oauthRoutes(broker)),
     ...(apiKeys === undefined ? [] : apiKeyRoutes(apiKeys, stores.kind === 'redis')),
   ];
   return {

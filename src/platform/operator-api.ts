@@ -35,7 +35,7 @@ export interface OperatorArea {
 }
 
 const AUTH_AREA: OperatorArea = {
-  paths: /^\/(?:sessions|api-keys)(?:\/|$)/,
+  paths: /^\/(?:sessions|api-keys|oauth)(?:\/|$)/,
   tokenKey: 'auth.operatorToken',
   help: 'postern sessions --help',
 };

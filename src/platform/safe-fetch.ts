@@ -67,9 +67,17 @@ function refuseStrange(url: URL, mayReach: (address: string) => boolean): void {
     throw new FetchRefused(`${url.origin} is not asked: its address is not public`);
 }
 
-/** Everything but ordinary unicast is some kind of inside: loopback, private, link-local, mapped, translated, tunnelled. */
+/**
+ * Everything but ordinary unicast is some kind of inside: loopback, private, link-local, mapped, translated, tunnelled. Of IPv6 only
+ * what is assigned to the internet (2000::/3, RFC 4291 §2.4) without the special addresses in it (2001::/23, RFC 2928).
+ */
 function isPublic(address: string): boolean {
-  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'unicast';
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  if (parsed.range() !== 'unicast') return false;
+  if (parsed.kind() === 'ipv4') return true;
+  const [high = 0, next = 0] = (parsed as ipaddr.IPv6).parts;
+  return (high & 0xe000) === 0x2000 && !(high === 0x2001 && next < 0x200);
 }
 
 function checked(resolver: typeof resolve, mayReach: (address: string) => boolean): LookupFunction {

@@ -22,6 +22,8 @@ describe('pinned command', () => {
     'secrets',
     'sessions',
     'api-keys',
+    'clients',
+    'grants',
   ])
     it(`\`postern ${name}\` is in the help`, async () => {
       const { code, output } = await postern('--help');

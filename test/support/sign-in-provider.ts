@@ -7,7 +7,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
 import { SIGN_IN_PATHS } from '../../src/forward-auth/decision/own-endpoints.ts';
 
-const GROUPS: Readonly<Record<string, readonly string[]>> = { alice: ['engineering'], bob: ['engineering', 'admins'] };
+const GROUPS = { alice: ['engineering'], bob: ['engineering', 'admins'] } as const;
 const KEY_ID = 'test-key';
 
 export const CLIENT = { id: 'postern', secret: 'secret of the client in the sign-in tests' } as const;
@@ -26,8 +26,10 @@ export interface SignInProvider {
   readonly issuer: string;
   /** The grant type of every token request so far, and whether it was served. */
   readonly tokenRequests: Array<{ readonly grant: string; readonly status: number }>;
-  /** Signed by the provider, for any audience. */
-  mint(claims: JWTPayload & { sub: string }): Promise<string>;
+  /** By user; a change is in the next token. */
+  readonly groups: Map<string, readonly string[]>;
+  /** Signed by the provider, for any audience. @param typ header type */
+  mint(claims: JWTPayload & { sub: string }, typ?: string): Promise<string>;
   /** Name of what went wrong with logout by back channel. */
   readonly logoutFailures: string[];
   stop(): Promise<void>;
@@ -48,7 +50,8 @@ export async function startSignInProvider(
   const tokenRequests: SignInProvider['tokenRequests'] = [];
   const logoutFailures: string[] = [];
 
-  const provider = createProvider(issuer, name, jwk, origins, accessTokenLifetime);
+  const groups = new Map<string, readonly string[]>(Object.entries(GROUPS));
+  const provider = createProvider(issuer, name, jwk, origins, accessTokenLifetime, groups);
   provider.use(async (context, next) => {
     if (context.path === '/token' && slowness > 0) await sleep(slowness);
     await next();
@@ -66,11 +69,12 @@ export async function startSignInProvider(
     issuer,
     tokenRequests,
     logoutFailures,
-    mint: (claims) =>
-      new SignJWT({ iss: issuer, groups: GROUPS[claims.sub] ?? [], ...claims })
-        .setProtectedHeader({ alg: 'RS256', typ: 'at+jwt', kid: KEY_ID })
-        .setIssuedAt()
-        .setExpirationTime('10m')
+    groups,
+    mint: (claims, typ = 'at+jwt') =>
+      new SignJWT({ iss: issuer, groups: groups.get(claims.sub) ?? [], ...claims })
+        .setProtectedHeader({ alg: 'RS256', typ, kid: KEY_ID })
+        .setIssuedAt(claims.iat)
+        .setExpirationTime(claims.exp ?? '10m')
         .sign(privateKey),
     stop: () =>
       new Promise((resolve) => {
@@ -86,6 +90,7 @@ function createProvider(
   jwk: object,
   origins: readonly string[],
   accessTokenLifetime: number,
+  groups: ReadonlyMap<string, readonly string[]>,
 ): Provider {
   return new Provider(issuer, {
     jwks: { keys: [jwk as never] },
@@ -111,7 +116,7 @@ function createProvider(
         name: `${id[0]?.toUpperCase()}${id.slice(1)}`,
         email: `${id}@example.com`,
         email_verified: true,
-        groups: [...(GROUPS[id] ?? [])],
+        groups: [...(groups.get(id) ?? [])],
       }),
     }),
     cookies: {

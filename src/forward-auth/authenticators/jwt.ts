@@ -20,6 +20,8 @@ interface VerifiedToken {
   readonly audience: Audience;
   /** Unix time in milliseconds; never later than `exp`. */
   readonly until: number;
+  /** Whether it was taken back meanwhile; absent: its issuer takes none back. */
+  readonly isOver?: () => boolean;
 }
 
 interface Provider extends TokenIssuer {
@@ -138,7 +140,8 @@ export class JwtAuthenticator implements Authenticator {
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);
     const authenticated = { kind: 'identity', identity: this.#identities.intern(identity) } as const;
-    const verified: VerifiedToken = { authenticated, audience, until };
+    const isOver = provider.isOver?.bind(provider, jws.payload);
+    const verified: VerifiedToken = { authenticated, audience, until, ...(isOver && { isOver }) };
     this.#verified?.set(token, verified);
     return verified;
   }
@@ -146,6 +149,7 @@ export class JwtAuthenticator implements Authenticator {
 
 function judge(token: VerifiedToken | Rejected, resource: Resource): Authentication {
   if ('kind' in token) return token;
+  if (token.isOver?.() === true) return rejected('token_inactive', 'the token was taken back');
   return isFor(token.audience, resource) ? token.authenticated : WRONG_AUDIENCE;
 }
 

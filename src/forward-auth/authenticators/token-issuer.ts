@@ -16,6 +16,8 @@ export interface TokenIssuerConfig extends Readonly<Pick<ProviderConfig, 'id' | 
 export interface TokenIssuer {
   readonly config: TokenIssuerConfig;
   readonly keys: Pick<ProviderKeys, 'loaded' | 'failing' | 'find' | 'search' | 'refresh' | 'close'>;
+  /** Whether a verified token was taken back since; asked for each request. Absent: this issuer takes none back. */
+  isOver?(claims: Readonly<Record<string, unknown>>): boolean;
   /** @returns undefined where the claims name nobody */
   identityOf(claims: Readonly<Record<string, unknown>>): Identity | undefined;
 }

@@ -15,6 +15,9 @@ const client = z
     clientCredentials: z.boolean().default(false).meta({
       description: 'may get tokens for itself (RFC 6749 §4.4); needs a secret and `broker.clientCredentials`',
     }),
+    identityAssertions: z.boolean().default(false).meta({
+      description: 'may exchange identity assertions of a provider; needs a secret and `broker.identityAssertions`',
+    }),
     scopes: z
       .array(scope)
       .default([])
@@ -85,6 +88,9 @@ export const brokerSchema = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'clients of `broker.clients` may get tokens for themselves, for machines' }),
+  identityAssertions: z.boolean().default(false).meta({
+    description: 'take identity assertions of the providers (ID-JAG), for enterprise-managed authorization',
+  }),
   maxRecords: z.int().min(100).default(50_000).meta({
     description: 'codes, grants, refresh tokens and clients in memory where there is no Redis, of each kind',
   }),
@@ -116,7 +122,9 @@ export function checkBroker(
     if (known.secret === undefined && known.clientCredentials) at('secret', 'needed for client credentials');
     if (known.clientCredentials && !broker.clientCredentials)
       at('clientCredentials', 'set auth.broker.clientCredentials too');
-    if (known.redirectUris.length === 0 && !known.clientCredentials)
+    if (known.identityAssertions && !broker.identityAssertions)
+      at('identityAssertions', 'set auth.broker.identityAssertions too');
+    if (known.redirectUris.length === 0 && !known.clientCredentials && !known.identityAssertions)
       at('redirectUris', 'needed, because people use this client');
     for (const uri of known.redirectUris)
       if (!URL.canParse(uri) || uri.includes('#')) at('redirectUris', `"${uri}" is no URL without a fragment`);

@@ -6,6 +6,7 @@ import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { Stores } from '../../../stores/stores.ts';
+import { ProviderKeys } from '../../authenticators/provider-keys.ts';
 import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import type { Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
@@ -19,12 +20,16 @@ import { auditProvider } from './audit.ts';
 import { BrokerLimits } from './broker-limits.ts';
 import { brokerRoutes } from './broker-routes.ts';
 import { BrokerStores } from './broker-stores.ts';
+import { registerClientCredentialsGrant } from './client-credentials-grant.ts';
 import { Consents } from './consents.ts';
 import { openDocumentFetch } from './document-fetch.ts';
+import { EndedGrants } from './ended-grants.ts';
 import { Grants } from './grants.ts';
+import { registerIdentityAssertionGrant } from './identity-assertion-grant.ts';
 import { brokerTokens } from './issued-tokens.ts';
 import { createProvider, loadLibrary } from './oidc-library.ts';
 import { providerConfiguration } from './provider-configuration.ts';
+import { RegisteredClients } from './registered-clients.ts';
 import { ResourceServers } from './resource-servers.ts';
 import { TokenKeys } from './token-keys.ts';
 
@@ -32,6 +37,7 @@ export interface BrokerDependencies {
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+  readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly sealing: Sealing;
   readonly sessions: Sessions;
@@ -47,6 +53,7 @@ export interface Broker {
   /** By which forward-auth knows the tokens, without asking over HTTP. */
   readonly tokens: TokenIssuer;
   readonly grants: Grants;
+  readonly clients: RegisteredClients;
   close(): void;
 }
 
@@ -65,9 +72,9 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     accessTokenLifetime: lifetime,
   });
   const brokerStores = new BrokerStores(broker, { stores, sealing, now });
-  const { announcements } = stores;
+  const ended = new EndedGrants({ stores, log, now, lifetime });
   const revoke = (id: string) => brokerStores.revokeGrant(id);
-  const grants = new Grants({ records: brokerStores.grantRecords, announcements, sealing, log, now, revoke });
+  const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, log, now, revoke });
   brokerStores.onGrantEnd = (id) => grants.forget(id);
   const unsubscribe = sessions.onEnd(async (session) => {
     for (const { id } of await grants.ofSession(session)) await grants.end(id, 'session_ended');
@@ -78,6 +85,9 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const places = new RequestPlaces(new AddressList(auth.trustedProxies), new Origins(config), auth.trustedHops);
   const documents = openDocumentFetch(broker.metadataDocuments);
   const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
+
+  const taken = broker.identityAssertions ? auth.providers : [];
+  const providerKeys = new Map(taken.map((provider) => [provider.id, new ProviderKeys(provider, deps)]));
 
   const build = async (): Promise<Provider> => {
     const { interactionPolicy: policies } = await loadLibrary();
@@ -97,6 +107,13 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       }),
     );
     provider.proxy = true;
+    if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);
+    if (taken.length > 0)
+      registerIdentityAssertionGrant(provider, {
+        ...{ issuer, accounts, resourceServers, now, locks: stores.locks },
+        providers: taken,
+        keys: providerKeys,
+      });
     provider.use(async (ctx, next) => {
       await next();
       if (ctx.status === 503) ctx.set('Retry-After', '5');
@@ -118,7 +135,8 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   return {
     issuer,
     grants,
-    tokens: brokerTokens({ issuer, providers: auth.providers, keys }),
+    clients: new RegisteredClients(brokerStores.clients, grants, consents),
+    tokens: brokerTokens({ issuer, providers: auth.providers, keys, ended }),
     middleware: brokerRoutes({
       issuer,
       provider: current,
@@ -131,6 +149,8 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     close: () => {
       unsubscribe();
       keys.close();
+      ended.close();
+      for (const of of providerKeys.values()) of.close();
       documents.close();
     },
   };

@@ -4,6 +4,9 @@ import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import { ConfigurationError } from '../../../platform/errors.ts';
 import { createSafeFetch, FetchRefused } from '../../../platform/safe-fetch.ts';
 
+/** Milliseconds: a person waits for it. */
+const TIMEOUT = 3_000;
+
 export interface DocumentFetch {
   readonly fetch: NonNullable<Configuration['fetch']>;
   close(): void;
@@ -22,6 +25,7 @@ export function openDocumentFetch({
 }: BrokerConfig['metadataDocuments']): DocumentFetch {
   const safeFetch = createSafeFetch({
     allowedOrigins: privateHosts.map((host) => `https://${host}`),
+    timeout: TIMEOUT,
     maxBytes: maxSize,
     ...(caPath === undefined ? {} : { ca: readAuthorities(caPath) }),
   });

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from '../../../platform/log.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
-import type { RecordStore, StoredRecord, Stores } from '../../../stores/stores.ts';
+import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import type { Session } from '../../sessions/session.ts';
+import type { EndedGrants } from './ended-grants.ts';
 
 /** What a person let a client do, and by which session. Times are Unix times in milliseconds. */
 export interface Grant {
-  /** Id of oidc-provider's grant. */
+  /** Id of oidc-provider's grant; whoever has it alone can do nothing with it. */
   readonly id: string;
+  /** What operators call it. */
+  readonly handle: string;
   /** Key of the browser session that it stands and falls with. */
   readonly session: string;
   /** Id of the provider that the person signed in with. */
@@ -27,7 +30,7 @@ export type GrantEnd = 'session_ended' | 'operator' | 'client_removed' | 'revoke
 
 export interface GrantsDependencies {
   readonly records: RecordStore;
-  readonly announcements: Stores['announcements'];
+  readonly ended: Pick<EndedGrants, 'add'>;
   readonly sealing: Sealing;
   readonly log: Logger;
   readonly now: () => number;
@@ -36,7 +39,6 @@ export interface GrantsDependencies {
 }
 
 const EVERY = term('every', '');
-const ENDED_TOPIC = 'oauth-grant-ended';
 
 /**
  * Who granted what to whom. oidc-provider's own grants know neither the session nor how to be listed; these are beside them
@@ -49,10 +51,24 @@ export class Grants {
     this.#deps = deps;
   }
 
-  async keep(id: string, session: Session, about: Omit<Grant, keyof OfSession | 'id' | 'createdAt'>): Promise<void> {
+  async keep(
+    id: string,
+    session: Session,
+    about: Omit<Grant, keyof OfSession | 'id' | 'handle' | 'createdAt'>,
+  ): Promise<void> {
     const { identity, provider } = session;
     const { issuer, subject } = identity;
-    const grant: Grant = { ...about, id, session: session.key, provider, issuer, subject, createdAt: this.#deps.now() };
+    const handle = keyOf(id).slice(0, 16);
+    const grant: Grant = {
+      ...about,
+      id,
+      handle,
+      session: session.key,
+      provider,
+      issuer,
+      subject,
+      createdAt: this.#deps.now(),
+    };
     const key = keyOf(id);
     const value = this.#deps.sealing.seal(purpose(key), JSON.stringify(grant));
     const indexes = [EVERY, term('session', grant.session), term('client', grant.client)];
@@ -93,7 +109,7 @@ export class Grants {
   /** What is beside oidc-provider's grant, once that is over. */
   async forget(id: string): Promise<void> {
     if (!(await this.#deps.records.end(keyOf(id)))) return;
-    await this.#deps.announcements.publish(ENDED_TOPIC, id);
+    await this.#deps.ended.add(id);
   }
 
   async #list(index: string): Promise<Grant[]> {

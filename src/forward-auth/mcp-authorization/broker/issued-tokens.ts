@@ -2,6 +2,7 @@ import type { ProviderConfig } from '../../../platform/config/schema.ts';
 import { readIdentity } from '../../authenticators/token-claims.ts';
 import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import { readAccountId } from './account.ts';
+import type { EndedGrants } from './ended-grants.ts';
 import { SIGNING_ALGORITHM } from './resource-servers.ts';
 import type { TokenKeys } from './token-keys.ts';
 
@@ -16,10 +17,12 @@ export function brokerTokens({
   issuer,
   providers,
   keys,
+  ended,
 }: {
   readonly issuer: string;
   readonly providers: readonly ProviderConfig[];
   readonly keys: TokenKeys;
+  readonly ended: Pick<EndedGrants, 'has'>;
 }): TokenIssuer {
   const config = {
     id: 'mcp-clients',
@@ -45,6 +48,7 @@ export function brokerTokens({
       refresh: async () => {},
       close: () => {},
     },
+    isOver: (claims) => typeof claims.grant === 'string' && ended.has(claims.grant),
     identityOf: (claims) => {
       const identity = readIdentity(claims, config);
       // A client's token for itself (RFC 9068 §2.2).

@@ -58,7 +58,8 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
       const { Account } = ctx.oidc.entities;
       const known =
         token.kind === 'AccessToken' ? accounts.identityOf(Account) : accounts.clientIdentity(token.clientId);
-      return known === undefined ? undefined : { ...identityClaims(known) };
+      const grant = token.kind === 'AccessToken' ? token.grantId : undefined;
+      return { ...(known && identityClaims(known)), ...(grant === undefined ? {} : { grant }) };
     },
     // MCP clients keep people signed in without asking for offline_access.
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),

@@ -66,6 +66,7 @@ export class TokenKeys {
   /** @throws DependencyUnavailable where there are none yet and the store is away */
   async ready(): Promise<void> {
     if (!this.loaded) await this.#once();
+    else if (this.#isDue(this.#stored) && this.#mayLook()) await this.#lookQuietly();
   }
 
   /** Private keys, the one that signs first. */
@@ -82,7 +83,7 @@ export class TokenKeys {
 
   /** Another replica may have made a key that this one has not heard of. */
   async search(kid: string | undefined, alg: string): Promise<VerificationKey['key'][]> {
-    if (this.#deps.now() - this.#looked >= EAGER) await this.#once();
+    if (this.#mayLook()) await this.#once();
     return this.find(kid, alg);
   }
 
@@ -97,6 +98,10 @@ export class TokenKeys {
     );
   }
 
+  #mayLook(): boolean {
+    return this.#deps.now() - this.#looked >= EAGER;
+  }
+
   #once(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
@@ -106,6 +111,7 @@ export class TokenKeys {
 
   async #look(): Promise<void> {
     const { locks } = this.#deps.stores;
+    this.#looked = this.#deps.now();
     const found = await this.#read();
     if (found !== undefined && !this.#isDue(found)) return this.#take(found);
     const lock = await locks.acquire(TOPIC, LOCK_LIFETIME);
@@ -154,7 +160,6 @@ export class TokenKeys {
   }
 
   #take(keys: readonly StoredKey[]): void {
-    this.#looked = this.#deps.now();
     const before = JSON.stringify(this.#stored.map(({ jwk }) => jwk.kid));
     this.#stored = keys;
     if (before === JSON.stringify(keys.map(({ jwk }) => jwk.kid))) return;

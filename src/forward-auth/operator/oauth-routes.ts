@@ -1,0 +1,59 @@
+import { badRequest, notFound, type OperatorRoute } from '../../platform/operator-api.ts';
+import type { Broker } from '../mcp-authorization/broker/broker.ts';
+import type { Grant } from '../mcp-authorization/broker/grants.ts';
+
+type Part = Pick<Broker, 'grants' | 'clients'>;
+
+/** List and remove registered clients, list and end what people granted. */
+export function oauthRoutes({ grants, clients }: Part): OperatorRoute[] {
+  return [
+    {
+      method: 'GET',
+      path: /^\/oauth\/clients$/,
+      handle: async () => ({ status: 200, body: { clients: await clients.list() } }),
+    },
+    {
+      method: 'DELETE',
+      path: /^\/oauth\/clients$/,
+      handle: async ({ query }) => {
+        const id = query.get('client') ?? '';
+        if (id === '') return badRequest('give which: ?client=<the id that GET /oauth/clients lists>');
+        const removed = await clients.remove(id);
+        return removed.client || removed.grants > 0
+          ? { status: 200, body: { removed: removed.client, grants: removed.grants } }
+          : notFound('there is no such client, and nobody granted it anything; GET /oauth/clients lists them');
+      },
+    },
+    {
+      method: 'GET',
+      path: /^\/oauth\/grants$/,
+      handle: async ({ query }) => ({ status: 200, body: { grants: (await chosen(grants, query)).map(listed) } }),
+    },
+    {
+      method: 'DELETE',
+      path: /^\/oauth\/grants$/,
+      handle: async ({ query }) => {
+        if (query.size === 0) return badRequest('give which: ?client=… or ?subject=… (or both), or ?grant=…');
+        let ended = 0;
+        for (const { id } of await chosen(grants, query)) if (await grants.end(id, 'operator')) ended += 1;
+        return { status: 200, body: { ended } };
+      },
+    },
+  ];
+}
+
+async function chosen(grants: Part['grants'], query: URLSearchParams): Promise<Grant[]> {
+  const wanted = (name: string, value: string) => query.get(name) === null || query.get(name) === value;
+  const client = query.get('client');
+  const found = client === null ? await grants.list() : await grants.ofClient(client);
+  return found.filter(
+    ({ handle, subject, provider }) =>
+      wanted('grant', handle) && wanted('subject', subject) && wanted('provider', provider),
+  );
+}
+
+/** What is said about a grant; never a token. Times are ISO 8601. */
+function listed({ handle, client, clientName, subject, provider, resource, scopes, createdAt, expiresAt }: Grant) {
+  const [created, ends] = [createdAt, expiresAt].map((at) => new Date(at).toISOString());
+  return { grant: handle, client, clientName, subject, provider, resource, scopes, created, ends };
+}

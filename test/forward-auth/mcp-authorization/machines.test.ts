@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
+import { postForm } from './support/raw-client.ts';
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const SECRET = 'secret-of-the-machine-in-the-tests';
+
+describe('programs at the broker', () => {
+  let gate: BrokerGate;
+  before(async () => {
+    gate = await openBrokerGate({
+      broker: {
+        clientCredentials: true,
+        identityAssertions: true,
+        clients: [
+          { id: 'robot', secret: SECRET, clientCredentials: true, groups: ['robots'], scopes: ['mcp:use'] },
+          { id: 'agent', secret: SECRET, identityAssertions: true },
+        ],
+      },
+      auth: {
+        rules: [
+          {
+            match: { path: '/servers/github/**' },
+            allow: { groups: ['robots'], providers: ['mcp-clients'] },
+            scopes: { default: ['mcp:use'] },
+          },
+          { match: { path: '/servers/files/**' }, allow: { groups: ['engineering'], providers: ['corp'] } },
+        ],
+      },
+    });
+  });
+  after(() => gate?.stop());
+
+  const token = (form: Record<string, string>, client = 'robot', secret = SECRET) =>
+    postForm(`${gate.issuer}/_postern/oauth/token`, form, {
+      Authorization: `Basic ${Buffer.from(`${client}:${secret}`).toString('base64')}`,
+    });
+  const metadata = async (of = gate) =>
+    (await (await fetch(`${of.issuer}/.well-known/oauth-authorization-server`)).json()) as Record<string, string[]>;
+
+  describe('by client credentials', () => {
+    const ask = (over: Record<string, string> = {}, ...who: string[]) =>
+      token({ grant_type: 'client_credentials', resource: gate.resource('github'), ...over }, ...who);
+
+    it('gets a token for itself, which rules know apart from people', async () => {
+      const { status, body } = await ask({ scope: 'mcp:use' });
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.equal(body.refresh_token, undefined);
+      const allowed = await gate.check('github', String(body.access_token));
+      assert.equal(allowed.status, 200);
+      assert.equal(allowed.headers.get('x-authenticated-user'), 'robot');
+      assert.equal(allowed.headers.get('x-authenticated-issuer'), gate.issuer);
+      assert.equal((await gate.check('files', String(body.access_token))).status, 401);
+    });
+
+    it('gets what every request needs where it asks for no scope', async () => {
+      const { status, body } = await ask();
+      assert.deepEqual([status, body.scope], [200, 'mcp:use']);
+    });
+
+    it('gets nothing with a wrong secret, for another resource, or as a client that may not', async () => {
+      assert.equal((await ask({}, 'robot', 'wrong')).body.error, 'invalid_client');
+      assert.equal((await ask({ scope: 'mcp:admin' })).body.error, 'invalid_scope');
+      assert.equal((await ask({ resource: 'https://elsewhere.example/' })).body.error, 'invalid_target');
+      assert.equal((await ask({}, 'agent')).status, 400);
+    });
+  });
+
+  describe('by an identity assertion (ID-JAG)', () => {
+    const assertion = (over: Record<string, unknown> = {}, typ = 'oauth-id-jag+jwt') =>
+      gate.provider.mint(
+        {
+          sub: 'alice',
+          aud: gate.issuer,
+          client_id: 'agent',
+          jti: crypto.randomUUID(),
+          resource: gate.resource('files'),
+          scope: 'mcp',
+          email: 'alice@example.com',
+          ...over,
+        },
+        typ,
+      );
+    const exchange = (jag: string, over: Record<string, string> = {}, client = 'agent') =>
+      token({ grant_type: JWT_BEARER, assertion: jag, ...over }, client);
+
+    it('gets a token that stands for the person', async () => {
+      const { status, body } = await exchange(await assertion());
+      assert.equal(status, 200, JSON.stringify(body));
+      assert.equal(body.refresh_token, undefined);
+      const allowed = await gate.check('files', String(body.access_token));
+      assert.equal(allowed.status, 200);
+      assert.equal(allowed.headers.get('x-authenticated-user'), 'alice');
+      assert.equal(allowed.headers.get('x-authenticated-issuer'), gate.provider.issuer);
+    });
+
+    it('is taken once', async () => {
+      const jag = await assertion();
+      assert.equal((await exchange(jag)).status, 200);
+      assert.equal((await exchange(jag)).body.error, 'invalid_grant');
+    });
+
+    for (const [what, over, typ] of [
+      ['of another type', {}, 'at+jwt'],
+      ['that is an ID token', {}, 'JWT'],
+      ['for another server', { aud: 'https://other.example' }],
+      ['for several', { aud: ['https://other.example', 'https://mcp.example'] }],
+      ['for another client', { client_id: 'robot' }],
+      ['without a client', { client_id: undefined }],
+      ['without an id', { jti: undefined }],
+      ['that is over', { exp: Math.floor(Date.now() / 1_000) - 120 }],
+      ['that is good for days', { exp: Math.floor(Date.now() / 1_000) + 86_400 }],
+      ['of an unknown provider', { iss: 'https://evil.example' }],
+    ] as const)
+      it(`${what}: invalid_grant`, async () => {
+        const { status, body } = await exchange(await assertion(over, typ));
+        assert.deepEqual([status, body.error], [400, 'invalid_grant']);
+      });
+
+    it('for no server of ours, or beyond its scopes: nothing', async () => {
+      const elsewhere = await assertion({ resource: 'https://elsewhere.example/mcp' });
+      assert.equal((await exchange(elsewhere)).body.error, 'invalid_target');
+      assert.equal((await exchange(await assertion({ resource: undefined }))).body.error, 'invalid_target');
+      assert.equal((await exchange(await assertion(), { scope: 'mcp:use' })).body.error, 'invalid_scope');
+    });
+
+    it('with another’s signature: nothing', async () => {
+      const [head, , signature] = (await assertion()).split('.');
+      const other = (await assertion({ sub: 'bob' })).split('.')[1];
+      assert.equal((await exchange(`${head}.${other}.${signature}`)).body.error, 'invalid_grant');
+    });
+
+    it('by a client that may not: nothing', async () => {
+      const { status, body } = await exchange(await assertion({ client_id: 'robot' }), {}, 'robot');
+      assert.deepEqual([status, body.access_token], [400, undefined]);
+    });
+  });
+
+  it('is advertised only where it is on', async () => {
+    const { grant_types_supported: on } = await metadata();
+    assert.ok(on?.includes('client_credentials') && on.includes(JWT_BEARER));
+    const plain = await openBrokerGate();
+    try {
+      const { grant_types_supported: off } = await metadata(plain);
+      assert.deepEqual(off?.toSorted(), ['authorization_code', 'refresh_token']);
+    } finally {
+      await plain.stop();
+    }
+  });
+});
