@@ -58,7 +58,7 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
         ? {
             status: 200,
             headers: withCookies(
-              answers.headersFor(decision.identity, allowed(request), decision.emit),
+              answers.headersFor(decision.identity, allowed(request), decision.emit, decision.demand),
               question.dropsUnnamedCookie === true ? namingCookie(decision, allowed(request)) : decision,
             ),
             body: '',

@@ -2,7 +2,7 @@ import type { Config } from '../platform/config/schema.ts';
 import { ABSENT, type Authenticate, type Authentication } from './decision/authentication.ts';
 import { decide, type Policy } from './decision/decide.ts';
 import type { Decision } from './decision/decision.ts';
-import { readOperation } from './decision/mcp-operation.ts';
+import { HIDDEN, readOperation } from './decision/mcp-operation.ts';
 import { type CheckRequest, PROXY_NAMES, type ProxyName, RequestHeaders } from './decision/request.ts';
 import { Ambiguous, canonicalHost, parseTarget } from './decision/target.ts';
 import { viewOf } from './explain-views.ts';
@@ -114,8 +114,11 @@ function describeRequest(request: CheckRequest, policy: Policy): string[] {
   ];
   if (typeof operation === 'object')
     lines.push(`operation: ${operation.method}${operation.tool === undefined ? '' : ` ${operation.tool}`}`);
-  if (rule !== undefined && !rule.public && typeof operation !== 'string')
-    lines.push(`scopes needed: ${rule.scopesFor(operation).join(' ') || 'none'}`);
+  if (rule !== undefined && !rule.public && typeof operation !== 'string') {
+    const byRelay = operation === HIDDEN && policy.readsBodies?.(request.path) === true;
+    const scopes = rule.scopes.of(byRelay ? undefined : operation).join(' ') || 'none';
+    lines.push(`scopes needed: ${scopes}${byRelay ? ', and what the relay finds in the body' : ''}`);
+  }
   return lines;
 }
 

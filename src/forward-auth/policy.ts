@@ -7,9 +7,11 @@ import { ownIssuers } from './own-issuers.ts';
 /** What decisions are made by, from one configuration. */
 export function compilePolicy(config: Config): Policy {
   const { enabled, originEndpoints } = config.auth.broker;
+  const resources = new Resources(config.publicUrl, Object.keys(config.relay.servers));
   return {
     ...(enabled ? { authorizationServer: { originEndpoints } } : {}),
     rules: new Rules(config.auth, ownIssuers(config)),
-    resources: new Resources(config.publicUrl, Object.keys(config.relay.servers)),
+    resources,
+    ...(config.auth.hiddenOperations === 'relay' && { readsBodies: (path: string) => resources.isServerPath(path) }),
   };
 }

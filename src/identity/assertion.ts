@@ -2,10 +2,16 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:cr
 import { calculateJwkThumbprint, errors, type JWK, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Identity } from './identity.ts';
 import { ANONYMOUS, isIdentityMethod } from './identity.ts';
+import { demandClaim, type OperationDemand, readDemandClaim } from './operation-demand.ts';
 
 /** `typ` of the assertion (RFC 8725 §3.11): no other JWT can be taken for one, nor one for an access token. */
 export const ASSERTION_TYPE = 'postern-identity+jwt';
 const ALGORITHMS = ['ES256', 'EdDSA'] as const;
+/**
+ * Claim, and name in the header's `crit` (RFC 7515 §4.1.11), of what the reader of the body must still ask: a program that
+ * does not know it must refuse the assertion, because it would let more pass than its maker meant.
+ */
+const DEMAND = 'postern_demand';
 
 /** The request that an assertion was made for; it is worth nothing for another one. */
 export interface AssertionBinding {
@@ -58,6 +64,7 @@ export function signAssertion(
   identity: Identity,
   binding: AssertionBinding,
   claims: AssertionClaims,
+  demand?: OperationDemand,
 ): string {
   const payload = {
     iss: claims.issuer,
@@ -74,8 +81,11 @@ export function signAssertion(
     htm: binding.method,
     hth: binding.host,
     htp: binding.path,
+    ...(demand === undefined ? {} : { [DEMAND]: demandClaim(demand) }),
   };
-  const input = `${base64url({ alg: key.alg, typ: ASSERTION_TYPE, kid: key.kid })}.${base64url(payload)}`;
+  const header = { alg: key.alg, typ: ASSERTION_TYPE, kid: key.kid };
+  const critical = demand === undefined ? {} : { crit: [DEMAND], [DEMAND]: true };
+  const input = `${base64url({ ...header, ...critical })}.${base64url(payload)}`;
   const signature =
     key.alg === 'ES256'
       ? sign('sha256', Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' })
@@ -90,6 +100,8 @@ function base64url(value: object): string {
 export interface VerifiedAssertion {
   readonly identity: Identity;
   readonly binding: AssertionBinding;
+  /** What must still be asked of the message in the body; undefined: nothing. */
+  readonly demand?: OperationDemand;
   /** Unix time in seconds after which the assertion is worth nothing. */
   readonly expiresAt: number;
 }
@@ -112,6 +124,7 @@ export async function verifyAssertion(
     audience: expected.audience,
     currentDate: expected.now,
     clockTolerance: expected.clockTolerance,
+    crit: { [DEMAND]: true },
     requiredClaims: ['iat', 'exp', 'sub', 'htm', 'hth', 'htp'],
   });
   const text = (name: string) => (typeof payload[name] === 'string' ? (payload[name] as string) : '');
@@ -132,8 +145,12 @@ export async function verifyAssertion(
         };
   if (method !== 'anonymous' && identity.subject === '')
     throw new errors.JWTClaimValidationFailed('empty "sub"', payload, 'sub');
+  const demand = payload[DEMAND] === undefined ? undefined : readDemandClaim(payload[DEMAND]);
+  if (demand === undefined && payload[DEMAND] !== undefined)
+    throw new errors.JWTClaimValidationFailed(`unreadable "${DEMAND}"`, payload, DEMAND);
   return {
     identity,
+    ...(demand === undefined ? {} : { demand }),
     binding: { method: text('htm'), host: text('hth'), path: text('htp') },
     expiresAt: payload.exp as number,
   };

@@ -33,6 +33,7 @@ export type RefusalReason =
   | 'invalid_message'
   | 'protocol_version'
   | 'header_mismatch'
+  | 'insufficient_scope'
   | 'session_unknown'
   | 'session_server'
   | 'session_owner'

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { createLocalJWKSet, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
+import {
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+  UnsecuredJWT,
+} from 'jose';
 import {
   ASSERTION_TYPE,
   importSigningKey,
@@ -8,6 +17,7 @@ import {
   verifyAssertion,
 } from '../../src/identity/assertion.ts';
 import { ANONYMOUS, type Identity } from '../../src/identity/identity.ts';
+import { demandClaim, type OperationDemand, readDemandClaim } from '../../src/identity/operation-demand.ts';
 
 const IDENTITY: Identity = {
   subject: 'alice',
@@ -48,6 +58,46 @@ describe('assertion', () => {
       const verified = await verifyAssertion(jwt, keysOf(key, signing), EXPECTED);
       assert.deepEqual(verified, { identity: IDENTITY, binding: BINDING, expiresAt: CLAIMS.issuedAt + 60 });
     });
+
+  describe('with a demand', () => {
+    const DEMAND: OperationDemand = {
+      always: ['mcp:use'],
+      entries: [
+        { by: 'tool', glob: 'delete_*', scopes: ['mcp:admin'], held: false },
+        { by: 'method', glob: 'ping', scopes: ['mcp:use'], held: true },
+      ],
+      metadataUrl: 'https://mcp.example.com/.well-known/oauth-protected-resource/servers/a/mcp',
+    };
+
+    it('gives it back', async () => {
+      const jwt = signAssertion(key, IDENTITY, BINDING, CLAIMS, DEMAND);
+      assert.deepEqual((await verify(jwt)).demand, DEMAND);
+    });
+
+    it('is refused by who does not know what a demand is, as every reader of RFC 7515 must', async () => {
+      const jwt = signAssertion(key, IDENTITY, BINDING, CLAIMS, DEMAND);
+      await assert.rejects(jwtVerify(jwt, keysOf(key), { typ: ASSERTION_TYPE }), { code: 'ERR_JOSE_NOT_SUPPORTED' });
+      await jwtVerify(signAssertion(key, IDENTITY, BINDING, CLAIMS), keysOf(key), { typ: ASSERTION_TYPE });
+    });
+
+    it('is refused where the demand cannot be read', () => {
+      const claim = demandClaim(DEMAND);
+      assert.deepEqual(readDemandClaim(claim), DEMAND);
+      for (const bad of [
+        null,
+        {},
+        [],
+        [['a'], [], 1],
+        [[1], [], ''],
+        [[], [['tool', 'x', ['a']]], ''],
+        [[], [['server', 'x', ['a'], 0]], ''],
+        [[], [['tool', 1, ['a'], 0]], ''],
+        [[], [['tool', 'x', 'a', 0]], ''],
+        [[], [['tool', 'x', ['a'], true]], ''],
+      ])
+        assert.equal(readDemandClaim(bad), undefined, JSON.stringify(bad));
+    });
+  });
 
   it('of nobody is of nobody', async () => {
     const { identity } = await verify(signAssertion(key, ANONYMOUS, BINDING, CLAIMS));

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { signAssertion } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import { PresetHeaders, type PresetName } from '../../identity/presets.ts';
 import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { CheckRequest } from '../decision/request.ts';
@@ -18,6 +19,8 @@ interface SignedAnswer {
   readonly kid: string;
   /** Presets of the rule, whose list is one object as long as the configuration lives. */
   readonly emit: readonly PresetName[] | undefined;
+  /** One object for each rule and identity. */
+  readonly demand: OperationDemand | undefined;
 }
 
 export interface AssertionSettings {
@@ -68,19 +71,22 @@ export class SignedAnswers {
 
   /**
    * @param emit presets of the rule that allows the request
+   * @param demand what the reader of the body must still ask
    * @returns names and values alternating, for `writeHead(200, …)`
    */
   headersFor(
     identity: Identity,
     request: Pick<CheckRequest, 'method' | 'host' | 'rawPath'>,
     emit?: readonly PresetName[],
+    demand?: OperationDemand,
   ): string[] {
     const { method, host, rawPath } = request;
     const binding = `${this.#numberOf(identity)} ${method} ${host}${rawPath}`;
     const now = this.#now();
     const key = this.#keys.current();
     const known = this.#answers.get(binding);
-    if (known !== undefined && now < known.until && known.kid === key.kid && known.emit === emit) return known.headers;
+    const fits = known !== undefined && known.kid === key.kid && known.emit === emit && known.demand === demand;
+    if (fits && now < known.until) return known.headers;
 
     const { issuer, audience, lifetime } = this.#settings;
     const assertion = signAssertion(
@@ -88,9 +94,10 @@ export class SignedAnswers {
       identity,
       { method, host, path: rawPath },
       { issuer, audience, issuedAt: Math.floor(now / 1000), lifetime: Math.floor(lifetime / 1000) },
+      demand,
     );
     const headers = allowHeaders(identity, assertion, this.#presets.write(identity, emit));
-    this.#answers.set(binding, { headers, until: now + lifetime / 3, kid: key.kid, emit });
+    this.#answers.set(binding, { headers, until: now + lifetime / 3, kid: key.kid, emit, demand });
     return headers;
   }
 

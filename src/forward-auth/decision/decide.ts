@@ -1,4 +1,5 @@
-import { ANONYMOUS } from '../../identity/identity.ts';
+import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Absent, Authenticate, Authenticated, Rejected } from './authentication.ts';
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
@@ -18,6 +19,8 @@ export interface Policy {
   readonly signIn?: SignIn;
   /** Absent where the broker is off. */
   readonly authorizationServer?: OwnAuthorizationServer;
+  /** Whether the relay reads what is sent to a path and asks for the scopes of what it finds; undefined: nowhere. */
+  readonly readsBodies?: (path: string) => boolean;
   /** What of a `Cookie` header may go on upstream; undefined: all of it. */
   readonly upstreamCookie?: (request: CheckRequest) => string | undefined;
 }
@@ -39,13 +42,15 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
   return then(limits.beforeAuthentication(request), (limited) => {
     if (limited !== undefined) return ofRule(limited, rule);
     if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
-    const operation = readOperation(request);
-    if (typeof operation === 'string') return deny(400, 'mcp_headers', operation, rule.name);
+    const shown = readOperation(request);
+    if (typeof shown === 'string') return deny(400, 'mcp_headers', shown, rule.name);
+    // Of what only the body tells, the relay asks the rest.
+    const operation = shown === HIDDEN && policy.readsBodies?.(request.path) === true ? undefined : shown;
     return then(authenticate(request), (authentication) => {
       if (authentication.kind === 'limit') return ofRule(authentication, rule);
       if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
-      const shown = operation === HIDDEN ? undefined : operation;
-      return then(limits.afterAuthentication(request, authentication, shown), (exceeded) =>
+      const limited = shown === HIDDEN ? undefined : shown;
+      return then(limits.afterAuthentication(request, authentication, limited), (exceeded) =>
         exceeded === undefined ? authorize(authentication, rule, operation, request, policy) : ofRule(exceeded, rule),
       );
     });
@@ -69,7 +74,7 @@ function authorize(
   policy: Policy,
 ): Decision {
   const { identity } = authenticated;
-  const scopes = rule.scopesFor(operation);
+  const scopes = rule.scopes.of(operation);
   if (!rule.admits(identity)) return deny(403, 'not_allowed', 'this user may not do this', rule.name, identity.subject);
   if (policy.rules.covers(identity.scopes, scopes)) return allow('authorized', authenticated, rule, request, policy);
   const { metadataUrl } = policy.resources.of(request.path);
@@ -110,14 +115,24 @@ function allow(
 ): Decision {
   const upstreamCookie = policy.upstreamCookie?.(request);
   const allowed: Allow = { kind: 'allow', reason, identity, rule: rule.name };
+  const demand = reason === 'authorized' ? demandOf(identity, rule, request, policy) : undefined;
   // What follows is rare, and copying an object costs as much as all the rest.
-  if (cookies === undefined && upstreamCookie === undefined && rule.emit.length === 0) return allowed;
+  if (cookies === undefined && upstreamCookie === undefined && demand === undefined && rule.emit.length === 0)
+    return allowed;
   return {
     ...allowed,
+    ...(demand === undefined ? {} : { demand }),
     ...(cookies === undefined ? {} : { cookies }),
     ...(upstreamCookie === undefined ? {} : { upstreamCookie }),
     ...(rule.emit.length === 0 ? {} : { emit: rule.emit }),
   };
+}
+
+/** Of every request, whatever its headers show: one answer serves all that an identity sends to a path. */
+function demandOf(identity: Identity, rule: Rule, { path }: CheckRequest, policy: Policy): OperationDemand | undefined {
+  if (policy.readsBodies?.(path) !== true) return undefined;
+  const covers = (scopes: readonly string[]) => policy.rules.covers(identity.scopes, scopes);
+  return rule.scopes.demandOf(identity, policy.resources.of(path).metadataUrl, covers);
 }
 
 function refuse(
@@ -130,7 +145,7 @@ function refuse(
   if (authentication.kind === 'rejected' && authentication.status !== 401)
     return deny(authentication.status, authentication.reason, authentication.description, rule.name);
   const resource = policy.resources.of(request.path);
-  const scopes = rule.scopesFor(operation);
+  const scopes = rule.scopes.of(operation);
   const navigation = isNavigation(request);
   // An MCP client finds its way by the metadata; the page is for a person who opens the address in a browser.
   const forPeople = navigation || !policy.resources.isMcpPath(request.path);

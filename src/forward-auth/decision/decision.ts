@@ -1,4 +1,5 @@
 import type { Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { EmittedPreset, LimitedBy } from '../../platform/config/schema.ts';
 
 /** Every reason there is. Stable: a metric label, a log field, and what `postern explain` prints. */
@@ -60,6 +61,8 @@ export interface Allow {
   readonly upstreamCookie?: string;
   /** Names of other products by which the identity is sent as well. */
   readonly emit?: readonly EmittedPreset[];
+  /** What the relay must still ask of the message in the body. */
+  readonly demand?: OperationDemand;
 }
 
 /** 302 to the sign-in page, for a person's navigation (Fetch `Sec-Fetch-Mode: navigate`). */

@@ -3,13 +3,21 @@ import { type CheckRequest, DUPLICATED, type RequestHeaders } from './request.ts
 /** First revision whose `Mcp-Method` and `Mcp-Name` mirror the body, and whose server refuses a mismatch. */
 const FIRST_WITH_HEADERS = '2026-07-28';
 /** Methods that name what they work on (basic/transports/streamable-http, 2026-07-28). */
-const NAMED_METHODS: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+const NAMED_METHODS: ReadonlyMap<string, 'tool' | 'prompt' | 'resource'> = new Map([
+  ['tools/call', 'tool'],
+  ['prompts/get', 'prompt'],
+  ['resources/read', 'resource'],
+]);
 
 /** What a modern MCP request is about to do. */
 export interface McpOperation {
   readonly method: string;
   /** The tool of a `tools/call`. */
   readonly tool: string | undefined;
+  /** The prompt of a `prompts/get`. */
+  readonly prompt?: string;
+  /** URI of the resource of a `resources/read`. */
+  readonly resource?: string;
 }
 
 /** A body that may do anything: only its reader knows what. */
@@ -33,9 +41,10 @@ export function readOperation(request: CheckRequest): McpOperation | typeof HIDD
   if (method === undefined) return 'Mcp-Method is missing';
   const name = readName(request.headers);
   if (typeof name === 'object') return name.problem;
-  if (!NAMED_METHODS.has(method)) return { method, tool: undefined };
+  const named = NAMED_METHODS.get(method);
+  if (named === undefined) return { method, tool: undefined };
   if (name === undefined) return 'Mcp-Name is missing';
-  return { method, tool: method === 'tools/call' ? name : undefined };
+  return named === 'tool' ? { method, tool: name } : { method, tool: undefined, [named]: name };
 }
 
 function readName(headers: RequestHeaders): string | undefined | { problem: string } {

@@ -74,6 +74,11 @@ export class Resources {
     return wanted === '' && this.#servers.size === 1 ? [...this.#servers.values()][0] : undefined;
   }
 
+  /** An MCP endpoint of one server of the relay. */
+  isServerPath(path: string): boolean {
+    return this.of(path) !== this.rest && this.isMcpPath(path);
+  }
+
   /** Endpoints that speak MCP: their preflights are answered by the relay without any credential. */
   isMcpPath(path: string): boolean {
     const base = this.#prefix.slice(0, -'/servers/'.length);

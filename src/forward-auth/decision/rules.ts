@@ -1,8 +1,7 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { AuthConfig, EmittedPreset, RuleConfig } from '../../platform/config/schema.ts';
-import { nameGlob } from '../../platform/name-glob.ts';
-import { hostGlob, type Matcher, pathGlob } from './globs.ts';
-import { HIDDEN, type McpOperation } from './mcp-operation.ts';
+import { hostGlob, pathGlob } from './globs.ts';
+import { OperationScopes } from './operation-scopes.ts';
 import type { CheckRequest } from './request.ts';
 
 type Scopes = readonly string[];
@@ -17,12 +16,7 @@ export interface Rule {
   matchesPath(path: string): boolean;
   /** By user or group, before scopes. */
   admits(identity: Identity): boolean;
-  /** Every scope that this operation needs; of one that the headers do not show, whatever any operation needs. */
-  scopesFor(operation: McpOperation | typeof HIDDEN | undefined): Scopes;
-  /** Every scope that any operation may need. */
-  readonly allScopes: Scopes;
-  /** What every operation needs. */
-  readonly alwaysScopes: Scopes;
+  readonly scopes: OperationScopes;
   /** Ids of the providers that people may sign in with; undefined: all. Empty: nobody is sent to sign in. */
   readonly signInProviders: readonly string[] | undefined;
   readonly emit: readonly EmittedPreset[];
@@ -63,13 +57,13 @@ export class Rules {
 
   /** Scopes that a client may ask for at a path, without `offline_access`, which is no scope of a resource. */
   scopesOf(path: string): string[] {
-    const scopes = this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.allScopes);
+    const scopes = this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.scopes.all);
     return [...new Set(scopes)].filter((scope) => scope !== 'offline_access');
   }
 
   /** Scopes that every request at a path needs. */
   defaultScopesOf(path: string): string[] {
-    return [...new Set(this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.alwaysScopes))];
+    return [...new Set(this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.scopes.always))];
   }
 }
 
@@ -85,10 +79,7 @@ function compile(
   const context = config.match.context === undefined ? undefined : Object.entries(config.match.context);
   const { users, groups } = config.allow ?? {};
   const from = config.allow?.providers?.map((id) => issuers.get(id));
-  const always: Scopes = [...new Set(config.scopes.default)];
-  const byMethod = compileScopes(config.scopes.methods);
-  const byTool = compileScopes(config.scopes.tools);
-  const allScopes: Scopes = [...new Set([...always, ...[...byMethod, ...byTool].flatMap((entry) => entry.scopes)])];
+  const scopes = new OperationScopes(config.scopes);
   return {
     name: `auth.rules[${index}]`,
     public: config.public,
@@ -103,16 +94,7 @@ function compile(
       ((users === undefined && groups === undefined) ||
         users?.includes(identity.subject) === true ||
         groups?.some((group) => identity.groups.includes(group)) === true),
-    scopesFor: (operation) => {
-      if (operation === undefined || (byMethod.length === 0 && byTool.length === 0)) return always;
-      if (operation === HIDDEN) return allScopes;
-      const { method, tool } = operation;
-      const more = byMethod.filter((entry) => entry.matches(method));
-      if (tool !== undefined) more.push(...byTool.filter((entry) => entry.matches(tool)));
-      return more.length === 0 ? always : [...new Set([...always, ...more.flatMap((entry) => entry.scopes)])];
-    },
-    allScopes,
-    alwaysScopes: always,
+    scopes,
     signInProviders:
       config.signIn?.redirect === false
         ? []
@@ -124,10 +106,6 @@ function compile(
 /** A key such as `constructor` is no value of ours. */
 function contextValue(context: Matched['context'], key: string): string | undefined {
   return context !== undefined && Object.hasOwn(context, key) ? context[key] : undefined;
-}
-
-function compileScopes(config: Readonly<Record<string, Scopes>>): Array<{ matches: Matcher; scopes: Scopes }> {
-  return Object.entries(config).map(([glob, scopes]) => ({ matches: nameGlob(glob), scopes }));
 }
 
 /** Everything that a scope implies, through any number of steps; cycles are harmless. */

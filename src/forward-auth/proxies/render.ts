@@ -1,5 +1,6 @@
 import { toHeaders } from '../../identity/headers.ts';
 import type { Identity } from '../../identity/identity.ts';
+import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import type { Allow, Challenge, Decision, Deny, Limit } from '../decision/decision.ts';
 
 type Field = readonly [name: string, value: string];
@@ -155,34 +156,20 @@ function errorOf(decision: Deny): string {
 }
 
 /** RFC 6750 §3: no error code where no token was sent. */
-function challengeOf(challenge: Challenge): string {
-  return bearer([
-    ...(challenge.reason === 'no_credential'
-      ? []
-      : ([
-          ['error', 'invalid_token'],
-          ['error_description', challenge.description],
-        ] as const)),
-    ['resource_metadata', challenge.metadataUrl],
-    ['scope', challenge.scopes.join(' ')],
-  ]);
+function challengeOf({ reason, description, metadataUrl, scopes }: Challenge): string {
+  const sent = reason !== 'no_credential';
+  return bearerChallenge({
+    ...(sent && { error: 'invalid_token', error_description: description }),
+    resource_metadata: metadataUrl,
+    scope: scopes.join(' '),
+  });
 }
 
-function stepUpOf(decision: Deny, step: NonNullable<Deny['step']>): string {
-  return bearer([
-    ['error', 'insufficient_scope'],
-    ['error_description', decision.description],
-    ['resource_metadata', step.metadataUrl],
-    ['scope', step.scopes.join(' ')],
-  ]);
-}
-
-function bearer(parameters: ReadonlyArray<readonly [name: string, value: string | undefined]>): string {
-  const given = parameters.filter(([, value]) => value !== undefined && value !== '');
-  return `Bearer ${given.map(([name, value]) => `${name}="${quotable(value as string)}"`).join(', ')}`.trim();
-}
-
-/** RFC 6750 §3: neither quotes nor backslashes in these values. */
-function quotable(value: string): string {
-  return value.replace(/[^\x20-\x7e]|["\\]/g, '');
+function stepUpOf({ description }: Deny, { metadataUrl, scopes }: NonNullable<Deny['step']>): string {
+  return bearerChallenge({
+    error: 'insufficient_scope',
+    error_description: description,
+    resource_metadata: metadataUrl,
+    scope: scopes.join(' '),
+  });
 }

@@ -204,6 +204,11 @@ const rule = z
         default: z.array(scope).default([]).meta({ description: 'needed for every request' }),
         methods: z.record(z.string(), z.array(scope)).default({}).meta({ description: 'by MCP method, with globs' }),
         tools: z.record(z.string(), z.array(scope)).default({}).meta({ description: 'by MCP tool, with globs' }),
+        prompts: z.record(z.string(), z.array(scope)).default({}).meta({ description: 'by MCP prompt, with globs' }),
+        resources: z
+          .record(z.string(), z.array(scope))
+          .default({})
+          .meta({ description: 'by URI of the MCP resource, with globs' }),
       })
       .prefault({}),
   })
@@ -225,6 +230,10 @@ export const authSchema = z.strictObject({
   }),
   providers: z.array(provider).default([]).meta({ description: 'whose tokens are accepted' }),
   rules: z.array(rule).default([]).meta({ description: 'the first match decides; no match: deny' }),
+  hiddenOperations: z.enum(['all-scopes', 'relay']).default('all-scopes').meta({
+    description:
+      'what a request to a server of the relay needs whose body alone tells the tool (revisions before 2026-07-28, WebSocket): every scope of its rule, or the default ones, and the relay, which must verify assertions, asks for the rest',
+  }),
   scopeHierarchy: z
     .record(scope, z.array(scope))
     .default({})

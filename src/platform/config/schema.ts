@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
 import { authSchema } from './auth-schema.ts';
 import { checkBroker } from './broker-schema.ts';
+import { checkHiddenOperations } from './check-hidden-operations.ts';
 import { checkProviders } from './check-providers.ts';
 import { checkTrust } from './check-trust.ts';
 import { checkPassThrough } from './passthrough-schema.ts';
@@ -91,6 +92,7 @@ export const configSchema = z
       },
       (path, message) => context.addIssue({ code: 'custom', path: ['auth', 'broker', ...path], message }),
     );
+    checkHiddenOperations(config.auth, config.relay, context);
     checkProviders(config.auth, Object.keys(config.relay.servers), context);
   });
 

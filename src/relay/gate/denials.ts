@@ -1,3 +1,4 @@
+import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import type { Call, Denied } from '../policy/judgement.ts';
 import type { Refusal } from '../refusal.ts';
 
@@ -40,7 +41,12 @@ export function denialOf(
     ...refusal,
     status: 403,
     headers: {
-      'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${scopes.join(' ')}", resource_metadata="${metadataUrl}", error_description="more scopes are needed"`,
+      'WWW-Authenticate': bearerChallenge({
+        error: 'insufficient_scope',
+        error_description: 'more scopes are needed',
+        resource_metadata: metadataUrl,
+        scope: scopes.join(' '),
+      }),
     },
   };
 }

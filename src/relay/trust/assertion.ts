@@ -1,5 +1,6 @@
 import { type VerifiedAssertion, verifyAssertion } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Refusal } from '../refusal.ts';
 import type { KeySource } from './keys.ts';
 import { describeTokenFailure } from './verification-failure.ts';
@@ -14,7 +15,7 @@ export interface AssertedRequest {
   readonly hosts: readonly (string | undefined)[];
 }
 
-export type AssertionResult = { identity: Identity } | { refusal: Refusal };
+export type AssertionResult = { identity: Identity; demand: OperationDemand | undefined } | { refusal: Refusal };
 
 /** Verifies assertions; answers at once for one that was verified before. */
 export class AssertionCheck {
@@ -58,13 +59,13 @@ export class AssertionCheck {
   }
 }
 
-function bind({ binding, identity }: VerifiedAssertion, request: AssertedRequest): AssertionResult {
+function bind({ binding, identity, demand }: VerifiedAssertion, request: AssertedRequest): AssertionResult {
   if (binding.method !== request.method) return otherRequest(`method ${binding.method}`);
   if (binding.path !== request.path) return otherRequest(`path ${binding.path}`);
   const host = canonicalHost(binding.host);
   if (!request.hosts.some((given) => given !== undefined && canonicalHost(given) === host))
     return otherRequest(`host ${binding.host}`);
-  return { identity };
+  return { identity, demand };
 }
 
 /** Lower case, without the trailing dot of an absolute name and without a default port (RFC 9110 §4.2.3). */

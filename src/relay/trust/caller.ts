@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -17,6 +18,8 @@ export interface Caller {
   readonly way: Way;
   /** Unix time in milliseconds at which the credential ends, where the relay knows. */
   readonly expiresAt: number | undefined;
+  /** What forward-auth leaves to the reader of the body to ask; undefined: nothing. */
+  readonly demand: OperationDemand | undefined;
 }
 
 export interface CallersDeps {
@@ -56,7 +59,8 @@ export class Callers {
     if (verdict.kind === 'refused') return verdict.refusal;
     if (verdict.spoofed) this.#reportSpoof(request);
     const { rawHeaders } = request;
-    return { headers, rawHeaders, identity: verdict.identity, way: verdict.way, expiresAt: verdict.expiresAt };
+    const { identity, way, expiresAt, demand } = verdict;
+    return { headers, rawHeaders, identity, way, expiresAt, demand };
   }
 
   /** `Origin` comes from browsers only: a foreign one is another site's page using its visitor's network. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { IDENTITY_HEADERS } from '../../identity/headers.ts';
 import type { Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { AddressList } from '../../platform/addresses.ts';
 import type { Refusal } from '../refusal.ts';
 import type { AssertionCheck, AssertionResult } from './assertion.ts';
@@ -16,6 +17,8 @@ export type Claim =
       identity: Identity;
       /** Unix time in milliseconds at which the credential ends, where the relay knows. */
       expiresAt?: number | undefined;
+      /** What forward-auth leaves to the reader of the body to ask. */
+      demand?: OperationDemand | undefined;
       /** Somebody sent identity headers beside the proof. */
       spoofed?: boolean;
     }
@@ -104,10 +107,10 @@ export class ProxyClaims {
     headers: RequestHeaders,
   ): Claim {
     if ('refusal' in result) return { kind: 'rejected', refusal: result.refusal };
-    const { identity } = result;
+    const { identity, demand } = result;
     if ((reading.kind === 'read' ? reading.identity.subject : '') !== identity.subject)
       return reject('assertion_user', `${this.#preset.userHeader} and the assertion name different users`);
-    return identity.method === 'anonymous' ? this.#noUser(request, headers) : { kind: 'claimed', identity };
+    return identity.method === 'anonymous' ? this.#noUser(request, headers) : { kind: 'claimed', identity, demand };
   }
 
   #noUser(request: IncomingMessage, headers: RequestHeaders): Claim {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
+import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { isSigned } from '../../platform/config/trust-presets.ts';
 import type { Refusal } from '../refusal.ts';
@@ -27,6 +28,8 @@ export type Verdict =
       spoofed: boolean;
       /** Unix time in milliseconds at which the credential ends; undefined where only the proxy knows. */
       expiresAt?: number | undefined;
+      /** What forward-auth leaves to the reader of the body to ask. */
+      demand?: OperationDemand | undefined;
     }
   | { kind: 'refused'; refusal: Refusal };
 
@@ -132,12 +135,12 @@ export class Trust {
  * ours that names somebody else means that two people are mixed up.
  */
 function besideBearer(
-  { identity, expiresAt, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
+  { identity, expiresAt, demand, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
   bearer: BearerResult,
 ): Verdict {
-  if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed, expiresAt };
+  if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed, expiresAt, demand };
   if (bearer.identity.subject === identity.subject)
-    return { kind: 'identified', identity, way: 'both', spoofed, expiresAt: bearer.expiresAt };
+    return { kind: 'identified', identity, way: 'both', spoofed, expiresAt: bearer.expiresAt, demand };
   return {
     kind: 'refused',
     refusal: {

@@ -33,8 +33,17 @@ describe('readOperation', () => {
   });
 
   it('takes a name for a tool in tools/call only', () => {
-    for (const method of ['prompts/get', 'resources/read', 'tools/list', 'x'])
-      assert.deepEqual(read([...MODERN, 'Mcp-Method', method, 'Mcp-Name', 'delete_x']), { method, tool: undefined });
+    for (const [method, more] of [
+      ['prompts/get', { prompt: 'delete_x' }],
+      ['resources/read', { resource: 'delete_x' }],
+      ['tools/list', {}],
+      ['x', {}],
+    ] as const)
+      assert.deepEqual(read([...MODERN, 'Mcp-Method', method, 'Mcp-Name', 'delete_x']), {
+        method,
+        tool: undefined,
+        ...more,
+      });
   });
 
   for (const version of ['2025-11-25', '2025-06-18', '2024-11-05', '', 'latest', '2026-07-28x', '20260728', '9'])

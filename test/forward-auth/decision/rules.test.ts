@@ -78,7 +78,7 @@ describe('Rules', () => {
         },
       },
     ]).match(imagineRequest('/'));
-    const scopes = (method: string, tool?: string) => rule?.scopesFor({ method, tool });
+    const scopes = (method: string, tool?: string) => rule?.scopes.of({ method, tool });
 
     it('adds up the default, the method and the tool, each once', () => {
       assert.deepEqual(scopes('ping'), ['use']);
@@ -89,25 +89,25 @@ describe('Rules', () => {
       assert.deepEqual(scopes('tools/call', 'delete_repo'), ['use', 'tools', 'admin', 'repo']);
     });
     it('asks for the default alone where there is no operation', () =>
-      assert.deepEqual(rule?.scopesFor(undefined), ['use']));
+      assert.deepEqual(rule?.scopes.of(undefined), ['use']));
     it('asks for every scope where the operation is hidden', () => {
-      assert.deepEqual(rule?.scopesFor(HIDDEN), ['use', 'tools', 'read', 'admin', 'repo']);
-      assert.deepEqual(rule?.scopesFor(HIDDEN), rule?.allScopes);
+      assert.deepEqual(rule?.scopes.of(HIDDEN), ['use', 'tools', 'read', 'admin', 'repo']);
+      assert.deepEqual(rule?.scopes.of(HIDDEN), rule?.scopes.all);
     });
     it('asks a hidden operation for no more than the default where no operation needs more', () => {
       const plain = compileRules([{ match: {}, scopes: { default: ['use'] } }]).match(imagineRequest('/'));
-      assert.deepEqual(plain?.scopesFor(HIDDEN), ['use']);
+      assert.deepEqual(plain?.scopes.of(HIDDEN), ['use']);
       assert.deepEqual(
         compileRules([{ match: {} }])
           .match(imagineRequest('/'))
-          ?.scopesFor(HIDDEN),
+          ?.scopes.of(HIDDEN),
         [],
       );
     });
     it('asks a hidden operation for whatever any visible one needs', () => {
       fc.assert(
         fc.property(fc.constantFrom('ping', 'tools/call', 'resources/read', 'x'), fc.string(), (method, tool) => {
-          for (const scope of scopes(method, tool) ?? []) assert.ok(rule?.scopesFor(HIDDEN).includes(scope), scope);
+          for (const scope of scopes(method, tool) ?? []) assert.ok(rule?.scopes.of(HIDDEN).includes(scope), scope);
         }),
       );
     });

@@ -94,7 +94,7 @@ describe('the gate', () => {
     assert.equal(denied.status, 403);
     assert.match(
       String(denied.headers['www-authenticate']),
-      /^Bearer error="insufficient_scope", scope="mcp:admin", resource_metadata="https:\/\/mcp\.example\.com\/\.well-known\/oauth-protected-resource\/servers\/one\/mcp"/,
+      /^Bearer error="insufficient_scope", error_description="[^"]+", resource_metadata="https:\/\/mcp\.example\.com\/\.well-known\/oauth-protected-resource\/servers\/one\/mcp", scope="mcp:admin"$/,
     );
     assert.deepEqual(JSON.parse(denied.text).error.data.scopes, ['mcp:admin']);
   });

@@ -1,5 +1,6 @@
 import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
 import type { Passage } from '../../gate/gate.ts';
+import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
@@ -137,6 +138,8 @@ export class Channel {
 
   #judge(message: Message): Refusal | undefined {
     if (claimsModern(message)) return MODERN_NOT_HERE;
+    const unheld = insufficientScope(this.#options.caller.demand, message);
+    if (unheld !== undefined) return unheld;
     if (!isRequest(message)) return undefined;
     if (this.#draining) return DRAINING;
     if (this.#requests >= MAX_REQUESTS) return TOO_MANY;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerKey } from '../../../identity/identity.ts';
+import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
@@ -103,7 +104,7 @@ export class HttpSseEndpoint {
     const parsed = parseMessage(body.bytes);
     if ('refusal' in parsed) return refuse(parsed.refusal, parsed.id);
     const { message } = parsed;
-    const mismatch = headerMismatch('legacy', headers.get, message);
+    const mismatch = headerMismatch('legacy', headers.get, message) ?? insufficientScope(admitted.demand, message);
     if (mismatch !== undefined) return refuse(mismatch, message.id ?? null);
     // A client that does not read its stream gets no more room by sending more.
     if (found.channel.saturated) return refuse(TOO_MANY, message.id ?? null);

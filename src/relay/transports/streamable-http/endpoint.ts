@@ -6,6 +6,7 @@ import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { type Gate, NO_MESSAGE, type Passage } from '../../gate/gate.ts';
+import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
@@ -106,7 +107,7 @@ export class StreamableHttpEndpoint {
       const read = await this.#receive(exchange, headers);
       if (read === undefined) return undefined;
       if ('status' in read) return read;
-      const mismatch = headerMismatch(era, headers.get, read.message);
+      const mismatch = headerMismatch(era, headers.get, read.message) ?? insufficientScope(caller.demand, read.message);
       if (mismatch !== undefined) return mismatch;
       received = read;
     } else {

@@ -1,0 +1,63 @@
+import type { DemandEntry, OperationDemand } from '../../identity/operation-demand.ts';
+import { bearerChallenge } from '../../platform/bearer-challenge.ts';
+import { nameGlob } from '../../platform/name-glob.ts';
+import type { Refusal } from '../refusal.ts';
+import type { Message } from '../transports/streamable-http/message.ts';
+
+type Named = Exclude<DemandEntry['by'], 'method'>;
+
+/** Methods that name what they work on, and the parameter that holds the name. Lower case, as careless servers read them. */
+const NAMED: ReadonlyMap<string, readonly [by: Named, parameter: 'name' | 'uri']> = new Map([
+  ['tools/call', ['tool', 'name']],
+  ['prompts/get', ['prompt', 'name']],
+  ['resources/read', ['resource', 'uri']],
+  ['resources/subscribe', ['resource', 'uri']],
+  ['resources/unsubscribe', ['resource', 'uri']],
+]);
+
+/**
+ * Asks of a message what forward-auth could not, because only the body tells what it does.
+ *
+ * @param demand from the assertion of the request that brought the message; undefined: nothing is left to ask
+ * @returns the step-up of the MCP specification (basic/authorization): 403 with all scopes that the operation needs at once
+ */
+export function insufficientScope(demand: OperationDemand | undefined, message: Message): Refusal | undefined {
+  if (demand === undefined || message.method === undefined) return undefined;
+  const needed = demand.entries.filter((entry) => asksFor(entry, message.method as string, message.params));
+  if (needed.every(({ held }) => held)) return undefined;
+  const scopes = [...new Set([...demand.always, ...needed.flatMap((entry) => entry.scopes)])];
+  const scope = scopes.join(' ');
+  const description = `this needs the scopes: ${scope}`;
+  return {
+    status: 403,
+    reason: 'insufficient_scope',
+    message: description,
+    // Where there is no HTTP answer, as on a WebSocket, this is all that a client gets.
+    data: { error: 'insufficient_scope', scope, resource_metadata: demand.metadataUrl },
+    headers: {
+      'WWW-Authenticate': bearerChallenge({
+        error: 'insufficient_scope',
+        error_description: description,
+        resource_metadata: demand.metadataUrl,
+        scope,
+      }),
+    },
+  };
+}
+
+function asksFor({ by, glob }: DemandEntry, method: string, params: Message['params']): boolean {
+  const matches = nameGlob(glob);
+  if (by === 'method') return matches(method) || matches(method.toLowerCase());
+  const named = NAMED.get(method.toLowerCase());
+  if (named?.[0] !== by) return by === 'resource' && method === 'subscriptions/listen' && listensTo(matches, params);
+  const name = params[named[1]];
+  // What is no name here may be one to the server.
+  return typeof name !== 'string' || matches(name);
+}
+
+/** The long stream of the stateless era names the resources whose changes it brings (2026-07-28, subscriptions). */
+function listensTo(matches: (uri: string) => boolean, { notifications }: Message['params']): boolean {
+  if (typeof notifications !== 'object' || notifications === null) return false;
+  const uris = (notifications as Readonly<Record<string, unknown>>).resourceSubscriptions ?? [];
+  return !Array.isArray(uris) || uris.some((uri) => typeof uri !== 'string' || matches(uri));
+}
