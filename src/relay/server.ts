@@ -60,7 +60,7 @@ export async function startRelay(
   });
   const trust = new Trust(config, { now, fetch: deps.fetch });
   const seal = new SessionSeal(sessionKey(relay.sessionKey));
-  const outgoing = await openOutgoing(config, { log, now, env });
+  const outgoing = await openOutgoing(config, { log, now, env, stores });
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
       const tls = server.tls && readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
@@ -70,6 +70,7 @@ export async function startRelay(
   const gate = new Gate(config, { stores, metrics, storeMetrics, log });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const callers = new Callers(config, { scanner, trust, metrics, log });
+  const pages = outgoing.accounts?.pages(callers);
   const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
   const connections = new Connections(seal, { config, callers, gate, upstreams, metrics, log, now, times, reached });
@@ -78,7 +79,8 @@ export async function startRelay(
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   const answer: RequestListener = (request, response) => {
-    if (publishKeys(outgoing.keys, request, response) || connections.handle(request, response)) return;
+    if (publishKeys(outgoing.keys, request, response) || pages?.handle(request, response)) return;
+    if (connections.handle(request, response)) return;
     void endpoint.handle(request, response);
   };
   const server = createHttpServer(limits, answer, tls);
@@ -106,7 +108,7 @@ export async function startRelay(
     close: async () => {
       await Promise.all([drain(server, config.drain), connections.close(config.drain)]);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
-      outgoing.close();
+      await outgoing.close();
       await drain(internal, 0);
       await stores.close();
     },

@@ -41,7 +41,10 @@ describe('pinned endpoints', () => {
         relay: {
           listen: `127.0.0.1:${relay}`,
           internalListen: `127.0.0.1:${relayInternal}`,
-          servers: { one: { url: `http://127.0.0.1:${nobody}/mcp` } },
+          servers: {
+            one: { url: `http://127.0.0.1:${nobody}/mcp` },
+            two: { url: `http://127.0.0.1:${nobody}/mcp`, assertion: true, credential: { connection: {} } },
+          },
         },
       }),
     );
@@ -77,6 +80,12 @@ describe('pinned endpoints', () => {
   it('of the relay', async () => {
     assert.equal(await statusOf(ports.relay, '/servers/one/mcp', [], 'POST'), 401);
     assert.ok([401, 404].includes(await statusOf(ports.relay, '/servers/none/mcp', [], 'POST')));
+  });
+
+  it('of the relay for people and for MCP servers', async () => {
+    for (const path of ['/connect', '/connect/servers/two', '/connect/servers/two/callback'])
+      assert.equal(await statusOf(ports.relay, path), 401, path);
+    assert.equal(await statusOf(ports.relay, '/.well-known/jwks.json'), 200);
   });
 
   it('of both, for operators, and only on the internal listeners', async () => {

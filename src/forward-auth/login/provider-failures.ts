@@ -1,5 +1,6 @@
-import { AuthorizationResponseError, ClientError, ResponseBodyError } from 'openid-client';
+import { ResponseBodyError } from 'openid-client';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { isOutage } from '../../platform/oauth-outage.ts';
 
 /** What ended a sign-in; decides the page that people see. */
 export type SignInProblem = 'refused' | 'not_allowed' | 'provider_error';
@@ -32,18 +33,6 @@ export function providerFailure(provider: string, error: unknown): DependencyUna
     `the provider's answer was refused${code === '' ? '' : `: ${code}`}`,
     error,
   );
-}
-
-function isOutage(error: unknown): boolean {
-  if (error instanceof ResponseBodyError) return error.status >= 500 || error.status === 429;
-  if (error instanceof AuthorizationResponseError) return false;
-  if (error instanceof ClientError) {
-    if (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT') return true;
-    if (error.cause instanceof Response) return error.cause.status >= 500 || error.cause.status === 429;
-    return error.code === undefined;
-  }
-  // `fetch` rejects with a bare TypeError where nobody answers; openid-client's own complaints carry a code.
-  return error instanceof TypeError && (error as { code?: unknown }).code === undefined;
 }
 
 /** Only a code of a registered shape: it is logged. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { upstreamCredential } from './credential-schema.ts';
+import { authorizationServers, connections, upstreamCredential } from './credential-schema.ts';
 import { passThrough, passThroughNames } from './passthrough-schema.ts';
 import { callLimits, policySchema, relayRateLimit } from './policy-schema.ts';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
@@ -51,6 +51,8 @@ export const relaySchema = z.strictObject({
     .prefault({}),
   sessionKey: secret('seals MCP session ids, 32 bytes as base64url; absent: made at start, one replica').optional(),
   passthrough: passThrough.prefault({}),
+  authorizationServers: authorizationServers.prefault({}),
+  connections: connections.prefault({}),
   signing: z
     .strictObject({
       issuer: z.string().min(1).optional().meta({ description: '`iss`; absent: publicUrl followed by `/relay`' }),

@@ -11,6 +11,8 @@ export interface PageOptions {
    * (Fetch, "append a request Origin header").
    */
   readonly referrerPolicy?: 'no-referrer' | 'same-origin';
+  /** Where the browser goes on to at once. Unlike a redirect that answers a form, `form-action` does not bind it. */
+  readonly onwards?: string;
 }
 
 /** Of everything that says something about a person. */
@@ -44,9 +46,11 @@ export class PageFrame {
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Referrer-Policy': options.referrerPolicy ?? COMMON_HEADERS['Referrer-Policy'],
     });
+    const refresh =
+      options.onwards === undefined ? undefined : html`<meta http-equiv="refresh" content="0;url=${options.onwards}">`;
     ctx.body = html`<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title><link rel="stylesheet" href="${this.#stylesheet}"><link rel="icon" href="${this.#icon}" type="image/svg+xml"></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">${refresh}<title>${title}</title><link rel="stylesheet" href="${this.#stylesheet}"><link rel="icon" href="${this.#icon}" type="image/svg+xml"></head>
 <body><main><h1>${title}</h1>
 ${body}
 </main></body>

@@ -1,15 +1,24 @@
+import { readFileSync } from 'node:fs';
 import { IDENTITY_HEADER_NAMES, IDENTITY_HEADERS } from '../../identity/headers.ts';
 import { passThroughKind } from '../../platform/config/passthrough-schema.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
+import { ConfigurationError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
-import { openSecret } from '../../platform/secret-source.ts';
+import { createSafeFetch, type SafeFetchOptions } from '../../platform/safe-fetch.ts';
 import { openSigningKeys, type SigningKeys } from '../../platform/signing-keys.ts';
+import type { Stores } from '../../stores/stores.ts';
+import { type Accounts, openAccounts } from '../connect/open-accounts.ts';
 import { passesAlways } from '../upstreams/request-headers.ts';
 import type { Credential } from './credential.ts';
 import { assertionHeader, identityHeaders, type RelayAssertions } from './identity-fields.ts';
+import { openCredential } from './open-credential.ts';
 import { type HeaderSource, OutgoingHeaders } from './outgoing-headers.ts';
 import { passThrough } from './pass-through.ts';
-import { staticCredential } from './static-credential.ts';
+import { AuthorizationServers } from './server-metadata.ts';
+import { TokenCache } from './token-cache.ts';
+
+/** Tokens held for servers and people; the least used one goes and is asked for again. */
+const MAX_TOKENS = 10_000;
 
 type ServerConfig = RelayConfig['servers'][string];
 
@@ -18,6 +27,7 @@ export interface OutgoingDependencies {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stores: Stores;
 }
 
 /** Headers and credentials of all MCP servers. */
@@ -26,13 +36,15 @@ export interface AllOutgoing {
   of(server: string): OutgoingHeaders | undefined;
   /** Undefined where the relay signs nothing. */
   readonly keys: Pick<SigningKeys, 'published'> | undefined;
-  close(): void;
+  /** Undefined where people connect nothing. */
+  readonly accounts: Accounts | undefined;
+  close(): Promise<void>;
 }
 
 /** @throws ConfigurationError where a key or a secret cannot be used */
 export async function openOutgoing(config: Config, deps: OutgoingDependencies): Promise<AllOutgoing> {
   const { servers, signing } = config.relay;
-  const signs = Object.values(servers).some(({ assertion }) => assertion);
+  const signs = Object.values(servers).some(({ assertion, credential }) => assertion || credential?.tokenExchange);
   const keys = signs ? await openSigningKeys(signing, { ...deps, at: 'relay.signing' }) : undefined;
   const assertions = keys && {
     keys,
@@ -41,15 +53,45 @@ export async function openOutgoing(config: Config, deps: OutgoingDependencies): 
     now: deps.now,
   };
   warnOfIdentity(config.relay, deps.log);
+  const safeFetch = createSafeFetch(fetchOptions(config.relay));
+  const authorizationServers = new AuthorizationServers(safeFetch, deps.now);
+  const accounts = openAccounts(config, { ...deps, fetch: safeFetch, servers: authorizationServers });
+  const cache = new TokenCache(MAX_TOKENS, deps.now);
+  const parts = { ...deps, assertions, accounts, cache, servers: authorizationServers };
   const all = new Map(
     Object.entries(servers).map(([name, server]) => {
-      const credential = openCredential(server, `relay.servers.${name}.credential`, deps);
+      const credential = openCredential(name, server, parts);
       const sources = headerSources(config.relay, server, credential, assertions);
       const empty = sources.length === 0 && credential === undefined;
       return [name, empty ? undefined : new OutgoingHeaders(sources, credential)] as const;
     }),
   );
-  return { of: (server) => all.get(server), keys, close: () => keys?.close() };
+  return {
+    of: (server) => all.get(server),
+    keys,
+    accounts,
+    close: async () => {
+      keys?.close();
+      accounts?.close();
+      await safeFetch.close();
+    },
+  };
+}
+
+/** What the configuration names may be asked as it is written; whatever else these name, only by https and in public. */
+function fetchOptions({ servers, authorizationServers }: RelayConfig): SafeFetchOptions {
+  const { allowedRanges, caPath } = authorizationServers;
+  const named = Object.values(servers).flatMap(({ url, credential }) => {
+    const { clientCredentials, tokenExchange, connection } = credential ?? {};
+    const issuers = [clientCredentials?.issuer, tokenExchange?.issuer, connection?.issuer];
+    return [...(connection === undefined ? [] : [url]), ...issuers.filter((issuer) => issuer !== undefined)];
+  });
+  if (caPath === undefined) return { allowedRanges, allowedOrigins: named };
+  try {
+    return { allowedRanges, allowedOrigins: named, ca: readFileSync(caPath, 'utf8') };
+  } catch (cause) {
+    throw new ConfigurationError(['relay.authorizationServers.caPath: cannot be read'], cause);
+  }
 }
 
 function headerSources(
@@ -72,19 +114,6 @@ function headerSources(
       ? [assertionHeader(new URL(server.url), server.resource ?? server.url, assertions)]
       : []),
   ];
-}
-
-function openCredential({ credential }: ServerConfig, at: string, deps: OutgoingDependencies): Credential | undefined {
-  if (credential === undefined) return undefined;
-  const { bearer, basic, header } = credential;
-  if (bearer !== undefined) return staticCredential({ kind: 'bearer' }, openSecret(bearer, `${at}.bearer`, deps));
-  if (basic !== undefined)
-    return staticCredential(
-      { kind: 'basic', user: basic.user },
-      openSecret(basic.password, `${at}.basic.password`, deps),
-    );
-  if (header === undefined) return undefined;
-  return staticCredential({ kind: 'header', name: header.name }, openSecret(header.value, `${at}.header.value`, deps));
 }
 
 /** The proxy-authentication guide lists the user's header among those passed on; what a client wrote there is no identity. */
