@@ -86,6 +86,24 @@ export function storesContract(stores: () => Stores): void {
     assert.equal((await sessions.find(user)).length, entries.length);
   });
 
+  it('keeps records of each name apart, and finds them as it finds sessions', async () => {
+    const [ones, others] = [fresh('ones'), fresh('others')].map((name) => stores().records(name, 1_000));
+    assert.ok(ones && others);
+    const one = entry();
+    const other = entry({ indexes: [one.indexes[0] as string] });
+    await Promise.all([ones.create(one), ones.create(other), others.create({ ...one, value: 'of another name' })]);
+    assert.deepEqual(await ones.read(one.key), one);
+    assert.equal((await others.read(one.key))?.value, 'of another name');
+    assert.equal(await stores().sessions.read(one.key), undefined);
+    const found = (await ones.find(one.indexes[0] as string)).map(({ key }) => key);
+    assert.deepEqual(found.sort(), [one.key, other.key].sort());
+    const done = await all(20, (at) => ones.replace({ ...one, version: 2, value: `used by ${at}` }));
+    assert.equal(done.filter((won) => won).length, 1);
+    assert.equal(await ones.end(one.key), true);
+    assert.equal((await others.read(one.key))?.value, 'of another name');
+    assert.deepEqual(await ones.find(one.indexes[1] as string), []);
+  });
+
   it('gives a lock to one of fifty, and to the next after its release or its time', async () => {
     const { locks } = stores();
     const name = fresh('lock');
