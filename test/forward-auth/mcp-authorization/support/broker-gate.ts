@@ -39,12 +39,15 @@ export interface BrokerGateSettings {
   readonly servers?: readonly string[];
   readonly redis?: object;
   readonly provider?: SignInProviderOptions;
+  /** Where it listens; absent: anywhere. */
+  readonly port?: number;
   /** Of another gate, for a replica. */
   readonly like?: { readonly publicUrl: string; readonly provider: SignInProvider };
 }
 
 export async function openBrokerGate(settings: BrokerGateSettings = {}): Promise<BrokerGate> {
-  const [port, internalPort] = (await freePorts(2)) as [number, number];
+  const [free, internalPort] = (await freePorts(2)) as [number, number];
+  const port = settings.port ?? free;
   const own = `http://127.0.0.1:${port}`;
   const publicUrl = settings.like?.publicUrl ?? own;
   const provider = settings.like?.provider ?? (await startSignInProvider([publicUrl], settings.provider));
