@@ -4,6 +4,7 @@ import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { redactText } from '../platform/redact.ts';
 import { version } from '../platform/version.ts';
 import { apiKeys } from './api-keys.ts';
+import { audit } from './audit.ts';
 import { auth } from './auth.ts';
 import { check } from './check.ts';
 import { clients } from './clients.ts';
@@ -28,6 +29,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   'api-keys': apiKeys,
   clients,
   grants,
+  audit,
 };
 
 const COMMON_OPTIONS = {

@@ -1,3 +1,4 @@
+import type { AuditLog } from '../platform/audit/audit-log.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics } from '../platform/metrics.ts';
@@ -19,6 +20,7 @@ export interface BrowserSessionsDependencies {
   readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly metrics: AuthMetrics;
+  readonly audit: AuditLog | undefined;
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly keep: Keep;
 }

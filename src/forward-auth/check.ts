@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressList } from '../platform/addresses.ts';
+import type { AuditLog } from '../platform/audit/audit-log.ts';
 import { PosternError } from '../platform/errors.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
@@ -8,6 +9,7 @@ import type { Authenticate } from './decision/authentication.ts';
 import { decide, type Policy } from './decision/decide.ts';
 import { type Allow, type Decision, type Deny, deny, type Unavailable } from './decision/decision.ts';
 import { type CheckRequest, DUPLICATED, type ProxyName } from './decision/request.ts';
+import { decisionEntry } from './decision-entry.ts';
 import type { DecisionMeter } from './decision-meter.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { type Answer, renderRefusal, withCookies } from './proxies/render.ts';
@@ -18,6 +20,7 @@ export interface Check {
   readonly authenticate: Authenticate;
   readonly answers: SignedAnswers;
   readonly meter: DecisionMeter;
+  readonly audit?: AuditLog | undefined;
   readonly log: Logger;
 }
 
@@ -50,7 +53,7 @@ export interface Question {
 }
 
 /** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
-export function createJudge({ policy, authenticate, answers, meter, log }: Omit<Check, 'trusted'>): Judge {
+export function createJudge({ policy, authenticate, answers, meter, audit, log }: Omit<Check, 'trusted'>): Judge {
   const conclude = (question: Question, request: CheckRequest | undefined, decision: Decision): Verdict => {
     const { proxy, start } = question;
     const answer =
@@ -64,7 +67,10 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
             body: '',
           }
         : renderRefusal(decision, question.requestId());
-    meter.count(proxy, decision, performance.now() - start);
+    const elapsed = performance.now() - start;
+    meter.count(proxy, decision, elapsed);
+    if (audit !== undefined && (decision.kind !== 'allow' || audit.sampled()))
+      audit.record(decisionEntry(question, request, decision, elapsed));
     record(log, question, request, decision);
     return { decision, answer };
   };
@@ -73,6 +79,7 @@ export function createJudge({ policy, authenticate, answers, meter, log }: Omit<
     return conclude(question, request, unavailable(error));
   };
   return (question) => {
+    if (audit?.accepting === false) return conclude(question, undefined, UNRECORDED);
     let request: CheckRequest | undefined;
     try {
       const read = question.read();
@@ -143,6 +150,12 @@ function allowed(request: CheckRequest | undefined): CheckRequest {
   if (request === undefined) throw new TypeError('an allow without a request');
   return request;
 }
+
+const UNRECORDED: Unavailable = {
+  kind: 'unavailable',
+  reason: 'dependency',
+  description: 'what is done cannot be recorded; try again shortly',
+};
 
 function unavailable(error: unknown): Unavailable {
   const known = error instanceof PosternError && error.status === 503;

@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { ListDelimiter } from '../identity/headers.ts';
 import { PresetHeaders } from '../identity/presets.ts';
 import { AddressList } from '../platform/addresses.ts';
+import type { AuditLog } from '../platform/audit/audit-log.ts';
 import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
@@ -35,6 +36,7 @@ export interface ProcessParts {
   readonly keys: SigningKeys;
   readonly metrics: AuthMetrics & StoreMetrics;
   readonly meter: DecisionMeter;
+  readonly audit: AuditLog | undefined;
 }
 
 /**
@@ -72,7 +74,7 @@ export async function openGeneration(config: Config, own: ProcessParts, before?:
 
 async function open(config: Config, own: ProcessParts, parts: KeptParts): Promise<Generation> {
   const { auth, publicUrl } = config;
-  const { log, now, stores, keys, metrics, meter } = own;
+  const { log, now, stores, keys, metrics, meter, audit } = own;
   const common = { ...own, keep: parts.keep };
   const policy = compilePolicy(config);
   const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
@@ -101,7 +103,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   });
   const { authenticate, apiKeys } = credentials;
   const complete = { ...policy, limits, ...browsers.policy };
-  const judge = createJudge({ policy: complete, authenticate, answers, meter, log });
+  const judge = createJudge({ policy: complete, authenticate, answers, meter, audit, log });
   const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
   const pages = createPublicEndpoints({
     ...policy,
@@ -120,7 +122,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     peers,
     judge,
     answer: createRoute(peers, judge, pages),
-    operator: createOperatorApi({ token: auth.operatorToken, log, routes }),
+    operator: createOperatorApi({ token: auth.operatorToken, audit, log, routes }),
     parts,
     missingKeys: () => credentials.missingKeys(),
     start: () => credentials.start(),

@@ -1,6 +1,13 @@
+import { openAuditLog } from '../platform/audit/open-audit-log.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
-import { createAuthMetrics, createProcessMetrics, createStoreMetrics, GatheringRegistry } from '../platform/metrics.ts';
+import {
+  createAuditMetrics,
+  createAuthMetrics,
+  createProcessMetrics,
+  createStoreMetrics,
+  GatheringRegistry,
+} from '../platform/metrics.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openStores } from '../stores/open-stores.ts';
@@ -20,6 +27,9 @@ export interface RunningForwardAuth extends Listeners {
   reload(read: ReadConfig): Promise<void>;
 }
 
+/** Milliseconds that the last audit lines get to reach their sinks. */
+const AUDIT_GRACE = 2_000;
+
 /** What the ports, the stores and the keys are made of. */
 export const AT_START = [
   'auth.listen',
@@ -33,6 +43,7 @@ export const AT_START = [
   'auth.sessions.max',
   'auth.rateLimitsWithoutRedis',
   'redis',
+  'audit',
   'log',
   'drain',
 ] as const;
@@ -46,6 +57,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   const metrics = {
     ...createAuthMetrics(registry),
     ...createStoreMetrics(registry),
+    ...createAuditMetrics(registry),
     ...createProcessMetrics(registry, 'forward-auth'),
   };
   const meter = new DecisionMeter(metrics);
@@ -64,7 +76,10 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const memory = { maxSessions: auth.sessions.max };
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opening(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
-    const own = { ...common, stores, keys, metrics, meter };
+    const { stream } = stores;
+    const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
+    if (audit !== undefined) opened.push(() => audit.close(AUDIT_GRACE));
+    const own = { ...common, stores, keys, metrics, meter, audit };
     let current: Generation = await openGeneration(config, own);
     opened.push(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

@@ -109,6 +109,18 @@ export function createStoreMetrics(registry: Registry) {
   };
 }
 
+/** Metrics of the audit log. Both processes have them. */
+export function createAuditMetrics(registry: Registry) {
+  return {
+    dropped: new Counter({
+      name: 'postern_audit_dropped_total',
+      help: 'Audit lines that were not recorded, because a sink was full, slow or away.',
+      labelNames: ['sink'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
 /** Metrics of the relay. `server` is a configured name, `tool` only one that the server itself has listed. */
 export function createRelayMetrics(registry = new Registry()) {
   collectDefaultMetrics({ register: registry });
@@ -163,6 +175,7 @@ export function createRelayMetrics(registry = new Registry()) {
 export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
 export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
+export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
 
 /** A registry that lets numbers be handed over before they are read. */

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AuditLog } from './audit/audit-log.ts';
 import { PosternError } from './errors.ts';
-import { sendJson } from './http.ts';
+import { requestId, sendJson } from './http.ts';
 import type { Logger } from './log.ts';
 
 export interface OperatorAnswer {
@@ -46,6 +47,7 @@ export interface OperatorApi {
   /** Absent: nobody may do anything. */
   readonly token: string | undefined;
   readonly routes: readonly OperatorRoute[];
+  readonly audit?: AuditLog | undefined;
   readonly log: Logger;
 }
 
@@ -53,13 +55,25 @@ export interface OperatorApi {
 const MAX_BODY = 65_536;
 
 /** What operators do by HTTP, on the internal listener. @returns whether the request was one for it */
-export function createOperatorApi({ area = AUTH_AREA, token, routes, log }: OperatorApi) {
+export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, log }: OperatorApi) {
   const expected = token === undefined ? undefined : digest(token);
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (!area.paths.test(path)) return false;
     const here = routes.filter((route) => route.path.test(path));
     const route = here.find(({ method }) => method === request.method);
+    // Before the answer, which may fail: what an operator tried is worth knowing too.
+    response.once('close', () =>
+      audit?.record({
+        event: 'operator',
+        outcome: response.statusCode < 400 ? 'done' : 'refused',
+        action: request.method,
+        object: path,
+        reason: response.statusCode < 400 ? undefined : `status ${response.statusCode}`,
+        client: request.socket.remoteAddress,
+        requestId: requestId(request),
+      }),
+    );
     if (expected === undefined) {
       refuse(response, 404, 'not_enabled', `set ${area.tokenKey} to use this`);
     } else if (!mayOperate(request.headers.authorization, expected)) {

@@ -44,6 +44,7 @@ export type RefusalReason =
   | 'draining'
   | 'passthrough_value'
   | 'not_connected'
+  | 'audit'
   | 'policy'
   | 'rate_limited'
   | 'arguments_too_large'

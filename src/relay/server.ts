@@ -1,9 +1,15 @@
 import type { RequestListener } from 'node:http';
+import { openAuditLog } from '../platform/audit/open-audit-log.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
-import { createProcessMetrics, createRelayMetrics, createStoreMetrics } from '../platform/metrics.ts';
+import {
+  createAuditMetrics,
+  createProcessMetrics,
+  createRelayMetrics,
+  createStoreMetrics,
+} from '../platform/metrics.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
@@ -28,6 +34,9 @@ export interface RunningRelay {
   /** Takes no new work, lets streams end within `drain`, then cuts them. */
   close(): Promise<void>;
 }
+
+/** Milliseconds that the last audit lines get to reach their sinks. */
+const AUDIT_GRACE = 2_000;
 
 /**
  * Starts process two.
@@ -67,7 +76,14 @@ export async function startRelay(
       return [name, new Upstream(server, relay.limits.idleStream, undefined, tls, outgoing.of(name))];
     }),
   );
-  const gate = new Gate(config, { stores, metrics, storeMetrics, log });
+  const audit = await openAuditLog(config.audit, {
+    process: 'relay',
+    log,
+    now,
+    metrics: createAuditMetrics(metrics.registry),
+    stream: stores.stream,
+  });
+  const gate = new Gate(config, { stores, metrics, storeMetrics, audit, log });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const callers = new Callers(config, { scanner, trust, metrics, log });
   const pages = outgoing.accounts?.pages(callers);
@@ -110,6 +126,7 @@ export async function startRelay(
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await outgoing.close();
       await drain(internal, 0);
+      await audit?.close(AUDIT_GRACE);
       await stores.close();
     },
   };

@@ -18,6 +18,12 @@ export interface Stores {
   records(name: string, max: number): RecordStore;
   /** @param window milliseconds */
   limiter(name: string, limit: number, window: number): Limiter;
+  /**
+   * Appends lines to a list of bounded length that others may follow; undefined in memory, where nobody could.
+   *
+   * @param maxLength lines that are kept, about
+   */
+  readonly stream: ((name: string, maxLength: number) => (lines: readonly string[]) => Promise<void>) | undefined;
   /** Whether the store answers now; undefined: it does, otherwise what is wrong in a few words. */
   problem(): Promise<string | undefined>;
   close(): Promise<void>;

@@ -37,6 +37,9 @@ describe('postern', () => {
       'secrets',
       'sessions',
       'api-keys',
+      'clients',
+      'grants',
+      'audit',
     ]);
   });
 

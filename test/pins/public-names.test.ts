@@ -4,6 +4,7 @@ import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
 import { GUIDE_VARIABLES } from '../../src/platform/config/environment.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
 import {
+  createAuditMetrics,
   createAuthMetrics,
   createProcessMetrics,
   createRelayMetrics,
@@ -73,6 +74,12 @@ describe('pinned names', () => {
     ]);
   });
 
+  it('of the metrics of the audit log', () => {
+    const registry = new Registry();
+    createAuditMetrics(registry);
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_audit_dropped_total']);
+  });
+
   it('of environment variables', () => {
     const names = configKeys().flatMap((key) => (key.env === undefined ? [] : [key.env]));
     assert.deepEqual(names.sort(), ENVIRONMENT);
@@ -104,6 +111,20 @@ function ownNames(metrics: ReadonlyArray<{ name: string }>): string[] {
 }
 
 const ENVIRONMENT = [
+  'POSTERN_AUDIT_ARGUMENTS',
+  'POSTERN_AUDIT_CHAIN_ENABLED',
+  'POSTERN_AUDIT_CHAIN_KEY',
+  'POSTERN_AUDIT_FILE_KEEP',
+  'POSTERN_AUDIT_FILE_MAX_AGE',
+  'POSTERN_AUDIT_FILE_MAX_SIZE',
+  'POSTERN_AUDIT_FILE_PATH',
+  'POSTERN_AUDIT_FILE_SYNC',
+  'POSTERN_AUDIT_QUEUE',
+  'POSTERN_AUDIT_REDIS_MAX_LENGTH',
+  'POSTERN_AUDIT_REDIS_STREAM',
+  'POSTERN_AUDIT_SAMPLE_ALLOWS',
+  'POSTERN_AUDIT_STDOUT',
+  'POSTERN_AUDIT_WHEN_FULL',
   'POSTERN_AUTH_API_KEYS_CACHE_TTL',
   'POSTERN_AUTH_API_KEYS_ENABLED',
   'POSTERN_AUTH_API_KEYS_HEADER',

@@ -28,13 +28,14 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   const name = createHash('sha256').update(attempt.nonce).digest('base64url');
   if (!(await login.stores.locks.once(`sign-in:${name}`, login.config.auth.signIn.attemptLifetime + 60_000)))
     return endAttempt(login, ctx, attempt);
-  if (query.has('error')) return showProblem(ctx, refusalOf(login, provider, attempt, query.get('error') as string));
+  if (query.has('error'))
+    return showProblem(ctx, refusalOf(login, ctx, provider, attempt, query.get('error') as string));
 
   const signedIn = await exchange(login, ctx, provider, attempt, states[0] as string);
   if (signedIn === undefined) return;
   const cookies = await login.sessions.begin(signedIn, browserOf(login, ctx), ctx.headers.cookie);
   for (const cookie of cookies) ctx.append('Set-Cookie', cookie);
-  countSignIn(login, provider.config.id, 'signed_in');
+  countSignIn(login, ctx, provider.config.id, 'signed_in', signedIn.identity);
   const { subject, issuer } = signedIn.identity;
   login.log.info({ provider: provider.config.id, subject, issuer }, 'somebody signed in');
   redirect(ctx, 303, login.returns.acceptOrFallback(attempt.back));
@@ -45,7 +46,7 @@ async function endAttempt(login: LoginContext, ctx: Context, attempt: Attempt | 
   const back = login.returns.acceptOrFallback(attempt?.back);
   if ((await currentSession(login, ctx)) !== undefined) return redirect(ctx, 303, back);
   const known = attempt !== undefined && login.providers.has(attempt.provider) ? attempt.provider : 'unknown';
-  countSignIn(login, known, 'state_invalid');
+  countSignIn(login, ctx, known, 'state_invalid');
   showProblem(ctx, {
     status: 400,
     title: 'This sign-in is over',
@@ -54,21 +55,27 @@ async function endAttempt(login: LoginContext, ctx: Context, attempt: Attempt | 
   });
 }
 
-function refusalOf(login: LoginContext, provider: ProviderClient, attempt: Attempt, code: string): Problem {
+function refusalOf(
+  login: LoginContext,
+  ctx: Context,
+  provider: ProviderClient,
+  attempt: Attempt,
+  code: string,
+): Problem {
   const { id } = provider.config;
   const named = /^[a-z_]{1,64}$/.test(code) ? code : 'unreadable';
   login.log.info({ provider: id, error: named }, 'the identity provider refused a sign-in');
   const again = signInAgain(attempt.back, { switch: '1', ...among(attempt) });
   if (named === 'access_denied') {
-    countSignIn(login, id, 'denied');
+    countSignIn(login, ctx, id, 'denied');
     const advice = 'The provider did not let you in, or you said no. You can try again, or with another account.';
     return { status: 403, title: 'Not signed in', advice, again };
   }
   if (named === 'temporarily_unavailable' || named === 'server_error') {
-    countSignIn(login, id, 'unavailable');
+    countSignIn(login, ctx, id, 'unavailable');
     return providerAway(provider, attempt);
   }
-  countSignIn(login, id, 'provider_error');
+  countSignIn(login, ctx, id, 'provider_error');
   if (!/^(?:login|interaction|consent|account_selection)_required$/.test(named)) return wrongAnswer(again);
   return { status: 401, title: 'Not signed in', advice: 'The provider wants to see you first. Sign in again.', again };
 }
@@ -90,10 +97,10 @@ async function exchange(
         { provider: id, error, requestId: ctx.state.requestId },
         'the identity provider was away during a sign-in',
       );
-      countSignIn(login, id, 'unavailable');
+      countSignIn(login, ctx, id, 'unavailable');
       showProblem(ctx, providerAway(provider, attempt));
     } else if (error instanceof SignInFailed && error.problem === 'not_allowed') {
-      countSignIn(login, id, 'not_allowed');
+      countSignIn(login, ctx, id, 'not_allowed');
       const advice = 'This account may not sign in here, or its e-mail address is not verified. Try another account.';
       showProblem(ctx, { status: 403, title: 'Not let in', advice, again });
     } else if (error instanceof SignInFailed) {
@@ -101,7 +108,7 @@ async function exchange(
         { provider: id, error, requestId: ctx.state.requestId },
         'an answer of the identity provider was refused',
       );
-      countSignIn(login, id, 'provider_error');
+      countSignIn(login, ctx, id, 'provider_error');
       showProblem(ctx, wrongAnswer(again));
     } else throw error;
     return undefined;

@@ -1,5 +1,8 @@
 import type { Context } from 'koa';
+import type { Identity } from '../../identity/identity.ts';
+import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
+import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { AuthMetrics } from '../../platform/metrics.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
@@ -28,6 +31,7 @@ export interface LoginContext {
   readonly sealing: Sealing;
   readonly stores: Pick<Stores, 'locks'>;
   readonly metrics: Pick<AuthMetrics, 'signIns'>;
+  readonly audit: AuditLog | undefined;
   readonly allowAttempt: (address: string) => Promise<AttemptLimit | undefined>;
   readonly providers: ReadonlyMap<string, ProviderClient>;
   readonly attempts: Attempts;
@@ -38,9 +42,30 @@ export interface LoginContext {
 /** How a sign-in ended; a metric label. */
 export type SignInOutcome = 'signed_in' | 'denied' | 'provider_error' | 'state_invalid' | 'not_allowed' | 'unavailable';
 
-/** @param provider a configured id, never what a request says */
-export function countSignIn({ metrics }: LoginContext, provider: string, outcome: SignInOutcome): void {
+/**
+ * Counts and records how a sign-in ended.
+ *
+ * @param provider a configured id, never what a request says
+ * @param identity who it is, where that is known
+ */
+export function countSignIn(
+  { metrics, audit, places }: LoginContext,
+  ctx: Context,
+  provider: string,
+  outcome: SignInOutcome,
+  identity?: Pick<Identity, 'subject' | 'issuer'>,
+): void {
   metrics.signIns.inc({ provider, outcome });
+  audit?.record({
+    event: 'sign_in',
+    outcome,
+    user: identity?.subject,
+    issuer: identity?.issuer,
+    credential: 'session',
+    via: provider,
+    client: places.addressOf(ctx.req),
+    requestId: requestId(ctx.req),
+  });
 }
 
 export async function currentSession({ sessions }: LoginContext, ctx: Context): Promise<Session | undefined> {

@@ -129,7 +129,7 @@ export async function toProvider(
     redirect(ctx, 302, url.href);
   } catch (error) {
     if (!(error instanceof DependencyUnavailable)) throw error;
-    countSignIn(login, provider.config.id, 'unavailable');
+    countSignIn(login, ctx, provider.config.id, 'unavailable');
     showProblem(ctx, providerAway(provider, place));
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
+import { auditSchema } from './audit-schema.ts';
 import { authSchema } from './auth-schema.ts';
 import { checkBroker } from './broker-schema.ts';
 import { checkHiddenOperations } from './check-hidden-operations.ts';
@@ -67,10 +68,13 @@ export const configSchema = z
     drain: duration('how long streams may go on after SIGTERM').prefault('10s'),
     auth: authSchema.prefault({}),
     redis: redisSchema.optional().meta({ description: 'sessions, limits and keys; absent: in memory, one process' }),
+    audit: auditSchema.prefault({}),
     relay: relaySchema.prefault({}),
   })
   .superRefine((config, context) => {
     const { trust, listen, jwt } = config.relay;
+    if (config.audit.redis !== undefined && config.redis === undefined)
+      context.addIssue({ code: 'custom', path: ['audit', 'redis'], message: 'needs `redis`' });
     checkTrust(trust, listen.host, context);
     checkTls(config.relay, context);
     checkPassThrough(config.relay, context);

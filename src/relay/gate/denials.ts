@@ -65,6 +65,14 @@ export function tooMany(by: string, retryIn: number): Refusal {
   };
 }
 
+export const UNRECORDED: Refusal = {
+  status: 503,
+  reason: 'audit',
+  message: 'the relay cannot record what is done; try again shortly',
+  fix: 'the audit log cannot be written: look at its disk or store; audit.whenFull: drop would go on without it',
+  headers: { 'Retry-After': '5' },
+};
+
 /** @param limit bytes */
 export function argumentsTooLarge(limit: number): Refusal {
   return {

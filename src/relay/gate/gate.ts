@@ -1,10 +1,12 @@
 import type { Identity } from '../../identity/identity.ts';
+import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
 import type { Stores } from '../../stores/stores.ts';
+import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { compilePolicy } from '../policy/compile.ts';
-import type { Denied } from '../policy/judgement.ts';
+import type { Denied, Judgement } from '../policy/judgement.ts';
 import type { Policy } from '../policy/policy.ts';
 import { visible } from '../policy/visible.ts';
 import type { Refusal } from '../refusal.ts';
@@ -13,7 +15,7 @@ import { isRecord, type Message } from '../transports/streamable-http/message.ts
 import type { Way } from '../trust/trust.ts';
 import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
-import { argumentsTooLarge, denialOf } from './denials.ts';
+import { argumentsTooLarge, denialOf, UNRECORDED } from './denials.ts';
 import { KnownTools } from './known-tools.ts';
 import { RelayRateLimits } from './rate-limits.ts';
 
@@ -34,6 +36,7 @@ export interface GateDeps {
   readonly stores: Pick<Stores, 'limiter'>;
   readonly metrics: Pick<RelayMetrics, 'toolCalls' | 'policyDenials'>;
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
+  readonly audit: AuditLog | undefined;
   readonly log: Logger;
 }
 
@@ -62,19 +65,21 @@ export class Gate {
   readonly #policy: Policy | undefined;
   readonly #rateLimits: RelayRateLimits;
   readonly #callLimits: CallLimits;
+  readonly #recorded: RecordedArguments;
   readonly #tools = new KnownTools();
   readonly #maxMessage: number;
   readonly #metadataBase: string;
   readonly #deps: GateDeps;
 
   /** @throws ConfigurationError where the policy is wrong */
-  constructor({ relay, publicUrl }: Config, deps: GateDeps) {
+  constructor({ relay, publicUrl, audit }: Config, deps: GateDeps) {
     this.#deps = deps;
     const isReadOnly = (server: string, tool: string) => this.#tools.isReadOnly(server, tool);
     this.#policy = relay.policy && compilePolicy(relay.policy, Object.keys(relay.servers), isReadOnly);
     this.#rateLimits = new RelayRateLimits(relay.rateLimits, deps.stores, (by) =>
       deps.storeMetrics.rateLimited.inc({ process: 'relay', by }),
     );
+    this.#recorded = new RecordedArguments(audit.arguments);
     this.#callLimits = new CallLimits(relay.callLimits);
     this.#maxMessage = relay.limits.body;
     this.#metadataBase = `${new URL(publicUrl).origin}/.well-known/oauth-protected-resource/servers/`;
@@ -87,6 +92,7 @@ export class Gate {
    */
   enter(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
     const { identity, server, message } = entry;
+    if (this.#deps.audit?.accepting === false) return UNRECORDED;
     const counted =
       message.method === undefined ? undefined : this.#rateLimits.consume(identity, server, toolOf(message));
     if (counted === undefined) return this.#enter(entry);
@@ -114,6 +120,7 @@ export class Gate {
       return this.#refused(
         entry,
         denialOf(judgement, { identity, method: message.method }, `${this.#metadataBase}${server}/mcp`),
+        judgement.rule,
       );
     }
     if (judgement?.wouldDeny !== undefined) this.#countDenial(entry, judgement.wouldDeny, 'dry_run');
@@ -121,7 +128,11 @@ export class Gate {
     const limit = tool === undefined ? undefined : this.#callLimits.of(server, tool);
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
-    return new Passage(this.#answerRules(entry, limit), (outcome) => this.#count(entry, outcome));
+    const startedAt = performance.now();
+    return new Passage(this.#answerRules(entry, limit), (outcome) => {
+      this.#count(entry, outcome);
+      this.#record(entry, judgement, outcome, performance.now() - startedAt);
+    });
   }
 
   /** Lists are read to know the server's tools; without a policy an answer that cannot be read passes all the same. */
@@ -144,8 +155,51 @@ export class Gate {
     if (isRecord(result) && Array.isArray(result.tools)) this.#tools.learn(server, result.tools);
   }
 
-  #refused(entry: Entry, refusal: Refusal): Refusal {
+  /** What was refused before it came to the gate, or carries no message. */
+  turnedAway(
+    refusal: Refusal,
+    about: Partial<Pick<Entry, 'identity' | 'server'>> & { way: string; requestId: () => string },
+  ): void {
+    const { identity, server, way, requestId } = about;
+    this.#deps.audit?.record({
+      event: 'denial',
+      outcome: 'refused',
+      reason: refusal.reason,
+      user: identity?.subject,
+      issuer: identity?.issuer,
+      credential: identity?.method,
+      via: way,
+      server,
+      requestId: requestId(),
+    });
+  }
+
+  /** Sampling is for what was allowed and is no tool call. */
+  #record(entry: Entry, judgement: Judgement | undefined, outcome: string, durationMs: number): void {
+    const { audit } = this.#deps;
+    if (audit === undefined) return;
+    const event = entry.message.method === 'tools/call' ? 'tool_call' : 'message';
+    if (event === 'message' && !audit.sampled()) return;
+    audit.record({
+      event,
+      outcome,
+      ...messageEntry(entry, this.#recorded),
+      rule: judgement?.rule,
+      wouldDeny: judgement?.kind === 'allowed' ? judgement.wouldDeny?.rule : undefined,
+      durationMs: Math.round(durationMs * 10) / 10,
+    });
+  }
+
+  #refused(entry: Entry, refusal: Refusal, rule?: string): Refusal {
     this.#count(entry, refusal.reason);
+    if (entry.message.method !== undefined)
+      this.#deps.audit?.record({
+        event: 'denial',
+        outcome: 'refused',
+        ...messageEntry(entry, this.#recorded),
+        reason: refusal.reason,
+        rule,
+      });
     return refusal;
   }
 

@@ -44,6 +44,7 @@ export function createMemoryStores(options: {
       limiters.set(id, limiter);
       return { consume: (key, points) => limiter.consume(limitedKey(key), points) };
     },
+    stream: undefined,
     problem: async () => undefined,
     close: async () => {
       clearInterval(sweeping);

@@ -10,6 +10,7 @@ import { createRedisLimiter } from './limiter.ts';
 import { RedisLink } from './link.ts';
 import { createRedisLocks } from './locks.ts';
 import { createRedisSessions } from './sessions.ts';
+import { appendLines } from './stream.ts';
 
 /** The start waits so long for Redis, in milliseconds, and goes on without it. */
 const START_WAIT = 2_000;
@@ -52,6 +53,8 @@ export async function openRedisStores(
       limiters.set(id, limiter);
       return limiter;
     },
+    stream: (name, maxLength) => (lines) =>
+      link.run('stream_append', (client) => appendLines(client, `${prefix}${name}`, maxLength, lines)),
     problem: async () => {
       try {
         await link.run('ping', (client) => client.ping());

@@ -21,11 +21,16 @@ export interface Gate {
   close(): Promise<void>;
 }
 
-export async function openGate(auth: Record<string, unknown>, servers: readonly string[] = ['github']): Promise<Gate> {
+export async function openGate(
+  auth: Record<string, unknown>,
+  servers: readonly string[] = ['github'],
+  audit: object = {},
+): Promise<Gate> {
   const configure = (settings: Record<string, unknown>, names: readonly string[]) =>
     parseConfig({
       publicUrl: PUBLIC_URL,
       drain: '1s',
+      audit,
       auth: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...settings },
       relay: { servers: Object.fromEntries(names.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])) },
     });

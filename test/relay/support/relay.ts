@@ -44,6 +44,7 @@ export async function relay(
     drain?: string;
     times?: ConnectionTimes;
     env?: Record<string, string>;
+    audit?: object;
   } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
@@ -60,6 +61,7 @@ export async function relay(
   const config = parseConfig({
     publicUrl: deps.publicUrl ?? 'https://mcp.example.com',
     drain: deps.drain ?? '50ms',
+    audit: deps.audit ?? {},
     relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...overrides },
   });
   const running = await startRelay(config, {

@@ -72,9 +72,15 @@ export class Admission {
 
   /** Counts and logs a refusal, as it is done for streamable HTTP. */
   refused(request: IncomingMessage, path: TransportPath | undefined, refusal: Refusal, admitted?: Admitted): void {
-    const { metrics, log, upstreams } = this.#deps;
+    const { metrics, gate, log, upstreams } = this.#deps;
     const server = path !== undefined && upstreams.has(path.server) ? path.server : undefined;
     metrics.rejected.inc({ reason: refusal.reason });
+    gate.turnedAway(refusal, {
+      ...(admitted === undefined ? {} : { identity: admitted.identity }),
+      ...(server === undefined ? {} : { server }),
+      way: admitted?.way ?? 'none',
+      requestId: () => requestId(request),
+    });
     if (server !== undefined) metrics.requests.inc({ server, method: admitted?.way ?? 'none', outcome: 'refused' });
     log.info(
       {

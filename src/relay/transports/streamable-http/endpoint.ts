@@ -42,6 +42,8 @@ interface Exchange {
   /** One message is answered, after which the answer ends, streamed or not. */
   answerable: boolean;
   passage: Passage | undefined;
+  /** The gate has recorded the refusal. */
+  recorded: boolean;
 }
 
 export interface EndpointDeps {
@@ -75,6 +77,7 @@ export class StreamableHttpEndpoint {
       identity: undefined,
       id: null,
       passage: undefined,
+      recorded: false,
       answerable: false,
     };
     try {
@@ -123,7 +126,10 @@ export class StreamableHttpEndpoint {
     const entry = { identity, way: caller.way, server: route.server, message, bytes };
     const entered = this.#deps.gate.enter({ ...entry, requestId: () => requestId(request) });
     const passage = entered instanceof Promise ? await entered : entered;
-    if ('status' in passage) return passage;
+    if ('status' in passage) {
+      exchange.recorded = received !== undefined;
+      return passage;
+    }
     exchange.passage = passage;
     this.#forward(exchange, upstream, route, { caller, received }, { sealed, upstreamId: session?.upstreamId, owner });
     return undefined;
@@ -213,9 +219,19 @@ export class StreamableHttpEndpoint {
   #refuse(exchange: Exchange, refusal: Refusal): void {
     const { metrics } = this.#deps;
     metrics.rejected.inc({ reason: refusal.reason });
+    if (!exchange.recorded) this.#deps.gate.turnedAway(refusal, this.#about(exchange));
     if (exchange.server !== undefined)
       metrics.requests.inc({ server: exchange.server, method: exchange.way, outcome: 'refused' });
     this.#answer(exchange, refusal);
+  }
+
+  #about({ identity, server, way, request }: Exchange): Parameters<Gate['turnedAway']>[1] {
+    return {
+      ...(identity === undefined ? {} : { identity }),
+      ...(server === undefined ? {} : { server }),
+      way,
+      requestId: () => requestId(request),
+    };
   }
 
   #answer(exchange: Exchange, refusal: Refusal): void {

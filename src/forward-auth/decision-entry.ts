@@ -1,0 +1,36 @@
+import type { AuditEntry } from '../platform/audit/audit-entry.ts';
+import type { Question } from './check.ts';
+import type { Decision } from './decision/decision.ts';
+import type { CheckRequest } from './decision/request.ts';
+
+/** Characters. */
+const MAX_PATH = 512;
+
+/**
+ * A decision as the audit log has it. Never a header, never a query: either can hold a credential.
+ *
+ * @param durationMs milliseconds
+ */
+export function decisionEntry(
+  question: Question,
+  request: CheckRequest | undefined,
+  decision: Decision,
+  durationMs: number,
+): AuditEntry {
+  const identity = decision.kind === 'allow' ? decision.identity : undefined;
+  return {
+    event: decision.kind === 'allow' ? 'decision' : 'denial',
+    outcome: decision.kind,
+    user: identity?.subject ?? ('subject' in decision ? decision.subject : undefined),
+    issuer: identity?.issuer,
+    credential: identity?.method,
+    via: question.proxy,
+    client: request?.clientAddress,
+    action: request?.method,
+    object: request === undefined ? undefined : `${request.host}${request.rawPath.slice(0, MAX_PATH)}`,
+    reason: decision.reason,
+    rule: 'rule' in decision ? decision.rule : undefined,
+    durationMs: Math.round(durationMs * 10) / 10,
+    requestId: question.requestId(),
+  };
+}

@@ -1,0 +1,28 @@
+/** One thing that somebody did, or was not let do. Fields that do not apply are absent. */
+export interface AuditEntry {
+  readonly event: 'sign_in' | 'decision' | 'tool_call' | 'message' | 'denial' | 'operator';
+  /** `allow`, `relayed`, `refused`, `signed_in` and so on: a closed set for each event. */
+  readonly outcome: string;
+  readonly user?: string | undefined;
+  readonly issuer?: string | undefined;
+  /** Kind of credential: `session`, `bearer`, `api-key`, `mtls`, `anonymous`. */
+  readonly credential?: string | undefined;
+  /** Forward-auth: which proxy asked. Relay: whose word it was, `proxy` or `jwt`. */
+  readonly via?: string | undefined;
+  /** Address of the client, where a trusted proxy names it. */
+  readonly client?: string | undefined;
+  readonly server?: string | undefined;
+  /** What was done: a method and path, or a method of MCP. */
+  readonly action?: string | undefined;
+  /** On what: a tool, prompt or resource, or what an operator touched. */
+  readonly object?: string | undefined;
+  readonly reason?: string | undefined;
+  /** Path of the rule in the configuration. */
+  readonly rule?: string | undefined;
+  /** Path of the rule that would have denied it, in dry run. */
+  readonly wouldDeny?: string | undefined;
+  readonly durationMs?: number | undefined;
+  readonly requestId?: string | undefined;
+  /** Of a tool call, where the configuration lists them. */
+  readonly arguments?: Readonly<Record<string, unknown>> | undefined;
+}

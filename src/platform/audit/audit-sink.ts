@@ -1,0 +1,14 @@
+/** Where audit lines go. */
+export interface AuditSink {
+  /** Label of metrics. */
+  readonly name: 'stdout' | 'file' | 'redis';
+  /** The line that the last process left, where it can be known: its chain goes on. */
+  readonly lastLine: string | undefined;
+  /**
+   * Writes whole lines, in order. Either all of them are written, or it rejects and none is.
+   *
+   * @param lines without line ends
+   */
+  write(lines: readonly string[]): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,33 @@
+import type { Config } from '../config/schema.ts';
+import { AuditLog, type AuditLogDeps } from './audit-log.ts';
+import type { AuditSink } from './audit-sink.ts';
+import { FileSink } from './file-sink.ts';
+import { stdoutSink } from './stdout-sink.ts';
+
+/**
+ * The audit log that the configuration asks for; undefined where it asks for none.
+ *
+ * @param stream where the lines for Redis go
+ * @throws ConfigurationError where the file cannot be opened
+ */
+export async function openAuditLog(
+  config: Config['audit'],
+  deps: AuditLogDeps & {
+    readonly stream: ((name: string, maxLength: number) => (lines: readonly string[]) => Promise<void>) | undefined;
+  },
+): Promise<AuditLog | undefined> {
+  const sinks: AuditSink[] = [];
+  if (config.stdout) sinks.push(stdoutSink());
+  if (config.file !== undefined) {
+    const path = config.file.path.replaceAll('{process}', deps.process);
+    sinks.push(await FileSink.open({ ...config.file, path, now: deps.now }));
+  }
+  if (config.redis !== undefined && deps.stream !== undefined)
+    sinks.push({
+      name: 'redis',
+      lastLine: undefined,
+      write: deps.stream(`${config.redis.stream}:${deps.process}`, config.redis.maxLength),
+      close: async () => {},
+    });
+  return sinks.length === 0 ? undefined : new AuditLog(config, sinks, deps);
+}

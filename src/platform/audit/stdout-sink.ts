@@ -1,0 +1,15 @@
+import type { Writable } from 'node:stream';
+import type { AuditSink } from './audit-sink.ts';
+
+/** Beside the log. A reader that does not read makes the queue fill, not the memory. */
+export function stdoutSink(out: Writable = process.stdout): AuditSink {
+  return {
+    name: 'stdout',
+    lastLine: undefined,
+    write: (lines) =>
+      new Promise((resolve, reject) => {
+        out.write(`${lines.join('\n')}\n`, (error) => (error ? reject(error) : resolve()));
+      }),
+    close: async () => {},
+  };
+}

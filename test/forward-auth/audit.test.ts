@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { main } from '../../src/cli/main.ts';
+import { openGate } from './support/gate.ts';
+
+type Json = Record<string, unknown>;
+
+const TOKEN = 'operator-token-operator-token-operator';
+
+describe('the audit log of forward-auth', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-audit-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('has decisions, denials and what operators do, in a chain that can be followed', async () => {
+    const gate = await openGate(
+      { rules: [{ match: { path: '/public/**' }, public: true }], operatorToken: TOKEN },
+      [],
+      {
+        file: { path: join(folder, '{process}.jsonl') },
+        chain: { enabled: true },
+      },
+    );
+    await gate.ask('/public/a?access_token=secret-secret', { headers: ['X-Request-Id', 'r-1'] });
+    await gate.ask('/private');
+    const operator = (token: string) =>
+      fetch(`http://127.0.0.1:${gate.internalPort}/sessions?subject=a&issuer=b`, {
+        headers: { Authorization: `Bearer ${token}` },
+      }).then((response) => response.text());
+    await operator(TOKEN);
+    await operator('wrong');
+    await gate.close();
+    const file = join(folder, 'forward-auth.jsonl');
+    const text = readFileSync(file, 'utf8');
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Json);
+    assert.deepEqual(
+      lines.map(({ event, outcome, object }) => [event, outcome, object]),
+      [
+        ['decision', 'allow', 'mcp.example.com/public/a'],
+        ['denial', 'deny', 'mcp.example.com/private'],
+        ['operator', 'done', '/sessions'],
+        ['operator', 'refused', '/sessions'],
+      ],
+    );
+    assert.deepEqual(
+      ['process', 'via', 'credential', 'client', 'action', 'rule', 'requestId'].map((name) => lines[0]?.[name]),
+      ['forward-auth', 'traefik', 'anonymous', '203.0.113.7', 'GET', 'auth.rules[0]', 'r-1'],
+    );
+    assert.doesNotMatch(text, /secret-secret|operator-token/);
+    const out: string[] = [];
+    const terminal = { env: {}, print: (line: string) => out.push(line), printError: (line: string) => out.push(line) };
+    assert.equal(await main(['audit', 'verify', file], terminal), 0);
+    assert.match(out[0] as string, /^4 lines in 1 file, 1 to 4: whole$/);
+    assert.equal(await main(['audit', 'verify', join(folder, 'none')], terminal), 1);
+    assert.match(out.at(-1) as string, /cannot be read \(ENOENT\)/);
+  });
+});
