@@ -65,6 +65,8 @@ export interface Refusal {
   /** JSON-RPC error code; absent: -32000, the first of the codes left to implementations (JSON-RPC 2.0 §5.1). */
   readonly code?: number;
   readonly data?: object;
+  /** Answers the request in place of an error: a question to the client (2026-07-28, basic/patterns/mrtr). */
+  readonly result?: object;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -39,12 +39,26 @@ function notConnected(name: string, page: string, missing: Missing, { method, el
   const what = missing === 'none' ? `your account at ${name} is not connected` : `your connection to ${name} has ended`;
   const message = `${what}: open ${page} to connect it, then try again`;
   const refusal = { status: method === 'POST' ? 200 : 403, reason: 'not_connected', message } as const;
-  if (elicitsUrls !== true) return { ...refusal, data: { url: page } };
-  const elicitation = {
-    mode: 'url',
-    elicitationId: randomUUID(),
-    url: page,
-    message: `Connect your account at ${name}`,
-  };
-  return { ...refusal, code: URL_ELICITATION_REQUIRED, data: { elicitations: [elicitation] } };
+  const params = { mode: 'url', url: page, message: `Connect your account at ${name}` };
+  switch (elicitsUrls) {
+    case true:
+      return {
+        ...refusal,
+        code: URL_ELICITATION_REQUIRED,
+        data: { elicitations: [{ ...params, elicitationId: randomUUID() }] },
+      };
+    case 'by-result':
+      return {
+        ...refusal,
+        result: {
+          resultType: 'input_required',
+          inputRequests: { connect: { method: 'elicitation/create', params } },
+        },
+      };
+    case false:
+    case undefined:
+      return { ...refusal, data: { url: page } };
+    default:
+      return elicitsUrls satisfies never;
+  }
 }

@@ -9,8 +9,11 @@ export interface Outgoing {
   readonly method: string;
   /** On whose behalf; undefined: the relay's own. */
   readonly caller: Caller | undefined;
-  /** The client can lead its person to an address. */
-  readonly elicitsUrls?: boolean;
+  /**
+   * Whether the client can lead its person to an address: `true` where an error tells it to (-32042, 2025-11-25), `by-result`
+   * where a result does (2026-07-28).
+   */
+  readonly elicitsUrls?: boolean | 'by-result' | undefined;
 }
 
 /**

@@ -1,11 +1,18 @@
 import { isRecord, type Message } from './streamable-http/message.ts';
 
+/** Requests that may be answered by a question since 2026-07-28 (basic/patterns/mrtr). */
+const MAY_ASK: ReadonlySet<string | undefined> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+
 /**
- * Whether the client can lead its person to an address (URL mode of elicitation, 2025-11-25 client/elicitation): said at
- * `initialize`, and since 2026-07-28 in the `_meta` of each request.
+ * How the client can be asked to lead its person to an address (client/elicitation, URL mode): by an error where it said so at
+ * `initialize` (2025-11-25), by a result where the `_meta` of the request says so (2026-07-28).
  */
-export function elicitsUrls({ method, params }: Message): boolean {
+export function elicitsUrls({ method, params }: Message): boolean | 'by-result' {
+  if (method === 'initialize') return hasUrlMode(params.capabilities);
   const meta = isRecord(params._meta) ? params._meta['io.modelcontextprotocol/clientCapabilities'] : undefined;
-  const capabilities = method === 'initialize' ? params.capabilities : meta;
+  return MAY_ASK.has(method) && hasUrlMode(meta) && 'by-result';
+}
+
+function hasUrlMode(capabilities: unknown): boolean {
   return isRecord(capabilities) && isRecord(capabilities.elicitation) && isRecord(capabilities.elicitation.url);
 }

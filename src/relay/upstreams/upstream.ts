@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { readUpstreamTls } from '../../platform/tls.ts';
+import type { Outgoing } from '../credentials/credential.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
@@ -16,8 +17,8 @@ export interface UpstreamRequest {
   readonly body: Buffer | null;
   /** On whose behalf; undefined: the relay's own. */
   readonly caller: Caller | undefined;
-  /** The client can lead its person to an address. */
-  readonly elicitsUrls?: boolean;
+  /** As in `Outgoing`. */
+  readonly elicitsUrls?: Outgoing['elicitsUrls'];
 }
 
 type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;

@@ -40,7 +40,7 @@ describe('tokens of an authorization server', () => {
     assert.ok(house.seen.every((value) => value?.startsWith('Bearer ') === true && !value.includes('of-the-client')));
     const client = await openWebSocket(port, 'alice');
     const answer = await client.answerTo(client.request('ping'));
-    assert.deepEqual(answer.result, { who: 'the relay' });
+    assert.equal((answer.result as { who: string }).who, 'the relay');
     assert.equal(count(house), 1);
     const token = (house.seen[0] as string).slice('Bearer '.length);
     assert.ok(![token, CLIENT_SECRET].some((secret) => logs.join('').includes(secret)), 'not in the log');

@@ -45,6 +45,7 @@ export async function relay(
     times?: ConnectionTimes;
     env?: Record<string, string>;
     audit?: object;
+    redis?: object;
   } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
@@ -62,6 +63,7 @@ export async function relay(
     publicUrl: deps.publicUrl ?? 'https://mcp.example.com',
     drain: deps.drain ?? '50ms',
     audit: deps.audit ?? {},
+    ...(deps.redis === undefined ? {} : { redis: deps.redis }),
     relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...overrides },
   });
   const running = await startRelay(config, {

@@ -1,3 +1,4 @@
+import type { Outgoing } from '../../credentials/credential.ts';
 import type { Caller } from '../../trust/caller.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
@@ -32,7 +33,7 @@ export class UpstreamSession {
   #version: string | undefined;
   #full = false;
   /** The client said at `initialize` that it can lead its person to an address. */
-  elicitsUrls = false;
+  elicitsUrls: Outgoing['elicitsUrls'] = false;
   #ended = false;
 
   constructor(upstream: Upstream, options: SessionOptions) {
@@ -130,7 +131,7 @@ export class UpstreamSession {
   #dispatch(method: McpMethod, reader: MessageReader, body: Buffer | null, lastEventId?: string): void {
     this.#readers.add(reader);
     const { userAgent, caller } = this.#options;
-    const { elicitsUrls } = this;
+    const { elicitsUrls = false } = this;
     const headers = ['accept', method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
     if (userAgent !== undefined) headers.push('user-agent', userAgent);
     if (this.#version !== undefined) headers.push('mcp-protocol-version', this.#version);

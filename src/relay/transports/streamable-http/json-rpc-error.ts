@@ -5,8 +5,9 @@ import type { Refusal } from '../../refusal.ts';
 /** Id of a JSON-RPC message; null where it could not be read (JSON-RPC 2.0 §5). */
 export type MessageId = string | number | null;
 
-/** The JSON-RPC error that says it (JSON-RPC 2.0 §5.1). */
+/** The JSON-RPC error that says it (JSON-RPC 2.0 §5.1), or the question that it asks. */
 export function errorOf(refusal: Refusal, id: MessageId): object {
+  if (refusal.result !== undefined) return { jsonrpc: '2.0', id, result: refusal.result };
   const error = {
     code: refusal.code ?? -32000,
     message: refusal.message,

@@ -9,6 +9,7 @@ export interface Start {
   readonly connection?: Record<string, unknown>;
   readonly relay?: Record<string, unknown>;
   readonly now?: () => number;
+  readonly redis?: object;
   readonly tls?: CertificateFiles;
 }
 
@@ -35,7 +36,11 @@ export async function startConnecting(start: Start = {}): Promise<Connecting> {
       servers: { one: { url: house.url, credential: { connection: start.connection ?? registered } } },
       ...start.relay,
     },
-    { publicUrl: origin, ...(start.now === undefined ? {} : { now: start.now }) },
+    {
+      publicUrl: origin,
+      ...(start.now === undefined ? {} : { now: start.now }),
+      ...(start.redis === undefined ? {} : { redis: start.redis }),
+    },
   );
   return { ...running, house, origin };
 }

@@ -12,6 +12,17 @@ import { onEnd, upstream } from '../../support/relay.ts';
 export const CLIENT_SECRET = 'the-secret-of-the-relay-in-the-tests-only';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
+/** Of a server of 2026-07-28. */
+const RESULTS: Readonly<Record<string, object>> = {
+  'server/discover': {
+    resultType: 'complete',
+    supportedVersions: ['2026-07-28'],
+    capabilities: { tools: {} },
+    serverInfo: { name: 'notes', version: '1' },
+  },
+  'tools/call': { resultType: 'complete' },
+};
+
 /** A real authorization server of an MCP server, and that server, which takes its tokens only. */
 export interface UpstreamHouse {
   readonly issuer: string;
@@ -202,7 +213,14 @@ export async function startUpstreamHouse(redirectUri: string, tls?: CertificateF
     }
     const who = 'accountId' in found ? found.accountId : 'the relay';
     response.writeHead(200, { 'Content-Type': 'application/json' });
-    response.end(JSON.stringify({ jsonrpc: '2.0', id: JSON.parse(text).id, result: { who } }));
+    const { id, method } = JSON.parse(text);
+    response.end(
+      JSON.stringify({
+        jsonrpc: '2.0',
+        id,
+        result: { ...RESULTS[method], who, content: [{ type: 'text', text: who }] },
+      }),
+    );
   };
   return self;
 }
