@@ -86,7 +86,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const { sessions, sealing } = browsers;
   const broker = auth.broker.enabled
     ? parts.keep('broker', [publicUrl, auth, Object.keys(config.relay.servers)], () =>
-        openBroker(config, { ...own, ...policy, sessions, sealing }),
+        openBroker(config, { ...own, ...policy, sessions, sealing, allowAttempt }),
       )
     : undefined;
   const credentials = openCredentials(config, {

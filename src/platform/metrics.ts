@@ -41,6 +41,12 @@ export function createAuthMetrics(registry = new Registry()) {
       labelNames: ['event'] as const,
       registers: [registry],
     }),
+    oauthEvents: new Counter({
+      name: 'postern_oauth_events_total',
+      help: 'What the broker gave and refused: tokens, registrations, consents, grants that ended.',
+      labelNames: ['event'] as const,
+      registers: [registry],
+    }),
     providerUp: new Gauge({
       name: 'postern_provider_up',
       help: '1 where the identity provider gave its keys when it was last asked, 0 where it did not.',

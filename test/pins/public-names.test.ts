@@ -33,6 +33,7 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(createAuthMetrics().registry.getMetricsAsArray()), [
       'postern_auth_decision_duration_seconds',
       'postern_auth_decisions_total',
+      'postern_oauth_events_total',
       'postern_provider_keys_loaded_timestamp_seconds',
       'postern_provider_up',
       'postern_sessions_total',

@@ -36,11 +36,20 @@ export class ProviderClient {
     return (await this.#discovery.configuration()).serverMetadata();
   }
 
-  /** @throws DependencyUnavailable */
-  async authorizationUrl(origin: string, state: string, { nonce, verifier }: AttemptSecrets): Promise<URL> {
+  /**
+   * @param anew whether the person must prove themselves although the provider knows them (OpenID Connect Core §3.1.2.1, `prompt`)
+   * @throws DependencyUnavailable
+   */
+  async authorizationUrl(
+    origin: string,
+    state: string,
+    { nonce, verifier }: AttemptSecrets,
+    anew = false,
+  ): Promise<URL> {
     const configuration = await this.#discovery.configuration();
     return client.buildAuthorizationUrl(configuration, {
       ...this.config.authorizationParameters,
+      ...(anew ? { prompt: 'login' } : {}),
       response_type: 'code',
       redirect_uri: redirectUri(origin),
       scope: this.config.scopes.join(' '),

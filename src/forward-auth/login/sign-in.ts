@@ -38,12 +38,13 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
     if (session?.provider === first.config.id) return returnStraight(login, ctx, back);
   }
   const listed = listedProviders(login, query);
-  if (offered.length === 1) return toProvider(login, ctx, first, { back, ...listed });
+  const anew = query.get('prompt') === 'login';
+  if (offered.length === 1) return toProvider(login, ctx, first, { back, ...listed }, anew);
   showChoices(
     ctx,
     offered.map(({ config: { id, name = id } }) => ({
       name,
-      href: signInAgain(back, { provider: id, ...among(listed) }),
+      href: signInAgain(back, { provider: id, ...(anew ? { prompt: 'login' } : {}), ...among(listed) }),
     })),
   );
 }
@@ -116,6 +117,7 @@ export async function toProvider(
   ctx: Context,
   provider: ProviderClient,
   place: Pick<Attempt, 'back' | 'offered' | 'again'>,
+  anew = false,
 ): Promise<void> {
   const origin = login.places.originOf(ctx.req);
   const { attempt, state, cookie } = login.attempts.begin(ctx.headers.cookie, {
@@ -124,7 +126,7 @@ export async function toProvider(
     origin,
   });
   try {
-    const url = await provider.authorizationUrl(origin, state, attempt);
+    const url = await provider.authorizationUrl(origin, state, attempt, anew);
     ctx.append('Set-Cookie', cookie);
     redirect(ctx, 302, url.href);
   } catch (error) {

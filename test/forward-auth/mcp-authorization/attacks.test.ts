@@ -292,6 +292,22 @@ describe('attacks on the broker', () => {
     }
   });
 
+  it('answers a storm of authorizations of one address with 429', async () => {
+    const rateLimits = [{ by: 'sign-in', limit: 3, per: '1h' }];
+    const small = await openBrokerGate({ auth: { rateLimits } });
+    try {
+      const client = await RawClient.register(small, callback.url);
+      const from = async (address: string) =>
+        (await fetch(client.authorizationUrl(), { redirect: 'manual', headers: { 'X-Forwarded-For': address } }))
+          .status;
+      for (let at = 0; at < 3; at++) assert.equal(await from('203.0.113.9'), 303);
+      assert.equal(await from('203.0.113.9'), 429);
+      assert.equal(await from('198.51.100.9'), 303);
+    } finally {
+      await small.stop();
+    }
+  });
+
   it('registers only those with the initial access token, where there is one', async () => {
     const initialAccessToken = 'initial-access-token-of-the-tests';
     const closed = await openBrokerGate({ broker: { registration: { initialAccessToken } } });

@@ -1,50 +1,38 @@
-import type Provider from 'oidc-provider';
-import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Logger } from '../../../platform/log.ts';
-import { oidcErrors } from './oidc-library.ts';
 
-/** A line for each thing that was given or refused: who asked, for what, and why not. Never a code, token or secret. */
-export function auditProvider(provider: Provider, log: Logger): void {
-  provider.on('grant.success', (ctx) =>
-    log.info({ audit: 'token_issued', ...about(ctx), grant: ctx.oidc.entities.Grant?.jti }, 'tokens issued'),
-  );
-  provider.on('registration_create.success', (_ctx, client) =>
-    log.info(
-      { audit: 'client_registered', client: client.clientId, name: client.clientName, redirects: client.redirectUris },
-      'a client registered',
-    ),
-  );
-  provider.on('grant.revoked', (ctx, grant) =>
-    log.warn({ audit: 'grant_revoked', ...about(ctx), grant }, 'a grant ended'),
-  );
-  const refused = (what: string) => (ctx: KoaContextWithOIDC, error: Error) =>
-    log.warn({ audit: `${what}_refused`, ...about(ctx), ...reasonOf(error) }, `a request was refused: ${what}`);
-  provider.on('grant.error', refused('token'));
-  provider.on('authorization.error', refused('authorization'));
-  provider.on('registration_create.error', refused('registration'));
-  provider.on('revocation.error', refused('revocation'));
-  provider.on('introspection.error', refused('introspection'));
-  provider.on('server_error', (ctx, error) => log.error({ error, path: ctx.path }, 'the authorization server failed'));
-}
+/** What happens at the broker; a metric label and the `audit` of a log line. */
+export type AuditEvent =
+  | 'token_issued'
+  | 'client_registered'
+  | 'consent_given'
+  | 'consent_denied'
+  | 'consent_forged'
+  | 'grant_ended'
+  | 'grant_revoked'
+  | `${Refusable}_refused`;
 
-function reasonOf(error: Error): object {
-  if (!(error instanceof oidcErrors().OIDCProviderError)) return { error: error.name };
-  return { error: error.error, reason: error.error_description, detail: error.error_detail };
-}
+export type Refusable = 'token' | 'authorization' | 'registration' | 'revocation' | 'introspection';
 
-function about({ oidc, path }: KoaContextWithOIDC): object {
-  const params = (oidc.params ?? {}) as Record<string, unknown>;
-  return {
-    path,
-    client: oidc.client?.clientId ?? shown(params.client_id),
-    subject: oidc.entities.Account?.accountId,
-    grantType: shown(params.grant_type),
-    resource: shown(params.resource),
-  };
-}
+const EXPECTED = new Set<AuditEvent>([
+  'token_issued',
+  'client_registered',
+  'consent_given',
+  'consent_denied',
+  'grant_ended',
+]);
 
-/** What a stranger sends is kept short. */
-function shown(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 256);
+/** A line and a count for each thing that was given or refused. Never a code, token or secret. */
+export class Audit {
+  readonly #log: Logger;
+  readonly #count: (event: AuditEvent) => void;
+
+  constructor(log: Logger, count: (event: AuditEvent) => void) {
+    this.#log = log;
+    this.#count = count;
+  }
+
+  note(event: AuditEvent, about: object, message: string): void {
+    this.#count(event);
+    this.#log[EXPECTED.has(event) ? 'info' : 'warn']({ audit: event, ...about }, message);
+  }
 }

@@ -3,6 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type Provider from 'oidc-provider';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
+import type { Logger } from '../../../platform/log.ts';
 import {
   INTERACTION_PATH,
   OAUTH_PATH,
@@ -10,8 +11,10 @@ import {
   ORIGIN_ENDPOINTS,
   SERVER_METADATA_PATHS,
 } from '../../decision/own-endpoints.ts';
+import type { LoginContext } from '../../login/context.ts';
 import { showProblem } from '../../login/pages.ts';
 import type { RequestPlaces } from '../../login/request-place.ts';
+import type { Audit } from './audit.ts';
 import type { BrokerLimits } from './broker-limits.ts';
 import { type InteractionContext, interact } from './interaction.ts';
 import type { ResourceServers } from './resource-servers.ts';
@@ -24,6 +27,10 @@ export interface BrokerRoutesContext {
   readonly limits: BrokerLimits;
   readonly places: Pick<RequestPlaces, 'addressOf'>;
   readonly originEndpoints: boolean;
+  /** Bounds how often an address may begin an authorization, as it does sign-ins. */
+  readonly allowAttempt: LoginContext['allowAttempt'];
+  readonly audit: Audit;
+  readonly log: Logger;
 }
 
 /** Answers at the broker's addresses; everything else goes on. */
@@ -36,6 +43,7 @@ export function brokerRoutes(context: BrokerRoutesContext): Middleware {
     try {
       if (path.startsWith(`${INTERACTION_PATH}/`)) return await interactAt(context, ctx);
       if (path === OAUTH_PATHS.registration && !(await mayRegister(context, ctx))) return;
+      if (path === OAUTH_PATHS.authorization && !(await mayAuthorize(context, ctx))) return;
       provider = await context.provider();
     } catch (error) {
       return showFailure(context, ctx, error);
@@ -57,8 +65,23 @@ async function interactAt({ interaction }: BrokerRoutesContext, ctx: Context): P
   ctx.set('Allow', 'GET, POST');
 }
 
+/** Each leaves a record for a quarter of an hour, and anybody can begin one. */
+async function mayAuthorize({ allowAttempt, places, audit }: BrokerRoutesContext, ctx: Context): Promise<boolean> {
+  const address = places.addressOf(ctx.req);
+  const limit = await allowAttempt(address);
+  if (limit === undefined) return true;
+  audit.note('authorization_refused', { address, error: 'too_many_requests' }, 'too many authorizations');
+  showProblem(ctx, {
+    status: 429,
+    title: 'Too many attempts',
+    advice: 'There were too many attempts from your address. Wait a little and start again from your application.',
+    retryAfter: Math.max(1, Math.ceil(limit.resetIn / 1_000)),
+  });
+  return false;
+}
+
 /** Browser-based clients register too, and oidc-provider answers no preflight there. */
-async function mayRegister({ limits, places, interaction }: BrokerRoutesContext, ctx: Context): Promise<boolean> {
+async function mayRegister({ limits, places, audit }: BrokerRoutesContext, ctx: Context): Promise<boolean> {
   ctx.set('Access-Control-Allow-Origin', '*');
   ctx.res.setHeader('Access-Control-Allow-Origin', '*');
   if (ctx.method === 'OPTIONS') {
@@ -70,10 +93,7 @@ async function mayRegister({ limits, places, interaction }: BrokerRoutesContext,
   const address = places.addressOf(ctx.req);
   const wait = await limits.registration(address);
   if (wait === undefined) return true;
-  interaction.log.warn(
-    { audit: 'registration_refused', address, error: 'too_many_requests' },
-    'too many registrations',
-  );
+  audit.note('registration_refused', { address, error: 'too_many_requests' }, 'too many registrations');
   ctx.status = 429;
   ctx.set({ 'Retry-After': String(Math.max(1, Math.ceil(wait / 1_000))), 'Cache-Control': 'no-store' });
   ctx.body = { error: 'too_many_requests', error_description: 'too many registrations; try again later' };
@@ -112,7 +132,7 @@ function completeScope(query: URLSearchParams, resourceServers: ResourceServers)
   query.set('scope', [...asked, ...resourceServers.defaultScopes(indicators[0])].join(' '));
 }
 
-function showFailure({ interaction: { log } }: BrokerRoutesContext, ctx: Context, error: unknown): void {
+function showFailure({ log }: BrokerRoutesContext, ctx: Context, error: unknown): void {
   const known = error instanceof PosternError ? error : new PosternError('internal', 'something went wrong');
   const away = known.status === 503;
   log[known.status >= 500 ? 'error' : 'info']({ error, path: ctx.path, requestId: ctx.state.requestId }, 'no consent');

@@ -4,19 +4,21 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import { AddressList } from '../../../platform/addresses.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
+import type { AuthMetrics } from '../../../platform/metrics.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import { ProviderKeys } from '../../authenticators/provider-keys.ts';
 import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import type { Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
+import type { LoginContext } from '../../login/context.ts';
 import { showProblem } from '../../login/pages.ts';
 import { RequestPlaces } from '../../login/request-place.ts';
 import { Origins } from '../../login/sign-in-urls.ts';
 import { brokeredProviders, brokerIssuer } from '../../own-issuers.ts';
 import type { Sessions } from '../../sessions/session.ts';
 import { Accounts } from './accounts.ts';
-import { auditProvider } from './audit.ts';
+import { Audit } from './audit.ts';
 import { BrokerLimits } from './broker-limits.ts';
 import { brokerRoutes } from './broker-routes.ts';
 import { BrokerStores } from './broker-stores.ts';
@@ -29,6 +31,7 @@ import { registerIdentityAssertionGrant } from './identity-assertion-grant.ts';
 import { brokerTokens } from './issued-tokens.ts';
 import { createProvider, loadLibrary } from './oidc-library.ts';
 import { providerConfiguration } from './provider-configuration.ts';
+import { noteProviderEvents } from './provider-events.ts';
 import { RegisteredClients } from './registered-clients.ts';
 import { ResourceServers } from './resource-servers.ts';
 import { TokenKeys } from './token-keys.ts';
@@ -41,6 +44,8 @@ export interface BrokerDependencies {
   readonly stores: Stores;
   readonly sealing: Sealing;
   readonly sessions: Sessions;
+  readonly metrics: Pick<AuthMetrics, 'oauthEvents'>;
+  readonly allowAttempt: LoginContext['allowAttempt'];
   readonly resources: Resources;
   readonly rules: Rules;
 }
@@ -60,7 +65,7 @@ export interface Broker {
 /** @throws ConfigurationError */
 export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const { auth, publicUrl } = config;
-  const { log, now, stores, sealing, sessions, resources, rules } = deps;
+  const { log, now, stores, sealing, sessions, resources, rules, metrics } = deps;
   const { broker } = auth;
   const issuer = brokerIssuer(publicUrl);
   const signInProviders = brokeredProviders(config).map(({ id }) => id);
@@ -74,7 +79,8 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const brokerStores = new BrokerStores(broker, { stores, sealing, now });
   const ended = new EndedGrants({ stores, log, now, lifetime });
   const revoke = (id: string) => brokerStores.revokeGrant(id);
-  const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, log, now, revoke });
+  const audit = new Audit(log, (event) => metrics.oauthEvents.inc({ event }));
+  const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, audit, now, revoke });
   brokerStores.onGrantEnd = (id) => grants.forget(id);
   const unsubscribe = sessions.onEnd(async (session) => {
     for (const { id } of await grants.ofSession(session)) await grants.end(id, 'session_ended');
@@ -118,7 +124,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       await next();
       if (ctx.status === 503) ctx.set('Retry-After', '5');
     });
-    auditProvider(provider, log);
+    noteProviderEvents(provider, audit, log);
     provider.on('grant.success', ({ oidc: { client } }) => {
       const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idle);
       used.catch((error: unknown) => log.warn({ error }, 'the use of a client could not be noted'));
@@ -144,7 +150,20 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       limits,
       places,
       originEndpoints: broker.originEndpoints,
-      interaction: { provider: current, sessions, sealing, grants, consents, resourceServers, signInProviders, log },
+      allowAttempt: deps.allowAttempt,
+      audit,
+      log,
+      interaction: {
+        provider: current,
+        sessions,
+        sealing,
+        grants,
+        consents,
+        resourceServers,
+        signInProviders,
+        audit,
+        now,
+      },
     }),
     close: () => {
       unsubscribe();

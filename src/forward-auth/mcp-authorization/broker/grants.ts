@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Logger } from '../../../platform/log.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import type { Session } from '../../sessions/session.ts';
+import type { Audit } from './audit.ts';
 import type { EndedGrants } from './ended-grants.ts';
 
 /** What a person let a client do, and by which session. Times are Unix times in milliseconds. */
@@ -32,7 +32,7 @@ export interface GrantsDependencies {
   readonly records: RecordStore;
   readonly ended: Pick<EndedGrants, 'add'>;
   readonly sealing: Sealing;
-  readonly log: Logger;
+  readonly audit: Audit;
   readonly now: () => number;
   /** Ends oidc-provider's own grant with its codes and refresh tokens. */
   readonly revoke: (id: string) => Promise<void>;
@@ -58,7 +58,7 @@ export class Grants {
   ): Promise<void> {
     const { identity, provider } = session;
     const { issuer, subject } = identity;
-    const handle = keyOf(id).slice(0, 16);
+    const handle = grantHandle(id);
     const grant: Grant = {
       ...about,
       id,
@@ -94,15 +94,13 @@ export class Grants {
 
   /** Ends it with every code and refresh token. @returns whether there was one */
   async end(id: string, reason: GrantEnd): Promise<boolean> {
-    const { revoke, log } = this.#deps;
+    const { revoke, audit } = this.#deps;
     const grant = await this.find(id);
     await revoke(id);
     await this.forget(id);
     if (grant === undefined) return false;
-    log.info(
-      { audit: 'grant_ended', reason, client: grant.client, subject: grant.subject, grant: id },
-      'a grant ended',
-    );
+    const { client, subject, handle } = grant;
+    audit.note('grant_ended', { reason, client, subject, grant: handle }, 'a grant ended');
     return true;
   }
 
@@ -121,6 +119,11 @@ export class Grants {
     const text = entry && this.#deps.sealing.open(purpose(entry.key), entry.value);
     return text && (JSON.parse(text.toString('utf8')) as Grant);
   }
+}
+
+/** What operators and the log call a grant. */
+export function grantHandle(id: string): string {
+  return keyOf(id).slice(0, 16);
 }
 
 type OfSession = Pick<Grant, 'session' | 'provider' | 'issuer' | 'subject'>;

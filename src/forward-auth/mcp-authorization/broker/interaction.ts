@@ -1,12 +1,12 @@
 import type { Context } from 'koa';
 import type Provider from 'oidc-provider';
-import type { Logger } from '../../../platform/log.ts';
 import { readForm } from '../../../platform/pages/form.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import { INTERACTION_PATH, SIGN_IN_PATHS } from '../../decision/own-endpoints.ts';
 import { showProblem } from '../../login/pages.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId } from './account.ts';
+import type { Audit } from './audit.ts';
 import { showConsent } from './consent-page.ts';
 import type { Consents } from './consents.ts';
 import type { Grants } from './grants.ts';
@@ -14,6 +14,7 @@ import { oidcErrors } from './oidc-library.ts';
 import type { ResourceServers } from './resource-servers.ts';
 
 const PURPOSE = 'consent form 1';
+const AFTER = 'consent after sign-in 1';
 /** Scopes of OpenID Connect that say something about the person to the client. */
 const OPENID_SCOPES = ['openid', 'profile', 'email', 'offline_access'];
 
@@ -28,7 +29,9 @@ export interface InteractionContext {
   readonly resourceServers: ResourceServers;
   /** Ids of the providers that people sign in with for MCP clients. */
   readonly signInProviders: readonly string[];
-  readonly log: Logger;
+  readonly audit: Audit;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
 }
 
 /** What the client asks for, as far as it can be given. */
@@ -47,7 +50,7 @@ export async function interact(broker: InteractionContext, ctx: Context): Promis
   const interaction = await openInteraction(broker, ctx);
   if (interaction === undefined) return showOver(ctx);
   const session = await broker.sessions.find(ctx.headers.cookie);
-  if (session === undefined || !mayGoOn(broker, interaction, session)) return toSignIn(broker, ctx, interaction);
+  if (session === undefined || !mayGoOn(broker, ctx, interaction, session)) return toSignIn(broker, ctx, interaction);
   const asked = await readAsked(broker, interaction);
   if (asked === undefined) return showOver(ctx);
   if (ctx.method === 'POST') return answer(broker, ctx, interaction, session, asked);
@@ -86,15 +89,22 @@ function showOver(ctx: Context): void {
   });
 }
 
-/** `prompt=login`: somebody who signed in before the client asked does so again. */
-function mayGoOn({ signInProviders }: InteractionContext, { prompt, iat }: Interaction, session: Session): boolean {
-  if (!signInProviders.includes(session.provider)) return false;
-  return prompt.name !== 'login' || session.createdAt >= iat * 1_000;
+/** `prompt=login`: somebody who signed in before the page first sent them to does so again. */
+function mayGoOn(broker: InteractionContext, ctx: Context, { prompt, uid }: Interaction, session: Session): boolean {
+  if (!broker.signInProviders.includes(session.provider)) return false;
+  if (prompt.name !== 'login') return true;
+  const after = broker.sealing.open(`${AFTER} ${uid}`, new URLSearchParams(ctx.querystring).get('after') ?? '');
+  return after !== undefined && session.createdAt >= Number(after.toString());
 }
 
-function toSignIn({ signInProviders }: InteractionContext, ctx: Context, { uid, prompt }: Interaction): void {
-  const query = new URLSearchParams({ rd: `${INTERACTION_PATH}/${uid}`, providers: signInProviders.join(',') });
-  if (prompt.name === 'login') query.set('switch', '1');
+function toSignIn(broker: InteractionContext, ctx: Context, { uid, prompt }: Interaction): void {
+  const { signInProviders, sealing, now } = broker;
+  const page = `${INTERACTION_PATH}/${uid}`;
+  const query = new URLSearchParams({ rd: page, providers: signInProviders.join(',') });
+  if (prompt.name === 'login') {
+    query.set('rd', `${page}?after=${sealing.seal(`${AFTER} ${uid}`, String(now()))}`);
+    query.set('prompt', 'login');
+  }
   leadTo(ctx, `${SIGN_IN_PATHS.signIn}?${query}`);
 }
 
@@ -130,7 +140,7 @@ async function answer(
   const about = { client, clientName, resource, subject: identity.subject, issuer: identity.issuer };
   const token = broker.sealing.open(PURPOSE, form.get('token') ?? '')?.toString();
   if (token !== `${session.key} ${uid}`) {
-    broker.log.warn({ audit: 'consent_forged', ...about }, 'an answer to a consent page was not given on that page');
+    broker.audit.note('consent_forged', about, 'an answer to a consent page was not given on that page');
     showProblem(ctx, {
       status: 403,
       title: 'That form was not ours',
@@ -139,11 +149,11 @@ async function answer(
     return;
   }
   if (form.get('decision') !== 'allow') {
-    broker.log.info({ audit: 'consent_denied', ...about }, 'a person denied a client');
+    broker.audit.note('consent_denied', about, 'a person denied a client');
     const refusal = { error: 'access_denied', error_description: 'the person did not consent' };
     return leadTo(ctx, await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal));
   }
-  broker.log.info({ audit: 'consent_given', ...about, scopes: asked.scopes }, 'a person let a client act for them');
+  broker.audit.note('consent_given', { ...about, scopes: asked.scopes }, 'a person let a client act for them');
   await broker.consents.remember({ ...asked, identity }, asked.scopes);
   await finish(broker, ctx, session, asked);
 }

@@ -44,8 +44,9 @@ export function stableRedirect(uri: string): string {
 
 /** As a source of `form-action`: browsers hold the redirects of a form's answer to it. */
 export function redirectSource(uri: string): string {
-  const { protocol, origin } = new URL(uri);
-  return redirectKind(uri) === 'custom' ? protocol : origin;
+  const { protocol, origin, hostname } = new URL(uri);
+  // A source names no IPv6 address (CSP 3 §2.3.1).
+  return redirectKind(uri) === 'custom' || hostname.startsWith('[') ? protocol : origin;
 }
 
 /** @returns why a client may not register this redirect; undefined: it may */

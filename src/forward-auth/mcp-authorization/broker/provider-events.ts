@@ -1,0 +1,51 @@
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import type { Logger } from '../../../platform/log.ts';
+import type { Audit, Refusable } from './audit.ts';
+import { grantHandle } from './grants.ts';
+import { oidcErrors } from './oidc-library.ts';
+
+/** What oidc-provider gives and refuses: who asked, for what, and why not. */
+export function noteProviderEvents(provider: Provider, audit: Audit, log: Logger): void {
+  provider.on('grant.success', (ctx) => {
+    const grant = ctx.oidc.entities.Grant?.jti;
+    const more = grant === undefined ? {} : { grant: grantHandle(grant) };
+    audit.note('token_issued', { ...about(ctx), ...more }, 'tokens issued');
+  });
+  provider.on('registration_create.success', (_ctx, { clientId: client, clientName: name, redirectUris: redirects }) =>
+    audit.note('client_registered', { client, name, redirects }, 'a client registered'),
+  );
+  provider.on('grant.revoked', (ctx, grant) =>
+    audit.note('grant_revoked', { ...about(ctx), grant: grantHandle(grant) }, 'a grant was taken back'),
+  );
+  const refused = (what: Refusable) => (ctx: KoaContextWithOIDC, error: Error) =>
+    audit.note(`${what}_refused`, { ...about(ctx), ...reasonOf(error) }, `a request was refused: ${what}`);
+  provider.on('grant.error', refused('token'));
+  provider.on('authorization.error', refused('authorization'));
+  provider.on('registration_create.error', refused('registration'));
+  provider.on('revocation.error', refused('revocation'));
+  provider.on('introspection.error', refused('introspection'));
+  provider.on('server_error', (ctx, error) => log.error({ error, path: ctx.path }, 'the authorization server failed'));
+}
+
+function reasonOf(error: Error): object {
+  if (!(error instanceof oidcErrors().OIDCProviderError)) return { error: error.name };
+  return { error: error.error, reason: error.error_description, detail: error.error_detail };
+}
+
+function about({ oidc, path }: KoaContextWithOIDC): object {
+  const params = (oidc.params ?? {}) as Record<string, unknown>;
+  return {
+    path,
+    client: oidc.client?.clientId ?? shown(params.client_id),
+    subject: oidc.entities.Account?.accountId,
+    grantType: shown(params.grant_type),
+    resource: shown(params.resource),
+  };
+}
+
+/** What a stranger sends is kept short. */
+function shown(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 256);
+}
