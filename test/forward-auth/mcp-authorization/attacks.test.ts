@@ -37,6 +37,11 @@ describe('attacks on the broker', () => {
         assert.equal(end.url.origin, gate.issuer, 'nobody is sent anywhere');
         assert.equal(end.status, 400);
         assert.match(end.text, /invalid_redirect_uri/);
+        const [, id] = /Request ([\w-]+)/.exec(end.text) ?? [];
+        assert.ok(
+          id !== undefined && said('authorization_refused').some(({ requestId }) => requestId === id),
+          'the page leads to the log',
+        );
         assert.equal(said('authorization_refused').length, before + 1);
       });
 
@@ -88,6 +93,16 @@ describe('attacks on the broker', () => {
       const grant_types = ['client_credentials', 'urn:ietf:params:oauth:grant-type:jwt-bearer'];
       const { body } = await register(gate, { redirect_uris: [callback.url], grant_types });
       assert.deepEqual(body.grant_types, ['authorization_code']);
+    });
+
+    it('gives a secret to who says nothing of it, and holds the client to it', async () => {
+      const { body } = await register(gate, { redirect_uris: [callback.url] });
+      assert.equal(body.token_endpoint_auth_method, 'client_secret_basic');
+      const client = new RawClient(gate, body.client_id as string, callback.url);
+      const code = await client.code();
+      assert.deepEqual((await client.exchange(code)).body.error, 'invalid_client');
+      const good = await client.exchange(code, { client_secret: body.client_secret as string });
+      assert.equal(good.status, 200, JSON.stringify(good.body));
     });
 
     it('shows a hostile name as text', async () => {

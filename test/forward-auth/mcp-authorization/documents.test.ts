@@ -57,6 +57,13 @@ describe('clients that are named by their document', () => {
     assert.ok(!gate.audit().some(({ audit }) => audit === 'client_registered'));
   });
 
+  it('needs no word about how the client proves itself', async () => {
+    const { token_endpoint_auth_method: _none, grant_types: _grants, ...plain } = good();
+    const client = new RawClient(gate, host.serve('/plain.json', plain), callback.url);
+    const { refresh_token } = await client.tokens();
+    assert.ok(refresh_token);
+  });
+
   it('the consent page shows the address of the document', async () => {
     const client = new RawClient(gate, host.serve('/shown.json', good()), callback.url);
     const page = await client.person.submit(await client.person.visit(client.authorizationUrl()), {

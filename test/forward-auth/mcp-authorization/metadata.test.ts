@@ -65,7 +65,7 @@ describe('the broker’s addresses', () => {
     const response = await fetch(`${gate.issuer}/register`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ redirect_uris: [callback.url] }),
+      body: JSON.stringify({ redirect_uris: [callback.url], token_endpoint_auth_method: 'none' }),
     });
     const { client_id } = (await response.json()) as { client_id: string };
     const client = new RawClient(gate, client_id, callback.url);

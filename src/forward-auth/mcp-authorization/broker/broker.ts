@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { AddressList } from '../../../platform/addresses.ts';
 import type { Config } from '../../../platform/config/schema.ts';
+import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { AuthMetrics } from '../../../platform/metrics.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
@@ -121,6 +122,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
         keys: providerKeys,
       });
     provider.use(async (ctx, next) => {
+      ctx.state.requestId = requestId(ctx.req);
       await next();
       if (ctx.status === 503) ctx.set('Retry-After', '5');
     });

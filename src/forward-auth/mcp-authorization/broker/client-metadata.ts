@@ -27,6 +27,9 @@ export function checkClientMetadata(metadata: Metadata, config: BrokerConfig, sc
   if (Array.isArray(metadata.grant_types))
     metadata.grant_types = metadata.grant_types.filter((grant) => GRANTS.includes(String(grant)));
   if (metadata.grant_types?.length === 0) metadata.grant_types = ['authorization_code'];
+  // Nobody could hold a secret that stands in a public document, so there the default of RFC 7591 §2 means none.
+  if (isDocument(metadata.client_id) && metadata.token_endpoint_auth_method === 'client_secret_basic')
+    metadata.token_endpoint_auth_method = 'none';
   // One that asks for a scope which no server has gets those that there are.
   if (typeof metadata.scope === 'string') {
     const known = metadata.scope.split(' ').filter((name) => scopes.includes(name));
@@ -52,4 +55,9 @@ function checkRedirects(uris: unknown, { registration }: BrokerConfig): void {
     const problem = redirectProblem(uri, registration);
     if (problem !== undefined) throw new (oidcErrors().InvalidClientMetadata)(`redirect_uris ${problem}`);
   }
+}
+
+/** Whether a client is named by the address of its document. */
+export function isDocument(clientId: unknown): boolean {
+  return typeof clientId === 'string' && /^https:\/\//i.test(clientId);
 }

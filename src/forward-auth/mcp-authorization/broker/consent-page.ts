@@ -30,8 +30,8 @@ export function showConsent(ctx: Context, question: ConsentQuestion): void {
 ${warning(redirectUri)}
 <form method="post">
 <input type="hidden" name="token" value="${token}">
-<button name="decision" value="allow">Allow</button>
-<button name="decision" value="deny">Deny</button></form>
+<p><button name="decision" value="allow">Allow</button>
+<button name="decision" value="deny">Deny</button></p></form>
 <p class="quiet">Nobody has checked the name. Allow this only if you have just started it yourself.</p>`,
     { formTargets: [redirectSource(redirectUri)] },
   );

@@ -7,6 +7,7 @@ import { showProblem } from '../../login/pages.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId } from './account.ts';
 import type { Audit } from './audit.ts';
+import { isDocument } from './client-metadata.ts';
 import { showConsent } from './consent-page.ts';
 import type { Consents } from './consents.ts';
 import type { Grants } from './grants.ts';
@@ -63,7 +64,7 @@ export async function interact(broker: InteractionContext, ctx: Context): Promis
     return finish(broker, ctx, session, asked);
   showConsent(ctx, {
     ...asked,
-    clientUrl: /^https:\/\//i.test(asked.client) ? asked.client : undefined,
+    clientUrl: isDocument(asked.client) ? asked.client : undefined,
     person: identity.name || identity.email || identity.subject,
     token: broker.sealing.seal(PURPOSE, `${session.key} ${interaction.uid}`),
   });

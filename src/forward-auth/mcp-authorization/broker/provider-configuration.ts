@@ -36,7 +36,6 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
     clients: preRegistered(config.clients),
     clientDefaults: {
       application_type: 'native',
-      token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
       id_token_signed_response_alg: SIGNING_ALGORITHM,

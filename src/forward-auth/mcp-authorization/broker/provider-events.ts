@@ -33,10 +33,11 @@ function reasonOf(error: Error): object {
   return { error: error.error, reason: error.error_description, detail: error.error_detail };
 }
 
-function about({ oidc, path }: KoaContextWithOIDC): object {
+function about({ oidc, path, state }: KoaContextWithOIDC): object {
   const params = (oidc.params ?? {}) as Record<string, unknown>;
   return {
     path,
+    requestId: state.requestId,
     client: oidc.client?.clientId ?? shown(params.client_id),
     subject: oidc.entities.Account?.accountId,
     grantType: shown(params.grant_type),

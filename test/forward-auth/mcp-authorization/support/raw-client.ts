@@ -23,7 +23,12 @@ export class RawClient {
   }
 
   static async register(gate: BrokerGate, redirect: string, more: object = {}): Promise<RawClient> {
-    const { status, body } = await register(gate, { redirect_uris: [redirect], client_name: 'Raw client', ...more });
+    const { status, body } = await register(gate, {
+      redirect_uris: [redirect],
+      client_name: 'Raw client',
+      token_endpoint_auth_method: 'none',
+      ...more,
+    });
     assert.equal(status, 201, JSON.stringify(body));
     return new RawClient(gate, body.client_id as string, redirect);
   }
