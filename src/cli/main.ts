@@ -12,6 +12,7 @@ import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal,
 import { config } from './config.ts';
 import { explain } from './explain.ts';
 import { grants } from './grants.ts';
+import { pins } from './pins.ts';
 import { relay } from './relay.ts';
 import { secrets } from './secrets.ts';
 import { sessions } from './sessions.ts';
@@ -30,6 +31,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   clients,
   grants,
   audit,
+  pins,
 };
 
 const COMMON_OPTIONS = {

@@ -169,6 +169,12 @@ export function createRelayMetrics(registry = new Registry()) {
       labelNames: ['server', 'reason', 'mode'] as const,
       registers: [registry],
     }),
+    toolsHeldBack: new Gauge({
+      name: 'postern_relay_tools_held_back',
+      help: 'Tools whose definition changed or is new and waits for an operator’s approval.',
+      labelNames: ['server'] as const,
+      registers: [registry],
+    }),
     upstreamUp: new Gauge({
       name: 'postern_relay_upstream_up',
       help: '1 where the MCP server answered last, 0 where it did not.',

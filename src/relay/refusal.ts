@@ -47,6 +47,7 @@ export type RefusalReason =
   | 'audit'
   | 'policy'
   | 'rate_limited'
+  | 'tool_held_back'
   | 'arguments_too_large'
   | 'answer_too_large'
   | 'call_too_long'

@@ -10,11 +10,15 @@ import {
   createRelayMetrics,
   createStoreMetrics,
 } from '../platform/metrics.ts';
+import { createOperatorApi } from '../platform/operator-api.ts';
 import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
 import { Gate } from './gate/gate.ts';
+import { pinRoutes } from './gate/tools/pin-routes.ts';
+import { Tools } from './gate/tools/tools.ts';
+import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
@@ -83,7 +87,9 @@ export async function startRelay(
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
   });
-  const gate = new Gate(config, { stores, metrics, storeMetrics, audit, log });
+  const tools = new Tools(relay, { stores, metrics, audit, log, now });
+  void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
+  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const callers = new Callers(config, { scanner, trust, metrics, log });
   const pages = outgoing.accounts?.pages(callers);
@@ -101,10 +107,10 @@ export async function startRelay(
   };
   const server = createHttpServer(limits, answer, tls);
   connections.listenOn(server);
-  const internal = createInternalServer(metrics.registry, {
-    trust: () => trust.ready(),
-    store: () => stores.problem(),
-  });
+  const token = relay.operatorToken;
+  const operator = createOperatorApi({ area: RELAY_AREA, token, routes: pinRoutes(tools), audit, log });
+  const checks = { trust: () => trust.ready(), store: () => stores.problem() };
+  const internal = createInternalServer(metrics.registry, checks, operator);
   const port = await listen(server, relay.listen);
   const internalPort = await listen(internal, relay.internalListen).catch(async (error: unknown) => {
     await drain(server, 0);
@@ -126,6 +132,7 @@ export async function startRelay(
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await outgoing.close();
       await drain(internal, 0);
+      tools.close();
       await audit?.close(AUDIT_GRACE);
       await stores.close();
     },

@@ -40,6 +40,7 @@ describe('postern', () => {
       'clients',
       'grants',
       'audit',
+      'pins',
     ]);
   });
 

@@ -71,6 +71,7 @@ describe('pinned names', () => {
       'postern_relay_request_duration_seconds',
       'postern_relay_requests_total',
       'postern_relay_tool_calls_total',
+      'postern_relay_tools_held_back',
       'postern_relay_upstream_up',
     ]);
   });
@@ -251,10 +252,13 @@ const ENVIRONMENT = [
   'POSTERN_RELAY_LIMITS_IDLE_STREAM',
   'POSTERN_RELAY_LIMITS_REQUEST_TIME',
   'POSTERN_RELAY_LISTEN',
+  'POSTERN_RELAY_OPERATOR_TOKEN',
   'POSTERN_RELAY_PASSTHROUGH_ALLOW_SENSITIVE',
   'POSTERN_RELAY_PASSTHROUGH_ENABLED',
   'POSTERN_RELAY_PASSTHROUGH_HEADERS',
   'POSTERN_RELAY_PASSTHROUGH_MAX_VALUE',
+  'POSTERN_RELAY_PINS_NEW_TOOLS',
+  'POSTERN_RELAY_PINS_SERVERS',
   'POSTERN_RELAY_POLICY_DEFAULT',
   'POSTERN_RELAY_POLICY_DRY_RUN',
   'POSTERN_RELAY_POLICY_READ_ONLY',

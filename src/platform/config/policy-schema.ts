@@ -68,6 +68,17 @@ export const callLimits = z
   .default([])
   .meta({ description: 'size and time of tool calls; of several that match, the strictest' });
 
+/** Definitions of tools that must not change unseen. */
+export const pinsSchema = z.strictObject({
+  servers: z.array(z.string().min(1)).default([]).meta({
+    description: 'servers whose tools are held back where their definition changed, until an operator approves',
+  }),
+  newTools: z.enum(['first-list', 'trust', 'hold']).default('first-list').meta({
+    description:
+      '`first-list`: the tools of the first list are pinned as they are, later ones held back; `trust`: every new one is pinned; `hold`: every one is held back',
+  }),
+});
+
 export const relayRateLimit = z.strictObject({
   by: z.enum(['user', 'server', 'tool']).meta({
     description: '`user`: all messages of a user; `server`: those to one server; `tool`: calls of one tool',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { authorizationServers, connections, upstreamCredential } from './credential-schema.ts';
 import { passThrough, passThroughNames } from './passthrough-schema.ts';
-import { callLimits, policySchema, relayRateLimit } from './policy-schema.ts';
+import { callLimits, pinsSchema, policySchema, relayRateLimit } from './policy-schema.ts';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
 import { address, duration, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
@@ -28,6 +28,7 @@ export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444'),
   internalListen: address('health and metrics').prefault('127.0.0.1:9465'),
   tls: listenerTls.optional(),
+  operatorToken: secret('for the operator’s requests to internalListen; absent: refused').optional(),
   authRequired: z
     .boolean()
     .default(true)
@@ -74,6 +75,7 @@ export const relaySchema = z.strictObject({
     description: 'who may use which server, tool, prompt and resource; absent: whoever gets in may use everything',
   }),
   callLimits,
+  pins: pinsSchema.prefault({}),
   rateLimits: z.array(relayRateLimit).default([]).meta({ description: 'all that match must hold' }),
   limits: z
     .strictObject({

@@ -73,6 +73,18 @@ export const UNRECORDED: Refusal = {
   headers: { 'Retry-After': '5' },
 };
 
+/** @param permission what may not be done */
+export function heldBack(permission: string): Refusal {
+  return {
+    status: 200,
+    reason: 'tool_held_back',
+    message: `you may not use ${permission}: its definition is new or changed and waits for an operator's approval`,
+    fix: '`postern pins list` shows it, `postern pins approve` lets it through',
+    code: FORBIDDEN,
+    data: { permission, reason: 'tool_held_back' },
+  };
+}
+
 /** @param limit bytes */
 export function argumentsTooLarge(limit: number): Refusal {
   return {

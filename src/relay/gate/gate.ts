@@ -6,18 +6,18 @@ import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { compilePolicy } from '../policy/compile.ts';
-import type { Denied, Judgement } from '../policy/judgement.ts';
+import { type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
 import type { Policy } from '../policy/policy.ts';
 import { visible } from '../policy/visible.ts';
 import type { Refusal } from '../refusal.ts';
 import { errorOf } from '../transports/streamable-http/json-rpc-error.ts';
-import { isRecord, type Message } from '../transports/streamable-http/message.ts';
+import type { Message } from '../transports/streamable-http/message.ts';
 import type { Way } from '../trust/trust.ts';
 import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
-import { argumentsTooLarge, denialOf, UNRECORDED } from './denials.ts';
-import { KnownTools } from './known-tools.ts';
+import { argumentsTooLarge, denialOf, heldBack, UNRECORDED } from './denials.ts';
 import { RelayRateLimits } from './rate-limits.ts';
+import type { Tools } from './tools/tools.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -37,6 +37,7 @@ export interface GateDeps {
   readonly metrics: Pick<RelayMetrics, 'toolCalls' | 'policyDenials'>;
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly audit: AuditLog | undefined;
+  readonly tools: Tools;
   readonly log: Logger;
 }
 
@@ -66,7 +67,6 @@ export class Gate {
   readonly #rateLimits: RelayRateLimits;
   readonly #callLimits: CallLimits;
   readonly #recorded: RecordedArguments;
-  readonly #tools = new KnownTools();
   readonly #maxMessage: number;
   readonly #metadataBase: string;
   readonly #deps: GateDeps;
@@ -74,7 +74,7 @@ export class Gate {
   /** @throws ConfigurationError where the policy is wrong */
   constructor({ relay, publicUrl, audit }: Config, deps: GateDeps) {
     this.#deps = deps;
-    const isReadOnly = (server: string, tool: string) => this.#tools.isReadOnly(server, tool);
+    const isReadOnly = (server: string, tool: string) => deps.tools.book.isReadOnly(server, tool);
     this.#policy = relay.policy && compilePolicy(relay.policy, Object.keys(relay.servers), isReadOnly);
     this.#rateLimits = new RelayRateLimits(relay.rateLimits, deps.stores, (by) =>
       deps.storeMetrics.rateLimited.inc({ process: 'relay', by }),
@@ -92,6 +92,8 @@ export class Gate {
    */
   enter(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
     const { identity, server, message } = entry;
+    const { tools } = this.#deps;
+    if (!tools.known(server)) return tools.load().then(() => this.enter(entry));
     if (this.#deps.audit?.accepting === false) return UNRECORDED;
     const counted =
       message.method === undefined ? undefined : this.#rateLimits.consume(identity, server, toolOf(message));
@@ -101,9 +103,9 @@ export class Gate {
 
   /** A message of the server, as the caller may see it; by its form, for streams that answer nobody knows what. */
   visible(message: Json, identity: Identity, server: string): Json {
-    this.#learn(message, server);
+    const known = this.#deps.tools.take(message, server);
     const policy = this.#policy;
-    return policy === undefined ? message : visible(message, identity, server, policy.shows.bind(policy));
+    return policy === undefined ? known : visible(known, identity, server, policy.shows.bind(policy));
   }
 
   #enter(entry: Entry): Passage | Refusal {
@@ -125,6 +127,8 @@ export class Gate {
     }
     if (judgement?.wouldDeny !== undefined) this.#countDenial(entry, judgement.wouldDeny, 'dry_run');
     const tool = toolOf(message);
+    if (tool !== undefined && this.#deps.tools.book.holds(server, tool))
+      return this.#refused(entry, heldBack(permissionOf(server, message.method, tool)));
     const limit = tool === undefined ? undefined : this.#callLimits.of(server, tool);
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
@@ -138,21 +142,18 @@ export class Gate {
   /** Lists are read to know the server's tools; without a policy an answer that cannot be read passes all the same. */
   #answerRules({ identity, server, message }: Entry, limit: CallLimit | undefined): AnswerRules | undefined {
     const { method } = message;
-    const mayList = method === undefined ? this.#policy !== undefined : method.endsWith('/list');
-    const reads = mayList && (this.#policy !== undefined || method === 'tools/list');
+    const guarded = this.#policy !== undefined || this.#deps.tools.guards(server);
+    const mayList = method === undefined ? guarded : method.endsWith('/list');
+    const reads = mayList && (guarded || method === 'tools/list');
     if (!reads && limit?.result === undefined && limit?.duration === undefined) return undefined;
     return {
       rewrite: reads ? (answer) => this.visible(answer, identity, server) : undefined,
-      strict: this.#policy !== undefined,
+      strict: guarded,
       maxBytes: limit?.result,
       maxTime: limit?.duration,
       maxMessage: this.#maxMessage,
       errorOf: (refusal) => errorOf(refusal, message.id ?? null),
     };
-  }
-
-  #learn({ result }: Json, server: string): void {
-    if (isRecord(result) && Array.isArray(result.tools)) this.#tools.learn(server, result.tools);
   }
 
   /** What was refused before it came to the gate, or carries no message. */
@@ -206,7 +207,7 @@ export class Gate {
   #count({ server, message }: Entry, outcome: string): void {
     const name = toolOf(message);
     if (name === undefined) return;
-    const tool = this.#tools.get(server, name) === undefined ? 'unlisted' : name;
+    const tool = this.#deps.tools.book.get(server, name) === undefined ? 'unlisted' : name;
     this.#deps.metrics.toolCalls.inc({ server, tool, outcome });
   }
 

@@ -32,6 +32,7 @@ export interface RelayUnderTest {
   readonly port: number;
   readonly url: string;
   readonly logs: string[];
+  readonly internalPort: number;
   metrics(): Promise<string>;
   close(): Promise<void>;
 }
@@ -77,6 +78,7 @@ export async function relay(
     port: running.port,
     url: `http://127.0.0.1:${running.port}/servers/one/mcp`,
     logs,
+    internalPort: running.internalPort,
     metrics: async () => (await fetch(`http://127.0.0.1:${running.internalPort}/metrics`)).text(),
     close: () => running.close(),
   };

@@ -1,0 +1,130 @@
+import { isRecord } from '../../policy/operation.ts';
+import { describe, merged, type ToolRecord } from './tool-record.ts';
+
+/** What becomes of tools that were not there before; undefined: nothing is pinned. */
+export type NewTools = 'first-list' | 'trust' | 'hold';
+
+/** The tools of one server, as they are kept and exchanged. */
+export interface ServerTools {
+  /** A list has been seen to its end. */
+  readonly complete: boolean;
+  readonly tools: Readonly<Record<string, ToolRecord>>;
+}
+
+/** Tools kept of one server. More than that is a server gone wrong, and the rest counts as unlisted. */
+export const MAX_TOOLS = 2_000;
+
+/** A tool that waits for an operator. */
+export interface HeldTool {
+  readonly server: string;
+  readonly tool: string;
+  readonly listed: string;
+  readonly pinned: string | undefined;
+  readonly listedAt: number;
+}
+
+/** What servers listed, as far as it went through here. Bounded: names come from servers only, never from a client. */
+export class ToolBook {
+  readonly #servers = new Map<string, { complete: boolean; readonly tools: Map<string, ToolRecord> }>();
+  readonly #pinning: (server: string) => NewTools | undefined;
+
+  constructor(pinning: (server: string) => NewTools | undefined) {
+    this.#pinning = pinning;
+  }
+
+  get(server: string, tool: string): ToolRecord | undefined {
+    return this.#servers.get(server)?.tools.get(tool);
+  }
+
+  isReadOnly(server: string, tool: string): boolean {
+    return this.get(server, tool)?.readOnly === true;
+  }
+
+  /**
+   * Takes over the tools of a `tools/list` result.
+   *
+   * @param last whether the list ends here
+   * @returns whether anything is known now that was not before, and the tools that are held back since now
+   */
+  learn(server: string, listed: readonly unknown[], last: boolean, now: number): { news: boolean; held: string[] } {
+    const known = this.#of(server);
+    const held: string[] = [];
+    let news = last && !known.complete;
+    for (const definition of listed) {
+      if (!isRecord(definition) || typeof definition.name !== 'string') continue;
+      const { name } = definition;
+      const before = known.tools.get(name);
+      const seen = describe(definition);
+      if (before?.listed === seen.listed || (before === undefined && known.tools.size >= MAX_TOOLS)) continue;
+      const pins = before === undefined && this.#pinsNew(server, known.complete);
+      known.tools.set(name, {
+        ...before,
+        ...seen,
+        listedAt: now,
+        ...(pins ? { pinned: seen.listed, pinnedAt: now } : {}),
+      });
+      news = true;
+      if (this.holds(server, name)) held.push(name);
+    }
+    known.complete ||= last;
+    return { news, held };
+  }
+
+  /** Whether calls of the tool are refused: its definition is not the pinned one, or nobody has seen any. */
+  holds(server: string, tool: string): boolean {
+    const pinning = this.#pinning(server);
+    if (pinning === undefined) return false;
+    const record = this.get(server, tool);
+    return record === undefined ? pinning !== 'trust' : record.listed !== record.pinned;
+  }
+
+  /** Whether the definition is the pinned one. */
+  shows(server: string, definition: unknown): boolean {
+    if (this.#pinning(server) === undefined) return true;
+    if (!isRecord(definition) || typeof definition.name !== 'string') return false;
+    return this.get(server, definition.name)?.pinned === describe(definition).listed;
+  }
+
+  held(): HeldTool[] {
+    return [...this.#servers].flatMap(([server, { tools }]) =>
+      [...tools].flatMap(([tool, { listed, pinned, listedAt }]) =>
+        this.holds(server, tool) ? [{ server, tool, listed, pinned, listedAt }] : [],
+      ),
+    );
+  }
+
+  /** @param hash of the definition that the operator has seen @returns false where that is not the listed one */
+  approve(server: string, tool: string, hash: string, now: number): boolean {
+    const record = this.get(server, tool);
+    if (record?.listed !== hash) return false;
+    this.#of(server).tools.set(tool, { ...record, pinned: hash, pinnedAt: now, approved: true });
+    return true;
+  }
+
+  snapshot(server: string): ServerTools {
+    const { complete, tools } = this.#of(server);
+    return { complete, tools: Object.fromEntries(tools) };
+  }
+
+  /** What another replica knows. */
+  merge(server: string, { complete, tools }: ServerTools): void {
+    const known = this.#of(server);
+    known.complete ||= complete;
+    for (const [name, record] of Object.entries(tools)) {
+      const own = known.tools.get(name);
+      if (own === undefined && known.tools.size >= MAX_TOOLS) continue;
+      known.tools.set(name, own === undefined ? record : merged(own, record));
+    }
+  }
+
+  #pinsNew(server: string, complete: boolean): boolean {
+    const pinning = this.#pinning(server);
+    return pinning === 'trust' || (pinning === 'first-list' && !complete);
+  }
+
+  #of(server: string) {
+    const known = this.#servers.get(server) ?? { complete: false, tools: new Map<string, ToolRecord>() };
+    this.#servers.set(server, known);
+    return known;
+  }
+}

@@ -1,0 +1,110 @@
+import type { AuditLog } from '../../../platform/audit/audit-log.ts';
+import type { RelayConfig } from '../../../platform/config/schema.ts';
+import type { Logger } from '../../../platform/log.ts';
+import type { RelayMetrics } from '../../../platform/metrics.ts';
+import type { Stores } from '../../../stores/stores.ts';
+import { Names } from '../../policy/names.ts';
+import { isRecord } from '../../policy/operation.ts';
+import { SharedTools } from './shared-tools.ts';
+import { type HeldTool, ToolBook } from './tool-book.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export interface ToolsDeps {
+  readonly stores: Pick<Stores, 'kind' | 'documents' | 'announcements' | 'locks'>;
+  readonly metrics: Pick<RelayMetrics, 'toolsHeldBack'>;
+  readonly audit: AuditLog | undefined;
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/** Characters. */
+const MAX_DEFINITION = 8_192;
+
+/** What servers listed, kept and shared, and which of it is held back. */
+export class Tools {
+  readonly book: ToolBook;
+  readonly #pinned: Names;
+  readonly #shared: SharedTools;
+  readonly #deps: ToolsDeps;
+  /** Bounded by what the book holds. */
+  readonly #definitions = new Map<string, string>();
+
+  constructor({ pins, servers }: Pick<RelayConfig, 'pins' | 'servers'>, deps: ToolsDeps) {
+    this.#deps = deps;
+    this.#pinned = new Names(pins.servers);
+    this.book = new ToolBook((server) => (this.#pinned.has(server) ? pins.newTools : undefined));
+    this.#shared = new SharedTools(this.book, deps.stores, deps.log);
+    for (const server of Object.keys(servers))
+      if (this.#pinned.has(server)) deps.metrics.toolsHeldBack.set({ server }, 0);
+    if (pins.servers.length > 0 && deps.stores.kind === 'memory')
+      deps.log.warn('relay.pins without redis: what is pinned is forgotten when the relay ends');
+  }
+
+  /** Whether tools of the server can be held back. */
+  guards(server: string): boolean {
+    return this.#pinned.has(server);
+  }
+
+  /** Whether it is known what is pinned there. */
+  known(server: string): boolean {
+    return this.#shared.loaded || !this.#pinned.has(server);
+  }
+
+  /** @throws DependencyUnavailable where the store is away */
+  load(): Promise<void> {
+    return this.#shared.load();
+  }
+
+  /** A message of the server: learns its tools, and takes out those that are held back. */
+  take(message: Json, server: string): Json {
+    const { result } = message;
+    if (!isRecord(result) || !Array.isArray(result.tools)) return message;
+    const last = result.nextCursor === undefined || result.nextCursor === null;
+    const { news, held } = this.book.learn(server, result.tools, last, this.#deps.now());
+    if (news) this.#shared.save(server);
+    if (held.length > 0) this.#report(server, held, result.tools);
+    const shown = result.tools.filter((definition) => this.book.shows(server, definition));
+    return shown.length === result.tools.length ? message : { ...message, result: { ...result, tools: shown } };
+  }
+
+  /** With the definition that waits, where this replica has seen it. */
+  held(): Array<HeldTool & { readonly definition: string | undefined }> {
+    return this.book.held().map((tool) => ({
+      ...tool,
+      definition: this.#definitions.get(JSON.stringify([tool.server, tool.tool])),
+    }));
+  }
+
+  /** @returns false where another definition is listed than the one approved */
+  approve(server: string, tool: string, hash: string): boolean {
+    if (!this.book.approve(server, tool, hash, this.#deps.now())) return false;
+    this.#definitions.delete(JSON.stringify([server, tool]));
+    this.#shared.save(server);
+    this.#count(server);
+    return true;
+  }
+
+  close(): void {
+    this.#shared.close();
+  }
+
+  #report(server: string, held: readonly string[], listed: readonly unknown[]): void {
+    const { log, audit } = this.#deps;
+    this.#count(server);
+    for (const tool of held) {
+      const changed = this.book.get(server, tool)?.pinned !== undefined;
+      const reason = changed ? 'changed' : 'new';
+      const definition = JSON.stringify(listed.find((entry) => isRecord(entry) && entry.name === tool));
+      this.#definitions.set(JSON.stringify([server, tool]), definition.slice(0, MAX_DEFINITION));
+      log.warn({ server, tool, reason }, 'a tool is held back: `postern pins list` shows it');
+      audit?.record({ event: 'tool_changed', outcome: 'held_back', server, object: tool, reason });
+    }
+  }
+
+  #count(server: string): void {
+    const count = this.book.held().filter((tool) => tool.server === server).length;
+    this.#deps.metrics.toolsHeldBack.set({ server }, count);
+  }
+}

@@ -1,0 +1,8 @@
+import type { OperatorArea } from '../platform/operator-api.ts';
+
+/** Where operators of the relay ask. */
+export const RELAY_AREA: OperatorArea = {
+  paths: /^\/pins(?:\/|$)/,
+  tokenKey: 'relay.operatorToken',
+  help: 'postern pins --help',
+};
