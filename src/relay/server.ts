@@ -73,13 +73,6 @@ export async function startRelay(
   });
   const trust = new Trust(config, { now, fetch: deps.fetch });
   const seal = new SessionSeal(sessionKey(relay.sessionKey));
-  const outgoing = await openOutgoing(config, { log, now, env, stores });
-  const upstreams = new Map(
-    Object.entries(relay.servers).map(([name, server]) => {
-      const tls = server.tls && readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
-      return [name, new Upstream(server, relay.limits.idleStream, undefined, tls, outgoing.of(name))];
-    }),
-  );
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
     log,
@@ -87,6 +80,13 @@ export async function startRelay(
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
   });
+  const outgoing = await openOutgoing(config, { log, now, env, stores, audit });
+  const upstreams = new Map(
+    Object.entries(relay.servers).map(([name, server]) => {
+      const tls = server.tls && readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
+      return [name, new Upstream(server, relay.limits.idleStream, undefined, tls, outgoing.of(name))];
+    }),
+  );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
   const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log });

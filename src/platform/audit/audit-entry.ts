@@ -1,6 +1,14 @@
 /** One thing that somebody did, or was not let do. Fields that do not apply are absent. */
 export interface AuditEntry {
-  readonly event: 'sign_in' | 'decision' | 'tool_call' | 'message' | 'denial' | 'operator' | 'tool_changed';
+  readonly event:
+    | 'sign_in'
+    | 'decision'
+    | 'tool_call'
+    | 'message'
+    | 'denial'
+    | 'connection'
+    | 'operator'
+    | 'tool_changed';
   /** `allow`, `relayed`, `refused`, `signed_in` and so on: a closed set for each event. */
   readonly outcome: string;
   readonly user?: string | undefined;

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import * as client from 'openid-client';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
+import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Lock, Locks } from '../../stores/stores.ts';
@@ -22,6 +23,7 @@ export interface AccountConnectionsDependencies {
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+  readonly record: (entry: AuditEntry) => void;
 }
 
 /** What is to be said of a person who has no token: they never connected, or the connection ended. */
@@ -88,6 +90,7 @@ export class AccountConnections {
       });
     });
     log.info({ server: this.#server, user: identity.subject, issuer }, 'an account was connected');
+    this.record(identity, 'connected', issuer);
   }
 
   /** Ended here first, then at the provider (RFC 7009), which may be away. @returns whether there was one */
@@ -95,9 +98,23 @@ export class AccountConnections {
     const { store, log } = this.#deps;
     const connection = await this.read(identity);
     const was = await this.#locked(identity, () => store.remove(identity, this.#server));
-    if (was) log.info({ server: this.#server, user: identity.subject }, 'an account was disconnected');
+    if (was) {
+      log.info({ server: this.#server, user: identity.subject }, 'an account was disconnected');
+      this.record(identity, 'disconnected', connection?.issuer);
+    }
     if (connection !== undefined) await this.#revoke(connection);
     return was;
+  }
+
+  /** @param object the provider, where it is known */
+  record(
+    identity: Identity,
+    outcome: 'connected' | 'disconnected' | 'ended' | 'refused',
+    object?: string,
+    reason?: string,
+  ): void {
+    const { subject: user, issuer, method: credential } = identity;
+    this.#deps.record({ event: 'connection', outcome, user, issuer, credential, server: this.#server, object, reason });
   }
 
   get #server(): string {
@@ -179,6 +196,7 @@ export class AccountConnections {
       { server: this.#server, user: identity.subject, why },
       'a connected account cannot be used any more',
     );
+    this.record(identity, 'ended', connection.issuer, why);
     return 'broken';
   }
 

@@ -124,6 +124,7 @@ export class ConnectPages {
         { server, user: identity.subject, attempt: opened.kind, requestId: ctx.state.requestId },
         'not connected',
       );
+      connections.record(identity, 'refused', undefined, `attempt_${opened.kind}`);
       const advice =
         opened.kind === 'foreign'
           ? 'This answer does not belong to you or to this server. Nothing was connected.'

@@ -1,3 +1,5 @@
+import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
+import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import { openSealing } from '../../platform/sealing/sealing-keys.ts';
@@ -22,6 +24,7 @@ export interface AccountsDependencies {
   readonly stores: Stores;
   readonly fetch: typeof fetch;
   readonly servers: AuthorizationServers;
+  readonly audit: AuditLog | undefined;
 }
 
 /** The accounts that people connect for MCP servers, and the pages where they do. */
@@ -54,6 +57,7 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
   if (stores.kind === 'memory') log.info('there is no Redis: connected accounts are forgotten when the relay ends');
   const store = new ConnectionStore(stores.documents, sealing, settings.keep, now);
   const { documents, locks } = stores;
+  const record = (entry: AuditEntry) => deps.audit?.record(entry);
   const connections = new Map(
     wanted.map((account) => {
       const provider = new UpstreamProvider(providerSettings(account, config.publicUrl, deps), {
@@ -61,7 +65,7 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
         servers: deps.servers,
         fetch: deps.fetch,
       });
-      return [account.server, new AccountConnections(provider, { store, locks, log, now })] as const;
+      return [account.server, new AccountConnections(provider, { store, locks, log, now, record })] as const;
     }),
   );
   const attempts = new ConnectAttempts(sealing, locks, settings.attemptLifetime, now);

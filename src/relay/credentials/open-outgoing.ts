@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { IDENTITY_HEADER_NAMES, IDENTITY_HEADERS } from '../../identity/headers.ts';
+import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import { passThroughKind } from '../../platform/config/passthrough-schema.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
@@ -28,6 +29,7 @@ export interface OutgoingDependencies {
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stores: Stores;
+  readonly audit: AuditLog | undefined;
 }
 
 /** Headers and credentials of all MCP servers. */

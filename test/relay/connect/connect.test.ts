@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { TestAuthority } from '../../support/certificates.ts';
+import { until } from '../../support/redis-server.ts';
 import { endAll, onEnd, rejection } from '../support/relay.ts';
 import { openWebSocket } from '../support/web-socket.ts';
 import { ConnectingPerson, startConnecting } from './support/connecting.ts';
@@ -108,6 +112,40 @@ describe('accounts that people connect', () => {
     assert.equal(await alice.who(port), 'alice');
     house.failTokens = 500;
     assert.equal((await alice.send('disconnect')).status, 303, 'ending it works without the provider');
+  });
+
+  it('are written down: who connected what, and how it ended', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-audit-'));
+    onEnd(() => rm(folder, { recursive: true }));
+    const path = join(folder, 'relay.jsonl');
+    const { house, origin, port } = await startConnecting({
+      audit: { file: { path: join(folder, '{process}.jsonl') } },
+    });
+    const alice = new ConnectingPerson(origin, 'alice');
+    await alice.connect();
+    await alice.page('/connect/servers/one/callback?code=x&state=x');
+    await house.revokeAll();
+    await alice.who(port);
+    await alice.send('disconnect');
+    const written = async () =>
+      (await readFile(path, 'utf8').catch(() => ''))
+        .trim()
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Record<string, string>)
+        .filter(({ event }) => event === 'connection');
+    await until('the lines are there', async () => (await written()).length === 4);
+    assert.deepEqual(
+      (await written()).map(({ outcome, user, server, reason }) => [outcome, user, server, reason]),
+      [
+        ['connected', 'alice', 'one', undefined],
+        ['refused', 'alice', 'one', 'attempt_foreign'],
+        ['ended', 'alice', 'one', 'invalid_grant'],
+        ['disconnected', 'alice', 'one', undefined],
+      ],
+    );
+    const [used = ''] = house.seen.map((value) => value?.slice('Bearer '.length));
+    assert.ok(used.length > 20 && !(await readFile(path, 'utf8')).includes(used), 'no token is written down');
   });
 
   it('find the provider in the server’s metadata and register there, over TLS at an allowed address', async function () {

@@ -28,8 +28,8 @@ describe('accounts behind several replicas', function () {
   });
   afterEach(endAll);
 
-  const another = (keys: string): Promise<RelayUnderTest> => {
-    const { issuer, url } = first.house;
+  const another = (keys: string, issuer = first.house.issuer): Promise<RelayUnderTest> => {
+    const { url } = first.house;
     const connection = { issuer, clientId: 'relay', clientSecret: { value: CLIENT_SECRET }, scopes: ['notes:read'] };
     return relay(
       { connections: { keys }, servers: { one: { url, credential: { connection } } } },
@@ -69,6 +69,15 @@ describe('accounts behind several replicas', function () {
     const later = await another(SECOND);
     assert.equal(await alice.who(later.port), 'alice');
     assert.match(String(await alice.who(first.port)), /not connected/);
+  });
+
+  it('are not used, and not shown to anybody, where the configuration names another provider by now', async () => {
+    const alice = new ConnectingPerson(first.origin, `alice-${crypto.randomUUID()}`);
+    await alice.connect();
+    const elsewhere = await another(FIRST, 'https://other.example');
+    const asked = first.house.seen.length;
+    assert.match(String(await alice.who(elsewhere.port)), /has ended/);
+    assert.equal(first.house.seen.length, asked);
   });
 
   it('are a 503 while Redis stands still, and nothing is forgotten', async () => {

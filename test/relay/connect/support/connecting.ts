@@ -10,6 +10,7 @@ export interface Start {
   readonly relay?: Record<string, unknown>;
   readonly now?: () => number;
   readonly redis?: object;
+  readonly audit?: object;
   readonly tls?: CertificateFiles;
 }
 
@@ -40,6 +41,7 @@ export async function startConnecting(start: Start = {}): Promise<Connecting> {
       publicUrl: origin,
       ...(start.now === undefined ? {} : { now: start.now }),
       ...(start.redis === undefined ? {} : { redis: start.redis }),
+      ...(start.audit === undefined ? {} : { audit: start.audit }),
     },
   );
   return { ...running, house, origin };
