@@ -94,10 +94,12 @@ describe('programs at the broker', () => {
       assert.equal(allowed.headers.get('x-authenticated-issuer'), gate.provider.issuer);
     });
 
-    it('is taken once', async () => {
-      const jag = await assertion();
+    it('stands in the place of a refresh token: good again until it ends, for its client alone', async () => {
+      const jag = await assertion({ aud: [gate.issuer], resource: [gate.resource('files')] });
+      const first = await exchange(jag);
+      assert.deepEqual([first.status, first.body.resource], [200, gate.resource('files')]);
       assert.equal((await exchange(jag)).status, 200);
-      assert.equal((await exchange(jag)).body.error, 'invalid_grant');
+      assert.equal((await exchange(jag, {}, 'robot')).status, 400);
     });
 
     for (const [what, over, typ] of [
@@ -110,11 +112,15 @@ describe('programs at the broker', () => {
       ['without an id', { jti: undefined }],
       ['that is over', { exp: Math.floor(Date.now() / 1_000) - 120 }],
       ['that is good for days', { exp: Math.floor(Date.now() / 1_000) + 86_400 }],
+      ['with details that nobody heeds', { authorization_details: [{ type: 'x' }] }],
+      ['of one tenant of several', { tenant: 'acme' }],
+      ['that is bound to a key', { cnf: { jkt: 'x' } }],
       ['of an unknown provider', { iss: 'https://evil.example' }],
     ] as const)
       it(`${what}: invalid_grant`, async () => {
         const { status, body } = await exchange(await assertion(over, typ));
         assert.deepEqual([status, body.error], [400, 'invalid_grant']);
+        assert.equal((await exchange(await assertion())).status, 200, 'the same without the fault is good');
       });
 
     it('for no server of ours, or beyond its scopes: nothing', async () => {
@@ -139,10 +145,13 @@ describe('programs at the broker', () => {
   it('is advertised only where it is on', async () => {
     const { grant_types_supported: on } = await metadata();
     assert.ok(on?.includes('client_credentials') && on.includes(JWT_BEARER));
+    const profiles = (of: Record<string, string[]>) => of.authorization_grant_profiles_supported;
+    assert.deepEqual(profiles(await metadata()), ['urn:ietf:params:oauth:grant-profile:id-jag']);
     const plain = await openBrokerGate();
     try {
       const { grant_types_supported: off } = await metadata(plain);
       assert.deepEqual(off?.toSorted(), ['authorization_code', 'refresh_token']);
+      assert.equal(profiles(await metadata(plain)), undefined);
     } finally {
       await plain.stop();
     }

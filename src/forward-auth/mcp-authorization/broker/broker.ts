@@ -117,7 +117,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);
     if (taken.length > 0)
       registerIdentityAssertionGrant(provider, {
-        ...{ issuer, accounts, resourceServers, now, locks: stores.locks },
+        ...{ issuer, accounts, resourceServers, now },
         providers: taken,
         keys: providerKeys,
       });

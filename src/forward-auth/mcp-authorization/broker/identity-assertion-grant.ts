@@ -1,25 +1,28 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type Provider from 'oidc-provider';
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import type { ProviderConfig } from '../../../platform/config/schema.ts';
-import type { Stores } from '../../../stores/stores.ts';
 import { type CompactJws, parseJws, verifySignature } from '../../authenticators/jws.ts';
 import type { ProviderKeys } from '../../authenticators/provider-keys.ts';
 import { checkClaims, normalType, readIdentity } from '../../authenticators/token-claims.ts';
 import { mayThey } from '../../login/session-identity.ts';
 import { accountId } from './account.ts';
 import type { Accounts } from './accounts.ts';
-import { orUnavailable } from './oauth-unavailable.ts';
 import { oidcErrors } from './oidc-library.ts';
 import { JWT_BEARER } from './pre-registered-clients.ts';
 import type { ResourceServers } from './resource-servers.ts';
 
-/** Header type of an Identity Assertion JWT Authorization Grant (draft-ietf-oauth-identity-assertion-authz-grant §3). */
+/** By which it is advertised (`authorization_grant_profiles_supported`). */
+export const ID_JAG_PROFILE = 'urn:ietf:params:oauth:grant-profile:id-jag';
+/** Header type of an Identity Assertion JWT Authorization Grant (draft-ietf-oauth-identity-assertion-authz-grant). */
 const TYPE = 'oauth-id-jag+jwt';
 /** Characters. */
 const MAX_ASSERTION = 16_384;
-/** Milliseconds that an assertion may still be good for: what is longer, no replica could remember. */
+/** Milliseconds that an assertion may still be good for: until then nobody asks the provider again. */
 const LONGEST = 60 * 60_000;
+
+/** Limits what the assertion is good for in a way that we would have to heed, and do not know. */
+const BEYOND = ['authorization_details', 'tenant', 'cnf'];
 
 type Claims = CompactJws['payload'];
 type Context = TokenEndpointGrantContext<{ assertion?: string; scope?: string }>;
@@ -31,7 +34,6 @@ export interface IdentityAssertionDependencies {
   readonly providers: readonly ProviderConfig[];
   /** Keys of a provider, by its id. */
   readonly keys: ReadonlyMap<string, ProviderKeys>;
-  readonly locks: Stores['locks'];
   readonly resourceServers: ResourceServers;
   readonly accounts: Accounts;
   /** Unix time in milliseconds. */
@@ -40,7 +42,8 @@ export interface IdentityAssertionDependencies {
 
 /**
  * Enterprise-managed authorization: the provider has decided that this client may act for this person at this server, and says so in
- * an assertion, which is exchanged for an access token (RFC 7523 §2.1). There is no refresh token: the provider is asked anew.
+ * an assertion, which is exchanged for an access token (RFC 7523 §2.1). It stands in the place of a refresh token: until it ends,
+ * the same client may bring it again, and then asks the provider anew.
  */
 export function registerIdentityAssertionGrant(provider: Provider, deps: IdentityAssertionDependencies): void {
   provider.registerGrantType<{ assertion?: string; scope?: string }>(
@@ -51,7 +54,6 @@ export function registerIdentityAssertionGrant(provider: Provider, deps: Identit
       const scopes = scopesOf(deps, ctx, claims, resource);
       const identity = readIdentity(claims, home);
       if (identity === undefined || !mayThey(claims, identity, home)) throw refusal('the person may not sign in here');
-      await useUp(deps, home, claims);
       await issue(deps, provider, ctx, { account: accountId(home.id, identity.subject), identity, resource, scopes });
     },
     ['assertion', 'scope'],
@@ -89,13 +91,18 @@ function checkContents(
   const problem = checkClaims(payload, header, home, deps.now());
   if (problem !== undefined) throw refusal(problem.description);
   if ((payload.exp as number) * 1_000 > deps.now() + LONGEST) throw refusal('the assertion is good for too long');
-  if (payload.aud !== deps.issuer) throw refusal(`the assertion is not for ${deps.issuer}`);
+  const audience: unknown = Array.isArray(payload.aud) && payload.aud.length === 1 ? payload.aud[0] : payload.aud;
+  if (audience !== deps.issuer) throw refusal(`the assertion is not for ${deps.issuer}`);
   if (payload.client_id !== ctx.oidc.client.clientId) throw refusal('the assertion is for another client');
   if (typeof payload.jti !== 'string' || payload.jti === '') throw refusal('the assertion has no id');
+  const beyond = BEYOND.find((name) => payload[name] !== undefined);
+  if (beyond !== undefined) throw refusal(`the assertion has "${beyond}", which is not understood here`);
   if (payload.iat === undefined) throw refusal('the assertion does not say when it was made');
 }
 
-function resourceOf({ resourceServers }: IdentityAssertionDependencies, { resource }: Claims): string {
+function resourceOf({ resourceServers }: IdentityAssertionDependencies, claims: Claims): string {
+  const resource: unknown =
+    Array.isArray(claims.resource) && claims.resource.length === 1 ? claims.resource[0] : claims.resource;
   if (typeof resource === 'string' && resourceServers.find(resource) !== undefined) return resource;
   throw new (oidcErrors().InvalidTarget)('the "resource" of the assertion names no server here');
 }
@@ -112,20 +119,6 @@ function scopesOf(deps: IdentityAssertionDependencies, ctx: Context, { scope }: 
   if (beyond.length > 0 || asked.length === 0)
     throw new (oidcErrors().InvalidScope)('the assertion does not allow this scope', beyond.join(' '));
   return asked;
-}
-
-/** RFC 7523 §3: once. Last of all, so that what is refused for another reason can be sent again. */
-async function useUp(
-  { locks, now }: IdentityAssertionDependencies,
-  home: ProviderConfig,
-  { jti, exp }: Claims,
-): Promise<void> {
-  const name = createHash('sha256')
-    .update(JSON.stringify([home.issuer, jti]))
-    .digest('base64url');
-  const lifetime = (exp as number) * 1_000 + 2 * home.clockTolerance - now();
-  if (!(await orUnavailable(locks.once(`identity-assertion:${name}`, lifetime))))
-    throw refusal('the assertion was used before');
 }
 
 async function issue(
@@ -152,7 +145,13 @@ async function issue(
   token.resourceServer = new provider.ResourceServer(given.resource, resourceServers.describe(ctx, given.resource));
   ctx.oidc.entity('AccessToken', token);
   const value = await token.save();
-  ctx.body = { access_token: value, token_type: 'Bearer', expires_in: token.expiration, scope: token.scope };
+  ctx.body = {
+    access_token: value,
+    token_type: 'Bearer',
+    expires_in: token.expiration,
+    scope: token.scope,
+    resource: given.resource,
+  };
 }
 
 function refusal(description: string): Error {

@@ -4,6 +4,7 @@ import { INTERACTION_PATH, OAUTH_PATHS } from '../../decision/own-endpoints.ts';
 import { identityClaims } from './account.ts';
 import type { Accounts } from './accounts.ts';
 import { checkClientMetadata } from './client-metadata.ts';
+import { ID_JAG_PROFILE } from './identity-assertion-grant.ts';
 import { preRegistered } from './pre-registered-clients.ts';
 import { type ResourceServers, SIGNING_ALGORITHM } from './resource-servers.ts';
 
@@ -85,6 +86,7 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
       sector_identifier_uri: config.metadataDocuments.maxSize,
     },
     renderError: context.renderError,
+    ...(config.identityAssertions ? { discovery: { authorization_grant_profiles_supported: [ID_JAG_PROFILE] } } : {}),
     features: features(context),
     ttl: {
       AccessToken: seconds(config.accessTokenLifetime),
