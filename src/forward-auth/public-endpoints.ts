@@ -3,14 +3,11 @@ import Router from '@koa/router';
 import type { JWK } from 'jose';
 import Koa from 'koa';
 import type { Logger } from '../platform/log.ts';
+import type { Policy } from './decision/decide.ts';
 import { KEYS_PATH, METADATA_PATH } from './decision/own-endpoints.ts';
-import type { Resources } from './decision/resources.ts';
-import type { Rules } from './decision/rules.ts';
 import { protectedResourceMetadata } from './mcp-authorization/protected-resource-metadata.ts';
 
-export interface PublicEndpoints {
-  readonly resources: Resources;
-  readonly rules: Rules;
+export interface PublicEndpoints extends Pick<Policy, 'resources' | 'rules' | 'readsBodies'> {
   readonly issuers: readonly string[];
   readonly publishedKeys: () => JWK[];
   /** Signing in and out; passes on what is not its own. */

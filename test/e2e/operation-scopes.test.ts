@@ -119,6 +119,11 @@ for (const name of ['traefik', 'envoy'] as const satisfies readonly DeployedProx
       assert.match(challengeOf(refused), /scope="mcp:use"$/);
     });
 
+    it('the metadata names what a client needs first, because it can ask for the rest when it is needed', async () => {
+      const answer = await fetch(metadata());
+      assert.deepEqual(((await answer.json()) as { scopes_supported: string[] }).scopes_supported, ['mcp:use']);
+    });
+
     it('on a WebSocket each message is asked', async () => {
       const socket = new WebSocket(`ws://127.0.0.1:${chain.ports.edge}/servers/echo/ws`, 'mcp', {
         headers: { Authorization: `Bearer ${await token('mcp:use')}` },

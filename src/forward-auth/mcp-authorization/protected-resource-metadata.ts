@@ -1,6 +1,5 @@
+import type { Policy } from '../decision/decide.ts';
 import { METADATA_PATH } from '../decision/own-endpoints.ts';
-import type { Resources } from '../decision/resources.ts';
-import type { Rules } from '../decision/rules.ts';
 
 /** Protected-resource metadata (RFC 9728 §2). */
 export interface ProtectedResourceMetadata {
@@ -16,11 +15,14 @@ export interface ProtectedResourceMetadata {
  */
 export function protectedResourceMetadata(
   path: string,
-  context: { resources: Resources; rules: Rules; issuers: readonly string[] },
+  context: Pick<Policy, 'resources' | 'rules' | 'readsBodies'> & { readonly issuers: readonly string[] },
 ): ProtectedResourceMetadata | undefined {
   const resource = context.resources.describedAt(path.slice(METADATA_PATH.length));
   if (resource === undefined) return undefined;
-  const scopes = context.rules.scopesOf(resource.path);
+  const { rules, readsBodies } = context;
+  // The least that is of use (2025-11-25, authorization, scope minimization), where the rest can be asked for when it is needed.
+  const inSteps = readsBodies?.(resource.path) === true;
+  const scopes = inSteps ? rules.defaultScopesOf(resource.path) : rules.scopesOf(resource.path);
   return {
     resource: resource.uri,
     authorization_servers: context.issuers,

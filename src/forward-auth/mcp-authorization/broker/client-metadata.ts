@@ -19,7 +19,7 @@ type Metadata = Partial<ClientMetadata> & Record<string, unknown>;
  *
  * @throws InvalidClientMetadata, `invalid_redirect_uri` where it is about those
  */
-export function checkClientMetadata(metadata: Metadata, config: BrokerConfig, scopes: readonly string[]): void {
+export function checkClientMetadata(metadata: Metadata, config: BrokerConfig): void {
   if (config.clients.some(({ id }) => id === metadata.client_id)) return;
   checkName(metadata.client_name);
   checkRedirects(metadata.redirect_uris, config);
@@ -30,12 +30,9 @@ export function checkClientMetadata(metadata: Metadata, config: BrokerConfig, sc
   // Nobody could hold a secret that stands in a public document, so there the default of RFC 7591 §2 means none.
   if (isDocument(metadata.client_id) && metadata.token_endpoint_auth_method === 'client_secret_basic')
     metadata.token_endpoint_auth_method = 'none';
-  // One that asks for a scope which no server has gets those that there are.
-  if (typeof metadata.scope === 'string') {
-    const known = metadata.scope.split(' ').filter((name) => scopes.includes(name));
-    if (known.length === 0) delete metadata.scope;
-    else metadata.scope = [...new Set([...known, 'openid', 'offline_access', 'profile', 'email'])].join(' ');
-  }
+  // A client that registers what its first challenge asked for could never ask for more (MCP, step-up): what it may have is
+  // what a person consents to.
+  delete metadata.scope;
   // A "web" client may not have the loopback addresses that programs register without a word about their kind.
   metadata.application_type = 'native';
 }

@@ -45,7 +45,7 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
     extraClientMetadata: {
       properties: ['software_id', 'software_version'],
       validator: (_ctx, key, _value, metadata) => {
-        if (key === 'software_id') checkClientMetadata(metadata, config, resourceServers.allScopes());
+        if (key === 'software_id') checkClientMetadata(metadata, config);
       },
     },
     responseTypes: ['code'],

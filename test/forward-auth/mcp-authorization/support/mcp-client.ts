@@ -12,9 +12,10 @@ export interface CallbackPage {
   stop(): Promise<void>;
 }
 
-export async function openCallbackPage(): Promise<CallbackPage> {
+/** @param port 0: any that is free */
+export async function openCallbackPage(port = 0): Promise<CallbackPage> {
   const server = createServer((_request, response) => response.end('you may close this window'));
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/callback`,
@@ -81,10 +82,15 @@ export class SdkClient implements OAuthClientProvider {
     this.saved = tokens;
   }
 
-  async redirectToAuthorization(url: URL) {
+  async redirectToAuthorization(url: URL): Promise<void> {
+    this.#code = (await this.authorize(url)).searchParams.get('code') ?? undefined;
+  }
+
+  /** @returns where the person was led back to, with a code */
+  protected async authorize(url: URL): Promise<URL> {
     const end = await authorizeAs(this.person, url, { user: this.#user });
-    this.#code = end.url.searchParams.get('code') ?? undefined;
-    if (this.#code === undefined) throw new Error(`no code at ${end.url.href} (${end.status}): ${end.text}`);
+    if (!end.url.searchParams.has('code')) throw new Error(`no code at ${end.url.href} (${end.status}): ${end.text}`);
+    return end.url;
   }
 
   saveCodeVerifier(verifier: string) {
