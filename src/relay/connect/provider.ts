@@ -40,8 +40,10 @@ interface Registered {
 }
 
 const REGISTERED = 'upstream-clients';
-/** Milliseconds. */
+/** Milliseconds that registering may take. */
 const REGISTRATION = 15_000;
+/** Milliseconds for which a client is kept: a server that names other issuers all the time must not fill the store. */
+const REGISTERED_FOR = 365 * 24 * 3_600_000;
 /** Milliseconds for which the protected-resource metadata is believed. */
 const FRESH = 300_000;
 
@@ -112,7 +114,8 @@ export class UpstreamProvider {
     if (lock === undefined) throw new DependencyUnavailable(`the registration at ${new URL(issuer).host}`);
     try {
       const found = (await this.#read(id)) ?? (await this.#register(issuer, redirectUri, server));
-      await documents.put(REGISTERED, id, this.#deps.sealing.seal(`upstream client ${id}`, JSON.stringify(found)));
+      const sealed = this.#deps.sealing.seal(`upstream client ${id}`, JSON.stringify(found));
+      await documents.put(REGISTERED, id, sealed, this.#deps.now() + REGISTERED_FOR);
       return found;
     } finally {
       await lock.release();
