@@ -76,6 +76,8 @@ export async function drain(server: Server, grace: number): Promise<void> {
 }
 
 const REQUEST_ID = 'x-request-id';
+/** A request that brings no id has one all the same, wherever it is spoken of. */
+const made = new WeakMap<IncomingMessage, string>();
 
 /** The proxy's request id where it is harmless in a log, otherwise a new one. */
 export function requestId(request: IncomingMessage): string {
@@ -85,9 +87,15 @@ export function requestId(request: IncomingMessage): string {
     const name = raw[i] as string;
     if (name.length !== REQUEST_ID.length || name.toLowerCase() !== REQUEST_ID) continue;
     const given = raw[i + 1] as string;
-    return /^[\w.:=+/-]{1,128}$/.test(given) ? given : randomUUID();
+    return /^[\w.:=+/-]{1,128}$/.test(given) ? given : madeId(request);
   }
-  return randomUUID();
+  return madeId(request);
+}
+
+function madeId(request: IncomingMessage): string {
+  const id = made.get(request) ?? randomUUID();
+  made.set(request, id);
+  return id;
 }
 
 /** Answers with JSON and always a length: nginx's HTTP/1.0 check would lose its connection without one. */

@@ -1,3 +1,4 @@
+import { closest } from 'fastest-levenshtein';
 import type { Identity } from '../../identity/identity.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
@@ -67,6 +68,7 @@ export class Gate {
   readonly #rateLimits: RelayRateLimits;
   readonly #callLimits: CallLimits;
   readonly #recorded: RecordedArguments;
+  readonly #reported = new Set<string>();
   readonly #maxMessage: number;
   readonly #metadataBase: string;
   readonly #deps: GateDeps;
@@ -104,8 +106,21 @@ export class Gate {
   /** A message of the server, as the caller may see it; by its form, for streams that answer nobody knows what. */
   visible(message: Json, identity: Identity, server: string): Json {
     const known = this.#deps.tools.take(message, server);
+    this.#reportUnknownTools(server);
     const policy = this.#policy;
     return policy === undefined ? known : visible(known, identity, server, policy.shows.bind(policy));
+  }
+
+  /** Once for each server, when its list has been seen to its end: a rule about a tool that is not there does nothing. */
+  #reportUnknownTools(server: string): void {
+    const { tools, log } = this.#deps;
+    if (this.#policy === undefined || this.#reported.has(server) || !tools.book.snapshot(server).complete) return;
+    this.#reported.add(server);
+    for (const { rule, tool } of this.#policy.namedTools(server)) {
+      if (tools.book.get(server, tool) !== undefined) continue;
+      const near = closest(tool, Object.keys(tools.book.snapshot(server).tools));
+      log.warn({ rule, server, tool, near }, 'the policy names a tool that the server does not list');
+    }
   }
 
   #enter(entry: Entry): Passage | Refusal {
@@ -122,7 +137,7 @@ export class Gate {
       return this.#refused(
         entry,
         denialOf(judgement, { identity, method: message.method }, `${this.#metadataBase}${server}/mcp`),
-        judgement.rule,
+        judgement,
       );
     }
     if (judgement?.wouldDeny !== undefined) this.#countDenial(entry, judgement.wouldDeny, 'dry_run');
@@ -191,15 +206,15 @@ export class Gate {
     });
   }
 
-  #refused(entry: Entry, refusal: Refusal, rule?: string): Refusal {
+  #refused(entry: Entry, refusal: Refusal, denied?: Denied): Refusal {
     this.#count(entry, refusal.reason);
     if (entry.message.method !== undefined)
       this.#deps.audit?.record({
         event: 'denial',
         outcome: 'refused',
         ...messageEntry(entry, this.#recorded),
-        reason: refusal.reason,
-        rule,
+        reason: denied?.reason ?? refusal.reason,
+        rule: denied?.rule,
       });
     return refusal;
   }

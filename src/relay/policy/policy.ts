@@ -50,6 +50,15 @@ export class Policy {
     return this.#default === 'allow';
   }
 
+  /** Tools that rules about this server alone name without a glob, where a mistake would be seen by nobody. */
+  namedTools(server: string): Array<{ readonly rule: string; readonly tool: string }> {
+    return this.#rules
+      .filter(({ servers }) => servers.globs.length === 1 && servers.globs[0] === server)
+      .flatMap(({ name, tools }) =>
+        (tools?.globs ?? []).filter((tool) => !tool.includes('*')).map((tool) => ({ rule: name, tool })),
+      );
+  }
+
   #judge(call: Call, operation: Operation): Judgement {
     switch (operation.kind) {
       case 'unclear':

@@ -64,7 +64,7 @@ describe('the audit log of the relay', () => {
     });
     assert.doesNotMatch(String(forged?.object), /\n/);
     assert.equal(lines().filter(({ event }) => event === 'forged').length, 0);
-    assert.deepEqual([merged?.event, merged?.reason, merged?.rule], ['denial', 'policy', 'relay.policy.rules[0]']);
+    assert.deepEqual([merged?.event, merged?.reason, merged?.rule], ['denial', 'rule', 'relay.policy.rules[0]']);
     assert.deepEqual([nobody?.event, nobody?.reason, nobody?.via], ['denial', 'no_identity', 'none']);
     const ofBob = lines().filter(({ user }) => user === 'bob');
     for (const [event, action] of [

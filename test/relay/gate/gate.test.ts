@@ -225,6 +225,23 @@ describe('the gate', () => {
     assert.doesNotMatch(metrics, /invented/);
   });
 
+  it('says once of a rule that it names a tool which is not there', async () => {
+    const rules = [{ servers: ['one'], tools: ['serch', 'merge'] }, { tools: ['elsewhere'] }, { tools: ['*'] }];
+    const { running } = await start(
+      {
+        post: ({ id, method }, response) =>
+          method === 'tools/list' ? json(response, { id, result: { tools: TOOLS } }) : undefined,
+      },
+      { policy: { rules } },
+    );
+    for (let turn = 0; turn < 2; turn++) await send(running, ALICE, 'tools/list');
+    const said = running.logs.filter((line) => line.includes('does not list')).map((line) => JSON.parse(line) as Json);
+    assert.deepEqual(
+      said.map(({ rule, tool, near }) => [rule, tool, near]),
+      [['relay.policy.rules[0]', 'serch', 'search']],
+    );
+  });
+
   it('knows what is read-only from what the server listed', async () => {
     const { running } = await start(listing, { policy: { rules: [{ readOnly: true }] } });
     const code = async (name: string) =>
