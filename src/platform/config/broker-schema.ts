@@ -96,6 +96,9 @@ export const brokerSchema = z.strictObject({
   }),
 });
 
+/** Characters. */
+const SHORTEST_SECRET = 24;
+
 type Problem = (path: Array<string | number>, message: string) => void;
 
 /** @param signingIn ids of the providers with a client of ours */
@@ -120,6 +123,8 @@ export function checkBroker(
     const at = (key: string, message: string) => problem(['clients', index, key], message);
     if (broker.clients.findIndex(({ id }) => id === known.id) !== index) at('id', `"${known.id}" is used twice`);
     if (known.secret === undefined && known.clientCredentials) at('secret', 'needed for client credentials');
+    if (known.secret !== undefined && known.secret.length < SHORTEST_SECRET)
+      at('secret', `needs ${SHORTEST_SECRET} characters or more, because anybody may try secrets here`);
     if (known.clientCredentials && !broker.clientCredentials)
       at('clientCredentials', 'set auth.broker.clientCredentials too');
     if (known.identityAssertions && !broker.identityAssertions)

@@ -345,6 +345,15 @@ describe('attacks on the broker', () => {
       assert.ok(!gate.log().includes(String(secret)));
   });
 
+  it('says nothing of others’ tokens to who registered itself with a secret', async () => {
+    const client = await RawClient.register(gate, callback.url);
+    const { refresh_token: token } = await client.tokens();
+    const { body } = await register(gate, { redirect_uris: [callback.url] });
+    const { client_id, client_secret } = body as { client_id: string; client_secret: string };
+    const asked = await postForm(`${gate.issuer}/_postern/oauth/introspect`, { token, client_id, client_secret });
+    assert.deepEqual([asked.status, asked.body], [200, { active: false }]);
+  });
+
   it('says nothing to who revokes or asks about what is not theirs', async () => {
     const client = await RawClient.register(gate, callback.url);
     const other = await RawClient.register(gate, callback.url);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpPerson } from '../../support/http-person.ts';
 import { type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
 import { type DocumentHost, startDocumentHost } from './support/document-host.ts';
@@ -55,6 +56,25 @@ describe('clients that are named by their document', () => {
     const refreshed = await client.connect(gate.resource('github'));
     assert.notEqual(refreshed.access_token, tokens.access_token);
     assert.ok(!gate.audit().some(({ audit }) => audit === 'client_registered'));
+  });
+
+  it('may have been forgotten while the person signs in', async () => {
+    const own = await openBrokerGate({
+      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, minCache: '1s', maxCache: '1s' } },
+    });
+    try {
+      const id = host.serve('/forgotten.json', good());
+      const count = () => host.asked.filter((path) => path === '/forgotten.json').length;
+      const client = new RawClient(own, id, callback.url);
+      const page = await client.person.visit(client.authorizationUrl());
+      await sleep(1_100);
+      const consent = await client.person.submit(page, { user: 'alice', do: 'go' });
+      assert.ok(count() > 1, 'it was asked for again');
+      assert.match(consent.text, /Documented client/);
+      assert.ok((await client.person.submit(consent, { decision: 'allow' })).url.searchParams.get('code'));
+    } finally {
+      await own.stop();
+    }
   });
 
   it('needs no word about how the client proves itself', async () => {

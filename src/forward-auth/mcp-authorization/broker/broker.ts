@@ -177,14 +177,19 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   };
 }
 
-/** Only by a URL with a path (client ID metadata documents §3), and not as often as somebody likes. */
+/**
+ * Only by a URL with a path (client ID metadata documents §3), and not as often as somebody likes.
+ *
+ * @param ctx undefined where our own page asks again about a client that was let begin
+ */
 async function allowDocument(
   limits: BrokerLimits,
   places: RequestPlaces,
-  ctx: KoaContextWithOIDC,
+  ctx: KoaContextWithOIDC | undefined,
   clientId: string,
 ): Promise<boolean> {
-  return new URL(clientId).pathname !== '/' && limits.document(places.addressOf(ctx.req));
+  if (new URL(clientId).pathname === '/') return false;
+  return ctx === undefined || limits.document(places.addressOf(ctx.req));
 }
 
 function showError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {

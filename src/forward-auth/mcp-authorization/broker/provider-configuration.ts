@@ -21,7 +21,7 @@ export interface ProviderConfigurationContext {
   readonly resourceServers: ResourceServers;
   /** Fetches documents of clients, and only what anybody may see. */
   readonly fetch: NonNullable<Configuration['fetch']>;
-  readonly allowDocument: (ctx: KoaContextWithOIDC, clientId: string) => Promise<boolean>;
+  readonly allowDocument: (ctx: KoaContextWithOIDC | undefined, clientId: string) => Promise<boolean>;
   readonly renderError: NonNullable<Configuration['renderError']>;
   readonly policies: typeof interactionPolicy;
   /** Milliseconds after which no session, and so no grant, lives on. */
@@ -113,8 +113,10 @@ function features(context: ProviderConfigurationContext): NonNullable<Configurat
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     introspection: {
       enabled: true,
-      // A public client proves nothing about itself, and then learns of its own tokens only.
-      allowedPolicy: (_ctx, client, token) => client.clientAuthMethod !== 'none' || token.clientId === client.clientId,
+      // Anybody can register: of others' tokens only those learn whom the operator has given a secret.
+      allowedPolicy: (_ctx, client, token) =>
+        token.clientId === client.clientId ||
+        config.clients.some(({ id, secret }) => id === client.clientId && secret !== undefined),
     },
     registration: { enabled: registration.enabled, initialAccessToken: registration.initialAccessToken ?? false },
     clientCredentials: { enabled: config.clientCredentials },
