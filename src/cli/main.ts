@@ -12,6 +12,7 @@ import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal,
 import { config } from './config.ts';
 import { explain } from './explain.ts';
 import { grants } from './grants.ts';
+import { migration } from './migration.ts';
 import { pins } from './pins.ts';
 import { relay } from './relay.ts';
 import { secrets } from './secrets.ts';
@@ -32,6 +33,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   grants,
   audit,
   pins,
+  migration,
 };
 
 const COMMON_OPTIONS = {

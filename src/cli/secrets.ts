@@ -7,7 +7,7 @@ export const secrets: Command = {
   summary: 'make the secrets and keys that a production set-up needs',
   usage: 'postern secrets [--format env|yaml]',
   help: `Prints new ones each time: the secret that the proxy and the relay share, the keys that seal MCP session ids and
-browser sessions, the key that signs assertions, and the operator's token. Standard output holds nothing else: postern secrets > postern.env
+browser sessions, the key that signs assertions, and the operator's tokens. Standard output holds nothing else: postern secrets > postern.env
 
   --format env|yaml   environment lines (default), or the part of postern.yaml`,
   options: { format: { type: 'string' } },
@@ -19,6 +19,7 @@ browser sessions, the key that signs assertions, and the operator's token. Stand
     const sessionKey = randomBytes(32).toString('base64url');
     const sessionsKey = randomBytes(32).toString('base64url');
     const operatorToken = randomBytes(32).toString('base64url');
+    const relayToken = randomBytes(32).toString('base64url');
     const keys = JSON.stringify({ keys: [await assertionKey()] });
     terminal.print(
       format === 'env'
@@ -29,11 +30,12 @@ browser sessions, the key that signs assertions, and the operator's token. Stand
             `POSTERN_AUTH_ASSERTION_KEYS='${keys}'`,
             `POSTERN_AUTH_SESSIONS_KEYS=${sessionsKey}`,
             `POSTERN_AUTH_OPERATOR_TOKEN=${operatorToken}`,
+            `POSTERN_RELAY_OPERATOR_TOKEN=${relayToken}`,
           ].join('\n')
         : stringify(
             {
               auth: { assertion: { keys }, sessions: { keys: sessionsKey }, operatorToken },
-              relay: { trust: { secret: proxySecret }, sessionKey },
+              relay: { trust: { secret: proxySecret }, sessionKey, operatorToken: relayToken },
             },
             { lineWidth: 0 },
           ).trimEnd(),

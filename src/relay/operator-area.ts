@@ -2,7 +2,7 @@ import type { OperatorArea } from '../platform/operator-api.ts';
 
 /** Where operators of the relay ask. */
 export const RELAY_AREA: OperatorArea = {
-  paths: /^\/pins(?:\/|$)/,
+  paths: /^\/(?:pins|migration)(?:\/|$)/,
   tokenKey: 'relay.operatorToken',
-  help: 'postern pins --help',
+  help: 'postern --help',
 };

@@ -23,6 +23,8 @@ export type RefusalReason =
   | 'jwt_invalid'
   | 'identity_conflict'
   | 'identity_malformed'
+  | 'held_to_proxy'
+  | 'held_to_jwt'
   | 'identity_too_large'
   | 'authentication_disabled'
   | 'dependency'
@@ -88,6 +90,7 @@ export const FORGERIES = [
   'assertion_invalid',
   'assertion_binding',
   'assertion_user',
+  'identity_malformed',
 ] as const satisfies readonly RefusalReason[];
 
 /** A request that ended here, before or instead of the server's answer. */

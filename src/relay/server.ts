@@ -26,6 +26,8 @@ import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
 import { Callers } from './trust/caller.ts';
 import { HeaderScanner } from './trust/headers.ts';
+import { MigrationReport } from './trust/migration-report.ts';
+import { migrationRoutes } from './trust/migration-routes.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
 import { logTrustNotices } from './trust/start-notices.ts';
 import { Trust } from './trust/trust.ts';
@@ -91,7 +93,14 @@ export async function startRelay(
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
   const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
-  const callers = new Callers(config, { scanner, trust, metrics, log });
+  const migration = new MigrationReport(relay.migration.remembered, now);
+  const callers = new Callers(config, {
+    scanner,
+    trust,
+    metrics,
+    log,
+    migration: relay.jwt.enabled ? migration : undefined,
+  });
   const pages = outgoing.accounts?.pages(callers);
   const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
@@ -108,7 +117,13 @@ export async function startRelay(
   const server = createHttpServer(limits, answer, tls);
   connections.listenOn(server);
   const token = relay.operatorToken;
-  const operator = createOperatorApi({ area: RELAY_AREA, token, routes: pinRoutes(tools), audit, log });
+  const operator = createOperatorApi({
+    area: RELAY_AREA,
+    token,
+    routes: [...pinRoutes(tools), ...migrationRoutes(migration)],
+    audit,
+    log,
+  });
   const checks = { trust: () => trust.ready(), store: () => stores.problem() };
   const internal = createInternalServer(metrics.registry, checks, operator);
   const port = await listen(server, relay.listen);

@@ -120,9 +120,10 @@ describe('postern secrets', () => {
       'POSTERN_AUTH_ASSERTION_KEYS',
       'POSTERN_AUTH_SESSIONS_KEYS',
       'POSTERN_AUTH_OPERATOR_TOKEN',
+      'POSTERN_RELAY_OPERATOR_TOKEN',
     ]);
     const lines = new Set([...first.split('\n').slice(1), ...second.split('\n').slice(1)]);
-    assert.equal(lines.size, 10);
+    assert.equal(lines.size, 12);
   });
 });
 

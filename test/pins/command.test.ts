@@ -24,6 +24,7 @@ describe('pinned command', () => {
     'api-keys',
     'clients',
     'grants',
+    'migration',
   ])
     it(`\`postern ${name}\` is in the help`, async () => {
       const { code, output } = await postern('--help');

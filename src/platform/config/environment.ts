@@ -21,8 +21,14 @@ export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
 
 /** Names of that guide which mean nothing here, and what to say of them once at start. */
 const WITHOUT_MEANING: Readonly<Record<string, string>> = {
+  BASIC_AUTH_USER: 'BASIC_AUTH_USER has no effect: this version has no admin pages',
+  BASIC_AUTH_PASSWORD: 'BASIC_AUTH_PASSWORD has no effect: this version has no admin pages',
+  MCPGATEWAY_UI_ENABLED: 'MCPGATEWAY_UI_ENABLED has no effect: this version has no admin pages',
+  MCPGATEWAY_ADMIN_API_ENABLED: 'MCPGATEWAY_ADMIN_API_ENABLED has no effect: this version has no admin API',
   DATABASE_URL: 'DATABASE_URL has no meaning here: Postern keeps no database',
   JWT_PRIVATE_KEY_PATH: 'JWT_PRIVATE_KEY_PATH has no meaning here: the relay verifies tokens and makes none',
+  TRUST_PROXY_AUTH_DANGEROUSLY:
+    'TRUST_PROXY_AUTH_DANGEROUSLY has no meaning here: TRUST_PROXY_AUTH suffices, because a proxy must prove itself',
 };
 
 export interface EnvironmentValues {

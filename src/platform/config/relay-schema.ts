@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { authorizationServers, connections, upstreamCredential } from './credential-schema.ts';
+import { migrationSchema } from './migration-schema.ts';
 import { passThrough, passThroughNames } from './passthrough-schema.ts';
 import { callLimits, pinsSchema, policySchema, relayRateLimit } from './policy-schema.ts';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
@@ -50,6 +51,7 @@ export const relaySchema = z.strictObject({
       clockTolerance: duration('how far clocks may differ').prefault('30s'),
     })
     .prefault({}),
+  migration: migrationSchema.prefault({}),
   sessionKey: secret('seals MCP session ids, 32 bytes as base64url; absent: made at start, one replica').optional(),
   passthrough: passThrough.prefault({}),
   authorizationServers: authorizationServers.prefault({}),

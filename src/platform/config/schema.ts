@@ -6,6 +6,7 @@ import { checkBroker } from './broker-schema.ts';
 import { checkHiddenOperations } from './check-hidden-operations.ts';
 import { checkProviders } from './check-providers.ts';
 import { checkTrust } from './check-trust.ts';
+import { checkMigration } from './migration-schema.ts';
 import { checkPassThrough } from './passthrough-schema.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
@@ -76,6 +77,7 @@ export const configSchema = z
     if (config.audit.redis !== undefined && config.redis === undefined)
       context.addIssue({ code: 'custom', path: ['audit', 'redis'], message: 'needs `redis`' });
     checkTrust(trust, listen.host, context);
+    checkMigration(config.relay, context);
     checkTls(config.relay, context);
     checkPassThrough(config.relay, context);
     if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)

@@ -66,9 +66,25 @@ export class BearerCheck {
 
 function readKey(jwt: RelayConfig['jwt']): KeyObject {
   if (jwt.algorithm.startsWith('HS')) return createSecretKey(jwt.secretKey ?? '', 'utf8');
+  let key: KeyObject;
   try {
-    return createPublicKey(readFileSync(jwt.publicKeyPath ?? '', 'utf8'));
+    key = createPublicKey(readFileSync(jwt.publicKeyPath ?? '', 'utf8'));
   } catch (cause) {
     throw new ConfigurationError(['relay.jwt.publicKeyPath: must be a readable PEM file with a public key'], cause);
   }
+  if (fits(key, jwt.algorithm)) return key;
+  const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType;
+  throw new ConfigurationError([
+    `relay.jwt.algorithm: ${jwt.algorithm} does not go with the ${kind} key in relay.jwt.publicKeyPath (JWT_ALGORITHM, JWT_PUBLIC_KEY_PATH)`,
+  ]);
+}
+
+const CURVES: Readonly<Record<string, string>> = { ES256: 'prime256v1', ES384: 'secp384r1', ES512: 'secp521r1' };
+
+/** RFC 7518 §3.3 to §3.5, RFC 8037. Found at start, because otherwise every token would fail. */
+function fits(key: KeyObject, algorithm: string): boolean {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  if (algorithm === 'EdDSA') return type === 'ed25519';
+  if (algorithm.startsWith('ES')) return type === 'ec' && details?.namedCurve === CURVES[algorithm];
+  return type === 'rsa' && (details?.modulusLength ?? 0) >= 2048;
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import type { Refusal } from '../refusal.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
+import type { MigrationReport } from './migration-report.ts';
 import type { Trust, Verdict, Way } from './trust.ts';
 
 /** Who is calling, and what their request's headers say. */
@@ -27,6 +28,8 @@ export interface CallersDeps {
   readonly trust: Trust;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
+  /** Absent: nobody migrates from JWTs. */
+  readonly migration?: MigrationReport | undefined;
 }
 
 /** What every transport asks first, in one order: headers that read two ways, the page's origin, the identity. */
@@ -58,6 +61,7 @@ export class Callers {
   #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
     if (verdict.kind === 'refused') return verdict.refusal;
     if (verdict.spoofed) this.#reportSpoof(request);
+    if (verdict.way !== 'anonymous') this.#deps.migration?.note(verdict.identity, verdict.way);
     const { rawHeaders } = request;
     const { identity, way, expiresAt, demand } = verdict;
     return { headers, rawHeaders, identity, way, expiresAt, demand };

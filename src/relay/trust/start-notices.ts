@@ -2,6 +2,9 @@ import type { Config } from '../../platform/config/schema.ts';
 import { presetOf, signedAlternative } from '../../platform/config/trust-presets.ts';
 import type { Logger } from '../../platform/log.ts';
 
+/** Bytes: what HS256 needs at least. */
+const MIN_SECRET = 32;
+
 /** What an operator should know at start about whom the relay believes, with the fix. */
 export function logTrustNotices({ relay }: Config, log: Logger): void {
   const { jwt, trust, authRequired } = relay;
@@ -11,6 +14,11 @@ export function logTrustNotices({ relay }: Config, log: Logger): void {
         `every request is ${authRequired ? 'refused with 401' : 'anonymous'}. ` +
         'Fix: set TRUST_PROXY_AUTH=true (relay.trust.enabled) behind a proxy that authenticates, ' +
         'or MCP_CLIENT_AUTH_ENABLED=true (relay.jwt.enabled) to check JWTs here',
+    );
+  if (jwt.enabled && jwt.algorithm.startsWith('HS') && Buffer.byteLength(jwt.secretKey ?? '') < MIN_SECRET)
+    log.warn(
+      `JWT_SECRET_KEY is shorter than ${MIN_SECRET} bytes and can be guessed from one token (RFC 7518 §3.2). ` +
+        'Fix: set a longer relay.jwt.secretKey, or use an algorithm with a key pair',
     );
   if (!trust.enabled) return;
   const better = signedAlternative(trust);

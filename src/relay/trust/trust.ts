@@ -8,6 +8,7 @@ import { AssertionCheck } from './assertion.ts';
 import { BearerCheck, type BearerResult } from './bearer.ts';
 import { createCertificateCheck } from './client-certificate.ts';
 import type { RequestHeaders } from './headers.ts';
+import { type Held, HeldUsers, personOf } from './held-users.ts';
 import { identityProblem } from './identity-bounds.ts';
 import { fileKeys, type KeySource } from './keys.ts';
 import { createPeers } from './peers.ts';
@@ -50,6 +51,7 @@ export class Trust {
   readonly #authRequired: boolean;
   readonly #identityLimit: number;
   readonly #preset: Preset | undefined;
+  readonly #held: HeldUsers | undefined;
   readonly #proxies: ProxyClaims | undefined;
   readonly #bearer: BearerCheck | undefined;
   readonly #keys: KeySource | undefined;
@@ -61,6 +63,7 @@ export class Trust {
     this.#identityLimit = limits.identity;
     this.#bearer = jwt.enabled ? new BearerCheck(jwt, deps.now) : undefined;
     if (!trust.enabled) return;
+    if (jwt.enabled) this.#held = new HeldUsers(config.relay.migration);
     this.#preset = createPreset(trust, { ...deps, jwtEnabled: jwt.enabled });
     const asked = trust.assertion;
     const { jwksUrl } = asked ?? {};
@@ -102,7 +105,8 @@ export class Trust {
   #settle(proxy: Claim, bearer: BearerResult): Verdict {
     const verdict = this.#decide(proxy, bearer);
     if (verdict.kind === 'refused') return verdict;
-    const refusal = identityProblem(verdict.identity, this.#identityLimit);
+    const refusal =
+      identityProblem(verdict.identity, this.#identityLimit) ?? wrongWay(verdict, this.#held?.of(verdict.identity));
     return refusal === undefined ? verdict : { kind: 'refused', refusal };
   }
 
@@ -139,7 +143,7 @@ function besideBearer(
   bearer: BearerResult,
 ): Verdict {
   if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed, expiresAt, demand };
-  if (bearer.identity.subject === identity.subject)
+  if (bearer.identity.subject === identity.subject || personOf(bearer.identity) === personOf(identity))
     return { kind: 'identified', identity, way: 'both', spoofed, expiresAt: bearer.expiresAt, demand };
   return {
     kind: 'refused',
@@ -151,6 +155,25 @@ function besideBearer(
       message: 'the request names two different users',
     },
   };
+}
+
+/** In a migration. Who shows both has shown the one that is wanted. */
+function wrongWay({ way }: Extract<Verdict, { kind: 'identified' }>, held: Held): Refusal | undefined {
+  if (held === undefined || way === 'anonymous' || way === 'both' || way === held) return undefined;
+  return held === 'proxy'
+    ? {
+        ...unauthorized(
+          'held_to_proxy',
+          'relay.migration.proxyOnly holds this user to the proxy; the JWT came past it',
+        ),
+        message: 'this user signs in at the proxy now; tokens of the relay count no more',
+        headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+      }
+    : {
+        ...unauthorized('held_to_jwt', 'relay.migration.jwtOnly holds this user to a JWT; the proxy sent a name alone'),
+        message: 'this user needs a token of the relay',
+        headers: { 'WWW-Authenticate': 'Bearer' },
+      };
 }
 
 function badJwt(why: string): Refusal {

@@ -30,9 +30,9 @@ export async function upstream(listener: RequestListener): Promise<string> {
 
 export interface RelayUnderTest {
   readonly port: number;
+  readonly internalPort: number;
   readonly url: string;
   readonly logs: string[];
-  readonly internalPort: number;
   metrics(): Promise<string>;
   close(): Promise<void>;
 }
@@ -76,9 +76,9 @@ export async function relay(
   onEnd(() => running.close());
   return {
     port: running.port,
+    internalPort: running.internalPort,
     url: `http://127.0.0.1:${running.port}/servers/one/mcp`,
     logs,
-    internalPort: running.internalPort,
     metrics: async () => (await fetch(`http://127.0.0.1:${running.internalPort}/metrics`)).text(),
     close: () => running.close(),
   };

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { request as send } from 'node:http';
 import { SignJWT } from 'jose';
 import { afterEach, describe, it } from 'mocha';
 import { ask, ECHO, endAll, relay, upstream } from '../support/relay.ts';
+import { handshake } from '../support/web-socket.ts';
 
 const SECRET = 'a-secret-of-the-test-with-enough-bytes';
 
@@ -22,6 +24,22 @@ async function start(jwt: boolean, trust: boolean, authRequired: boolean, more: 
     jwt: { enabled: jwt, secretKey: SECRET },
     trust: { enabled: trust },
     ...more,
+  });
+}
+
+/** Opens a stream of the transport of 2024-11-05 and leaves again. @returns the status */
+function opened(port: number, headers: string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const all = ['Host', 'mcp.example.com', 'Accept', 'text/event-stream', ...headers];
+    const request = send(
+      { host: '127.0.0.1', port, path: '/servers/one/sse', headers: all, agent: false },
+      (response) => {
+        resolve(response.statusCode ?? 0);
+        response.destroy();
+      },
+    );
+    request.on('error', reject);
+    request.end();
   });
 }
 
@@ -69,6 +87,30 @@ describe('the four cases of MCP_CLIENT_AUTH_ENABLED and TRUST_PROXY_AUTH', () =>
         );
       });
     }
+
+  const ENDPOINTS: Record<'sse' | 'ws', (port: number, headers: string[]) => Promise<number>> = {
+    sse: opened,
+    ws: async (port, headers) => (await handshake(port, headers)).status,
+  };
+  for (const [endpoint, statusOf] of Object.entries(ENDPOINTS))
+    for (const authRequired of [true, false])
+      it(`is the same at /servers/<name>/${endpoint}, AUTH_REQUIRED ${authRequired}`, async () => {
+        const good = ['Authorization', `Bearer ${await token('alice')}`];
+        const bad = ['Authorization', `Bearer ${await token('alice', 'another secret of enough bytes!!!')}`];
+        const headers: Record<Given, string[]> = {
+          nothing: [],
+          header: ['X-Authenticated-User', 'alice'],
+          good,
+          bad,
+        };
+        for (const [jwt, trust, given, required, open] of TABLE) {
+          const running = await start(jwt, trust, authRequired);
+          const expected = (authRequired ? required : open) === '401' ? 401 : endpoint === 'ws' ? 101 : 200;
+          const what = `jwt ${jwt}, trust ${trust}, ${given}`;
+          assert.equal(await statusOf(running.port, headers[given]), expected, what);
+          await endAll();
+        }
+      });
 
   it('refuses a request that names two users, and takes one where both agree', async () => {
     const running = await start(true, true, true);
