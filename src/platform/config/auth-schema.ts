@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LOOPBACK } from '../addresses.ts';
 import { brokerSchema } from './broker-schema.ts';
+import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import {
   address,
@@ -242,14 +243,7 @@ export const authSchema = z.strictObject({
   assertion: z
     .strictObject({
       audience: z.string().min(1).default('postern-relay'),
-      lifetime: duration('how long one assertion is worth something').prefault('60s'),
-      keys: secret(
-        'JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated',
-      ).optional(),
-      keysPath: z.string().min(1).optional().meta({
-        description: 'file with that JWK Set, read again when it changes; needed for several replicas',
-      }),
-      rotate: duration('how often keys made at start are replaced').prefault('24h'),
+      ...signing,
     })
     .prefault({}),
   sessions: sessions.prefault({}),

@@ -3,6 +3,7 @@ import { authorizationServers, connections, upstreamCredential } from './credent
 import { migrationSchema } from './migration-schema.ts';
 import { passThrough, passThroughNames } from './passthrough-schema.ts';
 import { callLimits, pinsSchema, policySchema, relayRateLimit } from './policy-schema.ts';
+import { signing } from './signing-schema.ts';
 import { listenerTls, upstreamTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
 import { address, duration, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
@@ -59,14 +60,7 @@ export const relaySchema = z.strictObject({
   signing: z
     .strictObject({
       issuer: z.string().min(1).optional().meta({ description: '`iss`; absent: publicUrl followed by `/relay`' }),
-      lifetime: duration('how long one signature is worth something').prefault('60s'),
-      keys: secret(
-        'JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated',
-      ).optional(),
-      keysPath: z.string().min(1).optional().meta({
-        description: 'file with that JWK Set, read again when it changes; needed for several replicas',
-      }),
-      rotate: duration('how often keys made at start are replaced').prefault('24h'),
+      ...signing,
     })
     .prefault({}),
   servers: z
