@@ -68,7 +68,8 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   );
   const jwt = keep(
     'tokens',
-    [providers, tokenCache, limits.token, paths, bounds, auth.broker],
+    // What the broker hands out is made anew with whatever it is made of.
+    [providers, tokenCache, limits.token, paths, bounds, dependencies.issuers.length === 0 ? undefined : auth],
     () => new JwtAuthenticator(auth, { ...dependencies, introspection, keys }),
   );
   const authenticators: Authenticator[] = [

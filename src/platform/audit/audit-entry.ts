@@ -8,7 +8,8 @@ export interface AuditEntry {
     | 'denial'
     | 'connection'
     | 'operator'
-    | 'tool_changed';
+    | 'tool_changed'
+    | 'authorization';
   /** `allow`, `relayed`, `refused`, `signed_in` and so on: a closed set for each event. */
   readonly outcome: string;
   readonly user?: string | undefined;

@@ -140,6 +140,24 @@ describe('grants at the broker', () => {
     }
   });
 
+  it('go on over a change of the configuration, and still end at once', async () => {
+    const own = await openBrokerGate();
+    try {
+      const client = await RawClient.register(own, callback.url);
+      const { access_token: old, refresh_token } = await client.tokens();
+      assert.equal((await own.check('github', old)).status, 200);
+      await own.reload({ rules: [{ match: { path: '/servers/**' }, allow: { groups: ['engineering', 'sales'] } }] });
+      assert.equal((await own.check('github', old)).status, 200);
+      const { body } = await client.refresh(refresh_token);
+      assert.equal((await own.check('github', String(body.access_token))).status, 200);
+      await client.person.submit(await client.person.visit(`${own.issuer}/_postern/sign-out`));
+      for (const token of [old, String(body.access_token)])
+        await until('it is worth nothing', async () => (await own.check('github', token)).status === 401);
+    } finally {
+      await own.stop();
+    }
+  });
+
   it('signs with a new key in time, and takes what the old one signed', async () => {
     const own = await openBrokerGate({ broker: { rotateKeys: '1h', accessTokenLifetime: '3h' } });
     const keys = async () => {

@@ -1,3 +1,4 @@
+import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { Logger } from '../../../platform/log.ts';
 
 /** What happens at the broker; a metric label and the `audit` of a log line. */
@@ -21,18 +22,53 @@ const EXPECTED = new Set<AuditEvent>([
   'grant_ended',
 ]);
 
-/** A line and a count for each thing that was given or refused. Never a code, token or secret. */
-export class Audit {
-  readonly #log: Logger;
-  readonly #count: (event: AuditEvent) => void;
+/** What is said of an event beside what it is. */
+export interface About {
+  /** Id of the OAuth client. */
+  readonly client?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly resource?: string | undefined;
+  /** Address of the one who asked. */
+  readonly address?: string | undefined;
+  readonly path?: string | undefined;
+  /** Code of OAuth. */
+  readonly error?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly [more: string]: unknown;
+}
 
-  constructor(log: Logger, count: (event: AuditEvent) => void) {
-    this.#log = log;
-    this.#count = count;
+export interface AuthorizationAuditDependencies {
+  readonly log: Logger;
+  readonly audit: Pick<AuditLog, 'record'> | undefined;
+  readonly count: (event: AuditEvent) => void;
+}
+
+/** A line in both logs and a count for each thing that was given or refused. Never a code, token or secret. */
+export class AuthorizationAudit {
+  readonly #deps: AuthorizationAuditDependencies;
+
+  constructor(deps: AuthorizationAuditDependencies) {
+    this.#deps = deps;
   }
 
-  note(event: AuditEvent, about: object, message: string): void {
-    this.#count(event);
-    this.#log[EXPECTED.has(event) ? 'info' : 'warn']({ audit: event, ...about }, message);
+  note(event: AuditEvent, about: About, message: string): void {
+    const { log, audit, count } = this.#deps;
+    count(event);
+    log[EXPECTED.has(event) ? 'info' : 'warn']({ audit: event, ...about }, message);
+    const { client, subject, issuer, resource, address, path, error, reason, requestId } = about;
+    audit?.record({
+      event: 'authorization',
+      outcome: event,
+      user: subject,
+      issuer,
+      client: address,
+      server: resource,
+      action: path,
+      object: client,
+      reason: error ?? reason,
+      requestId,
+    });
   }
 }

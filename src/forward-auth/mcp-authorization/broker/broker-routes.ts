@@ -14,7 +14,7 @@ import {
 import type { LoginContext } from '../../login/context.ts';
 import { showProblem } from '../../login/pages.ts';
 import type { RequestPlaces } from '../../login/request-place.ts';
-import type { Audit } from './audit.ts';
+import type { AuthorizationAudit } from './audit.ts';
 import type { BrokerLimits } from './broker-limits.ts';
 import { type InteractionContext, interact } from './interaction.ts';
 import type { ResourceServers } from './resource-servers.ts';
@@ -29,7 +29,7 @@ export interface BrokerRoutesContext {
   readonly originEndpoints: boolean;
   /** Bounds how often an address may begin an authorization, as it does sign-ins. */
   readonly allowAttempt: LoginContext['allowAttempt'];
-  readonly audit: Audit;
+  readonly audit: AuthorizationAudit;
   readonly log: Logger;
 }
 

@@ -2,6 +2,7 @@ import type { Middleware } from 'koa';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { AddressList } from '../../../platform/addresses.ts';
+import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
@@ -19,7 +20,7 @@ import { Origins } from '../../login/sign-in-urls.ts';
 import { brokeredProviders, brokerIssuer } from '../../own-issuers.ts';
 import type { Sessions } from '../../sessions/session.ts';
 import { Accounts } from './accounts.ts';
-import { Audit } from './audit.ts';
+import { AuthorizationAudit } from './audit.ts';
 import { BrokerLimits } from './broker-limits.ts';
 import { brokerRoutes } from './broker-routes.ts';
 import { BrokerStores } from './broker-stores.ts';
@@ -46,6 +47,7 @@ export interface BrokerDependencies {
   readonly sealing: Sealing;
   readonly sessions: Sessions;
   readonly metrics: Pick<AuthMetrics, 'oauthEvents'>;
+  readonly audit: Pick<AuditLog, 'record'> | undefined;
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly resources: Resources;
   readonly rules: Rules;
@@ -80,7 +82,10 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const brokerStores = new BrokerStores(broker, { stores, sealing, now });
   const ended = new EndedGrants({ stores, log, now, lifetime });
   const revoke = (id: string) => brokerStores.revokeGrant(id);
-  const audit = new Audit(log, (event) => metrics.oauthEvents.inc({ event }));
+  const audit = new AuthorizationAudit({
+    ...{ log, audit: deps.audit },
+    count: (event) => metrics.oauthEvents.inc({ event }),
+  });
   const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, audit, now, revoke });
   brokerStores.onGrantEnd = (id) => grants.forget(id);
   const unsubscribe = sessions.onEnd(async (session) => {

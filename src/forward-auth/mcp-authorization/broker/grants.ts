@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import type { Session } from '../../sessions/session.ts';
-import type { Audit } from './audit.ts';
+import type { AuthorizationAudit } from './audit.ts';
 import type { EndedGrants } from './ended-grants.ts';
 
 /** What a person let a client do, and by which session. Times are Unix times in milliseconds. */
@@ -32,7 +32,7 @@ export interface GrantsDependencies {
   readonly records: RecordStore;
   readonly ended: Pick<EndedGrants, 'add'>;
   readonly sealing: Sealing;
-  readonly audit: Audit;
+  readonly audit: AuthorizationAudit;
   readonly now: () => number;
   /** Ends oidc-provider's own grant with its codes and refresh tokens. */
   readonly revoke: (id: string) => Promise<void>;

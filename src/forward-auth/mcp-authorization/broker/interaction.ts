@@ -6,7 +6,7 @@ import { INTERACTION_PATH, SIGN_IN_PATHS } from '../../decision/own-endpoints.ts
 import { showProblem } from '../../login/pages.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId } from './account.ts';
-import type { Audit } from './audit.ts';
+import type { AuthorizationAudit } from './audit.ts';
 import { isDocument } from './client-metadata.ts';
 import { showConsent } from './consent-page.ts';
 import type { Consents } from './consents.ts';
@@ -30,7 +30,7 @@ export interface InteractionContext {
   readonly resourceServers: ResourceServers;
   /** Ids of the providers that people sign in with for MCP clients. */
   readonly signInProviders: readonly string[];
-  readonly audit: Audit;
+  readonly audit: AuthorizationAudit;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }

@@ -1,12 +1,12 @@
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Logger } from '../../../platform/log.ts';
-import type { Audit, Refusable } from './audit.ts';
+import type { About, AuthorizationAudit, Refusable } from './audit.ts';
 import { grantHandle } from './grants.ts';
 import { oidcErrors } from './oidc-library.ts';
 
 /** What oidc-provider gives and refuses: who asked, for what, and why not. */
-export function noteProviderEvents(provider: Provider, audit: Audit, log: Logger): void {
+export function noteProviderEvents(provider: Provider, audit: AuthorizationAudit, log: Logger): void {
   provider.on('grant.success', (ctx) => {
     const grant = ctx.oidc.entities.Grant?.jti;
     const more = grant === undefined ? {} : { grant: grantHandle(grant) };
@@ -33,11 +33,11 @@ function reasonOf(error: Error): object {
   return { error: error.error, reason: error.error_description, detail: error.error_detail };
 }
 
-function about({ oidc, path, state }: KoaContextWithOIDC): object {
+function about({ oidc, path, state }: KoaContextWithOIDC): About {
   const params = (oidc.params ?? {}) as Record<string, unknown>;
   return {
     path,
-    requestId: state.requestId,
+    requestId: state.requestId as string | undefined,
     client: oidc.client?.clientId ?? shown(params.client_id),
     subject: oidc.entities.Account?.accountId,
     grantType: shown(params.grant_type),

@@ -26,6 +26,8 @@ export interface BrokerGate {
   resource(server: string): string;
   /** Moves the clock. */
   pass(milliseconds: number): void;
+  /** Goes on with other settings. */
+  reload(auth: object): Promise<void>;
   log(): string;
   audit(): AuditLine[];
   /** Asks as Traefik does whether a request to a server may pass. */
@@ -52,36 +54,39 @@ export async function openBrokerGate(settings: BrokerGateSettings = {}): Promise
   const publicUrl = settings.like?.publicUrl ?? own;
   const provider = settings.like?.provider ?? (await startSignInProvider([publicUrl], settings.provider));
   const servers = settings.servers ?? ['github', 'files'];
-  const config = parseConfig({
-    publicUrl,
-    drain: '1s',
-    auth: {
-      listen: `127.0.0.1:${port}`,
-      internalListen: `127.0.0.1:${internalPort}`,
-      operatorToken: OPERATOR_TOKEN,
-      providers: [
-        {
-          id: 'corp',
-          issuer: provider.issuer,
-          clientId: CLIENT.id,
-          clientSecret: CLIENT.secret,
-          scopes: ['openid', 'profile', 'email', 'offline_access'],
-        },
-      ],
-      rules: [
-        {
-          match: { path: '/servers/**' },
-          allow: { groups: ['engineering'] },
-          scopes: { default: ['mcp:use'], tools: { 'delete_*': ['mcp:admin'] } },
-        },
-      ],
-      scopeHierarchy: { 'mcp:admin': ['mcp:use'] },
-      broker: { enabled: true, ...settings.broker },
-      ...settings.auth,
-    },
-    relay: { servers: Object.fromEntries(servers.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])) },
-    ...(settings.redis === undefined ? {} : { redis: settings.redis }),
-  });
+  const configured = (auth: object = {}) =>
+    parseConfig({
+      publicUrl,
+      drain: '1s',
+      auth: {
+        listen: `127.0.0.1:${port}`,
+        internalListen: `127.0.0.1:${internalPort}`,
+        operatorToken: OPERATOR_TOKEN,
+        providers: [
+          {
+            id: 'corp',
+            issuer: provider.issuer,
+            clientId: CLIENT.id,
+            clientSecret: CLIENT.secret,
+            scopes: ['openid', 'profile', 'email', 'offline_access'],
+          },
+        ],
+        rules: [
+          {
+            match: { path: '/servers/**' },
+            allow: { groups: ['engineering'] },
+            scopes: { default: ['mcp:use'], tools: { 'delete_*': ['mcp:admin'] } },
+          },
+        ],
+        scopeHierarchy: { 'mcp:admin': ['mcp:use'] },
+        broker: { enabled: true, ...settings.broker },
+        ...settings.auth,
+        ...auth,
+      },
+      relay: { servers: Object.fromEntries(servers.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])) },
+      ...(settings.redis === undefined ? {} : { redis: settings.redis }),
+    });
+  const config = configured();
   let written = '';
   const log = createLogger('auth', 'debug', {
     write: (line: string) => {
@@ -118,6 +123,7 @@ export async function openBrokerGate(settings: BrokerGateSettings = {}): Promise
           Authorization: `Bearer ${token}`,
         },
       }),
+    reload: (auth) => running.reload(() => ({ config: configured(auth), warnings: [] })),
     stop: async () => {
       await running.close();
       if (settings.like === undefined) await provider.stop();
