@@ -22,7 +22,7 @@ const WHY: Readonly<Record<Denied['reason'], string>> = {
  */
 export function denialOf(
   denied: Denied,
-  { identity, method }: Pick<Call, 'identity' | 'method'>,
+  { identity, answerable }: Pick<Call, 'identity'> & { readonly answerable: boolean },
   metadataUrl: string,
 ): Refusal {
   const { permission, reason, rule, scopes } = denied;
@@ -34,8 +34,8 @@ export function denialOf(
     code: FORBIDDEN,
     data: { permission, reason, ...(scopes.length === 0 ? {} : { scopes }) },
   } as const;
-  // What carries no message, such as a GET, has no JSON-RPC answer either.
-  const status = method === undefined ? 403 : 200;
+  // A GET and a notification have no JSON-RPC answer.
+  const status = answerable ? 200 : 403;
   if (scopes.length === 0 || identity.method !== 'bearer') return { ...refusal, status };
   return {
     ...refusal,

@@ -10,7 +10,7 @@ import { compilePolicy } from '../policy/compile.ts';
 import { type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
 import type { Policy } from '../policy/policy.ts';
 import { visible } from '../policy/visible.ts';
-import type { Refusal } from '../refusal.ts';
+import { type Refusal, refusalOf } from '../refusal.ts';
 import { errorOf } from '../transports/streamable-http/json-rpc-error.ts';
 import type { Message } from '../transports/streamable-http/message.ts';
 import type { Way } from '../trust/trust.ts';
@@ -123,7 +123,17 @@ export class Gate {
     }
   }
 
+  /** Nothing that a message holds may end more than the message: a connection of others would end with an error thrown here. */
   #enter(entry: Entry): Passage | Refusal {
+    try {
+      return this.#judge(entry);
+    } catch (error) {
+      this.#deps.log.error({ error, requestId: entry.requestId() }, 'a message could not be judged');
+      return this.#refused(entry, refusalOf(error));
+    }
+  }
+
+  #judge(entry: Entry): Passage | Refusal {
     const { identity, server, message, bytes } = entry;
     const judgement = this.#policy?.judge({
       identity,
@@ -136,7 +146,7 @@ export class Gate {
       this.#countDenial(entry, judgement, 'enforced');
       return this.#refused(
         entry,
-        denialOf(judgement, { identity, method: message.method }, `${this.#metadataBase}${server}/mcp`),
+        denialOf(judgement, { identity, answerable: message.id !== undefined }, `${this.#metadataBase}${server}/mcp`),
         judgement,
       );
     }

@@ -5,6 +5,9 @@ import { isRecord } from './operation.ts';
 /** `unclear`: two readers of JSON could take the arguments for different things. */
 export type ArgumentVerdict = 'fits' | 'does_not_fit' | 'unclear';
 
+/** Levels of nesting; readers differ in how many they take. */
+const MAX_DEPTH = 64;
+
 /** A JSON Schema on the arguments of a call. */
 export class ArgumentSchema {
   readonly #fits: (value: unknown) => boolean;
@@ -25,16 +28,17 @@ export class ArgumentSchema {
    * @param repeated whether a key of the message comes twice somewhere
    */
   judge(value: unknown, repeated: () => boolean): ArgumentVerdict {
-    if (this.#misspelt(value) || repeated()) return 'unclear';
+    if (this.#misspelt(value, 0) || repeated()) return 'unclear';
     return this.#fits(value ?? {}) ? 'fits' : 'does_not_fit';
   }
 
-  /** A key that a server without regard for case takes for one which the schema speaks of. */
-  #misspelt(value: unknown): boolean {
-    if (Array.isArray(value)) return value.some((item) => this.#misspelt(item));
+  /** Nested too deep, or a key that a server without regard for case takes for one which the schema speaks of. */
+  #misspelt(value: unknown, depth: number): boolean {
+    if (depth > MAX_DEPTH) return true;
+    if (Array.isArray(value)) return value.some((item) => this.#misspelt(item, depth + 1));
     if (!isRecord(value)) return false;
     return Object.entries(value).some(
-      ([key, item]) => (!this.#names.has(key) && this.#loose.has(looseName(key))) || this.#misspelt(item),
+      ([key, item]) => (!this.#names.has(key) && this.#loose.has(looseName(key))) || this.#misspelt(item, depth + 1),
     );
   }
 }

@@ -50,6 +50,11 @@ const KNOWN: ReadonlySet<string> = new Set(
   [...SESSION, ...LISTS.keys(), ...NAMED.keys(), 'completion/complete', 'subscriptions/listen'].map(looseMethod),
 );
 
+/** Characters of a name or URI, and objects of one message: comparing must not take long. */
+const MAX_NAME = 8_192;
+const MAX_METHOD = 256;
+const MAX_OBJECTS = 1_000;
+
 /** Methods that work on such objects. */
 export function methodsOf(kind: McpObjectKind): readonly string[] {
   return OBJECT_METHODS[kind];
@@ -58,6 +63,7 @@ export function methodsOf(kind: McpObjectKind): readonly string[] {
 /** @param method undefined for a response to the server, and for a request without a message */
 export function operationOf(method: string | undefined, params: Readonly<Record<string, unknown>>): Operation {
   if (method === undefined) return { kind: 'session', method: '' };
+  if (method.length > MAX_METHOD) return { kind: 'unclear', method };
   if (SESSION.has(method) || method.startsWith('notifications/')) return { kind: 'session', method };
   const listed = LISTS.get(method);
   if (listed !== undefined) return { kind: 'list', method, objects: listed };
@@ -99,7 +105,8 @@ function subscription(method: string, params: Readonly<Record<string, unknown>>)
 function withObjects(method: string, found: ReadonlyArray<{ kind: McpObjectKind; name: unknown }>): Operation {
   const objects: McpObject[] = [];
   for (const { kind, name } of found) {
-    if (typeof name !== 'string') return { kind: 'unclear', method };
+    if (typeof name !== 'string' || name.length > MAX_NAME || found.length > MAX_OBJECTS)
+      return { kind: 'unclear', method };
     objects.push({ kind, name });
   }
   return { kind: 'objects', method, objects };

@@ -8,21 +8,29 @@ import { looseName } from './names.ts';
  */
 export function hasRepeatedKey(text: string): boolean {
   const objects: Array<Set<string> | undefined> = [];
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/g;
-  for (let match = token.exec(text); match !== null; match = token.exec(text)) {
-    const [found] = match;
+  for (let at = 0; at < text.length; at++) {
+    const found = text[at];
     if (found === '{') objects.push(new Set());
     else if (found === '[') objects.push(undefined);
     else if (found === '}' || found === ']') objects.pop();
-    else {
+    else if (found === '"') {
+      const start = at;
+      at = endOfString(text, start);
       const keys = objects.at(-1);
-      if (keys === undefined || !isKey(text, token.lastIndex)) continue;
-      const key = looseName(JSON.parse(found) as string);
+      if (keys === undefined || !isKey(text, at + 1)) continue;
+      const key = looseName(JSON.parse(text.slice(start, at + 1)) as string);
       if (keys.has(key)) return true;
       keys.add(key);
     }
   }
   return false;
+}
+
+/** @param start of the opening quote @returns the place of the closing one */
+function endOfString(text: string, start: number): number {
+  let end = start + 1;
+  while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
+  return end;
 }
 
 /** @param end behind the closing quote */

@@ -178,6 +178,44 @@ describe('the gate', () => {
     }
   });
 
+  it('is not brought down by a message that is nested deep or has a long name, on any transport', async () => {
+    const rules = [
+      { effect: 'deny', tools: ['delete_*'] },
+      { tools: ['search'], arguments: { type: 'object' } },
+      { tools: ['big*'] },
+    ];
+    const { running } = await start(listing, {
+      policy: { rules },
+      callLimits: [{ tools: ['big*'], arguments: '1MiB' }],
+    });
+    const deep = (name: string) =>
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${JSON.stringify(name)},"arguments":{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}}}`;
+    const texts = [deep('search'), deep('big'), deep('delete_'.padEnd(1_000_000, 'ﬀ'))];
+    for (const body of texts) {
+      const { status, text } = await ask(running.port, { headers: ALICE, body });
+      assert.ok(status === 200 || status === 500, String(status));
+      assert.ok(JSON.parse(text).error, text.slice(0, 100));
+    }
+    const client = await openWebSocket(running.port);
+    const other = await openWebSocket(running.port);
+    await other.initialize();
+    for (const body of texts) client.socket.send(body);
+    await client.find(() => client.received.length === texts.length);
+    assert.ok(await other.answerTo(other.request('tools/call', { name: 'search' })));
+    const long = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search","arguments":{"a":"${'x\\"'.repeat(700_000)}"}}}`;
+    assert.equal(
+      JSON.parse((await ask(running.port, { headers: ALICE, body: long })).text).result.method,
+      'tools/call',
+    );
+  });
+
+  it('refuses a notification that does what may not be done', async () => {
+    const { running, seen } = await start(listing);
+    const body = JSON.stringify({ jsonrpc: '2.0', method: 'tools/call', params: { name: 'secret_tool' } });
+    assert.equal((await ask(running.port, { headers: ALICE, body })).status, 403);
+    assert.equal(seen.length, 0);
+  });
+
   it('does the same on a WebSocket', async () => {
     const { running, seen } = await start(listing);
     const client = await openWebSocket(running.port, 'bob');

@@ -102,6 +102,13 @@ describe('pinned tools', () => {
     assert.deepEqual(await listed(running), []);
   });
 
+  it('that are nested too deep to be compared are held back', async () => {
+    let nested: Json = {};
+    for (let level = 0; level < 200; level++) nested = { properties: { a: nested } };
+    const { url } = await changing([{ ...tool('search'), inputSchema: nested }, tool('merge')]);
+    assert.deepEqual(await listed(await relay(settings(url, 'trust'))), ['merge']);
+  });
+
   it('are all held or all trusted, where that is wanted', async () => {
     const { state, url } = await changing([tool('search')]);
     const holding = await relay(settings(url, 'hold'));

@@ -1,5 +1,5 @@
 import { isRecord } from '../../policy/operation.ts';
-import { describe, merged, type ToolRecord } from './tool-record.ts';
+import { describe, merged, type ToolRecord, UNREADABLE } from './tool-record.ts';
 
 /** What becomes of tools that were not there before; undefined: nothing is pinned. */
 export type NewTools = 'first-list' | 'trust' | 'hold';
@@ -75,14 +75,15 @@ export class ToolBook {
     const pinning = this.#pinning(server);
     if (pinning === undefined) return false;
     const record = this.get(server, tool);
-    return record === undefined ? pinning !== 'trust' : record.listed !== record.pinned;
+    return record === undefined ? pinning !== 'trust' : !isPinned(record, record.listed);
   }
 
   /** Whether the definition is the pinned one. */
   shows(server: string, definition: unknown): boolean {
     if (this.#pinning(server) === undefined) return true;
     if (!isRecord(definition) || typeof definition.name !== 'string') return false;
-    return this.get(server, definition.name)?.pinned === describe(definition).listed;
+    const record = this.get(server, definition.name);
+    return record !== undefined && isPinned(record, describe(definition).listed);
   }
 
   held(): HeldTool[] {
@@ -96,7 +97,7 @@ export class ToolBook {
   /** @param hash of the definition that the operator has seen @returns false where that is not the listed one */
   approve(server: string, tool: string, hash: string, now: number): boolean {
     const record = this.get(server, tool);
-    if (record?.listed !== hash) return false;
+    if (record?.listed !== hash || hash === UNREADABLE) return false;
     this.#of(server).tools.set(tool, { ...record, pinned: hash, pinnedAt: now, approved: true });
     return true;
   }
@@ -127,4 +128,8 @@ export class ToolBook {
     this.#servers.set(server, known);
     return known;
   }
+}
+
+function isPinned({ pinned }: ToolRecord, hash: string): boolean {
+  return hash !== UNREADABLE && pinned === hash;
 }

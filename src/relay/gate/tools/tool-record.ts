@@ -21,8 +21,18 @@ export function describe(definition: Readonly<Record<string, unknown>>): Pick<To
   const { annotations } = definition;
   return {
     readOnly: isRecord(annotations) && annotations.readOnlyHint === true,
-    listed: createHash('sha256').update(canonical(definition)).digest('base64url'),
+    listed: hashOf(definition),
   };
+}
+
+/** Of a definition that cannot be compared, and so is never the pinned one. */
+export const UNREADABLE = '';
+/** Levels of nesting. */
+const MAX_DEPTH = 64;
+
+function hashOf(definition: unknown): string {
+  const text = canonical(definition, 0);
+  return text === undefined ? UNREADABLE : createHash('sha256').update(text).digest('base64url');
 }
 
 /**
@@ -49,10 +59,27 @@ function decisivePin(one: ToolRecord, other: ToolRecord): ToolRecord {
   return oneIsEarlier === (one.approved === true) ? other : one;
 }
 
-/** The order of keys means nothing and may change with each answer. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+/** The order of keys means nothing and may change with each answer. @returns undefined where it is nested too deep */
+function canonical(value: unknown, depth: number): string | undefined {
+  if (depth > MAX_DEPTH) return undefined;
+  if (Array.isArray(value)) return joined(value, (item) => canonical(item, depth + 1), '[]');
   if (!isRecord(value)) return JSON.stringify(value);
-  const keys = Object.keys(value).sort();
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
+  return joined(
+    Object.keys(value).sort(),
+    (key) => {
+      const text = canonical(value[key], depth + 1);
+      return text === undefined ? undefined : `${JSON.stringify(key)}:${text}`;
+    },
+    '{}',
+  );
+}
+
+function joined<T>(items: readonly T[], write: (item: T) => string | undefined, ends: string): string | undefined {
+  const texts: string[] = [];
+  for (const item of items) {
+    const text = write(item);
+    if (text === undefined) return undefined;
+    texts.push(text);
+  }
+  return `${ends[0]}${texts.join(',')}${ends[1]}`;
 }
