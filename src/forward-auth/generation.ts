@@ -19,6 +19,7 @@ import type { DecisionMeter } from './decision-meter.ts';
 import { RateLimits } from './limits/rate-limits.ts';
 import { createRoute } from './listeners.ts';
 import { openBroker } from './mcp-authorization/broker/broker.ts';
+import { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
 import { oauthRoutes } from './operator/oauth-routes.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
@@ -105,10 +106,12 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const complete = { ...policy, limits, ...browsers.policy };
   const judge = createJudge({ policy: complete, authenticate, answers, meter, audit, log });
   const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
+  const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
   const pages = createPublicEndpoints({
     ...policy,
     issuers: authorizationServers(config),
     broker: broker?.middleware,
+    providerMetadata: originMetadata && new ProviderMetadata(originMetadata.issuer, { ...own, log }),
     publishedKeys: () => keys.published(),
     signIn: browsers.middleware,
     log,

@@ -10,6 +10,7 @@ export function compilePolicy(config: Config): Policy {
   const resources = new Resources(config.publicUrl, Object.keys(config.relay.servers));
   return {
     ...(enabled ? { authorizationServer: { originEndpoints } } : {}),
+    handsOnMetadata: config.auth.originMetadata !== undefined,
     rules: new Rules(config.auth, ownIssuers(config)),
     resources,
     ...(config.auth.hiddenOperations === 'relay' && { readsBodies: (path: string) => resources.isServerPath(path) }),

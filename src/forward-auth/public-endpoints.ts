@@ -2,10 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import type { JWK } from 'jose';
 import Koa from 'koa';
+import { DependencyUnavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Policy } from './decision/decide.ts';
-import { KEYS_PATH, METADATA_PATH } from './decision/own-endpoints.ts';
+import { KEYS_PATH, METADATA_PATH, SERVER_METADATA_PATHS } from './decision/own-endpoints.ts';
 import { protectedResourceMetadata } from './mcp-authorization/protected-resource-metadata.ts';
+import type { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 
 export interface PublicEndpoints extends Pick<Policy, 'resources' | 'rules' | 'readsBodies'> {
   readonly issuers: readonly string[];
@@ -14,6 +16,8 @@ export interface PublicEndpoints extends Pick<Policy, 'resources' | 'rules' | 'r
   readonly signIn: Koa.Middleware;
   /** The broker's addresses, where it is on. */
   readonly broker: Koa.Middleware | undefined;
+  /** That of a provider, to be handed on; undefined: of none. */
+  readonly providerMetadata: Pick<ProviderMetadata, 'read'> | undefined;
   readonly log: Logger;
 }
 
@@ -26,10 +30,12 @@ export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingM
     ctx.set('Cache-Control', 'public, max-age=300');
     ctx.body = found;
   };
-  for (const path of [METADATA_PATH, new RegExp(`^${METADATA_PATH.replaceAll('.', '\\.')}/.*$`)]) {
+  for (const path of atOrBelow(METADATA_PATH)) {
     router.get(path, metadata);
     router.options(path, preflight);
   }
+  const { providerMetadata } = context;
+  if (providerMetadata !== undefined) handOn(router, providerMetadata, context.resources);
   router.options(KEYS_PATH, preflight);
   router.get(KEYS_PATH, (ctx) => {
     ctx.set('Cache-Control', 'public, max-age=300');
@@ -46,6 +52,31 @@ export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingM
   app.use(notFound);
   const handle = app.callback();
   return (req, res) => void handle(req, res);
+}
+
+/** At the well-known paths, and with the path of an MCP server inserted (RFC 8414 §3.1). */
+function handOn(router: Router, metadata: Pick<ProviderMetadata, 'read'>, resources: Policy['resources']): void {
+  for (const base of SERVER_METADATA_PATHS)
+    for (const path of atOrBelow(base)) {
+      router.options(path, preflight);
+      router.get(path, async (ctx) => {
+        const inserted = ctx.path.slice(base.length);
+        if (inserted !== '' && resources.describedAt(inserted) === undefined) return notFound(ctx);
+        try {
+          ctx.body = await metadata.read();
+          ctx.set('Cache-Control', 'public, max-age=300');
+        } catch (error) {
+          if (!(error instanceof DependencyUnavailable)) throw error;
+          ctx.status = 503;
+          ctx.set('Retry-After', '5');
+          ctx.body = { error: 'temporarily_unavailable', error_description: error.message };
+        }
+      });
+    }
+}
+
+function atOrBelow(path: string): Array<string | RegExp> {
+  return [path, new RegExp(`^${path.replaceAll('.', '\\.')}/.*$`)];
 }
 
 /** Browser-based MCP clients read these from another origin; nothing here depends on who asks. */

@@ -19,6 +19,8 @@ export interface Policy {
   readonly signIn?: SignIn;
   /** Absent where the broker is off. */
   readonly authorizationServer?: OwnAuthorizationServer;
+  /** The metadata of a provider is at our origin as well. */
+  readonly handsOnMetadata?: boolean;
   /** Whether the relay reads what is sent to a path and asks for the scopes of what it finds; undefined: nowhere. */
   readonly readsBodies?: (path: string) => boolean;
   /** What of a `Cookie` header may go on upstream; undefined: all of it. */
@@ -30,7 +32,7 @@ type Eventually<T> = T | Promise<T>;
 
 /** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
 export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
-  const own = ownEndpoint(request, policy.authorizationServer);
+  const own = ownEndpoint(request, policy.authorizationServer, policy.handsOnMetadata);
   if (own !== undefined && isOurs(own, request, policy)) return allowUnasked(own, request, policy);
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
   if (request.method === 'OPTIONS' && policy.resources.isMcpPath(request.path))

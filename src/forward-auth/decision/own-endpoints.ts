@@ -46,12 +46,23 @@ export interface OwnAuthorizationServer {
 }
 
 /**
+ * Where a client may look that takes the MCP server, or its origin, for the authorization server: at the well-known
+ * paths, bare or with the path of the server inserted.
+ */
+function isServerMetadata(path: string): boolean {
+  return SERVER_METADATA_PATHS.some((base) => path === base || path.startsWith(`${base}/`));
+}
+
+/**
  * Our own endpoints, where the proxy sends everything through the check: discovery documents are read before there is any
  * token, people sign in before they have a session, and clients get tokens before they have one.
+ *
+ * @param handsOnMetadata whether the metadata of a provider is here too
  */
 export function ownEndpoint(
   { path, method }: CheckRequest,
   server: OwnAuthorizationServer | undefined,
+  handsOnMetadata = false,
 ): Extract<AllowReason, 'metadata' | 'sign_in' | 'oauth'> | undefined {
   if (server?.originEndpoints === true && ORIGIN_ENDPOINTS.has(path)) return 'oauth';
   // `/.` and `/_` only; everything else is not ours.
@@ -60,5 +71,6 @@ export function ownEndpoint(
   if (server !== undefined && (path.startsWith(`${OAUTH_PATH}/`) || SERVER_METADATA_PATHS.includes(path)))
     return 'oauth';
   if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') return undefined;
+  if (handsOnMetadata && isServerMetadata(path)) return 'metadata';
   return path === KEYS_PATH || path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? 'metadata' : undefined;
 }

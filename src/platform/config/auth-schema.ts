@@ -231,6 +231,10 @@ export const authSchema = z.strictObject({
   }),
   providers: z.array(provider).default([]).meta({ description: 'whose tokens are accepted' }),
   rules: z.array(rule).default([]).meta({ description: 'the first match decides; no match: deny' }),
+  originMetadata: z.string().min(1).optional().meta({
+    description:
+      'id of a provider whose authorization server metadata is handed on at the origin of `publicUrl`, for MCP clients of 2025-03-26, which look there; not beside the broker',
+  }),
   hiddenOperations: z.enum(['all-scopes', 'relay']).default('all-scopes').meta({
     description:
       'what a request to a server of the relay needs whose body alone tells the tool (revisions before 2026-07-28, WebSocket): every scope of its rule, or the default ones, and the relay, which must verify assertions, asks for the rest',

@@ -3,12 +3,17 @@ import type { authSchema } from './auth-schema.ts';
 
 /** Providers are told apart by id and issuer, and may only speak of servers that there are. */
 export function checkProviders(
-  { providers }: z.output<typeof authSchema>,
+  { providers, originMetadata, broker }: z.output<typeof authSchema>,
   servers: readonly string[],
   context: z.RefinementCtx,
 ): void {
   const issue = (path: Array<string | number>, message: string) =>
     context.addIssue({ code: 'custom', path: ['auth', 'providers', ...path], message });
+  const handsOn = (message: string) => context.addIssue({ code: 'custom', path: ['auth', 'originMetadata'], message });
+  if (originMetadata !== undefined && !providers.some(({ id }) => id === originMetadata))
+    handsOn(`there is no provider "${originMetadata}" in auth.providers`);
+  if (originMetadata !== undefined && broker.enabled)
+    handsOn('the broker has metadata of its own there: set one of the two');
   for (const kind of ['id', 'issuer'] as const) {
     const values = providers.map((provider) => provider[kind]);
     for (const [index, value] of values.entries())
