@@ -104,7 +104,7 @@ export class StreamableHttpEndpoint {
     if (upstream === undefined) return NO_SUCH_SERVER;
 
     const era = eraOf(headers.get('mcp-protocol-version'));
-    if (typeof era === 'object') return era;
+    if (typeof era === 'object') return this.#unsupported(route, exchange, headers, era);
     let received: Received | undefined;
     if (route.method === 'POST') {
       const read = await this.#receive(exchange, headers);
@@ -133,6 +133,17 @@ export class StreamableHttpEndpoint {
     exchange.passage = passage;
     this.#forward(exchange, upstream, route, { caller, received }, { sealed, upstreamId: session?.upstreamId, owner });
     return undefined;
+  }
+
+  /** The answer carries the id of its request (JSON-RPC 2.0 §5), which only the body tells. */
+  async #unsupported(
+    { method }: McpRoute,
+    exchange: Exchange,
+    headers: RequestHeaders,
+    refusal: Refusal,
+  ): Promise<Refusal | undefined> {
+    if (method === 'POST' && (await this.#receive(exchange, headers)) === undefined) return undefined;
+    return refusal;
   }
 
   /** @returns undefined where the client left before it had sent everything */

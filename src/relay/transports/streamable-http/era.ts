@@ -4,7 +4,6 @@ import type { Refusal } from '../../refusal.ts';
 export type Era = 'legacy' | 'modern';
 
 const FIRST_MODERN = '2026-07-28';
-const KNOWN_VERSIONS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
 
 /** Revisions are dates, so they compare as text. Absent means a client older than the header (2025-03-26). */
 export function eraOf(version: string | undefined): Era | Refusal {
@@ -15,6 +14,7 @@ export function eraOf(version: string | undefined): Era | Refusal {
     reason: 'protocol_version',
     message: 'MCP-Protocol-Version must be a revision of the protocol, such as 2026-07-28',
     code: -32022,
-    data: { supported: KNOWN_VERSIONS },
+    // Older ones are agreed on by `initialize`; this error is of the stateless era.
+    data: { supported: [FIRST_MODERN], requested: version },
   };
 }
