@@ -124,6 +124,19 @@ describe('the broker’s addresses', () => {
     assert.match(silent.url.searchParams.get('error') ?? '', /_required$/);
   });
 
+  it('keep the resource from the provider, which may refuse one that is not of its own scopes', async () => {
+    const client = await RawClient.register(gate, callback.url);
+    let at = client.authorizationUrl();
+    for (let hop = 0; hop < 10 && at.origin === gate.issuer; hop++) {
+      const { location } = await client.person.step(at);
+      assert.ok(location !== undefined, at.href);
+      at = new URL(location, at);
+    }
+    assert.equal(at.origin, gate.provider.issuer);
+    assert.equal(at.searchParams.get('resource'), null);
+    assert.equal(at.searchParams.get('scope'), 'openid profile email offline_access');
+  });
+
   it('count what is given and refused', async () => {
     const text = await (await fetch(`${gate.internal}/metrics`)).text();
     assert.match(text, /postern_oauth_events_total\{event="client_registered"\} [1-9]/);
