@@ -104,6 +104,11 @@ export class RefusedError extends Error {
   }
 }
 
+/** What went wrong behind a refusal, for the log; undefined where nothing did. */
+export function causeOf(error: Error | undefined): unknown {
+  return error instanceof RefusedError ? error.cause : error;
+}
+
 /** What to answer where something failed that is not the caller's fault. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof RefusedError) return error.refusal;

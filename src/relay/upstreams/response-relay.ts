@@ -114,7 +114,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     }
     if (error instanceof RefusedError) {
       this.#events.refuse(error.refusal, false);
-      this.#end('refused');
+      this.#end('refused', error);
       return;
     }
     if (error instanceof AnswerRefused) {

@@ -94,7 +94,7 @@ describe('tokens of an authorization server', () => {
 
   it('that cannot be had are a 503 and no request without them; a failure answers for a while', async () => {
     let now = Date.now();
-    const { house, port } = await start('clientCredentials', {}, { now: () => now });
+    const { house, port, logs } = await start('clientCredentials', {}, { now: () => now });
     house.failTokens = 503;
     for (let i = 0; i < 3; i++) {
       const answer = await ask(port, as('alice'));
@@ -103,6 +103,14 @@ describe('tokens of an authorization server', () => {
       assert.match(rejection(answer).message, /authorization server at 127.0.0.1:\d+ does not answer/);
     }
     assert.equal(house.seen.length, 0);
+    const client = await openWebSocket(port, 'alice');
+    const { error } = await client.answerTo(client.request('ping'));
+    assert.match((error as { message: string }).message, /does not answer/);
+    assert.equal(
+      logs.filter((line) => /"message":"there is no credential for the MCP server"/.test(line) && /"cause"/.test(line))
+        .length,
+      4,
+    );
     house.failTokens = undefined;
     assert.equal(await who(port, 'alice'), 503, 'remembered');
     now += 5_001;

@@ -4,6 +4,7 @@ import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import type { Gate } from '../../gate/gate.ts';
+import { causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Admitted } from './admission.ts';
 import { Channel } from './channel.ts';
@@ -138,7 +139,12 @@ export class Connection {
     if (outcome === 'refused' && refusal !== undefined) metrics.rejected.inc({ reason: refusal.reason });
     const up = REACHED[outcome];
     if (up !== undefined) reached(server, up);
-    if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
+    const failure = causeOf(error);
+    if (failure !== undefined)
+      log.warn(
+        { server, outcome, error: failure },
+        outcome === 'refused' ? 'there is no credential for the MCP server' : 'the MCP server failed',
+      );
     else if (refusal !== undefined)
       log.info(
         { server, reason: refusal.reason, user: this.#admitted.identity.subject, fix: refusal.fix },

@@ -7,7 +7,7 @@ import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { type Gate, NO_MESSAGE, type Passage } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
-import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
+import { causeOf, NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
 import type { Way } from '../../trust/trust.ts';
@@ -205,7 +205,12 @@ export class StreamableHttpEndpoint {
     if (outcome === 'relayed' && exchange.answerable)
       metrics.requestDuration.observe({ server }, (performance.now() - exchange.startedAt) / 1000);
     if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.reached(server, false);
-    if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
+    const failure = causeOf(error);
+    if (failure !== undefined)
+      log.warn(
+        { server, outcome, error: failure },
+        outcome === 'refused' ? 'there is no credential for the MCP server' : 'the MCP server failed',
+      );
     else if (log.isLevelEnabled('debug'))
       log.debug(
         {
