@@ -22,6 +22,7 @@ import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
+import { Cors } from './transports/cors.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
 import { Callers } from './trust/caller.ts';
@@ -109,7 +110,9 @@ export async function startRelay(
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
+  const cors = new Cors(config);
   const answer: RequestListener = (request, response) => {
+    if (cors.handle(request, response)) return;
     if (publishKeys(outgoing.keys, request, response) || pages?.handle(request, response)) return;
     if (connections.handle(request, response)) return;
     void endpoint.handle(request, response);
