@@ -2,16 +2,61 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Registry } from 'prom-client';
 import { main } from '../../src/cli/main.ts';
+import { AuditLog } from '../../src/platform/audit/audit-log.ts';
+import type { AuditSink } from '../../src/platform/audit/audit-sink.ts';
+import { parseConfig } from '../../src/platform/config/load.ts';
+import { createLogger } from '../../src/platform/log.ts';
+import { createAuditMetrics } from '../../src/platform/metrics.ts';
+import { openHouse } from './login/support/house.ts';
+import { Jar } from './login/support/jar.ts';
 import { openGate } from './support/gate.ts';
 
 type Json = Record<string, unknown>;
 
 const TOKEN = 'operator-token-operator-token-operator';
 
+/** An audit log that can be looked at. */
+function openMemoryLog() {
+  const lines: string[] = [];
+  const sink: AuditSink = {
+    name: 'stdout',
+    lastLine: undefined,
+    write: async (more) => void lines.push(...more),
+    close: async () => {},
+  };
+  const metrics = createAuditMetrics(new Registry());
+  const deps = { process: 'forward-auth', log: createLogger('test', 'silent'), now: Date.now, metrics } as const;
+  return { audit: new AuditLog(parseConfig({}).audit, [sink], deps), lines };
+}
+
 describe('the audit log of forward-auth', () => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-audit-'));
   after(() => rmSync(folder, { recursive: true }));
+
+  it('has sign-ins, and those that failed', async () => {
+    const { audit, lines } = openMemoryLog();
+    const house = await openHouse({ audit });
+    try {
+      await house.enter();
+      house.idp.user = undefined;
+      await new Jar().until(house.at('/_postern/sign-in?rd=/'), /never/).catch(() => undefined);
+      await audit.close(1_000);
+      const entries = lines.map((line) => JSON.parse(line) as Json);
+      assert.deepEqual(
+        entries.map(({ event, outcome, user, via, client }) => [event, outcome, user, via, client]),
+        [
+          ['sign_in', 'signed_in', 'alice', 'idp0', '127.0.0.1'],
+          ['sign_in', 'denied', undefined, 'idp0', '127.0.0.1'],
+        ],
+      );
+      assert.equal(entries[0]?.issuer, house.idp.issuer);
+      assert.doesNotMatch(lines.join('\n'), /eyJ|code=|state=/);
+    } finally {
+      await house.close();
+    }
+  });
 
   it('has decisions, denials and what operators do, in a chain that can be followed', async () => {
     const gate = await openGate(

@@ -5,6 +5,7 @@ import Koa from 'koa';
 import { createLogin, createProviders } from '../../../../src/forward-auth/login/login.ts';
 import type { Sessions } from '../../../../src/forward-auth/sessions/session.ts';
 import { SessionService } from '../../../../src/forward-auth/sessions/session-service.ts';
+import type { AuditLog } from '../../../../src/platform/audit/audit-log.ts';
 import { parseConfig } from '../../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../../src/platform/errors.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
@@ -18,7 +19,13 @@ export type House = Awaited<ReturnType<typeof openHouse>>;
 
 /** The sign-in endpoints on a real server, with real providers. */
 export async function openHouse(
-  options: { providers?: number; provider?: object; auth?: object; change?: (idp: InteractiveProvider) => void } = {},
+  options: {
+    providers?: number;
+    provider?: object;
+    auth?: object;
+    change?: (idp: InteractiveProvider) => void;
+    audit?: AuditLog;
+  } = {},
 ) {
   const app = new Koa();
   const server = createServer();
@@ -63,7 +70,7 @@ export async function openHouse(
     },
   });
   const login = createLogin(config, providers, {
-    audit: undefined,
+    audit: options.audit,
     ...{ log, now, fetch, sealing, stores, metrics, sessions: guarded },
     allowAttempt: async () => (control.limited ? { resetIn: 2_500 } : undefined),
   });
