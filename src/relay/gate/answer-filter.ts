@@ -103,18 +103,24 @@ export class AnswerFilter implements Dispatcher.DispatchHandler {
     const { maxBytes, maxMessage } = this.#rules;
     if (maxBytes !== undefined && this.#size > maxBytes) return void this.#refuse(controller, answerTooLarge(maxBytes));
     if (this.#held !== undefined) {
-      if (this.#size > Math.max(maxMessage, maxBytes ?? 0))
-        return void this.#refuse(controller, answerTooLarge(maxMessage));
       this.#held.push(chunk);
+      if (this.#size > Math.max(maxMessage, maxBytes ?? 0)) this.#tooMuch(controller, Buffer.concat(this.#held));
       return;
     }
     if (this.#events === undefined) return void this.#inner.onResponseData?.(controller, chunk);
-    try {
-      const text = this.#events.push(chunk);
-      if (text !== '') this.#inner.onResponseData?.(controller, Buffer.from(text));
-    } catch {
-      this.#refuse(controller, answerTooLarge(maxMessage));
-    }
+    const passing = this.#events.push(chunk);
+    if (passing.length > 0) this.#inner.onResponseData?.(controller, passing);
+    if (this.#events.overflows) this.#tooMuch(controller, this.#events.rest());
+  }
+
+  /** Larger than what is read: where nobody has to read it, it goes on as it comes. */
+  #tooMuch(controller: Dispatcher.DispatchController, held: Buffer): void {
+    const { strict, maxBytes, maxMessage } = this.#rules;
+    if (strict || maxBytes !== undefined) return void this.#refuse(controller, answerTooLarge(maxMessage));
+    if (!this.#started) this.#start(controller);
+    this.#held = undefined;
+    this.#events = undefined;
+    this.#inner.onResponseData?.(controller, held);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {

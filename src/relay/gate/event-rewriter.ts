@@ -1,29 +1,35 @@
-import { StringDecoder } from 'node:string_decoder';
-
 /** Returns the data that goes on in place of this, or the same text. */
 export type RewriteData = (data: string) => string;
 
+/** U+FEFF in UTF-8, byte by byte; readers skip it where a stream begins with it (HTML §9.2.5). */
+const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
+
 /**
- * Reads an event stream (HTML §9.2) event by event and gives each on as it came, unless its data are to be others. What
- * does not end is no event and is not given on.
+ * Reads an event stream (HTML §9.2) event by event and gives each on, with other data where it is to have them. What does
+ * not end is no event and is not given on. Texts here hold one byte in each character, so that nothing of what passes is
+ * changed and no character is cut.
  */
 export class EventRewriter {
-  readonly #decoder = new StringDecoder('utf8');
   readonly #limit: number;
   readonly #rewrite: RewriteData;
   #event = '';
   #line = '';
   #afterReturn = false;
+  #begun = false;
 
-  /** @param limit characters of one event */
+  /** @param limit bytes of one event */
   constructor(limit: number, rewrite: RewriteData) {
     this.#limit = limit;
     this.#rewrite = rewrite;
   }
 
-  /** @throws RangeError where an event is longer than the limit */
-  push(chunk: Buffer): string {
-    let text = this.#decoder.write(chunk);
+  /** The event that has begun is longer than the limit. */
+  get overflows(): boolean {
+    return this.#event.length + this.#line.length > this.#limit;
+  }
+
+  push(chunk: Buffer): Buffer {
+    let text = chunk.toString('latin1');
     if (this.#afterReturn && text.startsWith('\n')) text = text.slice(1);
     if (text !== '') this.#afterReturn = text.endsWith('\r');
     let out = '';
@@ -31,14 +37,18 @@ export class EventRewriter {
     for (const [index, part] of lines.entries()) {
       this.#line += part;
       if (index === lines.length - 1) break;
-      if (this.#line === '') {
-        out += this.#finished();
-      } else this.#event += `${this.#line}\n`;
+      if (!this.#begun) this.#line = this.#line.replace(BYTE_ORDER_MARK, '');
+      this.#begun = true;
+      if (this.#line === '') out += this.#finished();
+      else this.#event += `${this.#line}\n`;
       this.#line = '';
     }
-    if (this.#event.length + this.#line.length > this.#limit)
-      throw new RangeError(`an event of the answer is larger than ${this.#limit} bytes`);
-    return out;
+    return Buffer.from(out, 'latin1');
+  }
+
+  /** What has come of an event that has not ended. */
+  rest(): Buffer {
+    return Buffer.from(this.#event + this.#line, 'latin1');
   }
 
   #finished(): string {
@@ -47,11 +57,11 @@ export class EventRewriter {
     const lines = event.split('\n').slice(0, -1);
     const data = lines.filter(isData).map((line) => line.replace(/^data:? ?/, ''));
     if (data.length === 0) return `${event}\n`;
-    const text = data.join('\n');
+    const text = Buffer.from(data.join('\n'), 'latin1').toString();
     const rewritten = this.#rewrite(text);
     if (rewritten === text) return `${event}\n`;
     const others = lines.filter((line) => !isData(line)).map((line) => `${line}\n`);
-    return `${others.join('')}data: ${rewritten}\n\n`;
+    return `${others.join('')}data: ${Buffer.from(rewritten).toString('latin1')}\n\n`;
   }
 }
 

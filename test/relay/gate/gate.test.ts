@@ -226,6 +226,39 @@ describe('the gate', () => {
     assert.ok(!seen.some(({ message }) => (message as Json | undefined)?.method === 'tools/call'));
   });
 
+  it('reads a stream that begins with a byte order mark as clients do', async () => {
+    const { running } = await start({
+      post: (_message, response) => {
+        openStream(response);
+        response.end(`\ufeff${event({ id: 1, result: { tools: TOOLS } })}`);
+        return true;
+      },
+    });
+    assert.doesNotMatch((await send(running, ALICE, 'tools/list')).text, /secret_tool/);
+  });
+
+  for (const stream of [false, true])
+    it(`refuses a list that is too large to be read, and passes it where nobody must: ${stream ? 'stream' : 'JSON'}`, async () => {
+      const large = { id: 1, result: { tools: [{ ...TOOLS[0], description: 'x'.repeat(80_000) }] } };
+      const text = stream ? event(large) : JSON.stringify({ jsonrpc: '2.0', ...large });
+      const script: Script = {
+        post: (_message, response) => {
+          if (stream) openStream(response);
+          else response.writeHead(200, { 'Content-Type': 'application/json' });
+          const bytes = Buffer.from(text);
+          response.write(bytes.subarray(0, 70_001));
+          setTimeout(() => response.end(bytes.subarray(70_001)), 50);
+          return true;
+        },
+      };
+      const limits = { limits: { body: '64KiB' } };
+      const strict = await start(script, { ...limits, policy: POLICY });
+      assert.match((await send(strict.running, ALICE, 'tools/list')).text, /larger than 65536 bytes/);
+      const loose = await start(script, limits);
+      const got = (await send(loose.running, ALICE, 'tools/list')).text;
+      assert.ok(got === text, `${got.length} of ${text.length} characters`);
+    });
+
   it('leaves bytes as they are where no policy is', async () => {
     const text = '{"jsonrpc" : "2.0","id":1,  "result":{"tools":[{"name":"search"}]}}';
     const { running } = await start(
