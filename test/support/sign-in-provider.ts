@@ -19,6 +19,8 @@ export interface SignInProviderOptions {
   readonly accessTokenLifetime?: number;
   /** Milliseconds that each token request takes, so that several can meet. */
   readonly slowness?: number;
+  /** Path of the client's redirect URI, where another program than Postern is the client. */
+  readonly callback?: string;
 }
 
 /** A real OpenID provider at which people sign in by a page, sign out, and are signed out by back channel. */
@@ -38,7 +40,12 @@ export interface SignInProvider {
 /** @param origins addresses under which Postern serves people */
 export async function startSignInProvider(
   origins: readonly string[],
-  { name = 'corp', accessTokenLifetime = 300, slowness = 0 }: SignInProviderOptions = {},
+  {
+    name = 'corp',
+    accessTokenLifetime = 300,
+    slowness = 0,
+    callback = SIGN_IN_PATHS.callback,
+  }: SignInProviderOptions = {},
 ): Promise<SignInProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const jwk = { ...(await exportJWK(privateKey)), kid: KEY_ID, alg: 'RS256', use: 'sig' };
@@ -51,7 +58,8 @@ export async function startSignInProvider(
   const logoutFailures: string[] = [];
 
   const groups = new Map<string, readonly string[]>(Object.entries(GROUPS));
-  const provider = createProvider(issuer, name, jwk, origins, accessTokenLifetime, groups);
+  const redirectUris = origins.map((origin) => origin + callback);
+  const provider = createProvider(issuer, name, jwk, origins, accessTokenLifetime, groups, redirectUris);
   provider.use(async (context, next) => {
     if (context.path === '/token' && slowness > 0) await sleep(slowness);
     await next();
@@ -91,6 +99,7 @@ function createProvider(
   origins: readonly string[],
   accessTokenLifetime: number,
   groups: ReadonlyMap<string, readonly string[]>,
+  redirectUris: string[],
 ): Provider {
   return new Provider(issuer, {
     jwks: { keys: [jwk as never] },
@@ -100,7 +109,7 @@ function createProvider(
         client_secret: CLIENT.secret,
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
-        redirect_uris: origins.map((origin) => origin + SIGN_IN_PATHS.callback),
+        redirect_uris: redirectUris,
         post_logout_redirect_uris: origins.map((origin) => origin + SIGN_IN_PATHS.signedOut),
         backchannel_logout_uri: origins[0] + SIGN_IN_PATHS.backChannelLogout,
         backchannel_logout_session_required: true,
