@@ -127,6 +127,16 @@ describe('the conformance scenarios of the MCP project', function () {
           assert.deepEqual([failed, passed.length], [[], SCORED[revision]], output);
         });
 
+      it('release 0.1.16: all of its 30', async function () {
+        const released = await clientOrSkip(this, 'conformance-0.1');
+        const { passed, failed, output } = await conformance({ node, program: released }, [
+          'server',
+          '--url',
+          injector.url,
+        ]);
+        assert.deepEqual([failed, passed.length], [[], 30], output);
+      });
+
       it('the authorization server: metadata and the authorization code grant', async () => {
         const person = new HttpPerson();
         const visits = new Set<string>();
