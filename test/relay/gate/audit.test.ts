@@ -43,6 +43,8 @@ describe('the audit log of the relay', () => {
     const client = await openWebSocket(running.port, 'bob');
     await client.initialize();
     await client.answerTo(client.request('tools/call', { name: 'merge' }));
+    client.socket.send('{"no": "message"}');
+    await client.find(({ id }) => id === null);
     await running.close();
     const [searched, forged, merged, , nobody] = lines();
     const { time, durationMs, ...rest } = searched as Json;
@@ -67,6 +69,10 @@ describe('the audit log of the relay', () => {
     assert.deepEqual([merged?.event, merged?.reason, merged?.rule], ['denial', 'rule', 'relay.policy.rules[0]']);
     assert.deepEqual([nobody?.event, nobody?.reason, nobody?.via], ['denial', 'no_identity', 'none']);
     const ofBob = lines().filter(({ user }) => user === 'bob');
+    assert.deepEqual(
+      ofBob.filter(({ event }) => event === 'denial').map(({ reason }) => reason),
+      ['rule', 'invalid_message'],
+    );
     for (const [event, action] of [
       ['message', 'initialize'],
       ['denial', 'tools/call'],

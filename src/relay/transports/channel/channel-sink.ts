@@ -25,6 +25,8 @@ export interface ChannelSink {
 export interface ChannelOptions extends SessionOptions {
   readonly gate: {
     enter(message: Message, bytes: Buffer): Passage | Refusal | Promise<Passage | Refusal>;
+    /** A message was refused before the gate saw it. */
+    turnedAway(refusal: Refusal): void;
     /** A message of the server that answers no known request. */
     visible(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   };

@@ -64,7 +64,10 @@ export class Channel {
   accept(message: Message, bytes: Buffer): void {
     if (this.#closed) return;
     const refusal = this.#judge(message);
-    if (refusal !== undefined) return void this.#refuseMessage(message, refusal);
+    if (refusal !== undefined) {
+      this.#options.gate.turnedAway(refusal);
+      return void this.#refuseMessage(message, refusal);
+    }
     const startedAt = performance.now();
     const entered = this.#options.gate.enter(message, bytes);
     if ('status' in entered) return void this.#refuseMessage(message, entered);
@@ -94,8 +97,8 @@ export class Channel {
 
   /** Answers what was no message, or none that may pass. */
   refuse(id: MessageId, refusal: Refusal): void {
-    this.#sink.report('refused', { refusal });
-    this.#fail(id, refusal);
+    this.#options.gate.turnedAway(refusal);
+    this.#answerRefusal(id, refusal);
   }
 
   /** The client has read what was sent. */
@@ -124,8 +127,13 @@ export class Channel {
   }
 
   #refuseMessage(message: Message, refusal: Refusal): void {
-    if (isRequest(message)) this.refuse(message.id ?? null, refusal);
+    if (isRequest(message)) this.#answerRefusal(message.id ?? null, refusal);
     else this.#sink.report('refused', { refusal });
+  }
+
+  #answerRefusal(id: MessageId, refusal: Refusal): void {
+    this.#sink.report('refused', { refusal });
+    this.#fail(id, refusal);
   }
 
   /** Limits were counted elsewhere meanwhile. */

@@ -93,6 +93,7 @@ export class Connection {
       caller: admitted,
       gate: {
         enter: (message, bytes) => deps.gate.enter({ ...admitted, message, bytes, requestId: randomUUID }),
+        turnedAway: (refusal) => deps.gate.turnedAway(refusal, { ...admitted, requestId: randomUUID }),
         visible: (value) => deps.gate.visible(value, admitted.identity, admitted.server),
       },
     });
