@@ -69,7 +69,7 @@ export function createJudge({ policy, authenticate, answers, meter, audit, log }
         : renderRefusal(decision, question.requestId());
     const elapsed = performance.now() - start;
     meter.count(proxy, decision, elapsed);
-    if (audit !== undefined && (decision.kind !== 'allow' || audit.sampled()))
+    if (audit !== undefined && decision !== UNRECORDED && (decision.kind !== 'allow' || audit.sampled()))
       audit.record(decisionEntry(question, request, decision, elapsed));
     record(log, question, request, decision);
     return { decision, answer };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Registry } from 'prom-client';
@@ -56,6 +56,24 @@ describe('the audit log of forward-auth', () => {
     } finally {
       await house.close();
     }
+  });
+
+  it('that cannot be written makes checks be refused where that is wanted, and cookies stay', async function () {
+    if (process.platform !== 'linux') this.skip();
+    symlinkSync('/dev/full', join(folder, 'full-forward-auth.jsonl'));
+    const gate = await openGate({ rules: [{ match: { path: '/public/**' }, public: true }] }, [], {
+      file: { path: join(folder, 'full-{process}.jsonl') },
+      ...{ queue: 2, whenFull: 'refuse' },
+    });
+    const answers = [];
+    for (let turn = 0; turn < 4; turn++) answers.push(await gate.ask('/public/a'));
+    await gate.close();
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 503, 503],
+    );
+    assert.equal(answers[3]?.headers['set-cookie'], undefined);
+    assert.ok(answers[3]?.headers['retry-after']);
   });
 
   it('has decisions, denials and what operators do, in a chain that can be followed', async () => {

@@ -34,6 +34,7 @@ export class AuditLog {
       (sink) =>
         new SinkQueue(sink, {
           limit: config.queue,
+          most: config.whenFull === 'refuse' ? 2 * config.queue : config.queue,
           chain: config.chain,
           onDropped: (name, count) => metrics.dropped.inc({ sink: name }, count),
           onState: (name, error) => {

@@ -2,8 +2,10 @@ import type { AuditSink } from './audit-sink.ts';
 import { type ChainLink, chained, FIRST_LINK, linkOf } from './hash-chain.ts';
 
 export interface SinkQueueOptions {
-  /** Lines. */
+  /** Lines with which it is full. */
   readonly limit: number;
+  /** Lines after which more are dropped: what was let in before it was full still has a place where requests are refused. */
+  readonly most: number;
   readonly chain: { readonly enabled: boolean; readonly key?: string | undefined };
   /** Lines that were not recorded, each time some were not. */
   readonly onDropped: (sink: AuditSink['name'], count: number) => void;
@@ -40,7 +42,7 @@ export class SinkQueue {
   }
 
   push(line: string): void {
-    if (this.full) {
+    if (this.#lines.length >= this.#options.most) {
       this.#missing += 1;
       this.#options.onDropped(this.#sink.name, 1);
     } else this.#lines.push(line);

@@ -212,16 +212,20 @@ describe('the audit log', () => {
 
     it('makes requests be refused where that is wanted, and not for longer than needed', async () => {
       const sink = new FailingSink();
-      const { audit } = open(sink, { queue: 2, whenFull: 'refuse' });
+      const { audit, dropped } = open(sink, { queue: 2, whenFull: 'refuse' });
       assert.equal(audit.accepting, true);
       write(audit, 1, 2);
       assert.equal(audit.accepting, false);
+      write(audit, 3, 4);
+      assert.equal(await dropped(), 0, 'what was let in before has a place');
+      write(audit, 5, 5);
+      assert.equal(await dropped(), 1);
       sink.fails = false;
       for (let wait = 0; !audit.accepting && wait < 100; wait++)
         await new Promise((resolve) => setTimeout(resolve, 50));
       assert.equal(audit.accepting, true);
       await audit.close(5_000);
-      assert.equal(sink.written.length, 2);
+      assert.equal(sink.written.length, 5, 'four lines, and one that says what is missing');
     });
 
     it('does not keep the end of the process, and what is lost then is counted', async () => {
