@@ -51,8 +51,8 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
     return then(authenticate(request), (authentication) => {
       if (authentication.kind === 'limit') return ofRule(authentication, rule);
       if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
-      const limited = shown === HIDDEN ? undefined : shown;
-      return then(limits.afterAuthentication(request, authentication, limited), (exceeded) =>
+      const counted = shown === HIDDEN ? undefined : shown;
+      return then(limits.afterAuthentication(request, authentication, counted), (exceeded) =>
         exceeded === undefined ? authorize(authentication, rule, operation, request, policy) : ofRule(exceeded, rule),
       );
     });
