@@ -59,4 +59,31 @@ describe('the log names the fix, in the words of docs/troubleshooting.md', () =>
     assert.ok(answer.status >= 400 && answer.status < 500, String(answer.status));
     assertSaid(running, 'with a WebSocket upgrade: configure the proxy to check upgrade requests');
   });
+
+  it('where a plain header comes without its signature, and where a token is for somebody else', async () => {
+    const token = { issuer: 'https://t.cloudflareaccess.com', audiences: ['tag'], jwksUrl: 'http://127.0.0.1:9/' };
+    const running = await start({ trust: { preset: 'cloudflare-access', token } });
+    await ask(running.port, { headers: ['Cf-Access-Authenticated-User-Email', 'alice@example.com'] });
+    assertSaid(running, 'came without');
+    await ask(running.port, { headers: ['Cf-Access-Jwt-Assertion', 'no.jwt.atall'] });
+    assertSaid(running, 'is not valid');
+  });
+
+  it('where two families of oauth2-proxy’s headers disagree', async () => {
+    const running = await start({ trust: { preset: 'oauth2-proxy' } });
+    await ask(running.port, { headers: ['X-Auth-Request-User', 'root', 'X-Forwarded-User', 'alice'] });
+    assertSaid(running, 'say different things');
+  });
+
+  it('where a migration holds somebody to the other way, and where there are too many groups', async () => {
+    const running = await start({
+      jwt: { enabled: true, secretKey: 'a-secret-of-the-test-with-enough-bytes' },
+      migration: { jwtOnly: { users: ['alice'] } },
+    });
+    await ask(running.port, { headers: ['X-Authenticated-User', 'alice'] });
+    assertSaid(running, 'holds this user to');
+    const groups = ['X-Authenticated-Groups', 'group,'.repeat(900)];
+    assert.equal((await ask(running.port, { headers: ['X-Authenticated-User', 'bob', ...groups] })).status, 431);
+    assertSaid(running, 'let the proxy send fewer groups');
+  });
 });

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { claimAt } from '../../identity/claim-path.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { Rejected } from '../decision/authentication.ts';
 import { canonicalResource, type Resource } from '../decision/resources.ts';
@@ -150,17 +151,6 @@ function isUnverified(claim: unknown): boolean {
 /** RFC 6749 §3.3: an entry of a list that holds a space would become two scopes where they are joined again. */
 function isScope(value: string): boolean {
   return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value);
-}
-
-/** A claim by its whole name, which may hold dots itself (`https://example.com/groups`), or by a path into objects. */
-function claimAt(claims: Claims, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let at: unknown = claims;
-  for (const part of path.split('.')) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return undefined;
-    at = (at as Claims)[part];
-  }
-  return at;
 }
 
 function text(value: unknown): string {

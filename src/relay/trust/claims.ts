@@ -1,3 +1,4 @@
+import { claimAt } from '../../identity/claim-path.ts';
 import type { Identity } from '../../identity/identity.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
@@ -32,16 +33,6 @@ export function readClaims(claims: Claims, names: ClaimNames): Identity | undefi
     method: 'bearer',
     issuer: text(claims.iss),
   };
-}
-
-function claimAt(claims: Claims, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let at: unknown = claims;
-  for (const part of path.split('.')) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, part)) return undefined;
-    at = (at as Claims)[part];
-  }
-  return at;
 }
 
 function text(value: unknown): string {
