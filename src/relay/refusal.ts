@@ -43,6 +43,7 @@ export type RefusalReason =
   | 'upgrade'
   | 'too_many_requests'
   | 'too_many_connections'
+  | 'too_many_servers'
   | 'draining'
   | 'passthrough_value'
   | 'not_connected'

@@ -11,7 +11,7 @@ import {
   createStoreMetrics,
 } from '../platform/metrics.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
-import { openListenerTls, readUpstreamTls } from '../platform/tls.ts';
+import { openListenerTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
@@ -32,7 +32,7 @@ import { migrationRoutes } from './trust/migration-routes.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
 import { logTrustNotices } from './trust/start-notices.ts';
 import { Trust } from './trust/trust.ts';
-import { Upstream } from './upstreams/upstream.ts';
+import { openUpstream } from './upstreams/open-upstream.ts';
 
 /** Where the relay listens, and how to end it. */
 export interface RunningRelay {
@@ -86,8 +86,8 @@ export async function startRelay(
   const outgoing = await openOutgoing(config, { log, now, env, stores, audit });
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
-      const tls = server.tls && readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
-      return [name, new Upstream(server, relay.limits.idleStream, undefined, tls, outgoing.of(name))];
+      const { limits } = relay;
+      return [name, openUpstream(name, server, { limits, log, now, env, outgoing: outgoing.of(name) })];
     }),
   );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });

@@ -1,30 +1,16 @@
 import { z } from 'zod';
-import { authorizationServers, connections, upstreamCredential } from './credential-schema.ts';
+import { authorizationServers, connections } from './credential-schema.ts';
 import { migrationSchema } from './migration-schema.ts';
-import { passThrough, passThroughNames } from './passthrough-schema.ts';
+import { passThrough } from './passthrough-schema.ts';
 import { callLimits, pinsSchema, policySchema, relayRateLimit } from './policy-schema.ts';
+import { upstreamServer } from './server-schema.ts';
 import { signing } from './signing-schema.ts';
-import { listenerTls, upstreamTls } from './tls-schema.ts';
+import { listenerTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
-import { address, duration, httpUrl, JWS_ALGORITHMS, secret, size } from './values.ts';
+import { address, duration, JWS_ALGORITHMS, secret, size } from './values.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
-
-const upstreamServer = z.strictObject({
-  url: httpUrl('the MCP endpoint of the server'),
-  timeout: duration('until response headers must have come').prefault('60s'),
-  tls: upstreamTls.optional(),
-  resource: httpUrl('its resource identifier (RFC 8707), for which tokens are issued; absent: url').optional(),
-  passthrough: passThroughNames('headers of the client handed on to it, beside `relay.passthrough.headers`'),
-  allowSensitive: passThroughNames('those among them that are credentials or identities and are meant'),
-  identityHeaders: z.boolean().default(false).meta({ description: 'send it the verified identity as headers' }),
-  assertion: z
-    .boolean()
-    .default(false)
-    .meta({ description: 'send it `X-Authenticated-Assertion`, signed by the relay for this server alone' }),
-  credential: upstreamCredential.optional().meta({ description: 'how the relay proves itself there' }),
-});
 
 export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444'),

@@ -49,7 +49,7 @@ function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, conte
 }
 
 /** A client certificate proves something only where a listener asks for it and knows its authority. */
-function checkTls({ tls, trust, servers }: z.output<typeof relaySchema>, context: z.RefinementCtx): void {
+function checkTls({ tls, trust }: z.output<typeof relaySchema>, context: z.RefinementCtx): void {
   const issue = (path: string[], message: string) =>
     context.addIssue({ code: 'custom', path: ['relay', ...path], message });
   const { certificates } = trust;
@@ -57,9 +57,6 @@ function checkTls({ tls, trust, servers }: z.output<typeof relaySchema>, context
     issue(['trust', 'certificates'], 'needs relay.tls: without TLS nobody shows a certificate');
   else if (certificates !== undefined && (certificates.caPath === undefined) === (tls?.clientCaPath === undefined))
     issue(['trust', 'certificates', 'caPath'], 'give exactly one of this and relay.tls.clientCaPath');
-  for (const [name, server] of Object.entries(servers))
-    if (server.tls !== undefined && !server.url.startsWith('https:'))
-      issue(['servers', name, 'tls'], 'needs an https address in `url`');
 }
 
 export const configSchema = z

@@ -43,8 +43,10 @@ const ATTEMPTS = 20;
  */
 export function openAccounts(config: Config, deps: AccountsDependencies): Accounts | undefined {
   const { stores, now, log } = deps;
-  const wanted = Object.entries(config.relay.servers).flatMap(([name, { credential, url, resource = url }]) =>
-    credential?.connection === undefined ? [] : [{ server: name, url, resource, ...credential.connection }],
+  const wanted = Object.entries(config.relay.servers).flatMap(([name, { credential, url, resource }]) =>
+    credential?.connection === undefined || url === undefined
+      ? []
+      : [{ server: name, url, resource: resource ?? url, ...credential.connection }],
   );
   if (wanted.length === 0) return undefined;
   const settings = config.relay.connections;

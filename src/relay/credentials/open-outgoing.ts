@@ -86,7 +86,10 @@ function fetchOptions({ servers, authorizationServers }: RelayConfig): SafeFetch
   const named = Object.values(servers).flatMap(({ url, credential }) => {
     const { clientCredentials, tokenExchange, connection } = credential ?? {};
     const issuers = [clientCredentials?.issuer, tokenExchange?.issuer, connection?.issuer];
-    return [...(connection === undefined ? [] : [url]), ...issuers.filter((issuer) => issuer !== undefined)];
+    return [
+      ...(connection === undefined || url === undefined ? [] : [url]),
+      ...issuers.filter((issuer) => issuer !== undefined),
+    ];
   });
   if (caPath === undefined) return { allowedRanges, allowedOrigins: named };
   try {
@@ -112,7 +115,7 @@ function headerSources(
   return [
     ...(plain.length === 0 ? [] : [passThrough(plain, owned, passthrough.maxValue)]),
     ...(server.identityHeaders ? [identityHeaders] : []),
-    ...(server.assertion && assertions !== undefined
+    ...(server.assertion && server.url !== undefined && assertions !== undefined
       ? [assertionHeader(new URL(server.url), server.resource ?? server.url, assertions)]
       : []),
   ];

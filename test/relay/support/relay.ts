@@ -38,7 +38,7 @@ export interface RelayUnderTest {
 }
 
 export async function relay(
-  overrides: { [key: string]: unknown; servers?: Record<string, { url: string; [key: string]: unknown }> },
+  overrides: { [key: string]: unknown; servers?: Record<string, Record<string, unknown>> },
   deps: {
     now?: () => number;
     publicUrl?: string;

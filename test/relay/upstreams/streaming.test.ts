@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
-import { Upstream } from '../../../src/relay/upstreams/upstream.ts';
+import { HttpUpstream } from '../../../src/relay/upstreams/http-upstream.ts';
 import { ask, CALL, ECHO, endAll, onEnd, rejection, relay, upstream } from '../support/relay.ts';
 
 const USER = ['X-Authenticated-User', 'alice'];
@@ -117,7 +117,7 @@ describe('responses of MCP servers', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const target = new Upstream({ url: origin, timeout: 5000 }, 60_000, 20);
+    const target = new HttpUpstream({ url: origin, timeout: 5000 }, 60_000, 20);
     const front = createServer((_request, response) => {
       const nothing = () => {};
       target.forward({ method: 'GET', headers: [], body: null, caller: undefined }, response, {

@@ -1,0 +1,79 @@
+import type { ServerResponse } from 'node:http';
+import { type Dispatcher, Pool } from 'undici';
+import type { readUpstreamTls } from '../../platform/tls.ts';
+import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
+import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
+import { AuthorizedDispatch } from './authorized-dispatch.ts';
+import { type RelayEvents, ResponseRelay, type StreamTimes } from './response-relay.ts';
+import type { Upstream, UpstreamRequest } from './upstream.ts';
+
+type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
+
+const CONNECT_TIMEOUT = 10_000;
+
+/** A server that is reached by streamable HTTP, and the connections to it. */
+export class HttpUpstream implements Upstream {
+  readonly #path: string;
+  readonly #timeout: number;
+  readonly #idle: number;
+  readonly #times: StreamTimes;
+  readonly #outgoing: OutgoingHeaders | undefined;
+  /** Streams have connections of their own: a pool looks for a free one by walking over all of them. */
+  readonly #calls: Pool;
+  readonly #streams: Pool;
+
+  /**
+   * @param server its address, and milliseconds until response headers must have come
+   * @param idle milliseconds of silence after which a stream is given up
+   * @param keepAlive milliseconds of silence after which the client gets a comment line
+   * @param tls what is shown to and expected from a server with https
+   * @param outgoing what goes with every request beside what the protocol needs
+   */
+  constructor(
+    server: { readonly url: string; readonly timeout: number },
+    idle: number,
+    keepAlive = 25_000,
+    tls: UpstreamCredentials = {},
+    outgoing?: OutgoingHeaders,
+  ) {
+    this.#outgoing = outgoing;
+    const url = new URL(server.url);
+    this.#path = url.pathname + url.search;
+    this.#timeout = server.timeout;
+    this.#idle = idle;
+    this.#times = { keepAlive, stalled: idle };
+    const options = { connect: { timeout: Math.min(CONNECT_TIMEOUT, server.timeout), ...tls }, pipelining: 1 };
+    this.#calls = new Pool(url.origin, options);
+    this.#streams = new Pool(url.origin, options);
+  }
+
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
+    const relay = new ResponseRelay(response, events, this.#times);
+    this.dispatch(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
+  }
+
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    if (this.#outgoing === undefined) return void this.#send(request, request.headers, handler);
+    const send = (headers: string[], answered: Dispatcher.DispatchHandler) => this.#send(request, headers, answered);
+    new AuthorizedDispatch(this.#outgoing, request, send, handler).begin();
+  }
+
+  #send(request: UpstreamRequest, headers: string[], handler: Dispatcher.DispatchHandler): void {
+    const pool = request.method === 'GET' ? this.#streams : this.#calls;
+    pool.dispatch(
+      {
+        path: this.#path,
+        method: request.method,
+        headers,
+        body: request.body,
+        headersTimeout: this.#timeout,
+        bodyTimeout: this.#idle,
+      },
+      handler,
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#calls.destroy(), this.#streams.destroy()]);
+  }
+}

@@ -1,0 +1,125 @@
+import type { Dispatcher } from 'undici';
+
+type Json = Record<string, unknown>;
+
+/**
+ * A response of a server that runs in this process, given to whoever reads the responses of the others: JSON where the answer
+ * is all there is, an event stream from the first message that comes before it.
+ */
+export class LocalResponse implements Dispatcher.DispatchController {
+  readonly #handler: Dispatcher.DispatchHandler;
+  readonly #limit: number;
+  readonly #ended = new AbortController();
+  #streaming = false;
+  #paused = false;
+  #done = false;
+  #complete = false;
+  #waiting: string[] = [];
+  #held = 0;
+  /** Header fields of the response beside its type. */
+  readonly headers: Record<string, string> = {};
+
+  /** @param limit characters that may wait for a reader that takes nothing for now; more ends the response */
+  constructor(handler: Dispatcher.DispatchHandler, limit: number) {
+    this.#handler = handler;
+    this.#limit = limit;
+    handler.onRequestStart?.(this, {});
+  }
+
+  /** Aborted when the reader wants no more. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  get aborted(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
+  get reason(): Error | null {
+    return this.aborted ? (this.#ended.signal.reason as Error) : null;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    while (!this.#paused && this.#waiting.length > 0) {
+      const text = this.#waiting.shift() as string;
+      this.#held -= text.length;
+      this.#write(text);
+    }
+    if (!this.#paused && this.#complete) this.#end();
+  }
+
+  abort(reason: Error): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#ended.abort(reason);
+    this.#handler.onResponseError?.(this, reason);
+  }
+
+  /** A response without a message. */
+  status(status: number): void {
+    this.#head(status, {});
+    this.#finish();
+  }
+
+  /** Opens the event stream before there is anything to say. */
+  stream(): void {
+    if (this.#streaming || this.#done) return;
+    this.#streaming = true;
+    this.#head(200, { 'content-type': 'text/event-stream' });
+  }
+
+  /** One message before the answer. */
+  event(message: Json): void {
+    this.stream();
+    this.#send(`data: ${JSON.stringify(message)}\n\n`);
+  }
+
+  /** The answer. @param status where it is not part of a stream */
+  answer(message: Json, status = 200): void {
+    const text = JSON.stringify(message);
+    if (this.#streaming) this.#send(`data: ${text}\n\n`);
+    else {
+      this.#head(status, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) });
+      this.#send(text);
+    }
+    this.#finish();
+  }
+
+  #head(status: number, headers: Record<string, string>): void {
+    if (!this.#done) this.#handler.onResponseStart?.(this, status, { ...this.headers, ...headers });
+  }
+
+  #send(text: string): void {
+    if (!this.#paused) return void this.#write(text);
+    this.#held += text.length;
+    if (this.#held > this.#limit && this.#waiting.length > 0)
+      return void this.abort(new Error('the client does not read'));
+    this.#waiting.push(text);
+  }
+
+  #write(text: string): void {
+    if (!this.#done) this.#handler.onResponseData?.(this, Buffer.from(text));
+  }
+
+  #finish(): void {
+    this.#complete = true;
+    if (!this.#paused) this.#end();
+  }
+
+  #end(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#handler.onResponseEnd?.(this, {});
+    // What still goes on for this response ends with it.
+    this.#ended.abort(new Error('the response is over'));
+  }
+}

@@ -1,0 +1,74 @@
+import type { RelayConfig } from '../../platform/config/schema.ts';
+import type { Logger } from '../../platform/log.ts';
+import { readUpstreamTls } from '../../platform/tls.ts';
+import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
+import { HttpUpstream } from './http-upstream.ts';
+import { childProcessPipe } from './pipes/child-process-pipe.ts';
+import { httpSsePipe } from './pipes/http-sse-pipe.ts';
+import type { OpenPipe } from './pipes/pipe.ts';
+import { PipeServers } from './pipes/pipe-servers.ts';
+import { PipeUpstream } from './pipes/pipe-upstream.ts';
+import { webSocketPipe } from './pipes/web-socket-pipe.ts';
+import type { Upstream } from './upstream.ts';
+
+type ServerConfig = RelayConfig['servers'][string];
+
+export interface OpenUpstreamDeps {
+  readonly limits: RelayConfig['limits'];
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly outgoing: OutgoingHeaders | undefined;
+}
+
+/** Milliseconds of silence after which a stream gets a comment line. */
+const KEEP_ALIVE = 25_000;
+
+/**
+ * The way to one configured server. Nothing is started or connected before somebody asks.
+ *
+ * @throws ConfigurationError where a file of its TLS cannot be used
+ */
+export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
+  const { limits, outgoing, log, now } = deps;
+  const tls = server.tls === undefined ? {} : readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
+  const { url, timeout, sharing, max, unused } = server;
+  const transport = server.transport ?? (/^wss?:/.test(url ?? '') ? 'websocket' : 'streamable-http');
+  if (url !== undefined && transport === 'streamable-http')
+    return new HttpUpstream({ url, timeout }, limits.idleStream, KEEP_ALIVE, tls, outgoing);
+  const idle = limits.idleStream;
+  const times = { timeout, idle, keepAlive: KEEP_ALIVE, stalled: idle };
+  return new PipeUpstream(
+    new PipeServers(openPipe(name, server, transport, { ...deps, tls }), { server: name, sharing, max, log, now }),
+    // A program gets no headers.
+    { sharing, times, unused, limit: limits.body, outgoing: url === undefined ? undefined : outgoing, now },
+  );
+}
+
+function openPipe(
+  name: string,
+  server: ServerConfig,
+  transport: ServerConfig['transport'],
+  { limits, log, env, tls }: OpenUpstreamDeps & { tls: ReturnType<typeof readUpstreamTls> },
+): OpenPipe {
+  const { url, command, args, cwd, timeout } = server;
+  const limit = limits.body;
+  if (url === undefined)
+    return childProcessPipe(
+      { command: command as string, args, cwd, env: { ...inherited(server.inheritEnv, env), ...server.env } },
+      { server: name, log, limit },
+    );
+  return transport === 'websocket'
+    ? webSocketPipe(url, { limit, timeout, tls })
+    : httpSsePipe(url, { limit, timeout, idle: limits.idleStream, tls });
+}
+
+function inherited(names: readonly string[], env: OpenUpstreamDeps['env']): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { errors } from 'undici';
+import type { LocalResponse } from '../local-response.ts';
+import type { Id, Json } from './messages.ts';
+
+export interface SessionTimes {
+  /** Milliseconds until the first word of an answer. */
+  readonly timeout: number;
+  /** Milliseconds of silence in an answer that has begun. */
+  readonly idle: number;
+}
+
+/** Messages kept for a client that listens nowhere just now. */
+const MAX_KEPT = 100;
+
+interface Open {
+  readonly response: LocalResponse;
+  timer: NodeJS.Timeout;
+}
+
+/** One MCP session (2025-11-25) with a server that knows none: where each of its messages is said to the client. */
+export class PipeSession {
+  readonly id: string = randomUUID();
+  /** From `ownerKey(identity)`: nobody else may use the session. */
+  readonly owner: string;
+  readonly #times: SessionTimes;
+  readonly #now: () => number;
+  /** What waits for an answer, by the client's id of it. */
+  readonly #open = new Map<Id, Open>();
+  #listening: LocalResponse | undefined;
+  #kept: Json[] = [];
+  #lastUsed: number;
+
+  constructor(owner: string, times: SessionTimes, now: () => number) {
+    this.owner = owner;
+    this.#times = times;
+    this.#now = now;
+    this.#lastUsed = now();
+  }
+
+  /** Milliseconds since anybody used it; 0 while something is open. */
+  get unused(): number {
+    return this.#open.size > 0 || this.#listening !== undefined ? 0 : this.#now() - this.#lastUsed;
+  }
+
+  /** Whether a request waits for its answer. */
+  get busy(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** @returns whether the response now waits for the answer; not where the id waits already (JSON-RPC 2.0 §4) */
+  await(id: Id, response: LocalResponse): boolean {
+    if (this.#open.has(id)) return false;
+    const timer = setTimeout(() => response.abort(new errors.HeadersTimeoutError()), this.#times.timeout);
+    this.#open.set(id, { response, timer });
+    response.signal.addEventListener('abort', () => this.#forget(id, response), { once: true });
+    return true;
+  }
+
+  /** Says what the server says unasked there from now on. @returns whether it does; only one such stream is */
+  listen(response: LocalResponse): boolean {
+    if (this.#listening !== undefined) return false;
+    this.#listening = response;
+    response.signal.addEventListener(
+      'abort',
+      () => {
+        this.#listening = undefined;
+        this.#lastUsed = this.#now();
+      },
+      { once: true },
+    );
+    response.stream();
+    const kept = this.#kept;
+    this.#kept = [];
+    for (const message of kept) response.event(message);
+    return true;
+  }
+
+  /** The answer to a request of the client. */
+  answered(id: Id, message: Json): void {
+    this.#open.get(id)?.response.answer(message);
+  }
+
+  /** The client has taken the request back: there is no answer. */
+  cancelled(id: Id): void {
+    this.#open.get(id)?.response.abort(new Error('the client has cancelled the request'));
+  }
+
+  /**
+   * Says a notification or request of the server to the client.
+   *
+   * @param about the client's request that it is known to belong to
+   */
+  hear(message: Json, about?: Id): void {
+    this.#lastUsed = this.#now();
+    const open = (about === undefined ? undefined : this.#open.get(about)) ?? this.#onlyOne();
+    if (open !== undefined) {
+      clearTimeout(open.timer);
+      open.timer = setTimeout(() => open.response.abort(new errors.BodyTimeoutError()), this.#times.idle);
+      open.response.event(message);
+    } else if (this.#listening !== undefined) this.#listening.event(message);
+    else {
+      const [last] = [...this.#open.values()].slice(-1);
+      if (last !== undefined) last.response.event(message);
+      else if (this.#kept.length < MAX_KEPT) this.#kept.push(message);
+    }
+  }
+
+  /** The session is over: everything open ends with this error. */
+  end(why: Error): void {
+    for (const { response } of [...this.#open.values()]) response.abort(why);
+    this.#listening?.abort(why);
+    this.#kept = [];
+  }
+
+  /** A pipe does not say what a message belongs to; where one request is open, it is most likely that one. */
+  #onlyOne(): Open | undefined {
+    return this.#open.size === 1 ? this.#open.values().next().value : undefined;
+  }
+
+  #forget(id: Id, response: LocalResponse): void {
+    const open = this.#open.get(id);
+    if (open?.response !== response) return;
+    clearTimeout(open.timer);
+    this.#open.delete(id);
+    this.#lastUsed = this.#now();
+  }
+}

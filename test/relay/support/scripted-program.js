@@ -1,0 +1,65 @@
+// An MCP server over stdio that does what the test's tool calls say. Plain JavaScript, so that it starts at once.
+import { createInterface } from 'node:readline';
+
+const say = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+const answer = (id, value) => say({ id, result: { content: [{ type: 'text', text: JSON.stringify(value) }] } });
+const waiting = new Map();
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+const TOOLS = {
+  env: (id) => answer(id, process.env),
+  pid: (id) => answer(id, process.pid),
+  crash: () => process.exit(3),
+  noise: (id) => {
+    process.stdout.write('a line that is no message\n\n');
+    answer(id, 'done');
+  },
+  flood: (id) => {
+    for (let line = 0; line < 20_000; line++) process.stderr.write(`line ${line} of a flood\n`);
+    answer(id, 'done');
+  },
+  long: (id, { length }) => answer(id, 'x'.repeat(length)),
+  slow: async (id, { milliseconds, say: text }, token) => {
+    if (token !== undefined) say({ method: 'notifications/progress', params: { progressToken: token, progress: 1 } });
+    await wait(milliseconds);
+    answer(id, text);
+  },
+  log: (id, { text }) => {
+    say({ method: 'notifications/message', params: { level: 'info', data: text } });
+    answer(id, 'done');
+  },
+  changed: (id) => {
+    say({ method: 'notifications/tools/list_changed' });
+    answer(id, 'done');
+  },
+  ask: (id) => {
+    waiting.set(`question ${id}`, (result) => answer(id, result));
+    say({ id: `question ${id}`, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } });
+  },
+  never: () => {},
+};
+
+// With this argument it neither ends with its input nor at SIGTERM.
+if (process.argv.includes('--stubborn')) {
+  process.on('SIGTERM', () => {});
+  setInterval(() => {}, 1_000);
+}
+if (process.argv.includes('--broken')) process.exit(7);
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params, result, error } = JSON.parse(line);
+  if (method === undefined) {
+    waiting.get(id)?.(result ?? { refused: error.code });
+    waiting.delete(id);
+  } else if (method === 'initialize')
+    say({
+      id,
+      result: {
+        protocolVersion: params.protocolVersion,
+        capabilities: { tools: { listChanged: true }, logging: {} },
+        serverInfo: { name: 'scripted', version: '1' },
+      },
+    });
+  else if (method === 'tools/call') TOOLS[params.name](id, params.arguments ?? {}, params._meta?.progressToken);
+  else if (id !== undefined) say({ id, result: method === 'tools/list' ? { tools: [] } : {} });
+});

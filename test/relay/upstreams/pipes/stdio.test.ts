@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { CreateMessageRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import { afterEach, describe, it } from 'mocha';
+import { ask, endAll, type RelayUnderTest, relay } from '../../support/relay.ts';
+import { sdkClient, TRANSPORTS } from '../../support/sdk-client.ts';
+
+const PROGRAM = fileURLToPath(new URL('../../support/scripted-program.js', import.meta.url));
+const EVERYTHING = fileURLToPath(
+  new URL('../../../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url),
+);
+
+const program = (settings: object = {}, ...args: string[]) => ({
+  command: process.execPath,
+  args: [PROGRAM, ...args],
+  ...settings,
+});
+
+async function connect({ url }: RelayUnderTest, user: string): Promise<Client> {
+  const client = sdkClient();
+  const requestInit = { headers: { 'X-Authenticated-User': user } };
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }) as Transport);
+  return client;
+}
+
+/** What the scripted program says as its one text, which is JSON. */
+async function call(client: Client, name: string, args: object = {}, options: object = {}): Promise<unknown> {
+  const result = await client.callTool({ name, arguments: { ...args } }, undefined, options);
+  const [content] = result.content as Array<{ text: string }>;
+  return JSON.parse(content?.text ?? 'null');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 400; turn++) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  assert.fail(`not within ten seconds: ${what}`);
+}
+
+describe('MCP servers as child processes', function () {
+  this.timeout(60_000);
+  afterEach(endAll);
+
+  it('the project’s own example server: tools, progress, a question to the client, its end', async () => {
+    const running = await relay({ servers: { one: { command: process.execPath, args: [EVERYTHING, 'stdio'] } } });
+    const client = await connect(running, 'alice');
+    client.setRequestHandler(CreateMessageRequestSchema, () => ({
+      model: 'none',
+      role: 'assistant' as const,
+      content: { type: 'text' as const, text: 'said by the client' },
+    }));
+    assert.ok((await client.listTools()).tools.length > 5);
+    const progress: number[] = [];
+    await client.callTool(
+      { name: 'trigger-long-running-operation', arguments: { duration: 0.2, steps: 2 } },
+      undefined,
+      {
+        onprogress: (event) => progress.push(event.progress),
+      },
+    );
+    assert.deepEqual(progress, [1, 2]);
+    const asked = await client.callTool({ name: 'trigger-sampling-request', arguments: { prompt: 'hello' } });
+    assert.match(JSON.stringify(asked.content), /said by the client/);
+  });
+
+  for (const transport of Object.keys(TRANSPORTS) as Array<keyof typeof TRANSPORTS>)
+    it(`is reached by ${transport} too`, async () => {
+      const running = await relay({ servers: { one: program() } });
+      const client = sdkClient();
+      await client.connect(TRANSPORTS[transport](running.port, 'alice'));
+      assert.equal(await call(client, 'slow', { milliseconds: 1, say: 'here' }), 'here');
+    });
+
+  it('gets nothing of the relay’s environment but what is listed', async () => {
+    process.env.SECRET_OF_THE_RELAY = 'not for servers';
+    const settings = { env: { OWN: 'given' }, inheritEnv: ['PATH'] };
+    const client = await connect(await relay({ servers: { one: program(settings) } }), 'alice');
+    const env = (await call(client, 'env')) as Record<string, string>;
+    assert.equal(env.OWN, 'given');
+    assert.equal(env.PATH, process.env.PATH);
+    assert.equal(env.SECRET_OF_THE_RELAY, undefined);
+    assert.equal(env.HOME, undefined);
+  });
+
+  it('each session has a process of its own, which ends with it', async () => {
+    const running = await relay({ servers: { one: program() } });
+    const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+    const pids = [(await call(alice, 'pid')) as number, (await call(bob, 'pid')) as number];
+    assert.notEqual(pids[0], pids[1]);
+    await (alice.transport as StreamableHTTPClientTransport).terminateSession();
+    await until('the process of the session has ended', () => !isAlive(pids[0] as number));
+    assert.ok(isAlive(pids[1] as number));
+    assert.equal(await call(bob, 'pid'), pids[1]);
+  });
+
+  it('nobody but its owner uses a session', async () => {
+    const running = await relay({ servers: { one: program() } });
+    const alice = await connect(running, 'alice');
+    const session = (alice.transport as StreamableHTTPClientTransport).sessionId as string;
+    const headers = ['Mcp-Session-Id', session, 'Accept', 'application/json, text/event-stream'];
+    const stolen = await ask(running.port, { headers: [...headers, 'X-Authenticated-User', 'bob'] });
+    assert.equal(stolen.status, 404);
+  });
+
+  it('ends what neither its input nor SIGTERM ends, when the relay does', async () => {
+    const running = await relay({ servers: { one: program({}, '--stubborn') } });
+    const pid = (await call(await connect(running, 'alice'), 'pid')) as number;
+    await running.close();
+    assert.equal(isAlive(pid), false);
+  });
+
+  it('a process that dies in a request: an error, then a new one', async () => {
+    const running = await relay({ servers: { one: program() } });
+    const alice = await connect(running, 'alice');
+    const bob = await connect(running, 'bob');
+    await assert.rejects(call(alice, 'crash'));
+    await assert.rejects(call(alice, 'pid'), /session not found/i);
+    assert.equal(typeof (await call(await connect(running, 'alice'), 'pid')), 'number');
+    assert.equal(typeof (await call(bob, 'pid')), 'number', 'the session of another is as it was');
+  });
+
+  it('lines that are no messages are passed over, and a flood of errors is kept short', async () => {
+    const running = await relay({ servers: { one: program() } });
+    const client = await connect(running, 'alice');
+    assert.equal(await call(client, 'noise'), 'done');
+    assert.equal(await call(client, 'flood'), 'done');
+    assert.ok(running.logs.filter((line) => line.includes('of a flood')).length <= 60);
+  });
+
+  it('a message larger than the limit ends this process only', async () => {
+    const running = await relay({ servers: { one: program() }, limits: { body: '64KiB' } });
+    const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+    assert.equal(((await call(alice, 'long', { length: 1_000 })) as string).length, 1_000);
+    await assert.rejects(call(alice, 'long', { length: 200_000 }));
+    assert.equal(typeof (await call(bob, 'pid')), 'number');
+  });
+
+  it('an answer that does not come in time is 504 in the protocol’s own form', async () => {
+    const running = await relay({ servers: { one: program({ timeout: '300ms' }) } });
+    const client = await connect(running, 'alice');
+    await assert.rejects(call(client, 'never'), /did not answer in time/);
+    assert.equal(typeof (await call(client, 'pid')), 'number');
+  });
+
+  it('a program that does not start is not started again at once', async () => {
+    const running = await relay({ servers: { one: program({}, '--broken') } });
+    await assert.rejects(connect(running, 'alice'));
+    const first = running.logs.filter((line) => line.includes('":"an MCP server does not start"')).length;
+    await assert.rejects(connect(running, 'alice'), /is tried again soon/);
+    assert.equal(first, 1);
+    assert.equal(
+      running.logs.filter((line) => line.includes('":"an MCP server does not start"')).length,
+      1,
+      'no second attempt',
+    );
+    const missing = await relay({ servers: { one: { command: '/nonexistent/program' } } });
+    await assert.rejects(connect(missing, 'alice'), /cannot be reached/);
+  });
+
+  it('no more processes than may, and a session that nobody uses makes room', async () => {
+    const running = await relay({ servers: { one: program({ max: 1, unused: '300ms' }) } });
+    const headers = ['X-Authenticated-User', 'alice', 'Accept', 'application/json, text/event-stream'];
+    const begin = () => {
+      const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 't', version: '1' } };
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
+      return ask(running.port, { headers, body });
+    };
+    assert.equal((await begin()).status, 200);
+    const refused = await begin();
+    assert.equal(refused.status, 503);
+    assert.match(refused.text, /as many of these MCP servers run as may/);
+    await until('the unused session has ended', async () => (await begin()).status === 200);
+  });
+
+  describe('that sessions share', () => {
+    it('one for each identity: the same process for her sessions, another for his', async () => {
+      const running = await relay({ servers: { one: program({ sharing: 'identity' }) } });
+      const [first, second] = [await connect(running, 'alice'), await connect(running, 'alice')];
+      const bob = await connect(running, 'bob');
+      const pid = await call(first, 'pid');
+      assert.equal(await call(second, 'pid'), pid);
+      assert.notEqual(await call(bob, 'pid'), pid);
+    });
+
+    it('one for everybody: the same ids and tokens at one time, and each gets what is theirs', async () => {
+      const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
+      const people = await Promise.all(['alice', 'bob', 'carol'].map((user) => connect(running, user)));
+      assert.equal(new Set(await Promise.all(people.map((client) => call(client, 'pid')))).size, 1);
+      const progress = [0, 0, 0];
+      const said = await Promise.all(
+        people.map((client, at) =>
+          call(
+            client,
+            'slow',
+            { milliseconds: 50 * (3 - at), say: `for ${at}` },
+            {
+              onprogress: () => {
+                progress[at] = (progress[at] ?? 0) + 1;
+              },
+            },
+          ),
+        ),
+      );
+      assert.deepEqual(said, ['for 0', 'for 1', 'for 2']);
+      assert.deepEqual(progress, [1, 1, 1]);
+    });
+
+    it('one for everybody: what may be about one person’s request reaches nobody else', async () => {
+      const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
+      const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+      const heard: unknown[] = [];
+      let asked = 0;
+      for (const [client, name] of [
+        [alice, 'alice'],
+        [bob, 'bob'],
+      ] as const) {
+        client.setNotificationHandler(
+          LoggingMessageNotificationSchema,
+          ({ params }) => void heard.push([name, params.data]),
+        );
+        client.setRequestHandler(CreateMessageRequestSchema, () => {
+          asked += 1;
+          return { model: name, role: 'assistant' as const, content: { type: 'text' as const, text: name } };
+        });
+      }
+      // Alone she is meant; while both wait nobody can tell who is.
+      assert.match(JSON.stringify(await call(alice, 'ask')), /"model":"alice"/);
+      const waits = call(bob, 'slow', { milliseconds: 400, say: 'late' });
+      assert.deepEqual(await call(alice, 'ask'), { refused: -32601 });
+      await call(alice, 'log', { text: 'of alice' });
+      assert.equal(await waits, 'late');
+      assert.equal(asked, 1);
+      assert.deepEqual(heard, []);
+    });
+
+    it('one for everybody: a session that ends takes its requests along and leaves the others', async () => {
+      const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
+      const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+      const pid = await call(bob, 'pid');
+      const lost = assert.rejects(call(alice, 'never'));
+      await (alice.transport as StreamableHTTPClientTransport).terminateSession();
+      await lost;
+      assert.equal(await call(bob, 'pid'), pid);
+    });
+  });
+});
