@@ -1,5 +1,5 @@
 import { ON, RATE } from './promql.ts';
-import { type Dashboard, greenFrom, INSTANCE, SERVER } from './spec.ts';
+import { type Dashboard, greenFrom, INSTANCE, redFrom, SERVER } from './spec.ts';
 
 const AT = `${ON},server=~"$server"`;
 
@@ -59,6 +59,48 @@ export const RELAY: Dashboard = {
           width: 12,
           thresholds: greenFrom(1),
           queries: [{ expr: `min by (server) (postern_relay_upstream_up{${AT}})`, legend: '{{server}}' }],
+        },
+      ],
+    },
+    {
+      title: 'Tools',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Tool calls',
+          description: 'A second, by server, tool and outcome. Names that no server has listed are counted as one.',
+          unit: 'reqps',
+          width: 12,
+          stacked: true,
+          queries: [
+            {
+              expr: `sum by (server, tool, outcome) (rate(postern_relay_tool_calls_total{${AT}}${RATE}))`,
+              legend: '{{server}} {{tool}}: {{outcome}}',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Denied by the policy, last hour',
+          description: 'Calls that relay.policy refused, or would have refused in a dry run.',
+          unit: 'short',
+          width: 6,
+          queries: [
+            {
+              expr: `sum(increase(postern_relay_policy_denials_total{${AT}}[1h])) or vector(0)`,
+              legend: 'denied',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Tools held back',
+          description:
+            'Pinned tools whose definition has changed. Nobody can use them until somebody approves: `postern pins`.',
+          unit: 'short',
+          width: 6,
+          thresholds: redFrom(1),
+          queries: [{ expr: `max(postern_relay_tools_held_back{${AT}}) or vector(0)`, legend: 'held back' }],
         },
       ],
     },

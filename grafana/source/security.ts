@@ -69,6 +69,23 @@ export const SECURITY: Dashboard = {
           queries: [{ expr: `min(postern_certificate_expiry_timestamp_seconds{${ON}}) - time()`, legend: 'ends in' }],
         },
         {
+          kind: 'stat',
+          title: 'Authorization server, last hour',
+          description: 'Events of Postern’s own authorization server: registrations, grants, and what it refused.',
+          unit: 'short',
+          width: 12,
+          queries: [{ expr: `sum(increase(postern_oauth_events_total{${ON}}[1h])) or vector(0)`, legend: 'events' }],
+        },
+        {
+          kind: 'stat',
+          title: 'Lost for the audit log, last hour',
+          description: 'Entries that a full or slow sink did not take. Anything but zero is a gap in the record.',
+          unit: 'short',
+          width: 12,
+          thresholds: redFrom(1),
+          queries: [{ expr: `sum(increase(postern_audit_dropped_total{${ON}}[1h])) or vector(0)`, legend: 'lost' }],
+        },
+        {
           kind: 'timeseries',
           title: 'Refused at the relay',
           description: 'By reason, before any MCP server was asked.',

@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { buildDashboard } from '../../grafana/source/build.ts';
 import { DASHBOARDS } from '../../grafana/source/dashboards.ts';
 import {
+  createAuditMetrics,
   createAuthMetrics,
   createProcessMetrics,
   createRelayMetrics,
@@ -39,6 +40,7 @@ function rules(): Rule[] {
 function knownSeries(): Set<string> {
   const registries = [createAuthMetrics().registry, createRelayMetrics().registry, new Registry()];
   createStoreMetrics(registries[2] as Registry);
+  createAuditMetrics(registries[2] as Registry);
   createProcessMetrics(registries[2] as Registry, 'relay');
   const known = new Set(['up']);
   for (const metric of registries.flatMap((registry) => registry.getMetricsAsArray())) {
