@@ -197,6 +197,14 @@ describe('the chart of deploy/kubernetes', function () {
       assert.deepEqual(forwardAuth[key], deployed[key], key);
   });
 
+  it('sends to forward-auth itself exactly what the deployment that the tests run sends there', async () => {
+    const { manifests } = await render({ proxy: { kind: 'traefik' } });
+    const file = await readFile(new URL('../../deploy/traefik/dynamic.yaml', import.meta.url), 'utf8');
+    const pathsIn = (rule: string) => [...rule.matchAll(/Path(?:Prefix)?\(`[^`]+`\)/g)].map(([path]) => path).sort();
+    const [route] = only(manifests, 'IngressRoute').spec.routes;
+    assert.deepEqual(pathsIn(route.match), pathsIn(parse(file).http.routers['postern-public'].rule));
+  });
+
   it('says what is wrong with values before anything is made', async () => {
     assert.match(await refusal({ replica: 3 }), /replica/);
     assert.match(await refusal({ proxy: { kind: 'apache' } }), /kind/);

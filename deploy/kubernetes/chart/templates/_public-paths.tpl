@@ -8,4 +8,10 @@
 
 {{- define "postern.publicPaths" -}}
 - /.well-known/oauth-protected-resource
+{{- /* For auth.broker (or auth.originMetadata); 404 where neither is set. */}}
+- /.well-known/oauth-authorization-server
+- /.well-known/openid-configuration
+- /authorize
+- /token
+- /register
 {{- end }}
