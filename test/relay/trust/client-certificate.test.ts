@@ -153,6 +153,6 @@ describe('a server with TLS', () => {
 
   it('cannot be configured for an address without https', () => {
     const servers = { one: { url: 'http://127.0.0.1/mcp', tls: { caPath: 'a' } } };
-    assert.throws(() => parseConfig({ relay: { servers } }), /relay\.servers\.one\.tls: needs an https address/);
+    assert.throws(() => parseConfig({ relay: { servers } }), /relay\.servers\.one\.tls: needs an https or wss address/);
   });
 });
