@@ -11,7 +11,7 @@ import { freePorts } from '../support/free-port.ts';
 import { startOpenIdProvider, type TestProvider } from '../support/openid-provider.ts';
 import { startPostern } from '../support/postern-process.ts';
 import { programOrSkip } from '../support/programs.ts';
-import { until } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 
 const CALL = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'x', arguments: {} } });
 const DEPLOYMENT = fileURLToPath(new URL('../../deploy/encrypted/', import.meta.url));

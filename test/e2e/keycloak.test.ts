@@ -4,7 +4,7 @@ import { SIGN_IN_PATHS } from '../../src/forward-auth/decision/own-endpoints.ts'
 import { AUDIENCE, type Gate, type Replica, startGate } from '../support/gate-replicas.ts';
 import { HttpPerson } from '../support/http-person.ts';
 import { type Keycloak, keycloakOrSkip } from '../support/keycloak.ts';
-import { until } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 
 const CLIENT = { id: 'postern', secret: 'secret of the Keycloak client in the tests' };
 const PASSWORD = 'password of the Keycloak tests';

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AUDIENCE, type Gate, type Replica, startGate } from '../support/gate-replicas.ts';
 import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 
 type Kind = 'session' | 'ended' | 'bearer' | 'limited';
 

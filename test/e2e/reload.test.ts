@@ -8,7 +8,7 @@ import type { Child } from '../support/child.ts';
 import { freePorts } from '../support/free-port.ts';
 import { startPostern } from '../support/postern-process.ts';
 import { rawRequest } from '../support/raw-request.ts';
-import { until } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 
 const CONNECTIONS = 8;
 const QUESTION = {

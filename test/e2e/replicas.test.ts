@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Gate, type Replica, startGate } from '../support/gate-replicas.ts';
 import { type PausablePipe, startPipe } from '../support/pausable-pipe.ts';
 import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 
 /** Seconds. A refresh comes after half of it at the earliest, so that none shows the end of a session before it was heard. */
 const ACCESS_TOKEN = 4;

@@ -12,6 +12,7 @@ import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/webso
 import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { WebSocket } from 'ws';
+import { isAlive } from '../support/alive.ts';
 import { HttpPerson } from '../support/http-person.ts';
 import { cleanEnvironment, type RunningPostern, startPostern } from '../support/run-postern.ts';
 
@@ -99,15 +100,6 @@ function childrenOf(pid: number): number[] {
       }
     })
     .map(Number);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Those still alive after a while: a process that was told to end may take a moment, an orphan stays. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SessionEntry, Stores } from '../../src/stores/stores.ts';
-import { until } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 import { fresh } from './open.ts';
 
 const entry = (over: Partial<SessionEntry> = {}): SessionEntry => ({

@@ -10,7 +10,8 @@ import type { SessionEntry, Stores } from '../../src/stores/stores.ts';
 import { freePorts } from '../support/free-port.ts';
 import { startPipe } from '../support/pausable-pipe.ts';
 import { type Program, programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startCluster, startRedis, startSentinel, until } from '../support/redis-server.ts';
+import { type RedisServer, startCluster, startRedis, startSentinel } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 import { fresh, open } from './open.ts';
 
 const session = (over: Partial<SessionEntry> = {}): SessionEntry => ({

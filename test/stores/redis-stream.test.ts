@@ -7,7 +7,8 @@ import { createLogger } from '../../src/platform/log.ts';
 import { createAuditMetrics } from '../../src/platform/metrics.ts';
 import type { Stores } from '../../src/stores/stores.ts';
 import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis, until } from '../support/redis-server.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { until } from '../support/until.ts';
 import { open } from './open.ts';
 
 describe('the audit log in a Redis stream', () => {

@@ -9,6 +9,7 @@ import { Redis } from 'ioredis';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
 import { freePorts } from './free-port.ts';
 import type { Program } from './programs.ts';
+import { until } from './until.ts';
 
 const run = promisify(execFile);
 
@@ -217,13 +218,4 @@ export async function startSentinel(program: Program): Promise<SentinelGroup> {
     sentinels,
     stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
   };
-}
-
-/** Asks until it is so, for at most fifteen seconds. */
-export async function until(what: string, question: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 15_000;
-  while (!(await question())) {
-    if (Date.now() > end) throw new Error(`never: ${what}`);
-    await sleep(20);
-  }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../../platform/config/schema.ts';
+import { allowedOrigins } from '../allowed-origins.ts';
 
 const METHODS = 'GET, POST, DELETE, OPTIONS';
 const EXPOSED = 'WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After';
@@ -15,8 +16,8 @@ const HEADER_NAMES = /^[\w-]{1,64}(?:\s*,\s*[\w-]{1,64}){0,63}$/;
 export class Cors {
   readonly #origins: ReadonlySet<string>;
 
-  constructor({ publicUrl, relay }: Pick<Config, 'publicUrl' | 'relay'>) {
-    this.#origins = new Set([new URL(publicUrl).origin, ...relay.allowedOrigins]);
+  constructor(config: Pick<Config, 'publicUrl' | 'relay'>) {
+    this.#origins = allowedOrigins(config);
   }
 
   /** @returns whether it was a preflight, which is answered then */

@@ -5,6 +5,7 @@ import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
+import { allowedOrigins } from '../allowed-origins.ts';
 import type { Refusal } from '../refusal.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
 import type { MigrationReport } from './migration-report.ts';
@@ -39,7 +40,7 @@ export class Callers {
 
   constructor(config: Config, deps: CallersDeps) {
     this.#deps = deps;
-    this.#origins = new Set([new URL(config.publicUrl).origin, ...config.relay.allowedOrigins]);
+    this.#origins = allowedOrigins(config);
   }
 
   /**

@@ -11,7 +11,7 @@ import { UnknownTokens } from '../../../src/forward-auth/limits/unknown-tokens.t
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
-import { until } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 import { imagineRequest } from '../support/imagined.ts';
 import { type KeyServer, rsaKey, startKeyServer } from '../support/key-server.ts';
 import { SharedStore } from '../support/shared-store.ts';

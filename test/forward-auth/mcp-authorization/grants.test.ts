@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { until } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 import { type BrokerGate, OPERATOR_TOKEN, openBrokerGate } from './support/broker-gate.ts';
 import { type CallbackPage, openCallbackPage } from './support/mcp-client.ts';
 import { RawClient } from './support/raw-client.ts';

@@ -11,7 +11,8 @@ import { openSealing } from '../../../src/platform/sealing/sealing-keys.ts';
 import { openStores } from '../../../src/stores/open-stores.ts';
 import type { Stores } from '../../../src/stores/stores.ts';
 import { type ProgramName, resolveProgram } from '../../support/programs.ts';
-import { type RedisServer, startRedis, until } from '../../support/redis-server.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 import { BROWSER, cookieOf, HOST, MINUTE, signedIn } from '../support/imagined-sessions.ts';
 
 const log = createLogger('auth', 'silent');

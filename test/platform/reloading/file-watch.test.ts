@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { watchFile } from '../../../src/platform/reloading/file-watch.ts';
-import { until } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 
 /** Milliseconds between two looks. */
 const EVERY = 20;

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestAuthority } from '../../support/certificates.ts';
-import { until } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 import { endAll, onEnd, rejection } from '../support/relay.ts';
 import { openWebSocket } from '../support/web-socket.ts';
 import { ConnectingPerson, startConnecting } from './support/connecting.ts';

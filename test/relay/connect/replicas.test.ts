@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { programOrSkip } from '../../support/programs.ts';
-import { type RedisServer, startRedis, until } from '../../support/redis-server.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
 import { endAll, type RelayUnderTest, relay } from '../support/relay.ts';
 import { type Connecting, ConnectingPerson, startConnecting } from './support/connecting.ts';
 import { CLIENT_SECRET } from './support/upstream-provider.ts';

@@ -1,5 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { WebSocket } from 'ws';
@@ -32,5 +33,13 @@ export function sdkClient(): Client {
     { capabilities: { sampling: {}, elicitation: {}, roots: { listChanged: true } } },
   );
   onEnd(() => client.close());
+  return client;
+}
+
+/** Connected over streamable HTTP, with a credential of the client's own that no server may see. */
+export async function connectAs(url: string, user: string): Promise<Client> {
+  const client = sdkClient();
+  const requestInit = { headers: { 'X-Authenticated-User': user, Authorization: 'Bearer of-the-client' } };
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }) as Transport);
   return client;
 }

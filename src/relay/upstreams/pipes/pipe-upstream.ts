@@ -4,6 +4,7 @@ import { ownerKey } from '../../../identity/identity.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import { AnswerFilter, type AnswerRules } from '../../gate/answer-filter.ts';
 import { RefusedError } from '../../refusal.ts';
+import { eraOf } from '../../transports/streamable-http/era.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import { LocalResponse } from '../local-response.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from '../response-relay.ts';
@@ -27,7 +28,6 @@ export interface PipeUpstreamOptions {
 
 /** Revisions of servers behind a pipe. */
 const SUPPORTED = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
-const FIRST_MODERN = '2026-07-28';
 /** Whose sessions are nobody's in particular: the relay's own. */
 const NOBODY = '';
 
@@ -62,7 +62,7 @@ export class PipeUpstream implements Upstream {
     const response = new LocalResponse(handler, this.#options.limit);
     if (response.aborted) return;
     const owner = request.caller === undefined ? NOBODY : ownerKey(request.caller.identity);
-    if ((fieldOf(request, 'mcp-protocol-version') ?? '') >= FIRST_MODERN) return void unsupported(request, response);
+    if (eraOf(fieldOf(request, 'mcp-protocol-version')) !== 'legacy') return void unsupported(request, response);
     const id = fieldOf(request, 'mcp-session-id');
     if (id === undefined) return void this.#outside(request, owner, response);
     const running = this.#sessions.get(id);

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterEach, describe, it } from 'mocha';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { startChild } from '../../../support/child.ts';
 import { freePorts } from '../../../support/free-port.ts';
+import { until } from '../../../support/until.ts';
 import { endAll, onEnd, relay } from '../../support/relay.ts';
-import { sdkClient } from '../../support/sdk-client.ts';
+import { connectAs } from '../../support/sdk-client.ts';
 
 type Message = { id?: number; method?: string; params?: Record<string, unknown> };
 
@@ -53,18 +53,6 @@ async function webSocketServer(onMessage?: (socket: WebSocket, message: Message)
   return { url: `ws://127.0.0.1:${port}/mcp`, upgrades, open: () => sockets.clients.size };
 }
 
-async function connect(url: string, user = 'alice') {
-  const client = sdkClient();
-  const requestInit = { headers: { 'X-Authenticated-User': user, Authorization: 'Bearer of-the-client' } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }) as Transport);
-  return client;
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 400 && !holds(); turn++) await new Promise((resolve) => setTimeout(resolve, 25));
-  assert.ok(holds(), what);
-}
-
 describe('MCP servers over WebSocket', function () {
   this.timeout(30_000);
   afterEach(endAll);
@@ -73,7 +61,7 @@ describe('MCP servers over WebSocket', function () {
     const server = await webSocketServer();
     const one = { url: server.url, identityHeaders: true, credential: { bearer: { value: 'of-the-relay' } } };
     const running = await relay({ servers: { one } });
-    const [alice, bob] = [await connect(running.url), await connect(running.url, 'bob')];
+    const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
     const said = await alice.callTool({ name: 'say', arguments: { text: 'hello' } });
     assert.match(JSON.stringify(said.content), /hello/);
     assert.equal(server.upgrades.length, 2);
@@ -97,10 +85,10 @@ describe('MCP servers over WebSocket', function () {
         return true;
       });
       const running = await relay({ servers: { one: { url: server.url } } });
-      const client = await connect(running.url);
+      const client = await connectAs(running.url, 'alice');
       await assert.rejects(client.callTool({ name: 'say', arguments: {} }), /cannot be reached/);
       await assert.rejects(client.listTools(), /session not found/i);
-      await connect(running.url);
+      await connectAs(running.url, 'alice');
     });
 
   it('a server that is not there, and one that is no WebSocket server', async () => {
@@ -108,7 +96,7 @@ describe('MCP servers over WebSocket', function () {
     const page = await listening(createServer((_request, response) => response.writeHead(200).end('<html>')));
     for (const port of [free, page]) {
       const running = await relay({ servers: { one: { url: `ws://127.0.0.1:${port}/mcp` } } });
-      await assert.rejects(connect(running.url), /cannot be reached/);
+      await assert.rejects(connectAs(running.url, 'alice'), /cannot be reached/);
     }
   });
 });
@@ -129,7 +117,7 @@ describe('MCP servers over HTTP+SSE', function () {
     });
     onEnd(() => child.stop());
     const running = await relay({ servers: { one: { url: `http://127.0.0.1:${port}/sse`, transport: 'http-sse' } } });
-    const client = await connect(running.url);
+    const client = await connectAs(running.url, 'alice');
     const progress: number[] = [];
     await client.callTool(
       { name: 'trigger-long-running-operation', arguments: { duration: 0.2, steps: 2 } },
@@ -157,7 +145,7 @@ describe('MCP servers over HTTP+SSE', function () {
     );
     const one = { url: `http://127.0.0.1:${port}/sse`, transport: 'http-sse', credential: { bearer: { value: 'x' } } };
     const running = await relay({ servers: { one } });
-    await assert.rejects(connect(running.url), /cannot be reached/);
+    await assert.rejects(connectAs(running.url, 'alice'), /cannot be reached/);
     assert.equal(stolen, 0);
   });
 
@@ -168,6 +156,6 @@ describe('MCP servers over HTTP+SSE', function () {
       }),
     );
     const one = { url: `http://127.0.0.1:${port}/sse`, transport: 'http-sse', timeout: '300ms' };
-    await assert.rejects(connect((await relay({ servers: { one } })).url), /cannot be reached/);
+    await assert.rejects(connectAs((await relay({ servers: { one } })).url, 'alice'), /cannot be reached/);
   });
 });

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CreateMessageRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, it } from 'mocha';
-import { ask, endAll, type RelayUnderTest, relay } from '../../support/relay.ts';
-import { sdkClient, TRANSPORTS } from '../../support/sdk-client.ts';
+import { isAlive } from '../../../support/alive.ts';
+import { until } from '../../../support/until.ts';
+import { ask, endAll, relay } from '../../support/relay.ts';
+import { connectAs, sdkClient, TRANSPORTS } from '../../support/sdk-client.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../support/scripted-program.js', import.meta.url));
 const EVERYTHING = fileURLToPath(
@@ -19,35 +20,11 @@ const program = (settings: object = {}, ...args: string[]) => ({
   ...settings,
 });
 
-async function connect({ url }: RelayUnderTest, user: string): Promise<Client> {
-  const client = sdkClient();
-  const requestInit = { headers: { 'X-Authenticated-User': user } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }) as Transport);
-  return client;
-}
-
 /** What the scripted program says as its one text, which is JSON. */
 async function call(client: Client, name: string, args: object = {}, options: object = {}): Promise<unknown> {
   const result = await client.callTool({ name, arguments: { ...args } }, undefined, options);
   const [content] = result.content as Array<{ text: string }>;
   return JSON.parse(content?.text ?? 'null');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 400; turn++) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  assert.fail(`not within ten seconds: ${what}`);
 }
 
 describe('MCP servers as child processes', function () {
@@ -56,7 +33,7 @@ describe('MCP servers as child processes', function () {
 
   it('the project’s own example server: tools, progress, a question to the client, its end', async () => {
     const running = await relay({ servers: { one: { command: process.execPath, args: [EVERYTHING, 'stdio'] } } });
-    const client = await connect(running, 'alice');
+    const client = await connectAs(running.url, 'alice');
     client.setRequestHandler(CreateMessageRequestSchema, () => ({
       model: 'none',
       role: 'assistant' as const,
@@ -87,7 +64,7 @@ describe('MCP servers as child processes', function () {
   it('gets nothing of the relay’s environment but what is listed', async () => {
     process.env.SECRET_OF_THE_RELAY = 'not for servers';
     const settings = { env: { OWN: 'given' }, inheritEnv: ['PATH'] };
-    const client = await connect(await relay({ servers: { one: program(settings) } }), 'alice');
+    const client = await connectAs((await relay({ servers: { one: program(settings) } })).url, 'alice');
     const env = (await call(client, 'env')) as Record<string, string>;
     assert.equal(env.OWN, 'given');
     assert.equal(env.PATH, process.env.PATH);
@@ -97,7 +74,7 @@ describe('MCP servers as child processes', function () {
 
   it('each session has a process of its own, which ends with it', async () => {
     const running = await relay({ servers: { one: program() } });
-    const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+    const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
     const pids = [(await call(alice, 'pid')) as number, (await call(bob, 'pid')) as number];
     assert.notEqual(pids[0], pids[1]);
     await (alice.transport as StreamableHTTPClientTransport).terminateSession();
@@ -108,7 +85,7 @@ describe('MCP servers as child processes', function () {
 
   it('nobody but its owner uses a session', async () => {
     const running = await relay({ servers: { one: program() } });
-    const alice = await connect(running, 'alice');
+    const alice = await connectAs(running.url, 'alice');
     const session = (alice.transport as StreamableHTTPClientTransport).sessionId as string;
     const headers = ['Mcp-Session-Id', session, 'Accept', 'application/json, text/event-stream'];
     const stolen = await ask(running.port, { headers: [...headers, 'X-Authenticated-User', 'bob'] });
@@ -117,24 +94,24 @@ describe('MCP servers as child processes', function () {
 
   it('ends what neither its input nor SIGTERM ends, when the relay does', async () => {
     const running = await relay({ servers: { one: program({}, '--stubborn') } });
-    const pid = (await call(await connect(running, 'alice'), 'pid')) as number;
+    const pid = (await call(await connectAs(running.url, 'alice'), 'pid')) as number;
     await running.close();
     assert.equal(isAlive(pid), false);
   });
 
   it('a process that dies in a request: an error, then a new one', async () => {
     const running = await relay({ servers: { one: program() } });
-    const alice = await connect(running, 'alice');
-    const bob = await connect(running, 'bob');
+    const alice = await connectAs(running.url, 'alice');
+    const bob = await connectAs(running.url, 'bob');
     await assert.rejects(call(alice, 'crash'));
     await assert.rejects(call(alice, 'pid'), /session not found/i);
-    assert.equal(typeof (await call(await connect(running, 'alice'), 'pid')), 'number');
+    assert.equal(typeof (await call(await connectAs(running.url, 'alice'), 'pid')), 'number');
     assert.equal(typeof (await call(bob, 'pid')), 'number', 'the session of another is as it was');
   });
 
   it('lines that are no messages are passed over, and a flood of errors is kept short', async () => {
     const running = await relay({ servers: { one: program() } });
-    const client = await connect(running, 'alice');
+    const client = await connectAs(running.url, 'alice');
     assert.equal(await call(client, 'noise'), 'done');
     assert.equal(await call(client, 'flood'), 'done');
     assert.ok(running.logs.filter((line) => line.includes('of a flood')).length <= 60);
@@ -142,7 +119,7 @@ describe('MCP servers as child processes', function () {
 
   it('a message larger than the limit ends this process only', async () => {
     const running = await relay({ servers: { one: program() }, limits: { body: '64KiB' } });
-    const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+    const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
     assert.equal(((await call(alice, 'long', { length: 1_000 })) as string).length, 1_000);
     await assert.rejects(call(alice, 'long', { length: 200_000 }));
     assert.equal(typeof (await call(bob, 'pid')), 'number');
@@ -150,16 +127,16 @@ describe('MCP servers as child processes', function () {
 
   it('an answer that does not come in time is 504 in the protocol’s own form', async () => {
     const running = await relay({ servers: { one: program({ timeout: '300ms' }) } });
-    const client = await connect(running, 'alice');
+    const client = await connectAs(running.url, 'alice');
     await assert.rejects(call(client, 'never'), /did not answer in time/);
     assert.equal(typeof (await call(client, 'pid')), 'number');
   });
 
   it('a program that does not start is not started again at once', async () => {
     const running = await relay({ servers: { one: program({}, '--broken') } });
-    await assert.rejects(connect(running, 'alice'));
+    await assert.rejects(connectAs(running.url, 'alice'));
     const first = running.logs.filter((line) => line.includes('":"an MCP server does not start"')).length;
-    await assert.rejects(connect(running, 'alice'), /is tried again soon/);
+    await assert.rejects(connectAs(running.url, 'alice'), /is tried again soon/);
     assert.equal(first, 1);
     assert.equal(
       running.logs.filter((line) => line.includes('":"an MCP server does not start"')).length,
@@ -167,7 +144,7 @@ describe('MCP servers as child processes', function () {
       'no second attempt',
     );
     const missing = await relay({ servers: { one: { command: '/nonexistent/program' } } });
-    await assert.rejects(connect(missing, 'alice'), /cannot be reached/);
+    await assert.rejects(connectAs(missing.url, 'alice'), /cannot be reached/);
   });
 
   it('no more processes than may, and a session that nobody uses makes room', async () => {
@@ -188,8 +165,8 @@ describe('MCP servers as child processes', function () {
   describe('that sessions share', () => {
     it('one for each identity: the same process for her sessions, another for his', async () => {
       const running = await relay({ servers: { one: program({ sharing: 'identity' }) } });
-      const [first, second] = [await connect(running, 'alice'), await connect(running, 'alice')];
-      const bob = await connect(running, 'bob');
+      const [first, second] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'alice')];
+      const bob = await connectAs(running.url, 'bob');
       const pid = await call(first, 'pid');
       assert.equal(await call(second, 'pid'), pid);
       assert.notEqual(await call(bob, 'pid'), pid);
@@ -197,7 +174,7 @@ describe('MCP servers as child processes', function () {
 
     it('one for everybody: the same ids and tokens at one time, and each gets what is theirs', async () => {
       const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
-      const people = await Promise.all(['alice', 'bob', 'carol'].map((user) => connect(running, user)));
+      const people = await Promise.all(['alice', 'bob', 'carol'].map((user) => connectAs(running.url, user)));
       assert.equal(new Set(await Promise.all(people.map((client) => call(client, 'pid')))).size, 1);
       const progress = [0, 0, 0];
       const said = await Promise.all(
@@ -220,7 +197,7 @@ describe('MCP servers as child processes', function () {
 
     it('one for everybody: what may be about one person’s request reaches nobody else', async () => {
       const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
-      const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+      const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
       const heard: unknown[] = [];
       let asked = 0;
       for (const [client, name] of [
@@ -248,7 +225,7 @@ describe('MCP servers as child processes', function () {
 
     it('one for everybody: a session that ends takes its requests along and leaves the others', async () => {
       const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
-      const [alice, bob] = [await connect(running, 'alice'), await connect(running, 'bob')];
+      const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
       const pid = await call(bob, 'pid');
       const lost = assert.rejects(call(alice, 'never'));
       await (alice.transport as StreamableHTTPClientTransport).terminateSession();
