@@ -51,7 +51,9 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (method === undefined) {
     waiting.get(id)?.(result ?? { refused: error.code });
     waiting.delete(id);
-  } else if (method === 'initialize')
+  } else if (method === 'initialize' && params.clientInfo.name === 'unwelcome')
+    say({ id, error: { code: -32602, message: 'not this client' } });
+  else if (method === 'initialize')
     say({
       id,
       result: {

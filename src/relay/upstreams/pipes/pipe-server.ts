@@ -94,10 +94,30 @@ export class PipeServer {
     await this.#pipe?.close();
   }
 
+  /**
+   * Answers `initialize`. The server knows one only: what it answered to the first holds for all that share it.
+   *
+   * @returns false where the server refused it, or is gone: the session has not begun, and the next one is asked anew
+   */
+  async begin(session: PipeSession, id: Id, message: Json): Promise<boolean> {
+    while (this.#described === undefined && this.#initializing !== undefined) await this.#initializing;
+    if (this.#described !== undefined) {
+      session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
+      return true;
+    }
+    if (!this.#sessions.has(session)) return false;
+    this.#initializing = new Promise((resolve) => {
+      this.#ask(session, id, message, {}, resolve);
+    });
+    await this.#initializing;
+    this.#initializing = undefined;
+    return this.works;
+  }
+
   /** A request of a client; its answer comes to `session.answered`. */
   ask(session: PipeSession, id: Id, message: Json): void {
     const params = isRecord(message.params) ? message.params : {};
-    if (message.method === 'initialize') return void this.#initialize(session, id, message);
+    if (message.method === 'initialize') return void this.begin(session, id, message);
     const uri = typeof params.uri === 'string' ? params.uri : undefined;
     if (message.method === 'resources/subscribe' && uri !== undefined) this.#subscribe(uri, session);
     if (message.method === 'resources/unsubscribe' && uri !== undefined && this.#stillWanted(uri, session))
@@ -125,22 +145,8 @@ export class PipeServer {
     } else this.#send(message);
   }
 
-  /** The server knows one `initialize` only: what it answered to the first holds for all that share it. */
-  async #initialize(session: PipeSession, id: Id, message: Json): Promise<void> {
-    if (this.#initializing === undefined) {
-      this.#initializing = new Promise((resolve) => {
-        this.#ask(session, id, message, {}, resolve);
-      });
-      return;
-    }
-    await this.#initializing;
-    if (this.#described === undefined) session.end(new Error('the server did not begin'));
-    else session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
-  }
-
   #ask(session: PipeSession, id: Id, message: Json, params: Json, settled?: () => void): void {
-    if (this.#asked.size >= MAX_ASKED)
-      return void session.answered(id, errorMessage(id, SERVER_ERROR, 'too many requests wait for this server'));
+    if (this.#asked.size >= MAX_ASKED) return void this.#turnAway(session, id, settled);
     this.#lastId += 1;
     const own = this.#lastId;
     const meta = isRecord(params._meta) ? params._meta : {};
@@ -151,6 +157,11 @@ export class PipeServer {
         ? { ...message, id: own }
         : { ...message, id: own, params: { ...params, _meta: { ...meta, progressToken: own } } },
     );
+  }
+
+  #turnAway(session: PipeSession, id: Id, settled?: () => void): void {
+    session.answered(id, errorMessage(id, SERVER_ERROR, 'too many requests wait for this server'));
+    settled?.();
   }
 
   #receive(text: string): void {
@@ -251,6 +262,7 @@ export class PipeServer {
     this.#over = true;
     for (const session of this.#sessions) session.end(why);
     this.#sessions.clear();
+    for (const { settled } of this.#asked.values()) settled?.();
     this.#onEnd(this, why);
   }
 }

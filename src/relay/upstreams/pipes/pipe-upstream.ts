@@ -97,7 +97,8 @@ export class PipeUpstream implements Upstream {
     this.#sessions.set(session.id, { session, server });
     response.headers['mcp-session-id'] = session.id;
     session.await(id, response);
-    server.ask(session, id, message);
+    // Whoever is refused must not keep a server running, nor the place of another.
+    if (!(await server.begin(session, id, message))) await this.#end({ session, server });
   }
 
   #inside(request: UpstreamRequest, running: Running, response: LocalResponse): void {

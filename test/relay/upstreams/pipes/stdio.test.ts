@@ -162,6 +162,22 @@ describe('MCP servers as child processes', function () {
     await until('the unused session has ended', async () => (await begin()).status === 200);
   });
 
+  for (const sharing of ['session', 'everybody'])
+    it(`a client that the server refuses keeps nothing and leaves the server to the next (${sharing})`, async () => {
+      const running = await relay({ servers: { one: program({ sharing, max: 1 }) } });
+      const clientInfo = { name: 'unwelcome', version: '1' };
+      const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
+      const headers = ['X-Authenticated-User', 'alice', 'Accept', 'application/json, text/event-stream'];
+      assert.match((await ask(running.port, { headers, body })).text, /not this client/);
+      await until('the next one can begin', () =>
+        connectAs(running.url, 'bob').then(
+          () => true,
+          () => false,
+        ),
+      );
+    });
+
   describe('that sessions share', () => {
     it('one for each identity: the same process for her sessions, another for his', async () => {
       const running = await relay({ servers: { one: program({ sharing: 'identity' }) } });
