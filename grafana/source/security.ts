@@ -1,7 +1,8 @@
 import { ON, RATE } from './promql.ts';
 import { type Dashboard, INSTANCE, redFrom } from './spec.ts';
 
-const SPOOFS = 'spoof_attempt|unproven_peer|header_.*|duplicate_header|proxy_secret|proxy_certificate|assertion_.*';
+const SPOOFS =
+  'spoof_attempt|unproven_peer|header_.*|duplicate_header|proxy_secret|proxy_certificate|assertion_.*|identity_malformed';
 
 /** What somebody tried who should not get in. */
 export const SECURITY: Dashboard = {

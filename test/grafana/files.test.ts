@@ -14,6 +14,7 @@ import {
   createRelayMetrics,
   createStoreMetrics,
 } from '../../src/platform/metrics.ts';
+import { FORGERIES } from '../../src/relay/refusal.ts';
 import { programOrSkip } from '../support/programs.ts';
 
 const GRAFANA = new URL('../../grafana/', import.meta.url);
@@ -89,6 +90,16 @@ describe('the files of grafana/', () => {
     const text = JSON.stringify([DASHBOARDS, all]);
     for (const name of knownSeries())
       if (name.startsWith('postern_') && !/_(?:bucket|count|sum)$/.test(name)) assert.ok(text.includes(name), name);
+  });
+
+  it('alerts of every kind of forgery that the relay counts, and shows it', () => {
+    const { expr = '' } = alerts.find(({ alert }) => alert === 'PosternSpoofAttempts') ?? {};
+    const panels = DASHBOARDS.flatMap(({ rows }) => rows.flatMap((row) => row.panels));
+    const shown = panels.find(({ title }) => title === 'Forged identities, last hour')?.queries[0]?.expr ?? '';
+    for (const query of [expr, shown]) {
+      const reasons = new RegExp(`^(?:${/reason=~"([^"]+)"/.exec(query)?.[1] ?? assert.fail(query)})$`);
+      for (const reason of FORGERIES) assert.match(reason, reasons);
+    }
   });
 
   it('says of every panel what a reader should conclude', () => {
