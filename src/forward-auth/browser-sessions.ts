@@ -6,7 +6,6 @@ import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Sealing } from '../platform/sealing/sealing.ts';
 import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import type { Stores } from '../stores/stores.ts';
-import type { Watcher } from '../watch/watch.ts';
 import type { Policy } from './decision/decide.ts';
 import { type CheckRequest, DUPLICATED } from './decision/request.ts';
 import type { LoginContext } from './login/context.ts';
@@ -22,7 +21,6 @@ export interface BrowserSessionsDependencies {
   readonly stores: Stores;
   readonly metrics: AuthMetrics;
   readonly audit: AuditLog | undefined;
-  readonly watch: Watcher | undefined;
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly keep: Keep;
 }
@@ -39,7 +37,7 @@ export interface BrowserSessions {
 
 /** Signing in and the sessions that come of it. @throws ConfigurationError where a key or a secret cannot be used */
 export async function openBrowserSessions(config: Config, deps: BrowserSessionsDependencies): Promise<BrowserSessions> {
-  const { log, now, stores, metrics, watch, keep } = deps;
+  const { log, now, stores, metrics, keep } = deps;
   const settings = config.auth.sessions;
   const providers = await createProviders(config, deps);
   const enabled = providers.clients.size > 0;
@@ -56,12 +54,7 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
         ...{ stores, sealing, log, now },
         onEvent: (event) => metrics.sessions.inc({ event }),
         refreshTokens: providers.refresh,
-        mayGoOn: (signedIn) => {
-          if (providers.stillHas(signedIn)) return true;
-          const { subject: user, issuer } = signedIn.identity;
-          watch?.observe({ kind: 'provider_removed', person: { user, issuer }, provider: signedIn.provider });
-          return false;
-        },
+        mayGoOn: providers.stillHas,
       }),
   );
   const { signIn, middleware } = createLogin(config, providers, { ...deps, sealing, sessions });

@@ -11,7 +11,6 @@ import { createOperatorApi } from '../platform/operator-api.ts';
 import { KeptParts } from '../platform/reloading/kept-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Stores } from '../stores/stores.ts';
-import type { Watcher } from '../watch/watch.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openBrowserSessions } from './browser-sessions.ts';
 import { createJudge, type Judge, type Peers } from './check.ts';
@@ -39,7 +38,6 @@ export interface ProcessParts {
   readonly metrics: AuthMetrics & StoreMetrics;
   readonly meter: DecisionMeter;
   readonly audit: AuditLog | undefined;
-  readonly watch: Watcher | undefined;
 }
 
 /**
@@ -77,7 +75,7 @@ export async function openGeneration(config: Config, own: ProcessParts, before?:
 
 async function open(config: Config, own: ProcessParts, parts: KeptParts): Promise<Generation> {
   const { auth, publicUrl } = config;
-  const { log, now, stores, keys, metrics, meter, audit, watch } = own;
+  const { log, now, stores, keys, metrics, meter, audit } = own;
   const common = { ...own, keep: parts.keep };
   const policy = compilePolicy(config);
   const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
@@ -106,7 +104,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   });
   const { authenticate, apiKeys } = credentials;
   const complete = { ...policy, limits, ...browsers.policy };
-  const judge = createJudge({ policy: complete, authenticate, answers, meter, audit, watch, log });
+  const judge = createJudge({ policy: complete, authenticate, answers, meter, audit, log });
   const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
   const pages = createPublicEndpoints({
@@ -127,13 +125,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     peers,
     judge,
     answer: createRoute(peers, judge, pages),
-    operator: createOperatorApi({
-      token: auth.operatorToken,
-      audit,
-      log,
-      routes,
-      onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
-    }),
+    operator: createOperatorApi({ token: auth.operatorToken, audit, log, routes }),
     parts,
     missingKeys: () => credentials.missingKeys(),
     start: () => credentials.start(),

@@ -11,7 +11,6 @@ import {
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openStores } from '../stores/open-stores.ts';
-import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
 import { type Listeners, openListeners } from './listeners.ts';
@@ -30,8 +29,6 @@ export interface RunningForwardAuth extends Listeners {
 
 /** Milliseconds that the last audit lines get to reach their sinks. */
 const AUDIT_GRACE = 2_000;
-/** Milliseconds that the watch gets to look at the last requests. */
-const WATCH_GRACE = 2_000;
 
 /** What the ports, the stores and the keys are made of. */
 export const AT_START = [
@@ -47,7 +44,6 @@ export const AT_START = [
   'auth.rateLimitsWithoutRedis',
   'redis',
   'audit',
-  'watch',
   'log',
   'drain',
 ] as const;
@@ -83,9 +79,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
     if (audit !== undefined) opened.push(() => audit.close(AUDIT_GRACE));
-    const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
-    if (watch !== undefined) opened.push(() => watch.close(WATCH_GRACE));
-    const own = { ...common, stores, keys, metrics, meter, audit, watch };
+    const own = { ...common, stores, keys, metrics, meter, audit };
     let current: Generation = await openGeneration(config, own);
     opened.push(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

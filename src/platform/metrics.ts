@@ -127,24 +127,6 @@ export function createAuditMetrics(registry: Registry) {
   };
 }
 
-/** Metrics of the watch. Both processes have them. */
-export function createWatchMetrics(registry: Registry) {
-  return {
-    events: new Counter({
-      name: 'postern_security_events_total',
-      help: 'Security events by process and kind; the same of one user or address within a window is one.',
-      labelNames: ['process', 'kind'] as const,
-      registers: [registry],
-    }),
-    dropped: new Counter({
-      name: 'postern_security_observations_dropped_total',
-      help: 'Observations that the watch did not look at, because too many came at once.',
-      labelNames: ['process'] as const,
-      registers: [registry],
-    }),
-  };
-}
-
 /** Metrics of the relay. `server` is a configured name, `tool` only one that the server itself has listed. */
 export function createRelayMetrics(registry = new Registry()) {
   collectDefaultMetrics({ register: registry });
@@ -206,7 +188,6 @@ export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
 export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
 export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
-export type WatchMetrics = ReturnType<typeof createWatchMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
 
 /** A registry that lets numbers be handed over before they are read. */

@@ -13,7 +13,6 @@ import {
 import { createOperatorApi } from '../platform/operator-api.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openStores } from '../stores/open-stores.ts';
-import { openWatch } from '../watch/open-watch.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
 import { Gate } from './gate/gate.ts';
@@ -45,8 +44,6 @@ export interface RunningRelay {
 
 /** Milliseconds that the last audit lines get to reach their sinks. */
 const AUDIT_GRACE = 2_000;
-/** Milliseconds that the watch gets to look at the last requests. */
-const WATCH_GRACE = 2_000;
 
 /**
  * Starts process two.
@@ -86,7 +83,6 @@ export async function startRelay(
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
   });
-  const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   const outgoing = await openOutgoing(config, { log, now, env, stores, audit });
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
@@ -96,14 +92,13 @@ export async function startRelay(
   );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
-  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, watch, log });
+  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const migration = new MigrationReport(relay.migration.remembered, now);
   const callers = new Callers(config, {
     scanner,
     trust,
     metrics,
-    watch,
     log,
     migration: relay.jwt.enabled ? migration : undefined,
   });
@@ -131,7 +126,6 @@ export async function startRelay(
     routes: [...pinRoutes(tools), ...migrationRoutes(migration)],
     audit,
     log,
-    onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
   });
   const checks = { trust: () => trust.ready(), store: () => stores.problem() };
   const internal = createInternalServer(metrics.registry, checks, operator);
@@ -157,7 +151,6 @@ export async function startRelay(
       await outgoing.close();
       await drain(internal, 0);
       tools.close();
-      await watch?.close(WATCH_GRACE);
       await audit?.close(AUDIT_GRACE);
       await stores.close();
     },

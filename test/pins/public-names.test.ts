@@ -3,14 +3,12 @@ import { Registry } from 'prom-client';
 import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
 import { GUIDE_VARIABLES } from '../../src/platform/config/environment.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
-import { SECURITY_EVENT_KINDS } from '../../src/platform/config/watch-schema.ts';
 import {
   createAuditMetrics,
   createAuthMetrics,
   createProcessMetrics,
   createRelayMetrics,
   createStoreMetrics,
-  createWatchMetrics,
 } from '../../src/platform/metrics.ts';
 
 /**
@@ -82,33 +80,6 @@ describe('pinned names', () => {
     const registry = new Registry();
     createAuditMetrics(registry);
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_audit_dropped_total']);
-  });
-
-  it('of the metrics of the watch', () => {
-    const registry = new Registry();
-    createWatchMetrics(registry);
-    assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
-      'postern_security_events_total',
-      'postern_security_observations_dropped_total',
-    ]);
-  });
-
-  it('of security events', () => {
-    assert.deepEqual(SECURITY_EVENT_KINDS, [
-      'new_network',
-      'concurrent_networks',
-      'request_rate',
-      'many_sign_ins',
-      'many_denials',
-      'many_denied_tools',
-      'spoof_attempt',
-      'failed_sign_ins',
-      'refused_credentials',
-      'old_api_key',
-      'refresh_token_reuse',
-      'removed_provider',
-      'operator_refused',
-    ]);
   });
 
   it('of environment variables', () => {
@@ -342,41 +313,4 @@ const ENVIRONMENT = [
   'POSTERN_RELAY_TRUST_TOKEN_SECRET',
   'POSTERN_RELAY_TRUST_TOKEN_SIGNERS',
   'POSTERN_RELAY_TRUST_USER_HEADER',
-  'POSTERN_WATCH_ADDRESSES',
-  'POSTERN_WATCH_DETECTORS_CONCURRENT_NETWORKS_ENABLED',
-  'POSTERN_WATCH_DETECTORS_CONCURRENT_NETWORKS_MOST',
-  'POSTERN_WATCH_DETECTORS_CONCURRENT_NETWORKS_WITHIN',
-  'POSTERN_WATCH_DETECTORS_FAILED_SIGN_INS_ENABLED',
-  'POSTERN_WATCH_DETECTORS_FAILED_SIGN_INS_MOST',
-  'POSTERN_WATCH_DETECTORS_FAILED_SIGN_INS_WITHIN',
-  'POSTERN_WATCH_DETECTORS_MANY_DENIALS_ENABLED',
-  'POSTERN_WATCH_DETECTORS_MANY_DENIALS_MOST',
-  'POSTERN_WATCH_DETECTORS_MANY_DENIALS_WITHIN',
-  'POSTERN_WATCH_DETECTORS_MANY_DENIED_TOOLS_ENABLED',
-  'POSTERN_WATCH_DETECTORS_MANY_DENIED_TOOLS_MOST',
-  'POSTERN_WATCH_DETECTORS_MANY_DENIED_TOOLS_WITHIN',
-  'POSTERN_WATCH_DETECTORS_MANY_SIGN_INS_ENABLED',
-  'POSTERN_WATCH_DETECTORS_MANY_SIGN_INS_MOST',
-  'POSTERN_WATCH_DETECTORS_MANY_SIGN_INS_WITHIN',
-  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_ENABLED',
-  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_FORGET',
-  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_LEARNING',
-  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_REMEMBERED',
-  'POSTERN_WATCH_DETECTORS_OLD_API_KEY_ENABLED',
-  'POSTERN_WATCH_DETECTORS_OPERATOR_REFUSED_ENABLED',
-  'POSTERN_WATCH_DETECTORS_REFRESH_TOKEN_REUSE_ENABLED',
-  'POSTERN_WATCH_DETECTORS_REFUSED_CREDENTIALS_ENABLED',
-  'POSTERN_WATCH_DETECTORS_REFUSED_CREDENTIALS_MOST',
-  'POSTERN_WATCH_DETECTORS_REFUSED_CREDENTIALS_WITHIN',
-  'POSTERN_WATCH_DETECTORS_REMOVED_PROVIDER_ENABLED',
-  'POSTERN_WATCH_DETECTORS_REQUEST_RATE_ENABLED',
-  'POSTERN_WATCH_DETECTORS_REQUEST_RATE_MOST',
-  'POSTERN_WATCH_DETECTORS_REQUEST_RATE_WITHIN',
-  'POSTERN_WATCH_DETECTORS_SPOOF_ATTEMPT_ENABLED',
-  'POSTERN_WATCH_ENABLED',
-  'POSTERN_WATCH_KEEP',
-  'POSTERN_WATCH_NETWORKS_IPV4',
-  'POSTERN_WATCH_NETWORKS_IPV6',
-  'POSTERN_WATCH_REMEMBERED',
-  'POSTERN_WATCH_WINDOW',
 ];

@@ -22,6 +22,10 @@ export const upstreamServer = z
     transport: z.enum(['streamable-http', 'http-sse', 'websocket']).optional().meta({
       description: 'how `url` is spoken to; absent: `websocket` for ws and wss, otherwise `streamable-http`',
     }),
+    era: z.enum(['auto', 'legacy', 'modern', 'both']).default('auto').meta({
+      description:
+        'what it speaks: `legacy` sessions (up to 2025-11-25), `modern` (from 2026-07-28), or `both`; `auto`: found out. Clients of the other era are translated for, with `both` nobody is',
+    }),
     command: z
       .string()
       .min(1)
@@ -56,6 +60,9 @@ export const upstreamServer = z
     const issue = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
     const { url, command, transport, tls, assertion, credential, identityHeaders } = server;
     if ((url === undefined) === (command === undefined)) return issue('url', 'give exactly one of url and command');
+    const piped = command !== undefined || /^wss?:/.test(url ?? '') || transport === 'http-sse';
+    if (piped && server.era === 'modern')
+      issue('era', 'programs, WebSockets and HTTP+SSE are spoken to in the sessions’ era');
     if (command !== undefined) {
       for (const key of ['transport', 'tls', 'credential', 'resource'] as const)
         if (server[key] !== undefined) issue(key, 'is for a server with a url');

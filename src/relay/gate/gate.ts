@@ -5,7 +5,6 @@ import type { Config } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
 import type { Stores } from '../../stores/stores.ts';
-import type { Watcher } from '../../watch/watch.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import { type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
@@ -17,7 +16,6 @@ import type { Message } from '../transports/streamable-http/message.ts';
 import type { Way } from '../trust/trust.ts';
 import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
-import { observeDenial } from './denial-watch.ts';
 import { argumentsTooLarge, denialOf, heldBack, UNRECORDED } from './denials.ts';
 import { RelayRateLimits } from './rate-limits.ts';
 import type { Tools } from './tools/tools.ts';
@@ -40,7 +38,6 @@ export interface GateDeps {
   readonly metrics: Pick<RelayMetrics, 'toolCalls' | 'policyDenials'>;
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly audit: AuditLog | undefined;
-  readonly watch?: Watcher | undefined;
   readonly tools: Tools;
   readonly log: Logger;
 }
@@ -190,7 +187,6 @@ export class Gate {
     about: Partial<Pick<Entry, 'identity' | 'server'>> & { way: string; requestId: () => string },
   ): void {
     const { identity, server, way, requestId } = about;
-    observeDenial(this.#deps.watch, refusal.reason, { identity, server });
     this.#deps.audit?.record({
       event: 'denial',
       outcome: 'refused',
@@ -222,8 +218,7 @@ export class Gate {
 
   #refused(entry: Entry, refusal: Refusal, denied?: Denied): Refusal {
     this.#count(entry, refusal.reason);
-    if (entry.message.method !== undefined) {
-      observeDenial(this.#deps.watch, refusal.reason, entry);
+    if (entry.message.method !== undefined)
       this.#deps.audit?.record({
         event: 'denial',
         outcome: 'refused',
@@ -231,7 +226,6 @@ export class Gate {
         reason: denied?.reason ?? refusal.reason,
         rule: denied?.rule,
       });
-    }
     return refusal;
   }
 

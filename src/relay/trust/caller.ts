@@ -5,9 +5,8 @@ import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
-import type { Watcher } from '../../watch/watch.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
-import { isForgery, type Refusal } from '../refusal.ts';
+import type { Refusal } from '../refusal.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
 import type { MigrationReport } from './migration-report.ts';
 import type { Trust, Verdict, Way } from './trust.ts';
@@ -29,7 +28,6 @@ export interface CallersDeps {
   readonly scanner: HeaderScanner;
   readonly trust: Trust;
   readonly metrics: RelayMetrics;
-  readonly watch?: Watcher | undefined;
   readonly log: Logger;
   /** Absent: nobody migrates from JWTs. */
   readonly migration?: MigrationReport | undefined;
@@ -51,25 +49,6 @@ export class Callers {
    * @throws DependencyUnavailable where the keys that are needed cannot be had
    */
   identify(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
-    const answer = this.#identify(request);
-    if (this.#deps.watch === undefined) return answer;
-    return answer instanceof Promise
-      ? answer.then((settled) => this.#watched(request, settled))
-      : this.#watched(request, answer);
-  }
-
-  #watched(request: IncomingMessage, answer: Caller | Refusal): Caller | Refusal {
-    const { watch } = this.#deps;
-    if (!('status' in answer)) watch?.allowed(answer.identity, '');
-    else if (isForgery(answer.reason)) this.#reportForgery(request, answer.reason);
-    return answer;
-  }
-
-  #reportForgery({ socket }: IncomingMessage, reason: Refusal['reason']): void {
-    this.#deps.watch?.observe({ kind: 'forgery', reason, address: socket.remoteAddress ?? '' });
-  }
-
-  #identify(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
     const { scanner, trust } = this.#deps;
     const headers = scanner.scan(request.rawHeaders);
     const early = headers.ambiguity ?? this.#foreignOrigin(headers.get('origin'));
@@ -102,7 +81,6 @@ export class Callers {
 
   #reportSpoof(request: IncomingMessage): void {
     this.#deps.metrics.rejected.inc({ reason: 'spoof_attempt' });
-    this.#reportForgery(request, 'spoof_attempt');
     this.#deps.log.info(
       { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
       'identity headers that nobody proved were ignored',

@@ -2,6 +2,8 @@ import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
+import { EraBridge } from '../eras/era-bridge.ts';
+import { CONNECTION_TIMES } from '../transports/channel/connection.ts';
 import { HttpUpstream } from './http-upstream.ts';
 import { childProcessPipe } from './pipes/child-process-pipe.ts';
 import { httpSsePipe } from './pipes/http-sse-pipe.ts';
@@ -25,12 +27,30 @@ export interface OpenUpstreamDeps {
 /** Milliseconds of silence after which a stream gets a comment line. */
 const KEEP_ALIVE = 25_000;
 
+/** The way to one configured server, for clients of every era. @throws ConfigurationError as below */
+export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
+  const reached = openTransport(name, server, deps);
+  const { era } = server;
+  if (era === 'both') return reached;
+  const { limits, now } = deps;
+  // Behind a pipe the relay speaks the sessions' era itself.
+  const known = reached instanceof PipeUpstream ? 'legacy' : era === 'auto' ? undefined : era;
+  return new EraBridge(reached, {
+    era: known,
+    limit: limits.body,
+    times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
+    retry: CONNECTION_TIMES.retry,
+    streams: limits.connections,
+    now,
+  });
+}
+
 /**
- * The way to one configured server. Nothing is started or connected before somebody asks.
+ * The server as it is. Nothing is started or connected before somebody asks.
  *
  * @throws ConfigurationError where a file of its TLS cannot be used
  */
-export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
+function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
   const { limits, outgoing, log, now } = deps;
   const tls = server.tls === undefined ? {} : readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
   const { url, timeout, sharing, max, unused } = server;

@@ -2,12 +2,15 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Outgoing } from '../credentials/credential.ts';
 import type { AnswerRules } from '../gate/answer-filter.ts';
+import type { Era } from '../transports/streamable-http/era.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { RelayEvents } from './response-relay.ts';
 
 export interface UpstreamRequest {
   readonly method: McpMethod;
+  /** In whose form it is, and the answer is to be. */
+  readonly era: Era;
   /** Names and values in turn. */
   readonly headers: string[];
   readonly body: Buffer | null;

@@ -120,7 +120,7 @@ describe('responses of MCP servers', () => {
     const target = new HttpUpstream({ url: origin, timeout: 5000 }, 60_000, 20);
     const front = createServer((_request, response) => {
       const nothing = () => {};
-      target.forward({ method: 'GET', headers: [], body: null, caller: undefined }, response, {
+      target.forward({ method: 'GET', era: 'legacy', headers: [], body: null, caller: undefined }, response, {
         seal: (id) => id,
         refuse: nothing,
         streamOpened: nothing,

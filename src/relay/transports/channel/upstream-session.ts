@@ -137,7 +137,14 @@ export class UpstreamSession {
     if (this.#version !== undefined) headers.push('mcp-protocol-version', this.#version);
     if (lastEventId !== undefined && isFieldText(lastEventId)) headers.push('last-event-id', asUtf8(lastEventId));
     this.#upstream.dispatch(
-      { method, headers: upstreamRequestHeaders(headers, this.#id, body !== null), body, caller, elicitsUrls },
+      {
+        method,
+        era: 'legacy',
+        headers: upstreamRequestHeaders(headers, this.#id, body !== null),
+        body,
+        caller,
+        elicitsUrls,
+      },
       reader,
     );
   }

@@ -16,7 +16,7 @@ import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { elicitsUrls } from '../elicitation.ts';
 import { readBody } from './body.ts';
-import { eraOf } from './era.ts';
+import { type Era, eraOf } from './era.ts';
 import { headerMismatch } from './header-agreement.ts';
 import { type MessageId, sendRefusal } from './json-rpc-error.ts';
 import { type Message, parseMessage } from './message.ts';
@@ -131,7 +131,13 @@ export class StreamableHttpEndpoint {
       return passage;
     }
     exchange.passage = passage;
-    this.#forward(exchange, upstream, route, { caller, received }, { sealed, upstreamId: session?.upstreamId, owner });
+    this.#forward(
+      exchange,
+      upstream,
+      route,
+      { caller, era, received },
+      { sealed, upstreamId: session?.upstreamId, owner },
+    );
     return undefined;
   }
 
@@ -166,13 +172,14 @@ export class StreamableHttpEndpoint {
     exchange: Exchange,
     upstream: Upstream,
     { server, method }: McpRoute,
-    { caller, received }: { caller: Caller; received: Received | undefined },
+    { caller, era, received }: { caller: Caller; era: Era; received: Received | undefined },
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
     const { metrics, seal } = this.#deps;
     upstream.forward(
       {
         method,
+        era,
         headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId, received !== undefined),
         body: received?.bytes ?? null,
         caller,

@@ -1,5 +1,13 @@
+import {
+  errorMessage,
+  type Id,
+  INVALID_REQUEST,
+  isId,
+  type Json,
+  METHOD_NOT_FOUND,
+  SERVER_ERROR,
+} from '../../messages/json-rpc.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
-import { errorMessage, type Id, INVALID_REQUEST, isId, type Json, METHOD_NOT_FOUND, SERVER_ERROR } from './messages.ts';
 import type { OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession } from './pipe-session.ts';
 

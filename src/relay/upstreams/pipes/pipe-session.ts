@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
+import type { Id, Json } from '../../messages/json-rpc.ts';
 import type { LocalResponse } from '../local-response.ts';
-import type { Id, Json } from './messages.ts';
 
 export interface SessionTimes {
   /** Milliseconds until the first word of an answer. */

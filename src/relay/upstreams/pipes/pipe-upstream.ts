@@ -3,13 +3,20 @@ import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../../identity/identity.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import { AnswerFilter, type AnswerRules } from '../../gate/answer-filter.ts';
+import {
+  errorMessage,
+  INVALID_REQUEST,
+  isId,
+  type Json,
+  NO_SESSION,
+  UNSUPPORTED_VERSION,
+} from '../../messages/json-rpc.ts';
 import { RefusedError } from '../../refusal.ts';
 import { eraOf } from '../../transports/streamable-http/era.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import { LocalResponse } from '../local-response.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from '../response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstream.ts';
-import { errorMessage, INVALID_REQUEST, isId, type Json, NO_SESSION, UNSUPPORTED_VERSION } from './messages.ts';
 import type { PipeServer } from './pipe-server.ts';
 import type { PipeServers, Sharing } from './pipe-servers.ts';
 import { PipeSession, type SessionTimes } from './pipe-session.ts';

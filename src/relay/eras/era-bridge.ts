@@ -1,0 +1,116 @@
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
+import { isId, type Json } from '../messages/json-rpc.ts';
+import type { RetryTimes } from '../transports/channel/standing-stream.ts';
+import type { Era } from '../transports/streamable-http/era.ts';
+import { isRecord } from '../transports/streamable-http/message.ts';
+import { LocalResponse } from '../upstreams/local-response.ts';
+import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/response-relay.ts';
+import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
+import { EraKnowledge } from './era-knowledge.ts';
+import { FirstAnswer } from './first-answer.ts';
+import { HeldSessions } from './stateless/held-sessions.ts';
+import { StatelessFront } from './stateless/stateless-front.ts';
+import { WaitingCalls } from './stateless/waiting-calls.ts';
+
+export interface EraBridgeOptions {
+  /** The one era that the server speaks; undefined: found out by asking. */
+  readonly era: Era | undefined;
+  /** Bytes of one message, and those that may wait for a slow client. */
+  readonly limit: number;
+  readonly times: StreamTimes;
+  readonly retry: RetryTimes;
+  /** Streams of one identity that last. */
+  readonly streams: number;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/** Sessions of one identity for calls, and those among them that may wait for its answers. */
+const CALLS = 16;
+const WAITING_FOR_ANSWERS = 8;
+const SESSIONS = 2_000;
+/** Requests of one identity that may wait for a session. */
+const WAITING_FOR_SESSIONS = 64;
+/** Milliseconds that a held session waits for its client to ask again. */
+const IDLE = 5 * 60_000;
+
+/**
+ * A server that may speak another era of the protocol than its client: what both speak passes as it came, everything else is
+ * translated.
+ */
+export class EraBridge implements Upstream {
+  readonly #inner: Upstream;
+  readonly #options: EraBridgeOptions;
+  readonly #knowledge: EraKnowledge;
+  readonly #stateless: StatelessFront;
+
+  constructor(inner: Upstream, options: EraBridgeOptions) {
+    this.#inner = inner;
+    this.#options = options;
+    const { limit, retry, streams } = options;
+    const link = { upstream: inner, limit };
+    this.#knowledge = new EraKnowledge(options.era, link, options.now);
+    const all = SESSIONS;
+    this.#stateless = new StatelessFront({
+      sessions: new HeldSessions({ link, retry }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
+      listening: new HeldSessions({ link, retry }, { perOwner: streams, all, waiting: 0, idle: 0 }),
+      waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
+    });
+  }
+
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
+    if (this.#passes(request)) return void this.#inner.forward(request, response, events, rules);
+    const relay = new ResponseRelay(response, events, this.#options.times);
+    this.#route(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
+  }
+
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    if (this.#passes(request)) this.#inner.dispatch(request, handler);
+    else this.#route(request, handler);
+  }
+
+  async close(): Promise<void> {
+    await this.#stateless.close();
+    await this.#inner.close();
+  }
+
+  /** Whether nothing stands between: on the way of nearly every request. */
+  #passes({ era }: UpstreamRequest): boolean {
+    return era === 'legacy' || this.#knowledge.speaks(era) === true;
+  }
+
+  #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    const { era } = request;
+    if (this.#knowledge.speaks(era) === false) return void this.#translate(request, handler);
+    const events = {
+      understood: () => this.#knowledge.saw(era, true),
+      refused: (pass: () => void) => void this.#reconsider(request, handler, pass),
+    };
+    this.#inner.dispatch(request, new FirstAnswer(handler, events));
+  }
+
+  /** The server may have refused the request itself, or the era that it is of. Where it does not say which, its answer stands. */
+  async #reconsider(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, pass: () => void): Promise<void> {
+    const spoken = await this.#knowledge.ask(request.era, request.caller).catch(() => true);
+    if (spoken) pass();
+    else this.#translate(request, handler);
+  }
+
+  #translate({ body, caller, elicitsUrls }: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    const response = new LocalResponse(handler, this.#options.limit);
+    if (response.aborted) return;
+    const { id, method, params } = messageOf(body);
+    // A stateless client takes a request back by closing its response; nothing else that it says unasked is for a session.
+    if (!isId(id) || typeof method !== 'string') return void response.status(202);
+    const request = { id, method, params: isRecord(params) ? params : {}, caller, elicitsUrls };
+    void this.#stateless.answer(request, response);
+  }
+}
+
+/** @param body that has been read as one message before */
+function messageOf(body: Buffer | null): Json {
+  const message: unknown = body === null ? undefined : JSON.parse(body.toString());
+  return isRecord(message) ? message : {};
+}

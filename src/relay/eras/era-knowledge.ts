@@ -1,0 +1,109 @@
+import { version } from '../../platform/version.ts';
+import { type ClientFacts, FIRST_MODERN, LEGACY_VERSIONS } from '../messages/client-facts.ts';
+import { mirroredHeaders, withEnvelope } from '../messages/envelope.ts';
+import { NoAnswer, ServerError } from '../messages/failures.ts';
+import type { Json } from '../messages/json-rpc.ts';
+import type { Era } from '../transports/streamable-http/era.ts';
+import type { Caller } from '../trust/caller.ts';
+import { askServer, IGNORE, type ServerLink } from './server-link.ts';
+
+/** Milliseconds after which what was found out is looked at again: a server may have been replaced. */
+const FRESH = 60_000;
+/** Milliseconds for a server to say whether it knows an era. */
+const PATIENCE = 10_000;
+
+const RELAY: ClientFacts = {
+  protocolVersion: FIRST_MODERN,
+  capabilities: {},
+  clientInfo: { name: 'postern', version: version() },
+};
+
+/** Which eras one server speaks, as far as that is known. */
+export class EraKnowledge {
+  readonly #link: ServerLink;
+  readonly #now: () => number;
+  readonly #configured: Readonly<Record<Era, boolean>> | undefined;
+  readonly #found = new Map<Era, { readonly speaks: boolean; readonly at: number }>();
+  readonly #asking = new Map<Era, Promise<boolean>>();
+
+  /**
+   * @param configured undefined: found out by asking
+   * @param now milliseconds
+   */
+  constructor(configured: Era | undefined, link: ServerLink, now: () => number) {
+    this.#configured =
+      configured === undefined ? undefined : { legacy: configured === 'legacy', modern: configured === 'modern' };
+    this.#link = link;
+    this.#now = now;
+  }
+
+  /** Undefined: not known, or so long ago that it has to be looked at again. */
+  speaks(era: Era): boolean | undefined {
+    if (this.#configured !== undefined) return this.#configured[era];
+    const found = this.#found.get(era);
+    return found !== undefined && this.#now() - found.at < FRESH ? found.speaks : undefined;
+  }
+
+  saw(era: Era, speaks: boolean): void {
+    this.#found.set(era, { speaks, at: this.#now() });
+  }
+
+  /**
+   * Asks the server. One request asks, the others wait for it.
+   *
+   * @throws where the server gives no answer that says it: nothing is learnt then
+   */
+  ask(era: Era, caller: Caller | undefined): Promise<boolean> {
+    const known = this.speaks(era);
+    if (known !== undefined) return Promise.resolve(known);
+    const asking =
+      this.#asking.get(era) ??
+      this.#ask(era, caller).finally(() => {
+        this.#asking.delete(era);
+      });
+    this.#asking.set(era, asking);
+    return asking;
+  }
+
+  async #ask(era: Era, caller: Caller | undefined): Promise<boolean> {
+    const speaks = await (era === 'modern' ? this.#discovers(caller) : this.#initializes(caller));
+    this.saw(era, speaks);
+    return speaks;
+  }
+
+  async #discovers(caller: Caller | undefined): Promise<boolean> {
+    const params = withEnvelope({}, RELAY);
+    const message = { jsonrpc: '2.0', id: 'discover', method: 'server/discover', params };
+    const answer = await this.#try(message, 'modern', mirroredHeaders('server/discover', params), caller);
+    return Array.isArray(answer?.result.supportedVersions);
+  }
+
+  /** The session that comes of it is ended at once. */
+  async #initializes(caller: Caller | undefined): Promise<boolean> {
+    const params = { ...RELAY, protocolVersion: LEGACY_VERSIONS[0] };
+    const answer = await this.#try(
+      { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params },
+      'legacy',
+      [],
+      caller,
+    );
+    if (answer?.sessionId !== undefined)
+      this.#link.upstream.dispatch(
+        { method: 'DELETE', era: 'legacy', headers: ['mcp-session-id', answer.sessionId], body: null, caller },
+        { onResponseStart: (controller) => controller.abort(new Error('no longer wanted')), onResponseError: () => {} },
+      );
+    return typeof answer?.result.protocolVersion === 'string';
+  }
+
+  /** @returns undefined where the server says, in whichever way, that it cannot read this */
+  async #try(message: Json, era: Era, headers: readonly string[], caller: Caller | undefined) {
+    const signal = AbortSignal.timeout(PATIENCE);
+    try {
+      return await askServer(message, era, headers, this.#link, { caller, signal, hear: IGNORE });
+    } catch (error) {
+      if (error instanceof ServerError) return undefined;
+      if (error instanceof NoAnswer && [400, 404, 405, 406, 415].includes(error.status)) return undefined;
+      throw error;
+    }
+  }
+}

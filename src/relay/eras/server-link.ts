@@ -1,0 +1,77 @@
+import { ownerKey } from '../../identity/identity.ts';
+import type { Outgoing } from '../credentials/credential.ts';
+import { NoAnswer, ServerError } from '../messages/failures.ts';
+import { errorMessage, type Id, type Json, METHOD_NOT_FOUND, SERVER_ERROR } from '../messages/json-rpc.ts';
+import { type Answered, type Hear, post } from '../messages/post.ts';
+import type { Era } from '../transports/streamable-http/era.ts';
+import type { Caller } from '../trust/caller.ts';
+import type { LocalResponse } from '../upstreams/local-response.ts';
+import { refusedAnswer } from '../upstreams/response-relay.ts';
+import type { Upstream } from '../upstreams/upstream.ts';
+
+/** How the requests of the bridge reach its server. */
+export interface ServerLink {
+  readonly upstream: Upstream;
+  /** Bytes of one message of the server. */
+  readonly limit: number;
+}
+
+/** On whose behalf a request is, and until when it is wanted. */
+export interface Asking {
+  readonly caller: Caller | undefined;
+  readonly elicitsUrls?: Outgoing['elicitsUrls'];
+  readonly signal: AbortSignal;
+  readonly hear: Hear;
+}
+
+export const IGNORE: Hear = () => {};
+
+/**
+ * Posts one message to the server.
+ *
+ * @param era in whose form the message is
+ * @param headers names and values in turn, beside those that every POST has
+ * @throws as `post` does
+ */
+export function askServer(
+  message: Json,
+  era: Era,
+  headers: readonly string[],
+  { upstream, limit }: ServerLink,
+  { caller, elicitsUrls, signal, hear }: Asking,
+): Promise<Answered> {
+  return post(
+    message,
+    ['content-type', 'application/json', 'accept', 'application/json, text/event-stream', ...headers],
+    {
+      dispatch: (all, body, handler) =>
+        upstream.dispatch({ method: 'POST', era, headers: all, body, caller, elicitsUrls }, handler),
+      limit,
+      signal,
+      hear,
+    },
+  );
+}
+
+/**
+ * Answers with what went wrong: a server's error as it said it; what there was no answer for as if nothing stood between, so that
+ * it is counted and told like any other failure of that server.
+ *
+ * @param unknownMethod status where the server does not know the method
+ */
+export function answerFailure(error: unknown, id: Id, response: LocalResponse, unknownMethod: 200 | 404): void {
+  if (response.aborted) return;
+  if (error instanceof ServerError)
+    return void response.answer(
+      { jsonrpc: '2.0', id, error: error.json },
+      error.code === METHOD_NOT_FOUND ? unknownMethod : 200,
+    );
+  if (!(error instanceof NoAnswer)) return void response.abort(error as Error);
+  if (refusedAnswer(error.status) !== undefined) return void response.status(error.status);
+  response.answer(errorMessage(id, SERVER_ERROR, error.message), 502);
+}
+
+/** To whom what is held belongs: one identity, or where there is none the relay itself. */
+export function ownerOf(caller: Caller | undefined): string {
+  return caller === undefined ? '' : ownerKey(caller.identity);
+}

@@ -1,0 +1,206 @@
+import type { ClientFacts } from '../../messages/client-facts.ts';
+import { LEGACY_VERSIONS } from '../../messages/client-facts.ts';
+import { withoutEnvelope } from '../../messages/envelope.ts';
+import { ServerError } from '../../messages/failures.ts';
+import type { Json } from '../../messages/json-rpc.ts';
+import type { Hear } from '../../messages/post.ts';
+import { MessageReader } from '../../transports/channel/message-reader.ts';
+import { type RetryTimes, StandingStream } from '../../transports/channel/standing-stream.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { Caller } from '../../trust/caller.ts';
+import { type Asking, askServer, IGNORE, type ServerLink } from '../server-link.ts';
+
+/** Milliseconds for a notification, or the end of a session, to reach the server. */
+const GOODBYE = 1_000;
+/** Milliseconds that a first request waits for the stream on which some servers ask back. */
+const STREAM = 1_000;
+
+export interface HeldSessionDeps {
+  readonly link: ServerLink;
+  readonly retry: RetryTimes;
+}
+
+/**
+ * One session with a server of the sessions' era that the relay holds for a client which knows nothing of sessions. It
+ * belongs to one identity and serves one request at a time, so that whatever the server says belongs to that.
+ */
+export class HeldSession {
+  readonly #deps: HeldSessionDeps;
+  readonly #caller: Caller | undefined;
+  #id: string | undefined;
+  #version: string = LEGACY_VERSIONS[0];
+  #stream: StandingStream | undefined;
+  #hear: Hear = IGNORE;
+  #unasked: Hear = IGNORE;
+  #nextId = 1;
+  #level: string | undefined;
+  #onLost: (() => void) | undefined;
+  /** The server's answer to `initialize`. */
+  described: Json = {};
+  /** Not to be used again: the server has ended it, or may still say something about a request that was taken back. */
+  lost = false;
+
+  private constructor(deps: HeldSessionDeps, caller: Caller | undefined) {
+    this.#deps = deps;
+    this.#caller = caller;
+  }
+
+  /** @throws as `post` does */
+  static async open(
+    deps: HeldSessionDeps,
+    { capabilities, clientInfo }: ClientFacts,
+    { caller, signal }: { caller: Caller | undefined; signal: AbortSignal },
+  ): Promise<HeldSession> {
+    const session = new HeldSession(deps, caller);
+    const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities, clientInfo };
+    const message = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
+    const asking = { caller, signal, hear: IGNORE };
+    const { result, sessionId } = await askServer(message, 'legacy', [], deps.link, asking);
+    session.described = result;
+    session.#id = sessionId;
+    if (typeof result.protocolVersion === 'string') session.#version = result.protocolVersion;
+    try {
+      await session.#post({ jsonrpc: '2.0', method: 'notifications/initialized' }, asking);
+      await session.#listen();
+      return session;
+    } catch (error) {
+      void session.close();
+      throw error;
+    }
+  }
+
+  /** What the server says it has under this name; undefined: it has none. */
+  offers(capability: string): Json | undefined {
+    const all = this.described.capabilities;
+    const offered = isRecord(all) ? all[capability] : undefined;
+    return isRecord(offered) ? offered : undefined;
+  }
+
+  /**
+   * @param asking `hear` takes everything that the server says until the answer, on whichever stream
+   * @returns `result` of the answer
+   * @throws as `post` does
+   */
+  async request(method: string, params: Json, asking: Asking): Promise<Json> {
+    const id = this.#nextId++;
+    const { signal, hear } = asking;
+    const takeBack = () => {
+      this.lost = true;
+      void this.tell({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } });
+    };
+    signal.addEventListener('abort', takeBack, { once: true });
+    this.#hear = hear;
+    try {
+      const message = { jsonrpc: '2.0', id, method, params: withoutEnvelope(params) };
+      return (await this.#post(message, asking)).result;
+    } finally {
+      this.#hear = this.#unasked;
+      signal.removeEventListener('abort', takeBack);
+    }
+  }
+
+  /** Hears what the server says between requests. */
+  listen(hear: Hear): void {
+    this.#unasked = hear;
+    this.#hear = hear;
+  }
+
+  /** Resolves when the signal is aborted, or the server says nothing more in this session. */
+  ended(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      this.#onLost = resolve;
+      if (signal.aborted || this.lost) resolve();
+    });
+  }
+
+  /** Lets the server log from this level on; undefined: what it logs is nobody's. @throws as `post` does */
+  async setLevel(level: unknown, asking: Asking): Promise<void> {
+    if (typeof level !== 'string' || level === this.#level || this.offers('logging') === undefined) return;
+    try {
+      await this.request('logging/setLevel', { level }, asking);
+    } catch (error) {
+      // A server that logs as it likes may still do what it is asked.
+      if (!(error instanceof ServerError)) throw error;
+    }
+    this.#level = level;
+  }
+
+  /** Sends a notification, or the answer to a request of the server. Never rejects. */
+  async tell(message: Json): Promise<void> {
+    const signal = AbortSignal.timeout(GOODBYE);
+    await this.#post(message, { caller: this.#caller, signal, hear: IGNORE }).catch(() => {});
+  }
+
+  /** Ends the session. Resolves when the server knows, or after a short while. */
+  async close(): Promise<void> {
+    this.lost = true;
+    this.#stream?.stop();
+    if (this.#id === undefined) return;
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, GOODBYE);
+      const ended = () => {
+        clearTimeout(late);
+        resolve();
+      };
+      const reader = new MessageReader(this.#deps.link.limit, { full: () => false, message: () => {}, ended });
+      this.#dispatch('DELETE', ['accept', 'application/json'], reader);
+    });
+  }
+
+  #post(message: Json, asking: Asking) {
+    return askServer(message, 'legacy', this.#headers(), this.#deps.link, asking);
+  }
+
+  #dispatch(method: 'GET' | 'DELETE', headers: readonly string[], reader: MessageReader): void {
+    const all = [...headers, ...this.#headers()];
+    const { upstream } = this.#deps.link;
+    upstream.dispatch({ method, era: 'legacy', headers: all, body: null, caller: this.#caller }, reader);
+  }
+
+  #headers(): string[] {
+    const version = ['mcp-protocol-version', this.#version];
+    return this.#id === undefined ? version : [...version, 'mcp-session-id', this.#id];
+  }
+
+  /** Some servers ask back on this stream, whichever request it is about, and lose the question where it is not open. */
+  #listen(): Promise<void> {
+    return new Promise((resolve) => {
+      const late = setTimeout(resolve, STREAM);
+      const opened = () => {
+        clearTimeout(late);
+        resolve();
+      };
+      const stream: StandingStream = new StandingStream(
+        {
+          open: (lastEventId) => {
+            const reader = new MessageReader(this.#deps.link.limit, {
+              head: opened,
+              full: () => false,
+              message: (_text, value) => this.#hear(value),
+              ended: (ended, error) => {
+                opened();
+                stream.ended(ended, error);
+              },
+            });
+            const known = lastEventId !== undefined && /^[\x21-\x7e]+$/.test(lastEventId);
+            this.#dispatch(
+              'GET',
+              ['accept', 'text/event-stream', ...(known ? ['last-event-id', lastEventId] : [])],
+              reader,
+            );
+            return reader;
+          },
+          finished: (how) => {
+            if (how !== 'session_lost' && how !== 'unreachable') return;
+            this.lost = true;
+            this.#onLost?.();
+          },
+        },
+        this.#deps.retry,
+      );
+      this.#stream = stream;
+      stream.start();
+    });
+  }
+}

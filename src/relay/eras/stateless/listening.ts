@@ -1,0 +1,100 @@
+import { META, modernFacts } from '../../messages/client-facts.ts';
+import { ServerError } from '../../messages/failures.ts';
+import type { Id, Json } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { Caller } from '../../trust/caller.ts';
+import type { LocalResponse } from '../../upstreams/local-response.ts';
+import type { Asking } from '../server-link.ts';
+import type { HeldSession } from './held-session.ts';
+import type { HeldSessions } from './held-sessions.ts';
+
+/** Wishes of a listening client (2026-07-28, subscriptions), and what the server must have for each. */
+const LISTS = [
+  ['toolsListChanged', 'tools'],
+  ['promptsListChanged', 'prompts'],
+  ['resourcesListChanged', 'resources'],
+] as const;
+/** Resources that one stream may be about. */
+const MAX_RESOURCES = 1_000;
+
+/** Notifications kept until the stream has begun. */
+const MAX_EARLY = 100;
+
+/**
+ * The stream of what a stateless client wants to hear, in a session of its own; it says first what it will say, and lasts until
+ * the client has enough or the server's session ends.
+ */
+export async function listenInSession(
+  sessions: HeldSessions,
+  { id, params }: { readonly id: Id; readonly params: Json },
+  caller: Caller | undefined,
+  response: LocalResponse,
+): Promise<void> {
+  const wanted = params.notifications;
+  if (!isRecord(wanted)) throw new ServerError(-32602, '"notifications" must say what to listen to');
+  const { signal } = response;
+  const lease = await sessions.lease(caller, modernFacts(params), signal);
+  const { session } = lease;
+  try {
+    const lists = offeredLists(wanted, session);
+    const uris = new Set(offeredResources(wanted, session));
+    /** What came before the client knew what it would hear. */
+    let early: Json[] | undefined = [];
+    const hear = (message: Json) => {
+      if (message.method === 'ping') void session.tell({ jsonrpc: '2.0', id: message.id, result: {} });
+      else if (!isWanted(message, lists, uris)) return;
+      else if (early === undefined) response.event(stamped(message, 'params', id));
+      else if (early.length < MAX_EARLY) early.push(message);
+    };
+    session.listen(hear);
+    for (const uri of uris) if (!(await subscribed(session, uri, { caller, signal, hear }))) uris.delete(uri);
+    const notifications = { ...lists, ...(uris.size > 0 && { resourceSubscriptions: [...uris] }) };
+    const method = 'notifications/subscriptions/acknowledged';
+    response.event(stamped({ jsonrpc: '2.0', method, params: { notifications } }, 'params', id));
+    for (const message of early) response.event(stamped(message, 'params', id));
+    early = undefined;
+    await session.ended(signal);
+    if (!signal.aborted)
+      response.answer(stamped({ jsonrpc: '2.0', id, result: { resultType: 'complete' } }, 'result', id));
+  } finally {
+    lease.release();
+  }
+}
+
+/** @returns whether the server took it; one resource that it does not know is no reason to hear nothing of the others */
+async function subscribed(session: HeldSession, uri: string, asking: Asking): Promise<boolean> {
+  try {
+    await session.request('resources/subscribe', { uri }, asking);
+    return true;
+  } catch (error) {
+    if (error instanceof ServerError) return false;
+    throw error;
+  }
+}
+
+/** The lists among the wishes whose changes the server tells. */
+function offeredLists(wanted: Json, session: HeldSession): Json {
+  return Object.fromEntries(
+    LISTS.filter(([wish, name]) => wanted[wish] === true && session.offers(name)?.listChanged === true).map(
+      ([wish]) => [wish, true],
+    ),
+  );
+}
+
+function offeredResources({ resourceSubscriptions: uris }: Json, session: HeldSession): string[] {
+  if (!Array.isArray(uris) || session.offers('resources')?.subscribe !== true) return [];
+  return uris.filter((uri): uri is string => typeof uri === 'string').slice(0, MAX_RESOURCES);
+}
+
+function isWanted({ method, params }: Json, lists: Json, uris: ReadonlySet<string>): boolean {
+  if (method === 'notifications/resources/updated') return isRecord(params) && uris.has(String(params.uri));
+  const list = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(String(method))?.[1];
+  return list !== undefined && lists[`${list}ListChanged`] === true;
+}
+
+/** Says which stream it belongs to. */
+function stamped(message: Json, part: 'params' | 'result', id: Id): Json {
+  const own = isRecord(message[part]) ? message[part] : {};
+  const meta = isRecord(own._meta) ? own._meta : {};
+  return { ...message, [part]: { ...own, _meta: { ...meta, [`${META}subscriptionId`]: id } } };
+}

@@ -1,0 +1,173 @@
+import { FIRST_MODERN, LEGACY_VERSIONS, META, modernFacts } from '../../messages/client-facts.ts';
+import { ServerError, SessionLost } from '../../messages/failures.ts';
+import { type Id, type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { Caller } from '../../trust/caller.ts';
+import type { LocalResponse } from '../../upstreams/local-response.ts';
+import { type Asking, answerFailure, IGNORE, ownerOf } from '../server-link.ts';
+import { completed } from './completed.ts';
+import { HeldCall, type Listener } from './held-call.ts';
+import type { HeldSession } from './held-session.ts';
+import type { HeldSessions } from './held-sessions.ts';
+import { listenInSession } from './listening.ts';
+import { urlElicitations } from './url-elicitations.ts';
+import type { WaitingCalls } from './waiting-calls.ts';
+
+/** Gone from the stateless era. */
+const GONE: ReadonlySet<string> = new Set([
+  'initialize',
+  'ping',
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+]);
+/** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
+const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+/** What a server of sessions can have that means the same in the stateless era. */
+const CAPABILITIES = ['tools', 'prompts', 'resources', 'completions', 'logging', 'experimental'] as const;
+
+/** A request of the stateless era, and on whose behalf it is. */
+export interface StatelessRequest {
+  readonly id: Id;
+  readonly method: string;
+  readonly params: Json;
+  readonly caller: Caller | undefined;
+  readonly elicitsUrls: Asking['elicitsUrls'];
+}
+
+export interface StatelessFrontDeps {
+  /** For calls. */
+  readonly sessions: HeldSessions;
+  /** For streams that last. */
+  readonly listening: HeldSessions;
+  readonly waiting: WaitingCalls;
+}
+
+/** Shows stateless clients a server of the sessions' era: the relay holds its sessions. */
+export class StatelessFront {
+  readonly #deps: StatelessFrontDeps;
+
+  constructor(deps: StatelessFrontDeps) {
+    this.#deps = deps;
+  }
+
+  /** Answers one request. Never rejects. */
+  async answer(request: StatelessRequest, response: LocalResponse): Promise<void> {
+    const { id, method, params, caller } = request;
+    try {
+      if (GONE.has(method))
+        throw new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since ${FIRST_MODERN}`);
+      if (method === 'subscriptions/listen')
+        return await listenInSession(this.#deps.listening, request, caller, response);
+      const result =
+        method === 'server/discover'
+          ? await this.#discover(request, response)
+          : await this.#call(request, response).catch((error: unknown) => asQuestion(error, params));
+      response.answer({ jsonrpc: '2.0', id, result });
+    } catch (error) {
+      answerFailure(error, id, response, 404);
+    }
+  }
+
+  async close(): Promise<void> {
+    const { waiting, sessions, listening } = this.#deps;
+    waiting.close();
+    await Promise.all([sessions.close(), listening.close()]);
+  }
+
+  async #discover({ params, caller }: StatelessRequest, response: LocalResponse): Promise<Json> {
+    const { session, release } = await this.#deps.sessions.lease(caller, modernFacts(params), response.signal);
+    release();
+    const { serverInfo, instructions } = session.described;
+    const offered = CAPABILITIES.flatMap((name) => {
+      const capability = session.offers(name);
+      return capability === undefined ? [] : [[name, capability] as const];
+    });
+    return completed('server/discover', {
+      supportedVersions: [FIRST_MODERN, ...LEGACY_VERSIONS],
+      capabilities: Object.fromEntries(offered),
+      ...(typeof instructions === 'string' && { instructions }),
+      _meta: { [`${META}serverInfo`]: serverInfo },
+    });
+  }
+
+  /** One turn of a call: a new one, or one that has waited for its client. */
+  async #call(request: StatelessRequest, response: LocalResponse): Promise<Json> {
+    const { method, params, caller } = request;
+    const { inputResponses, requestState, ...asked } = params;
+    const { _meta, ...content } = asked;
+    const owner = ownerOf(caller);
+    const what = JSON.stringify([method, content]);
+    const waiting = this.#deps.waiting.take(requestState, owner, what);
+    const call = waiting ?? this.#begin({ ...request, params: asked }, response.signal);
+    try {
+      waiting?.give(inputResponses);
+    } catch (error) {
+      call.end();
+      throw error;
+    }
+    const turn = await call.turn(listenerOf(_meta, response), response.signal);
+    if (turn.kind === 'answer') return completed(method, turn.result);
+    const state = this.#deps.waiting.keep(call, owner, what);
+    return { resultType: 'input_required', inputRequests: turn.questions, requestState: state };
+  }
+
+  #begin(request: StatelessRequest, signal: AbortSignal): HeldCall {
+    const { capabilities } = modernFacts(request.params);
+    return new HeldCall(MAY_ASK.has(request.method) ? capabilities : {}, ({ take, signal: ended }) =>
+      // Until there is a session, only the client's own connection ends the wait for one.
+      this.#inSession(request, AbortSignal.any([signal, ended]), { take, ended }),
+    );
+  }
+
+  /** A session that has lain idle may be forgotten by now; this client has nothing in it that could be missed. */
+  async #inSession(
+    request: StatelessRequest,
+    wanted: AbortSignal,
+    call: { take: (from: HeldSession, message: Json) => void; ended: AbortSignal },
+  ): Promise<Json> {
+    const { caller, params } = request;
+    for (;;) {
+      const lease = await this.#deps.sessions.lease(caller, modernFacts(params), wanted);
+      try {
+        return await ask(lease.session, request, call);
+      } catch (error) {
+        if (!(error instanceof SessionLost)) throw error;
+        lease.session.lost = true;
+        if (!lease.isUsed) throw error;
+      } finally {
+        lease.release();
+      }
+    }
+  }
+}
+
+async function ask(
+  session: HeldSession,
+  { method, params, caller, elicitsUrls }: StatelessRequest,
+  { take, ended: signal }: { take: (from: HeldSession, message: Json) => void; ended: AbortSignal },
+): Promise<Json> {
+  const level = isRecord(params._meta) ? params._meta[`${META}logLevel`] : undefined;
+  await session.setLevel(level, { caller, signal, hear: IGNORE });
+  return session.request(method, params, { caller, elicitsUrls, signal, hear: (message) => take(session, message) });
+}
+
+/** What the server says on the way to its answer: progress and logs, where the client asked for them. */
+function listenerOf(_meta: unknown, response: LocalResponse): Listener {
+  const meta = isRecord(_meta) ? _meta : {};
+  const logs = meta[`${META}logLevel`] !== undefined;
+  return {
+    progressToken: meta.progressToken,
+    hear: (message) => {
+      if (message.method === 'notifications/progress' || (logs && message.method === 'notifications/message'))
+        response.event(message);
+    },
+  };
+}
+
+/** @throws error where it asks nothing */
+function asQuestion(error: unknown, params: Json): Json {
+  const question = urlElicitations(error, modernFacts(params).capabilities);
+  if (question === undefined) throw error;
+  return question;
+}

@@ -1,0 +1,27 @@
+import { ServerError } from '../../messages/failures.ts';
+import type { Json } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+
+/** 2025-11-25, client/elicitation: the call can be made again when the person has been at these addresses. */
+const URL_ELICITATION_REQUIRED = -32042;
+
+/**
+ * What older servers say by an error the stateless era says by a result: lead the person to an address, then make the call again.
+ *
+ * @returns undefined where the error is another one, or the client has not said that it can do that
+ */
+export function urlElicitations(error: unknown, { elicitation }: Json): Json | undefined {
+  if (!(error instanceof ServerError) || error.code !== URL_ELICITATION_REQUIRED) return undefined;
+  if (!isRecord(elicitation) || !isRecord(elicitation.url) || !isRecord(error.data)) return undefined;
+  const { elicitations } = error.data;
+  if (!Array.isArray(elicitations)) return undefined;
+  const inputRequests = Object.fromEntries(
+    elicitations
+      .filter(isRecord)
+      .map(({ message, url }, index) => [
+        `elicitation-${index}`,
+        { method: 'elicitation/create', params: { mode: 'url', message, url } },
+      ]),
+  );
+  return Object.keys(inputRequests).length === 0 ? undefined : { resultType: 'input_required', inputRequests };
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { ServerError } from '../../messages/failures.ts';
+import { SERVER_ERROR } from '../../messages/json-rpc.ts';
+import type { HeldCall } from './held-call.ts';
+
+/** Milliseconds that a call waits for its client's answers. */
+const PATIENCE = 10 * 60_000;
+/** Tells these states from those of servers. */
+const PREFIX = 'postern.';
+
+interface Waiting {
+  readonly call: HeldCall;
+  readonly owner: string;
+  /** The request that may go on with it. */
+  readonly what: string;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Calls that go on at their server while their clients are asked something. The state that a client comes back with is a name
+ * that cannot be guessed; only who began a call can go on with it, by the same request.
+ */
+export class WaitingCalls {
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #max: number;
+  #closed = false;
+
+  /** @param max calls of one identity that may wait */
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** @returns the `requestState` to come back with @throws ServerError where too many wait; the call is ended then */
+  keep(call: HeldCall, owner: string, what: string): string {
+    const count = [...this.#waiting.values()].filter((one) => one.owner === owner).length;
+    if (count >= this.#max || this.#closed) {
+      call.end();
+      throw new ServerError(SERVER_ERROR, 'too many calls wait for an answer: answer or give up some of them');
+    }
+    const state = `${PREFIX}${randomUUID()}`;
+    const timer = setTimeout(() => {
+      this.#waiting.delete(state);
+      call.end();
+    }, PATIENCE).unref();
+    this.#waiting.set(state, { call, owner, what, timer });
+    return state;
+  }
+
+  /**
+   * @returns undefined where the state is none of these
+   * @throws ServerError where no such call of this owner waits here
+   */
+  take(state: unknown, owner: string, what: string): HeldCall | undefined {
+    if (typeof state !== 'string' || !state.startsWith(PREFIX)) return undefined;
+    const found = this.#waiting.get(state);
+    if (found === undefined || found.owner !== owner || found.what !== what)
+      throw new ServerError(-32602, 'no call waits for this answer any more: make the call again', {
+        reason: 'request_state',
+      });
+    clearTimeout(found.timer);
+    this.#waiting.delete(state);
+    return found.call;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { call, timer } of this.#waiting.values()) {
+      clearTimeout(timer);
+      call.end();
+    }
+    this.#waiting.clear();
+  }
+}

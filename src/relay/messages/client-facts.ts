@@ -1,0 +1,54 @@
+import { isRecord } from '../transports/streamable-http/message.ts';
+import type { Json } from './json-rpc.ts';
+
+/** Reserved keys of `_meta` (2026-07-28, basic). */
+export const META = 'io.modelcontextprotocol/';
+/** The revision that came with the stateless era. */
+export const FIRST_MODERN = '2026-07-28';
+/** Revisions with sessions, newest first. */
+export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
+
+/** What a client says of itself: in `initialize`, or with each request since 2026-07-28. */
+export interface ClientFacts {
+  readonly protocolVersion: string;
+  readonly capabilities: Json;
+  readonly clientInfo: Json;
+}
+
+/** Characters of a name, and of extensions as JSON. */
+const MAX_NAME = 100;
+const MAX_EXTENSIONS = 500;
+
+/** A client may say anything of itself, icons as data URIs included; a server needs to know this. */
+export function factsOf({ capabilities, clientInfo }: Json, protocolVersion: string): ClientFacts {
+  const { name, version, title } = isRecord(clientInfo) ? clientInfo : {};
+  const { roots, sampling, elicitation, extensions } = isRecord(capabilities) ? capabilities : {};
+  return {
+    protocolVersion,
+    clientInfo: {
+      name: nameOf(name) ?? 'unknown',
+      version: nameOf(version) ?? '0',
+      ...(nameOf(title) && { title: nameOf(title) }),
+    },
+    capabilities: {
+      ...(isRecord(roots) && { roots }),
+      ...(isRecord(sampling) && { sampling }),
+      ...(isRecord(elicitation) && { elicitation }),
+      ...(isRecord(extensions) && JSON.stringify(extensions).length < MAX_EXTENSIONS && { extensions }),
+    },
+  };
+}
+
+/** What a stateless request says of its client. */
+export function modernFacts(params: Json): ClientFacts {
+  const meta = isRecord(params._meta) ? params._meta : {};
+  const version = meta[`${META}protocolVersion`];
+  return factsOf(
+    { capabilities: meta[`${META}clientCapabilities`], clientInfo: meta[`${META}clientInfo`] },
+    typeof version === 'string' ? version : FIRST_MODERN,
+  );
+}
+
+function nameOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, MAX_NAME) : undefined;
+}

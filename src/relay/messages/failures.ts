@@ -1,0 +1,41 @@
+import type { Json } from './json-rpc.ts';
+
+/** The server answered with a JSON-RPC error (JSON-RPC 2.0 §5.1), or the relay answers with one in its place. */
+export class ServerError extends Error {
+  override readonly name = 'ServerError';
+  readonly code: number;
+  readonly data: unknown;
+
+  /** @param message for the client */
+  constructor(code: number, message: string, data?: unknown) {
+    super(message);
+    this.code = code;
+    this.data = data;
+  }
+
+  /** As a JSON-RPC message has it. */
+  get json(): Json {
+    const { code, message, data } = this;
+    return { code, message, ...(data === undefined ? {} : { data }) };
+  }
+}
+
+/** The server answered something that is no JSON-RPC message: a status and nothing more. */
+export class NoAnswer extends Error {
+  override readonly name = 'NoAnswer';
+  readonly status: number;
+
+  constructor(status: number) {
+    super(status < 300 ? 'the MCP server gave no answer to this request' : `the MCP server answered ${status}`);
+    this.status = status;
+  }
+}
+
+/** The server has forgotten the session that the request named: nothing was done. */
+export class SessionLost extends Error {
+  override readonly name = 'SessionLost';
+
+  constructor() {
+    super('the MCP server has ended the session');
+  }
+}

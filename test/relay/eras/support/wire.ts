@@ -1,0 +1,74 @@
+import { request as send } from 'node:http';
+import { ask } from '../../support/relay.ts';
+
+export type Json = Record<string, unknown>;
+
+const META = 'io.modelcontextprotocol/';
+
+/** A stateless request as it is written, by whoever sends it. */
+export function modernRequest(user: string, method: string, params: Json = {}, meta: Json = {}) {
+  const message = {
+    jsonrpc: '2.0',
+    id: 1,
+    method,
+    params: {
+      ...params,
+      _meta: {
+        [`${META}protocolVersion`]: '2026-07-28',
+        [`${META}clientInfo`]: { name: 'wire', version: '1' },
+        [`${META}clientCapabilities`]: { elicitation: { form: {} } },
+        ...meta,
+      },
+    },
+  };
+  const name = params.name ?? params.uri;
+  const headers = ['X-Authenticated-User', user, 'Accept', 'application/json, text/event-stream'];
+  headers.push('MCP-Protocol-Version', '2026-07-28', 'Mcp-Method', method);
+  if (typeof name === 'string') headers.push('Mcp-Name', name);
+  return { headers, body: JSON.stringify(message) };
+}
+
+/** The last message of the answer, whether it came as JSON or as a stream. */
+export async function askModern(port: number, user: string, method: string, params: Json = {}, meta: Json = {}) {
+  const answer = await ask(port, modernRequest(user, method, params, meta));
+  const text = answer.text.includes('data: ') ? answer.text.trim().split('data: ').at(-1) : answer.text;
+  const message = JSON.parse(text ?? '') as { result?: Json; error?: { code: number; message: string } };
+  return { status: answer.status, ...message };
+}
+
+/** A stateless request whose answer is read as it comes, until the test closes it. */
+export function openModern(port: number, user: string, method: string, params: Json = {}) {
+  const { headers, body } = modernRequest(user, method, params);
+  const messages: Json[] = [];
+  let rest = '';
+  const request = send(
+    {
+      host: '127.0.0.1',
+      port,
+      method: 'POST',
+      path: '/servers/one/mcp',
+      agent: false,
+      headers: [
+        ...headers,
+        'Host',
+        'mcp.example.com',
+        'Content-Type',
+        'application/json',
+        'Content-Length',
+        String(Buffer.byteLength(body)),
+      ],
+    },
+    (response) => {
+      response.on('data', (chunk) => {
+        rest += chunk;
+        const events = rest.split('\n\n');
+        rest = events.pop() ?? '';
+        for (const event of events) if (event.startsWith('data: ')) messages.push(JSON.parse(event.slice(6)) as Json);
+      });
+      response.on('error', () => {});
+    },
+  );
+  request.on('error', () => {});
+  request.end(body);
+  return { messages, close: () => request.destroy() };
+}
