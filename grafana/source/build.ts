@@ -108,7 +108,16 @@ function common<B extends StatBuilder | TableBuilder | TimeseriesBuilder>(
 }
 
 function target({ expr, legend }: Query, refId: string): DataqueryBuilder {
-  return new DataqueryBuilder().refId(refId).expr(expr).legendFormat(legend).datasource(DATASOURCE).range();
+  return (
+    new DataqueryBuilder()
+      .refId(refId)
+      .expr(expr)
+      .legendFormat(legend)
+      .datasource(DATASOURCE)
+      .range()
+      // Points that lead to a trace, where the bucket has one.
+      .exemplar(expr.includes('_bucket'))
+  );
 }
 
 function tableTarget({ expr, legend }: Query, refId: string): DataqueryBuilder {

@@ -50,6 +50,25 @@ export const RUNTIME: Dashboard = {
       ],
     },
     {
+      title: 'Traces',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Spans',
+          description:
+            'What became of them. Failed: the collector is away or refuses them. Dropped: more come than it takes. All stay at 0 where traces are off.',
+          unit: 'reqps',
+          width: 24,
+          queries: [
+            {
+              expr: `sum by (outcome) (rate(postern_trace_spans_total{${ON}}${RATE}))`,
+              legend: '{{outcome}}',
+            },
+          ],
+        },
+      ],
+    },
+    {
       title: 'Processes',
       panels: [
         {

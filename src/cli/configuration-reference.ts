@@ -1,5 +1,6 @@
 import { GUIDE_VARIABLES } from '../platform/config/environment.ts';
 import { type ConfigKey, configKeys } from '../platform/config/keys.ts';
+import { OPEN_TELEMETRY_VARIABLES } from '../platform/config/open-telemetry-environment.ts';
 
 const INTRODUCTION = `<!-- Made by \`npm run docs\` from the schema; a test fails where the two differ. -->
 # Configuration
@@ -9,7 +10,7 @@ set by environment instead, which wins over the file; lists are separated by com
 A _secret_ can come from a file: append \`_FILE\` to its environment name. \`postern check\` says what is wrong.
 
 Durations are written \`500ms\`, \`30s\`, \`15m\`, \`8h\`, \`7d\`; sizes \`512B\`, \`64KiB\`, \`4MiB\`. A dash says that there is no
-default. Names without the prefix \`POSTERN_\` are those of ContextForge's proxy-authentication guide.`;
+default. Names without the prefix \`POSTERN_\` are those of ContextForge's proxy-authentication guide and of OpenTelemetry.`;
 
 /** Names by which the guide sets the relay's address; the reader treats them as one. */
 const GUIDE_LISTEN = ['HOST', 'PORT'];
@@ -36,10 +37,10 @@ function table(section: string, keys: readonly ConfigKey[]): string {
 }
 
 function environment(key: ConfigKey): string {
-  const guide = Object.entries(GUIDE_VARIABLES)
+  const others = Object.entries({ ...GUIDE_VARIABLES, ...OPEN_TELEMETRY_VARIABLES })
     .filter(([, path]) => path === key.path)
     .map(([name]) => name);
-  const names = [key.env, ...guide, ...(key.path === 'relay.listen' ? GUIDE_LISTEN : [])];
+  const names = [key.env, ...others, ...(key.path === 'relay.listen' ? GUIDE_LISTEN : [])];
   return (
     names
       .filter((name) => name !== undefined)

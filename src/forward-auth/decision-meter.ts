@@ -18,11 +18,17 @@ const BATCH = 1024;
  */
 export class DecisionMeter {
   readonly #metrics: Pick<AuthMetrics, 'decisions' | 'decisionDuration' | 'tokenCache'>;
+  readonly #exemplarLabels: (() => Record<string, string>) | undefined;
   readonly #tallies = new Map<string, Tally>();
   readonly #lookups = { hit: 0, miss: 0 };
 
-  constructor(metrics: Pick<AuthMetrics, 'decisions' | 'decisionDuration' | 'tokenCache'>) {
+  /** @param exemplarLabels of what is being counted; undefined: traces are off */
+  constructor(
+    metrics: Pick<AuthMetrics, 'decisions' | 'decisionDuration' | 'tokenCache'>,
+    exemplarLabels?: () => Record<string, string>,
+  ) {
     this.#metrics = metrics;
+    this.#exemplarLabels = exemplarLabels;
   }
 
   /** @param elapsed milliseconds */
@@ -35,7 +41,8 @@ export class DecisionMeter {
       this.#tallies.set(key, tally);
     }
     tally.count += 1;
-    tally.durations.push(elapsed / 1000);
+    if (this.#exemplarLabels === undefined) tally.durations.push(elapsed / 1000);
+    else this.#observe(tally, elapsed / 1000, this.#exemplarLabels());
     if (tally.durations.length >= BATCH) this.#handOver(tally);
   }
 
@@ -52,10 +59,13 @@ export class DecisionMeter {
   }
 
   #handOver(tally: Tally): void {
-    const { proxy, decision } = tally.labels;
     this.#metrics.decisions.inc(tally.labels, tally.count);
-    for (const seconds of tally.durations) this.#metrics.decisionDuration.observe({ proxy, decision }, seconds);
+    for (const seconds of tally.durations) this.#observe(tally, seconds);
     tally.count = 0;
     tally.durations.length = 0;
+  }
+
+  #observe({ labels: { proxy, decision } }: Tally, value: number, exemplarLabels: Record<string, string> = {}): void {
+    this.#metrics.decisionDuration.observe({ labels: { proxy, decision }, value, exemplarLabels });
   }
 }

@@ -10,6 +10,7 @@ import type { AuthMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
 import { KeptParts } from '../platform/reloading/kept-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
+import type { Tracing } from '../platform/tracing/span.ts';
 import type { Stores } from '../stores/stores.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openBrowserSessions } from './browser-sessions.ts';
@@ -26,6 +27,7 @@ import { sessionRoutes } from './operator/session-routes.ts';
 import { authorizationServers } from './own-issuers.ts';
 import { compilePolicy } from './policy.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
+import { tracedAuthenticate, tracedJudge } from './traced-check.ts';
 
 /** What lives as long as the process, whatever it is configured to. */
 export interface ProcessParts {
@@ -38,6 +40,8 @@ export interface ProcessParts {
   readonly metrics: AuthMetrics & StoreMetrics;
   readonly meter: DecisionMeter;
   readonly audit: AuditLog | undefined;
+  /** Undefined: traces are off. */
+  readonly tracing: Tracing | undefined;
 }
 
 /**
@@ -75,7 +79,7 @@ export async function openGeneration(config: Config, own: ProcessParts, before?:
 
 async function open(config: Config, own: ProcessParts, parts: KeptParts): Promise<Generation> {
   const { auth, publicUrl } = config;
-  const { log, now, stores, keys, metrics, meter, audit } = own;
+  const { log, now, stores, keys, metrics, meter, audit, tracing } = own;
   const common = { ...own, keep: parts.keep };
   const policy = compilePolicy(config);
   const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
@@ -102,9 +106,12 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
       if (fetched) metrics.providerKeysLoaded.set({ provider }, now() / 1000);
     },
   });
-  const { authenticate, apiKeys } = credentials;
+  const { apiKeys } = credentials;
+  const authenticate =
+    tracing === undefined ? credentials.authenticate : tracedAuthenticate(credentials.authenticate, tracing);
   const complete = { ...policy, limits, ...browsers.policy };
-  const judge = createJudge({ policy: complete, authenticate, answers, meter, audit, log });
+  const plain = createJudge({ policy: complete, authenticate, answers, meter, audit, log });
+  const judge = tracing === undefined ? plain : tracedJudge(plain);
   const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
   const pages = createPublicEndpoints({

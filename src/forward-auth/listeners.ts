@@ -1,10 +1,13 @@
 import type { RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 import { createInternalServer, type InternalHandler, type ReadinessCheck } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { GatheringRegistry, ProcessMetrics } from '../platform/metrics.ts';
 import { openListenerTls } from '../platform/tls.ts';
+import type { Tracing } from '../platform/tracing/span.ts';
+import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { createCheck, type Judge, type Peers } from './check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
@@ -13,6 +16,7 @@ import { grpcCredentials } from './proxies/ext-authz/credentials.ts';
 import { type RunningExtAuthz, startExtAuthz } from './proxies/ext-authz/server.ts';
 import { NGINX } from './proxies/nginx.ts';
 import { TRAEFIK } from './proxies/traefik.ts';
+import { spanRoute } from './span-routes.ts';
 
 const VERIFY = '/verify/';
 const ADAPTERS: readonly ProxyAdapter[] = [TRAEFIK, CADDY, NGINX, ENVOY];
@@ -35,6 +39,8 @@ export interface Serving {
   readonly metrics: ProcessMetrics;
   readonly ready: Readonly<Record<string, ReadinessCheck>>;
   readonly log: Logger;
+  /** Undefined: traces are off. */
+  readonly tracing: Tracing | undefined;
 }
 
 export interface Listeners {
@@ -49,10 +55,16 @@ export interface Listeners {
 /** Opens the ports of forward-auth. @throws ConfigurationError, PosternError where a port is taken; none stays open then */
 export async function openListeners(config: Config, serving: Serving): Promise<Listeners> {
   const { auth } = config;
-  const { log, current } = serving;
+  const { log, current, tracing } = serving;
   const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log, metrics: serving.metrics });
   const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
-  const server = createHttpServer(limits, (request, response) => current().answer(request, response), tls);
+  const answer: RequestListener = (request, response) => current().answer(request, response);
+  const trusts = (socket: Socket) => current().peers.trusted.hasPeer(socket);
+  const server = createHttpServer(
+    limits,
+    tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
+    tls,
+  );
   const operator: InternalHandler = (request, response) => current().operator(request, response);
   const internal = createInternalServer(serving.registry, serving.ready, operator);
   let grpc: RunningExtAuthz | undefined;
@@ -65,6 +77,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
         current: () => ({ ...current().peers, judge: current().judge }),
         log,
         maxMessage,
+        tracing,
         ...(credentials && { credentials }),
       });
     }

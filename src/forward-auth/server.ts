@@ -6,10 +6,14 @@ import {
   createAuthMetrics,
   createProcessMetrics,
   createStoreMetrics,
+  createTracingMetrics,
   GatheringRegistry,
 } from '../platform/metrics.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
+import { exemplarLabels } from '../platform/tracing/current-span.ts';
+import { openTracing } from '../platform/tracing/open-tracing.ts';
+import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
@@ -44,6 +48,7 @@ export const AT_START = [
   'auth.rateLimitsWithoutRedis',
   'redis',
   'audit',
+  'tracing',
   'log',
   'drain',
 ] as const;
@@ -52,7 +57,6 @@ export const AT_START = [
 export async function startForwardAuth(config: Config, deps: ForwardAuthDependencies): Promise<RunningForwardAuth> {
   const { auth } = config;
   const { log } = deps;
-  const common = { log, now: deps.now ?? Date.now, fetch: deps.fetch ?? fetch };
   const registry = new GatheringRegistry();
   const metrics = {
     ...createAuthMetrics(registry),
@@ -60,7 +64,13 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     ...createAuditMetrics(registry),
     ...createProcessMetrics(registry, 'forward-auth'),
   };
-  const meter = new DecisionMeter(metrics);
+  const tracing = await openTracing(config.tracing, {
+    process: 'forward-auth',
+    metrics: createTracingMetrics(registry),
+    log,
+  });
+  const common = { log, now: deps.now ?? Date.now, fetch: tracedFetch(deps.fetch ?? fetch, tracing), tracing };
+  const meter = new DecisionMeter(metrics, tracing && exemplarLabels);
   registry.beforeRead = () => meter.flush();
 
   const opened: Array<() => unknown> = [];
@@ -71,6 +81,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     opened.push(() => part.close());
     return part;
   };
+  if (tracing !== undefined) opening(tracing);
   try {
     const keys = opening(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
     const memory = { maxSessions: auth.sessions.max };
@@ -101,6 +112,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       registry,
       metrics,
       log,
+      tracing,
       ready: { providers: untilLoaded(() => current.missingKeys()), store: () => stores.problem() },
     });
     current.start();

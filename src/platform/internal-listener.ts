@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
+import { expose } from './exposition.ts';
 import { createHttpServer, sendJson } from './http.ts';
 
 /** Answers undefined where the dependency answers, otherwise what is wrong in a few words. */
@@ -32,9 +33,9 @@ export function createInternalServer(
         }),
       );
     if (path === '/metrics')
-      return void registry.metrics().then(
-        (text) => {
-          response.writeHead(200, { 'Content-Type': registry.contentType });
+      return void expose(registry, request.headers.accept).then(
+        ({ contentType, text }) => {
+          response.writeHead(200, { 'Content-Type': contentType, Vary: 'Accept' });
           response.end(text);
         },
         () => sendJson(response, 500, { error: 'metrics could not be collected' }),

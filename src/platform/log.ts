@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
 import { redact } from './redact.ts';
+import { spanFields } from './tracing/current-span.ts';
 
 export type { Logger };
 
@@ -16,6 +17,7 @@ export function createLogger(
       level,
       base: { process },
       messageKey: 'message',
+      mixin: spanFields,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),

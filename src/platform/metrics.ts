@@ -16,12 +16,11 @@ export function createAuthMetrics(registry = new Registry()) {
       labelNames: ['proxy', 'decision', 'method', 'reason'] as const,
       registers: [registry],
     }),
-    decisionDuration: new Histogram({
+    decisionDuration: timesOf(registry, {
       name: 'postern_auth_decision_duration_seconds',
       help: 'Time from the proxy’s question to the answer.',
       labelNames: ['proxy', 'decision'] as const,
       buckets: DECISION_BUCKETS,
-      registers: [registry],
     }),
     tokenCache: new Counter({
       name: 'postern_token_cache_total',
@@ -99,12 +98,11 @@ export function createStoreMetrics(registry: Registry) {
       help: '1 where the store answered last, 0 where it did not.',
       registers: [registry],
     }),
-    duration: new Histogram({
+    duration: timesOf(registry, {
       name: 'postern_store_duration_seconds',
       help: 'Time of an operation of the store.',
       labelNames: ['operation'] as const,
       buckets: REQUEST_BUCKETS,
-      registers: [registry],
     }),
     rateLimited: new Counter({
       name: 'postern_rate_limited_total',
@@ -127,6 +125,18 @@ export function createAuditMetrics(registry: Registry) {
   };
 }
 
+/** Metrics of traces. Both processes have them, also where traces are off. */
+export function createTracingMetrics(registry: Registry) {
+  const spans = new Counter({
+    name: 'postern_trace_spans_total',
+    help: 'Spans by what became of them: sent to the collector, failed to reach it, or dropped because too many waited.',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  });
+  for (const outcome of ['sent', 'failed', 'dropped']) spans.inc({ outcome }, 0);
+  return { spans };
+}
+
 /** Metrics of the relay. `server` is a configured name, `tool` only one that the server itself has listed. */
 export function createRelayMetrics(registry = new Registry()) {
   collectDefaultMetrics({ register: registry });
@@ -138,12 +148,11 @@ export function createRelayMetrics(registry = new Registry()) {
       labelNames: ['server', 'method', 'outcome'] as const,
       registers: [registry],
     }),
-    requestDuration: new Histogram({
+    requestDuration: timesOf(registry, {
       name: 'postern_relay_request_duration_seconds',
       help: 'Time until the MCP server’s answer to a message has ended, streamed or not.',
       labelNames: ['server'] as const,
       buckets: REQUEST_BUCKETS,
-      registers: [registry],
     }),
     openStreams: new Gauge({
       name: 'postern_relay_open_streams',
@@ -188,14 +197,25 @@ export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
 export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
 export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
+export type TracingMetrics = ReturnType<typeof createTracingMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
+
+/** A histogram with exemplars. Registered by hand, because prom-client refuses them where the older format is read as well. */
+function timesOf<T extends string>(
+  registry: Registry,
+  config: { name: string; help: string; labelNames: readonly T[]; buckets: number[] },
+): Histogram<T> {
+  const histogram = new Histogram<T>({ ...config, enableExemplars: true, registers: [] });
+  registry.registerMetric(histogram);
+  return histogram;
+}
 
 /** A registry that lets numbers be handed over before they are read. */
 export class GatheringRegistry extends Registry {
   beforeRead: () => void = () => {};
 
-  override metrics(): Promise<string> {
+  override getMetricsAsArray() {
     this.beforeRead();
-    return super.metrics();
+    return super.getMetricsAsArray();
   }
 }

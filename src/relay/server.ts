@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, listen } from '../platform/http.ts';
@@ -9,9 +10,13 @@ import {
   createProcessMetrics,
   createRelayMetrics,
   createStoreMetrics,
+  createTracingMetrics,
 } from '../platform/metrics.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
 import { openListenerTls } from '../platform/tls.ts';
+import { openTracing } from '../platform/tracing/open-tracing.ts';
+import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
+import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
@@ -20,6 +25,7 @@ import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
 import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
+import { spanRoute } from './span-routes.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
 import { Cors } from './transports/cors.ts';
@@ -29,10 +35,12 @@ import { Callers } from './trust/caller.ts';
 import { HeaderScanner } from './trust/headers.ts';
 import { MigrationReport } from './trust/migration-report.ts';
 import { migrationRoutes } from './trust/migration-routes.ts';
+import { createPeers } from './trust/peers.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
 import { logTrustNotices } from './trust/start-notices.ts';
 import { Trust } from './trust/trust.ts';
 import { openUpstream } from './upstreams/open-upstream.ts';
+import { TracedUpstream } from './upstreams/traced-upstream.ts';
 
 /** Where the relay listens, and how to end it. */
 export interface RunningRelay {
@@ -67,14 +75,17 @@ export async function startRelay(
   for (const reason of FORGERIES) metrics.rejected.inc({ reason }, 0);
   const processMetrics = createProcessMetrics(metrics.registry, 'relay');
   const storeMetrics = createStoreMetrics(metrics.registry);
+  const tracingMetrics = createTracingMetrics(metrics.registry);
+  const tracing = await openTracing(config.tracing, { process: 'relay', metrics: tracingMetrics, log });
   const stores = await openStores(config.redis, {
     log,
+    tracing,
     now,
     metrics: storeMetrics,
     memory: { maxSessions: config.auth.sessions.max },
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
-  const trust = new Trust(config, { now, fetch: deps.fetch });
+  const trust = new Trust(config, { now, fetch: tracedFetch(deps.fetch ?? fetch, tracing) });
   const seal = new SessionSeal(sessionKey(relay.sessionKey));
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
@@ -83,16 +94,19 @@ export async function startRelay(
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
   });
-  const outgoing = await openOutgoing(config, { log, now, env, stores, audit });
+  const outgoing = await openOutgoing(config, { log, now, env, stores, audit, tracing });
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
       const { limits } = relay;
-      return [name, openUpstream(name, server, { limits, log, now, env, outgoing: outgoing.of(name) })];
+      const upstream = openUpstream(name, server, { limits, log, now, env, outgoing: outgoing.of(name) });
+      if (tracing === undefined) return [name, upstream];
+      const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
+      return [name, new TracedUpstream({ name, url: server.url, isListed }, upstream, tracing)];
     }),
   );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
-  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log });
+  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log, tracing });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const migration = new MigrationReport(relay.migration.remembered, now);
   const callers = new Callers(config, {
@@ -101,11 +115,23 @@ export async function startRelay(
     metrics,
     log,
     migration: relay.jwt.enabled ? migration : undefined,
+    tracing,
   });
   const pages = outgoing.accounts?.pages(callers);
   const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
-  const connections = new Connections(seal, { config, callers, gate, upstreams, metrics, log, now, times, reached });
+  const connections = new Connections(seal, {
+    config,
+    callers,
+    gate,
+    upstreams,
+    metrics,
+    log,
+    now,
+    times,
+    reached,
+    tracing,
+  });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
@@ -117,7 +143,13 @@ export async function startRelay(
     if (connections.handle(request, response)) return;
     void endpoint.handle(request, response);
   };
-  const server = createHttpServer(limits, answer, tls);
+  const peers = createPeers(relay.trust.proxies);
+  const trusts = (socket: Socket) => peers.hasPeer(socket);
+  const server = createHttpServer(
+    limits,
+    tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
+    tls,
+  );
   connections.listenOn(server);
   const token = relay.operatorToken;
   const operator = createOperatorApi({
@@ -153,6 +185,7 @@ export async function startRelay(
       tools.close();
       await audit?.close(AUDIT_GRACE);
       await stores.close();
+      await tracing?.close();
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { RedisConfig } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { StoreMetrics } from '../platform/metrics.ts';
+import type { Tracing } from '../platform/tracing/span.ts';
 import { createMemoryStores } from './memory/memory-stores.ts';
 import { openRedisStores } from './redis/redis-stores.ts';
 import type { Stores } from './stores.ts';
@@ -15,6 +16,8 @@ export interface StoreOptions {
   readonly withoutRedis: 'local' | 'refuse';
   /** Milliseconds between two heartbeats of the announcements. */
   readonly heartbeat?: number;
+  /** Absent: traces are off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /**

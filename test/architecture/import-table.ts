@@ -54,8 +54,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** The decision is pure: no framework, store, network, metric or log can reach it. */
 const FORBIDDEN_PACKAGES: Readonly<Record<string, RegExp>> = {
-  'relay/policy/': /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|node:(http|https|http2|net|fs|dns))/,
-  'forward-auth/decision/': /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|node:(http|https|http2|net|fs|dns))/,
+  'relay/policy/':
+    /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|@opentelemetry\/|node:(http|https|http2|net|fs|dns))/,
+  'forward-auth/decision/':
+    /^(koa|@koa\/|undici|ioredis|redis|prom-client|pino|@opentelemetry\/|node:(http|https|http2|net|fs|dns))/,
 };
 
 const IMPORT =

@@ -13,6 +13,7 @@ import {
   createProcessMetrics,
   createRelayMetrics,
   createStoreMetrics,
+  createTracingMetrics,
 } from '../../src/platform/metrics.ts';
 import { FORGERIES } from '../../src/relay/refusal.ts';
 import { programOrSkip } from '../support/programs.ts';
@@ -42,6 +43,7 @@ function knownSeries(): Set<string> {
   const registries = [createAuthMetrics().registry, createRelayMetrics().registry, new Registry()];
   createStoreMetrics(registries[2] as Registry);
   createAuditMetrics(registries[2] as Registry);
+  createTracingMetrics(registries[2] as Registry);
   createProcessMetrics(registries[2] as Registry, 'relay');
   const known = new Set(['up']);
   for (const metric of registries.flatMap((registry) => registry.getMetricsAsArray())) {

@@ -4,11 +4,16 @@ import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
 import { GUIDE_VARIABLES } from '../../src/platform/config/environment.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
 import {
+  OPEN_TELEMETRY_VARIABLES,
+  TRANSLATED_VARIABLES,
+} from '../../src/platform/config/open-telemetry-environment.ts';
+import {
   createAuditMetrics,
   createAuthMetrics,
   createProcessMetrics,
   createRelayMetrics,
   createStoreMetrics,
+  createTracingMetrics,
 } from '../../src/platform/metrics.ts';
 
 /**
@@ -82,6 +87,12 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_audit_dropped_total']);
   });
 
+  it('of the metrics of traces', () => {
+    const registry = new Registry();
+    createTracingMetrics(registry);
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_trace_spans_total']);
+  });
+
   it('of environment variables', () => {
     const names = configKeys().flatMap((key) => (key.env === undefined ? [] : [key.env]));
     assert.deepEqual(names.sort(), ENVIRONMENT);
@@ -101,6 +112,25 @@ describe('pinned names', () => {
       'MCP_CLIENT_AUTH_ENABLED',
       'PROXY_USER_HEADER',
       'TRUST_PROXY_AUTH',
+    ]);
+  });
+
+  it('of the variables of OpenTelemetry', () => {
+    assert.deepEqual([...Object.keys(OPEN_TELEMETRY_VARIABLES), ...TRANSLATED_VARIABLES].sort(), [
+      'OTEL_EXPORTER_OTLP_CERTIFICATE',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_HEADERS',
+      'OTEL_EXPORTER_OTLP_TIMEOUT',
+      'OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE',
+      'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
+      'OTEL_EXPORTER_OTLP_TRACES_TIMEOUT',
+      'OTEL_RESOURCE_ATTRIBUTES',
+      'OTEL_SDK_DISABLED',
+      'OTEL_SERVICE_NAME',
+      'OTEL_TRACES_EXPORTER',
+      'OTEL_TRACES_SAMPLER',
+      'OTEL_TRACES_SAMPLER_ARG',
     ]);
   });
 });
@@ -313,4 +343,14 @@ const ENVIRONMENT = [
   'POSTERN_RELAY_TRUST_TOKEN_SECRET',
   'POSTERN_RELAY_TRUST_TOKEN_SIGNERS',
   'POSTERN_RELAY_TRUST_USER_HEADER',
+  'POSTERN_TRACING_ATTRIBUTES',
+  'POSTERN_TRACING_CA_PATH',
+  'POSTERN_TRACING_ENABLED',
+  'POSTERN_TRACING_ENDPOINT',
+  'POSTERN_TRACING_FROM_PROXY',
+  'POSTERN_TRACING_HEADERS',
+  'POSTERN_TRACING_QUEUE',
+  'POSTERN_TRACING_SAMPLE',
+  'POSTERN_TRACING_SERVICE_NAME',
+  'POSTERN_TRACING_TIMEOUT',
 ];

@@ -17,8 +17,14 @@ export type Chain = Awaited<ReturnType<typeof startChain>>;
  * files, with other ports and a few more rules and servers from the environment.
  *
  * @param settings more environment of both processes
+ * @param prepare changes the proxy's own files before it starts
  */
-export async function startChain(proxyName: DeployedProxy, program: Program, settings: Record<string, string> = {}) {
+export async function startChain(
+  proxyName: DeployedProxy,
+  program: Program,
+  settings: Record<string, string> = {},
+  prepare: (folder: string) => Promise<void> = async () => {},
+) {
   const provider = await startOpenIdProvider();
   const echo = await startEchoUpstream();
   const [edge, auth, authInternal, relay, relayInternal, everything, grpc, liveEdge] = (await freePorts(8)) as [
@@ -87,6 +93,7 @@ export async function startChain(proxyName: DeployedProxy, program: Program, set
     running.everything = await startEverything();
     running.auth = await startAuth();
     running.relay = keep(await startPostern('relay', config, relayInternal, env));
+    await prepare(deployment.folder);
     proxy = await startProxy(proxyName, program, deployment.folder, edge, secretEnv);
   } catch (error) {
     await stopAll();

@@ -7,6 +7,8 @@ interface SeenRequest {
   readonly url: string;
   /** Name and value alternating, as received. */
   readonly rawHeaders: readonly string[];
+  /** As received, whole once it has been answered. */
+  body: string;
 }
 
 /** An MCP server that keeps what reached it and answers every JSON-RPC request with an empty result. */
@@ -19,14 +21,15 @@ export interface EchoUpstream {
 export async function startEchoUpstream(port = 0): Promise<EchoUpstream> {
   const seen: SeenRequest[] = [];
   const server: Server = createServer((request, response) => {
-    seen.push({ method: request.method ?? '', url: request.url ?? '', rawHeaders: request.rawHeaders });
-    let body = '';
+    const { method = '', url = '', rawHeaders } = request;
+    const entry = { method, url, rawHeaders, body: '' };
+    seen.push(entry);
     request.setEncoding('utf8').on('data', (text: string) => {
-      body += text;
+      entry.body += text;
     });
     request.on('end', () => {
       response.setHeader('Content-Type', 'application/json');
-      response.end(JSON.stringify({ jsonrpc: '2.0', id: idOf(body), result: { content: [] } }));
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: idOf(entry.body), result: { content: [] } }));
     });
   });
   server.listen(port, '127.0.0.1');

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError } from '../errors.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
+import { OPEN_TELEMETRY_VARIABLES, openTelemetryValues } from './open-telemetry-environment.ts';
 
 /** Environment names of ContextForge's proxy-authentication guide and the keys they set. */
 export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
@@ -38,7 +39,7 @@ export interface EnvironmentValues {
 }
 
 /**
- * Reads `POSTERN_…`, `…_FILE` of secrets, and the guide's names.
+ * Reads `POSTERN_…`, `…_FILE` of secrets, and the names of the guide and of OpenTelemetry.
  *
  * @throws ConfigurationError where a value does not fit its key or a file cannot be read
  */
@@ -46,11 +47,13 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const keys = configKeys().filter((key) => key.env !== undefined);
   const byPath = new Map(keys.map((key) => [key.path, key]));
   const names = new Map<string, ConfigKey>();
-  for (const [name, path] of Object.entries(GUIDE_VARIABLES)) names.set(name, byPath.get(path) as ConfigKey);
+  for (const [name, path] of Object.entries({ ...GUIDE_VARIABLES, ...OPEN_TELEMETRY_VARIABLES }))
+    names.set(name, byPath.get(path) as ConfigKey);
   for (const key of keys) names.set(key.env as string, key);
 
   const values: Record<string, unknown> = {};
-  const problems: string[] = [];
+  const standard = openTelemetryValues(env);
+  const problems = [...standard.problems];
   const take = (name: string, key: ConfigKey) => {
     try {
       const text = readValue(name, key, env);
@@ -60,9 +63,10 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     }
   };
   listenFromGuide(env, values);
+  for (const [path, value] of standard.values) place(values, path, value);
   for (const [name, key] of names) take(name, key);
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return { values, warnings: [...unknownNames(env, names), ...meaningless(env)] };
+  return { values, warnings: [...unknownNames(env, names), ...meaningless(env), ...standard.warnings] };
 }
 
 function readValue(

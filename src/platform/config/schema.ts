@@ -11,6 +11,7 @@ import { checkPassThrough } from './passthrough-schema.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
+import { tracingSchema } from './tracing-schema.ts';
 import { duration, httpUrl } from './values.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
@@ -67,6 +68,7 @@ export const configSchema = z
     auth: authSchema.prefault({}),
     redis: redisSchema.optional().meta({ description: 'sessions, limits and keys; absent: in memory, one process' }),
     audit: auditSchema.prefault({}),
+    tracing: tracingSchema.prefault({}),
     relay: relaySchema.prefault({}),
   })
   .superRefine((config, context) => {
@@ -106,6 +108,7 @@ export type PolicyConfig = NonNullable<RelayConfig['policy']>;
 export type PolicyRuleConfig = PolicyConfig['rules'][number];
 export type RedisConfig = NonNullable<Config['redis']>;
 export type ProviderConfig = AuthConfig['providers'][number];
+export type TracingConfig = Config['tracing'];
 export type BrokerConfig = AuthConfig['broker'];
 export type RuleConfig = AuthConfig['rules'][number];
 export type SessionsConfig = AuthConfig['sessions'];

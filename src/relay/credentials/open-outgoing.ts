@@ -7,6 +7,8 @@ import { ConfigurationError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { createSafeFetch, type SafeFetchOptions } from '../../platform/safe-fetch.ts';
 import { openSigningKeys, type SigningKeys } from '../../platform/signing-keys.ts';
+import type { Tracing } from '../../platform/tracing/span.ts';
+import { tracedFetch } from '../../platform/tracing/traced-fetch.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { type Accounts, openAccounts } from '../connect/open-accounts.ts';
 import { passesAlways } from '../upstreams/request-headers.ts';
@@ -30,6 +32,8 @@ export interface OutgoingDependencies {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stores: Stores;
   readonly audit: AuditLog | undefined;
+  /** Absent: traces are off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** Headers and credentials of all MCP servers. */
@@ -56,8 +60,9 @@ export async function openOutgoing(config: Config, deps: OutgoingDependencies): 
   };
   warnOfIdentity(config.relay, deps.log);
   const safeFetch = createSafeFetch(fetchOptions(config.relay));
-  const authorizationServers = new AuthorizationServers(safeFetch, deps.now);
-  const accounts = openAccounts(config, { ...deps, fetch: safeFetch, servers: authorizationServers });
+  const fetcher = tracedFetch(safeFetch, deps.tracing);
+  const authorizationServers = new AuthorizationServers(fetcher, deps.now);
+  const accounts = openAccounts(config, { ...deps, fetch: fetcher, servers: authorizationServers });
   const cache = new TokenCache(MAX_TOKENS, deps.now);
   const parts = { ...deps, assertions, accounts, cache, servers: authorizationServers };
   const all = new Map(

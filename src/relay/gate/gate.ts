@@ -4,8 +4,11 @@ import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
+import { currentSpan, step } from '../../platform/tracing/current-span.ts';
+import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
+import { mcpAttributes } from '../mcp-attributes.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import { type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -40,6 +43,8 @@ export interface GateDeps {
   readonly audit: AuditLog | undefined;
   readonly tools: Tools;
   readonly log: Logger;
+  /** Absent: traces are off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** A request without a message: a GET stream, a DELETE, the opening of a connection. */
@@ -93,9 +98,23 @@ export class Gate {
    * @throws DependencyUnavailable where limits cannot be counted and must be
    */
   enter(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
+    const attributes = () => ({ 'postern.server': entry.server, ...mcpAttributes(entry.message) });
+    return step(
+      this.#deps.tracing,
+      'policy',
+      () => ({ attributes: attributes() }),
+      (span) => {
+        const entered = this.#ask(entry);
+        if (span === undefined) return entered;
+        return entered instanceof Promise ? entered.then((settled) => tell(span, settled)) : tell(span, entered);
+      },
+    );
+  }
+
+  #ask(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
     const { identity, server, message } = entry;
     const { tools } = this.#deps;
-    if (!tools.known(server)) return tools.load().then(() => this.enter(entry));
+    if (!tools.known(server)) return tools.load().then(() => this.#ask(entry));
     if (this.#deps.audit?.accepting === false) return UNRECORDED;
     const counted =
       message.method === undefined ? undefined : this.#rateLimits.consume(identity, server, toolOf(message));
@@ -187,6 +206,8 @@ export class Gate {
     about: Partial<Pick<Entry, 'identity' | 'server'>> & { way: string; requestId: () => string },
   ): void {
     const { identity, server, way, requestId } = about;
+    const span = currentSpan();
+    if (span !== undefined) tell(span, refusal);
     this.#deps.audit?.record({
       event: 'denial',
       outcome: 'refused',
@@ -245,6 +266,14 @@ export class Gate {
         'the policy would have refused this',
       );
   }
+}
+
+/** A refusal is kept whatever share of traces is. */
+function tell<T extends Passage | Refusal>(span: Span, entered: T): T {
+  if (entered instanceof Passage) return entered;
+  span.set({ 'postern.reason': entered.reason });
+  span.keep();
+  return entered;
 }
 
 /** The tool of a call. */

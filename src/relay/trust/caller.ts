@@ -5,6 +5,8 @@ import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
+import { step } from '../../platform/tracing/current-span.ts';
+import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
 import type { Refusal } from '../refusal.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
@@ -31,6 +33,8 @@ export interface CallersDeps {
   readonly log: Logger;
   /** Absent: nobody migrates from JWTs. */
   readonly migration?: MigrationReport | undefined;
+  /** Absent: traces are off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What every transport asks first, in one order: headers that read two ways, the page's origin, the identity. */
@@ -49,6 +53,19 @@ export class Callers {
    * @throws DependencyUnavailable where the keys that are needed cannot be had
    */
   identify(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
+    return step(
+      this.#deps.tracing,
+      'identify',
+      () => ({}),
+      (span) => {
+        const found = this.#identify(request);
+        if (span === undefined) return found;
+        return found instanceof Promise ? found.then((settled) => tell(span, settled)) : tell(span, found);
+      },
+    );
+  }
+
+  #identify(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
     const { scanner, trust } = this.#deps;
     const headers = scanner.scan(request.rawHeaders);
     const early = headers.ambiguity ?? this.#foreignOrigin(headers.get('origin'));
@@ -86,4 +103,9 @@ export class Callers {
       'identity headers that nobody proved were ignored',
     );
   }
+}
+
+function tell(span: Span, found: Caller | Refusal): Caller | Refusal {
+  span.set('status' in found ? { 'postern.reason': found.reason } : { 'postern.way': found.way });
+  return found;
 }

@@ -2,6 +2,8 @@ import { Cluster, Redis } from 'ioredis';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { StoreMetrics } from '../../platform/metrics.ts';
+import { exemplarLabels, step } from '../../platform/tracing/current-span.ts';
+import type { Tracing } from '../../platform/tracing/span.ts';
 import { pauseBefore, type RedisTarget } from './connection-options.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -15,10 +17,15 @@ export class RedisLink {
   readonly #log: Logger;
   readonly #metrics: StoreMetrics;
   readonly #timeout: number;
+  readonly #tracing: Tracing | undefined;
   #told: 'nothing' | 'up' | 'down' = 'nothing';
   #closed = false;
 
-  constructor(target: RedisTarget, options: { log: Logger; metrics: StoreMetrics; timeout: number }) {
+  constructor(
+    target: RedisTarget,
+    options: { log: Logger; metrics: StoreMetrics; timeout: number; tracing?: Tracing | undefined },
+  ) {
+    this.#tracing = options.tracing;
     this.#log = options.log;
     this.#metrics = options.metrics;
     this.#timeout = options.timeout;
@@ -46,8 +53,17 @@ export class RedisLink {
    *
    * @throws DependencyUnavailable whatever went wrong: what Redis did with the command is unknown then
    */
-  async run<T>(operation: string, action: (client: RedisClient) => Promise<T>): Promise<T> {
-    const done = this.#metrics.duration.startTimer({ operation });
+  run<T>(operation: string, action: (client: RedisClient) => Promise<T>): Promise<T> {
+    return step(
+      this.#tracing,
+      `redis ${operation}`,
+      () => ({ kind: 'client', attributes: { 'db.system.name': 'redis', 'db.operation.name': operation } }),
+      () => this.#run(operation, action),
+    );
+  }
+
+  async #run<T>(operation: string, action: (client: RedisClient) => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
     let timer: NodeJS.Timeout | undefined;
     try {
       // A cluster tries other nodes after a command's own time; this bounds the whole.
@@ -63,7 +79,8 @@ export class RedisLink {
       throw new DependencyUnavailable('the session store', plainError(error));
     } finally {
       clearTimeout(timer);
-      done();
+      const value = (performance.now() - startedAt) / 1000;
+      this.#metrics.duration.observe({ labels: { operation }, value, exemplarLabels: exemplarLabels() });
     }
   }
 

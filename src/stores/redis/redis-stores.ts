@@ -1,6 +1,7 @@
 import type { RedisConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { StoreMetrics } from '../../platform/metrics.ts';
+import type { Tracing } from '../../platform/tracing/span.ts';
 import type { Limiter, RecordStore, Stores } from '../stores.ts';
 import { Topics } from '../topics.ts';
 import { RedisAnnouncements } from './announcements.ts';
@@ -24,12 +25,13 @@ export async function openRedisStores(
     readonly now: () => number;
     readonly withoutRedis: 'local' | 'refuse';
     readonly heartbeat?: number;
+    readonly tracing?: Tracing | undefined;
   },
 ): Promise<Stores> {
-  const { log, metrics, now, withoutRedis } = options;
+  const { log, metrics, now, withoutRedis, tracing } = options;
   const prefix = config.keyPrefix;
   const target = await readTarget(config);
-  const link = new RedisLink(target, { log, metrics, timeout: config.timeout });
+  const link = new RedisLink(target, { log, metrics, timeout: config.timeout, tracing });
   const wait = Math.min(START_WAIT, config.connectTimeout);
   await link.settled(wait);
   const announcements = new RedisAnnouncements(link, target, prefix, new Topics(log), options.heartbeat);

@@ -5,11 +5,13 @@ import type { AddressList } from '../../../platform/addresses.ts';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
+import type { Tracing } from '../../../platform/tracing/span.ts';
 import { type Deny, deny } from '../../decision/decision.ts';
 import type { CheckRequest } from '../../decision/request.ts';
 import { AUTHORIZATION, AUTHORIZATION_V2, type CheckQuestion, type CheckResponse, SERVICE } from './messages.ts';
 import { parseQuestion, rawHeadersOf } from './parse.ts';
 import { renderVerdict, type Verdict } from './render.ts';
+import { tracedCall } from './traced-call.ts';
 
 /** What is asked of the judge, which never throws. */
 interface Question {
@@ -37,6 +39,8 @@ export interface ExtAuthz {
   readonly maxMessage: number;
   /** Absent: plain text, for the same machine or a network of one's own. */
   readonly credentials?: ServerCredentials;
+  /** Absent: traces are off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 export interface RunningExtAuthz {
@@ -62,7 +66,9 @@ export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz>
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   server.addService(AUTHORIZATION, {
     Check: (call: ServerUnaryCall<CheckQuestion, CheckResponse>, answer: sendUnaryData<CheckResponse>) =>
-      void check(context, call, answer),
+      void (context.tracing === undefined
+        ? check(context, call, answer)
+        : traced(context, context.tracing, call, answer)),
   });
   server.addService(AUTHORIZATION_V2, { Check: (_call: unknown, answer: sendUnaryData<never>) => answer(V2) });
   health.addToServer(server);
@@ -99,6 +105,17 @@ async function check(
     log.error({ error, proxy: 'envoy-grpc' }, 'a check failed');
     answer({ code: status.INTERNAL, details: 'the check failed' });
   }
+}
+
+function traced(
+  context: ExtAuthz,
+  tracing: Tracing,
+  call: ServerUnaryCall<CheckQuestion, CheckResponse>,
+  answer: sendUnaryData<CheckResponse>,
+): Promise<void> {
+  const peer = addressOf(call.getPeer());
+  const origin = { peer, metadata: call.metadata.getMap(), trusted: context.current().trusted.has(peer) };
+  return tracedCall(tracing, origin, () => check(context, call, answer));
 }
 
 /** `203.0.113.7:1234` or `[2001:db8::1]:1234`, as grpc-js writes a peer. */

@@ -3,6 +3,8 @@ import { ownerKey } from '../../../identity/identity.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
+import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
+import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Gate } from '../../gate/gate.ts';
 import { causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
@@ -48,6 +50,8 @@ export interface ConnectionDeps {
   readonly count: ConnectionCount;
   /** A server answered or did not. */
   readonly reached: (server: string, up: boolean) => void;
+  /** Absent: traces are off. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The longest delay that a Node timer takes. */
@@ -136,7 +140,8 @@ export class Connection {
     const { metrics, log, reached } = this.#deps;
     const { server, way } = this.#admitted;
     metrics.requests.inc({ server, method: way, outcome });
-    if (seconds !== undefined) metrics.requestDuration.observe({ server }, seconds);
+    if (seconds !== undefined)
+      metrics.requestDuration.observe({ labels: { server }, value: seconds, exemplarLabels: exemplarLabels() });
     if (outcome === 'refused' && refusal !== undefined) metrics.rejected.inc({ reason: refusal.reason });
     const up = REACHED[outcome];
     if (up !== undefined) reached(server, up);

@@ -5,6 +5,7 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
+import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import { type Gate, NO_MESSAGE, type Passage } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { causeOf, NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
@@ -210,7 +211,11 @@ export class StreamableHttpEndpoint {
     metrics.requests.inc({ server, method: exchange.way, outcome });
     exchange.passage?.ended(outcome);
     if (outcome === 'relayed' && exchange.answerable)
-      metrics.requestDuration.observe({ server }, (performance.now() - exchange.startedAt) / 1000);
+      metrics.requestDuration.observe({
+        labels: { server },
+        value: (performance.now() - exchange.startedAt) / 1000,
+        exemplarLabels: exemplarLabels(),
+      });
     if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.reached(server, false);
     const failure = causeOf(error);
     if (failure !== undefined)

@@ -1,6 +1,8 @@
 import { WebSocket } from 'ws';
+import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Admitted } from '../channel/admission.ts';
 import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
+import { tracedMessage } from '../channel/traced-message.ts';
 import { parseMessage } from '../streamable-http/message.ts';
 
 /** Bytes that may wait for a slow client before its server has to wait, and below which it may go on. */
@@ -19,6 +21,8 @@ export class WebSocketConnection implements Carrier {
   readonly #socket: WebSocket;
   readonly #connection: Connection;
   readonly #goodbye: number;
+  readonly #server: string;
+  readonly #tracing: Tracing | undefined;
   readonly #heartbeat: NodeJS.Timeout;
   /** Resolves when the client's end is closed and the server's session too. */
   readonly closed: Promise<void>;
@@ -28,6 +32,8 @@ export class WebSocketConnection implements Carrier {
 
   constructor(socket: WebSocket, admitted: Admitted, deps: ConnectionDeps) {
     this.#socket = socket;
+    this.#server = admitted.server;
+    this.#tracing = deps.tracing;
     this.#goodbye = deps.times.goodbye;
     this.#connection = new Connection('websocket', admitted, this, deps);
     this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
@@ -80,7 +86,10 @@ export class WebSocketConnection implements Carrier {
     const parsed = parseMessage(data);
     const { channel } = this.#connection;
     if ('refusal' in parsed) channel.refuse(parsed.id, parsed.refusal);
-    else channel.accept(parsed.message, data);
+    else
+      tracedMessage(this.#tracing, { message: parsed.message, server: this.#server }, () =>
+        channel.accept(parsed.message, data),
+      );
     if (channel.saturated) this.#socket.pause();
   }
 

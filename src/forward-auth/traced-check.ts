@@ -1,0 +1,94 @@
+import { currentSpan, step } from '../platform/tracing/current-span.ts';
+import type { Attributes, Span, Tracing } from '../platform/tracing/span.ts';
+import type { Judge, Question, Verdict } from './check.ts';
+import type { Authenticate, Authentication } from './decision/authentication.ts';
+import type { Decision } from './decision/decision.ts';
+import type { CheckRequest } from './decision/request.ts';
+
+/** Characters. */
+const MAX_PATH = 512;
+
+/** Says on the span of the check what was asked and decided; a refusal is kept whatever share of traces is. */
+export function tracedJudge(judge: Judge): Judge {
+  return (question) => {
+    const span = currentSpan();
+    if (span === undefined) return judge(question);
+    let request: CheckRequest | undefined;
+    const read: Question['read'] = () => {
+      const found = question.read();
+      if (!('kind' in found)) request = found;
+      return found;
+    };
+    const conclude = (verdict: Verdict) => {
+      describe(span, question, request, verdict.decision);
+      return verdict;
+    };
+    const verdict = judge({ ...question, read });
+    return verdict instanceof Promise ? verdict.then(conclude) : conclude(verdict);
+  };
+}
+
+/** A span for finding out who asks; what it takes of providers and the store lies within it. */
+export function tracedAuthenticate(authenticate: Authenticate, tracing: Tracing): Authenticate {
+  return (request) =>
+    step(
+      tracing,
+      'authenticate',
+      () => ({}),
+      (span) => {
+        const found = authenticate(request);
+        if (!(found instanceof Promise)) return tell(span, found);
+        return found.then((settled) => tell(span, settled));
+      },
+    );
+}
+
+function tell(span: Span | undefined, found: Authentication): Authentication {
+  span?.set({
+    'postern.authentication': found.kind,
+    ...(found.kind === 'identity' ? { 'postern.credential': found.identity.method } : {}),
+    ...(found.kind === 'rejected' ? { 'postern.reason': found.reason } : {}),
+  });
+  return found;
+}
+
+function describe(span: Span, question: Question, request: CheckRequest | undefined, decision: Decision): void {
+  span.set({
+    'postern.proxy': question.proxy,
+    'postern.decision': decision.kind,
+    'postern.reason': decision.reason,
+    ...('rule' in decision && decision.rule !== '' ? { 'postern.rule': decision.rule } : {}),
+    ...(decision.kind === 'allow' ? { 'postern.credential': decision.identity.method } : {}),
+    ...(request === undefined ? {} : describeRequest(request)),
+  });
+  if (isRefusal(decision)) span.keep();
+}
+
+/** Never the query, never a header that may hold a credential. */
+function describeRequest({ method, host, rawPath, headers }: CheckRequest): Attributes {
+  const [mcpMethod, mcpName] = [headers.get('mcp-method'), headers.get('mcp-name')];
+  return {
+    'postern.request.method': method,
+    'postern.request.host': host,
+    'postern.request.path': rawPath.slice(0, MAX_PATH),
+    ...(typeof mcpMethod === 'string' ? { 'mcp.method.name': mcpMethod } : {}),
+    ...(mcpMethod === 'tools/call' && typeof mcpName === 'string' ? { 'gen_ai.tool.name': mcpName } : {}),
+  };
+}
+
+/** Being asked to sign in is how every client begins, and no refusal. */
+function isRefusal(decision: Decision): boolean {
+  switch (decision.kind) {
+    case 'allow':
+    case 'redirect':
+      return false;
+    case 'challenge':
+      return decision.reason !== 'no_credential';
+    case 'deny':
+    case 'limit':
+    case 'unavailable':
+      return true;
+    default:
+      return decision satisfies never;
+  }
+}

@@ -1,0 +1,31 @@
+import { within } from '../../../platform/tracing/current-span.ts';
+import type { Tracing } from '../../../platform/tracing/span.ts';
+import { mcpAttributes, mcpSpanName } from '../../mcp-attributes.ts';
+import type { Message } from '../streamable-http/message.ts';
+
+/**
+ * A trace of its own for a message that came by a connection and no request: it lasts until the message is on its way, and what
+ * the server takes is below it.
+ */
+export function tracedMessage(
+  tracing: Tracing | undefined,
+  { message, server }: { readonly message: Message; readonly server: string },
+  take: () => void,
+): void {
+  if (tracing === undefined) {
+    take();
+    return;
+  }
+  const span = tracing.begin(
+    mcpSpanName(message, () => false),
+    {
+      kind: 'server',
+      attributes: { 'network.protocol.name': 'websocket', 'postern.server': server, ...mcpAttributes(message) },
+    },
+  );
+  try {
+    within(span, take);
+  } finally {
+    span.end();
+  }
+}
