@@ -6,6 +6,7 @@ import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Sealing } from '../platform/sealing/sealing.ts';
 import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import type { Stores } from '../stores/stores.ts';
+import type { Watcher } from '../watch/watch.ts';
 import type { Policy } from './decision/decide.ts';
 import { type CheckRequest, DUPLICATED } from './decision/request.ts';
 import type { LoginContext } from './login/context.ts';
@@ -21,6 +22,7 @@ export interface BrowserSessionsDependencies {
   readonly stores: Stores;
   readonly metrics: AuthMetrics;
   readonly audit: AuditLog | undefined;
+  readonly watch: Watcher | undefined;
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly keep: Keep;
 }

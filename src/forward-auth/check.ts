@@ -4,6 +4,7 @@ import type { AuditLog } from '../platform/audit/audit-log.ts';
 import { PosternError } from '../platform/errors.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
+import type { Watcher } from '../watch/watch.ts';
 import type { SignedAnswers } from './assertions/signed-answers.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { decide, type Policy } from './decision/decide.ts';
@@ -11,6 +12,7 @@ import { type Allow, type Decision, type Deny, deny, type Unavailable } from './
 import { type CheckRequest, DUPLICATED, type ProxyName } from './decision/request.ts';
 import { decisionEntry } from './decision-entry.ts';
 import type { DecisionMeter } from './decision-meter.ts';
+import { observeDecision } from './decision-watch.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { type Answer, renderRefusal, withCookies } from './proxies/render.ts';
 
@@ -21,6 +23,7 @@ export interface Check {
   readonly answers: SignedAnswers;
   readonly meter: DecisionMeter;
   readonly audit?: AuditLog | undefined;
+  readonly watch?: Watcher | undefined;
   readonly log: Logger;
 }
 
@@ -53,7 +56,15 @@ export interface Question {
 }
 
 /** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
-export function createJudge({ policy, authenticate, answers, meter, audit, log }: Omit<Check, 'trusted'>): Judge {
+export function createJudge({
+  policy,
+  authenticate,
+  answers,
+  meter,
+  audit,
+  watch,
+  log,
+}: Omit<Check, 'trusted'>): Judge {
   const conclude = (question: Question, request: CheckRequest | undefined, decision: Decision): Verdict => {
     const { proxy, start } = question;
     const answer =
@@ -71,6 +82,7 @@ export function createJudge({ policy, authenticate, answers, meter, audit, log }
     meter.count(proxy, decision, elapsed);
     if (audit !== undefined && decision !== UNRECORDED && (decision.kind !== 'allow' || audit.sampled()))
       audit.record(decisionEntry(question, request, decision, elapsed));
+    if (watch !== undefined && request !== undefined) observeDecision(watch, request, decision);
     record(log, question, request, decision);
     return { decision, answer };
   };

@@ -12,6 +12,7 @@ import { KeptParts } from '../platform/reloading/kept-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import type { Stores } from '../stores/stores.ts';
+import type { Watcher } from '../watch/watch.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openBrowserSessions } from './browser-sessions.ts';
 import { createJudge, type Judge, type Peers } from './check.ts';
@@ -42,6 +43,7 @@ export interface ProcessParts {
   readonly audit: AuditLog | undefined;
   /** Undefined: traces are off. */
   readonly tracing: Tracing | undefined;
+  readonly watch: Watcher | undefined;
 }
 
 /**
@@ -79,7 +81,7 @@ export async function openGeneration(config: Config, own: ProcessParts, before?:
 
 async function open(config: Config, own: ProcessParts, parts: KeptParts): Promise<Generation> {
   const { auth, publicUrl } = config;
-  const { log, now, stores, keys, metrics, meter, audit, tracing } = own;
+  const { log, now, stores, keys, metrics, meter, audit, watch, tracing } = own;
   const common = { ...own, keep: parts.keep };
   const policy = compilePolicy(config);
   const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
@@ -110,7 +112,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const authenticate =
     tracing === undefined ? credentials.authenticate : tracedAuthenticate(credentials.authenticate, tracing);
   const complete = { ...policy, limits, ...browsers.policy };
-  const plain = createJudge({ policy: complete, authenticate, answers, meter, audit, log });
+  const plain = createJudge({ policy: complete, authenticate, answers, meter, audit, watch, log });
   const judge = tracing === undefined ? plain : tracedJudge(plain);
   const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
@@ -132,7 +134,13 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     peers,
     judge,
     answer: createRoute(peers, judge, pages),
-    operator: createOperatorApi({ token: auth.operatorToken, audit, log, routes }),
+    operator: createOperatorApi({
+      token: auth.operatorToken,
+      audit,
+      log,
+      routes,
+      onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
+    }),
     parts,
     missingKeys: () => credentials.missingKeys(),
     start: () => credentials.start(),

@@ -15,6 +15,7 @@ import { exemplarLabels } from '../platform/tracing/current-span.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { openStores } from '../stores/open-stores.ts';
+import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
 import { type Listeners, openListeners } from './listeners.ts';
@@ -33,6 +34,8 @@ export interface RunningForwardAuth extends Listeners {
 
 /** Milliseconds that the last audit lines get to reach their sinks. */
 const AUDIT_GRACE = 2_000;
+/** Milliseconds that the watch gets to look at the last requests. */
+const WATCH_GRACE = 2_000;
 
 /** What the ports, the stores and the keys are made of. */
 export const AT_START = [
@@ -49,6 +52,7 @@ export const AT_START = [
   'redis',
   'audit',
   'tracing',
+  'watch',
   'log',
   'drain',
 ] as const;
@@ -90,7 +94,9 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
     if (audit !== undefined) opened.push(() => audit.close(AUDIT_GRACE));
-    const own = { ...common, stores, keys, metrics, meter, audit };
+    const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
+    if (watch !== undefined) opened.push(() => watch.close(WATCH_GRACE));
+    const own = { ...common, stores, keys, metrics, meter, audit, watch };
     let current: Generation = await openGeneration(config, own);
     opened.push(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

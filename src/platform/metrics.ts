@@ -137,6 +137,24 @@ export function createTracingMetrics(registry: Registry) {
   return { spans };
 }
 
+/** Metrics of the watch. Both processes have them. */
+export function createWatchMetrics(registry: Registry) {
+  return {
+    events: new Counter({
+      name: 'postern_security_events_total',
+      help: 'Security events by process and kind; the same of one user or address within a window is one.',
+      labelNames: ['process', 'kind'] as const,
+      registers: [registry],
+    }),
+    dropped: new Counter({
+      name: 'postern_security_observations_dropped_total',
+      help: 'Observations that the watch did not look at, because too many came at once.',
+      labelNames: ['process'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
 /** Metrics of the relay. `server` is a configured name, `tool` only one that the server itself has listed. */
 export function createRelayMetrics(registry = new Registry()) {
   collectDefaultMetrics({ register: registry });
@@ -198,6 +216,7 @@ export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;
 export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
 export type TracingMetrics = ReturnType<typeof createTracingMetrics>;
+export type WatchMetrics = ReturnType<typeof createWatchMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
 
 /** A histogram with exemplars. Registered by hand, because prom-client refuses them where the older format is read as well. */

@@ -48,6 +48,8 @@ export interface OperatorApi {
   readonly token: string | undefined;
   readonly routes: readonly OperatorRoute[];
   readonly audit?: AuditLog | undefined;
+  /** Told of who came without the token, or with another one. @param address empty where it is unknown */
+  readonly onRefused?: (address: string) => void;
   readonly log: Logger;
 }
 
@@ -55,7 +57,7 @@ export interface OperatorApi {
 const MAX_BODY = 65_536;
 
 /** What operators do by HTTP, on the internal listener. @returns whether the request was one for it */
-export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, log }: OperatorApi) {
+export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRefused, log }: OperatorApi) {
   const expected = token === undefined ? undefined : digest(token);
   return (request: IncomingMessage, response: ServerResponse): boolean => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
@@ -77,6 +79,7 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, log 
     if (expected === undefined) {
       refuse(response, 404, 'not_enabled', `set ${area.tokenKey} to use this`);
     } else if (!mayOperate(request.headers.authorization, expected)) {
+      onRefused?.(request.socket.remoteAddress ?? '');
       const headers = { 'WWW-Authenticate': 'Bearer' };
       refuse(response, 401, 'invalid_token', `send Authorization: Bearer with ${area.tokenKey}`, headers);
     } else if (route !== undefined) {

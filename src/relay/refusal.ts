@@ -94,6 +94,12 @@ export const FORGERIES = [
   'identity_malformed',
 ] as const satisfies readonly RefusalReason[];
 
+const FORGED: ReadonlySet<RefusalReason> = new Set(FORGERIES);
+
+export function isForgery(reason: RefusalReason): boolean {
+  return FORGED.has(reason);
+}
+
 /** A request that ended here, before or instead of the server's answer. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';

@@ -18,6 +18,7 @@ import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { openStores } from '../stores/open-stores.ts';
+import { openWatch } from '../watch/open-watch.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
 import { Gate } from './gate/gate.ts';
@@ -52,6 +53,8 @@ export interface RunningRelay {
 
 /** Milliseconds that the last audit lines get to reach their sinks. */
 const AUDIT_GRACE = 2_000;
+/** Milliseconds that the watch gets to look at the last requests. */
+const WATCH_GRACE = 2_000;
 
 /**
  * Starts process two.
@@ -94,6 +97,7 @@ export async function startRelay(
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
   });
+  const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   const outgoing = await openOutgoing(config, { log, now, env, stores, audit, tracing });
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
@@ -106,13 +110,14 @@ export async function startRelay(
   );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
-  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, log, tracing });
+  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, watch, log, tracing });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const migration = new MigrationReport(relay.migration.remembered, now);
   const callers = new Callers(config, {
     scanner,
     trust,
     metrics,
+    watch,
     log,
     migration: relay.jwt.enabled ? migration : undefined,
     tracing,
@@ -158,6 +163,7 @@ export async function startRelay(
     routes: [...pinRoutes(tools), ...migrationRoutes(migration)],
     audit,
     log,
+    onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
   });
   const checks = { trust: () => trust.ready(), store: () => stores.problem() };
   const internal = createInternalServer(metrics.registry, checks, operator);
@@ -183,6 +189,7 @@ export async function startRelay(
       await outgoing.close();
       await drain(internal, 0);
       tools.close();
+      await watch?.close(WATCH_GRACE);
       await audit?.close(AUDIT_GRACE);
       await stores.close();
       await tracing?.close();

@@ -24,6 +24,8 @@ export interface Stores {
    * @param maxLength lines that are kept, about
    */
   readonly stream: ((name: string, maxLength: number) => (lines: readonly string[]) => Promise<void>) | undefined;
+  /** @param max entries; the oldest goes first */
+  recent(name: string, max: number): RecentEntries;
   /** Whether the store answers now; undefined: it does, otherwise what is wrong in a few words. */
   problem(): Promise<string | undefined>;
   close(): Promise<void>;
@@ -107,6 +109,18 @@ export interface Documents {
   get(collection: string, id: string): Promise<string | undefined>;
   remove(collection: string, id: string): Promise<boolean>;
   list(collection: string): Promise<Array<{ readonly id: string; readonly value: string }>>;
+}
+
+/** The newest of something, for those who look. */
+export interface RecentEntries {
+  /**
+   * Keeps an entry, in place of the one with its id.
+   *
+   * @param at by which entries are ordered; fixed for an id
+   */
+  put(id: string, at: number, value: string): Promise<void>;
+  /** Newest first. */
+  list(limit: number): Promise<string[]>;
 }
 
 export interface Consumption {

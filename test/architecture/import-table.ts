@@ -13,7 +13,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'identity/': [],
   'platform/': ['identity/'],
   'stores/': ['identity/', 'platform/'],
-  'forward-auth/': ['identity/', 'platform/', 'stores/'],
+  'watch/': ['identity/', 'platform/', 'stores/'],
+  'forward-auth/': ['identity/', 'platform/', 'stores/', 'watch/'],
   'forward-auth/decision/': ['identity/', 'platform/name-glob.ts'],
   'forward-auth/proxies/': ['identity/', 'platform/', 'forward-auth/decision/'],
   'forward-auth/authenticators/': [
@@ -34,6 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'forward-auth/decision/',
     'forward-auth/sessions/',
     'forward-auth/authenticators/',
+    'watch/',
   ],
   'forward-auth/mcp-authorization/broker/': [
     'identity/',
@@ -46,7 +48,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'forward-auth/own-issuers.ts',
   ],
   'forward-auth/mcp-authorization/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
-  'relay/': ['identity/', 'platform/', 'stores/'],
+  'relay/': ['identity/', 'platform/', 'stores/', 'watch/'],
   'relay/policy/': ['identity/', 'platform/name-glob.ts', 'platform/errors.ts'],
   'quickstart/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/'],
   'cli/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/', 'quickstart/'],

@@ -198,4 +198,17 @@ export function storesContract(stores: () => Stores): void {
   it('has no problem', async () => {
     await until('no problem', async () => (await stores().problem()) === undefined);
   });
+
+  it('keeps the newest entries, in place of those with their ids, newest first', async () => {
+    const recent = stores().recent(fresh('recent'), 3);
+    assert.deepEqual(await recent.list(10), []);
+    for (const at of [1, 3, 2]) await recent.put(`id ${at}`, at, `entry ${at}`);
+    await recent.put('id 2', 2, 'entry 2 again');
+    assert.deepEqual(await recent.list(10), ['entry 3', 'entry 2 again', 'entry 1']);
+    await recent.put('id 4', 4, 'entry "ü" 4');
+    assert.deepEqual(await recent.list(10), ['entry "ü" 4', 'entry 3', 'entry 2 again']);
+    assert.deepEqual(await recent.list(1), ['entry "ü" 4']);
+    await recent.put('id 0', 0, 'too old');
+    assert.deepEqual(await recent.list(10), ['entry "ü" 4', 'entry 3', 'entry 2 again']);
+  });
 }

@@ -10,7 +10,7 @@ import { storesContract } from './contract.ts';
 import { open } from './open.ts';
 
 const ALLOWED =
-  '+get +mget +set +del +exists +hset +hget +hmget +pexpire +pexpireat +pttl +incrby +zadd +zrem +zrange +zremrangebyscore ' +
+  '+get +mget +set +del +exists +hset +hget +hmget +hdel +pexpire +pexpireat +pttl +incrby +zadd +zrem +zrange +zremrangebyscore ' +
   '+eval +evalsha +publish +subscribe +ping +info +time';
 
 describe('stores in memory', () => {

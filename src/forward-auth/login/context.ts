@@ -7,6 +7,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { AuthMetrics } from '../../platform/metrics.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Stores } from '../../stores/stores.ts';
+import type { Watcher } from '../../watch/watch.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Browser, Session, Sessions } from '../sessions/session.ts';
 import type { Attempts } from './attempt.ts';
@@ -32,6 +33,7 @@ export interface LoginContext {
   readonly stores: Pick<Stores, 'locks'>;
   readonly metrics: Pick<AuthMetrics, 'signIns'>;
   readonly audit: AuditLog | undefined;
+  readonly watch?: Watcher | undefined;
   readonly allowAttempt: (address: string) => Promise<AttemptLimit | undefined>;
   readonly providers: ReadonlyMap<string, ProviderClient>;
   readonly attempts: Attempts;
@@ -49,13 +51,16 @@ export type SignInOutcome = 'signed_in' | 'denied' | 'provider_error' | 'state_i
  * @param identity who it is, where that is known
  */
 export function countSignIn(
-  { metrics, audit, places }: LoginContext,
+  { metrics, audit, watch, places }: LoginContext,
   ctx: Context,
   provider: string,
   outcome: SignInOutcome,
   identity?: Pick<Identity, 'subject' | 'issuer'>,
 ): void {
   metrics.signIns.inc({ provider, outcome });
+  const address = places.addressOf(ctx.req);
+  const person = identity && { user: identity.subject, issuer: identity.issuer };
+  watch?.observe({ kind: 'sign_in', outcome, person, address });
   audit?.record({
     event: 'sign_in',
     outcome,
@@ -63,7 +68,7 @@ export function countSignIn(
     issuer: identity?.issuer,
     credential: 'session',
     via: provider,
-    client: places.addressOf(ctx.req),
+    client: address,
     requestId: requestId(ctx.req),
   });
 }

@@ -36,7 +36,7 @@ export interface LoginProviders {
 
 export type LoginDependencies = Pick<
   LoginContext,
-  'log' | 'now' | 'fetch' | 'sealing' | 'stores' | 'metrics' | 'audit' | 'allowAttempt'
+  'log' | 'now' | 'fetch' | 'sealing' | 'stores' | 'metrics' | 'audit' | 'watch' | 'allowAttempt'
 > & { readonly sessions: Sessions };
 
 export interface Login {

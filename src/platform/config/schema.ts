@@ -13,6 +13,7 @@ import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
 import { tracingSchema } from './tracing-schema.ts';
 import { duration, httpUrl } from './values.ts';
+import { watchSchema } from './watch-schema.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
 function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, context: z.RefinementCtx): void {
@@ -69,6 +70,7 @@ export const configSchema = z
     redis: redisSchema.optional().meta({ description: 'sessions, limits and keys; absent: in memory, one process' }),
     audit: auditSchema.prefault({}),
     tracing: tracingSchema.prefault({}),
+    watch: watchSchema.prefault({}),
     relay: relaySchema.prefault({}),
   })
   .superRefine((config, context) => {
@@ -106,6 +108,7 @@ export type AuthConfig = Config['auth'];
 export type RelayConfig = Config['relay'];
 export type PolicyConfig = NonNullable<RelayConfig['policy']>;
 export type PolicyRuleConfig = PolicyConfig['rules'][number];
+export type WatchConfig = Config['watch'];
 export type RedisConfig = NonNullable<Config['redis']>;
 export type ProviderConfig = AuthConfig['providers'][number];
 export type TracingConfig = Config['tracing'];

@@ -7,6 +7,7 @@ import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
 import { currentSpan, step } from '../../platform/tracing/current-span.ts';
 import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import type { Stores } from '../../stores/stores.ts';
+import type { Watcher } from '../../watch/watch.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { mcpAttributes } from '../mcp-attributes.ts';
 import { compilePolicy } from '../policy/compile.ts';
@@ -19,6 +20,7 @@ import type { Message } from '../transports/streamable-http/message.ts';
 import type { Way } from '../trust/trust.ts';
 import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
+import { observeDenial } from './denial-watch.ts';
 import { argumentsTooLarge, denialOf, heldBack, UNRECORDED } from './denials.ts';
 import { RelayRateLimits } from './rate-limits.ts';
 import type { Tools } from './tools/tools.ts';
@@ -41,6 +43,7 @@ export interface GateDeps {
   readonly metrics: Pick<RelayMetrics, 'toolCalls' | 'policyDenials'>;
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly audit: AuditLog | undefined;
+  readonly watch?: Watcher | undefined;
   readonly tools: Tools;
   readonly log: Logger;
   /** Absent: traces are off. */
@@ -208,6 +211,7 @@ export class Gate {
     const { identity, server, way, requestId } = about;
     const span = currentSpan();
     if (span !== undefined) tell(span, refusal);
+    observeDenial(this.#deps.watch, refusal.reason, { identity, server });
     this.#deps.audit?.record({
       event: 'denial',
       outcome: 'refused',
@@ -239,7 +243,8 @@ export class Gate {
 
   #refused(entry: Entry, refusal: Refusal, denied?: Denied): Refusal {
     this.#count(entry, refusal.reason);
-    if (entry.message.method !== undefined)
+    if (entry.message.method !== undefined) {
+      observeDenial(this.#deps.watch, refusal.reason, entry);
       this.#deps.audit?.record({
         event: 'denial',
         outcome: 'refused',
@@ -247,6 +252,7 @@ export class Gate {
         reason: denied?.reason ?? refusal.reason,
         rule: denied?.rule,
       });
+    }
     return refusal;
   }
 

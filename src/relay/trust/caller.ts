@@ -7,8 +7,9 @@ import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import { step } from '../../platform/tracing/current-span.ts';
 import type { Span, Tracing } from '../../platform/tracing/span.ts';
+import type { Watcher } from '../../watch/watch.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
-import type { Refusal } from '../refusal.ts';
+import { isForgery, type Refusal } from '../refusal.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
 import type { MigrationReport } from './migration-report.ts';
 import type { Trust, Verdict, Way } from './trust.ts';
@@ -30,6 +31,7 @@ export interface CallersDeps {
   readonly scanner: HeaderScanner;
   readonly trust: Trust;
   readonly metrics: RelayMetrics;
+  readonly watch?: Watcher | undefined;
   readonly log: Logger;
   /** Absent: nobody migrates from JWTs. */
   readonly migration?: MigrationReport | undefined;
@@ -58,11 +60,30 @@ export class Callers {
       'identify',
       () => ({}),
       (span) => {
-        const found = this.#identify(request);
+        const found = this.#identified(request);
         if (span === undefined) return found;
         return found instanceof Promise ? found.then((settled) => tell(span, settled)) : tell(span, found);
       },
     );
+  }
+
+  #identified(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
+    const answer = this.#identify(request);
+    if (this.#deps.watch === undefined) return answer;
+    return answer instanceof Promise
+      ? answer.then((settled) => this.#watched(request, settled))
+      : this.#watched(request, answer);
+  }
+
+  #watched(request: IncomingMessage, answer: Caller | Refusal): Caller | Refusal {
+    const { watch } = this.#deps;
+    if (!('status' in answer)) watch?.allowed(answer.identity, '');
+    else if (isForgery(answer.reason)) this.#reportForgery(request, answer.reason);
+    return answer;
+  }
+
+  #reportForgery({ socket }: IncomingMessage, reason: Refusal['reason']): void {
+    this.#deps.watch?.observe({ kind: 'forgery', reason, address: socket.remoteAddress ?? '' });
   }
 
   #identify(request: IncomingMessage): Caller | Refusal | Promise<Caller | Refusal> {
@@ -98,6 +119,7 @@ export class Callers {
 
   #reportSpoof(request: IncomingMessage): void {
     this.#deps.metrics.rejected.inc({ reason: 'spoof_attempt' });
+    this.#reportForgery(request, 'spoof_attempt');
     this.#deps.log.info(
       { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
       'identity headers that nobody proved were ignored',

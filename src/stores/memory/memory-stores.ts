@@ -6,6 +6,7 @@ import { MemoryAnnouncements } from './announcements.ts';
 import { MemoryDocuments } from './documents.ts';
 import { MemoryLimiter } from './limiter.ts';
 import { MemoryLocks } from './locks.ts';
+import { MemoryRecent } from './recent.ts';
 import { MemorySessions } from './sessions.ts';
 
 const SWEEP_EVERY = 60_000;
@@ -27,6 +28,7 @@ export function createMemoryStores(options: {
   }, SWEEP_EVERY);
   sweeping.unref();
   const limiters = new Map<string, MemoryLimiter>();
+  const recent = new Map<string, MemoryRecent>();
   return {
     kind: 'memory',
     sessions,
@@ -45,6 +47,11 @@ export function createMemoryStores(options: {
       return { consume: (key, points) => limiter.consume(limitedKey(key), points) };
     },
     stream: undefined,
+    recent: (name, max) => {
+      const entries = recent.get(name) ?? new MemoryRecent(max);
+      recent.set(name, entries);
+      return entries;
+    },
     problem: async () => undefined,
     close: async () => {
       clearInterval(sweeping);

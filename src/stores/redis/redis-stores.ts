@@ -10,6 +10,7 @@ import { createRedisDocuments } from './documents.ts';
 import { createRedisLimiter } from './limiter.ts';
 import { RedisLink } from './link.ts';
 import { createRedisLocks } from './locks.ts';
+import { createRedisRecent } from './recent.ts';
 import { createRedisSessions } from './sessions.ts';
 import { appendLines } from './stream.ts';
 
@@ -57,6 +58,7 @@ export async function openRedisStores(
     },
     stream: (name, maxLength) => (lines) =>
       link.run('stream_append', (client) => appendLines(client, `${prefix}${name}`, maxLength, lines)),
+    recent: (name, max) => createRedisRecent(link, prefix, name, max),
     problem: async () => {
       try {
         await link.run('ping', (client) => client.ping());

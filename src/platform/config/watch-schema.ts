@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { duration, httpUrl } from './values.ts';
+
+/** What the watch can report. Stable: a metric label, a log field, what a webhook is told. */
+export const SECURITY_EVENT_KINDS = [
+  'new_network',
+  'concurrent_networks',
+  'request_rate',
+  'many_sign_ins',
+  'many_denials',
+  'many_denied_tools',
+  'spoof_attempt',
+  'failed_sign_ins',
+  'refused_credentials',
+  'old_api_key',
+  'refresh_token_reuse',
+  'removed_provider',
+  'operator_refused',
+] as const;
+
+export type SecurityEventKind = (typeof SECURITY_EVENT_KINDS)[number];
+
+const enabled = z.boolean().default(true).meta({ description: 'whether this is looked for' });
+
+/** So many of something within a time. */
+const threshold = (most: number, within: string, what: string) =>
+  z
+    .strictObject({
+      enabled,
+      most: z.int().min(1).default(most).meta({ description: what }),
+      within: duration('the time in which they are counted').prefault(within),
+    })
+    .prefault({});
+
+const single = z.strictObject({ enabled }).prefault({});
+
+const detectors = z.strictObject({
+  newNetwork: z
+    .strictObject({
+      enabled,
+      learning: duration('from a user’s first request on, for which their networks are only learnt').prefault('7d'),
+      forget: duration('a network that a user was not seen in for so long is new again').prefault('90d'),
+      remembered: z.int().min(2).max(1_000).default(64).meta({ description: 'networks remembered of one user' }),
+    })
+    .prefault({}),
+  concurrentNetworks: z
+    .strictObject({
+      enabled,
+      within: duration('a user in a new network who was in another one so shortly before is in two places').prefault(
+        '5m',
+      ),
+      most: z.int().min(2).default(5).meta({ description: 'networks at once of a user who is still being learnt' }),
+    })
+    .prefault({}),
+  requestRate: threshold(6_000, '1m', 'allowed requests of one user'),
+  manySignIns: threshold(10, '10m', 'sign-ins of one user'),
+  manyDenials: threshold(50, '10m', 'refusals of one user by forward-auth’s rules'),
+  manyDeniedTools: threshold(20, '10m', 'tools, prompts and resources that the relay refused one user'),
+  spoofAttempt: single,
+  failedSignIns: threshold(10, '10m', 'sign-ins that failed, of one address (IPv6: of one /64)'),
+  refusedCredentials: threshold(30, '10m', 'forged tokens and wrong API keys, of one address (IPv6: of one /64)'),
+  oldApiKey: single,
+  refreshTokenReuse: single,
+  removedProvider: single,
+  operatorRefused: single,
+});
+
+/** Standard Webhooks, "Signature scheme": the key is base64 after a prefix, of 24 to 64 bytes. */
+function isWebhookSecret(text: string): boolean {
+  const base64 = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1];
+  const bytes = base64 === undefined ? 0 : Buffer.from(base64, 'base64').length;
+  return bytes >= 24 && bytes <= 64;
+}
+
+/** What is unusual, and who is told. */
+export const watchSchema = z.strictObject({
+  enabled: z.boolean().default(true).meta({ description: 'look for what is unusual and report it' }),
+  addresses: z.enum(['full', 'network']).default('full').meta({
+    description: 'how addresses are reported: as they are, or only the network they are in',
+  }),
+  networks: z
+    .strictObject({
+      ipv4: z.int().min(8).max(32).default(24).meta({ description: 'bits of an IPv4 network' }),
+      ipv6: z.int().min(16).max(64).default(48).meta({ description: 'bits of an IPv6 network' }),
+    })
+    .prefault({}),
+  window: duration('the same of the same user or address is one event for so long').prefault('1h'),
+  keep: z.int().min(1).max(10_000).default(1_000).meta({ description: 'events kept for the admin pages' }),
+  remembered: z.int().min(100).default(10_000).meta({
+    description: 'users and addresses that each process remembers; the least recently seen is forgotten first',
+  }),
+  detectors: detectors.prefault({}),
+  webhook: z
+    .strictObject({
+      url: httpUrl('where events are sent, signed as Standard Webhooks say'),
+      secret: z
+        .string()
+        .refine(
+          isWebhookSecret,
+          'must be whsec_ and the base64 of 24 to 64 bytes, such as of `openssl rand -base64 32`',
+        )
+        .meta({ description: '`whsec_` and the base64 of 24 to 64 random bytes; both sides know it', secret: true }),
+      kinds: z
+        .array(z.enum(SECURITY_EVENT_KINDS))
+        .min(1)
+        .default([...SECURITY_EVENT_KINDS])
+        .meta({ description: 'which events are sent' }),
+      timeout: duration('until the receiver must have answered').prefault('5s'),
+      giveUpAfter: duration('an event that could not be delivered for so long is dropped').prefault('1d'),
+      queue: z.int().min(1).max(100_000).default(1_000).meta({ description: 'events that wait for the receiver' }),
+    })
+    .optional()
+    .meta({ description: 'tells another system of events' }),
+});

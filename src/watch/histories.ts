@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
+import { DependencyUnavailable } from '../platform/errors.ts';
+import type { Documents } from '../stores/stores.ts';
+import { merged, type NetworkHistory } from './network-history.ts';
+
+export interface HistoriesOptions {
+  /** Where all processes share them; undefined: this process alone knows them. */
+  readonly shared: Documents | undefined;
+  /** Users remembered in this process. */
+  readonly max: number;
+  /** Milliseconds after which a user who was not seen is forgotten. */
+  readonly forget: number;
+  /** Milliseconds after which what is shared is read and written again, although nothing is new. */
+  readonly refresh: number;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+interface Kept {
+  readonly history: NetworkHistory;
+  /** When it was last read from where it is shared, in Unix milliseconds. */
+  readonly sharedAt: number;
+}
+
+const COLLECTION = 'watch-networks';
+/** Milliseconds for which a store that failed is not asked again. */
+const PAUSE = 5_000;
+
+const historySchema = z.object({
+  since: z.number(),
+  networks: z.record(z.string(), z.object({ first: z.number(), last: z.number() })),
+});
+
+/** The networks of users: in this process, and where there is Redis for all of them. */
+export class Histories {
+  readonly #options: HistoriesOptions;
+  readonly #kept: LRUCache<string, Kept>;
+  #pausedUntil = 0;
+
+  constructor(options: HistoriesOptions) {
+    this.#options = options;
+    this.#kept = new LRUCache({ max: options.max });
+  }
+
+  /**
+   * @param fresh whether what others may have learnt a moment ago counts
+   * @throws DependencyUnavailable where the store is away: then nobody can say what is new
+   */
+  async read(person: string, fresh: boolean): Promise<NetworkHistory | undefined> {
+    const { shared, refresh, now } = this.#options;
+    const kept = this.#kept.get(person);
+    if (shared === undefined || (kept !== undefined && !fresh && now() - kept.sharedAt < refresh)) return kept?.history;
+    const text = await this.#asked(() => shared.get(COLLECTION, idOf(person)));
+    const known = text === undefined ? undefined : parse(text);
+    if (known === undefined) return kept?.history;
+    const history = kept === undefined ? known : merged(kept.history, known);
+    this.#kept.set(person, { history, sharedAt: kept?.sharedAt ?? 0 });
+    return history;
+  }
+
+  /**
+   * @param news others should know it now
+   * @throws DependencyUnavailable
+   */
+  async write(person: string, history: NetworkHistory, news: boolean): Promise<void> {
+    const { shared, refresh, forget, now } = this.#options;
+    const sharedAt = this.#kept.get(person)?.sharedAt ?? 0;
+    this.#kept.set(person, { history, sharedAt });
+    if (shared === undefined || (!news && now() - sharedAt < refresh)) return;
+    await this.#asked(() => shared.put(COLLECTION, idOf(person), JSON.stringify(history), now() + forget));
+    this.#kept.set(person, { history, sharedAt: now() });
+  }
+
+  /** A store that does not answer would hold up everything that waits behind. */
+  async #asked<T>(ask: () => Promise<T>): Promise<T> {
+    const { now } = this.#options;
+    if (now() < this.#pausedUntil) throw new DependencyUnavailable('the store', new Error('it failed a moment ago'));
+    try {
+      return await ask();
+    } catch (error) {
+      this.#pausedUntil = now() + PAUSE;
+      throw error;
+    }
+  }
+}
+
+/** Who it is about is nobody's business who reads the store. */
+function idOf(person: string): string {
+  return createHash('sha256').update(person).digest('base64url');
+}
+
+/** What cannot be read is as good as nothing: the user is learnt again. */
+function parse(text: string): NetworkHistory | undefined {
+  try {
+    return historySchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

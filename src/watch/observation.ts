@@ -1,0 +1,43 @@
+/** Somebody who is known. */
+export interface Person {
+  /** Subject of the identity. */
+  readonly user: string;
+  /** Issuer of the identity, where that is known. */
+  readonly issuer?: string | undefined;
+}
+
+/** What the processes tell the watch. An address that nobody knows is empty. */
+export type Observation =
+  /** Allowed requests of somebody, from one address. */
+  | { readonly kind: 'requests'; readonly person: Person; readonly address: string; readonly count: number }
+  | {
+      readonly kind: 'sign_in';
+      /** As in `postern_sign_ins_total`. */
+      readonly outcome: string;
+      /** Absent where it failed. */
+      readonly person?: Person | undefined;
+      readonly address: string;
+    }
+  /** The rules of forward-auth said no to somebody. */
+  | { readonly kind: 'denial'; readonly person: Person; readonly address: string; readonly reason: string }
+  /** The relay said no to a message of somebody. */
+  | { readonly kind: 'tool_denial'; readonly person: Person; readonly server: string; readonly reason: string }
+  /** A credential that is worth nothing, by the reason of the decision. */
+  | { readonly kind: 'credential_refused'; readonly reason: string; readonly address: string }
+  /** An identity that nobody proved. */
+  | { readonly kind: 'forgery'; readonly reason: string; readonly address: string }
+  | {
+      readonly kind: 'old_api_key';
+      readonly person: Person;
+      readonly reason: 'revoked' | 'expired';
+      readonly address: string;
+    }
+  /** A code or refresh token came a second time. */
+  | { readonly kind: 'token_reuse'; readonly person?: Person | undefined; readonly reason: string }
+  | { readonly kind: 'provider_removed'; readonly person: Person; readonly provider: string }
+  | { readonly kind: 'operator_refused'; readonly address: string };
+
+/** Subjects are unique per issuer only (OIDC Core §5.7). */
+export function personKey({ user, issuer = '' }: Person): string {
+  return JSON.stringify([issuer, user]);
+}

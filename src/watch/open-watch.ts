@@ -1,0 +1,79 @@
+import type { Registry } from 'prom-client';
+import type { WatchConfig } from '../platform/config/schema.ts';
+import { SECURITY_EVENT_KINDS, type SecurityEventKind } from '../platform/config/watch-schema.ts';
+import type { Logger } from '../platform/log.ts';
+import { createWatchMetrics } from '../platform/metrics.ts';
+import type { Stores } from '../stores/stores.ts';
+import type { Detector } from './detector.ts';
+import { denialsOfUser } from './detectors/denials.ts';
+import { deniedToolsOfUser } from './detectors/denied-tools.ts';
+import { failedSignInsOfClient } from './detectors/failed-sign-ins.ts';
+import { NetworksOfUserDetector } from './detectors/networks-of-user.ts';
+import { refusedCredentialsOfClient } from './detectors/refused-credentials.ts';
+import { requestsOfUser } from './detectors/request-rate.ts';
+import { signInsOfUser } from './detectors/sign-ins.ts';
+import { SingleDetector } from './detectors/single.ts';
+import { type Count, ThresholdDetector } from './detectors/threshold.ts';
+import { Histories } from './histories.ts';
+import { RecentEvents } from './recent-events.ts';
+import { Reports } from './reports.ts';
+import { Watch } from './watch.ts';
+
+export interface OpenWatchDependencies {
+  readonly process: 'forward-auth' | 'relay';
+  readonly stores: Pick<Stores, 'kind' | 'documents' | 'locks' | 'recent'>;
+  readonly registry: Registry;
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/** The watch as configured; undefined where it is off. */
+export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Watch | undefined {
+  if (!config.enabled) return undefined;
+  const { process, stores, registry, log, now } = deps;
+  const metrics = createWatchMetrics(registry);
+  // Of a series that begins with its first event Prometheus sees no increase.
+  for (const kind of SECURITY_EVENT_KINDS) metrics.events.inc({ process, kind }, 0);
+  metrics.dropped.inc({ process }, 0);
+  const shared = stores.kind === 'redis';
+  const recent = new RecentEvents(config.keep, shared ? stores.recent('security-events', config.keep) : undefined);
+  const locks = shared ? stores.locks : undefined;
+  const reports = new Reports(config, { process, log, metrics, recent, locks });
+  return new Watch({ process, log, metrics, now, recent, reports, detectors: detectorsOf(config, deps) });
+}
+
+function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies): Detector[] {
+  const { detectors, remembered } = config;
+  const thresholds: ReadonlyArray<readonly [SecurityEventKind, WatchConfig['detectors']['manyDenials'], Count]> = [
+    ['request_rate', detectors.requestRate, requestsOfUser],
+    ['many_sign_ins', detectors.manySignIns, signInsOfUser],
+    ['many_denials', detectors.manyDenials, denialsOfUser],
+    ['many_denied_tools', detectors.manyDeniedTools, deniedToolsOfUser],
+    ['failed_sign_ins', detectors.failedSignIns, failedSignInsOfClient()],
+    ['refused_credentials', detectors.refusedCredentials, refusedCredentialsOfClient()],
+  ];
+  const singles: ReadonlyArray<readonly [SecurityEventKind, { readonly enabled: boolean }]> = [
+    ['spoof_attempt', detectors.spoofAttempt],
+    ['old_api_key', detectors.oldApiKey],
+    ['refresh_token_reuse', detectors.refreshTokenReuse],
+    ['removed_provider', detectors.removedProvider],
+    ['operator_refused', detectors.operatorRefused],
+  ];
+  const { newNetwork, concurrentNetworks } = detectors;
+  const histories = new Histories({
+    shared: stores.kind === 'redis' ? stores.documents : undefined,
+    max: remembered,
+    forget: newNetwork.forget,
+    // Somebody who is active is seen to be by other replicas before they count as away.
+    refresh: concurrentNetworks.within / 2,
+    now,
+  });
+  return [
+    ...thresholds
+      .filter(([, { enabled }]) => enabled)
+      .map(([kind, settings, count]) => new ThresholdDetector(kind, count, { ...settings, remembered })),
+    new SingleDetector(new Set(singles.filter(([, { enabled }]) => enabled).map(([kind]) => kind))),
+    ...(newNetwork.enabled || concurrentNetworks.enabled ? [new NetworksOfUserDetector(config, histories)] : []),
+  ];
+}
