@@ -12,6 +12,49 @@ export const SECURITY: Dashboard = {
   variables: [INSTANCE],
   rows: [
     {
+      title: 'Unusual',
+      panels: [
+        {
+          kind: 'stat',
+          title: 'Security events, last hour',
+          description: 'What the watch found unusual. The log lines with event="security" and the admin pages say who.',
+          unit: 'short',
+          width: 6,
+          thresholds: redFrom(10, 1),
+          queries: [{ expr: `sum(increase(postern_security_events_total{${ON}}[1h])) or vector(0)`, legend: 'events' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Security events by kind',
+          description:
+            'In the last ten minutes, the same of one user or address once. docs/security-events.md says what to do.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            {
+              expr: `sum by (kind) (increase(postern_security_events_total{${ON}}[10m]))`,
+              legend: '{{kind}}',
+            },
+          ],
+        },
+        {
+          kind: 'stat',
+          title: 'Not looked at, last hour',
+          description:
+            'Observations that the watch had no time for. Anything but zero is a flood, which is unusual by itself.',
+          unit: 'short',
+          width: 6,
+          thresholds: redFrom(1),
+          queries: [
+            {
+              expr: `sum(increase(postern_security_observations_dropped_total{${ON}}[1h])) or vector(0)`,
+              legend: 'missed',
+            },
+          ],
+        },
+      ],
+    },
+    {
       title: 'Tried and refused',
       panels: [
         {

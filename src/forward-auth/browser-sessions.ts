@@ -39,7 +39,7 @@ export interface BrowserSessions {
 
 /** Signing in and the sessions that come of it. @throws ConfigurationError where a key or a secret cannot be used */
 export async function openBrowserSessions(config: Config, deps: BrowserSessionsDependencies): Promise<BrowserSessions> {
-  const { log, now, stores, metrics, keep } = deps;
+  const { log, now, stores, metrics, watch, keep } = deps;
   const settings = config.auth.sessions;
   const providers = await createProviders(config, deps);
   const enabled = providers.clients.size > 0;
@@ -56,7 +56,12 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
         ...{ stores, sealing, log, now },
         onEvent: (event) => metrics.sessions.inc({ event }),
         refreshTokens: providers.refresh,
-        mayGoOn: providers.stillHas,
+        mayGoOn: (signedIn) => {
+          if (providers.stillHas(signedIn)) return true;
+          const { subject: user, issuer } = signedIn.identity;
+          watch?.observe({ kind: 'provider_removed', person: { user, issuer }, provider: signedIn.provider });
+          return false;
+        },
       }),
   );
   const { signIn, middleware } = createLogin(config, providers, { ...deps, sealing, sessions });

@@ -33,7 +33,12 @@ export type Observation =
       readonly address: string;
     }
   /** A code or refresh token came a second time. */
-  | { readonly kind: 'token_reuse'; readonly person?: Person | undefined; readonly reason: string }
+  | {
+      readonly kind: 'token_reuse';
+      readonly person?: Person | undefined;
+      readonly reason: 'refresh_token' | 'authorization_code';
+      readonly address: string;
+    }
   | { readonly kind: 'provider_removed'; readonly person: Person; readonly provider: string }
   | { readonly kind: 'operator_refused'; readonly address: string };
 

@@ -46,6 +46,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'forward-auth/authenticators/',
     'forward-auth/login/',
     'forward-auth/own-issuers.ts',
+    'watch/',
   ],
   'forward-auth/mcp-authorization/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
   'relay/': ['identity/', 'platform/', 'stores/', 'watch/'],

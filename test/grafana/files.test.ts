@@ -7,6 +7,7 @@ import { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { buildDashboard } from '../../grafana/source/build.ts';
 import { DASHBOARDS } from '../../grafana/source/dashboards.ts';
+import { SECURITY_EVENT_KINDS } from '../../src/platform/config/watch-schema.ts';
 import {
   createAuditMetrics,
   createAuthMetrics,
@@ -14,6 +15,7 @@ import {
   createRelayMetrics,
   createStoreMetrics,
   createTracingMetrics,
+  createWatchMetrics,
 } from '../../src/platform/metrics.ts';
 import { FORGERIES } from '../../src/relay/refusal.ts';
 import { programOrSkip } from '../support/programs.ts';
@@ -44,6 +46,7 @@ function knownSeries(): Set<string> {
   createStoreMetrics(registries[2] as Registry);
   createAuditMetrics(registries[2] as Registry);
   createTracingMetrics(registries[2] as Registry);
+  createWatchMetrics(registries[2] as Registry);
   createProcessMetrics(registries[2] as Registry, 'relay');
   const known = new Set(['up']);
   for (const metric of registries.flatMap((registry) => registry.getMetricsAsArray())) {
@@ -102,6 +105,17 @@ describe('the files of grafana/', () => {
       const reasons = new RegExp(`^(?:${/reason=~"([^"]+)"/.exec(query)?.[1] ?? assert.fail(query)})$`);
       for (const reason of FORGERIES) assert.match(reason, reasons);
     }
+  });
+
+  it('alerts of every kind of security event, but of one that needs nobody', () => {
+    const named = alerts.flatMap(({ expr }) => [...expr.matchAll(/kind=~?"([^"]+)"/g)].map(([, kinds]) => kinds));
+    const covered = named.join('|').split('|');
+    assert.deepEqual(
+      SECURITY_EVENT_KINDS.filter((kind) => !covered.includes(kind)),
+      ['removed_provider'],
+    );
+    for (const kind of covered)
+      assert.ok((SECURITY_EVENT_KINDS as readonly (string | undefined)[]).includes(kind), kind);
   });
 
   it('says of every panel what a reader should conclude', () => {

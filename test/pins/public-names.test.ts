@@ -7,6 +7,7 @@ import {
   OPEN_TELEMETRY_VARIABLES,
   TRANSLATED_VARIABLES,
 } from '../../src/platform/config/open-telemetry-environment.ts';
+import { SECURITY_EVENT_KINDS } from '../../src/platform/config/watch-schema.ts';
 import {
   createAuditMetrics,
   createAuthMetrics,
@@ -14,6 +15,7 @@ import {
   createRelayMetrics,
   createStoreMetrics,
   createTracingMetrics,
+  createWatchMetrics,
 } from '../../src/platform/metrics.ts';
 
 /**
@@ -91,6 +93,33 @@ describe('pinned names', () => {
     const registry = new Registry();
     createTracingMetrics(registry);
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_trace_spans_total']);
+  });
+
+  it('of the metrics of the watch', () => {
+    const registry = new Registry();
+    createWatchMetrics(registry);
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
+      'postern_security_events_total',
+      'postern_security_observations_dropped_total',
+    ]);
+  });
+
+  it('of security events', () => {
+    assert.deepEqual(SECURITY_EVENT_KINDS, [
+      'new_network',
+      'concurrent_networks',
+      'request_rate',
+      'many_sign_ins',
+      'many_denials',
+      'many_denied_tools',
+      'spoof_attempt',
+      'failed_sign_ins',
+      'refused_credentials',
+      'old_api_key',
+      'refresh_token_reuse',
+      'removed_provider',
+      'operator_refused',
+    ]);
   });
 
   it('of environment variables', () => {
@@ -353,4 +382,41 @@ const ENVIRONMENT = [
   'POSTERN_TRACING_SAMPLE',
   'POSTERN_TRACING_SERVICE_NAME',
   'POSTERN_TRACING_TIMEOUT',
+  'POSTERN_WATCH_ADDRESSES',
+  'POSTERN_WATCH_DETECTORS_CONCURRENT_NETWORKS_ENABLED',
+  'POSTERN_WATCH_DETECTORS_CONCURRENT_NETWORKS_MOST',
+  'POSTERN_WATCH_DETECTORS_CONCURRENT_NETWORKS_WITHIN',
+  'POSTERN_WATCH_DETECTORS_FAILED_SIGN_INS_ENABLED',
+  'POSTERN_WATCH_DETECTORS_FAILED_SIGN_INS_MOST',
+  'POSTERN_WATCH_DETECTORS_FAILED_SIGN_INS_WITHIN',
+  'POSTERN_WATCH_DETECTORS_MANY_DENIALS_ENABLED',
+  'POSTERN_WATCH_DETECTORS_MANY_DENIALS_MOST',
+  'POSTERN_WATCH_DETECTORS_MANY_DENIALS_WITHIN',
+  'POSTERN_WATCH_DETECTORS_MANY_DENIED_TOOLS_ENABLED',
+  'POSTERN_WATCH_DETECTORS_MANY_DENIED_TOOLS_MOST',
+  'POSTERN_WATCH_DETECTORS_MANY_DENIED_TOOLS_WITHIN',
+  'POSTERN_WATCH_DETECTORS_MANY_SIGN_INS_ENABLED',
+  'POSTERN_WATCH_DETECTORS_MANY_SIGN_INS_MOST',
+  'POSTERN_WATCH_DETECTORS_MANY_SIGN_INS_WITHIN',
+  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_ENABLED',
+  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_FORGET',
+  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_LEARNING',
+  'POSTERN_WATCH_DETECTORS_NEW_NETWORK_REMEMBERED',
+  'POSTERN_WATCH_DETECTORS_OLD_API_KEY_ENABLED',
+  'POSTERN_WATCH_DETECTORS_OPERATOR_REFUSED_ENABLED',
+  'POSTERN_WATCH_DETECTORS_REFRESH_TOKEN_REUSE_ENABLED',
+  'POSTERN_WATCH_DETECTORS_REFUSED_CREDENTIALS_ENABLED',
+  'POSTERN_WATCH_DETECTORS_REFUSED_CREDENTIALS_MOST',
+  'POSTERN_WATCH_DETECTORS_REFUSED_CREDENTIALS_WITHIN',
+  'POSTERN_WATCH_DETECTORS_REMOVED_PROVIDER_ENABLED',
+  'POSTERN_WATCH_DETECTORS_REQUEST_RATE_ENABLED',
+  'POSTERN_WATCH_DETECTORS_REQUEST_RATE_MOST',
+  'POSTERN_WATCH_DETECTORS_REQUEST_RATE_WITHIN',
+  'POSTERN_WATCH_DETECTORS_SPOOF_ATTEMPT_ENABLED',
+  'POSTERN_WATCH_ENABLED',
+  'POSTERN_WATCH_KEEP',
+  'POSTERN_WATCH_NETWORKS_IPV4',
+  'POSTERN_WATCH_NETWORKS_IPV6',
+  'POSTERN_WATCH_REMEMBERED',
+  'POSTERN_WATCH_WINDOW',
 ];

@@ -32,7 +32,11 @@ const THRESHOLDS: ReadonlyArray<readonly [string, string, (address: string) => O
 const SINGLE: ReadonlyArray<readonly [string, string, Observation]> = [
   ['spoof_attempt', 'spoofAttempt', { kind: 'forgery', reason: 'unproven_peer', address: ADDRESS }],
   ['old_api_key', 'oldApiKey', { kind: 'old_api_key', person: person('bot'), reason: 'revoked', address: ADDRESS }],
-  ['refresh_token_reuse', 'refreshTokenReuse', { kind: 'token_reuse', person: person('eve'), reason: 'refresh_token' }],
+  [
+    'refresh_token_reuse',
+    'refreshTokenReuse',
+    { kind: 'token_reuse', person: person('eve'), reason: 'refresh_token', address: ADDRESS },
+  ],
   ['removed_provider', 'removedProvider', { kind: 'provider_removed', person: person('eve'), provider: 'old' }],
   ['operator_refused', 'operatorRefused', { kind: 'operator_refused', address: ADDRESS }],
 ];

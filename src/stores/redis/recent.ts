@@ -22,7 +22,7 @@ export function createRedisRecent(link: RedisLink, prefix: string, name: string,
       }),
     list: (limit) =>
       link.run('recent_list', async () => {
-        const newest = await link.client.zrange(ids, -limit, -1);
+        const newest = await link.client.zrange(ids, String(-limit), '-1');
         if (newest.length === 0) return [];
         return (await link.client.hmget(values, ...newest.reverse())).filter((value) => value !== null);
       }),

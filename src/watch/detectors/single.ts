@@ -27,8 +27,8 @@ function findingOf(observation: Observation): Finding | undefined {
       return { kind: 'old_api_key', subject: `${person.user} ${address}`, count: 1, ...person, reason, address };
     }
     case 'token_reuse': {
-      const { person, reason } = observation;
-      return { kind: 'refresh_token_reuse', subject: person?.user ?? '', count: 1, ...person, reason };
+      const { person, reason, address } = observation;
+      return { kind: 'refresh_token_reuse', subject: person?.user ?? address, count: 1, ...person, reason, address };
     }
     case 'provider_removed': {
       const { person, provider } = observation;

@@ -9,6 +9,7 @@ import type { Logger } from '../../../platform/log.ts';
 import type { AuthMetrics } from '../../../platform/metrics.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { Stores } from '../../../stores/stores.ts';
+import type { Watcher } from '../../../watch/watch.ts';
 import { ProviderKeys } from '../../authenticators/provider-keys.ts';
 import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import type { Resources } from '../../decision/resources.ts';
@@ -48,6 +49,7 @@ export interface BrokerDependencies {
   readonly sessions: Sessions;
   readonly metrics: Pick<AuthMetrics, 'oauthEvents'>;
   readonly audit: Pick<AuditLog, 'record'> | undefined;
+  readonly watch?: Watcher | undefined;
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly resources: Resources;
   readonly rules: Rules;
@@ -131,7 +133,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       await next();
       if (ctx.status === 503) ctx.set('Retry-After', '5');
     });
-    noteProviderEvents(provider, audit, log);
+    noteProviderEvents(provider, { audit, watch: deps.watch, addressOf: (ctx) => places.addressOf(ctx.req), log });
     provider.on('grant.success', ({ oidc: { client } }) => {
       const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idle);
       used.catch((error: unknown) => log.warn({ error }, 'the use of a client could not be noted'));
