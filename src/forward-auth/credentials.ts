@@ -2,7 +2,9 @@ import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Stores } from '../stores/stores.ts';
+import type { Watcher } from '../watch/watch.ts';
 import { ApiKeys } from './api-keys/api-keys.ts';
+import type { ApiKeyParts } from './api-keys/key-format.ts';
 import { ApiKeyAuthenticator } from './authenticators/api-key.ts';
 import { type Authenticator, inOrder } from './authenticators/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authenticators/client-certificate.ts';
@@ -30,6 +32,7 @@ export interface CredentialsDependencies {
   readonly sessions: Sessions | undefined;
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   readonly onLimited: (by: LimitedBy) => void;
+  readonly watch: Watcher | undefined;
   readonly onKeys: (provider: string, fetched: boolean) => void;
   readonly keep: Keep;
   /** Issuers of access tokens beside the configured providers. */
@@ -48,7 +51,7 @@ export interface Credentials {
 /** Every kind of credential that is configured. One request carries one of them. */
 export function openCredentials(config: Config, dependencies: CredentialsDependencies): Credentials {
   const { auth } = config;
-  const { now, sessions, resources, keep } = dependencies;
+  const { now, sessions, keep } = dependencies;
   const { providers, tokenCache, limits } = auth;
   const paths = [config.publicUrl, Object.keys(config.relay.servers)];
   const apiKeys = auth.apiKeys.enabled
@@ -74,7 +77,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   );
   const authenticators: Authenticator[] = [
     ...(auth.clientCertificates.header === 'none' ? [] : [new ClientCertificateAuthenticator(auth, now)]),
-    ...(apiKeys === undefined ? [] : [new ApiKeyAuthenticator(auth, { keys: apiKeys, resources })]),
+    ...(apiKeys === undefined ? [] : [openApiKeyAuthenticator(config, apiKeys, dependencies)]),
     jwt,
     ...(sessions === undefined ? [] : [new SessionAuthenticator(sessions)]),
   ];
@@ -97,6 +100,23 @@ function openApiKeys(config: Config, { stores, log, now }: CredentialsDependenci
     cacheTtl: config.auth.apiKeys.cacheTtl,
     issuer: apiKeyIssuer(config.publicUrl),
     servers: Object.keys(config.relay.servers),
+  });
+}
+
+function openApiKeyAuthenticator(
+  { auth, publicUrl }: Config,
+  keys: ApiKeys,
+  { resources, watch }: CredentialsDependencies,
+): ApiKeyAuthenticator {
+  const issuer = apiKeyIssuer(publicUrl);
+  const ended = async (parts: ApiKeyParts) => {
+    const key = await keys.ended(parts);
+    return key && { person: { user: key.subject, issuer }, reason: key.why };
+  };
+  return new ApiKeyAuthenticator(auth, {
+    keys,
+    resources,
+    onRefused: (parts, address) => watch?.observe({ kind: 'api_key_refused', ended: () => ended(parts), address }),
   });
 }
 

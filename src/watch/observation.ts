@@ -27,9 +27,9 @@ export type Observation =
   /** An identity that nobody proved. */
   | { readonly kind: 'forgery'; readonly reason: string; readonly address: string }
   | {
-      readonly kind: 'old_api_key';
-      readonly person: Person;
-      readonly reason: 'revoked' | 'expired';
+      readonly kind: 'api_key_refused';
+      /** Asks whose key it was, where it was good once. @throws DependencyUnavailable */
+      readonly ended: () => Promise<{ readonly person: Person; readonly reason: 'revoked' | 'expired' } | undefined>;
       readonly address: string;
     }
   /** A code or refresh token came a second time. */

@@ -9,6 +9,7 @@ import { denialsOfUser } from './detectors/denials.ts';
 import { deniedToolsOfUser } from './detectors/denied-tools.ts';
 import { failedSignInsOfClient } from './detectors/failed-sign-ins.ts';
 import { NetworksOfUserDetector } from './detectors/networks-of-user.ts';
+import { OldApiKeysDetector } from './detectors/old-api-keys.ts';
 import { refusedCredentialsOfClient } from './detectors/refused-credentials.ts';
 import { requestsOfUser } from './detectors/request-rate.ts';
 import { signInsOfUser } from './detectors/sign-ins.ts';
@@ -55,7 +56,6 @@ function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies
   ];
   const singles: ReadonlyArray<readonly [SecurityEventKind, { readonly enabled: boolean }]> = [
     ['spoof_attempt', detectors.spoofAttempt],
-    ['old_api_key', detectors.oldApiKey],
     ['refresh_token_reuse', detectors.refreshTokenReuse],
     ['removed_provider', detectors.removedProvider],
     ['operator_refused', detectors.operatorRefused],
@@ -74,6 +74,7 @@ function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies
       .filter(([, { enabled }]) => enabled)
       .map(([kind, settings, count]) => new ThresholdDetector(kind, count, { ...settings, remembered })),
     new SingleDetector(new Set(singles.filter(([, { enabled }]) => enabled).map(([kind]) => kind))),
+    ...(detectors.oldApiKey.enabled ? [new OldApiKeysDetector()] : []),
     ...(newNetwork.enabled || concurrentNetworks.enabled ? [new NetworksOfUserDetector(config, histories)] : []),
   ];
 }

@@ -31,7 +31,11 @@ const THRESHOLDS: ReadonlyArray<readonly [string, string, (address: string) => O
 
 const SINGLE: ReadonlyArray<readonly [string, string, Observation]> = [
   ['spoof_attempt', 'spoofAttempt', { kind: 'forgery', reason: 'unproven_peer', address: ADDRESS }],
-  ['old_api_key', 'oldApiKey', { kind: 'old_api_key', person: person('bot'), reason: 'revoked', address: ADDRESS }],
+  [
+    'old_api_key',
+    'oldApiKey',
+    { kind: 'api_key_refused', ended: async () => ({ person: person('bot'), reason: 'revoked' }), address: ADDRESS },
+  ],
   [
     'refresh_token_reuse',
     'refreshTokenReuse',
@@ -117,6 +121,21 @@ describe('detectors', () => {
     const { watch, kinds } = await watching();
     for (let one = 0; one < 100; one++) watch.observe({ kind: 'sign_in', outcome: 'unavailable', address: ADDRESS });
     assert.deepEqual(await kinds(), []);
+  });
+
+  it('ask about so many refused keys a second and no more, and say nothing of those that never were', async () => {
+    const { watch, kinds, clock, at } = await watching();
+    let asked = 0;
+    const ended = async () => {
+      asked += 1;
+      return undefined;
+    };
+    for (let one = 0; one < 500; one++) watch.observe({ kind: 'api_key_refused', ended, address: ADDRESS });
+    await at(clock.now + 1_000);
+    assert.equal(asked, 100);
+    watch.observe({ kind: 'api_key_refused', ended, address: ADDRESS });
+    assert.deepEqual(await kinds(), []);
+    assert.equal(asked, 101);
   });
 
   it('remember a bounded number of users', async () => {

@@ -38,7 +38,7 @@ describe('security events', () => {
   it('are logged with what happened and to whom', async () => {
     const { watch, lines } = await watching();
     const address = '192.0.2.9';
-    watch.observe({ kind: 'old_api_key', person: person('robot'), reason: 'revoked', address });
+    watch.observe({ kind: 'token_reuse', person: person('robot'), reason: 'refresh_token', address });
     await watch.look();
     const [{ eventId, time: _time, ...line } = {}] = lines;
     assert.match(String(eventId), /^[0-9a-f-]{36}$/);
@@ -46,14 +46,14 @@ describe('security events', () => {
       level: 'warn',
       process: 'test',
       event: 'security',
-      kind: 'old_api_key',
+      kind: 'refresh_token_reuse',
       severity: 'critical',
       count: 1,
       user: 'robot',
       issuer: 'https://idp.test',
       address,
-      reason: 'revoked',
-      message: 'an API key that was revoked or is over was used again',
+      reason: 'refresh_token',
+      message: 'a code or refresh token that was already used came again; what it was good for has been taken back',
     });
   });
 
@@ -72,7 +72,7 @@ describe('security events', () => {
   it('hold no more of a name than a line has room for, and no credential', async () => {
     const { watch, lines } = await watching();
     const token = `eyJ${'a'.repeat(20)}.eyJ${'b'.repeat(20)}.sig`;
-    watch.observe({ kind: 'old_api_key', person: person('x'.repeat(5_000)), reason: 'revoked', address: '' });
+    watch.observe({ kind: 'provider_removed', person: person('x'.repeat(5_000)), provider: 'old' });
     watch.observe({ kind: 'provider_removed', person: person(token), provider: 'old' });
     await watch.look();
     assert.equal(lines.length, 2);

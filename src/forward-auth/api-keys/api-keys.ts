@@ -5,6 +5,7 @@ import { PosternError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { type ApiKeyListing, type ApiKeyRecord, apiKeyRecordSchema, newApiKeySchema } from './api-key-record.ts';
+import { type EndedKey, EndedKeys } from './ended-keys.ts';
 import { API_KEY_PREFIX, type ApiKeyParts, formatApiKey, hashSecret, newApiKey } from './key-format.ts';
 
 const COLLECTION = 'api-keys';
@@ -45,11 +46,13 @@ export class ApiKeys {
   readonly #dependencies: ApiKeysDependencies;
   readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
   readonly #subscriptions: ReadonlyArray<() => void>;
+  readonly #ended: EndedKeys;
   /** Counts what was heard: a record read before a revocation must not be remembered after it. */
   #heard = 0;
 
   constructor(dependencies: ApiKeysDependencies) {
     this.#dependencies = dependencies;
+    this.#ended = new EndedKeys(dependencies.stores.documents, dependencies.now);
     const { announcements } = dependencies.stores;
     this.#subscriptions = [
       announcements.subscribe(TOPIC, (id) => this.#forget(id)),
@@ -134,6 +137,7 @@ export class ApiKeys {
       createdAt: now(),
       secretHash: hashSecret(parts.secret).toString('base64url'),
     };
+    await this.#ended.willExpire(record);
     await stores.documents.put(COLLECTION, parts.id, JSON.stringify(record), expiresAt);
     return { listing: listingOf(record), key: formatApiKey(parts) };
   }
@@ -151,10 +155,33 @@ export class ApiKeys {
   /** First in the store, then everywhere. @returns whether there was one */
   async revoke(id: string): Promise<boolean> {
     const { documents, announcements } = this.#dependencies.stores;
+    // Asked before it is gone, and not waited for: nothing may hold up a revocation.
+    const text = documents.get(COLLECTION, id);
+    void this.#remember(id, text);
     const removed = await documents.remove(COLLECTION, id);
     this.#forget(id);
     await announcements.publish(TOPIC, id);
     return removed;
+  }
+
+  /** The key is revoked whether or not this can be done. */
+  async #remember(id: string, reading: Promise<string | undefined>): Promise<void> {
+    try {
+      const text = await reading;
+      const record = text === undefined ? undefined : this.#parse(id, text);
+      if (record !== undefined) await this.#ended.revoked(record);
+    } catch (error) {
+      this.#dependencies.log.warn({ error, id }, 'a later use of this revoked API key will not be recognised');
+    }
+  }
+
+  /**
+   * Whose key it was, where it was good once.
+   *
+   * @throws DependencyUnavailable
+   */
+  ended(parts: ApiKeyParts): Promise<EndedKey | undefined> {
+    return this.#ended.find(parts);
   }
 
   #forget(id?: string): void {

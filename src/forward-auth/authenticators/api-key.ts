@@ -1,6 +1,6 @@
 import type { AuthConfig } from '../../platform/config/schema.ts';
 import type { ApiKeys, GoodApiKey } from '../api-keys/api-keys.ts';
-import { API_KEY_PREFIX, parseApiKey } from '../api-keys/key-format.ts';
+import { API_KEY_PREFIX, type ApiKeyParts, parseApiKey } from '../api-keys/key-format.ts';
 import { ABSENT, type Authentication, type Rejected } from '../decision/authentication.ts';
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
 import type { Resource, Resources } from '../decision/resources.ts';
@@ -16,6 +16,8 @@ const BEARER = new RegExp(`^bearer ${API_KEY_PREFIX}`, 'i');
 export interface ApiKeyDependencies {
   readonly keys: Pick<ApiKeys, 'verify'>;
   readonly resources: Resources;
+  /** Told of a key that is not good. */
+  readonly onRefused?: (parts: ApiKeyParts, address: string) => void;
 }
 
 /** API keys of Postern, as bearer tokens or in a header of their own. They are good for this Postern only. */
@@ -34,8 +36,12 @@ export class ApiKeyAuthenticator implements Authenticator {
     const parts = parseApiKey(sent);
     if (parts === undefined) return REFUSED;
     const resource = this.#dependencies.resources.of(request.path);
+    const judged = (key: GoodApiKey | undefined) => {
+      if (key === undefined) this.#dependencies.onRefused?.(parts, request.clientAddress);
+      return judge(key, resource);
+    };
     const verified = this.#dependencies.keys.verify(parts);
-    return verified instanceof Promise ? verified.then((key) => judge(key, resource)) : judge(verified, resource);
+    return verified instanceof Promise ? verified.then(judged) : judged(verified);
   }
 }
 

@@ -22,10 +22,6 @@ function findingOf(observation: Observation): Finding | undefined {
       const { address, reason } = observation;
       return { kind: 'spoof_attempt', subject: `${address} ${reason}`, count: 1, address, reason };
     }
-    case 'old_api_key': {
-      const { person, reason, address } = observation;
-      return { kind: 'old_api_key', subject: `${person.user} ${address}`, count: 1, ...person, reason, address };
-    }
     case 'token_reuse': {
       const { person, reason, address } = observation;
       return { kind: 'refresh_token_reuse', subject: person?.user ?? address, count: 1, ...person, reason, address };
@@ -43,6 +39,7 @@ function findingOf(observation: Observation): Finding | undefined {
     case 'denial':
     case 'tool_denial':
     case 'credential_refused':
+    case 'api_key_refused':
       return undefined;
     default:
       return observation satisfies never;

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { ApiKeys } from '../../../src/forward-auth/api-keys/api-keys.ts';
-import { parseApiKey } from '../../../src/forward-auth/api-keys/key-format.ts';
+import { EndedKeys } from '../../../src/forward-auth/api-keys/ended-keys.ts';
+import { hashSecret, parseApiKey } from '../../../src/forward-auth/api-keys/key-format.ts';
 import { ApiKeyAuthenticator } from '../../../src/forward-auth/authenticators/api-key.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
+import { MemoryDocuments } from '../../../src/stores/memory/documents.ts';
+import { until } from '../../support/until.ts';
 import { imagineRequest } from '../support/imagined.ts';
 import { SharedStore } from '../support/shared-store.ts';
 
@@ -15,6 +18,7 @@ const GITHUB = '/servers/github/mcp';
 function open(store = new SharedStore()) {
   const replica = store.replica();
   const clock = { now: 1_000_000 };
+  const refused: string[] = [];
   const keys = new ApiKeys({
     stores: replica.stores,
     log: createLogger('auth', 'silent'),
@@ -26,10 +30,11 @@ function open(store = new SharedStore()) {
   const authenticator = new ApiKeyAuthenticator(parseConfig({ auth: { apiKeys: { enabled: true } } }).auth, {
     keys,
     resources,
+    onRefused: ({ id }) => void refused.push(id),
   });
   const ask = async (headers: readonly string[], path = GITHUB) =>
     authenticator.authenticate(imagineRequest(path, { headers }));
-  return { store, replica, clock, keys, ask };
+  return { store, replica, clock, keys, refused, ask };
 }
 
 describe('API keys', () => {
@@ -166,5 +171,50 @@ describe('API keys', () => {
       assert.equal((await ask(['X-API-Key', key])).kind, 'rejected');
     }
     assert.deepEqual(await keys.list(), []);
+  });
+
+  it('are recognised after their end by whoever looks, with the right secret only', async () => {
+    const { keys, clock } = open();
+    const parts = (key: string) => parseApiKey(key) ?? assert.fail(key);
+    const revoked = await keys.create({ subject: 'ci' });
+    const short = await keys.create({ subject: 'nightly', expiresAt: clock.now + 1_000 });
+    assert.equal(await keys.ended(parts(revoked.key)), undefined);
+    assert.equal(await keys.ended(parts(short.key)), undefined);
+    await keys.revoke(revoked.listing.id);
+    clock.now += 1_000;
+    await until('it is noted', async () => (await keys.ended(parts(revoked.key))) !== undefined);
+    assert.deepEqual(await keys.ended(parts(revoked.key)), { subject: 'ci', why: 'revoked' });
+    assert.deepEqual(await keys.ended(parts(short.key)), { subject: 'nightly', why: 'expired' });
+    const guessed = { ...parts(revoked.key), secret: parts(short.key).secret };
+    assert.equal(await keys.ended(guessed), undefined);
+    assert.equal(await keys.ended({ id: 'neverexist', secret: guessed.secret }), undefined);
+  });
+
+  it('are forgotten some months after their end, and a damaged note is none', async () => {
+    const clock = { now: 1_000_000 };
+    const documents = new MemoryDocuments(() => clock.now);
+    const ended = new EndedKeys(documents, () => clock.now);
+    const parts = { id: 'abcdefghij', secret: 'x'.repeat(43) };
+    const secretHash = hashSecret(parts.secret).toString('base64url');
+    const record = { id: parts.id, subject: 'ci', name: '', groups: [], scopes: [], createdAt: 1, secretHash };
+    await ended.revoked(record);
+    clock.now += 89 * 86_400_000;
+    assert.deepEqual(await ended.find(parts), { subject: 'ci', why: 'revoked' });
+    clock.now += 2 * 86_400_000;
+    assert.equal(await ended.find(parts), undefined);
+    for (const damaged of ['{', '{}', 'null']) {
+      await documents.put('ended-api-keys', parts.id, damaged);
+      assert.equal(await ended.find(parts), undefined);
+    }
+  });
+
+  it('are told of where they are refused, and not where they are good', async () => {
+    const { keys, refused, ask } = open();
+    const { key, listing } = await keys.create({ subject: 'ci' });
+    await ask(['X-API-Key', key]);
+    assert.deepEqual(refused, []);
+    await keys.revoke(listing.id);
+    await ask(['X-API-Key', key]);
+    assert.deepEqual(refused, [listing.id]);
   });
 });
