@@ -184,12 +184,12 @@ function record(log: Logger, question: Question, request: CheckRequest | undefin
   if (!log.isLevelEnabled(level)) return;
   log[level](
     {
-      request_id: question.requestId(),
+      requestId: question.requestId(),
       proxy: question.proxy,
       decision: decision.kind,
       reason: decision.reason,
       rule: 'rule' in decision ? decision.rule : '',
-      subject: decision.kind === 'allow' ? decision.identity.subject : 'subject' in decision ? decision.subject : '',
+      user: decision.kind === 'allow' ? decision.identity.subject : 'subject' in decision ? decision.subject : '',
       method: request?.method,
       host: request?.host,
       path: request?.rawPath.slice(0, MAX_LOGGED_PATH),

@@ -27,7 +27,8 @@ export function createLogger(
         logMethod(args, method) {
           // Of a bare error pino takes the message as the line's, past the formatters.
           const [first, ...rest] = args as unknown[];
-          const all = first instanceof Error && rest.length === 0 ? [{ err: first }, first.message] : [first, ...rest];
+          const all =
+            first instanceof Error && rest.length === 0 ? [{ error: first }, first.message] : [first, ...rest];
           const safe = all.map((arg, index) => (index === 0 && typeof arg === 'object' ? arg : redact(arg)));
           method.apply(this, safe as Parameters<typeof method>);
         },

@@ -44,7 +44,7 @@ export class Topics {
     try {
       listener();
     } catch (error) {
-      this.#log.error({ err: error }, 'a listener of announcements failed');
+      this.#log.error({ error }, 'a listener of announcements failed');
     }
   }
 }

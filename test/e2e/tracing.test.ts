@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
+import { documentedFields, fieldsOf } from '../docs/log-fields.ts';
 import { type Chain, startChain } from '../support/chain.ts';
 import { type CollectedSpan, type Collector, startCollector } from '../support/otlp-collector.ts';
 import { programOrSkip } from '../support/programs.ts';
@@ -116,7 +117,22 @@ tracing:
         process,
       );
   });
+
+  it('and the fields of these lines are documented', async () => {
+    assertDocumented(await chain.logs());
+  });
 });
+
+/** Every field of every line that the processes wrote is one of docs/logs.md. */
+function assertDocumented(output: string): void {
+  const fields = fieldsOf(output);
+  assert.ok(fields.has('trace_id') && fields.has('requestId'));
+  const documented = documentedFields();
+  assert.deepEqual(
+    [...fields].filter((name) => !documented.has(name)),
+    [],
+  );
+}
 
 describe('without a proxy that traces', () => {
   let chain: Chain;
@@ -180,6 +196,10 @@ describe('without a proxy that traces', () => {
       'what was done before',
       ({ name, parentSpanId }) => name === 'authenticate' && parentSpanId === denial.spanId,
     );
+  });
+
+  it('the fields of the lines that say so are documented', async () => {
+    assertDocumented(await chain.logs());
   });
 });
 

@@ -111,7 +111,7 @@ export class RedisLink {
     if (state === 'up') this.#log.info('connected to the session store');
     else
       this.#log.warn(
-        { err: error && plainError(error) },
+        { error: error && plainError(error) },
         'the session store is away; connecting again until it is back',
       );
   }
