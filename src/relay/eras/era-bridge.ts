@@ -10,6 +10,9 @@ import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
+import { headerOf } from './server-link.ts';
+import { SessionFront } from './sessions/session-front.ts';
+import { isOwnSession } from './sessions/session-id.ts';
 import { HeldSessions } from './stateless/held-sessions.ts';
 import { StatelessFront } from './stateless/stateless-front.ts';
 import { WaitingCalls } from './stateless/waiting-calls.ts';
@@ -45,6 +48,7 @@ export class EraBridge implements Upstream {
   readonly #options: EraBridgeOptions;
   readonly #knowledge: EraKnowledge;
   readonly #stateless: StatelessFront;
+  readonly #sessions: SessionFront;
 
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
@@ -52,6 +56,7 @@ export class EraBridge implements Upstream {
     const { limit, retry, streams } = options;
     const link = { upstream: inner, limit };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
+    this.#sessions = new SessionFront({ link, retry });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
       sessions: new HeldSessions({ link, retry }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
@@ -72,18 +77,23 @@ export class EraBridge implements Upstream {
   }
 
   async close(): Promise<void> {
+    this.#sessions.close();
     await this.#stateless.close();
     await this.#inner.close();
   }
 
   /** Whether nothing stands between: on the way of nearly every request. */
-  #passes({ era }: UpstreamRequest): boolean {
-    return era === 'legacy' || this.#knowledge.speaks(era) === true;
+  #passes({ era, method, headers }: UpstreamRequest): boolean {
+    if (era === 'modern') return this.#knowledge.speaks('modern') === true;
+    const session = headerOf(headers, 'mcp-session-id');
+    if (session !== undefined) return !isOwnSession(session);
+    return method !== 'POST' || this.#knowledge.speaks('legacy') === true;
   }
 
   #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { era } = request;
-    if (this.#knowledge.speaks(era) === false) return void this.#translate(request, handler);
+    const { era, headers } = request;
+    const inOwnSession = era === 'legacy' && headerOf(headers, 'mcp-session-id') !== undefined;
+    if (inOwnSession || this.#knowledge.speaks(era) === false) return void this.#translate(request, handler);
     const events = {
       understood: () => this.#knowledge.saw(era, true),
       refused: (pass: () => void) => void this.#reconsider(request, handler, pass),
@@ -93,19 +103,31 @@ export class EraBridge implements Upstream {
 
   /** The server may have refused the request itself, or the era that it is of. Where it does not say which, its answer stands. */
   async #reconsider(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, pass: () => void): Promise<void> {
-    const spoken = await this.#knowledge.ask(request.era, request.caller).catch(() => true);
+    const spoken = await this.#isSpoken(request).catch(() => true);
     if (spoken) pass();
     else this.#translate(request, handler);
   }
 
-  #translate({ body, caller, elicitsUrls }: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+  async #isSpoken({ era, caller, body }: UpstreamRequest): Promise<boolean> {
+    if (era === 'modern') return this.#knowledge.ask('modern', caller);
+    // Whatever else comes outside of a session, a server of sessions may refuse.
+    if (messageOf(body).method !== 'initialize' || !(await this.#knowledge.ask('modern', caller))) return true;
+    return this.#knowledge.ask('legacy', caller);
+  }
+
+  #translate(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     const response = new LocalResponse(handler, this.#options.limit);
     if (response.aborted) return;
-    const { id, method, params } = messageOf(body);
+    const { era, method: verb, headers, body, caller, elicitsUrls } = request;
+    const message = messageOf(body);
+    if (era === 'legacy') {
+      const sessionId = headerOf(headers, 'mcp-session-id');
+      return void this.#sessions.answer({ method: verb, sessionId, message, caller, elicitsUrls }, response);
+    }
+    const { id, method, params } = message;
     // A stateless client takes a request back by closing its response; nothing else that it says unasked is for a session.
     if (!isId(id) || typeof method !== 'string') return void response.status(202);
-    const request = { id, method, params: isRecord(params) ? params : {}, caller, elicitsUrls };
-    void this.#stateless.answer(request, response);
+    void this.#stateless.answer({ id, method, params: isRecord(params) ? params : {}, caller, elicitsUrls }, response);
   }
 }
 

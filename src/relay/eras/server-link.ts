@@ -75,3 +75,9 @@ export function answerFailure(error: unknown, id: Id, response: LocalResponse, u
 export function ownerOf(caller: Caller | undefined): string {
   return caller === undefined ? '' : ownerKey(caller.identity);
 }
+
+/** @param name in lower case, as the relay writes it @returns undefined where there is none */
+export function headerOf(headers: readonly string[], name: string): string | undefined {
+  for (let index = 0; index < headers.length; index += 2) if (headers[index] === name) return headers[index + 1];
+  return undefined;
+}

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
-import { endAll, relay } from '../support/relay.ts';
+import { until } from '../../support/until.ts';
+import { ask, endAll, relay } from '../support/relay.ts';
 import { serverWithSessions } from './support/server-with-sessions.ts';
-import { askModern, type Json } from './support/wire.ts';
+import { serverWithoutSessions } from './support/server-without-sessions.ts';
+import { answerLegacy, askLegacy, askModern, type Json, openLegacy, openSession } from './support/wire.ts';
 
 async function start(settings: Record<string, unknown> = {}) {
   const server = await serverWithSessions();
@@ -85,5 +87,53 @@ describe('the era bridge under attack', function () {
     const retried = await askModern(port, 'alice', 'tools/call', { name: 'session', ...answered });
     assert.equal(retried.result, undefined);
     assert.ok(!server.finished.includes('session'));
+  });
+
+  it('the session of a server without sessions is worth nothing to anybody else, nor at another server', async () => {
+    const stateless = await serverWithoutSessions();
+    const { port } = await relay({ servers: { one: { url: stateless.url }, two: { url: stateless.url } } });
+    const session = await openSession(port, 'alice');
+    assert.equal((await askLegacy(port, 'alice', session, 'ping')).status, 200);
+    assert.equal((await askLegacy(port, 'bob', session, 'ping')).status, 404);
+    const invented = `postern-era.${Buffer.from('x').toString('base64url')}`;
+    assert.equal((await askLegacy(port, 'bob', invented, 'ping')).status, 404);
+    const headers = ['X-Authenticated-User', 'alice', 'Mcp-Session-Id', session];
+    assert.equal((await ask(port, { headers, path: '/servers/two/mcp' })).status, 404);
+  });
+
+  it('a tool that the policy denies is denied to clients of sessions at such a server, and not listed', async () => {
+    const stateless = await serverWithoutSessions();
+    const policy = { rules: [{ who: { users: ['alice'] }, servers: ['one'], tools: ['numbers'] }] };
+    const { port } = await relay({ servers: { one: { url: stateless.url } }, policy });
+    const session = await openSession(port, 'alice');
+    const denied = await askLegacy(port, 'alice', session, 'tools/call', { name: 'secret' });
+    assert.match(denied.text, /"error"/);
+    assert.deepEqual(stateless.asked, []);
+    const listed = JSON.parse((await askLegacy(port, 'alice', session, 'tools/list')).text);
+    assert.deepEqual(
+      listed.result.tools.map(({ name }: Json) => name),
+      ['numbers'],
+    );
+    const subscribed = await askLegacy(port, 'alice', session, 'resources/subscribe', { uri: 'test://watched' });
+    assert.match(subscribed.text, /"error"/);
+  });
+
+  it('a question to alice cannot be answered from another session, not even by its id', async () => {
+    const stateless = await serverWithoutSessions();
+    const { port } = await relay({ servers: { one: { url: stateless.url } } });
+    const [hers, his] = [await openSession(port, 'alice'), await openSession(port, 'bob')];
+    const stream = openLegacy(port, 'alice', hers, 'tools/call', { name: 'asks_again_and_again' });
+    await until('she is asked', () => stream.messages.length === 1);
+    const { id } = stream.messages[0] as { id: string };
+    await answerLegacy(port, 'bob', his, { id, result: { action: 'accept', content: {} } });
+    await answerLegacy(port, 'alice', await openSession(port, 'alice'), {
+      id,
+      result: { action: 'accept', content: {} },
+    });
+    await askLegacy(port, 'bob', his, 'ping');
+    assert.equal(stream.messages.length, 1);
+    await answerLegacy(port, 'alice', hers, { id, result: { action: 'accept', content: {} } });
+    await until('she is asked the next', () => stream.messages.length === 2);
+    stream.close();
   });
 });

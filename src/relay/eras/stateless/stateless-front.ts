@@ -4,6 +4,7 @@ import { type Id, type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
+import { offeredBy } from '../capabilities.ts';
 import { type Asking, answerFailure, IGNORE, ownerOf } from '../server-link.ts';
 import { completed } from './completed.ts';
 import { HeldCall, type Listener } from './held-call.ts';
@@ -23,9 +24,6 @@ const GONE: ReadonlySet<string> = new Set([
 ]);
 /** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
 const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
-/** What a server of sessions can have that means the same in the stateless era. */
-const CAPABILITIES = ['tools', 'prompts', 'resources', 'completions', 'logging', 'experimental'] as const;
-
 /** A request of the stateless era, and on whose behalf it is. */
 export interface StatelessRequest {
   readonly id: Id;
@@ -79,13 +77,9 @@ export class StatelessFront {
     const { session, release } = await this.#deps.sessions.lease(caller, modernFacts(params), response.signal);
     release();
     const { serverInfo, instructions } = session.described;
-    const offered = CAPABILITIES.flatMap((name) => {
-      const capability = session.offers(name);
-      return capability === undefined ? [] : [[name, capability] as const];
-    });
     return completed('server/discover', {
       supportedVersions: [FIRST_MODERN, ...LEGACY_VERSIONS],
-      capabilities: Object.fromEntries(offered),
+      capabilities: offeredBy(session.described),
       ...(typeof instructions === 'string' && { instructions }),
       _meta: { [`${META}serverInfo`]: serverInfo },
     });

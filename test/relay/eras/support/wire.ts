@@ -38,26 +38,17 @@ export async function askModern(port: number, user: string, method: string, para
 
 /** A stateless request whose answer is read as it comes, until the test closes it. */
 export function openModern(port: number, user: string, method: string, params: Json = {}) {
-  const { headers, body } = modernRequest(user, method, params);
+  return openStream(port, modernRequest(user, method, params));
+}
+
+function openStream(port: number, { headers, body }: { headers: string[]; body: string }) {
   const messages: Json[] = [];
   let rest = '';
+  const framing = ['Host', 'mcp.example.com', 'Content-Type', 'application/json'];
+  const length = ['Content-Length', String(Buffer.byteLength(body))];
+  const all = [...headers, ...framing, ...length];
   const request = send(
-    {
-      host: '127.0.0.1',
-      port,
-      method: 'POST',
-      path: '/servers/one/mcp',
-      agent: false,
-      headers: [
-        ...headers,
-        'Host',
-        'mcp.example.com',
-        'Content-Type',
-        'application/json',
-        'Content-Length',
-        String(Buffer.byteLength(body)),
-      ],
-    },
+    { host: '127.0.0.1', port, method: 'POST', path: '/servers/one/mcp', agent: false, headers: all },
     (response) => {
       response.on('data', (chunk) => {
         rest += chunk;
@@ -71,4 +62,37 @@ export function openModern(port: number, user: string, method: string, params: J
   request.on('error', () => {});
   request.end(body);
   return { messages, close: () => request.destroy() };
+}
+
+const FACTS = {
+  protocolVersion: '2025-06-18',
+  capabilities: { elicitation: {} },
+  clientInfo: { name: 'wire', version: '1' },
+};
+
+/** A request of the sessions' era as it is written. */
+export function askLegacy(port: number, user: string, session: string | undefined, method: string, params: Json = {}) {
+  return ask(port, legacyRequest(user, session, { id: 1, method, params }));
+}
+
+/** The same, whose answer is read as it comes. */
+export function openLegacy(port: number, user: string, session: string, method: string, params: Json) {
+  return openStream(port, legacyRequest(user, session, { id: 1, method, params }));
+}
+
+/** Answers a request of the server. */
+export function answerLegacy(port: number, user: string, session: string, message: Json) {
+  return ask(port, legacyRequest(user, session, message));
+}
+
+function legacyRequest(user: string, session: string | undefined, message: Json) {
+  const headers = ['X-Authenticated-User', user, 'Accept', 'application/json, text/event-stream'];
+  if (session !== undefined) headers.push('Mcp-Session-Id', session, 'MCP-Protocol-Version', '2025-06-18');
+  return { headers, body: JSON.stringify({ jsonrpc: '2.0', ...message }) };
+}
+
+/** @returns the id of a new session */
+export async function openSession(port: number, user: string): Promise<string> {
+  const { headers } = await askLegacy(port, user, undefined, 'initialize', FACTS);
+  return String(headers['mcp-session-id']);
 }

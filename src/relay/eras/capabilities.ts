@@ -1,0 +1,13 @@
+import type { Json } from '../messages/json-rpc.ts';
+import { isRecord } from '../transports/streamable-http/message.ts';
+
+/** What a server can have that means the same in both eras. */
+const CAPABILITIES = ['tools', 'prompts', 'resources', 'completions', 'logging', 'experimental'] as const;
+
+/** @param described the answer to `initialize` or to `server/discover` */
+export function offeredBy({ capabilities }: Json): Json {
+  if (!isRecord(capabilities)) return {};
+  return Object.fromEntries(
+    CAPABILITIES.flatMap((name) => (isRecord(capabilities[name]) ? [[name, capabilities[name]] as const] : [])),
+  );
+}

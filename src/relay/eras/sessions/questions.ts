@@ -1,0 +1,70 @@
+import { randomUUID } from 'node:crypto';
+import { ServerError } from '../../messages/failures.ts';
+import type { Json } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { SessionMemory } from './session-memory.ts';
+
+/** What a server may ask, and the ability that the client must have declared (client features). */
+const ABILITIES: ReadonlyMap<unknown, string> = new Map([
+  ['elicitation/create', 'elicitation'],
+  ['sampling/createMessage', 'sampling'],
+  ['roots/list', 'roots'],
+]);
+/** 2026-07-28: the client lacks an ability that the request needs. */
+const MISSING_CAPABILITY = -32021;
+/** Questions of one round. */
+const MAX_QUESTIONS = 16;
+
+/** The client that is asked, as far as it matters here. */
+export interface Asked {
+  readonly capabilities: Json;
+  readonly memory: SessionMemory;
+  /** Says something on the stream of the request that is under way. */
+  say(message: Json): void;
+}
+
+/**
+ * Puts what a server asks by a result to a client of sessions, as requests on the stream of its own request.
+ *
+ * @returns the answers, as the server wants them back
+ * @throws ServerError where the client cannot be asked that, or does not answer
+ */
+export async function askClient(questions: Json, client: Asked, signal: AbortSignal): Promise<Json> {
+  const asked = Object.entries(questions);
+  if (asked.length > MAX_QUESTIONS) throw new ServerError(-32603, 'the MCP server asks too many things at once');
+  for (const [, question] of asked) mustBeAble(question, client.capabilities);
+  const answers = await Promise.all(
+    asked.map(async ([key, question]) => [key, await put(question as Json, client, signal)]),
+  );
+  return Object.fromEntries(answers) as Json;
+}
+
+function mustBeAble(question: unknown, capabilities: Json): asserts question is Json {
+  const method = isRecord(question) ? question.method : undefined;
+  const ability = ABILITIES.get(method);
+  if (ability === undefined)
+    throw new ServerError(-32603, 'the MCP server asks something that the protocol does not know');
+  const declared = capabilities[ability];
+  const params = isRecord(question) && isRecord(question.params) ? question.params : {};
+  const byUrl = params.mode === 'url';
+  if (isRecord(declared) && (!byUrl || isRecord(declared.url))) return;
+  const required = { [ability]: byUrl ? { url: {} } : {} };
+  throw new ServerError(
+    MISSING_CAPABILITY,
+    `the MCP server asks for ${byUrl ? 'elicitation by URL' : ability}, which this client has not declared`,
+    { requiredCapabilities: required },
+  );
+}
+
+async function put({ method, params }: Json, { memory, say }: Asked, signal: AbortSignal): Promise<Json> {
+  const id = `postern-${randomUUID()}`;
+  const asked = isRecord(params) ? params : undefined;
+  // Gone from 2026-07-28, required before (client/elicitation, URL mode).
+  const byUrl = asked?.mode === 'url' ? { elicitationId: randomUUID() } : {};
+  const question = { jsonrpc: '2.0', id, method, ...(asked === undefined ? {} : { params: { ...asked, ...byUrl } }) };
+  const { result, error } = await memory.answerTo(id, signal, () => say(question));
+  if (isRecord(result)) return result;
+  if (method === 'elicitation/create') return { action: 'cancel' };
+  const { code, message } = isRecord(error) ? error : {};
+  throw new ServerError(typeof code === 'number' ? code : -32603, `the client did not answer: ${String(message)}`);
+}

@@ -1,0 +1,138 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { mirroredHeaders, withEnvelope } from '../../messages/envelope.ts';
+import { ServerError } from '../../messages/failures.ts';
+import type { Json } from '../../messages/json-rpc.ts';
+import type { RetryTimes } from '../../transports/channel/standing-stream.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { Caller } from '../../trust/caller.ts';
+import type { LocalResponse } from '../../upstreams/local-response.ts';
+import { askServer, type ServerLink } from '../server-link.ts';
+import { legacyNotification } from './legacy-form.ts';
+import type { SessionState } from './session-id.ts';
+import type { SessionMemory, StandingListener } from './session-memory.ts';
+
+const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
+const LISTS = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
+
+export interface ServerStreamDeps {
+  readonly link: ServerLink;
+  readonly retry: RetryTimes;
+}
+
+/**
+ * The stream on which a client of sessions hears what changes, by `subscriptions/listen` of a server that has no sessions: begun
+ * anew whenever the client subscribes to something else, and where it breaks.
+ */
+export class ServerStream implements StandingListener {
+  readonly #deps: ServerStreamDeps;
+  readonly #session: SessionState;
+  readonly #memory: SessionMemory;
+  readonly #caller: Caller | undefined;
+  readonly #response: LocalResponse;
+  readonly #ended = new AbortController();
+  #current: AbortController | undefined;
+  #failures = 0;
+
+  constructor(
+    deps: ServerStreamDeps,
+    { state, memory }: { state: SessionState; memory: SessionMemory },
+    caller: Caller | undefined,
+    response: LocalResponse,
+  ) {
+    this.#deps = deps;
+    this.#session = state;
+    this.#memory = memory;
+    this.#caller = caller;
+    this.#response = response;
+    response.signal.addEventListener('abort', () => this.end(), { once: true });
+  }
+
+  /** Opens the stream. @throws as `post` does, before anything was said */
+  async open(): Promise<void> {
+    try {
+      await this.relisten();
+    } catch (error) {
+      this.#ended.abort(new Error('there is no such stream'));
+      throw error;
+    }
+    this.#response.stream();
+  }
+
+  async relisten(): Promise<ReadonlySet<string>> {
+    const before = this.#current;
+    const current = new AbortController();
+    this.#current = current;
+    try {
+      return await this.#listen(current);
+    } finally {
+      // Not before the new one has begun, so that nothing is missed between the two.
+      before?.abort(new Error('listens to something else now'));
+    }
+  }
+
+  end(): void {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort(new Error('the stream has ended'));
+    if (this.#memory.listener === this) this.#memory.listener = undefined;
+    this.#response.abort(new Error('the stream has ended'));
+  }
+
+  /** @returns resources of which the server will tell */
+  #listen(current: AbortController): Promise<ReadonlySet<string>> {
+    const notifications = { ...LISTS, resourceSubscriptions: [...this.#memory.resources] };
+    const params = withEnvelope({ notifications }, this.#session.client);
+    const method = 'subscriptions/listen';
+    let tells = false;
+    return new Promise((resolve, reject) => {
+      askServer(
+        { jsonrpc: '2.0', id: 'listen', method, params },
+        'modern',
+        mirroredHeaders(method, params),
+        this.#deps.link,
+        {
+          caller: this.#caller,
+          signal: AbortSignal.any([this.#ended.signal, current.signal]),
+          hear: (message) => {
+            if (message.method !== ACKNOWLEDGED) return this.#hear(message);
+            this.#failures = 0;
+            tells = Object.keys(acknowledged(message)).length > 0;
+            resolve(resourcesOf(acknowledged(message)));
+          },
+        },
+      ).then(
+        () => {
+          reject(new ServerError(-32603, 'the MCP server ended the stream before it had begun'));
+          // One that has nothing to tell ends at once. There may be something as soon as the client subscribes.
+          if (tells) void this.#again(current);
+        },
+        (error: unknown) => {
+          reject(error);
+          void this.#again(current);
+        },
+      );
+    });
+  }
+
+  #hear(message: Json): void {
+    if (message.id === undefined && !this.#ended.signal.aborted) this.#response.event(legacyNotification(message));
+  }
+
+  /** The server's stream broke off after it had begun. */
+  async #again(broken: AbortController): Promise<void> {
+    const { first, longest, attempts } = this.#deps.retry;
+    this.#failures += 1;
+    if (this.#ended.signal.aborted || this.#current !== broken || broken.signal.aborted) return;
+    if (this.#failures >= attempts) return this.end();
+    await sleep(Math.min(longest, first * 2 ** this.#failures), undefined, { ref: false });
+    if (this.#ended.signal.aborted || this.#current !== broken) return;
+    await this.relisten().catch(() => {});
+  }
+}
+
+function acknowledged({ params }: Json): Json {
+  return isRecord(params) && isRecord(params.notifications) ? params.notifications : {};
+}
+
+function resourcesOf({ resourceSubscriptions: uris }: Json): ReadonlySet<string> {
+  return new Set(Array.isArray(uris) ? uris.filter((uri): uri is string => typeof uri === 'string') : []);
+}
