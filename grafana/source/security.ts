@@ -55,6 +55,33 @@ export const SECURITY: Dashboard = {
       ],
     },
     {
+      title: 'Webhook',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Deliveries of security events',
+          description:
+            'Attempts in the last ten minutes. All of it zero where no webhook is configured or nothing happened.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            {
+              expr: `sum by (outcome) (increase(postern_security_webhook_deliveries_total{${ON}}[10m]))`,
+              legend: '{{outcome}}',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Security events that wait',
+          description: 'For a receiver that does not answer. They are dropped after `watch.webhook.giveUpAfter`.',
+          unit: 'short',
+          width: 12,
+          queries: [{ expr: `sum by (process) (postern_security_webhook_waiting{${ON}})`, legend: '{{process}}' }],
+        },
+      ],
+    },
+    {
       title: 'Tried and refused',
       panels: [
         {

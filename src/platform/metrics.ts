@@ -152,6 +152,18 @@ export function createWatchMetrics(registry: Registry) {
       labelNames: ['process'] as const,
       registers: [registry],
     }),
+    deliveries: new Counter({
+      name: 'postern_security_webhook_deliveries_total',
+      help: 'Attempts to deliver a security event: delivered, failed (tried again), dropped (not tried again).',
+      labelNames: ['process', 'outcome'] as const,
+      registers: [registry],
+    }),
+    waiting: new Gauge({
+      name: 'postern_security_webhook_waiting',
+      help: 'Security events that wait to be delivered.',
+      labelNames: ['process'] as const,
+      registers: [registry],
+    }),
   };
 }
 

@@ -18,7 +18,9 @@ import { type Count, ThresholdDetector } from './detectors/threshold.ts';
 import { Histories } from './histories.ts';
 import { RecentEvents } from './recent-events.ts';
 import { Reports } from './reports.ts';
+import type { SecurityEvent } from './security-event.ts';
 import { Watch } from './watch.ts';
+import { Webhook } from './webhook/webhook.ts';
 
 export interface OpenWatchDependencies {
   readonly process: 'forward-auth' | 'relay';
@@ -40,8 +42,10 @@ export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Wat
   const shared = stores.kind === 'redis';
   const recent = new RecentEvents(config.keep, shared ? stores.recent('security-events', config.keep) : undefined);
   const locks = shared ? stores.locks : undefined;
-  const reports = new Reports(config, { process, log, metrics, recent, locks });
-  return new Watch({ process, log, metrics, now, recent, reports, detectors: detectorsOf(config, deps) });
+  const webhook = config.webhook && new Webhook(config.webhook, { process, log, metrics });
+  const tell = webhook && ((event: SecurityEvent) => webhook.tell(event));
+  const reports = new Reports(config, { process, log, metrics, recent, locks, tell });
+  return new Watch({ process, log, metrics, now, recent, webhook, reports, detectors: detectorsOf(config, deps) });
 }
 
 function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies): Detector[] {

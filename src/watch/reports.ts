@@ -17,6 +17,8 @@ export interface ReportsDependencies {
   readonly recent: RecentEvents;
   /** Absent where no other process could report the same. */
   readonly locks: Pick<Locks, 'once'> | undefined;
+  /** Who else is to be told; it must not wait. */
+  readonly tell: ((event: SecurityEvent) => void) | undefined;
 }
 
 /** Subjects of events that are still open; the least recent is forgotten first and would be reported again. */
@@ -49,11 +51,12 @@ export class Reports {
     if (!(await this.#first(key))) return void this.#open.set(key, { until, event: undefined });
     const event = this.#event(finding, now);
     this.#open.set(key, { until, event });
-    const { metrics, process, log, recent } = this.#deps;
+    const { metrics, process, log, recent, tell } = this.#deps;
     metrics.events.inc({ process, kind: event.kind });
     const { id: eventId, firstAt: _first, lastAt: _last, process: _process, message, ...about } = event;
     log.warn({ event: 'security', eventId, ...about }, message);
     recent.put(event);
+    tell?.(event);
   }
 
   #again(open: { event: SecurityEvent | undefined }, finding: Finding, now: number): void {

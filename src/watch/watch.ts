@@ -7,6 +7,7 @@ import type { Observation } from './observation.ts';
 import type { RecentEvents, RecentSecurityEvents } from './recent-events.ts';
 import type { Reports } from './reports.ts';
 import { Tallies } from './tallies.ts';
+import type { Webhook } from './webhook/webhook.ts';
 
 /** What the processes tell. Neither method waits, throws or asks anybody. */
 export interface Watcher {
@@ -24,6 +25,7 @@ export interface WatchDependencies {
   readonly detectors: readonly Detector[];
   readonly reports: Reports;
   readonly recent: RecentEvents;
+  readonly webhook: Webhook | undefined;
 }
 
 /** Observations that wait for the next look. */
@@ -113,8 +115,10 @@ export class Watch implements Watcher {
   /** Looks once more and tells what was found. @param grace milliseconds */
   async close(grace: number): Promise<void> {
     clearInterval(this.#timer);
+    const start = performance.now();
     const late = new Promise<void>((resolve) => setTimeout(resolve, grace).unref());
     await Promise.race([this.#finish(), late]);
+    await this.#deps.webhook?.close(Math.max(0, grace - (performance.now() - start)));
   }
 
   /** A look that has begun does not see what came since. */

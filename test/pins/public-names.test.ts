@@ -101,6 +101,8 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
       'postern_security_events_total',
       'postern_security_observations_dropped_total',
+      'postern_security_webhook_deliveries_total',
+      'postern_security_webhook_waiting',
     ]);
   });
 
@@ -418,5 +420,11 @@ const ENVIRONMENT = [
   'POSTERN_WATCH_NETWORKS_IPV4',
   'POSTERN_WATCH_NETWORKS_IPV6',
   'POSTERN_WATCH_REMEMBERED',
+  'POSTERN_WATCH_WEBHOOK_GIVE_UP_AFTER',
+  'POSTERN_WATCH_WEBHOOK_KINDS',
+  'POSTERN_WATCH_WEBHOOK_QUEUE',
+  'POSTERN_WATCH_WEBHOOK_SECRET',
+  'POSTERN_WATCH_WEBHOOK_TIMEOUT',
+  'POSTERN_WATCH_WEBHOOK_URL',
   'POSTERN_WATCH_WINDOW',
 ];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from './values.ts';
+import { duration, httpUrl } from './values.ts';
 
 /** What the watch can report. Stable: a metric label, a log field, what a webhook is told. */
 export const SECURITY_EVENT_KINDS = [
@@ -65,7 +65,14 @@ const detectors = z.strictObject({
   operatorRefused: single,
 });
 
-/** What is looked for, and how it is reported. */
+/** Standard Webhooks, "Signature scheme": the key is base64 after a prefix, of 24 to 64 bytes. */
+function isWebhookSecret(text: string): boolean {
+  const base64 = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1];
+  const bytes = base64 === undefined ? 0 : Buffer.from(base64, 'base64').length;
+  return bytes >= 24 && bytes <= 64;
+}
+
+/** What is looked for, and who is told. */
 export const watchSchema = z.strictObject({
   enabled: z.boolean().default(true).meta({ description: 'look for what is unusual and report it' }),
   addresses: z.enum(['full', 'network']).default('full').meta({
@@ -83,4 +90,25 @@ export const watchSchema = z.strictObject({
     description: 'users and addresses that each process remembers; the least recently seen is forgotten first',
   }),
   detectors: detectors.prefault({}),
+  webhook: z
+    .strictObject({
+      url: httpUrl('where events are sent, signed as Standard Webhooks say'),
+      secret: z
+        .string()
+        .refine(
+          isWebhookSecret,
+          'must be whsec_ and the base64 of 24 to 64 bytes, such as of `openssl rand -base64 32`',
+        )
+        .meta({ description: '`whsec_` and the base64 of 24 to 64 random bytes; both sides know it', secret: true }),
+      kinds: z
+        .array(z.enum(SECURITY_EVENT_KINDS))
+        .min(1)
+        .default([...SECURITY_EVENT_KINDS])
+        .meta({ description: 'which events are sent' }),
+      timeout: duration('until the receiver must have answered').prefault('5s'),
+      giveUpAfter: duration('an event that could not be delivered for so long is dropped').prefault('1d'),
+      queue: z.int().min(1).max(100_000).default(1_000).meta({ description: 'events that wait for the receiver' }),
+    })
+    .optional()
+    .meta({ description: 'tells another system of events' }),
 });
