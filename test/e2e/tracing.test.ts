@@ -7,6 +7,7 @@ import { type Chain, startChain } from '../support/chain.ts';
 import { type CollectedSpan, type Collector, startCollector } from '../support/otlp-collector.ts';
 import { programOrSkip } from '../support/programs.ts';
 import { type RawAnswer, rawRequest } from '../support/raw-request.ts';
+import { traceEnvoy } from '../support/tracing-envoy.ts';
 
 const MCP = ['Content-Type', 'application/json', 'Accept', 'application/json, text/event-stream'];
 const SECRET = 'the-argument-that-nobody-may-see';
@@ -120,6 +121,53 @@ tracing:
 
   it('and the fields of these lines are documented', async () => {
     assertDocumented(await chain.logs());
+  });
+});
+
+describe('a trace through the real Envoy, asking over gRPC', () => {
+  let chain: Chain;
+  let collector: Collector;
+
+  before(async function () {
+    this.timeout(300_000);
+    const program = await programOrSkip(this, 'envoy');
+    collector = await startCollector();
+    const settings = { POSTERN_TRACING_ENDPOINT: collector.url, POSTERN_TRACING_FROM_PROXY: 'sampling' };
+    chain = await startChain('envoy-grpc', program, { ...settings, POSTERN_TRACING_SAMPLE: '0' }, (folder) =>
+      traceEnvoy(folder, collector.url),
+    );
+  });
+
+  after(async function () {
+    this.timeout(60_000);
+    await chain?.stop();
+    await collector?.stop();
+  });
+
+  it('has the check and the relay below it', async () => {
+    const alice = await chain.token('alice', 'echo');
+    const answer = await rawRequest(chain.ports.edge, '/servers/echo/mcp', {
+      method: 'POST',
+      headers: [...MCP, 'Authorization', `Bearer ${alice}`],
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add' } }),
+    });
+    assert.equal(answer.status, 200);
+    const relay = await collector.find('the relay', ({ name }) => name === 'POST /servers/{server}/mcp');
+    const check = await collector.find(
+      'the check',
+      ({ name, traceId }) => name === 'envoy.service.auth.v3.Authorization/Check' && traceId === relay.traceId,
+    );
+    assert.equal(check.attributes['postern.decision'], 'allow');
+    assert.equal(check.attributes['postern.proxy'], 'envoy-grpc');
+    const edge = await collector.find(
+      'the edge',
+      ({ service, parentSpanId, traceId }) => service === 'edge' && parentSpanId === '' && traceId === relay.traceId,
+    );
+    for (const ours of [relay, check]) {
+      const parent = await collector.find('its parent', ({ spanId }) => spanId === ours.parentSpanId);
+      assert.equal(parent.service, 'edge');
+      assert.equal(ancestors(ours, collector.spans).at(-1), edge);
+    }
   });
 });
 

@@ -25,8 +25,12 @@ export interface BusyPostern {
   stop(): Promise<void>;
 }
 
-/** `postern up` with Redis, limits and a second MCP server that is dead, and one more forward-auth that serves TLS. */
-export async function startBusyPostern(redisUrl: string): Promise<BusyPostern> {
+/**
+ * `postern up` with Redis, limits and a second MCP server that is dead, and one more forward-auth that serves TLS.
+ *
+ * @param collector where its traces go
+ */
+export async function startBusyPostern(redisUrl: string, collector: string): Promise<BusyPostern> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-busy-'));
   const authority = new TestAuthority();
   const base = await freeBase();
@@ -40,12 +44,13 @@ export async function startBusyPostern(redisUrl: string): Promise<BusyPostern> {
     config,
     JSON.stringify({
       redis: { url: redisUrl },
+      tracing: { endpoint: collector },
       auth: {
         rules: [
           { match: { path: '/servers/dead/**' }, allow: engineering },
           { match: { path: '/servers/example/**' }, allow: engineering, scopes: { default: ['mcp:use'] } },
         ],
-        rateLimits: [{ by: 'address', limit: 60, per: '1s', path: '/servers/dead/**' }],
+        rateLimits: [{ by: 'address', limit: 30, per: '2s', path: '/servers/dead/**' }],
       },
       relay: {
         servers: {

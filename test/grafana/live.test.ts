@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DASHBOARDS } from '../../grafana/source/dashboards.ts';
 import { browserOrSkip } from '../support/browser.ts';
+import { type Collector, startCollector } from '../support/otlp-collector.ts';
 import { programOrSkip } from '../support/programs.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { type BusyPostern, startBusyPostern } from './busy-postern.ts';
@@ -20,6 +21,7 @@ function filled(expr: string): string {
 describe('dashboards over a real load', function () {
   this.timeout(180_000);
   let redis: RedisServer | undefined;
+  let collector: Collector | undefined;
   let busy: BusyPostern | undefined;
   let prometheus: RunningPrometheus | undefined;
   let from: number;
@@ -29,7 +31,8 @@ describe('dashboards over a real load', function () {
   before(async function () {
     const program = await programOrSkip(this, 'prometheus');
     redis = await startRedis(await programOrSkip(this, 'redis'));
-    busy = await startBusyPostern(redis.url);
+    collector = await startCollector();
+    busy = await startBusyPostern(redis.url, collector.url);
     prometheus = await startPrometheus(program, busy.targets);
     const end = new AbortController();
     from = Date.now() / 1000;
@@ -43,6 +46,7 @@ describe('dashboards over a real load', function () {
     await prometheus?.stop();
     await busy?.stop();
     await redis?.stop();
+    await collector?.stop();
   });
 
   for (const { title, rows } of DASHBOARDS)
@@ -72,6 +76,22 @@ describe('dashboards over a real load', function () {
       JSON.stringify(alerts),
     );
   });
+
+  for (const histogram of [
+    'postern_auth_decision_duration_seconds_bucket',
+    'postern_relay_request_duration_seconds_bucket',
+    'postern_store_duration_seconds_bucket',
+  ])
+    it(`exemplars of ${histogram} lead to traces that the collector has`, async () => {
+      const ids = (await prometheus?.traceIds(histogram, from, to)) ?? [];
+      const known = new Set(collector?.spans.map(({ traceId }) => traceId));
+      assert.ok(ids.length > 0);
+      // The last ones may not have been sent yet.
+      assert.ok(
+        ids.some((id) => known.has(id)),
+        ids.join(),
+      );
+    });
 
   it('promtool finds nothing to complain about in the metrics of both processes', async function () {
     const program = await programOrSkip(this, 'promtool');

@@ -15,6 +15,8 @@ export interface Series {
 export interface RunningPrometheus {
   /** @param expr PromQL, for a graph from one Unix time in seconds to another */
   range(expr: string, from: number, to: number): Promise<Series[]>;
+  /** Trace ids of the exemplars that are kept of these series. */
+  traceIds(expr: string, from: number, to: number): Promise<string[]>;
   stop(): Promise<void>;
 }
 
@@ -45,9 +47,16 @@ export async function startPrometheus(
     `--config.file=${folder}/prometheus.yml`,
     `--storage.tsdb.path=${folder}/data`,
     `--web.listen-address=127.0.0.1:${port}`,
+    '--enable-feature=exemplar-storage',
   ];
   const child: Child = await startChild('prometheus', program.path, flags, { ready: `${url}/-/ready`, readyOk: true });
   return {
+    async traceIds(expr, from, to) {
+      const query = new URLSearchParams({ query: expr, start: String(from), end: String(to) });
+      const answer = await fetch(`${url}/api/v1/query_exemplars`, { method: 'POST', body: query });
+      const { data = [] } = (await answer.json()) as ExemplarsAnswer;
+      return data.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id ?? ''));
+    },
     async range(expr, from, to) {
       const query = new URLSearchParams({ query: expr, start: String(from), end: String(to), step: '1' });
       const answer = await fetch(`${url}/api/v1/query_range`, { method: 'POST', body: query });
@@ -75,4 +84,10 @@ interface RangeAnswer {
       readonly values: ReadonlyArray<[number, string]>;
     }>;
   };
+}
+
+interface ExemplarsAnswer {
+  readonly data?: ReadonlyArray<{
+    readonly exemplars: ReadonlyArray<{ readonly labels: Readonly<Record<string, string>> }>;
+  }>;
 }

@@ -44,6 +44,19 @@ describe('internal listener', () => {
     assert.match(await response.text(), /^a_total 1$/m);
   });
 
+  it('shows them in OpenMetrics where that is asked for, and in the other format as before', async () => {
+    const url = `${await start({})}/metrics`;
+    const Accept = 'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3';
+    for (const round of [1, 2]) {
+      const open = await fetch(url, { headers: { Accept } });
+      assert.match(open.headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1.0.0/);
+      const text = await open.text();
+      assert.match(text, /^# TYPE a counter$\n^a_total 1$/m, `round ${round}`);
+      assert.match(text, /# EOF\n$/);
+      assert.match(await (await fetch(url)).text(), /^# TYPE a_total counter$\n^a_total 1$/m);
+    }
+  });
+
   it('has nothing else and takes no other method', async () => {
     const url = await start({});
     assert.equal((await fetch(`${url}/verify/traefik`)).status, 404);
