@@ -47,6 +47,7 @@ export async function relay(
     env?: Record<string, string>;
     audit?: object;
     redis?: object;
+    tracing?: object;
   } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
@@ -64,6 +65,7 @@ export async function relay(
     publicUrl: deps.publicUrl ?? 'https://mcp.example.com',
     drain: deps.drain ?? '50ms',
     audit: deps.audit ?? {},
+    tracing: deps.tracing ?? {},
     ...(deps.redis === undefined ? {} : { redis: deps.redis }),
     relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...overrides },
   });

@@ -37,6 +37,7 @@ const TOOLS = {
     say({ id: `question ${id}`, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } });
   },
   never: () => {},
+  meta: (id, _arguments, _token, meta) => answer(id, meta),
 };
 
 // With this argument it neither ends with its input nor at SIGTERM.
@@ -62,6 +63,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
         serverInfo: { name: 'scripted', version: '1' },
       },
     });
-  else if (method === 'tools/call') TOOLS[params.name](id, params.arguments ?? {}, params._meta?.progressToken);
-  else if (id !== undefined) say({ id, result: method === 'tools/list' ? { tools: [] } : {} });
+  else if (method === 'tools/call')
+    TOOLS[params.name](id, params.arguments ?? {}, params._meta?.progressToken, params._meta);
+  else if (id !== undefined)
+    say({ id, result: method === 'tools/list' ? { tools: [{ name: 'meta', inputSchema: { type: 'object' } }] } : {} });
 });
