@@ -38,14 +38,14 @@ describe('pinned names', () => {
 
   it('of the metrics of forward-auth', () => {
     assert.deepEqual(ownNames(createAuthMetrics().registry.getMetricsAsArray()), [
-      'postern_auth_decision_duration_seconds',
-      'postern_auth_decisions_total',
-      'postern_oauth_events_total',
-      'postern_provider_keys_loaded_timestamp_seconds',
-      'postern_provider_up',
-      'postern_sessions_total',
-      'postern_sign_ins_total',
-      'postern_token_cache_total',
+      'postern_auth_decision_duration_seconds{proxy,decision}',
+      'postern_auth_decisions_total{proxy,decision,method,reason}',
+      'postern_oauth_events_total{event}',
+      'postern_provider_keys_loaded_timestamp_seconds{provider}',
+      'postern_provider_up{provider}',
+      'postern_sessions_total{event}',
+      'postern_sign_ins_total{provider,outcome}',
+      'postern_token_cache_total{outcome}',
     ]);
   });
 
@@ -53,9 +53,9 @@ describe('pinned names', () => {
     const registry = new Registry();
     createStoreMetrics(registry);
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
-      'postern_rate_limited_total',
-      'postern_store_duration_seconds',
-      'postern_store_up',
+      'postern_rate_limited_total{process,by}',
+      'postern_store_duration_seconds{operation}',
+      'postern_store_up{}',
     ]);
   });
 
@@ -63,46 +63,46 @@ describe('pinned names', () => {
     const registry = new Registry();
     createProcessMetrics(registry, 'relay');
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
-      'postern_build_info',
-      'postern_certificate_expiry_timestamp_seconds',
-      'postern_config_last_reload_success_timestamp_seconds',
-      'postern_config_reloads_total',
+      'postern_build_info{process,version}',
+      'postern_certificate_expiry_timestamp_seconds{listener}',
+      'postern_config_last_reload_success_timestamp_seconds{}',
+      'postern_config_reloads_total{process,outcome}',
     ]);
   });
 
   it('of the metrics of the relay', () => {
     assert.deepEqual(ownNames(createRelayMetrics().registry.getMetricsAsArray()), [
-      'postern_relay_open_streams',
-      'postern_relay_policy_denials_total',
-      'postern_relay_rejected_total',
-      'postern_relay_request_duration_seconds',
-      'postern_relay_requests_total',
-      'postern_relay_tool_calls_total',
-      'postern_relay_tools_held_back',
-      'postern_relay_upstream_up',
+      'postern_relay_open_streams{transport}',
+      'postern_relay_policy_denials_total{server,reason,mode}',
+      'postern_relay_rejected_total{reason}',
+      'postern_relay_request_duration_seconds{server}',
+      'postern_relay_requests_total{server,method,outcome}',
+      'postern_relay_tool_calls_total{server,tool,outcome}',
+      'postern_relay_tools_held_back{server}',
+      'postern_relay_upstream_up{server}',
     ]);
   });
 
   it('of the metrics of the audit log', () => {
     const registry = new Registry();
     createAuditMetrics(registry);
-    assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_audit_dropped_total']);
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_audit_dropped_total{sink}']);
   });
 
   it('of the metrics of traces', () => {
     const registry = new Registry();
     createTracingMetrics(registry);
-    assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_trace_spans_total']);
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), ['postern_trace_spans_total{outcome}']);
   });
 
   it('of the metrics of the watch', () => {
     const registry = new Registry();
     createWatchMetrics(registry);
     assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
-      'postern_security_events_total',
-      'postern_security_observations_dropped_total',
-      'postern_security_webhook_deliveries_total',
-      'postern_security_webhook_waiting',
+      'postern_security_events_total{process,kind}',
+      'postern_security_observations_dropped_total{process}',
+      'postern_security_webhook_deliveries_total{process,outcome}',
+      'postern_security_webhook_waiting{process}',
     ]);
   });
 
@@ -166,10 +166,11 @@ describe('pinned names', () => {
   });
 });
 
+/** Each with its labels. */
 function ownNames(metrics: ReadonlyArray<{ name: string }>): string[] {
   return metrics
-    .map((metric) => metric.name)
-    .filter((name) => name.startsWith('postern_'))
+    .filter(({ name }) => name.startsWith('postern_'))
+    .map((metric) => `${metric.name}{${(Reflect.get(metric, 'labelNames') as string[]).join()}}`)
     .sort();
 }
 
