@@ -1,4 +1,4 @@
-import { request } from 'undici';
+import { Agent, type Dispatcher, getGlobalDispatcher, request } from 'undici';
 
 /** Where a visit ended. */
 export interface Visited {
@@ -25,6 +25,13 @@ const NAVIGATION = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fet
 export class HttpPerson {
   /** By host without port, as cookies are; then by name. */
   readonly #jar = new Map<string, Map<string, string>>();
+  readonly #dispatcher: Dispatcher;
+
+  /** @param from address of this machine to come from: on Linux all of 127.0.0.0/8 is */
+  constructor(from?: string) {
+    this.#dispatcher =
+      from === undefined ? getGlobalDispatcher() : new Agent({ localAddress: from, connect: { family: 4 } });
+  }
 
   /** The `Cookie` header for a host. */
   cookie(host: string): string {
@@ -72,6 +79,7 @@ export class HttpPerson {
   async #request(url: URL, { form, headers }: Sent): Promise<Answer> {
     const cookie = this.cookie(url.hostname);
     const answer = await request(url, {
+      dispatcher: this.#dispatcher,
       method: form === undefined ? 'GET' : 'POST',
       headers: {
         ...NAVIGATION,

@@ -9,12 +9,13 @@ export interface RawAnswer {
 /**
  * A request exactly as written: `fetch` would resolve `..` and join duplicates, which is what an attacker avoids.
  *
+ * @param from address of this machine to come from: on Linux all of 127.0.0.0/8 is
  * @param headers name and value alternating, duplicates allowed; with a Host, there is no other
  */
 export function rawRequest(
   port: number,
   path: string,
-  options: { method?: string; headers?: readonly string[]; body?: string } = {},
+  options: { method?: string; headers?: readonly string[]; body?: string; from?: string } = {},
 ): Promise<RawAnswer> {
   const given = options.headers ?? [];
   const named = given.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
@@ -22,7 +23,10 @@ export function rawRequest(
   if (options.body !== undefined) headers.push('Content-Length', String(Buffer.byteLength(options.body)));
   return new Promise((resolve, reject) => {
     const outgoing = request(
-      { host: '127.0.0.1', port, path, method: options.method ?? 'GET', headers, agent: false },
+      {
+        ...{ host: '127.0.0.1', port, path, method: options.method ?? 'GET', headers, agent: false },
+        ...(options.from === undefined ? {} : { localAddress: options.from }),
+      },
       (response) => {
         let body = '';
         response.setEncoding('utf8');
