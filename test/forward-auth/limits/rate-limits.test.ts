@@ -42,6 +42,19 @@ const as = (subject: string, apiKey?: string): Authenticated => ({
 });
 
 describe('rate limits', () => {
+  it('of strangers hold without being written, until one of that kind is', async () => {
+    const kinds = (rateLimits: readonly object[]) =>
+      parseConfig({ auth: { rateLimits } }).auth.rateLimits.map(({ by, limit }) => `${by} ${limit}`);
+    assert.deepEqual(kinds([]), ['sign-in 300', 'unknown-token 60']);
+    assert.deepEqual(kinds([{ by: 'sign-in', limit: 5, per: '1m' }]), ['sign-in 5', 'unknown-token 60']);
+    const { limits } = open([]);
+    for (let i = 0; i < 300; i++) assert.equal(await limits.allowSignIn('192.0.2.1'), undefined);
+    assert.equal((await limits.allowSignIn('192.0.2.1'))?.by, 'sign-in');
+    assert.equal(await limits.allowSignIn('192.0.2.2'), undefined);
+    assert.equal(limits.beforeAuthentication(imagineRequest('/x')), undefined);
+    assert.equal(limits.afterAuthentication(imagineRequest('/x'), as('alice'), undefined), undefined);
+  });
+
   it('answer at once where nothing matches', () => {
     const { limits } = open([
       { by: 'address', limit: 1, per: '1m', path: '/other/**' },
