@@ -126,18 +126,33 @@ export function createCheck(
     response.writeHead(status, headers as string[]);
     response.end(body);
   };
+  /** A class, because a closure for each of its methods would be made for each request. */
+  class HttpQuestion implements Question {
+    readonly proxy = name;
+    readonly dropsUnnamedCookie = dropsUnnamedCookie;
+    readonly start = performance.now();
+    readonly #message: IncomingMessage;
+    #id: string | undefined;
+
+    constructor(message: IncomingMessage) {
+      this.#message = message;
+    }
+
+    read(): CheckRequest | Deny {
+      return trusted.hasPeer(this.#message.socket) ? parse(this.#message, trustedHops) : UNTRUSTED;
+    }
+
+    requestId(): string {
+      this.#id ??= requestId(this.#message);
+      return this.#id;
+    }
+
+    peer(): string {
+      return this.#message.socket.remoteAddress ?? '';
+    }
+  }
   return (message, response) => {
-    const start = performance.now();
-    const read = () => (trusted.hasPeer(message.socket) ? parse(message, trustedHops) : UNTRUSTED);
-    let id: string | undefined;
-    const verdict = judge({
-      proxy: name,
-      dropsUnnamedCookie,
-      read,
-      requestId: () => (id ??= requestId(message)),
-      peer: () => message.socket.remoteAddress ?? '',
-      start,
-    });
+    const verdict = judge(new HttpQuestion(message));
     if (verdict instanceof Promise)
       verdict
         .then((settled) => send(response, settled))

@@ -19,7 +19,8 @@ const BATCH = 1024;
 export class DecisionMeter {
   readonly #metrics: Pick<AuthMetrics, 'decisions' | 'decisionDuration' | 'tokenCache'>;
   readonly #exemplarLabels: (() => Record<string, string>) | undefined;
-  readonly #tallies = new Map<string, Tally>();
+  /** By proxy, reason and method: joining the three for one key would cost more than three look-ups. */
+  readonly #tallies = new Map<ProxyName, Map<string, Map<string, Tally>>>();
   readonly #lookups = { hit: 0, miss: 0 };
 
   /** @param exemplarLabels of what is being counted; undefined: traces are off */
@@ -34,16 +35,21 @@ export class DecisionMeter {
   /** @param elapsed milliseconds */
   count(proxy: ProxyName, decision: Decision, elapsed: number): void {
     const method = decision.kind === 'allow' ? decision.identity.method : 'none';
-    const key = decision.reason + method + proxy;
-    let tally = this.#tallies.get(key);
-    if (tally === undefined) {
-      tally = { labels: { proxy, decision: decision.kind, method, reason: decision.reason }, count: 0, durations: [] };
-      this.#tallies.set(key, tally);
-    }
+    const { reason } = decision;
+    const tally = this.#tallies.get(proxy)?.get(reason)?.get(method) ?? this.#begin(proxy, decision, method);
     tally.count += 1;
     if (this.#exemplarLabels === undefined) tally.durations.push(elapsed / 1000);
     else this.#observe(tally, elapsed / 1000, this.#exemplarLabels());
     if (tally.durations.length >= BATCH) this.#handOver(tally);
+  }
+
+  #begin(proxy: ProxyName, decision: Decision, method: string): Tally {
+    const { kind, reason } = decision;
+    const tally: Tally = { labels: { proxy, decision: kind, method, reason }, count: 0, durations: [] };
+    const byReason = this.#tallies.get(proxy) ?? new Map<string, Map<string, Tally>>();
+    const byMethod = byReason.get(reason) ?? new Map<string, Tally>();
+    this.#tallies.set(proxy, byReason.set(reason, byMethod.set(method, tally)));
+    return tally;
   }
 
   lookup(outcome: 'hit' | 'miss'): void {
@@ -51,7 +57,8 @@ export class DecisionMeter {
   }
 
   flush(): void {
-    for (const tally of this.#tallies.values()) this.#handOver(tally);
+    for (const byReason of this.#tallies.values())
+      for (const byMethod of byReason.values()) for (const tally of byMethod.values()) this.#handOver(tally);
     for (const outcome of ['hit', 'miss'] as const) {
       this.#metrics.tokenCache.inc({ outcome }, this.#lookups[outcome]);
       this.#lookups[outcome] = 0;

@@ -106,8 +106,11 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
  */
 export function createRoute(peers: Peers, judge: Judge, pages: RequestListener): RequestListener {
   const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, peers, judge)]));
+  const whole = new Map([...checks].map(([name, check]) => [VERIFY + name, check]));
   return (request, response) => {
     const target = request.url ?? '';
+    const wanted = whole.get(target);
+    if (wanted !== undefined) return wanted(request, response);
     if (!target.startsWith(VERIFY)) return pages(request, response);
     const [, name = '', rest = ''] = /^\/verify\/([a-z]+)(.*)$/s.exec(target) ?? [];
     const check = rest === '' || rest[0] === '?' || APPENDING.has(name) ? checks.get(name) : undefined;

@@ -14,8 +14,13 @@ import { rejected, WRONG_AUDIENCE } from './rejection.ts';
 import { type Audience, checkClaims, isFor, normalType, readAudience, readIdentity } from './token-claims.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
+/** Characters: half of an ES256 signature, which two tokens do not share unless they are one. */
+const KEY_LENGTH = 43;
+
 /** A token whose signature, times and type hold. Whether it is for the resource asked for is compared every time. */
 interface VerifiedToken {
+  /** Compared as a whole: its end only finds it. */
+  readonly token: string;
   readonly authenticated: Authenticated;
   readonly audience: Audience;
   /** Unix time in milliseconds; never later than `exp`. */
@@ -56,7 +61,7 @@ export class JwtAuthenticator implements Authenticator {
   readonly #dependencies: JwtDependencies;
   readonly #tokenLimit: number;
   readonly #ttl: number;
-  /** By the token itself: hashing it first costs more than the whole rest of a look-up. Failures are never kept. */
+  /** By the end of the token, where it differs most; a look-up by all of it costs a hash over all of it. Failures are never kept. */
   readonly #verified: LRUCache<string, VerifiedToken> | undefined;
   readonly #identities = new IdentityPool();
 
@@ -89,8 +94,8 @@ export class JwtAuthenticator implements Authenticator {
     if (token === undefined) return ABSENT;
     if (typeof token === 'object') return token;
     const resource = this.#dependencies.resources.of(request.path);
-    const known = this.#verified?.get(token);
-    if (known !== undefined && this.#dependencies.now() < known.until) {
+    const known = this.#verified?.get(token.slice(-KEY_LENGTH));
+    if (known !== undefined && known.token === token && this.#dependencies.now() < known.until) {
       this.#dependencies.onLookup('hit');
       return judge(known, resource);
     }
@@ -141,8 +146,8 @@ export class JwtAuthenticator implements Authenticator {
     const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);
     const authenticated = { kind: 'identity', identity: this.#identities.intern(identity) } as const;
     const isOver = provider.isOver?.bind(provider, jws.payload);
-    const verified: VerifiedToken = { authenticated, audience, until, ...(isOver && { isOver }) };
-    this.#verified?.set(token, verified);
+    const verified: VerifiedToken = { token, authenticated, audience, until, ...(isOver && { isOver }) };
+    this.#verified?.set(token.slice(-KEY_LENGTH), verified);
     return verified;
   }
 }

@@ -1,6 +1,6 @@
 import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
-import type { Absent, Authenticate, Authenticated, Rejected } from './authentication.ts';
+import type { Absent, Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
@@ -40,28 +40,49 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
 
   const rule = policy.rules.match(request);
   if (rule === undefined) return deny(403, 'no_rule', 'no rule allows this request');
-  const limits = policy.limits ?? NO_LIMITS;
-  return then(limits.beforeAuthentication(request), (limited) => {
-    if (limited !== undefined) return ofRule(limited, rule);
-    if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
-    const shown = readOperation(request);
-    if (typeof shown === 'string') return deny(400, 'mcp_headers', shown, rule.name);
-    // Of what only the body tells, the relay asks the rest.
-    const operation = shown === HIDDEN && policy.readsBodies?.(request.path) === true ? undefined : shown;
-    return then(authenticate(request), (authentication) => {
-      if (authentication.kind === 'limit') return ofRule(authentication, rule);
-      if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
-      const counted = shown === HIDDEN ? undefined : shown;
-      return then(limits.afterAuthentication(request, authentication, counted), (exceeded) =>
-        exceeded === undefined ? authorize(authentication, rule, operation, request, policy) : ofRule(exceeded, rule),
-      );
-    });
-  });
+  const limited = (policy.limits ?? NO_LIMITS).beforeAuthentication(request);
+  // Promises and closures cost more than a cached look-up: there are some only where something has to be waited for.
+  return limited instanceof Promise
+    ? limited.then((settled) => underLimit(settled, rule, request, policy, authenticate))
+    : underLimit(limited, rule, request, policy, authenticate);
 }
 
-/** A promise costs more than a cached look-up, so there is one only where something had to be waited for. */
-function then<T, R>(value: Eventually<T>, next: (value: T) => Eventually<R>): Eventually<R> {
-  return value instanceof Promise ? value.then(next) : next(value);
+function underLimit(
+  limited: Limit | undefined,
+  rule: Rule,
+  request: CheckRequest,
+  policy: Policy,
+  authenticate: Authenticate,
+): Eventually<Decision> {
+  if (limited !== undefined) return ofRule(limited, rule);
+  if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
+  const shown = readOperation(request);
+  if (typeof shown === 'string') return deny(400, 'mcp_headers', shown, rule.name);
+  const authentication = authenticate(request);
+  return authentication instanceof Promise
+    ? authentication.then((settled) => known(settled, rule, shown, request, policy))
+    : known(authentication, rule, shown, request, policy);
+}
+
+/** It is known who asks, or why nobody does. */
+function known(
+  authentication: Authentication,
+  rule: Rule,
+  shown: Operation,
+  request: CheckRequest,
+  policy: Policy,
+): Eventually<Decision> {
+  if (authentication.kind === 'limit') return ofRule(authentication, rule);
+  // Of what only the body tells, the relay asks the rest.
+  const operation = shown === HIDDEN && policy.readsBodies?.(request.path) === true ? undefined : shown;
+  if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
+  const counted = shown === HIDDEN ? undefined : shown;
+  const exceeded = (policy.limits ?? NO_LIMITS).afterAuthentication(request, authentication, counted);
+  if (exceeded === undefined) return authorize(authentication, rule, operation, request, policy);
+  if (!(exceeded instanceof Promise)) return ofRule(exceeded, rule);
+  return exceeded.then((settled) =>
+    settled === undefined ? authorize(authentication, rule, operation, request, policy) : ofRule(settled, rule),
+  );
 }
 
 function ofRule(limit: Limit, rule: Rule): Limit {
@@ -186,14 +207,14 @@ function maySignIn(authentication: Absent | Rejected): boolean {
 }
 
 /** By list of scopes, which is one object for each rule, and resource; both live as long as the configuration. */
-const known = new WeakMap<readonly string[], WeakMap<Resource, Challenge>>();
+const challenges = new WeakMap<readonly string[], WeakMap<Resource, Challenge>>();
 
 /** The answer that every MCP client gets first, so it is made once. */
 function withoutCredential(rule: Rule, resource: Resource, scopes: readonly string[]): Challenge {
-  let byResource = known.get(scopes);
+  let byResource = challenges.get(scopes);
   if (byResource === undefined) {
     byResource = new WeakMap();
-    known.set(scopes, byResource);
+    challenges.set(scopes, byResource);
   }
   let challenge = byResource.get(resource);
   if (challenge === undefined) {

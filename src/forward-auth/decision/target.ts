@@ -69,6 +69,12 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\])$/;
 export const DEFAULT_PORTS = { http: '80', https: '443' } as const;
 
+/** The same few hosts are asked for all the time; what clients invent beside them is forgotten all at once. */
+const KNOWN_HOSTS = { http: new Map<string, string | Ambiguous>(), https: new Map<string, string | Ambiguous>() };
+const MAX_KNOWN_HOSTS = 1_000;
+/** Characters; the longest there is (RFC 1035 §2.3.4) with a port. */
+const MAX_KNOWN_HOST = 261;
+
 /** @returns what is no host where the text in brackets is no IPv6 address */
 export function canonicalAddress(text: string): string {
   return URL.canParse(`http://${text}`) ? new URL(`http://${text}`).hostname : '';
@@ -80,6 +86,17 @@ export function canonicalAddress(text: string): string {
  * User information, lists and everything else that is no host is refused.
  */
 export function canonicalHost(text: string, scheme: 'http' | 'https'): string | Ambiguous {
+  const known = KNOWN_HOSTS[scheme];
+  let host = known.get(text);
+  if (host === undefined) {
+    host = parseHost(text, scheme);
+    if (known.size >= MAX_KNOWN_HOSTS) known.clear();
+    if (text.length <= MAX_KNOWN_HOST) known.set(text, host);
+  }
+  return host;
+}
+
+function parseHost(text: string, scheme: 'http' | 'https'): string | Ambiguous {
   const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
   if (match?.[1] === undefined) return new Ambiguous('the host is no host');
   const lower = match[1].toLowerCase();
