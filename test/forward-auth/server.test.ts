@@ -204,6 +204,16 @@ describe('forward-auth over HTTP', () => {
       assertRefused(await gate.ask('/app/x', { token: good }), 401, 'token_audience');
     });
 
+    it('a token that ends as a cached one does, whatever stands before', async () => {
+      const good = await token();
+      assertAllowed(await gate.ask(GITHUB, { token: good }), 'alice');
+      const [header = '', payload = '', signature = ''] = good.split('.');
+      const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), sub: 'mallory' };
+      const forged = [header, Buffer.from(JSON.stringify(claims)).toString('base64url'), signature].join('.');
+      assertRefused(await gate.ask(GITHUB, { token: forged }), 401, 'token_signature');
+      assertAllowed(await gate.ask(GITHUB, { token: good }), 'alice');
+    });
+
     it('a cached token after its expiry', async () => {
       const other = await openGate({ providers: [{ id: 'corp', issuer: idp.issuer }], rules: RULES });
       try {

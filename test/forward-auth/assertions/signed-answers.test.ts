@@ -42,6 +42,11 @@ describe('signed answers', () => {
       );
     }
     assert.equal(answers.headersFor(alice, at('/a')), first);
+    const demand = { always: ['mcp:use'], entries: [], metadataUrl: undefined };
+    const demanding = answers.headersFor(alice, at('/a'), undefined, demand);
+    assert.notEqual(demanding, first, 'what the relay must still ask is part of the answer');
+    assert.equal(answers.headersFor(alice, at('/a'), undefined, demand), demanding);
+    assert.notEqual(answers.headersFor(alice, at('/a')), demanding);
   });
 
   it('are signed anew after a third of their lifetime', () => {
