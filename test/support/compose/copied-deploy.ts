@@ -1,0 +1,65 @@
+import { chmod, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '../free-port.ts';
+
+const DEPLOY = fileURLToPath(new URL('../../../deploy/', import.meta.url));
+
+/** How the files of `deploy/` write an address of theirs. */
+const ADDRESS = /(?:127\.0\.0\.1|localhost|http:\/\/):(\d{4,5})\b|port_value: (\d{4,5})\b/g;
+/** Not listened on: where a client's redirect goes, and what is written into examples of other ports. */
+const KEPT = new Set(['33418']);
+
+export interface CopiedDeploy {
+  /** The copy of `deploy/<name>`. */
+  readonly folder: string;
+  /** @returns the free port in the place of one that the files name. Throws where they do not. */
+  port(original: number): number;
+  remove(): Promise<void>;
+}
+
+/**
+ * A copy of all of `deploy/` in which every port that one folder and what it includes listen on is a free one.
+ *
+ * @param name folder below `deploy/`
+ * @param included folders whose files go by the same ports
+ */
+export async function copyDeploy(name: string, included: readonly string[] = ['example']): Promise<CopiedDeploy> {
+  const copy = await mkdtemp(join(tmpdir(), 'postern-compose-'));
+  // Programs that were started as root go on as somebody else.
+  await chmod(copy, 0o755);
+  for (const folder of [name.split('/')[0] as string, 'check', ...included])
+    await cp(join(DEPLOY, folder), join(copy, folder), { recursive: true });
+  const files: string[] = [];
+  for (const folder of [name, ...included])
+    for (const entry of await readdir(join(copy, folder), { recursive: true, withFileTypes: true }))
+      if (entry.isFile() && !entry.name.endsWith('.md')) files.push(join(entry.parentPath, entry.name));
+
+  const texts = new Map<string, string>();
+  for (const file of files) texts.set(file, await readFile(file, 'utf8'));
+  const originals = new Set<string>();
+  for (const text of texts.values())
+    for (const [, port, value] of text.matchAll(ADDRESS)) {
+      const found = (port ?? value) as string;
+      if (!KEPT.has(found)) originals.add(found);
+    }
+  const free = await freePorts(originals.size);
+  const table = new Map([...originals].map((port, index) => [port, free[index] as number]));
+  // One pass, so that a new port is not replaced again.
+  const pattern = new RegExp(`(?<![\\w.])(?:${[...originals].join('|')})(?![\\w.]\\w)(?!\\w)`, 'g');
+  for (const [file, text] of texts)
+    await writeFile(
+      file,
+      text.replace(pattern, (port) => String(table.get(port))),
+    );
+  return {
+    folder: join(copy, name),
+    port: (original) => {
+      const port = table.get(String(original));
+      if (port === undefined) throw new Error(`deploy/${name} names no port ${original}`);
+      return port;
+    },
+    remove: () => rm(copy, { recursive: true, force: true }),
+  };
+}

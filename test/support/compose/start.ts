@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { type Child, startChild } from '../child.ts';
+import { findLocalProgram, type LocalProgram } from './local-programs.ts';
+import type { Project, Service } from './project.ts';
+
+const run = promisify(execFile);
+
+export interface RunningProject {
+  readonly output: () => string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs what a compose file says without an engine: each service's command, environment, files and folder, in the order of
+ * `depends_on` and after the health checks of what it depends on, with a program of this machine in the image's place.
+ *
+ * What an engine adds (capabilities, read-only file systems, restarts) is not there.
+ */
+export async function startProject(context: Mocha.Context, project: Project): Promise<RunningProject> {
+  const programs = new Map<string, LocalProgram>();
+  for (const [name, { image, network_mode }] of Object.entries(project.services)) {
+    if (network_mode !== 'host') throw new Error(`${name} is not on the host's network`);
+    programs.set(name, await findLocalProgram(context, image));
+  }
+  const started: Child[] = [];
+  const folders: string[] = [];
+  const stop = async () => {
+    for (const child of started.reverse()) await child.stop();
+    for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  };
+  const waiting = new Map(Object.entries(project.services));
+  const done = new Set<string>();
+  try {
+    while (waiting.size > 0) {
+      const ready = [...waiting].filter(([, { depends_on = {} }]) =>
+        Object.keys(depends_on).every((on) => done.has(on)),
+      );
+      if (ready.length === 0) throw new Error(`services wait for each other: ${[...waiting.keys()].join(', ')}`);
+      const starting = ready.map(async ([name, service]) => {
+        waiting.delete(name);
+        const program = programs.get(name) as LocalProgram;
+        started.push(await startService(name, service, program, folders));
+        done.add(name);
+      });
+      const results = await Promise.allSettled(starting);
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { output: () => started.map((child) => `[${child.name}]\n${child.output}`).join('\n'), stop };
+}
+
+async function startService(
+  name: string,
+  service: Service,
+  { entrypoint, names }: LocalProgram,
+  folders: string[],
+): Promise<Child> {
+  const places: Array<readonly [inImage: string, here: string]> = [];
+  for (const { type, source, target } of service.volumes ?? []) if (type === 'bind') places.push([target, source]);
+  for (const mount of service.tmpfs ?? []) {
+    const here = await mkdtemp(join(tmpdir(), `postern-${name}-`));
+    folders.push(here);
+    places.push([mount.split(':')[0] as string, here]);
+  }
+  // The longest first: a file may lie in a folder that is mounted too.
+  places.sort(([a], [b]) => b.length - a.length);
+  const local = (text: string) => places.reduce((path, [from, to]) => replacePath(path, from, to), text);
+  const env: Record<string, string> = { PATH: pathWith(names), POSTERN_HOME: process.cwd() };
+  for (const [key, value] of Object.entries(service.environment ?? {})) if (value !== null) env[key] = local(value);
+
+  const words = [...(service.entrypoint ?? entrypoint), ...(service.command ?? [])].map(local);
+  const [command, ...args] = withProgram(words, names);
+  const test = service.healthcheck?.test;
+  return startChild(name, command as string, args, {
+    env,
+    ...(service.working_dir === undefined ? {} : { cwd: local(service.working_dir) }),
+    ready: test === undefined ? async () => true : () => isHealthy(test, names, env),
+  });
+}
+
+/** The image's program in the first word's place; an image whose entry point adds the name gets options alone. */
+function withProgram(words: readonly string[], names: LocalProgram['names']): string[] {
+  const [first = '', ...rest] = words;
+  const program = names[first];
+  // npx names the package, which is what stands in its place.
+  if (first === 'npx' && program !== undefined) return [...program, ...rest.slice(2)];
+  if (program !== undefined) return [...program, ...rest];
+  const only = Object.values(names)[0];
+  return first.startsWith('-') && only !== undefined ? [...only, ...words] : [...words];
+}
+
+async function isHealthy(
+  [kind, ...test]: readonly string[],
+  names: LocalProgram['names'],
+  env: Record<string, string>,
+): Promise<boolean> {
+  const [command, ...args] = kind === 'CMD-SHELL' ? ['sh', '-c', ...test] : withProgram(test, names);
+  const healthy = await run(command as string, args, { env, timeout: 10_000 }).then(
+    () => true,
+    () => false,
+  );
+  // Each question is a process of its own.
+  if (!healthy) await sleep(200);
+  return healthy;
+}
+
+function replacePath(text: string, from: string, to: string): string {
+  const escaped = from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return text.replace(new RegExp(`(?<![\\w/.-])${escaped}(?![\\w.-])`, 'g'), to);
+}
+
+/** A script in a command finds the image's programs by name. */
+function pathWith(names: LocalProgram['names']): string {
+  const folders = Object.values(names).map(([path]) => dirname(path as string));
+  return [...folders, process.env.PATH ?? ''].join(delimiter);
+}
