@@ -44,6 +44,11 @@ export class Histories {
     this.#kept = new LRUCache({ max: options.max });
   }
 
+  /** What this process knows, as it is. */
+  known(person: string): NetworkHistory | undefined {
+    return this.#kept.get(person)?.history;
+  }
+
   /**
    * @param fresh whether what others may have learnt a moment ago counts
    * @throws DependencyUnavailable where the store is away: then nobody can say what is new

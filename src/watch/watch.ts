@@ -1,3 +1,4 @@
+import { setImmediate as others } from 'node:timers/promises';
 import type { Identity } from '../identity/identity.ts';
 import { DependencyUnavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
@@ -32,6 +33,8 @@ export interface WatchDependencies {
 const MAX_WAITING = 10_000;
 /** Milliseconds between two looks. */
 const EVERY = 1_000;
+/** Milliseconds after which requests have their turn while the watch looks at many users. */
+const SLICE = 1;
 
 /** Takes what it is told, and looks at it in the background. */
 export class Watch implements Watcher {
@@ -73,11 +76,16 @@ export class Watch implements Watcher {
     const observations = [...this.#tallies.take(), ...this.#waiting];
     this.#waiting = [];
     this.#countDropped();
-    for (const observation of observations)
+    let until = performance.now() + SLICE;
+    for (const observation of observations) {
       for (const detector of this.#deps.detectors) {
         const asked = this.#ask(detector, observation);
         if (asked !== undefined) await asked;
       }
+      if (performance.now() < until) continue;
+      await others();
+      until = performance.now() + SLICE;
+    }
     await this.#deps.recent.write();
   }
 

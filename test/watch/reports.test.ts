@@ -108,4 +108,19 @@ describe('security events', () => {
       /postern_security_observations_dropped_total\{process="forward-auth"\} 1000/,
     );
   });
+
+  it('never keep requests waiting, however many users there are to look at', async () => {
+    const { watch } = await watching();
+    for (let one = 0; one < 10_000; one++) watch.allowed(identity(`user ${one}`), '192.0.2.9');
+    let looking = true;
+    let turns = 0;
+    const request = () => {
+      turns += 1;
+      if (looking) setImmediate(request);
+    };
+    setImmediate(request);
+    await watch.look();
+    looking = false;
+    assert.ok(turns > 3, String(turns));
+  });
 });

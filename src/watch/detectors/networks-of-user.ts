@@ -26,7 +26,11 @@ export class NetworksOfUserDetector implements Detector {
   see(observation: Observation, now: number): Finding | undefined | Promise<Finding | undefined> {
     const seen = sightingOf(observation);
     const network = seen === undefined ? '' : this.#networks.of(seen.address);
-    return seen === undefined || network === '' ? undefined : this.#see({ ...seen, network }, now);
+    if (seen === undefined || network === '') return undefined;
+    // Most of all that is seen, and a history need not be exact to the second.
+    const last = this.#histories.known(personKey(seen.person))?.networks[network]?.last;
+    if (last !== undefined && now >= last && now - last < this.#settings.within / 10) return undefined;
+    return this.#see({ ...seen, network }, now);
   }
 
   async #see(seen: Sighted & { readonly network: string }, now: number): Promise<Finding | undefined> {
