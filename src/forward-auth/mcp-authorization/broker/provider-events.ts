@@ -50,6 +50,7 @@ const REUSES: ReadonlyMap<unknown, 'refresh_token' | 'authorization_code'> = new
 function observeReuse({ watch, addressOf }: ProviderEventsDependencies, ctx: KoaContextWithOIDC, error: Error): void {
   const reason = error instanceof oidcErrors().OIDCProviderError ? REUSES.get(error.error_detail) : undefined;
   if (reason === undefined) return;
+  // Of a code the library does not say whose it was; the line `grant_revoked` names the grant.
   const { subject } = readAccountId(ctx.oidc.entities.Account?.accountId) ?? {};
   const person = subject === undefined ? undefined : { user: subject };
   watch?.observe({ kind: 'token_reuse', person, reason, address: addressOf(ctx) });
