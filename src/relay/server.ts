@@ -21,6 +21,7 @@ import { openStores } from '../stores/open-stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
+import { openReplicaTalk } from './eras/replica-talk.ts';
 import { Gate } from './gate/gate.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
@@ -89,7 +90,9 @@ export async function startRelay(
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
   const trust = new Trust(config, { now, fetch: tracedFetch(deps.fetch ?? fetch, tracing) });
-  const seal = new SessionSeal(sessionKey(relay.sessionKey));
+  const key = sessionKey(relay.sessionKey);
+  const seal = new SessionSeal(key);
+  const replicas = openReplicaTalk(stores, key, log);
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
     log,
@@ -102,7 +105,8 @@ export async function startRelay(
   const upstreams = new Map(
     Object.entries(relay.servers).map(([name, server]) => {
       const { limits } = relay;
-      const upstream = openUpstream(name, server, { limits, log, now, env, outgoing: outgoing.of(name) });
+      const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name) };
+      const upstream = openUpstream(name, server, { limits, log, now, env, ...perServer });
       if (tracing === undefined) return [name, upstream];
       const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
       return [name, new TracedUpstream({ name, url: server.url, isListed }, upstream, tracing)];

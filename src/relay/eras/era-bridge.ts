@@ -10,7 +10,8 @@ import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
-import { headerOf } from './server-link.ts';
+import type { ReplicaTalk } from './replica-talk.ts';
+import { headerOf, keptHeaders } from './server-link.ts';
 import { SessionFront } from './sessions/session-front.ts';
 import { isOwnSession } from './sessions/session-id.ts';
 import { HeldSessions } from './stateless/held-sessions.ts';
@@ -26,6 +27,8 @@ export interface EraBridgeOptions {
   readonly retry: RetryTimes;
   /** Streams of one identity that last. */
   readonly streams: number;
+  /** With the other replicas; undefined: there are none. */
+  readonly talk: ReplicaTalk | undefined;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -53,15 +56,16 @@ export class EraBridge implements Upstream {
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
     this.#options = options;
-    const { limit, retry, streams } = options;
+    const { limit, retry, streams, talk } = options;
     const link = { upstream: inner, limit };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
-    this.#sessions = new SessionFront({ link, retry });
+    this.#sessions = new SessionFront({ link, retry, talk });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
       sessions: new HeldSessions({ link, retry }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
       listening: new HeldSessions({ link, retry }, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
+      talk,
     });
   }
 
@@ -120,14 +124,15 @@ export class EraBridge implements Upstream {
     if (response.aborted) return;
     const { era, method: verb, headers, body, caller, elicitsUrls } = request;
     const message = messageOf(body);
+    const from = { caller, elicitsUrls, kept: keptHeaders(headers) };
     if (era === 'legacy') {
       const sessionId = headerOf(headers, 'mcp-session-id');
-      return void this.#sessions.answer({ method: verb, sessionId, message, caller, elicitsUrls }, response);
+      return void this.#sessions.answer({ method: verb, sessionId, message, ...from }, response);
     }
     const { id, method, params } = message;
     // A stateless client takes a request back by closing its response; nothing else that it says unasked is for a session.
     if (!isId(id) || typeof method !== 'string') return void response.status(202);
-    void this.#stateless.answer({ id, method, params: isRecord(params) ? params : {}, caller, elicitsUrls }, response);
+    void this.#stateless.answer({ id, method, params: isRecord(params) ? params : {}, ...from }, response);
   }
 }
 

@@ -20,9 +20,13 @@ export interface ServerLink {
 export interface Asking {
   readonly caller: Caller | undefined;
   readonly elicitsUrls?: Outgoing['elicitsUrls'];
+  /** Of the client's request, what says nothing of its era; names and values in turn. */
+  readonly kept?: readonly string[];
   readonly signal: AbortSignal;
   readonly hear: Hear;
 }
+
+const KEPT: ReadonlySet<string> = new Set(['traceparent', 'tracestate', 'user-agent', 'x-request-id']);
 
 export const IGNORE: Hear = () => {};
 
@@ -38,11 +42,11 @@ export function askServer(
   era: Era,
   headers: readonly string[],
   { upstream, limit }: ServerLink,
-  { caller, elicitsUrls, signal, hear }: Asking,
+  { caller, elicitsUrls, kept = [], signal, hear }: Asking,
 ): Promise<Answered> {
   return post(
     message,
-    ['content-type', 'application/json', 'accept', 'application/json, text/event-stream', ...headers],
+    ['content-type', 'application/json', 'accept', 'application/json, text/event-stream', ...kept, ...headers],
     {
       dispatch: (all, body, handler) =>
         upstream.dispatch({ method: 'POST', era, headers: all, body, caller, elicitsUrls }, handler),
@@ -74,6 +78,16 @@ export function answerFailure(error: unknown, id: Id, response: LocalResponse, u
 /** To whom what is held belongs: one identity, or where there is none the relay itself. */
 export function ownerOf(caller: Caller | undefined): string {
   return caller === undefined ? '' : ownerKey(caller.identity);
+}
+
+/** @param headers of the client's request @returns those that go with each request that comes of it */
+export function keptHeaders(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] as string;
+    if (KEPT.has(name.toLowerCase())) kept.push(name, headers[index + 1] as string);
+  }
+  return kept;
 }
 
 /** @param name in lower case, as the relay writes it @returns undefined where there is none */

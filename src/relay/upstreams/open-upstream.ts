@@ -3,6 +3,7 @@ import type { Logger } from '../../platform/log.ts';
 import { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { EraBridge } from '../eras/era-bridge.ts';
+import type { ReplicaTalk } from '../eras/replica-talk.ts';
 import { CONNECTION_TIMES } from '../transports/channel/connection.ts';
 import { HttpUpstream } from './http-upstream.ts';
 import { childProcessPipe } from './pipes/child-process-pipe.ts';
@@ -22,6 +23,8 @@ export interface OpenUpstreamDeps {
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outgoing: OutgoingHeaders | undefined;
+  /** With other replicas about the sessions at this server; undefined: there are none. */
+  readonly talk: ReplicaTalk | undefined;
 }
 
 /** Milliseconds of silence after which a stream gets a comment line. */
@@ -32,7 +35,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
   const reached = openTransport(name, server, deps);
   const { era } = server;
   if (era === 'both') return reached;
-  const { limits, now } = deps;
+  const { limits, talk, now } = deps;
   // Behind a pipe the relay speaks the sessions' era itself.
   const known = reached instanceof PipeUpstream ? 'legacy' : era === 'auto' ? undefined : era;
   return new EraBridge(reached, {
@@ -41,6 +44,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
     times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
     streams: limits.connections,
+    talk,
     now,
   });
 }

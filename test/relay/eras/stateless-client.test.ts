@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
 import { startConformanceServer } from '../../support/conformance-server/server.ts';
 import { until } from '../../support/until.ts';
-import { endAll, onEnd, relay } from '../support/relay.ts';
+import { ask, endAll, onEnd, relay } from '../support/relay.ts';
+import { scriptedServer } from '../support/scripted-server.ts';
 import { modernClient } from './support/clients.ts';
 import { serverWithSessions } from './support/server-with-sessions.ts';
-import { askModern, type Json, openModern } from './support/wire.ts';
+import { askModern, type Json, modernRequest, openModern } from './support/wire.ts';
 
 async function conformance(era?: string) {
   const server = await startConformanceServer(['legacy']);
@@ -191,5 +192,48 @@ describe('a stateless client of a server with sessions', function () {
     assert.equal(server.sessions.size, 2);
     await running.close();
     await until('they have ended', () => server.sessions.size === 0);
+  });
+
+  it('is led to an address by a result where the server says so by an error, and makes the call again', async () => {
+    let calls = 0;
+    const elicitations = [{ mode: 'url', elicitationId: 'x', url: 'https://a.example/go', message: 'go there' }];
+    const { url, seen } = await scriptedServer({
+      post: ({ id, method }, response) => {
+        if (method !== 'tools/call') return undefined;
+        calls += 1;
+        const error = { code: -32042, message: 'first go there', data: { elicitations } };
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        response.end(
+          JSON.stringify({ jsonrpc: '2.0', id, ...(calls === 1 ? { error } : { result: { content: [] } }) }),
+        );
+        return true;
+      },
+    });
+    const { port } = await relay({ servers: { one: { url, era: 'legacy' } } });
+    const able = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { url: {} } } };
+    const { result } = await askModern(port, 'alice', 'tools/call', { name: 'it' }, able);
+    assert.deepEqual(result, {
+      resultType: 'input_required',
+      inputRequests: {
+        'elicitation-0': {
+          method: 'elicitation/create',
+          params: { mode: 'url', message: 'go there', url: 'https://a.example/go' },
+        },
+      },
+    });
+    const inputResponses = { 'elicitation-0': { action: 'accept' } };
+    const again = await askModern(port, 'alice', 'tools/call', { name: 'it', inputResponses }, able);
+    assert.equal(again.result?.resultType, 'complete');
+    assert.deepEqual(seen.findLast(({ message }) => message?.method === 'tools/call')?.message?.params, { name: 'it' });
+  });
+
+  it('what says nothing of the era goes with the request, and nothing else of its headers', async () => {
+    const { url, seen } = await scriptedServer();
+    const { port } = await relay({ servers: { one: { url, era: 'legacy' } } });
+    const { headers, body } = modernRequest('alice', 'tools/call', { name: 'it' });
+    await ask(port, { headers: [...headers, 'Traceparent', '00-1-2-01', 'User-Agent', 'hers', 'Cookie', 'a=b'], body });
+    const call = seen.find(({ message }) => message?.method === 'tools/call');
+    const { traceparent, cookie, 'user-agent': agent, 'mcp-method': mirrored } = call?.headers ?? {};
+    assert.deepEqual([traceparent, agent, cookie, mirrored], ['00-1-2-01', 'hers', undefined, undefined]);
   });
 });

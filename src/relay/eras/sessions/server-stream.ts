@@ -31,6 +31,7 @@ export class ServerStream implements StandingListener {
   readonly #response: LocalResponse;
   readonly #ended = new AbortController();
   #current: AbortController | undefined;
+  #newest: Promise<ReadonlySet<string>> | undefined;
   #failures = 0;
 
   constructor(
@@ -47,34 +48,51 @@ export class ServerStream implements StandingListener {
     response.signal.addEventListener('abort', () => this.end(), { once: true });
   }
 
-  /** Opens the stream. @throws as `post` does, before anything was said */
+  /** Opens the stream, the only one of its session. @throws as `post` does, before anything was said */
   async open(): Promise<void> {
+    // A client that has lost the last one opens another; nobody reads two.
+    this.#memory.listener?.end();
+    this.#memory.listener = this;
     try {
       await this.relisten();
     } catch (error) {
       this.#ended.abort(new Error('there is no such stream'));
+      this.#leave();
       throw error;
     }
     this.#response.stream();
   }
 
-  async relisten(): Promise<ReadonlySet<string>> {
-    const before = this.#current;
-    const current = new AbortController();
-    this.#current = current;
-    try {
-      return await this.#listen(current);
-    } finally {
-      // Not before the new one has begun, so that nothing is missed between the two.
-      before?.abort(new Error('listens to something else now'));
-    }
+  relisten(): Promise<ReadonlySet<string>> {
+    this.#newest = this.#begin();
+    return this.#newest;
   }
 
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort(new Error('the stream has ended'));
-    if (this.#memory.listener === this) this.#memory.listener = undefined;
+    this.#leave();
     this.#response.abort(new Error('the stream has ended'));
+  }
+
+  #leave(): void {
+    if (this.#memory.listener === this) this.#memory.listener = undefined;
+  }
+
+  async #begin(): Promise<ReadonlySet<string>> {
+    const before = this.#current;
+    const current = new AbortController();
+    this.#current = current;
+    try {
+      return await this.#listen(current);
+    } catch (error) {
+      // Ended by one that began meanwhile: what that is told counts.
+      if (this.#current !== current && this.#newest !== undefined) return this.#newest;
+      throw error;
+    } finally {
+      // Not before the new one has begun, so that nothing is missed between the two.
+      before?.abort(new Error('listens to something else now'));
+    }
   }
 
   /** @returns resources of which the server will tell */

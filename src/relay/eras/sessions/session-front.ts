@@ -7,18 +7,15 @@ import type { McpMethod } from '../../transports/streamable-http/route.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { offeredBy } from '../capabilities.ts';
+import type { ReplicaTalk } from '../replica-talk.ts';
 import { type Asking, answerFailure, askServer, IGNORE, ownerOf } from '../server-link.ts';
 import { legacyResult } from './legacy-form.ts';
 import { ParameterHeaders } from './parameter-headers.ts';
+import { hear, OF_THE_SESSION, take } from './said.ts';
 import { ServerStream, type ServerStreamDeps } from './server-stream.ts';
 import { openedBy, type SessionState, sessionIdOf, sessionOf } from './session-id.ts';
 import { SessionMemories, type SessionMemory } from './session-memory.ts';
 import { SessionRequest } from './session-request.ts';
-
-/** Levels of logs, the least severe first (server/utilities/logging). */
-const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
-/** Resources that one session may subscribe to. */
-const MAX_RESOURCES = 1_000;
 
 /** A request of a client of sessions. */
 export interface InSession {
@@ -28,6 +25,12 @@ export interface InSession {
   readonly message: Json;
   readonly caller: Caller | undefined;
   readonly elicitsUrls: Asking['elicitsUrls'];
+  readonly kept: readonly string[];
+}
+
+export interface SessionFrontDeps extends ServerStreamDeps {
+  /** Undefined: there is one process only. */
+  readonly talk: ReplicaTalk | undefined;
 }
 
 interface Session {
@@ -37,12 +40,14 @@ interface Session {
 
 /** Shows clients of sessions a server that knows none: the relay answers for the sessions. */
 export class SessionFront {
-  readonly #deps: ServerStreamDeps;
+  readonly #deps: SessionFrontDeps;
+  readonly #ended: (() => void) | undefined;
   readonly #memories = new SessionMemories();
   readonly #mirrored = new ParameterHeaders();
 
-  constructor(deps: ServerStreamDeps) {
+  constructor(deps: SessionFrontDeps) {
     this.#deps = deps;
+    this.#ended = deps.talk?.hear((message) => this.#heard(message));
   }
 
   /** Answers one request. Never rejects. */
@@ -55,12 +60,14 @@ export class SessionFront {
     const owner = ownerOf(caller);
     if (request.method === 'DELETE') {
       this.#memories.end(owner, state.id);
+      this.#deps.talk?.say({ kind: 'ended', owner, id: state.id });
       return void response.status(200);
     }
     await this.#inside(request, { state, memory: this.#memories.of(owner, state.id) }, response);
   }
 
   close(): void {
+    this.#ended?.();
     this.#memories.close();
   }
 
@@ -98,7 +105,7 @@ export class SessionFront {
     if (request.method === 'GET') return this.#listen(request, session, response);
     const { id, method } = request.message;
     if (typeof method !== 'string' || !isId(id)) {
-      tell(request.message, session.memory);
+      if (!hear(request.message, session.memory)) this.#share(request, session.state);
       return void response.status(202);
     }
     try {
@@ -119,9 +126,6 @@ export class SessionFront {
       if (none) return void response.answer(errorMessage(null, INVALID_REQUEST, 'this server tells no changes'), 405);
       return answerFailure(error, 'listen', response, 200);
     }
-    // A client that has lost the last one opens another; nobody reads two.
-    session.memory.listener?.end();
-    session.memory.listener = stream;
   }
 
   #result(
@@ -130,53 +134,37 @@ export class SessionFront {
     { id, method }: { readonly id: Id; readonly method: string },
     response: LocalResponse,
   ): Json | Promise<Json> {
+    if (method === 'ping') return {};
+    if (method === 'initialize')
+      throw new ServerError(INVALID_REQUEST, 'this session has begun: initialize without it to begin another');
+    if (OF_THE_SESSION.has(method)) return this.#remember(request, state, memory);
     const params = isRecord(request.message.params) ? request.message.params : {};
-    switch (method) {
-      case 'ping':
-        return {};
-      case 'initialize':
-        throw new ServerError(INVALID_REQUEST, 'this session has begun: initialize without it to begin another');
-      case 'logging/setLevel':
-        return setLevel(params.level, memory);
-      case 'resources/subscribe':
-        return subscribe(params.uri, memory);
-      case 'resources/unsubscribe':
-        return unsubscribe(params.uri, memory);
-      default:
-        return new SessionRequest({ link: this.#deps.link, mirrored: this.#mirrored }, state.client, memory, response)
-          .answer({ id, method, params }, request)
-          .then(legacyResult);
-    }
+    return new SessionRequest({ link: this.#deps.link, mirrored: this.#mirrored }, state.client, memory, response)
+      .answer({ id, method, params }, request)
+      .then(legacyResult);
   }
-}
 
-/** A notification of the client, or its answer to a question. */
-function tell(message: Json, memory: SessionMemory): void {
-  const { method, params } = message;
-  if (method === undefined) return void memory.answered(message);
-  if (method !== 'notifications/cancelled' || !isRecord(params)) return;
-  memory.running.get(params.requestId as Id)?.abort(new ServerError(-32000, 'the request was taken back'));
-}
+  async #remember(request: InSession, state: SessionState, memory: SessionMemory): Promise<Json> {
+    const result = await take(request.message, memory);
+    this.#share(request, state);
+    return result;
+  }
 
-function setLevel(level: unknown, memory: SessionMemory): Json {
-  if (typeof level !== 'string' || !LEVELS.includes(level))
-    throw new ServerError(-32602, `"level" must be one of ${LEVELS.join(', ')}`);
-  memory.level = level;
-  return {};
-}
+  /** Whichever replica holds the session's stream, or its request that asks something, hears what its client says. */
+  #share({ message, caller }: InSession, { id }: SessionState): void {
+    this.#deps.talk?.say({ kind: 'session', owner: ownerOf(caller), id, message });
+  }
 
-async function subscribe(uri: unknown, memory: SessionMemory): Promise<Json> {
-  if (typeof uri !== 'string') throw new ServerError(-32602, '"uri" must name a resource');
-  if (memory.resources.size >= MAX_RESOURCES)
-    throw new ServerError(-32000, `a session may subscribe to ${MAX_RESOURCES} resources`);
-  memory.resources.add(uri);
-  const told = await memory.listener?.relisten();
-  if (told === undefined || told.has(uri)) return {};
-  memory.resources.delete(uri);
-  throw new ServerError(-32602, 'the MCP server does not tell when this resource changes');
-}
-
-async function unsubscribe(uri: unknown, memory: SessionMemory): Promise<Json> {
-  if (typeof uri === 'string' && memory.resources.delete(uri)) await memory.listener?.relisten();
-  return {};
+  #heard({ kind, owner, id, message }: Json): void {
+    if (typeof owner !== 'string' || typeof id !== 'string') return;
+    if (kind === 'ended') this.#memories.end(owner, id);
+    if (kind !== 'session' || !isRecord(message)) return;
+    if (!OF_THE_SESSION.has(message.method)) {
+      const memory = this.#memories.known(owner, id);
+      if (memory !== undefined) hear(message, memory);
+      return;
+    }
+    // Where this replica holds the stream and the server does not tell, nobody is there to hear so any more.
+    take(message, this.#memories.of(owner, id)).catch(() => {});
+  }
 }

@@ -1,5 +1,5 @@
 import { ServerError } from '../../messages/failures.ts';
-import type { Id, Json } from '../../messages/json-rpc.ts';
+import { type Id, type Json, SERVER_ERROR } from '../../messages/json-rpc.ts';
 
 /** Questions of one session that may wait for answers. */
 const MAX_QUESTIONS = 100;
@@ -47,9 +47,18 @@ export class SessionMemory {
     }
   }
 
-  /** The client has answered. One that nobody asked for is nobody's. */
-  answered(message: Json): void {
-    this.#questions.get(message.id as Id)?.(message);
+  /** The client has answered. @returns false where nobody here asked for it */
+  answered(message: Json): boolean {
+    const waiting = this.#questions.get(message.id as Id);
+    waiting?.(message);
+    return waiting !== undefined;
+  }
+
+  /** Ends a request that is under way. @returns false where it is not here */
+  cancelled(id: Id): boolean {
+    const request = this.running.get(id);
+    request?.abort(new ServerError(SERVER_ERROR, 'the request was taken back'));
+    return request !== undefined;
   }
 
   end(): void {
@@ -77,6 +86,11 @@ export class SessionMemories {
     if (this.#count > MAX)
       for (const [other, theirs] of this.#owners) if (this.#forgetIdle(other, theirs, memory)) break;
     return memory;
+  }
+
+  /** @returns undefined where nothing of the session is remembered */
+  known(owner: string, id: string): SessionMemory | undefined {
+    return this.#owners.get(owner)?.get(id);
   }
 
   end(owner: string, id: string): void {

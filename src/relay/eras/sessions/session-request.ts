@@ -46,7 +46,7 @@ export class SessionRequest {
   }
 
   /** @throws as `post` does; ServerError where the client cannot be asked what the server wants to know */
-  async answer(request: Request, { caller, elicitsUrls }: Pick<Asking, 'caller' | 'elicitsUrls'>): Promise<Json> {
+  async answer(request: Request, from: Pick<Asking, 'caller' | 'elicitsUrls' | 'kept'>): Promise<Json> {
     const { running } = this.#memory;
     if (running.has(request.id)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
     if (running.size >= MAX_RUNNING)
@@ -56,7 +56,7 @@ export class SessionRequest {
     const signal = AbortSignal.any([this.#response.signal, cancel.signal]);
     const hear = (message: Json) => this.#hear(message);
     try {
-      return await this.#rounds(request, { caller, elicitsUrls, signal, hear });
+      return await this.#rounds(request, { ...from, signal, hear });
     } finally {
       running.delete(request.id);
     }

@@ -1,18 +1,21 @@
 import { FIRST_MODERN, LEGACY_VERSIONS, META, modernFacts } from '../../messages/client-facts.ts';
 import { ServerError, SessionLost } from '../../messages/failures.ts';
 import { type Id, type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
+import type { Hear } from '../../messages/post.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { offeredBy } from '../capabilities.ts';
+import type { ReplicaTalk } from '../replica-talk.ts';
 import { type Asking, answerFailure, IGNORE, ownerOf } from '../server-link.ts';
 import { completed } from './completed.ts';
 import { HeldCall, type Listener } from './held-call.ts';
 import type { HeldSession } from './held-session.ts';
 import type { HeldSessions } from './held-sessions.ts';
 import { listenInSession } from './listening.ts';
+import { type NextTurn, TurnsElsewhere } from './turns-elsewhere.ts';
 import { urlElicitations } from './url-elicitations.ts';
-import type { WaitingCalls } from './waiting-calls.ts';
+import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
 
 /** Gone from the stateless era. */
 const GONE: ReadonlySet<string> = new Set([
@@ -31,6 +34,7 @@ export interface StatelessRequest {
   readonly params: Json;
   readonly caller: Caller | undefined;
   readonly elicitsUrls: Asking['elicitsUrls'];
+  readonly kept: readonly string[];
 }
 
 export interface StatelessFrontDeps {
@@ -39,19 +43,31 @@ export interface StatelessFrontDeps {
   /** For streams that last. */
   readonly listening: HeldSessions;
   readonly waiting: WaitingCalls;
+  /** Undefined: there is one process only. */
+  readonly talk: ReplicaTalk | undefined;
+}
+
+/** The client's end of one request. */
+interface Answering {
+  readonly signal: AbortSignal;
+  readonly event: Hear;
 }
 
 /** Shows stateless clients a server of the sessions' era: the relay holds its sessions. */
 export class StatelessFront {
   readonly #deps: StatelessFrontDeps;
+  readonly #elsewhere: TurnsElsewhere | undefined;
 
   constructor(deps: StatelessFrontDeps) {
     this.#deps = deps;
+    this.#elsewhere =
+      deps.talk && new TurnsElsewhere(deps.talk, (turn, hear, signal) => this.#goOn(turn, hear, signal));
   }
 
   /** Answers one request. Never rejects. */
   async answer(request: StatelessRequest, response: LocalResponse): Promise<void> {
     const { id, method, params, caller } = request;
+    const answering = { signal: response.signal, event: (message: Json) => response.event(message) };
     try {
       if (GONE.has(method))
         throw new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since ${FIRST_MODERN}`);
@@ -60,7 +76,7 @@ export class StatelessFront {
       const result =
         method === 'server/discover'
           ? await this.#discover(request, response)
-          : await this.#call(request, response).catch((error: unknown) => asQuestion(error, params));
+          : await this.#call(request, answering).catch((error: unknown) => asQuestion(error, params));
       response.answer({ jsonrpc: '2.0', id, result });
     } catch (error) {
       answerFailure(error, id, response, 404);
@@ -69,6 +85,7 @@ export class StatelessFront {
 
   async close(): Promise<void> {
     const { waiting, sessions, listening } = this.#deps;
+    this.#elsewhere?.close();
     waiting.close();
     await Promise.all([sessions.close(), listening.close()]);
   }
@@ -85,22 +102,48 @@ export class StatelessFront {
     });
   }
 
-  /** One turn of a call: a new one, or one that has waited for its client. */
-  async #call(request: StatelessRequest, response: LocalResponse): Promise<Json> {
+  /** One turn of a call: a new one, or one that has waited for its client, here or in another replica. */
+  async #call(request: StatelessRequest, { signal, event }: Answering): Promise<Json> {
     const { method, params, caller } = request;
-    const { inputResponses, requestState, ...asked } = params;
+    const { inputResponses, requestState: state, ...asked } = params;
     const { _meta, ...content } = asked;
-    const owner = ownerOf(caller);
-    const what = JSON.stringify([method, content]);
-    const waiting = this.#deps.waiting.take(requestState, owner, what);
-    const call = waiting ?? this.#begin({ ...request, params: asked }, response.signal);
+    const meta = isRecord(_meta) ? _meta : {};
+    const about = { owner: ownerOf(caller), what: JSON.stringify([method, content]), method, meta };
+    if (!isWaitingState(state)) {
+      const call = this.#begin({ ...request, params: asked }, signal);
+      return this.#turn(call, about, event, signal);
+    }
+    const turn = { ...about, state, inputResponses };
+    const result = await (this.#goOn(turn, event, signal) ?? this.#elsewhere?.goOn(turn, event, signal));
+    if (result !== undefined) return result;
+    throw new ServerError(-32602, 'no call waits for this answer any more: make the call again', {
+      reason: 'request_state',
+    });
+  }
+
+  /** @returns undefined where the call does not wait here */
+  #goOn(turn: NextTurn, say: Hear, signal: AbortSignal): Promise<Json> | undefined {
+    const call = this.#deps.waiting.take(turn.state, turn.owner, turn.what);
+    return call === undefined ? undefined : this.#answered(call, turn, say, signal);
+  }
+
+  async #answered(call: HeldCall, turn: NextTurn, say: Hear, signal: AbortSignal): Promise<Json> {
     try {
-      waiting?.give(inputResponses);
+      call.give(turn.inputResponses);
     } catch (error) {
       call.end();
       throw error;
     }
-    const turn = await call.turn(listenerOf(_meta, response), response.signal);
+    return this.#turn(call, turn, say, signal);
+  }
+
+  async #turn(
+    call: HeldCall,
+    { method, owner, what, meta }: Pick<NextTurn, 'method' | 'owner' | 'what' | 'meta'>,
+    say: Hear,
+    signal: AbortSignal,
+  ): Promise<Json> {
+    const turn = await call.turn(listenerOf(meta, say), signal);
     if (turn.kind === 'answer') return completed(method, turn.result);
     const state = this.#deps.waiting.keep(call, owner, what);
     return { resultType: 'input_required', inputRequests: turn.questions, requestState: state };
@@ -138,23 +181,23 @@ export class StatelessFront {
 
 async function ask(
   session: HeldSession,
-  { method, params, caller, elicitsUrls }: StatelessRequest,
+  { method, params, caller, elicitsUrls, kept }: StatelessRequest,
   { take, ended: signal }: { take: (from: HeldSession, message: Json) => void; ended: AbortSignal },
 ): Promise<Json> {
   const level = isRecord(params._meta) ? params._meta[`${META}logLevel`] : undefined;
-  await session.setLevel(level, { caller, signal, hear: IGNORE });
-  return session.request(method, params, { caller, elicitsUrls, signal, hear: (message) => take(session, message) });
+  await session.setLevel(level, { caller, kept, signal, hear: IGNORE });
+  const hear = (message: Json) => take(session, message);
+  return session.request(method, params, { caller, elicitsUrls, kept, signal, hear });
 }
 
 /** What the server says on the way to its answer: progress and logs, where the client asked for them. */
-function listenerOf(_meta: unknown, response: LocalResponse): Listener {
-  const meta = isRecord(_meta) ? _meta : {};
+function listenerOf(meta: Json, say: Hear): Listener {
   const logs = meta[`${META}logLevel`] !== undefined;
   return {
     progressToken: meta.progressToken,
     hear: (message) => {
       if (message.method === 'notifications/progress' || (logs && message.method === 'notifications/message'))
-        response.event(message);
+        say(message);
     },
   };
 }

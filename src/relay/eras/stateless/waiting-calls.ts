@@ -16,6 +16,11 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
+/** Whether it is a state of these calls, and no server's. */
+export function isWaitingState(state: unknown): state is string {
+  return typeof state === 'string' && state.startsWith(PREFIX);
+}
+
 /**
  * Calls that go on at their server while their clients are asked something. The state that a client comes back with is a name
  * that cannot be guessed; only who began a call can go on with it, by the same request.
@@ -46,17 +51,10 @@ export class WaitingCalls {
     return state;
   }
 
-  /**
-   * @returns undefined where the state is none of these
-   * @throws ServerError where no such call of this owner waits here
-   */
-  take(state: unknown, owner: string, what: string): HeldCall | undefined {
-    if (typeof state !== 'string' || !state.startsWith(PREFIX)) return undefined;
+  /** @returns undefined where no such call of this owner waits here */
+  take(state: string, owner: string, what: string): HeldCall | undefined {
     const found = this.#waiting.get(state);
-    if (found === undefined || found.owner !== owner || found.what !== what)
-      throw new ServerError(-32602, 'no call waits for this answer any more: make the call again', {
-        reason: 'request_state',
-      });
+    if (found === undefined || found.owner !== owner || found.what !== what) return undefined;
     clearTimeout(found.timer);
     this.#waiting.delete(state);
     return found.call;

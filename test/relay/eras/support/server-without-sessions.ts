@@ -11,7 +11,9 @@ export async function serverWithoutSessions() {
   const create = (): McpServer => {
     const server = new McpServer(
       { name: 'without-sessions', version: '1.0.0' },
-      { capabilities: { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true } } },
+      {
+        capabilities: { logging: {}, tools: { listChanged: true }, resources: { subscribe: true, listChanged: true } },
+      },
     );
     server.registerTool('waits', {}, async ({ mcpReq }) => {
       asked.push('waits');
@@ -28,6 +30,10 @@ export async function serverWithoutSessions() {
         },
       }),
     );
+    server.registerTool('logs', {}, async ({ mcpReq }) => {
+      await mcpReq.log('info', 'logged');
+      return { content: [] };
+    });
     server.registerTool('numbers', {}, () => ({ content: [{ type: 'text', text: '1' }], structuredContent: [1] }));
     server.registerTool('secret', {}, () => {
       asked.push('secret');

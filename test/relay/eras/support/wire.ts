@@ -41,14 +41,14 @@ export function openModern(port: number, user: string, method: string, params: J
   return openStream(port, modernRequest(user, method, params));
 }
 
-function openStream(port: number, { headers, body }: { headers: string[]; body: string }) {
+function openStream(port: number, { headers, body }: { headers: string[]; body: string | undefined }) {
   const messages: Json[] = [];
   let rest = '';
-  const framing = ['Host', 'mcp.example.com', 'Content-Type', 'application/json'];
-  const length = ['Content-Length', String(Buffer.byteLength(body))];
-  const all = [...headers, ...framing, ...length];
+  const method = body === undefined ? 'GET' : 'POST';
+  const framing = body === undefined ? [] : ['Content-Length', String(Buffer.byteLength(body))];
+  const all = [...headers, 'Host', 'mcp.example.com', 'Content-Type', 'application/json', ...framing];
   const request = send(
-    { host: '127.0.0.1', port, method: 'POST', path: '/servers/one/mcp', agent: false, headers: all },
+    { host: '127.0.0.1', port, method, path: '/servers/one/mcp', agent: false, headers: all },
     (response) => {
       response.on('data', (chunk) => {
         rest += chunk;
@@ -80,7 +80,12 @@ export function openLegacy(port: number, user: string, session: string, method: 
   return openStream(port, legacyRequest(user, session, { id: 1, method, params }));
 }
 
-/** Answers a request of the server. */
+/** The stream of what is said unasked. */
+export function listenLegacy(port: number, user: string, session: string) {
+  return openStream(port, { ...legacyRequest(user, session, {}), body: undefined });
+}
+
+/** Answers a request of the server, or says something that needs no answer. */
 export function answerLegacy(port: number, user: string, session: string, message: Json) {
   return ask(port, legacyRequest(user, session, message));
 }

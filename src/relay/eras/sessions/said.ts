@@ -1,0 +1,61 @@
+import { ServerError } from '../../messages/failures.ts';
+import type { Id, Json } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { SessionMemory } from './session-memory.ts';
+
+/** Levels of logs, the least severe first (server/utilities/logging). */
+const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+/** Resources that one session may subscribe to. */
+const MAX_RESOURCES = 1_000;
+
+/** What a client says of its session, beside requests for its server. */
+export const OF_THE_SESSION: ReadonlySet<unknown> = new Set([
+  'logging/setLevel',
+  'resources/subscribe',
+  'resources/unsubscribe',
+]);
+
+/**
+ * Remembers what a client says of its session.
+ *
+ * @returns the result of a request
+ * @throws ServerError where it cannot be done, as `post` does where the server's stream cannot be begun anew
+ */
+export async function take({ method, params }: Json, memory: SessionMemory): Promise<Json> {
+  const { level, uri } = isRecord(params) ? params : {};
+  switch (method) {
+    case 'logging/setLevel':
+      if (typeof level !== 'string' || !LEVELS.includes(level))
+        throw new ServerError(-32602, `"level" must be one of ${LEVELS.join(', ')}`);
+      memory.level = level;
+      return {};
+    case 'resources/subscribe':
+      return subscribe(uri, memory);
+    default:
+      if (typeof uri === 'string' && memory.resources.delete(uri)) await memory.listener?.relisten();
+      return {};
+  }
+}
+
+/**
+ * Hears a notification of the client, or its answer to a question.
+ *
+ * @returns false where it is about something that is not in this process
+ */
+export function hear(message: Json, memory: SessionMemory): boolean {
+  const { method, params } = message;
+  if (method === undefined) return memory.answered(message);
+  if (method === 'notifications/cancelled' && isRecord(params)) return memory.cancelled(params.requestId as Id);
+  return true;
+}
+
+async function subscribe(uri: unknown, memory: SessionMemory): Promise<Json> {
+  if (typeof uri !== 'string') throw new ServerError(-32602, '"uri" must name a resource');
+  if (memory.resources.size >= MAX_RESOURCES)
+    throw new ServerError(-32000, `a session may subscribe to ${MAX_RESOURCES} resources`);
+  memory.resources.add(uri);
+  const told = await memory.listener?.relisten();
+  if (told === undefined || told.has(uri)) return {};
+  memory.resources.delete(uri);
+  throw new ServerError(-32602, 'the MCP server does not tell when this resource changes');
+}

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { ServerError } from '../../messages/failures.ts';
+import { type Json, SERVER_ERROR } from '../../messages/json-rpc.ts';
+import type { Hear } from '../../messages/post.ts';
+import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { ReplicaTalk } from '../replica-talk.ts';
+
+/** A client's next request of a call that waits for it. */
+export interface NextTurn {
+  readonly state: string;
+  readonly owner: string;
+  /** The request that may go on with the call. */
+  readonly what: string;
+  readonly method: string;
+  readonly inputResponses: unknown;
+  readonly meta: Json;
+}
+
+/** Goes on with a call that waits in this process. @returns undefined where it does not wait here */
+export type GoOn = (turn: NextTurn, hear: Hear, signal: AbortSignal) => Promise<Json> | undefined;
+
+/** Milliseconds for the replica in which the call waits to say so, and of its silence after that. */
+const FOUND = 3_000;
+const SILENCE = 20_000;
+const SIGN_OF_LIFE = 5_000;
+/** Requests that may wait for other replicas. */
+const MAX_ASKED = 100;
+
+/** Calls that wait in one replica and are answered at another: the one that was asked passes on what the other says. */
+export class TurnsElsewhere {
+  readonly #talk: ReplicaTalk;
+  readonly #goOn: GoOn;
+  readonly #ended: () => void;
+  /** What this replica asked of others. */
+  readonly #asked = new Map<string, (message: Json) => void>();
+  /** What others asked of this one: ends the turn. */
+  readonly #running = new Map<string, AbortController>();
+
+  constructor(talk: ReplicaTalk, goOn: GoOn) {
+    this.#talk = talk;
+    this.#goOn = goOn;
+    this.#ended = talk.hear((message) => this.#hear(message));
+  }
+
+  /** @throws ServerError of the call; undefined where it waits nowhere */
+  async goOn(turn: NextTurn, hear: Hear, signal: AbortSignal): Promise<Json | undefined> {
+    const id = randomUUID();
+    let late: NodeJS.Timeout | undefined;
+    // A state that nobody knows costs every replica a look.
+    if (this.#asked.size >= MAX_ASKED) return undefined;
+    let onAbort = () => {};
+    try {
+      return await new Promise<Json | undefined>((resolve, reject) => {
+        const lost = () =>
+          reject(new ServerError(SERVER_ERROR, 'the replica that held the call has gone: make it again'));
+        late = setTimeout(() => resolve(undefined), FOUND);
+        this.#asked.set(id, (message) => {
+          clearTimeout(late);
+          late = setTimeout(lost, SILENCE);
+          if (isRecord(message.heard)) hear(message.heard);
+          if (isRecord(message.result)) resolve(message.result);
+          if (isRecord(message.error)) reject(errorOf(message.error));
+        });
+        onAbort = () => {
+          this.#talk.say({ kind: 'gone', id });
+          reject(signal.reason);
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+        this.#talk.say({ kind: 'turn', id, turn });
+      });
+    } finally {
+      clearTimeout(late);
+      signal.removeEventListener('abort', onAbort);
+      this.#asked.delete(id);
+    }
+  }
+
+  close(): void {
+    this.#ended();
+    for (const turn of this.#running.values()) turn.abort(new Error('the relay ends'));
+  }
+
+  #hear({ kind, id, turn, ...said }: Json): void {
+    if (typeof id !== 'string') return;
+    if (kind === 'said') this.#asked.get(id)?.(said);
+    else if (kind === 'gone') this.#running.get(id)?.abort(new Error('the client is gone'));
+    else if (kind === 'turn' && isRecord(turn)) void this.#run(id, turn as unknown as NextTurn);
+  }
+
+  async #run(id: string, turn: NextTurn): Promise<void> {
+    const say = (message: Json) => this.#talk.say({ kind: 'said', id, ...message });
+    const gone = new AbortController();
+    let alive: NodeJS.Timeout | undefined;
+    try {
+      const result = this.#goOn(turn, (heard) => say({ heard }), gone.signal);
+      if (result === undefined) return;
+      this.#running.set(id, gone);
+      alive = setInterval(() => say({}), SIGN_OF_LIFE);
+      say({});
+      say({ result: await result });
+    } catch (error) {
+      const { json } =
+        error instanceof ServerError ? error : new ServerError(SERVER_ERROR, 'the MCP server gave no answer');
+      say({ error: json });
+    } finally {
+      clearInterval(alive);
+      this.#running.delete(id);
+    }
+  }
+}
+
+function errorOf({ code, message, data }: Json): ServerError {
+  return new ServerError(Number(code), String(message), data);
+}
