@@ -33,6 +33,8 @@ export interface CollectedSpan {
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly links: ReadonlyArray<{ readonly traceId: string; readonly spanId: string }>;
   readonly failed: boolean;
+  /** Header fields of the request that brought it. */
+  readonly sentWith: IncomingHttpHeaders;
 }
 
 const field = (type: string, id: number, rule?: 'repeated') => ({ type, id, ...(rule && { rule }) });
@@ -79,8 +81,6 @@ const KINDS = ['other', 'internal', 'server', 'client'] as const;
 export interface Collector {
   readonly url: string;
   readonly spans: CollectedSpan[];
-  /** The header fields of the last request. */
-  headers: IncomingHttpHeaders | undefined;
   /** What it answers from now on. */
   status: number;
   /** Waits for a span. */
@@ -94,10 +94,9 @@ export async function startCollector(): Promise<Collector> {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      collector.headers = request.headers;
       const sent = Buffer.concat(chunks);
       const body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
-      if (collector.status === 200) collector.spans.push(...read(body));
+      if (collector.status === 200) collector.spans.push(...read(body, request.headers));
       response.writeHead(collector.status, { 'Content-Type': 'application/x-protobuf' }).end();
     });
   });
@@ -106,7 +105,6 @@ export async function startCollector(): Promise<Collector> {
   const collector: Collector = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans: [],
-    headers: undefined,
     status: 200,
     find: async (what, is) => {
       await until(`a span of ${what}`, () => collector.spans.some(is));
@@ -121,14 +119,16 @@ export async function startCollector(): Promise<Collector> {
   return collector;
 }
 
-function read(body: Buffer): CollectedSpan[] {
+function read(body: Buffer, sentWith: IncomingHttpHeaders): CollectedSpan[] {
   const { resourceSpans = [] } = (Export as NonNullable<typeof Export>).requestDeserialize(body) as WireRequest;
   return resourceSpans.flatMap(({ resource, scopeSpans = [] }) =>
-    scopeSpans.flatMap(({ spans = [] }) => spans.map((span) => toSpan(span, pairs(resource?.attributes)))),
+    scopeSpans.flatMap(({ spans = [] }) =>
+      spans.map((span) => ({ ...toSpan(span, pairs(resource?.attributes)), sentWith })),
+    ),
   );
 }
 
-function toSpan(span: WireSpan, resource: Record<string, unknown>): CollectedSpan {
+function toSpan(span: WireSpan, resource: Record<string, unknown>): Omit<CollectedSpan, 'sentWith'> {
   return {
     service: String(resource['service.name']),
     resource,
