@@ -14,16 +14,24 @@ export function tracedJudge(judge: Judge): Judge {
     const span = currentSpan();
     if (span === undefined) return judge(question);
     let request: CheckRequest | undefined;
-    const read: Question['read'] = () => {
-      const found = question.read();
-      if (!('kind' in found)) request = found;
-      return found;
+    const { proxy, start, dropsUnnamedCookie = false } = question;
+    const watched: Question = {
+      proxy,
+      start,
+      dropsUnnamedCookie,
+      read: () => {
+        const found = question.read();
+        if (!('kind' in found)) request = found;
+        return found;
+      },
+      requestId: () => question.requestId(),
+      peer: () => question.peer(),
     };
     const conclude = (verdict: Verdict) => {
       describe(span, question, request, verdict.decision);
       return verdict;
     };
-    const verdict = judge({ ...question, read });
+    const verdict = judge(watched);
     return verdict instanceof Promise ? verdict.then(conclude) : conclude(verdict);
   };
 }
