@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import type { WatchConfig } from '../platform/config/schema.ts';
 import { SECURITY_EVENT_KINDS, type SecurityEventKind } from '../platform/config/watch-schema.ts';
 import type { Logger } from '../platform/log.ts';
-import { createWatchMetrics } from '../platform/metrics.ts';
+import { createWatchMetrics, type WatchMetrics } from '../platform/metrics.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Detector } from './detector.ts';
 import { denialsOfUser } from './detectors/denials.ts';
@@ -36,9 +36,7 @@ export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Wat
   if (!config.enabled) return undefined;
   const { process, stores, registry, log, now } = deps;
   const metrics = createWatchMetrics(registry);
-  // Of a series that begins with its first event Prometheus sees no increase.
-  for (const kind of SECURITY_EVENT_KINDS) metrics.events.inc({ process, kind }, 0);
-  metrics.dropped.inc({ process }, 0);
+  startAtZero(metrics, process);
   const shared = stores.kind === 'redis';
   const recent = new RecentEvents(config.keep, shared ? stores.recent('security-events', config.keep) : undefined);
   const locks = shared ? stores.locks : undefined;
@@ -46,6 +44,14 @@ export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Wat
   const tell = webhook && ((event: SecurityEvent) => webhook.tell(event));
   const reports = new Reports(config, { process, log, metrics, recent, locks, tell });
   return new Watch({ process, log, metrics, now, recent, webhook, reports, detectors: detectorsOf(config, deps) });
+}
+
+/** Of a series that begins with its first event Prometheus sees no increase. */
+function startAtZero(metrics: WatchMetrics, process: OpenWatchDependencies['process']): void {
+  for (const kind of SECURITY_EVENT_KINDS) metrics.events.inc({ process, kind }, 0);
+  for (const outcome of ['delivered', 'failed', 'dropped']) metrics.deliveries.inc({ process, outcome }, 0);
+  metrics.dropped.inc({ process }, 0);
+  metrics.waiting.set({ process }, 0);
 }
 
 function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies): Detector[] {

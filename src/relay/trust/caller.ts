@@ -10,6 +10,7 @@ import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
 import { isForgery, type Refusal } from '../refusal.ts';
+import { type ClientAddress, clientAddress } from './client-address.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
 import type { MigrationReport } from './migration-report.ts';
 import type { Trust, Verdict, Way } from './trust.ts';
@@ -43,10 +44,12 @@ export interface CallersDeps {
 export class Callers {
   readonly #deps: CallersDeps;
   readonly #origins: ReadonlySet<string>;
+  readonly #addressOf: ClientAddress;
 
   constructor(config: Config, deps: CallersDeps) {
     this.#deps = deps;
     this.#origins = allowedOrigins(config);
+    this.#addressOf = clientAddress(config.relay.trust);
   }
 
   /**
@@ -77,7 +80,7 @@ export class Callers {
 
   #watched(request: IncomingMessage, answer: Caller | Refusal): Caller | Refusal {
     const { watch } = this.#deps;
-    if (!('status' in answer)) watch?.allowed(answer.identity, '');
+    if (!('status' in answer)) watch?.allowed(answer.identity, this.#addressOf(request, answer.way));
     else if (isForgery(answer.reason)) this.#reportForgery(request, answer.reason);
     return answer;
   }

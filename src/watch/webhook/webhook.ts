@@ -50,8 +50,6 @@ export class Webhook {
     this.#kinds = new Set(config.kinds);
     this.#deps = { now: Date.now, backOff: BACK_OFF, random: Math.random, ...deps };
     this.#fetch = createSafeFetch({ allowedOrigins: [config.url], timeout: config.timeout, maxBytes: MAX_ANSWER });
-    for (const outcome of ['delivered', 'failed', 'dropped'] as const) this.#count(outcome, 0);
-    this.#measure();
   }
 
   tell(event: SecurityEvent): void {

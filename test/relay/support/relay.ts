@@ -48,6 +48,7 @@ export async function relay(
     audit?: object;
     redis?: object;
     tracing?: object;
+    watch?: object;
   } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
@@ -66,6 +67,7 @@ export async function relay(
     drain: deps.drain ?? '50ms',
     audit: deps.audit ?? {},
     tracing: deps.tracing ?? {},
+    watch: deps.watch ?? {},
     ...(deps.redis === undefined ? {} : { redis: deps.redis }),
     relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...overrides },
   });
