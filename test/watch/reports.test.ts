@@ -13,6 +13,10 @@ describe('security events', () => {
       zeros,
       SECURITY_EVENT_KINDS.map((kind) => ['forward-auth', kind, 0]),
     );
+    const metrics = await registry.metrics();
+    for (const outcome of ['delivered', 'failed', 'dropped'])
+      assert.ok(metrics.includes(`webhook_deliveries_total{process="forward-auth",outcome="${outcome}"} 0`), outcome);
+    assert.match(metrics, /postern_security_webhook_waiting\{process="forward-auth"\} 0/);
   });
 
   it('are one within the window, and another one after it', async () => {
