@@ -7,7 +7,11 @@ import { ownIssuers } from './own-issuers.ts';
 /** What decisions are made by, from one configuration. */
 export function compilePolicy(config: Config): Policy {
   const { enabled, originEndpoints } = config.auth.broker;
-  const resources = new Resources(config.publicUrl, Object.keys(config.relay.servers));
+  const resources = new Resources(
+    config.publicUrl,
+    Object.keys(config.relay.servers),
+    config.relay.aggregate !== undefined,
+  );
   return {
     ...(enabled ? { authorizationServer: { originEndpoints } } : {}),
     handsOnMetadata: config.auth.originMetadata !== undefined,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PosternError } from './errors.ts';
@@ -77,10 +77,13 @@ export async function drain(server: Server, grace: number): Promise<void> {
 
 const REQUEST_ID = 'x-request-id';
 /** A request that brings no id has one all the same, wherever it is spoken of. */
-const made = new WeakMap<IncomingMessage, string>();
+const made = new WeakMap<WithHeaders, string>();
+
+/** Names and values in turn, as they came. */
+type WithHeaders = Readonly<{ rawHeaders: readonly string[] }>;
 
 /** The proxy's request id where it is harmless in a log, otherwise a new one. */
-export function requestId(request: IncomingMessage): string {
+export function requestId(request: WithHeaders): string {
   // Over the raw list: Node would build an object of all headers for this one.
   const raw = request.rawHeaders;
   for (let i = 0; i < raw.length; i += 2) {
@@ -92,7 +95,7 @@ export function requestId(request: IncomingMessage): string {
   return madeId(request);
 }
 
-function madeId(request: IncomingMessage): string {
+function madeId(request: WithHeaders): string {
   const id = made.get(request) ?? randomUUID();
   made.set(request, id);
   return id;

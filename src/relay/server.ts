@@ -19,6 +19,7 @@ import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
+import { openAggregate } from './aggregate/open-aggregate.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
 import { openReplicaTalk } from './eras/replica-talk.ts';
@@ -32,6 +33,7 @@ import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/con
 import { Connections } from './transports/connections.ts';
 import { Cors } from './transports/cors.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
+import { ALL_SERVERS } from './transports/streamable-http/route.ts';
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
 import { Callers } from './trust/caller.ts';
 import { HeaderScanner } from './trust/headers.ts';
@@ -43,6 +45,7 @@ import { logTrustNotices } from './trust/start-notices.ts';
 import { Trust } from './trust/trust.ts';
 import { openUpstream } from './upstreams/open-upstream.ts';
 import { TracedUpstream } from './upstreams/traced-upstream.ts';
+import type { Upstream } from './upstreams/upstream.ts';
 
 /** Where the relay listens, and how to end it. */
 export interface RunningRelay {
@@ -102,7 +105,7 @@ export async function startRelay(
   });
   const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   const outgoing = await openOutgoing(config, { log, now, env, stores, audit, tracing });
-  const upstreams = new Map(
+  const upstreams = new Map<string, Upstream>(
     Object.entries(relay.servers).map(([name, server]) => {
       const { limits } = relay;
       const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name) };
@@ -129,6 +132,8 @@ export async function startRelay(
   const pages = outgoing.accounts?.pages(callers);
   const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
+  const aggregate = openAggregate(config, { upstreams: new Map(upstreams), gate, key, metrics, log, reached, times });
+  if (aggregate !== undefined) upstreams.set(ALL_SERVERS, aggregate);
   const connections = new Connections(seal, {
     config,
     callers,
@@ -180,7 +185,7 @@ export async function startRelay(
   warn(config, log);
   const proofs = activeProofs(relay);
   log.info(
-    { port, internalPort, tls: tls !== undefined, servers: [...upstreams.keys()], proofs },
+    { port, internalPort, tls: tls !== undefined, servers: Object.keys(relay.servers), proofs },
     'the relay is listening',
   );
 

@@ -45,6 +45,7 @@ describe('pinned endpoints', () => {
             one: { url: `http://127.0.0.1:${nobody}/mcp` },
             two: { url: `http://127.0.0.1:${nobody}/mcp`, assertion: true, credential: { connection: {} } },
           },
+          aggregate: { servers: ['one'] },
         },
       }),
     );
@@ -75,10 +76,14 @@ describe('pinned endpoints', () => {
     assert.equal(await statusOf(ports.auth, '/_postern/jwks.json'), 200);
     assert.equal(await statusOf(ports.auth, '/.well-known/oauth-protected-resource/servers/one/mcp'), 200);
     assert.equal(await statusOf(ports.auth, '/.well-known/oauth-protected-resource/servers/none/mcp'), 404);
+    assert.equal(await statusOf(ports.auth, '/.well-known/oauth-protected-resource/mcp'), 200);
   });
 
   it('of the relay', async () => {
     assert.equal(await statusOf(ports.relay, '/servers/one/mcp', [], 'POST'), 401);
+    assert.equal(await statusOf(ports.relay, '/mcp', [], 'POST'), 401);
+    assert.equal(await statusOf(ports.relay, '/sse'), 401);
+    assert.equal(await statusOf(ports.relay, '/ws'), 426);
     assert.ok([401, 404].includes(await statusOf(ports.relay, '/servers/none/mcp', [], 'POST')));
   });
 

@@ -6,7 +6,7 @@ export interface Resource {
   readonly uri: string;
   /** Path of the resource as a proxy reports it. */
   readonly path: string;
-  /** Name of the MCP server; undefined for what is none. */
+  /** Name of the MCP server; undefined for what is none, and for all of them as one. */
   readonly server?: string;
   /** Where its metadata is (RFC 9728 §3.1); undefined where nothing describes it. */
   readonly metadataUrl: string | undefined;
@@ -17,23 +17,24 @@ export class Resources {
   readonly #hostname: string;
   readonly #prefix: string;
   readonly #servers = new Map<string, Resource>();
+  readonly #aggregate: Resource | undefined;
   /** What no server owns. */
   readonly rest: Resource;
 
-  constructor(publicUrl: string, serverNames: readonly string[]) {
+  /** @param aggregate whether there are all servers as one, which is a resource of its own */
+  constructor(publicUrl: string, serverNames: readonly string[], aggregate = false) {
     const base = new URL(publicUrl);
     this.#hostname = base.hostname;
     const path = base.pathname.replace(/\/+$/, '');
     this.#prefix = `${path}/servers/`;
-    for (const name of serverNames) {
-      const own = `${this.#prefix}${name}/mcp`;
-      this.#servers.set(name, {
-        uri: base.origin + own,
-        path: own,
-        server: name,
-        metadataUrl: `${base.origin}${METADATA_PATH}${own}`,
-      });
-    }
+    const described = (own: string) => ({
+      uri: base.origin + own,
+      path: own,
+      metadataUrl: `${base.origin}${METADATA_PATH}${own}`,
+    });
+    for (const name of serverNames)
+      this.#servers.set(name, { ...described(`${this.#prefix}${name}/mcp`), server: name });
+    this.#aggregate = aggregate ? described(`${path}/mcp`) : undefined;
     this.rest = {
       uri: base.origin + path,
       path: `${path}/`,
@@ -46,9 +47,10 @@ export class Resources {
     return host.replace(/:\d+$/, '') === this.#hostname;
   }
 
-  /** Those that a token can be for: each server, or everything where there is none. */
+  /** Those that a token can be for: each server and all of them as one, or everything where there is none. */
   all(): readonly Resource[] {
-    return this.#servers.size === 0 ? [this.rest] : [...this.#servers.values()];
+    if (this.#servers.size === 0) return [this.rest];
+    return [...this.#servers.values(), ...(this.#aggregate === undefined ? [] : [this.#aggregate])];
   }
 
   /** @param server configured name */
@@ -58,7 +60,7 @@ export class Resources {
 
   /** @param path canonical path of the request */
   of(path: string): Resource {
-    if (!path.startsWith(this.#prefix)) return this.rest;
+    if (!path.startsWith(this.#prefix)) return this.#aggregateAt(path) ?? this.rest;
     const end = path.indexOf('/', this.#prefix.length);
     return this.#servers.get(path.slice(this.#prefix.length, end === -1 ? undefined : end)) ?? this.rest;
   }
@@ -69,9 +71,18 @@ export class Resources {
    */
   describedAt(suffix: string): Resource | undefined {
     const wanted = suffix.replace(/\/$/, '');
-    for (const resource of this.#servers.values()) if (resource.path === wanted) return resource;
     if (this.#servers.size === 0) return wanted === this.rest.path.slice(0, -1) ? this.rest : undefined;
-    return wanted === '' && this.#servers.size === 1 ? [...this.#servers.values()][0] : undefined;
+    const all = this.all();
+    for (const resource of all) if (resource.path === wanted) return resource;
+    return wanted === '' && all.length === 1 ? all[0] : undefined;
+  }
+
+  /** Its transports are at the paths of a server's, without the server. */
+  #aggregateAt(path: string): Resource | undefined {
+    const below = this.#prefix.slice(0, -'servers/'.length);
+    return path.startsWith(below) && /^(?:mcp|sse|messages|ws)$/.test(path.slice(below.length))
+      ? this.#aggregate
+      : undefined;
   }
 
   /** An MCP endpoint of one server of the relay. */

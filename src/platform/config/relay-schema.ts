@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { aggregateSchema } from './aggregate-schema.ts';
 import { authorizationServers, connections } from './credential-schema.ts';
 import { migrationSchema } from './migration-schema.ts';
 import { passThrough } from './passthrough-schema.ts';
@@ -59,6 +60,9 @@ export const relaySchema = z.strictObject({
   callLimits,
   pins: pinsSchema.prefault({}),
   rateLimits: z.array(relayRateLimit).default([]).meta({ description: 'all that match must hold' }),
+  aggregate: aggregateSchema
+    .optional()
+    .meta({ description: 'several MCP servers as one at `/mcp`, `/sse` and `/ws`; absent: there is no such thing' }),
   limits: z
     .strictObject({
       headers: size('all request headers together').prefault('32KiB'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
+import { checkAggregate } from './aggregate-schema.ts';
 import { auditSchema } from './audit-schema.ts';
 import { authSchema } from './auth-schema.ts';
 import { checkBroker } from './broker-schema.ts';
@@ -81,6 +82,10 @@ export const configSchema = z
     checkMigration(config.relay, context);
     checkTls(config.relay, context);
     checkPassThrough(config.relay, context);
+    if (config.relay.aggregate !== undefined)
+      checkAggregate(config.relay.aggregate, Object.keys(config.relay.servers), (path, message) =>
+        context.addIssue({ code: 'custom', path: ['relay', 'aggregate', ...path], message }),
+      );
     if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)
       context.addIssue({ code: 'custom', path: ['relay', 'jwt', 'secretKey'], message: `needed for ${jwt.algorithm}` });
     if (jwt.enabled && !jwt.algorithm.startsWith('HS') && jwt.publicKeyPath === undefined)

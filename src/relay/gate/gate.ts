@@ -17,6 +17,7 @@ import { visible } from '../policy/visible.ts';
 import { type Refusal, refusalOf } from '../refusal.ts';
 import { errorOf } from '../transports/streamable-http/json-rpc-error.ts';
 import type { Message } from '../transports/streamable-http/message.ts';
+import { ALL_SERVERS } from '../transports/streamable-http/route.ts';
 import type { Way } from '../trust/trust.ts';
 import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
@@ -70,6 +71,9 @@ export class Passage {
   }
 }
 
+/** What goes to all servers as one is no message of a server yet: each that becomes of it is judged for itself. */
+const JUDGED_LATER = new Passage(undefined, () => {});
+
 /** What every message passes between who sent it and the server: limits, policy, and the counting of both. */
 export class Gate {
   readonly #policy: Policy | undefined;
@@ -101,6 +105,7 @@ export class Gate {
    * @throws DependencyUnavailable where limits cannot be counted and must be
    */
   enter(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
+    if (entry.server === ALL_SERVERS) return JUDGED_LATER;
     const attributes = () => ({ 'postern.server': entry.server, ...mcpAttributes(entry.message) });
     return step(
       this.#deps.tracing,
@@ -125,8 +130,15 @@ export class Gate {
     return counted.then((refusal) => (refusal === undefined ? this.#enter(entry) : this.#refused(entry, refusal)));
   }
 
+  /** Whether there is anything at the server for this identity; nothing is counted or recorded. */
+  mayUse(identity: Identity, server: string): boolean {
+    const { method, params } = NO_MESSAGE;
+    return this.#policy?.judge({ identity, server, method, params, text: undefined }).kind !== 'denied';
+  }
+
   /** A message of the server, as the caller may see it; by its form, for streams that answer nobody knows what. */
   visible(message: Json, identity: Identity, server: string): Json {
+    if (server === ALL_SERVERS) return message;
     const known = this.#deps.tools.take(message, server);
     this.#reportUnknownTools(server);
     const policy = this.#policy;

@@ -13,6 +13,7 @@ export function elicitsUrls({ method, params }: Message): boolean | 'by-result' 
   return MAY_ASK.has(method) && hasUrlMode(meta) && 'by-result';
 }
 
-function hasUrlMode(capabilities: unknown): boolean {
+/** @param capabilities of the client */
+export function hasUrlMode(capabilities: unknown): boolean {
   return isRecord(capabilities) && isRecord(capabilities.elicitation) && isRecord(capabilities.elicitation.url);
 }

@@ -28,7 +28,7 @@ export interface OpenUpstreamDeps {
 }
 
 /** Milliseconds of silence after which a stream gets a comment line. */
-const KEEP_ALIVE = 25_000;
+export const KEEP_ALIVE = 25_000;
 
 /** The way to one configured server, for clients of every era. @throws ConfigurationError as below */
 export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {

@@ -15,14 +15,19 @@ function webSocketOf(user: string): typeof globalThis.WebSocket {
   } as unknown as typeof globalThis.WebSocket;
 }
 
+/** Where the transports of a server are; `*`: those of all as one. */
+function below(server = 'one'): string {
+  return server === '*' ? '' : `/servers/${server}`;
+}
+
 /** The official client's transports, as the user that a proxy would name. */
 export const TRANSPORTS = {
-  websocket: (port: number, user: string, server = 'one'): Transport => {
+  websocket: (port: number, user: string, server?: string): Transport => {
     globalThis.WebSocket = webSocketOf(user);
-    return new WebSocketClientTransport(new URL(`ws://127.0.0.1:${port}/servers/${server}/ws`)) as Transport;
+    return new WebSocketClientTransport(new URL(`ws://127.0.0.1:${port}${below(server)}/ws`)) as Transport;
   },
-  'http-sse': (port: number, user: string, server = 'one'): Transport =>
-    new SSEClientTransport(new URL(`http://127.0.0.1:${port}/servers/${server}/sse`), {
+  'http-sse': (port: number, user: string, server?: string): Transport =>
+    new SSEClientTransport(new URL(`http://127.0.0.1:${port}${below(server)}/sse`), {
       requestInit: { headers: { 'X-Authenticated-User': user } },
     }) as Transport,
 } as const;

@@ -11,7 +11,7 @@ import { readBody } from '../streamable-http/body.ts';
 import { headerMismatch } from '../streamable-http/header-agreement.ts';
 import { type MessageId, sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { parseMessage } from '../streamable-http/message.ts';
-import type { TransportPath } from '../streamable-http/route.ts';
+import { pathOf, type TransportPath } from '../streamable-http/route.ts';
 import { noSession, type SessionSeal } from '../streamable-http/sealed-session.ts';
 import { EventStreamConnection } from './connection.ts';
 
@@ -81,7 +81,7 @@ export class HttpSseEndpoint {
     const { server, identity } = admitted;
     const id = `http-sse ${randomUUID()}`;
     const sealed = this.#seal.seal(server, id, ownerKey(identity));
-    const endpoint = `${this.#prefix}/servers/${server}/messages?sessionId=${sealed}`;
+    const endpoint = `${this.#prefix}${pathOf(server)}/messages?sessionId=${sealed}`;
     const connection = new EventStreamConnection(response, endpoint, admitted, this.#deps);
     this.#connections.set(id, connection);
     void connection.closed.then(() => this.#connections.delete(id));

@@ -21,7 +21,7 @@ import { type Era, eraOf } from './era.ts';
 import { headerMismatch } from './header-agreement.ts';
 import { type MessageId, sendRefusal } from './json-rpc-error.ts';
 import { type Message, parseMessage } from './message.ts';
-import { MODERN_POST_ONLY, matchRoute, OPTIONS_HEADERS, type Route } from './route.ts';
+import { ALL_SERVERS, MODERN_POST_ONLY, matchRoute, OPTIONS_HEADERS, type Route } from './route.ts';
 import { noSession, type SessionSeal } from './sealed-session.ts';
 
 type McpRoute = Extract<Route, { kind: 'mcp' }>;
@@ -238,7 +238,8 @@ export class StreamableHttpEndpoint {
 
   /** Keeps `postern_relay_upstream_up`; for the other transports too, which reach the same servers. */
   reached(server: string, up: boolean): void {
-    if (this.#up.get(server) === up) return;
+    // All servers as one are this process itself.
+    if (server === ALL_SERVERS || this.#up.get(server) === up) return;
     this.#up.set(server, up);
     this.#deps.metrics.upstreamUp.set({ server }, up ? 1 : 0);
   }

@@ -1,5 +1,8 @@
 import type { Refusal } from '../../refusal.ts';
 
+/** In the place of a server's name, where all are meant as one. No server can be called so. */
+export const ALL_SERVERS = '*';
+
 export type McpMethod = 'GET' | 'POST' | 'DELETE';
 const ALLOW = 'GET, POST, DELETE, OPTIONS';
 
@@ -15,20 +18,26 @@ export interface TransportPath {
   readonly query: URLSearchParams;
 }
 
-/** Matches `/servers/<name>/ws`, `…/sse` and `…/messages`, literally as `matchRoute` does. */
+/** Matches `/servers/<name>/ws`, `…/sse` and `…/messages`, or those of all servers, literally as `matchRoute` does. */
 export function matchTransport(target: string): TransportPath | undefined {
-  const match = /^\/servers\/([a-z0-9][a-z0-9-]*)\/(ws|sse|messages)(?:\?(.*))?$/.exec(target);
+  const match = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/(ws|sse|messages)(?:\?(.*))?$/.exec(target);
   if (match === null) return undefined;
-  const [, server = '', transport, query = ''] = match;
+  const [, server = ALL_SERVERS, transport, query = ''] = match;
   return { transport: transport as TransportPath['transport'], server, query: new URLSearchParams(query) };
 }
 
-/** Matches `/servers/<name>/mcp`, literally: nothing is decoded or normalised, so nothing can be read in two ways. */
+/** Where the transports of a server are, or those of all servers as one; what follows is the transport. */
+export function pathOf(server: string): string {
+  return server === ALL_SERVERS ? '' : `/servers/${server}`;
+}
+
+/** Matches `/servers/<name>/mcp` and `/mcp`, literally: nothing is decoded or normalised, so nothing can be read in two ways. */
 export function matchRoute(method: string, target: string): Route {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
-  const server = /^\/servers\/([a-z0-9][a-z0-9-]*)\/mcp$/.exec(path)?.[1];
-  if (server === undefined) return refused(404, 'not_found', 'not found: MCP servers are at /servers/<name>/mcp');
+  const match = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/mcp$/.exec(path);
+  const server = match?.[1] ?? ALL_SERVERS;
+  if (match === null) return refused(404, 'not_found', 'not found: MCP servers are at /servers/<name>/mcp');
   if (method === 'OPTIONS') return { kind: 'options' };
   if (method !== 'GET' && method !== 'POST' && method !== 'DELETE')
     return refused(405, 'method_not_allowed', `use one of ${ALLOW}`, { Allow: ALLOW });

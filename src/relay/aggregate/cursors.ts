@@ -1,0 +1,35 @@
+import { SealedText } from '../sealed-text.ts';
+import { isRecord } from '../transports/streamable-http/message.ts';
+import type { ListMethod } from './listings.ts';
+
+/** Where each server that has more goes on. */
+export type Positions = ReadonlyMap<string, string>;
+
+/** Characters of what one server may call a place in its list, and of the common cursor. */
+export const MAX_SERVER_CURSOR = 4096;
+const MAX_CURSOR = 256 * 1024;
+
+/**
+ * Cursors of common lists. A server's cursor is text that it trusts, so a client that could make one up would speak to a
+ * server past the relay's checks: they are sealed, and hold for one list of one user.
+ */
+export class Cursors {
+  readonly #sealed: SealedText;
+
+  constructor(key: Buffer) {
+    this.#sealed = new SealedText(key, 'postern list cursor 1', MAX_CURSOR);
+  }
+
+  /** @param owner from `ownerKey(identity)` */
+  seal(method: ListMethod, owner: string, positions: Positions): string {
+    return this.#sealed.seal(JSON.stringify({ method, owner, positions: [...positions] }));
+  }
+
+  /** @returns undefined for whatever is no cursor of this list for this user */
+  open(method: ListMethod, owner: string, cursor: string): Positions | undefined {
+    const content = this.#sealed.open(cursor);
+    const opened: unknown = content === undefined ? undefined : JSON.parse(content);
+    if (!isRecord(opened) || opened.method !== method || opened.owner !== owner) return undefined;
+    return new Map(opened.positions as Array<[string, string]>);
+  }
+}

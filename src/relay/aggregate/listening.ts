@@ -1,0 +1,81 @@
+import type { Json } from '../messages/json-rpc.ts';
+import { Coalescing } from './coalescing.ts';
+import type { Filter, Member } from './member.ts';
+import { forClient, type MessageContext } from './server-messages.ts';
+import { uriToServer } from './uris.ts';
+import { Watch, type WatchTimes } from './watch.ts';
+
+/** Milliseconds that one announcement waits for others of its kind. */
+const COALESCE = 100;
+
+export interface ListeningDeps {
+  readonly timeout: number;
+  readonly times: WatchTimes;
+  readonly context: Omit<MessageContext, 'server' | 'isProgressToken'>;
+}
+
+/** The stream of what several servers say unasked. */
+export class Listening {
+  readonly #watches: ReadonlyMap<string, Watch>;
+  readonly #coalescing: Coalescing;
+  readonly #filter: Filter | undefined;
+
+  /** @param filter what the client asked for, in its own URIs; undefined: everything */
+  constructor(
+    members: readonly Member[],
+    filter: Filter | undefined,
+    deps: ListeningDeps,
+    send: (message: Json) => void,
+  ) {
+    this.#filter = filter;
+    this.#coalescing = new Coalescing(COALESCE, (method) => send({ jsonrpc: '2.0', method }));
+    const events = {
+      hear: (server: string, message: Json) => {
+        const found = forClient(message, { ...deps.context, server, isProgressToken: () => false });
+        if (found.kind === 'list_changed') this.#announce(found.method);
+        else if (found.kind === 'pass') send(found.message);
+      },
+      listChanged: (method: string) => this.#announce(method),
+    };
+    this.#watches = new Map(
+      members.map((member) => [member.server, new Watch(member, events, deps.timeout, deps.times)]),
+    );
+  }
+
+  /** A list came without this server. */
+  missed(server: string): void {
+    this.#watches.get(server)?.missed();
+  }
+
+  /** Ends with the signal, and not before. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await Promise.all(
+        [...this.#watches].map(([server, watch]) => watch.run(filterFor(server, this.#filter), signal)),
+      );
+    } finally {
+      this.#coalescing.close();
+    }
+  }
+
+  #announce(method: string): void {
+    if (this.#filter === undefined || WANTED[method]?.(this.#filter) === true) this.#coalescing.announce(method);
+  }
+}
+
+const WANTED: Readonly<Record<string, (filter: Filter) => boolean | undefined>> = {
+  'notifications/tools/list_changed': (filter) => filter.toolsListChanged,
+  'notifications/prompts/list_changed': (filter) => filter.promptsListChanged,
+  'notifications/resources/list_changed': (filter) => filter.resourcesListChanged,
+};
+
+/** What of a client's filter concerns one server, in its own URIs. */
+function filterFor(server: string, filter: Filter | undefined): Filter | undefined {
+  if (filter?.resourceSubscriptions === undefined) return filter;
+  const own = filter.resourceSubscriptions.flatMap((uri) => {
+    const found = uriToServer(uri);
+    return found?.server === server ? [found.name] : [];
+  });
+  const { resourceSubscriptions: _, ...lists } = filter;
+  return own.length === 0 ? lists : { ...lists, resourceSubscriptions: own };
+}

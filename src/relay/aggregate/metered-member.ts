@@ -1,0 +1,127 @@
+import { NO_MESSAGE, type Passage } from '../gate/gate.ts';
+import { ServerError } from '../messages/failures.ts';
+import type { Json } from '../messages/json-rpc.ts';
+import type { Hear } from '../messages/post.ts';
+import { type Refusal, RefusedError } from '../refusal.ts';
+import type { Message } from '../transports/streamable-http/message.ts';
+import type { Outcome } from '../upstreams/response-relay.ts';
+import { refusedError, throughGate } from './admitted-request.ts';
+import type { Description } from './capabilities.ts';
+import { type Filter, type Member, type ServerRequest, Unreached, type UnreachedReason } from './member.ts';
+
+/** What became of one request to one server; `seconds` where it was answered. */
+export type Report = (outcome: Outcome, seconds: number | undefined, error: unknown) => void;
+
+/** The gate before one server, for one caller. */
+export interface ServerGate {
+  /** @throws DependencyUnavailable */
+  enter(message: Message): Passage | Refusal | Promise<Passage | Refusal>;
+  /** A message that the server says unasked, as the caller may see it. */
+  visible(message: Json): Json;
+}
+
+const OUTCOMES: Readonly<Record<UnreachedReason, Outcome>> = {
+  timeout: 'upstream_timeout',
+  unreachable: 'upstream_unreachable',
+  refused: 'upstream_refused',
+  answer_too_large: 'upstream_cut',
+  failed: 'upstream_cut',
+};
+
+/** Judges and counts what one server is asked, as it is where the server is asked alone. */
+export class MeteredMember implements Member {
+  readonly server: string;
+  readonly #member: Member;
+  readonly #gate: ServerGate;
+  readonly #report: Report;
+
+  constructor(member: Member, gate: ServerGate, report: Report) {
+    this.server = member.server;
+    this.#member = member;
+    this.#gate = gate;
+    this.#report = report;
+  }
+
+  /** What the relay asks for itself counts only where it fails. */
+  describe(signal: AbortSignal): Promise<Description> {
+    return this.#counted(signal, () => this.#member.describe(signal), undefined);
+  }
+
+  async request(request: ServerRequest, signal: AbortSignal, hear: Hear): Promise<Json> {
+    const passage = await this.#gate.enter(request);
+    if ('status' in passage) {
+      this.#report('refused', undefined, undefined);
+      throw refusedError(passage);
+    }
+    return this.#counted(
+      signal,
+      () =>
+        throughGate(passage, request, signal, hear, (limited, heard) => this.#member.request(request, limited, heard)),
+      passage,
+    );
+  }
+
+  async tell(message: Json): Promise<void> {
+    const { method } = message;
+    const entered = typeof method === 'string' ? { ...NO_MESSAGE, method } : NO_MESSAGE;
+    const passage = await this.#gate.enter(entered);
+    if ('status' in passage) return;
+    await this.#member.tell(message);
+    passage.ended('relayed');
+  }
+
+  async listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
+    const seen: Hear = (message) => hear(this.#gate.visible(message));
+    return this.#member.listen(filter && (await this.#allowed(filter)), seen, signal);
+  }
+
+  isThere(signal: AbortSignal): Promise<boolean> {
+    return this.#counted(signal, () => this.#member.isThere(signal), undefined);
+  }
+
+  close(): Promise<void> {
+    return this.#member.close();
+  }
+
+  /** Without the resources that the caller may not hear of; the rest of what was wished for stays. */
+  async #allowed(filter: Filter): Promise<Filter> {
+    const { resourceSubscriptions = [], ...lists } = filter;
+    const allowed: string[] = [];
+    for (const uri of resourceSubscriptions) {
+      const params = { notifications: { resourceSubscriptions: [uri] } };
+      const passage = await this.#gate.enter({ id: 'listen', method: 'subscriptions/listen', params });
+      if ('status' in passage) continue;
+      passage.ended('relayed');
+      allowed.push(uri);
+    }
+    return allowed.length === 0 ? lists : { ...lists, resourceSubscriptions: allowed };
+  }
+
+  async #counted<T>(signal: AbortSignal, ask: () => Promise<T>, passage: Passage | undefined): Promise<T> {
+    const startedAt = performance.now();
+    const ended = (outcome: Outcome, error?: unknown) => {
+      const answered = outcome === 'relayed' ? (performance.now() - startedAt) / 1000 : undefined;
+      if (answered === undefined || passage !== undefined) this.#report(outcome, answered, error);
+      passage?.ended(outcome);
+    };
+    try {
+      const answer = await ask();
+      ended('relayed');
+      return answer;
+    } catch (error) {
+      if (error instanceof RefusedError) {
+        ended('answer_refused');
+        throw refusedError(error.refusal);
+      }
+      if (error instanceof ServerError) ended('relayed');
+      else if (error instanceof Unreached) ended(OUTCOMES[error.reason], error);
+      else ended(isTimeout(signal) ? 'upstream_timeout' : 'client_gone');
+      throw error;
+    }
+  }
+}
+
+/** `AbortSignal.timeout` ended it, the relay's own patience; the client's leaving has another reason. */
+function isTimeout({ reason }: AbortSignal): boolean {
+  return reason instanceof DOMException && reason.name === 'TimeoutError';
+}

@@ -1,0 +1,88 @@
+import { version } from '../../platform/version.ts';
+import { FIRST_MODERN, LEGACY_VERSIONS, META } from '../messages/client-facts.ts';
+import { ServerError } from '../messages/failures.ts';
+import type { Json } from '../messages/json-rpc.ts';
+import { isRecord } from '../transports/streamable-http/message.ts';
+import type { LocalResponse } from '../upstreams/local-response.ts';
+import { errorFor } from './common-server.ts';
+import type { Conversation } from './conversation.ts';
+import type { Filter, ServerRequest } from './member.ts';
+import { uriToServer } from './uris.ts';
+
+const SUPPORTED_VERSIONS = [FIRST_MODERN, ...LEGACY_VERSIONS];
+/** Gone from the stateless era. */
+const GONE = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
+/** Results that must say how long they hold (2026-07-28, `CacheableResult`). */
+const CACHEABLE = new Set(['resources/read', 'server/discover']);
+
+/** Answers one request of the stateless era. */
+export async function answerModern(
+  request: ServerRequest,
+  conversation: Conversation,
+  response: LocalResponse,
+): Promise<void> {
+  const { id, method, params } = request;
+  if (method === 'server/discover') return discover(id, conversation, response);
+  if (method === 'subscriptions/listen') return listen(id, params, conversation, response);
+  if (GONE.has(method)) {
+    const error = errorFor(new ServerError(-32601, `there is no method ${method} since 2026-07-28`));
+    return void response.answer({ jsonrpc: '2.0', id, error }, 404);
+  }
+  await conversation.answer(request, response, { result: (result) => complete(method, result), unknownMethod: 404 });
+}
+
+async function discover(id: string | number, { common }: Conversation, response: LocalResponse): Promise<void> {
+  const { capabilities, instructions } = await common.describe(response.signal);
+  const result = complete('server/discover', {
+    supportedVersions: SUPPORTED_VERSIONS,
+    capabilities,
+    ...(instructions === undefined ? {} : { instructions }),
+    _meta: { [`${META}serverInfo`]: SERVER_INFO },
+  });
+  response.answer({ jsonrpc: '2.0', id, result });
+}
+
+export const SERVER_INFO = { name: 'postern', version: version() };
+
+/** A legacy server's result lacks what the stateless era asks of every one. */
+function complete(method: string, result: Json): Json {
+  const cache = CACHEABLE.has(method) ? { ttlMs: 0, cacheScope: 'private' } : {};
+  return { resultType: 'complete', ...cache, ...result };
+}
+
+/** The stream of what the client wants to hear; it says first what it will say. */
+async function listen(
+  id: string | number,
+  params: Json,
+  conversation: Conversation,
+  response: LocalResponse,
+): Promise<void> {
+  const filter = filterOf(params.notifications, conversation);
+  if (filter === undefined) {
+    const error = errorFor(new ServerError(-32602, '"notifications" must say what to listen to'));
+    return void response.answer({ jsonrpc: '2.0', id, error });
+  }
+  const send = (message: Json) => {
+    const own = isRecord(message.params) ? message.params : {};
+    const meta = { ...(isRecord(own._meta) ? own._meta : {}), [`${META}subscriptionId`]: id };
+    response.event({ ...message, params: { ...own, _meta: meta } });
+  };
+  send({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications: filter } });
+  await conversation.listen(filter, response.signal, send);
+}
+
+/** The part of the wishes that can come true: lists can always change, resources are those of servers in the whole. */
+function filterOf(wanted: unknown, { common }: Conversation): Filter | undefined {
+  if (!isRecord(wanted)) return undefined;
+  const { resourceSubscriptions } = wanted;
+  if (resourceSubscriptions !== undefined && !Array.isArray(resourceSubscriptions)) return undefined;
+  const uris = (resourceSubscriptions ?? []).filter(
+    (uri): uri is string => typeof uri === 'string' && common.member(uriToServer(uri)?.server ?? '') !== undefined,
+  );
+  return {
+    ...(wanted.toolsListChanged === true && { toolsListChanged: true }),
+    ...(wanted.promptsListChanged === true && { promptsListChanged: true }),
+    ...(wanted.resourcesListChanged === true && { resourcesListChanged: true }),
+    ...(uris.length > 0 && { resourceSubscriptions: uris }),
+  };
+}

@@ -1,0 +1,119 @@
+import type { Config } from '../../platform/config/schema.ts';
+import { requestId } from '../../platform/http.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { RelayMetrics } from '../../platform/metrics.ts';
+import { exemplarLabels } from '../../platform/tracing/current-span.ts';
+import type { Gate } from '../gate/gate.ts';
+import type { ConnectionTimes } from '../transports/channel/connection.ts';
+import { hasUrlMode } from '../transports/elicitation.ts';
+import type { Caller } from '../trust/caller.ts';
+import { KEEP_ALIVE } from '../upstreams/open-upstream.ts';
+import type { Upstream } from '../upstreams/upstream.ts';
+import { AggregateServer, type MemberClient } from './aggregate-server.ts';
+import { Cursors } from './cursors.ts';
+import type { ListPage } from './list-page.ts';
+import { Listeners } from './listeners.ts';
+import type { ServerRequest } from './member.ts';
+import { MeteredMember, type Report, type ServerGate } from './metered-member.ts';
+import { Names } from './names.ts';
+import type { ServerLink } from './server-link.ts';
+import { ServerRequestIds } from './server-requests.ts';
+import { SessionMember } from './session-member.ts';
+import { StatelessMember } from './stateless-member.ts';
+
+export interface AggregateWiring {
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly gate: Gate;
+  /** 32 bytes, of which keys for cursors and ids are made. */
+  readonly key: Buffer;
+  readonly metrics: RelayMetrics;
+  readonly log: Logger;
+  /** A server answered or did not. */
+  readonly reached: (server: string, up: boolean) => void;
+  readonly times: ConnectionTimes;
+}
+
+/** Puts all servers as one together from the configuration; undefined where there is no such thing. */
+export function openAggregate({ relay }: Config, wiring: AggregateWiring): AggregateServer | undefined {
+  const { aggregate, limits } = relay;
+  if (aggregate === undefined) return undefined;
+  const { servers, separator, nameLength, timeout } = aggregate;
+  const { gate, key, log, times } = wiring;
+  if (relay.policy === undefined)
+    log.info({ servers }, 'whoever may reach /mcp may use every one of these MCP servers');
+  return new AggregateServer({
+    servers,
+    separator,
+    timeout,
+    names: new Names(servers, separator, nameLength),
+    cursors: new Cursors(key),
+    ids: new ServerRequestIds(key),
+    listeners: new Listeners(),
+    times: times.retry,
+    streams: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
+    limit: limits.body,
+    mayUse: ({ identity }, server) => gate.mayUse(identity, server),
+    onGaps: (caller, page) => logGaps(caller, page, log),
+    onHidden: (caller, server, request) => recordHidden(server, caller, request, wiring),
+    onFailure: (error) => log.error({ error }, 'all servers as one could not answer'),
+    open: (server, client, slot) => {
+      const upstream = wiring.upstreams.get(server);
+      if (upstream === undefined) throw new Error(`the configuration let in an unknown server: ${server}`);
+      const { caller, era, facts } = client;
+      const link: ServerLink = {
+        upstream,
+        caller,
+        era,
+        elicitsUrls: elicitation(client),
+        limit: limits.body,
+        retry: times.retry,
+      };
+      const member =
+        era === 'modern' ? new StatelessMember(server, facts, link) : new SessionMember(server, facts, slot, link);
+      return new MeteredMember(member, serverGate(server, caller, gate), report(server, caller, wiring));
+    },
+  });
+}
+
+function serverGate(server: string, caller: Caller, gate: Gate): ServerGate {
+  const { identity, way } = caller;
+  return {
+    enter: (message) => gate.enter({ identity, way, server, message, requestId: () => requestId(caller) }),
+    visible: (message) => gate.visible(message, identity, server),
+  };
+}
+
+/** The answer says nothing of a server that is not for the caller; counts and records say that somebody tried. */
+async function recordHidden(
+  server: string,
+  caller: Caller,
+  request: ServerRequest,
+  { gate, upstreams }: AggregateWiring,
+): Promise<void> {
+  if (!upstreams.has(server)) return;
+  const entered = await serverGate(server, caller, gate).enter(request);
+  if (!('status' in entered)) entered.ended('refused');
+}
+
+function report(server: string, { way }: Caller, { metrics, reached, log }: AggregateWiring): Report {
+  return (outcome, seconds, error) => {
+    metrics.requests.inc({ server, method: way, outcome });
+    if (seconds !== undefined)
+      metrics.requestDuration.observe({ labels: { server }, value: seconds, exemplarLabels: exemplarLabels() });
+    if (outcome === 'relayed' || outcome === 'upstream_refused') reached(server, true);
+    else if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') reached(server, false);
+    if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
+  };
+}
+
+/** What is missing in a list is missing for a reason that the operator can do something about. */
+function logGaps({ identity }: Caller, { unavailable, leftOut }: ListPage, log: Logger): void {
+  if (unavailable.length === 0 && leftOut.length === 0) return;
+  log.info({ user: identity.subject, unavailable, leftOut }, 'a list of all servers is not complete');
+}
+
+/** How the client can be led to an address, which it said of itself once or with this request. */
+function elicitation({ era, facts }: MemberClient): ServerLink['elicitsUrls'] {
+  if (!hasUrlMode(facts.capabilities)) return false;
+  return era === 'modern' ? 'by-result' : true;
+}

@@ -1,0 +1,62 @@
+import type { Dispatcher } from 'undici';
+import type { Outgoing } from '../credentials/credential.ts';
+import { ServerError, SessionLost } from '../messages/failures.ts';
+import type { Json } from '../messages/json-rpc.ts';
+import { type Answered, type Hear, post } from '../messages/post.ts';
+import type { RetryTimes } from '../transports/channel/standing-stream.ts';
+import type { Era } from '../transports/streamable-http/era.ts';
+import type { McpMethod } from '../transports/streamable-http/route.ts';
+import type { Caller } from '../trust/caller.ts';
+import type { Upstream } from '../upstreams/upstream.ts';
+import { unreached } from './unreached.ts';
+
+/** The way to one server for one client, in whose form the server answers: `EraBridge` sees to that. */
+export interface ServerLink {
+  readonly upstream: Upstream;
+  readonly caller: Caller;
+  readonly era: Era;
+  readonly elicitsUrls: Outgoing['elicitsUrls'];
+  /** Bytes of one message of the server. */
+  readonly limit: number;
+  readonly retry: RetryTimes;
+}
+
+export const NOBODY: Hear = () => {};
+const ACCEPT = 'application/json, text/event-stream';
+
+/** @param headers names and values in turn */
+export function dispatchTo(
+  { upstream, caller, era, elicitsUrls }: ServerLink,
+  method: McpMethod,
+  headers: string[],
+  body: Buffer | null,
+  handler: Dispatcher.DispatchHandler,
+): void {
+  upstream.dispatch({ method, era, headers, body, caller, elicitsUrls }, handler);
+}
+
+/**
+ * Posts one message and waits for its answer.
+ *
+ * @param headers beside those that every POST has
+ * @throws ServerError, SessionLost, Unreached; the signal's reason where that ended it
+ */
+export async function ask(
+  link: ServerLink,
+  message: Json,
+  headers: readonly string[],
+  signal: AbortSignal,
+  hear: Hear,
+): Promise<Answered> {
+  try {
+    return await post(message, ['content-type', 'application/json', 'accept', ACCEPT, ...headers], {
+      dispatch: (all, body, handler) => dispatchTo(link, 'POST', all, body, handler),
+      limit: link.limit,
+      signal,
+      hear,
+    });
+  } catch (error) {
+    if (signal.aborted || error instanceof ServerError || error instanceof SessionLost) throw error;
+    throw unreached(error);
+  }
+}

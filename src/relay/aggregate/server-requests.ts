@@ -1,0 +1,42 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+
+type MessageId = string | number;
+
+const MAX_LENGTH = 4096;
+
+/**
+ * Ids of the servers' own requests to the client. Two servers may use the same one, so the client sees an id that holds the
+ * server too, and every replica can read it. It is signed: an answer goes only to a server that has asked this user. The same
+ * request always has the same id, so that the server can take it back.
+ */
+export class ServerRequestIds {
+  readonly #key: Buffer;
+
+  /** @param key 32 bytes */
+  constructor(key: Buffer) {
+    this.#key = key;
+  }
+
+  /** @param owner from `ownerKey(identity)` */
+  toClient(owner: string, server: string, id: MessageId): string {
+    const content = Buffer.from(JSON.stringify([server, id])).toString('base64url');
+    return `${content}.${this.#sign(owner, content).toString('base64url')}`;
+  }
+
+  /** @returns undefined where no server has asked this user with that id */
+  toServer(owner: string, id: unknown): { server: string; id: MessageId } | undefined {
+    if (typeof id !== 'string' || id.length > MAX_LENGTH) return undefined;
+    const [content = '', signature = '', ...more] = id.split('.');
+    const given = Buffer.from(signature, 'base64url');
+    const wanted = this.#sign(owner, content);
+    if (more.length > 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined;
+    const [server, own] = JSON.parse(Buffer.from(content, 'base64url').toString()) as [string, MessageId];
+    return { server, id: own };
+  }
+
+  #sign(owner: string, content: string): Buffer {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify(['server request', owner, content]))
+      .digest();
+  }
+}

@@ -1,0 +1,55 @@
+import type { ClientFacts } from '../messages/client-facts.ts';
+import { mirroredHeaders, withEnvelope } from '../messages/envelope.ts';
+import { ServerError } from '../messages/failures.ts';
+import type { Json } from '../messages/json-rpc.ts';
+import type { Hear } from '../messages/post.ts';
+import type { Description } from './capabilities.ts';
+import type { Filter, Member, ServerRequest } from './member.ts';
+import { descriptionOf } from './opened.ts';
+import { ask, NOBODY, type ServerLink } from './server-link.ts';
+
+/** One server, asked for a client of the stateless era: every request stands by itself. */
+export class StatelessMember implements Member {
+  readonly server: string;
+  readonly #client: ClientFacts;
+  readonly #link: ServerLink;
+
+  constructor(server: string, client: ClientFacts, link: ServerLink) {
+    this.server = server;
+    this.#client = client;
+    this.#link = link;
+  }
+
+  async describe(signal: AbortSignal): Promise<Description> {
+    const request = { id: 'discover', method: 'server/discover', params: {} };
+    return descriptionOf(await this.request(request, signal, NOBODY));
+  }
+
+  async request({ id, method, params, mirrored = [] }: ServerRequest, signal: AbortSignal, hear: Hear): Promise<Json> {
+    const enveloped = withEnvelope(params, this.#client);
+    const headers = [...mirroredHeaders(method, enveloped), ...mirrored];
+    const message = { jsonrpc: '2.0', id, method, params: enveloped };
+    return (await ask(this.#link, message, headers, signal, hear)).result;
+  }
+
+  /** A stateless client has nothing to say unasked. */
+  async tell(): Promise<void> {}
+
+  async listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
+    try {
+      const params = { notifications: filter ?? {} };
+      await this.request({ id: 'listen', method: 'subscriptions/listen', params }, signal, hear);
+      return 'lost';
+    } catch (error) {
+      return error instanceof ServerError ? 'not_offered' : 'lost';
+    }
+  }
+
+  async isThere(signal: AbortSignal): Promise<boolean> {
+    await this.describe(signal);
+    return true;
+  }
+
+  /** There is nothing to end. */
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ServerError } from '../messages/failures.ts';
+import type { Json } from '../messages/json-rpc.ts';
+import { isRecord } from '../transports/streamable-http/message.ts';
+import type { Description } from './capabilities.ts';
+import { type Filter, type Member, Unreached } from './member.ts';
+import { withinTime } from './time-limit.ts';
+
+/** When a server that is away is looked for again; milliseconds. */
+export interface WatchTimes {
+  readonly first: number;
+  /** The time is doubled up to this. */
+  readonly longest: number;
+}
+
+export interface WatchEvents {
+  /** A server says something unasked. */
+  hear(server: string, message: Json): void;
+  /** A server is there again: what it offers may differ from what the client has seen. */
+  listChanged(method: string): void;
+}
+
+const ANNOUNCED = ['tools', 'prompts', 'resources'] as const;
+
+/** Listens to one server for as long as a client listens, and looks for it again while it is away. */
+export class Watch {
+  readonly #member: Member;
+  readonly #events: WatchEvents;
+  readonly #timeout: number;
+  readonly #times: WatchTimes;
+  /** Ends the wait for the next event of a server that is thought to be there. */
+  #interrupt: AbortController | undefined;
+
+  /** @param timeout milliseconds for the server to show that it is there */
+  constructor(member: Member, events: WatchEvents, timeout: number, times: WatchTimes) {
+    this.#member = member;
+    this.#events = events;
+    this.#timeout = timeout;
+    this.#times = times;
+  }
+
+  /** A list came without this server. */
+  missed(): void {
+    this.#interrupt?.abort();
+  }
+
+  /** Ends with the signal, and not before. */
+  async run(filter: Filter | undefined, signal: AbortSignal): Promise<void> {
+    let wasAway = false;
+    while (!signal.aborted) {
+      const description = await this.#find(signal, wasAway);
+      if (description === undefined) return;
+      await this.#hear(filter, signal);
+      wasAway = true;
+    }
+  }
+
+  /** @returns undefined where the signal ended it */
+  async #find(signal: AbortSignal, away: boolean): Promise<Description | undefined> {
+    let wasAway = away;
+    let delay = this.#times.first;
+    while (!signal.aborted) {
+      if (wasAway) await sleep(delay, undefined, { signal }).catch(() => {});
+      const description = await this.#ask(signal);
+      if (description !== undefined) {
+        if (wasAway) this.#announce(description);
+        return description;
+      }
+      if (wasAway) delay = Math.min(delay * 2, this.#times.longest);
+      wasAway = true;
+    }
+    return undefined;
+  }
+
+  async #ask(signal: AbortSignal): Promise<Description | undefined> {
+    try {
+      return await withinTime(this.#timeout, signal, async (limited) =>
+        (await this.#member.isThere(limited)) ? this.#member.describe(limited) : undefined,
+      );
+    } catch (error) {
+      if (signal.aborted || error instanceof Unreached || error instanceof ServerError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Returns when the server is thought to be away, or the signal ends it. */
+  async #hear(filter: Filter | undefined, signal: AbortSignal): Promise<void> {
+    const interrupt = new AbortController();
+    this.#interrupt = interrupt;
+    const until = AbortSignal.any([signal, interrupt.signal]);
+    const { server } = this.#member;
+    const how = await this.#member.listen(filter, (message) => this.#events.hear(server, message), until);
+    // A server that never says anything unasked is only known to be away when a list misses it.
+    if (how === 'not_offered') await ended(until);
+    this.#interrupt = undefined;
+  }
+
+  #announce({ capabilities }: Description): void {
+    for (const name of ANNOUNCED)
+      if (isRecord(capabilities[name])) this.#events.listChanged(`notifications/${name}/list_changed`);
+  }
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
