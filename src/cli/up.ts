@@ -10,7 +10,7 @@ export const up: Command = {
   summary: 'everything at once for a first look, on 127.0.0.1',
   usage: 'postern up [--port-base N] [--config FILE]',
   help: `Starts an edge in the place of your proxy, forward-auth and relay as processes of their own, a development identity
-provider and an example MCP server. Not for production: the accounts' passwords are their names.
+provider and two example MCP servers. Not for production: the accounts' passwords are their names.
 
   --port-base N   listen on ports from N on (0: any free ports). Absent: the ports in the second column.
 
@@ -19,7 +19,8 @@ provider and an example MCP server. Not for production: the accounts' passwords 
     forward-auth                4180   N + 1
     relay                       4444   N + 3
     development provider        4192   N + 4
-    example MCP server          4191   N + 5
+    example MCP servers         4191   N + 5
+                                4193   N + 8
     metrics of forward-auth     9464   N + 6
     metrics of relay            9465   N + 7
 

@@ -6,6 +6,7 @@ export interface QuickstartAddresses {
   readonly publicUrl: string;
   readonly issuer: string;
   readonly exampleUrl: string;
+  readonly clockUrl: string;
   readonly forwardAuthPort: number;
   readonly forwardAuthInternalPort: number;
   readonly relayPort: number;
@@ -46,7 +47,7 @@ export function quickstartConfiguration(user: unknown, addresses: QuickstartAddr
     },
     relay: {
       ...relay,
-      servers: relay.servers ?? { example: { url: addresses.exampleUrl } },
+      ...(relay.servers === undefined && exampleServers(addresses)),
       listen: `127.0.0.1:${addresses.relayPort}`,
       internalListen: `127.0.0.1:${addresses.relayInternalPort}`,
       trust: {
@@ -67,13 +68,19 @@ const DEVELOPMENT_PROVIDER = {
   scopes: ['openid', 'offline_access', 'profile', 'email', 'groups', 'mcp:use'],
 };
 
-const EXAMPLE_RULES = [
-  {
-    match: { path: '/servers/example/**' },
-    allow: { groups: ['engineering'] },
-    scopes: { default: ['mcp:use'] },
-  },
-];
+const EXAMPLE_RULES = ['/servers/example/**', '/servers/clock/**', '/mcp'].map((path) => ({
+  match: { path },
+  allow: { groups: ['engineering'] },
+  scopes: { default: ['mcp:use'] },
+}));
+
+/** Both by themselves, and as one. */
+function exampleServers({ exampleUrl, clockUrl }: QuickstartAddresses): Section {
+  return {
+    servers: { example: { url: exampleUrl }, clock: { url: clockUrl } },
+    aggregate: { servers: ['example', 'clock'] },
+  };
+}
 
 /** The environment without our settings: the generated file holds them already, and the environment would win over it. */
 export function environmentWithoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

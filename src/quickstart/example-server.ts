@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
-import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { z } from 'zod';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 
 export interface ExampleServer {
@@ -13,14 +11,26 @@ export interface ExampleServer {
   close(grace: number): Promise<void>;
 }
 
+interface Serving {
+  readonly sessions: Map<string, StreamableHTTPServerTransport>;
+  readonly createMcpServer: () => McpServer;
+}
+
 /** More sessions than a first look needs; the oldest ends where one too many is opened. */
 const MAX_SESSIONS = 100;
 
-/** An MCP server to try Postern with: Streamable HTTP with sessions (MCP 2025-11-25, basic/transports). */
-export async function startExampleServer(address: { host: string; port: number }): Promise<ExampleServer> {
+/**
+ * An MCP server to try Postern with: Streamable HTTP with sessions (MCP 2025-11-25, basic/transports).
+ *
+ * @param createMcpServer makes what one session speaks to
+ */
+export async function startExampleServer(
+  address: { host: string; port: number },
+  createMcpServer: () => McpServer,
+): Promise<ExampleServer> {
   const sessions = new Map<string, StreamableHTTPServerTransport>();
   const server = createHttpServer({ maxHeaderSize: 16_384, requestTimeout: 30_000 }, (request, response) => {
-    handle(request, response, sessions).catch(() => {
+    handle(request, response, { sessions, createMcpServer }).catch(() => {
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { error: 'internal_error' });
     });
@@ -40,7 +50,7 @@ export async function startExampleServer(address: { host: string; port: number }
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  sessions: Map<string, StreamableHTTPServerTransport>,
+  { sessions, createMcpServer }: Serving,
 ): Promise<void> {
   if (request.url?.split('?')[0] !== '/mcp') return sendJson(response, 404, { error: 'not_found' });
   // A web page that rebinds its name to 127.0.0.1 sends that name (MCP 2025-11-25, basic/transports, security warning).
@@ -53,7 +63,7 @@ async function handle(
     if (transport === undefined) return sendJson(response, 404, rpcError(-32001, 'Session not found'));
     return transport.handleRequest(request, response);
   }
-  const transport = await openSession(sessions);
+  const transport = await openSession(sessions, createMcpServer());
   await transport.handleRequest(request, response);
   // The request was no `initialize`: nothing refers to this server any more.
   if (transport.sessionId === undefined) await transport.close();
@@ -61,6 +71,7 @@ async function handle(
 
 async function openSession(
   sessions: Map<string, StreamableHTTPServerTransport>,
+  server: McpServer,
 ): Promise<StreamableHTTPServerTransport> {
   const transport = new StreamableHTTPServerTransport({
     sessionIdGenerator: randomUUID,
@@ -70,7 +81,6 @@ async function openSession(
       if (sessions.size > MAX_SESSIONS && oldest !== undefined) await sessions.get(oldest)?.close();
     },
   });
-  const server = createMcpServer();
   server.server.onclose = () => {
     if (transport.sessionId !== undefined) sessions.delete(transport.sessionId);
   };
@@ -81,52 +91,4 @@ async function openSession(
 
 function rpcError(code: number, message: string): object {
   return { jsonrpc: '2.0', error: { code, message }, id: null };
-}
-
-function createMcpServer(): McpServer {
-  const server = new McpServer({ name: 'postern-example', version: '1.0.0' });
-  server.registerTool(
-    'echo',
-    { description: 'Answers with the text it was given.', inputSchema: { text: z.string().max(10_000) } },
-    ({ text }) => ({ content: [{ type: 'text', text }] }),
-  );
-  server.registerTool(
-    'add',
-    { description: 'Adds two numbers.', inputSchema: { a: z.number(), b: z.number() } },
-    ({ a, b }) => ({ content: [{ type: 'text', text: String(a + b) }] }),
-  );
-  server.registerTool(
-    'countdown',
-    {
-      description: 'Counts down and reports progress at every step.',
-      inputSchema: {
-        from: z.int().min(1).max(100).default(3),
-        interval: z.int().min(0).max(1000).default(200).describe('milliseconds between two steps'),
-      },
-    },
-    async ({ from, interval }, extra) => {
-      const progressToken = extra._meta?.progressToken;
-      for (let step = 1; step <= from; step++) {
-        await delay(interval, undefined, { signal: extra.signal });
-        if (progressToken === undefined) continue;
-        await extra.sendNotification({
-          method: 'notifications/progress',
-          params: { progressToken, progress: step, total: from, message: `${from - step} left` },
-        });
-      }
-      return { content: [{ type: 'text', text: 'liftoff' }] };
-    },
-  );
-  server.registerResource(
-    'about',
-    'postern://example/about',
-    { title: 'About this server', mimeType: 'text/plain' },
-    (uri) => ({ contents: [{ uri: uri.href, mimeType: 'text/plain', text: 'The example MCP server of Postern.' }] }),
-  );
-  server.registerPrompt(
-    'greeting',
-    { description: 'Asks for a greeting.', argsSchema: { name: z.string().max(200) } },
-    ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Greet ${name} in one sentence.` } }] }),
-  );
-  return server;
 }

@@ -29,7 +29,11 @@ npx @modelcontextprotocol/inspector --transport http --server-url ${server}
 claude mcp add --transport http postern ${server}
 code --add-mcp '{"name":"postern","type":"http","url":"${server}"}'
 
-4. In your browser: sign in, see your sessions, sign out
+4. Both example servers as one, their tools under example__… and clock__…
+
+claude mcp add --transport http postern-all ${urls.publicUrl}/mcp
+
+5. In your browser: sign in, see your sessions, sign out
 
 ${urls.publicUrl}/_postern/sessions
 

@@ -5,6 +5,7 @@ export interface QuickstartPorts {
   readonly relay: number;
   readonly identityProvider: number;
   readonly exampleServer: number;
+  readonly clockServer: number;
   readonly forwardAuthInternal: number;
   readonly relayInternal: number;
 }
@@ -16,6 +17,7 @@ const DEFAULT_PORTS: QuickstartPorts = {
   // Not 4190: browsers and fetch refuse it as ManageSieve's (Fetch §2.9, "bad port").
   identityProvider: 4192,
   exampleServer: 4191,
+  clockServer: 4193,
   forwardAuthInternal: 9464,
   relayInternal: 9465,
 };
@@ -29,6 +31,7 @@ const OFFSETS: QuickstartPorts = {
   exampleServer: 5,
   forwardAuthInternal: 6,
   relayInternal: 7,
+  clockServer: 8,
 };
 
 export const HIGHEST_PORT_BASE = 65_535 - Math.max(...Object.values(OFFSETS));
@@ -49,6 +52,7 @@ export function quickstartPorts(base: number | undefined): QuickstartPorts {
     relay: at(OFFSETS.relay),
     identityProvider: at(OFFSETS.identityProvider),
     exampleServer: at(OFFSETS.exampleServer),
+    clockServer: at(OFFSETS.clockServer),
     forwardAuthInternal: at(OFFSETS.forwardAuthInternal),
     relayInternal: at(OFFSETS.relayInternal),
   };

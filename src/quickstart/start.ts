@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { parseConfig } from '../platform/config/load.ts';
 import type { Logger } from '../platform/log.ts';
 import { type ServiceProcess, startServiceProcess } from './child-process.ts';
+import { createClockTools } from './clock-tools.ts';
 import { environmentWithoutSettings, type QuickstartAddresses, quickstartConfiguration } from './configuration.ts';
 import { startDevelopmentIdp } from './development-idp.ts';
 import { startEdge } from './edge.ts';
 import { startExampleServer } from './example-server.ts';
+import { createExampleTools } from './example-tools.ts';
 import type { QuickstartPorts } from './ports.ts';
 
 export interface QuickstartOptions {
@@ -35,7 +37,7 @@ export interface Quickstart {
 const STOP_GRACE = 3000;
 
 /**
- * Starts everything on loopback: example server, development identity provider and edge in this process, forward-auth and
+ * Starts everything on loopback: example servers, development identity provider and edge in this process, forward-auth and
  * relay as processes of their own.
  *
  * @throws PosternError where a port is taken or a process does not start; nothing is left running then
@@ -56,8 +58,10 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
   };
 
   try {
-    const example = await startExampleServer({ host: '127.0.0.1', port: ports.exampleServer });
+    const example = await startExampleServer({ host: '127.0.0.1', port: ports.exampleServer }, createExampleTools);
     closers.push(example.close);
+    const clock = await startExampleServer({ host: '127.0.0.1', port: ports.clockServer }, createClockTools);
+    closers.push(clock.close);
     const secretHeader = 'X-Postern-Proxy-Secret';
     const edge = await startEdge({ host: '127.0.0.1', port: ports.edge }, { secretHeader, secret }, log);
     closers.push(edge.close);
@@ -69,6 +73,7 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
       publicUrl,
       issuer: idp.issuer,
       exampleUrl: example.url,
+      clockUrl: clock.url,
       forwardAuthPort: ports.forwardAuth,
       forwardAuthInternalPort: ports.forwardAuthInternal,
       relayPort: ports.relay,

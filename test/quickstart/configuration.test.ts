@@ -7,6 +7,7 @@ const ADDRESSES = {
   publicUrl: 'http://127.0.0.1:8080',
   issuer: 'http://127.0.0.1:4192',
   exampleUrl: 'http://127.0.0.1:4191/mcp',
+  clockUrl: 'http://127.0.0.1:4193/mcp',
   forwardAuthPort: 4180,
   forwardAuthInternalPort: 9464,
   relayPort: 4444,
@@ -23,6 +24,7 @@ describe('quickstart configuration', () => {
     assert.equal(auth.rules[0]?.match.path, '/servers/example/**');
     assert.deepEqual(auth.rules[0]?.allow, { groups: ['engineering'] });
     assert.equal(relay.servers.example?.url, ADDRESSES.exampleUrl);
+    assert.deepEqual(relay.aggregate?.servers, ['example', 'clock']);
     assert.deepEqual(relay.trust.proxies, ['127.0.0.1/32']);
     assert.equal(relay.trust.secret, 's'.repeat(43));
     assert.equal(relay.trust.assertion?.jwksUrl, 'http://127.0.0.1:4180/_postern/jwks.json');
@@ -40,6 +42,7 @@ describe('quickstart configuration', () => {
       ['/mine/**'],
     );
     assert.deepEqual(Object.keys(relay.servers), ['mine']);
+    assert.equal(relay.aggregate, undefined, 'the example’s servers are gone');
     assert.deepEqual(auth.trustedProxies, ['127.0.0.1/32']);
     assert.equal(auth.listen.host, '127.0.0.1');
     assert.equal(relay.listen.host, '127.0.0.1');

@@ -163,8 +163,22 @@ describe('postern up', function () {
       await client.close();
     });
 
-    it('lets a person sign in at the fourth printed address, see the session, use the example and sign out', async () => {
-      const [page] = /http:\/\/\S+/.exec(printed[4] as string) ?? assert.fail();
+    it('offers both servers as one, at the fourth printed address', async () => {
+      const [all] = /http:\/\/\S+/.exec(printed[4] as string) ?? assert.fail();
+      const client = await connect(all, 'alice');
+      const { tools } = await client.listTools();
+      const names = tools.map((tool) => tool.name);
+      assert.deepEqual(names, ['example__echo', 'example__add', 'example__countdown', 'clock__now', 'clock__add']);
+      const textOf = async (name: string, args: object) =>
+        (await client.callTool({ name, arguments: { ...args } })).content as object[];
+      assert.deepEqual(await textOf('example__add', { a: 2, b: 3 }), [{ type: 'text', text: '5' }]);
+      const later = await textOf('clock__add', { date: '2026-02-27', days: 2 });
+      assert.deepEqual(later, [{ type: 'text', text: '2026-03-01' }]);
+      await client.close();
+    });
+
+    it('lets a person sign in at the fifth printed address, see the session, use the example and sign out', async () => {
+      const [page] = /http:\/\/\S+/.exec(printed[5] as string) ?? assert.fail();
       const person = new HttpPerson();
       const asked = await person.visit(page);
       const consent = await person.submit(asked, { username: 'alice', password: 'alice' });
