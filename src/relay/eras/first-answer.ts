@@ -59,7 +59,9 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     if (this.#held === undefined) return void this.#handler.onResponseData?.(controller, chunk);
     this.#held.push(chunk);
     this.#size += chunk.length;
-    if (this.#size > MAX_HELD) this.#release(controller);
+    if (this.#size <= MAX_HELD) return;
+    if (this.#status === 200) this.#events.understood();
+    this.#release(controller);
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {

@@ -1,6 +1,6 @@
 import { ownerKey } from '../../identity/identity.ts';
 import type { Outgoing } from '../credentials/credential.ts';
-import { NoAnswer, ServerError } from '../messages/failures.ts';
+import { NoAnswer, ServerError, SessionLost } from '../messages/failures.ts';
 import { errorMessage, type Id, type Json, METHOD_NOT_FOUND, SERVER_ERROR } from '../messages/json-rpc.ts';
 import { type Answered, type Hear, post } from '../messages/post.ts';
 import type { Era } from '../transports/streamable-http/era.ts';
@@ -16,12 +16,16 @@ export interface ServerLink {
   readonly limit: number;
 }
 
-/** On whose behalf a request is, and until when it is wanted. */
-export interface Asking {
+/** On whose behalf a request is. */
+export interface From {
   readonly caller: Caller | undefined;
   readonly elicitsUrls?: Outgoing['elicitsUrls'];
   /** Of the client's request, what says nothing of its era; names and values in turn. */
-  readonly kept?: readonly string[];
+  readonly kept?: readonly string[] | undefined;
+}
+
+/** And until when it is wanted. */
+export interface Asking extends From {
   readonly signal: AbortSignal;
   readonly hear: Hear;
 }
@@ -70,8 +74,9 @@ export function answerFailure(error: unknown, id: Id, response: LocalResponse, u
       { jsonrpc: '2.0', id, error: error.json },
       error.code === METHOD_NOT_FOUND ? unknownMethod : 200,
     );
-  if (!(error instanceof NoAnswer)) return void response.abort(error as Error);
-  if (refusedAnswer(error.status) !== undefined) return void response.status(error.status);
+  const said = error instanceof NoAnswer || error instanceof SessionLost;
+  if (!said) return void response.abort(error as Error);
+  if (error instanceof NoAnswer && refusedAnswer(error.status) !== undefined) return void response.status(error.status);
   response.answer(errorMessage(id, SERVER_ERROR, error.message), 502);
 }
 

@@ -33,20 +33,6 @@ describe('a stateless client of a server with sessions', function () {
       assert.ok(tools.some(({ name }) => name === 'test_simple_text'));
       const said = await client.callTool({ name: 'test_simple_text' });
       assert.match(JSON.stringify(said.content), /simple text response/);
-      const read = await client.readResource({ uri: 'test://static-text' });
-      assert.match(JSON.stringify(read.contents), /static text resource/);
-      const prompt = await client.getPrompt({
-        name: 'test_prompt_with_arguments',
-        arguments: { arg1: 'a', arg2: 'b' },
-      });
-      assert.match(JSON.stringify(prompt.messages), /arg1='a'/);
-      const { completion } = await client.complete({
-        ref: { type: 'ref/prompt', name: 'test_prompt_with_arguments' },
-        argument: { name: 'arg1', value: 'par' },
-      });
-      assert.deepEqual(completion.values, ['paris', 'park', 'party']);
-      const failed = await client.callTool({ name: 'test_error_handling' });
-      assert.equal(failed.isError, true);
     });
 
   it('with `era: both` nothing is translated', async () => {

@@ -8,7 +8,7 @@ import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { offeredBy } from '../capabilities.ts';
 import type { ReplicaTalk } from '../replica-talk.ts';
-import { type Asking, answerFailure, askServer, IGNORE, ownerOf } from '../server-link.ts';
+import { answerFailure, askServer, type From, IGNORE, ownerOf } from '../server-link.ts';
 import { legacyResult } from './legacy-form.ts';
 import { ParameterHeaders } from './parameter-headers.ts';
 import { hear, OF_THE_SESSION, take } from './said.ts';
@@ -18,14 +18,11 @@ import { SessionMemories, type SessionMemory } from './session-memory.ts';
 import { SessionRequest } from './session-request.ts';
 
 /** A request of a client of sessions. */
-export interface InSession {
+export interface InSession extends From {
   readonly method: McpMethod;
   /** Undefined: none, as for `initialize`. */
   readonly sessionId: string | undefined;
   readonly message: Json;
-  readonly caller: Caller | undefined;
-  readonly elicitsUrls: Asking['elicitsUrls'];
-  readonly kept: readonly string[];
 }
 
 export interface SessionFrontDeps extends ServerStreamDeps {

@@ -1,11 +1,10 @@
-import type { ClientFacts } from '../../messages/client-facts.ts';
-import { META } from '../../messages/client-facts.ts';
+import { type ClientFacts, META } from '../../messages/client-facts.ts';
 import { mirroredHeaders, withEnvelope } from '../../messages/envelope.ts';
 import { ServerError } from '../../messages/failures.ts';
 import { type Id, INVALID_REQUEST, type Json } from '../../messages/json-rpc.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
-import { type Asking, askServer, IGNORE, type ServerLink } from '../server-link.ts';
+import { type Asking, askServer, type From, IGNORE, type ServerLink } from '../server-link.ts';
 import { legacyNotification } from './legacy-form.ts';
 import type { ParameterHeaders } from './parameter-headers.ts';
 import { askClient } from './questions.ts';
@@ -46,7 +45,7 @@ export class SessionRequest {
   }
 
   /** @throws as `post` does; ServerError where the client cannot be asked what the server wants to know */
-  async answer(request: Request, from: Pick<Asking, 'caller' | 'elicitsUrls' | 'kept'>): Promise<Json> {
+  async answer(request: Request, from: From): Promise<Json> {
     const { running } = this.#memory;
     if (running.has(request.id)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
     if (running.size >= MAX_RUNNING)

@@ -1,14 +1,13 @@
-import type { ClientFacts } from '../../messages/client-facts.ts';
-import { LEGACY_VERSIONS } from '../../messages/client-facts.ts';
+import { type ClientFacts, LEGACY_VERSIONS } from '../../messages/client-facts.ts';
 import { withoutEnvelope } from '../../messages/envelope.ts';
 import { ServerError } from '../../messages/failures.ts';
-import type { Json } from '../../messages/json-rpc.ts';
+import { type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
 import type { Hear } from '../../messages/post.ts';
 import { MessageReader } from '../../transports/channel/message-reader.ts';
 import { type RetryTimes, StandingStream } from '../../transports/channel/standing-stream.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { Caller } from '../../trust/caller.ts';
-import { type Asking, askServer, IGNORE, type ServerLink } from '../server-link.ts';
+import { type Asking, askServer, type From, IGNORE, type ServerLink } from '../server-link.ts';
 
 /** Milliseconds for a notification, or the end of a session, to reach the server. */
 const GOODBYE = 1_000;
@@ -49,12 +48,13 @@ export class HeldSession {
   static async open(
     deps: HeldSessionDeps,
     { capabilities, clientInfo }: ClientFacts,
-    { caller, signal }: { caller: Caller | undefined; signal: AbortSignal },
+    from: From,
+    signal: AbortSignal,
   ): Promise<HeldSession> {
-    const session = new HeldSession(deps, caller);
+    const session = new HeldSession(deps, from.caller);
     const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities, clientInfo };
     const message = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
-    const asking = { caller, signal, hear: IGNORE };
+    const asking = { ...from, signal, hear: IGNORE };
     const { result, sessionId } = await askServer(message, 'legacy', [], deps.link, asking);
     session.described = result;
     session.#id = sessionId;
@@ -148,6 +148,15 @@ export class HeldSession {
     });
   }
 
+  /** What the server says on the session's own stream. Between requests there is nobody whom it could ask. */
+  #receive(message: Json): void {
+    if (this.#hear !== IGNORE) return void this.#hear(message);
+    const { id, method } = message;
+    if (id === undefined || method === undefined) return;
+    const error = { code: METHOD_NOT_FOUND, message: 'nobody is there who could be asked' };
+    void this.tell({ jsonrpc: '2.0', id, ...(method === 'ping' ? { result: {} } : { error }) });
+  }
+
   #post(message: Json, asking: Asking) {
     return askServer(message, 'legacy', this.#headers(), this.#deps.link, asking);
   }
@@ -177,7 +186,7 @@ export class HeldSession {
             const reader = new MessageReader(this.#deps.link.limit, {
               head: opened,
               full: () => false,
-              message: (_text, value) => this.#hear(value),
+              message: (_text, value) => this.#receive(value),
               ended: (ended, error) => {
                 opened();
                 stream.ended(ended, error);

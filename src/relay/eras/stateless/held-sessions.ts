@@ -1,8 +1,7 @@
 import type { ClientFacts } from '../../messages/client-facts.ts';
 import { ServerError } from '../../messages/failures.ts';
 import { SERVER_ERROR } from '../../messages/json-rpc.ts';
-import type { Caller } from '../../trust/caller.ts';
-import { ownerOf } from '../server-link.ts';
+import { type From, ownerOf } from '../server-link.ts';
 import { HeldSession, type HeldSessionDeps } from './held-session.ts';
 
 export interface SessionLimits {
@@ -52,15 +51,15 @@ export class HeldSessions {
   }
 
   /** @throws ServerError where there are too many, and what opening one throws */
-  async lease(caller: Caller | undefined, facts: ClientFacts, signal: AbortSignal): Promise<Lease> {
-    const owner = ownerOf(caller);
+  async lease(from: From, facts: ClientFacts, signal: AbortSignal): Promise<Lease> {
+    const owner = ownerOf(from.caller);
     const key = JSON.stringify([owner, facts.capabilities, facts.clientInfo]);
     for (;;) {
       if (this.#closed) throw new ServerError(SERVER_ERROR, 'the relay is about to end: ask again');
       const idle = this.#takeIdle(key);
       if (idle !== undefined) return this.#leased(idle, owner, key, true);
       if (this.#isFull(owner)) this.#endIdle(owner);
-      if (!this.#isFull(owner)) return this.#open(caller, facts, signal, { owner, key });
+      if (!this.#isFull(owner)) return this.#open(from, facts, signal, { owner, key });
       // Those of others may last, and none of them ends for this one.
       if (this.#count >= this.#limits.all) throw new ServerError(SERVER_ERROR, 'too many sessions at this server');
       await this.#turn(owner, signal);
@@ -77,14 +76,14 @@ export class HeldSessions {
   }
 
   async #open(
-    caller: Caller | undefined,
+    from: From,
     facts: ClientFacts,
     signal: AbortSignal,
     { owner, key }: { owner: string; key: string },
   ): Promise<Lease> {
     this.#add(owner, 1);
     try {
-      return this.#leased(await HeldSession.open(this.#deps, facts, { caller, signal }), owner, key, false);
+      return this.#leased(await HeldSession.open(this.#deps, facts, from, signal), owner, key, false);
     } catch (error) {
       this.#add(owner, -1);
       this.#wake(owner);

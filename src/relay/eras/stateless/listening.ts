@@ -2,9 +2,8 @@ import { META, modernFacts } from '../../messages/client-facts.ts';
 import { ServerError } from '../../messages/failures.ts';
 import type { Id, Json } from '../../messages/json-rpc.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
-import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
-import type { Asking } from '../server-link.ts';
+import type { Asking, From } from '../server-link.ts';
 import type { HeldSession } from './held-session.ts';
 import type { HeldSessions } from './held-sessions.ts';
 
@@ -26,14 +25,13 @@ const MAX_EARLY = 100;
  */
 export async function listenInSession(
   sessions: HeldSessions,
-  { id, params }: { readonly id: Id; readonly params: Json },
-  caller: Caller | undefined,
+  { id, params, ...from }: From & { readonly id: Id; readonly params: Json },
   response: LocalResponse,
 ): Promise<void> {
   const wanted = params.notifications;
   if (!isRecord(wanted)) throw new ServerError(-32602, '"notifications" must say what to listen to');
   const { signal } = response;
-  const lease = await sessions.lease(caller, modernFacts(params), signal);
+  const lease = await sessions.lease(from, modernFacts(params), signal);
   const { session } = lease;
   try {
     const lists = offeredLists(wanted, session);
@@ -47,7 +45,7 @@ export async function listenInSession(
       else if (early.length < MAX_EARLY) early.push(message);
     };
     session.listen(hear);
-    for (const uri of uris) if (!(await subscribed(session, uri, { caller, signal, hear }))) uris.delete(uri);
+    for (const uri of uris) if (!(await subscribed(session, uri, { ...from, signal, hear }))) uris.delete(uri);
     const notifications = { ...lists, ...(uris.size > 0 && { resourceSubscriptions: [...uris] }) };
     const method = 'notifications/subscriptions/acknowledged';
     response.event(stamped({ jsonrpc: '2.0', method, params: { notifications } }, 'params', id));

@@ -3,11 +3,10 @@ import { ServerError, SessionLost } from '../../messages/failures.ts';
 import { type Id, type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
 import type { Hear } from '../../messages/post.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
-import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { offeredBy } from '../capabilities.ts';
 import type { ReplicaTalk } from '../replica-talk.ts';
-import { type Asking, answerFailure, IGNORE, ownerOf } from '../server-link.ts';
+import { answerFailure, type From, IGNORE, ownerOf } from '../server-link.ts';
 import { completed } from './completed.ts';
 import { HeldCall, type Listener } from './held-call.ts';
 import type { HeldSession } from './held-session.ts';
@@ -27,14 +26,12 @@ const GONE: ReadonlySet<string> = new Set([
 ]);
 /** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
 const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+
 /** A request of the stateless era, and on whose behalf it is. */
-export interface StatelessRequest {
+export interface StatelessRequest extends From {
   readonly id: Id;
   readonly method: string;
   readonly params: Json;
-  readonly caller: Caller | undefined;
-  readonly elicitsUrls: Asking['elicitsUrls'];
-  readonly kept: readonly string[];
 }
 
 export interface StatelessFrontDeps {
@@ -66,13 +63,12 @@ export class StatelessFront {
 
   /** Answers one request. Never rejects. */
   async answer(request: StatelessRequest, response: LocalResponse): Promise<void> {
-    const { id, method, params, caller } = request;
+    const { id, method, params } = request;
     const answering = { signal: response.signal, event: (message: Json) => response.event(message) };
     try {
       if (GONE.has(method))
         throw new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since ${FIRST_MODERN}`);
-      if (method === 'subscriptions/listen')
-        return await listenInSession(this.#deps.listening, request, caller, response);
+      if (method === 'subscriptions/listen') return await listenInSession(this.#deps.listening, request, response);
       const result =
         method === 'server/discover'
           ? await this.#discover(request, response)
@@ -90,8 +86,8 @@ export class StatelessFront {
     await Promise.all([sessions.close(), listening.close()]);
   }
 
-  async #discover({ params, caller }: StatelessRequest, response: LocalResponse): Promise<Json> {
-    const { session, release } = await this.#deps.sessions.lease(caller, modernFacts(params), response.signal);
+  async #discover(request: StatelessRequest, response: LocalResponse): Promise<Json> {
+    const { session, release } = await this.#deps.sessions.lease(request, modernFacts(request.params), response.signal);
     release();
     const { serverInfo, instructions } = session.described;
     return completed('server/discover', {
@@ -163,9 +159,8 @@ export class StatelessFront {
     wanted: AbortSignal,
     call: { take: (from: HeldSession, message: Json) => void; ended: AbortSignal },
   ): Promise<Json> {
-    const { caller, params } = request;
     for (;;) {
-      const lease = await this.#deps.sessions.lease(caller, modernFacts(params), wanted);
+      const lease = await this.#deps.sessions.lease(request, modernFacts(request.params), wanted);
       try {
         return await ask(lease.session, request, call);
       } catch (error) {

@@ -37,27 +37,47 @@ export const WAYS_IN: Readonly<Record<string, (port: number) => Promise<Asker>>>
   'v2 client (2026-07-28), streamable HTTP': stateless,
 };
 
+/** What the clients of both packages do in the same way. */
+interface SharedClient {
+  getServerVersion(): { name: string } | undefined;
+  getInstructions(): string | undefined;
+  listTools(): Promise<{ tools: Array<{ name: string }> }>;
+  listResourceTemplates(): Promise<{ resourceTemplates: Array<{ uriTemplate: string }> }>;
+  readResource(params: { uri: string }): Promise<unknown>;
+  getPrompt(params: { name: string; arguments: Record<string, string> }): Promise<unknown>;
+  complete(params: {
+    ref: { type: 'ref/prompt'; name: string };
+    argument: { name: string; value: string };
+  }): Promise<{ completion: { values: string[] } }>;
+}
+
+function shared(client: SharedClient) {
+  return {
+    serverName: client.getServerVersion()?.name,
+    instructions: client.getInstructions(),
+    tools: async () => (await client.listTools()).tools.map(({ name }) => name),
+    templates: async () =>
+      (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
+    read: (uri: string) => client.readResource({ uri }),
+    prompt: (name: string, args: Record<string, string>) => client.getPrompt({ name, arguments: args }),
+    complete: async (name: string, argument: string, value: string) =>
+      (await client.complete({ ref: { type: 'ref/prompt', name }, argument: { name: argument, value } })).completion
+        .values,
+  };
+}
+
 async function ofSessions(port: number, transport?: keyof typeof TRANSPORTS): Promise<Asker> {
   const by = transport === undefined ? undefined : TRANSPORTS[transport](port, 'alice');
   const client = await legacyClient(port, 'alice', undefined, by);
   const call: Asker['call'] = (name, args = {}, options = {}) =>
     client.callTool({ name, arguments: args }, undefined, options);
   return {
-    serverName: client.getServerVersion()?.name,
-    instructions: client.getInstructions(),
+    ...shared(client),
     call,
-    tools: async () => (await client.listTools()).tools.map(({ name }) => name),
     resources: async (cursor) => {
       const { resources, nextCursor } = await client.listResources({ ...(cursor !== undefined && { cursor }) });
       return { uris: resources.map(({ uri }) => uri), next: nextCursor };
     },
-    templates: async () =>
-      (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
-    read: (uri) => client.readResource({ uri }),
-    prompt: (name, args) => client.getPrompt({ name, arguments: args }),
-    complete: async (name, argument, value) =>
-      (await client.complete({ ref: { type: 'ref/prompt', name }, argument: { name: argument, value } })).completion
-        .values,
     logsOf: async (name) => {
       const logs: unknown[] = [];
       client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void logs.push(params.data));
@@ -77,10 +97,8 @@ async function stateless(port: number): Promise<Asker> {
   const client = await modernClient(`http://127.0.0.1:${port}/servers/one/mcp`);
   const call: Asker['call'] = (name, args = {}, options = {}) => client.callTool({ name, arguments: args }, options);
   return {
-    serverName: client.getServerVersion()?.name,
-    instructions: client.getInstructions(),
+    ...shared(client),
     call,
-    tools: async () => (await client.listTools()).tools.map(({ name }) => name),
     // The package's own list goes on to the last page by itself.
     resources: async (cursor) => {
       const { resources, nextCursor } = await client.request({
@@ -89,13 +107,6 @@ async function stateless(port: number): Promise<Asker> {
       });
       return { uris: resources.map(({ uri }) => uri), next: nextCursor };
     },
-    templates: async () =>
-      (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
-    read: (uri) => client.readResource({ uri }),
-    prompt: (name, args) => client.getPrompt({ name, arguments: args }),
-    complete: async (name, argument, value) =>
-      (await client.complete({ ref: { type: 'ref/prompt', name }, argument: { name: argument, value } })).completion
-        .values,
     logsOf: async (name) => {
       const logs: unknown[] = [];
       client.setNotificationHandler('notifications/message', ({ params }) => void logs.push(params.data));
