@@ -84,7 +84,7 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRe
       refuse(response, 401, 'invalid_token', `send Authorization: Bearer with ${area.tokenKey}`, headers);
     } else if (route !== undefined) {
       const id = route.path.exec(path)?.[1] ?? '';
-      readBody(request)
+      readJson(request)
         .then((body) => route.handle({ id, query: new URLSearchParams(query), body }))
         .then(({ status, body }) => sendJson(response, status, body))
         .catch((error) => failed(response, error, log));
@@ -96,7 +96,8 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRe
   };
 }
 
-async function readBody(request: IncomingMessage): Promise<unknown> {
+/** @throws PosternError 400, 413 @returns undefined where the body is empty */
+export async function readJson(request: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   let size = 0;
   for await (const part of request as AsyncIterable<Buffer>) {

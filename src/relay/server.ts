@@ -19,6 +19,7 @@ import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
+import { openActivity, openAdmin } from './admin/open-admin.ts';
 import { openAggregate } from './aggregate/open-aggregate.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
@@ -96,12 +97,14 @@ export async function startRelay(
   const key = sessionKey(relay.sessionKey);
   const seal = new SessionSeal(key);
   const replicas = openReplicaTalk(stores, key, log);
+  const activity = openActivity(config);
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
     log,
     now,
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
+    memory: activity,
   });
   const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   const outgoing = await openOutgoing(config, { log, now, env, stores, audit, tracing });
@@ -147,11 +150,15 @@ export async function startRelay(
     tracing,
   });
 
+  const admin =
+    activity && openAdmin(config, { activity, callers, scanner, tools, stores, metrics, audit, watch, log, now });
+
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   const cors = new Cors(config);
   const answer: RequestListener = (request, response) => {
+    if (admin?.handle(request, response)) return;
     if (cors.handle(request, response)) return;
     if (publishKeys(outgoing.keys, request, response) || pages?.handle(request, response)) return;
     if (connections.handle(request, response)) return;
@@ -193,6 +200,7 @@ export async function startRelay(
     port,
     internalPort,
     close: async () => {
+      admin?.endStreams();
       await Promise.all([drain(server, config.drain), connections.close(config.drain)]);
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await outgoing.close();

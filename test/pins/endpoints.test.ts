@@ -41,6 +41,7 @@ describe('pinned endpoints', () => {
         relay: {
           listen: `127.0.0.1:${relay}`,
           internalListen: `127.0.0.1:${relayInternal}`,
+          admin: { user: 'operator', password: 'correct-horse-battery-9' },
           servers: {
             one: { url: `http://127.0.0.1:${nobody}/mcp` },
             two: { url: `http://127.0.0.1:${nobody}/mcp`, assertion: true, credential: { connection: {} } },
@@ -87,6 +88,14 @@ describe('pinned endpoints', () => {
     assert.ok([401, 404].includes(await statusOf(ports.relay, '/servers/none/mcp', [], 'POST')));
   });
 
+  it('of the relay for operators', async () => {
+    const basic = ['Authorization', `Basic ${btoa('operator:correct-horse-battery-9')}`];
+    for (const path of ADMIN) {
+      assert.equal(await statusOf(ports.relay, path), 401, path);
+      assert.equal(await statusOf(ports.relay, path, basic), 200, path);
+    }
+  });
+
   it('of the relay for people and for MCP servers', async () => {
     for (const path of ['/connect', '/connect/servers/two', '/connect/servers/two/callback'])
       assert.equal(await statusOf(ports.relay, path), 401, path);
@@ -107,3 +116,15 @@ describe('pinned endpoints', () => {
     for (const child of started) assert.equal(await child.stop(), 0, child.output);
   });
 });
+
+const ADMIN = [
+  '/admin',
+  '/admin/servers/one',
+  '/admin/activity',
+  '/admin/denials',
+  '/admin/api/servers',
+  '/admin/api/servers/one',
+  '/admin/api/activity',
+  '/admin/api/denials',
+  '/admin/api/openapi.json',
+];

@@ -1,7 +1,7 @@
 /** Where audit lines go. */
 export interface AuditSink {
   /** Label of metrics. */
-  readonly name: 'stdout' | 'file' | 'redis';
+  readonly name: 'stdout' | 'file' | 'redis' | 'admin';
   /** The line that the last process left, where it can be known: its chain goes on. */
   readonly lastLine: string | undefined;
   /**

@@ -8,12 +8,14 @@ import { stdoutSink } from './stdout-sink.ts';
  * The audit log that the configuration asks for; undefined where it asks for none.
  *
  * @param stream where the lines for Redis go
+ * @param memory keeps the last lines for those who look; absent: nobody does
  * @throws ConfigurationError where the file cannot be opened
  */
 export async function openAuditLog(
   config: Config['audit'],
   deps: AuditLogDeps & {
     readonly stream: ((name: string, maxLength: number) => (lines: readonly string[]) => Promise<void>) | undefined;
+    readonly memory?: AuditSink | undefined;
   },
 ): Promise<AuditLog | undefined> {
   const sinks: AuditSink[] = [];
@@ -29,5 +31,6 @@ export async function openAuditLog(
       write: deps.stream(`${config.redis.stream}:${deps.process}`, config.redis.maxLength),
       close: async () => {},
     });
+  if (deps.memory !== undefined) sinks.push(deps.memory);
   return sinks.length === 0 ? undefined : new AuditLog(config, sinks, deps);
 }

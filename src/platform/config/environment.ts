@@ -10,6 +10,10 @@ export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
   TRUST_PROXY_AUTH: 'relay.trust.enabled',
   PROXY_USER_HEADER: 'relay.trust.userHeader',
   AUTH_REQUIRED: 'relay.authRequired',
+  BASIC_AUTH_USER: 'relay.admin.user',
+  BASIC_AUTH_PASSWORD: 'relay.admin.password',
+  MCPGATEWAY_UI_ENABLED: 'relay.admin.pages',
+  MCPGATEWAY_ADMIN_API_ENABLED: 'relay.admin.api',
   ENABLE_HEADER_PASSTHROUGH: 'relay.passthrough.enabled',
   DEFAULT_PASSTHROUGH_HEADERS: 'relay.passthrough.headers',
   JWT_ALGORITHM: 'relay.jwt.algorithm',
@@ -22,10 +26,6 @@ export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
 
 /** Names of that guide which mean nothing here, and what to say of them once at start. */
 const WITHOUT_MEANING: Readonly<Record<string, string>> = {
-  BASIC_AUTH_USER: 'BASIC_AUTH_USER has no effect: this version has no admin pages',
-  BASIC_AUTH_PASSWORD: 'BASIC_AUTH_PASSWORD has no effect: this version has no admin pages',
-  MCPGATEWAY_UI_ENABLED: 'MCPGATEWAY_UI_ENABLED has no effect: this version has no admin pages',
-  MCPGATEWAY_ADMIN_API_ENABLED: 'MCPGATEWAY_ADMIN_API_ENABLED has no effect: this version has no admin API',
   DATABASE_URL: 'DATABASE_URL has no meaning here: Postern keeps no database',
   JWT_PRIVATE_KEY_PATH: 'JWT_PRIVATE_KEY_PATH has no meaning here: the relay verifies tokens and makes none',
   TRUST_PROXY_AUTH_DANGEROUSLY:

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adminSchema } from './admin-schema.ts';
 import { aggregateSchema } from './aggregate-schema.ts';
 import { authorizationServers, connections } from './credential-schema.ts';
 import { migrationSchema } from './migration-schema.ts';
@@ -18,10 +19,11 @@ export const relaySchema = z.strictObject({
   internalListen: address('health and metrics').prefault('127.0.0.1:9465'),
   tls: listenerTls.optional(),
   operatorToken: secret('for the operator’s requests to internalListen; absent: refused').optional(),
-  authRequired: z
-    .boolean()
-    .default(true)
-    .meta({ description: 'true: no identity is 401; false: the identity is `anonymous`' }),
+  admin: adminSchema.prefault({}),
+  authRequired: z.boolean().default(true).meta({
+    description:
+      'true: no identity is 401; false: the identity is `anonymous`, and programs of this machine reach `admin` where it has no sign-in',
+  }),
   allowedOrigins: z
     .array(z.string().min(1))
     .default([])

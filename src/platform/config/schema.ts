@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../log.ts';
+import { checkAdmin } from './admin-schema.ts';
 import { checkAggregate } from './aggregate-schema.ts';
 import { auditSchema } from './audit-schema.ts';
 import { authSchema } from './auth-schema.ts';
@@ -79,6 +80,7 @@ export const configSchema = z
     if (config.audit.redis !== undefined && config.redis === undefined)
       context.addIssue({ code: 'custom', path: ['audit', 'redis'], message: 'needs `redis`' });
     checkTrust(trust, listen.host, context);
+    checkAdmin(config.relay, context);
     checkMigration(config.relay, context);
     checkTls(config.relay, context);
     checkPassThrough(config.relay, context);

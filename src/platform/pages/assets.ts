@@ -38,9 +38,20 @@ export interface Asset {
 /** Everything that the pages load, by its path. */
 export type Assets = ReadonlyMap<string, Asset>;
 
-/** @param base path below which the process serves them */
-export function createAssets(base: string): Assets {
-  return new Map([asset(base, 'postern.css', 'text/css', STYLESHEET), asset(base, 'icon.svg', 'image/svg+xml', ICON)]);
+/**
+ * @param base path below which the process serves them
+ * @param stylesheet another one than that of the narrow pages
+ * @param scripts by name
+ */
+export function createAssets(
+  base: string,
+  { stylesheet = STYLESHEET, scripts = {} }: { stylesheet?: string; scripts?: Readonly<Record<string, string>> } = {},
+): Assets {
+  return new Map([
+    asset(base, 'postern.css', 'text/css', stylesheet),
+    asset(base, 'icon.svg', 'image/svg+xml', ICON),
+    ...Object.entries(scripts).map(([name, body]) => asset(base, name, 'text/javascript', body)),
+  ]);
 }
 
 function asset(base: string, name: string, type: string, body: string): [path: string, asset: Asset] {

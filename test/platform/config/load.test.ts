@@ -276,10 +276,6 @@ describe('environment', () => {
         DATABASE_URL: 'postgres://u:hunter2@db/x',
         JWT_PRIVATE_KEY_PATH: '/k',
         TRUST_PROXY_AUTH_DANGEROUSLY: 'true',
-        BASIC_AUTH_USER: 'admin',
-        BASIC_AUTH_PASSWORD: 'hunter2',
-        MCPGATEWAY_UI_ENABLED: 'true',
-        MCPGATEWAY_ADMIN_API_ENABLED: 'true',
       };
       const { warnings } = load(names);
       assert.deepEqual(warnings.map((warning) => warning.split(' ')[0]).sort(), Object.keys(names).sort());

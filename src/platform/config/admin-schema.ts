@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { isLoopback } from '../addresses.ts';
+import { httpUrl, secret } from './values.ts';
+
+/** What the operator sees and does in a browser or by the API, at the relay's own listener. */
+export const adminSchema = z.strictObject({
+  pages: z
+    .boolean()
+    .optional()
+    .meta({ description: 'the pages at `/admin`; absent: where there is a way to sign in to them' }),
+  api: z
+    .boolean()
+    .optional()
+    .meta({ description: '`/admin/api`, which live updates of the pages need too; absent: as `pages`' }),
+  user: z.string().min(1).optional().meta({ description: 'who signs in with `password`' }),
+  password: secret('of `user`, at least 12 characters that nobody guesses').optional(),
+  groups: z
+    .array(z.string().min(1))
+    .default([])
+    .meta({ description: 'whoever is in one of them, by the proven headers of a browser session, needs no password' }),
+  recent: z
+    .int()
+    .min(10)
+    .max(10_000)
+    .default(500)
+    .meta({ description: 'what happened lately that is kept to be shown' }),
+  forwardAuth: z
+    .strictObject({
+      url: httpUrl('auth.internalListen, as the relay reaches it'),
+      token: secret('auth.operatorToken'),
+    })
+    .optional()
+    .meta({ description: 'where sessions are listed and ended; absent: not from here' }),
+});
+
+type AdminConfig = z.output<typeof adminSchema>;
+
+/** What of it is on. */
+export function adminSwitches(admin: AdminConfig): { readonly pages: boolean; readonly api: boolean } {
+  const pages = admin.pages ?? hasSignIn(admin);
+  return { pages, api: admin.api ?? pages };
+}
+
+export function hasSignIn({ user, password, groups }: AdminConfig): boolean {
+  return (user !== undefined && password !== undefined) || groups.length > 0;
+}
+
+/** Nothing of it opens to somebody who has not signed in, save to programs of this machine where that is asked for. */
+export function checkAdmin(
+  relay: {
+    readonly admin: AdminConfig;
+    readonly listen: { readonly host: string };
+    readonly authRequired: boolean;
+    readonly trust: { readonly enabled: boolean };
+  },
+  context: z.RefinementCtx,
+): void {
+  const { admin, listen, authRequired, trust } = relay;
+  const issue = (path: readonly string[], message: string) =>
+    context.addIssue({ code: 'custom', path: ['relay', 'admin', ...path], message });
+  const { user, password } = admin;
+  if ((user === undefined) !== (password === undefined))
+    issue(
+      [user === undefined ? 'user' : 'password'],
+      'give both user and password (BASIC_AUTH_USER, BASIC_AUTH_PASSWORD)',
+    );
+  const { pages, api } = adminSwitches(admin);
+  if (!pages && !api) return;
+  if (user?.includes(':')) issue(['user'], 'must hold no colon (RFC 7617 §2)');
+  const weakness = password === undefined ? undefined : weaknessOf(password, user ?? '');
+  if (weakness !== undefined)
+    issue(['password'], `${weakness}: make one with \`openssl rand -base64 24\` (BASIC_AUTH_PASSWORD)`);
+  if (admin.groups.length > 0 && !trust.enabled)
+    issue(['groups'], 'needs relay.trust.enabled (TRUST_PROXY_AUTH): who else would say in which groups somebody is?');
+  if (hasSignIn(admin)) return;
+  if (authRequired)
+    issue([], 'needs user and password (BASIC_AUTH_USER, BASIC_AUTH_PASSWORD), or groups: nobody could sign in');
+  else if (!isLoopback(listen.host))
+    issue([], `would be open to everybody on ${listen.host}: set user and password, or groups, or listen on 127.0.0.1`);
+}
+
+/** What manuals print and people type first. */
+const KNOWN =
+  /^(?:admin|administrator|change|changeme|changeit|changethis|default|letmein|me|pass|password|please|postern|qwerty|root|secret|test|the|welcome)+$/;
+const MIN_LENGTH = 12;
+const MIN_DIFFERENT = 6;
+
+function weaknessOf(password: string, user: string): string | undefined {
+  if (KNOWN.test(password.toLowerCase().replace(/[^a-z]/g, ''))) return 'is one that everybody tries first';
+  if (password.length < MIN_LENGTH) return `must have at least ${MIN_LENGTH} characters`;
+  if (new Set(password).size < MIN_DIFFERENT || /^\d+$/.test(password)) return 'is too easy to guess';
+  return user.length > 3 && password.toLowerCase().includes(user.toLowerCase()) ? 'must not hold the name' : undefined;
+}

@@ -1,0 +1,29 @@
+import type { Context } from 'koa';
+import { PosternError } from '../../../platform/errors.ts';
+
+/** Somebody who has signed in to the admin pages. */
+export interface Operator {
+  /** As the audit log names them. */
+  readonly name: string;
+  readonly way: 'password' | 'group' | 'local';
+}
+
+/** Who asks is not let in. `headers` go with the answer. */
+export class NotAdmitted extends PosternError {
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    status: 400 | 401 | 403 | 429,
+    code: string,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(code, message, { status, expose: true });
+    this.headers = headers;
+  }
+}
+
+/** Who asks; the gatekeeper has put it there. */
+export function operatorOf(ctx: Context): Operator {
+  return ctx.state.operator as Operator;
+}

@@ -1,0 +1,98 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AuditLog } from '../../platform/audit/audit-log.ts';
+import { adminSwitches, hasSignIn } from '../../platform/config/admin-schema.ts';
+import type { Config } from '../../platform/config/schema.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { RelayMetrics } from '../../platform/metrics.ts';
+import type { Stores } from '../../stores/stores.ts';
+import type { Watch } from '../../watch/watch.ts';
+import type { Tools } from '../gate/tools/tools.ts';
+import type { Callers } from '../trust/caller.ts';
+import type { HeaderScanner } from '../trust/headers.ts';
+import { createPeers } from '../trust/peers.ts';
+import { FormTokens } from './access/form-token.ts';
+import { Gatekeeper } from './access/gatekeeper.ts';
+import { GroupSignIn } from './access/group-sign-in.ts';
+import { PasswordSignIn } from './access/password-sign-in.ts';
+import { SameOrigin } from './access/same-origin.ts';
+import { AdminSite } from './admin-site.ts';
+import { apiRouter } from './api/admin-api.ts';
+import { LiveStreams } from './api/live-stream.ts';
+import { allOperations, createCatalog } from './operations/catalog.ts';
+import { pagesRouter } from './pages/router.ts';
+import { RecentActivity } from './recent-activity.ts';
+
+export interface AdminDeps {
+  readonly activity: RecentActivity;
+  readonly callers: Callers;
+  readonly scanner: HeaderScanner;
+  readonly tools: Tools;
+  readonly stores: Pick<Stores, 'limiter'>;
+  readonly metrics: RelayMetrics;
+  readonly audit: AuditLog | undefined;
+  readonly watch: Watch | undefined;
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/** Sign-ins that may go wrong in a window: of one client, and of one peer whatever clients it speaks of. */
+const WRONG = { client: 20, peer: 100, window: 300_000 } as const;
+
+/** Keeps what happens for those who look; undefined where nobody can. */
+export function openActivity({ relay }: Pick<Config, 'relay'>): RecentActivity | undefined {
+  const { pages, api } = adminSwitches(relay.admin);
+  return pages || api ? new RecentActivity(relay.admin.recent) : undefined;
+}
+
+export interface Admin {
+  /** @returns whether the request was for it */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Live views would keep the listener open. */
+  endStreams(): void;
+}
+
+/** The admin pages and their API, as far as they are on. */
+export function openAdmin(config: Config, deps: AdminDeps): Admin {
+  const { admin, sessionKey } = config.relay;
+  const { callers, scanner, stores, watch, audit, log, now } = deps;
+  const { user, password, groups } = admin;
+  const origin = new SameOrigin(config.publicUrl);
+  const gatekeeper = new Gatekeeper({
+    scanner,
+    origin,
+    peers: createPeers(config.relay.trust.proxies),
+    password:
+      user === undefined || password === undefined
+        ? undefined
+        : new PasswordSignIn(
+            { user, password },
+            {
+              byClient: stores.limiter('admin-sign-in', WRONG.client, WRONG.window),
+              byPeer: stores.limiter('admin-sign-in-peer', WRONG.peer, WRONG.window),
+            },
+            (address) => watch?.observe({ kind: 'operator_refused', address }),
+          ),
+    groups: groups.length === 0 ? undefined : new GroupSignIn(groups, callers),
+    local: !hasSignIn(admin),
+  });
+  const catalog = createCatalog({ ...deps, config });
+  const live = new LiveStreams(deps.activity);
+  const switches = adminSwitches(admin);
+  const tokens = new FormTokens(sessionKey ?? password, now);
+  const site = new AdminSite({
+    gatekeeper,
+    routers: [
+      ...(switches.api ? [apiRouter(allOperations(catalog), live)] : []),
+      ...(switches.pages ? [pagesRouter(catalog, { origin, tokens, live: switches.api })] : []),
+    ],
+    audit,
+    log,
+  });
+  const { pages, api } = switches;
+  log.info({ pages, api }, 'operators may look at /admin');
+  return {
+    handle: site.handle.bind(site),
+    endStreams: () => live.close(),
+  };
+}

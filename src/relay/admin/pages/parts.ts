@@ -1,0 +1,83 @@
+import { type Html, html } from '../../../platform/pages/html.ts';
+
+type Cell = Html | string | number | undefined;
+
+export interface Column<Row> {
+  readonly head: string;
+  readonly cell: (row: Row) => Cell;
+  /** `name`: heads the row; `long`: somebody else chose it, and it may have no place to break. */
+  readonly kind?: 'name' | 'number' | 'long';
+}
+
+/** Roles are said, because on a narrow screen the stylesheet makes blocks of the cells and browsers then forget what they are. */
+export function table<Row>(
+  caption: string,
+  columns: ReadonlyArray<Column<Row>>,
+  rows: readonly Row[],
+  { empty, live }: { readonly empty: string; readonly live?: Html },
+): Html {
+  if (rows.length === 0 && live === undefined) return html`<div class="sheet"><p class="empty">${empty}</p></div>`;
+  const heads = columns.map(({ head, kind }) =>
+    kind === 'number'
+      ? html`<th scope="col" role="columnheader" class="number">${head}</th>`
+      : html`<th scope="col" role="columnheader">${head}</th>`,
+  );
+  const lines = rows.map((row) => html`<tr role="row">${columns.map((column) => cellOf(column, row))}</tr>`);
+  const none = html`<tr role="row" data-empty><td role="cell" colspan="${columns.length}" data-label="">${empty}</td></tr>`;
+  return html`<div class="sheet"><table role="table"><caption>${caption}</caption><thead role="rowgroup"><tr role="row">${heads}</tr></thead>
+<tbody role="rowgroup"${live}>${lines.length === 0 ? none : lines}</tbody></table></div>`;
+}
+
+function cellOf<Row>({ head, cell, kind }: Column<Row>, row: Row): Html {
+  const value = cell(row);
+  if (kind === 'name') return html`<th scope="row" role="rowheader">${value}</th>`;
+  if (kind === 'number') return html`<td role="cell" class="number" data-label="${head}">${value}</td>`;
+  return value === undefined || value === ''
+    ? html`<td role="cell" class="blank" data-label="${head}"></td>`
+    : html`<td role="cell" class="${kind === 'long' ? kind : 'short'}" data-label="${head}">${value}</td>`;
+}
+
+export function badge(kind: 'good' | 'bad' | 'warn' | 'none' | 'plain', text: string): Html {
+  return html`<span class="badge ${kind}">${text}</span>`;
+}
+
+export function name(text: string | undefined): Html | undefined {
+  return text === undefined || text === '' ? undefined : html`<span class="name">${text}</span>`;
+}
+
+/** Time of day; the date is told where one points at it. @param iso ISO 8601, UTC */
+export function clock(iso: string): Html {
+  return html`<time datetime="${iso}" title="${iso}">${iso.slice(11, 19)}</time>`;
+}
+
+export function moment(iso: string): Html {
+  return html`<time datetime="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC</time>`;
+}
+
+/** @param milliseconds undefined: not measured yet */
+export function duration(milliseconds: number | undefined): string {
+  if (milliseconds === undefined) return '–';
+  return milliseconds < 1_000 ? `${Math.round(milliseconds * 10) / 10} ms` : `${Math.round(milliseconds / 100) / 10} s`;
+}
+
+export function words(code: string): string {
+  return code.replaceAll('_', ' ');
+}
+
+export interface Choice {
+  readonly value: string;
+  readonly text: string;
+}
+
+export function select(label: string, field: string, choices: readonly Choice[], chosen: string | undefined): Html {
+  const options = choices.map(({ value, text }) =>
+    value === (chosen ?? '')
+      ? html`<option value="${value}" selected>${text}</option>`
+      : html`<option value="${value}">${text}</option>`,
+  );
+  return html`<label><span>${label}</span><select name="${field}">${options}</select></label>`;
+}
+
+export function input(label: string, field: string, value: string | undefined, hint = ''): Html {
+  return html`<label><span>${label}</span><input name="${field}" value="${value ?? ''}" placeholder="${hint}" autocomplete="off" spellcheck="false"></label>`;
+}

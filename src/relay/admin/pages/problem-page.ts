@@ -1,0 +1,20 @@
+import type { Context } from 'koa';
+import { html } from '../../../platform/pages/html.ts';
+import { operatorOf } from '../access/operator.ts';
+import { shownError } from '../api/problem.ts';
+import { show } from './frame.ts';
+
+const TITLES: Readonly<Record<number, string>> = {
+  401: 'Sign in',
+  403: 'Not for you',
+  404: 'Nothing here',
+  429: 'Too many attempts',
+  503: 'Not right now',
+};
+
+export function showProblem(ctx: Context, error: unknown): void {
+  const { status, detail, headers } = shownError(error);
+  const body = html`<p role="alert">${detail.charAt(0).toUpperCase() + detail.slice(1)}.</p><p class="quiet">Request <code>${ctx.state.requestId as string}</code></p>`;
+  show(ctx, { title: TITLES[status] ?? 'That did not work', body, status, operator: operatorOf(ctx) });
+  ctx.set({ ...headers });
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { browserOrSkip, type Person, screenshot, type TestBrowser } from '../../support/browser.ts';
+import { pageFaults } from '../../support/page-faults.ts';
+import { until } from '../../support/until.ts';
+import { endAll, type RelayUnderTest } from '../support/relay.ts';
+import { HOSTILE, look, OPERATOR, say } from './support/admin.ts';
+import { busyAdmin } from './support/busy-admin.ts';
+
+const PICTURES = fileURLToPath(new URL('../../../docs/pictures/', import.meta.url));
+const WIDTHS = { wide: { width: 1280, height: 800 }, narrow: { width: 390, height: 844 } } as const;
+
+/** Every page, by the name of its picture. */
+const PAGES: Readonly<Record<string, string>> = {
+  overview: '/admin',
+  server: '/admin/servers/github',
+  activity: '/admin/activity',
+  denials: '/admin/denials',
+};
+
+describe('admin pages in a browser', function () {
+  this.timeout(120_000);
+  let browser: TestBrowser;
+  let under: RelayUnderTest;
+
+  before(async function () {
+    browser = await browserOrSkip(this);
+    under = await busyAdmin();
+  });
+
+  after(async () => {
+    await browser?.close();
+    await endAll();
+  });
+
+  const operator = (viewport: { width: number; height: number }, more: object = {}): Promise<Person> =>
+    browser.person({
+      viewport,
+      baseURL: `http://localhost:${under.port}`,
+      httpCredentials: {
+        username: OPERATOR.user,
+        password: OPERATOR.password,
+        origin: `http://localhost:${under.port}`,
+      },
+      ...more,
+    });
+
+  for (const [size, viewport] of Object.entries(WIDTHS))
+    it(`have no fault that anybody would stumble over, ${size}`, async () => {
+      const { context, page, complaints } = await operator(viewport);
+      for (const [name, path] of Object.entries(PAGES)) {
+        await page.goto(path);
+        await picture(page, `admin-${name}-${size}`);
+        assert.deepEqual(await violations(page), [], `${path} ${size}`);
+        assert.deepEqual(await pageFaults(page), [], `${path} ${size}`);
+      }
+      assert.deepEqual(complaints, []);
+      await context.close();
+    });
+
+  it('have no fault in the dark', async () => {
+    const { context, page } = await operator(WIDTHS.wide, { colorScheme: 'dark' });
+    for (const path of Object.values(PAGES)) {
+      await page.goto(path);
+      assert.deepEqual(await violations(page), [], path);
+    }
+    await context.close();
+  });
+
+  it('show hostile names as text', async () => {
+    const { context, page, complaints } = await operator(WIDTHS.wide);
+    await page.goto('/admin/servers/github');
+    assert.equal(await page.getByText(HOSTILE, { exact: true }).first().textContent(), HOSTILE);
+    await page.goto('/admin/activity');
+    assert.ok((await page.getByText(HOSTILE).count()) > 0);
+    assert.equal(await page.locator('main script').count(), 0);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  it('show what happens while it happens, hostile names as text', async () => {
+    const { context, page, complaints } = await operator(WIDTHS.wide);
+    await page.goto('/admin/activity');
+    await page.getByText('Live', { exact: true }).waitFor();
+    const user = `<img src=x onerror=alert(1)> ${Date.now()}`;
+    await say(under.port, user, { method: 'tools/call', params: { name: HOSTILE } }, 'github');
+    await page.locator('tbody tr').first().getByText(user).waitFor();
+    assert.equal(await page.locator('main img, main script').count(), 0);
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('Paused').waitFor();
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  it('work without JavaScript', async () => {
+    const { context, page } = await operator(WIDTHS.wide, { javaScriptEnabled: false });
+    await page.goto('/admin/activity');
+    await page.getByLabel('Event').selectOption('denial');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await until('only denials are shown', async () => {
+      const events = await page.locator('tbody tr td:nth-child(2)').allInnerTexts();
+      return events.length > 0 && events.every((event) => event === 'denial');
+    });
+    await context.close();
+  });
+
+  it('run no foreign script, and are in nobody’s frame', async () => {
+    for (const path of [...Object.values(PAGES), '/admin/nothing', '/admin/api/servers']) {
+      const { headers } = await look(under.port, path);
+      const policy = String(headers['content-security-policy']);
+      assert.match(policy, /default-src 'none'/, path);
+      assert.match(policy, /frame-ancestors 'none'/, path);
+      assert.doesNotMatch(policy, /unsafe|\*/, path);
+      assert.equal(headers['cache-control'], 'no-store', path);
+      assert.equal(headers['x-content-type-options'], 'nosniff', path);
+    }
+    const { context, page } = await operator(WIDTHS.wide);
+    await page.goto('about:blank');
+    await page.setContent(`<iframe src="http://localhost:${under.port}/admin" width="800" height="600"></iframe>`);
+    await page.waitForTimeout(500);
+    const frame = page.frames().at(-1);
+    assert.doesNotMatch((await frame?.content()) ?? '', /MCP servers/);
+    await context.close();
+  });
+});
+
+/** By axe-core: WCAG 2.2 A and AA, and best practices. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate<Array<{ id: string; nodes: Array<{ html: string }> }>>(
+    'axe.run().then((result) => result.violations)',
+  );
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  await screenshot(page, name);
+  if (process.env.POSTERN_PICTURES !== undefined)
+    await writeFile(`${PICTURES}${name}.png`, await page.screenshot({ fullPage: true }));
+}

@@ -1,0 +1,64 @@
+import { type Answer, ask, type RelayUnderTest, relay, upstream } from '../../support/relay.ts';
+
+export const OPERATOR = { user: 'operator', password: 'correct-horse-battery-9' } as const;
+
+export function basic(user: string, password: string): string[] {
+  return ['Authorization', `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`];
+}
+
+export const SIGNED_IN = basic(OPERATOR.user, OPERATOR.password);
+
+/** Tools whose names and descriptions attack whoever shows them. */
+export const HOSTILE = '<script>alert(1)</script>"\'`onload=';
+
+/** An MCP server of the sessions' era that lists some tools and answers calls. */
+export function toolServer(tools: readonly object[]): Promise<string> {
+  return upstream((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => {
+      text += chunk;
+    });
+    request.on('end', () => {
+      const { id, method } = JSON.parse(text === '' ? '{}' : text) as { id?: number; method?: string };
+      const result = method === 'tools/list' ? { tools } : { content: [{ type: 'text', text: 'done' }] };
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+    });
+  });
+}
+
+/** A relay with admin pages, and who may use it: everybody whom the proxy on this machine names. */
+export async function adminRelay(
+  overrides: Parameters<typeof relay>[0] = {},
+  deps: Parameters<typeof relay>[1] = {},
+): Promise<RelayUnderTest> {
+  return relay(
+    { trust: { enabled: true }, admin: OPERATOR, ...overrides },
+    { publicUrl: 'https://mcp.example.com', ...deps },
+  );
+}
+
+export function look(port: number, path: string, headers: string[] = SIGNED_IN): Promise<Answer> {
+  return ask(port, { method: 'GET', path, headers });
+}
+
+export async function read<T>(port: number, path: string, headers: string[] = SIGNED_IN): Promise<T> {
+  const answer = await look(port, path, headers);
+  if (answer.status !== 200) throw new Error(`${path}: ${answer.status} ${answer.text}`);
+  return JSON.parse(answer.text) as T;
+}
+
+/** Sends a message as a user whom the proxy names. */
+export function say(
+  port: number,
+  user: string,
+  message: object,
+  server = 'one',
+  extra: string[] = [],
+): Promise<Answer> {
+  return ask(port, {
+    path: `/servers/${server}/mcp`,
+    headers: ['X-Authenticated-User', user, 'Accept', 'application/json, text/event-stream', ...extra],
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...message }),
+  });
+}
