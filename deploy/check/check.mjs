@@ -11,7 +11,7 @@ const USAGE = `usage: check.mjs [options]
   --edge URL          where clients come to (http://127.0.0.1:8080)
   --relay URL         the relay itself, which must believe nobody (http://127.0.0.1:4444)
   --server NAME       MCP server with a tool "echo" (everything)
-  --user, --password  of a person who may use it (alice, alice)
+  --user, --password  of a person who may use it (alice, alice). "": nobody can sign in by a script
   --outsider NAME     of a person who may not; the password is --outsider-password, or the name (carol). "": there is none
   --session PATH      page that signs a person in for a session (/_postern/sign-in)
   --challenge KIND    mcp: clients are told where to sign in and do; bare: a 401 without more, sessions only (mcp)`;
@@ -114,19 +114,23 @@ await step('the relay itself believes nobody', () =>
   refused(new URL(path, options.relay).href, { ...FORGED, 'X-Postern-Proxy-Secret': 'guessed' }, [400, 401, 403]),
 );
 
-if (options.challenge === 'mcp' && metadata !== undefined) {
+if (options.user !== '' && options.challenge === 'mcp' && metadata !== undefined) {
   const person = new Person(options.user, options.password);
   const token = await step(`${options.user} signs in for an MCP client`, () => authorize(metadata, person));
   if (token !== undefined)
     await step('and calls a tool with the token', () => echoed({ Authorization: `Bearer ${token}` }));
 }
 
-const cookie = await step(`${options.user} signs in for a session`, () =>
-  session(new Person(options.user, options.password)),
-);
-if (cookie !== undefined) await step('and calls a tool with the session', () => echoed(cookie));
+if (options.user !== '') {
+  const cookie = await step(`${options.user} signs in for a session`, () =>
+    session(new Person(options.user, options.password)),
+  );
+  // A session has no scopes, so a server that needs one is for MCP clients alone.
+  if (cookie !== undefined && !metadata?.scopes_supported?.length)
+    await step('and calls a tool with the session', () => echoed(cookie));
+}
 
-if (options.outsider !== '') {
+if (options.user !== '' && options.outsider !== '') {
   const outsider = new Person(options.outsider, options['outsider-password'] ?? options.outsider);
   const theirs = await step(`${options.outsider}, who may not use it, signs in`, () => session(outsider));
   if (theirs !== undefined) {

@@ -8,7 +8,7 @@ if (!/^\d+$/.test(port ?? '') || !URL.canParse(publicUrl ?? '')) {
   process.stderr.write('usage: identity-provider.mjs PORT PUBLIC_URL\n');
   process.exit(2);
 }
-const home = pathToFileURL(`${process.env.POSTERN_HOME ?? '/app'}/`);
+const home = pathToFileURL(`${process.env.IMAGE_HOME ?? '/app'}/`);
 const { startDevelopmentIdp } = await import(new URL('dist/quickstart/development-idp.js', home).href);
 const provider = await startDevelopmentIdp(Number(port), publicUrl);
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void provider.close(1000));

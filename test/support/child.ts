@@ -9,6 +9,8 @@ export interface ChildOptions {
   readonly ready: string | (() => Promise<boolean>);
   /** Only a 2xx of `ready` counts. */
   readonly readyOk?: boolean;
+  /** Milliseconds until it must serve; absent: 25 seconds. */
+  readonly patience?: number;
 }
 
 /** A program that the test started: its output is kept, and only it is ended. */
@@ -52,7 +54,7 @@ export class Child {
   }
 }
 
-/** @throws Error with the program's output where it ends, or does not serve within 25 seconds */
+/** @throws Error with the program's output where it ends, or does not serve in time */
 export async function startChild(
   name: string,
   command: string,
@@ -67,7 +69,7 @@ export async function startChild(
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
   );
-  const deadline = Date.now() + 25_000;
+  const deadline = Date.now() + (options.patience ?? 25_000);
   while (Date.now() < deadline) {
     if (child.ended) throw new Error(`${name} ended before it served:\n${child.output}`);
     try {

@@ -26,8 +26,18 @@ export interface Keycloak {
   stop(): Promise<void>;
 }
 
-/** A skipped suite where there is no Java; with Java, in CI a failure where Keycloak cannot be had. */
+/** Started, see {@link keycloakHomeOrSkip}. */
 export async function keycloakOrSkip(context: Mocha.Context): Promise<Keycloak> {
+  await keycloakHomeOrSkip(context);
+  return startKeycloak();
+}
+
+/**
+ * A skipped suite where there is no Java; with Java, in CI a failure where Keycloak cannot be had.
+ *
+ * @returns the folder that holds it
+ */
+export async function keycloakHomeOrSkip(context: Mocha.Context): Promise<string> {
   const skip = (why: string) => {
     process.stderr.write(`  skipped: ${why}\n`);
     return context.skip();
@@ -40,7 +50,7 @@ export async function keycloakOrSkip(context: Mocha.Context): Promise<Keycloak> 
     if (process.env.CI === 'true') throw new Error(`needed in CI: ${why}`);
     return skip(why);
   }
-  return startKeycloak();
+  return home();
 }
 
 async function hasJava(): Promise<boolean> {

@@ -21,6 +21,10 @@ export interface SignInProviderOptions {
   readonly slowness?: number;
   /** Path of the client's redirect URI, where another program than Postern is the client. */
   readonly callback?: string;
+  /** Id of the client, where it is not {@link CLIENT}'s. */
+  readonly clientId?: string;
+  /** Beside the usual claims, and over them. */
+  readonly claims?: (user: string) => Readonly<Record<string, unknown>>;
 }
 
 /** A real OpenID provider at which people sign in by a page, sign out, and are signed out by back channel. */
@@ -45,6 +49,8 @@ export async function startSignInProvider(
     accessTokenLifetime = 300,
     slowness = 0,
     callback = SIGN_IN_PATHS.callback,
+    clientId = CLIENT.id,
+    claims = () => ({}),
   }: SignInProviderOptions = {},
 ): Promise<SignInProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
@@ -59,7 +65,17 @@ export async function startSignInProvider(
 
   const groups = new Map<string, readonly string[]>(Object.entries(GROUPS));
   const redirectUris = origins.map((origin) => origin + callback);
-  const provider = createProvider(issuer, name, jwk, origins, accessTokenLifetime, groups, redirectUris);
+  const provider = createProvider(
+    issuer,
+    name,
+    jwk,
+    origins,
+    accessTokenLifetime,
+    groups,
+    redirectUris,
+    clientId,
+    claims,
+  );
   provider.use(async (context, next) => {
     if (context.path === '/token' && slowness > 0) await sleep(slowness);
     await next();
@@ -100,12 +116,14 @@ function createProvider(
   accessTokenLifetime: number,
   groups: ReadonlyMap<string, readonly string[]>,
   redirectUris: string[],
+  clientId: string,
+  moreClaims: NonNullable<SignInProviderOptions['claims']>,
 ): Provider {
   return new Provider(issuer, {
     jwks: { keys: [jwk as never] },
     clients: [
       {
-        client_id: CLIENT.id,
+        client_id: clientId,
         client_secret: CLIENT.secret,
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
@@ -115,7 +133,11 @@ function createProvider(
         backchannel_logout_session_required: true,
       },
     ],
-    claims: { openid: ['sub'], profile: ['name', 'groups'], email: ['email', 'email_verified'] },
+    claims: {
+      openid: ['sub'],
+      profile: ['name', 'groups', ...Object.keys(moreClaims(''))],
+      email: ['email', 'email_verified'],
+    },
     // Claims in the ID token itself, as most providers have it.
     conformIdTokenClaims: false,
     findAccount: (_context, id) => ({
@@ -126,6 +148,7 @@ function createProvider(
         email: `${id}@example.com`,
         email_verified: true,
         groups: [...(groups.get(id) ?? [])],
+        ...moreClaims(id),
       }),
     }),
     cookies: {

@@ -19,20 +19,22 @@ export interface CopiedDeploy {
   remove(): Promise<void>;
 }
 
+/** What compose files of other folders include and extend. */
+const SHARED = ['example', 'traefik'];
+
 /**
- * A copy of all of `deploy/` in which every port that one folder and what it includes listen on is a free one.
+ * A copy of what one folder of `deploy/` consists of, in which every port that it or what it includes names is a free one.
  *
  * @param name folder below `deploy/`
- * @param included folders whose files go by the same ports
  */
-export async function copyDeploy(name: string, included: readonly string[] = ['example']): Promise<CopiedDeploy> {
+export async function copyDeploy(name: string): Promise<CopiedDeploy> {
   const copy = await mkdtemp(join(tmpdir(), 'postern-compose-'));
   // Programs that were started as root go on as somebody else.
   await chmod(copy, 0o755);
-  for (const folder of [name.split('/')[0] as string, 'check', ...included])
-    await cp(join(DEPLOY, folder), join(copy, folder), { recursive: true });
+  const folders = new Set([name.split('/')[0] as string, ...SHARED]);
+  for (const folder of [...folders, 'check']) await cp(join(DEPLOY, folder), join(copy, folder), { recursive: true });
   const files: string[] = [];
-  for (const folder of [name, ...included])
+  for (const folder of folders)
     for (const entry of await readdir(join(copy, folder), { recursive: true, withFileTypes: true }))
       if (entry.isFile() && !entry.name.endsWith('.md')) files.push(join(entry.parentPath, entry.name));
 
@@ -48,11 +50,12 @@ export async function copyDeploy(name: string, included: readonly string[] = ['e
   const table = new Map([...originals].map((port, index) => [port, free[index] as number]));
   // One pass, so that a new port is not replaced again.
   const pattern = new RegExp(`(?<![\\w.])(?:${[...originals].join('|')})(?![\\w.]\\w)(?!\\w)`, 'g');
-  for (const [file, text] of texts)
-    await writeFile(
-      file,
-      text.replace(pattern, (port) => String(table.get(port))),
-    );
+  // Where an engine mounts secrets. The compose files say which file each is: one of the folder.
+  const secrets = `${join(copy, name)}/`;
+  for (const [file, text] of texts) {
+    const changed = text.replace(pattern, (port) => String(table.get(port)));
+    await writeFile(file, changed.replaceAll('/run/secrets/', secrets));
+  }
   return {
     folder: join(copy, name),
     port: (original) => {

@@ -1,7 +1,14 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { buildDex } from '../dex.ts';
 import { goProgramOrSkip } from '../go-program.ts';
+import { keycloakHomeOrSkip } from '../keycloak.ts';
 import { type ProgramName, programOrSkip } from '../programs.ts';
 
+const run = promisify(execFile);
 /** As the image has it: built, which starts faster than from the sources. */
 const POSTERN = fileURLToPath(new URL('../../../bin/postern.js', import.meta.url));
 const EVERYTHING = fileURLToPath(
@@ -10,10 +17,14 @@ const EVERYTHING = fileURLToPath(
 
 /** What stands for an image on this machine. */
 export interface LocalProgram {
-  /** The image's entry point, which goes before a command. */
+  /** What goes before a command, and where nothing of {@link names} is its first word. */
   readonly entrypoint: readonly string[];
   /** Programs of the image by name, where a command or a script begins with it. */
   readonly names: Readonly<Record<string, readonly string[]>>;
+  /** Further arguments, which the image has built in. */
+  readonly further?: readonly string[];
+  /** Where the program lives in the image, and a copy of it for this run, into which files are mounted. */
+  readonly home?: { readonly inImage: string; readonly copy: string };
 }
 
 type Find = (context: Mocha.Context) => Promise<LocalProgram>;
@@ -26,8 +37,25 @@ function proxy(name: ProgramName): Find {
     const program = await programOrSkip(context, name);
     // An engine is there: `npm run test:containers` runs the compose file itself.
     if (program.kind === 'image') return context.skip();
-    return { entrypoint: [], names: { [name]: [program.path] } };
+    return { entrypoint: [program.path], names: { [name]: [program.path] } };
   };
+}
+
+async function dex(context: Mocha.Context): Promise<LocalProgram> {
+  const built = await buildDex();
+  if ('missing' in built) {
+    process.stderr.write(`  skipped: ${built.missing}\n`);
+    return context.skip();
+  }
+  return { entrypoint: [], names: { dex: [built.program] }, further: [built.web] };
+}
+
+async function keycloak(context: Mocha.Context): Promise<LocalProgram> {
+  const home = await keycloakHomeOrSkip(context);
+  const copy = await mkdtemp(join(dirname(home), 'keycloak-run-'));
+  // Links: it is large, and only what is mounted is another.
+  await run('cp', ['-al', `${home}/.`, copy]);
+  return { entrypoint: [join(copy, 'bin', 'kc.sh')], names: {}, home: { inImage: '/opt/keycloak', copy } };
 }
 
 /** By the image's name without its tag. */
@@ -40,6 +68,8 @@ const PROGRAMS: Readonly<Record<string, Find>> = {
   nginx: proxy('nginx'),
   haproxy: proxy('haproxy'),
   'envoyproxy/envoy': proxy('envoy'),
+  'ghcr.io/dexidp/dex': dex,
+  'quay.io/keycloak/keycloak': keycloak,
   'quay.io/oauth2-proxy/oauth2-proxy': async (context) => ({
     entrypoint: [await goProgramOrSkip(context, 'oauth2-proxy', 'github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6')],
     names: {},

@@ -21,7 +21,7 @@ export interface Service {
   readonly tmpfs?: readonly string[];
   readonly volumes?: ReadonlyArray<{ readonly type: string; readonly source: string; readonly target: string }>;
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
-  readonly healthcheck?: { readonly test: readonly string[] };
+  readonly healthcheck?: { readonly test: readonly string[]; readonly start_period?: string };
 }
 
 export interface Project {

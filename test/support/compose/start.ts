@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -60,41 +60,60 @@ export async function startProject(context: Mocha.Context, project: Project): Pr
 async function startService(
   name: string,
   service: Service,
-  { entrypoint, names }: LocalProgram,
+  { entrypoint, names, further = [], home }: LocalProgram,
   folders: string[],
 ): Promise<Child> {
   const places: Array<readonly [inImage: string, here: string]> = [];
-  for (const { type, source, target } of service.volumes ?? []) if (type === 'bind') places.push([target, source]);
+  if (home !== undefined) folders.push(home.copy);
+  for (const { type, source, target } of service.volumes ?? []) {
+    if (type !== 'bind') throw new Error(`${name} mounts a ${type} at ${target}`);
+    if (home !== undefined && target.startsWith(`${home.inImage}/`))
+      await cp(source, home.copy + target.slice(home.inImage.length), { recursive: true });
+    else places.push([target, source]);
+  }
   for (const mount of service.tmpfs ?? []) {
     const here = await mkdtemp(join(tmpdir(), `postern-${name}-`));
     folders.push(here);
     places.push([mount.split(':')[0] as string, here]);
   }
-  // The longest first: a file may lie in a folder that is mounted too.
-  places.sort(([a], [b]) => b.length - a.length);
-  const local = (text: string) => places.reduce((path, [from, to]) => replacePath(path, from, to), text);
-  const env: Record<string, string> = { PATH: pathWith(names), POSTERN_HOME: process.cwd() };
+  const local = (text: string) => replacePaths(text, places);
+  const env: Record<string, string> = { PATH: pathWith(names), IMAGE_HOME: process.cwd() };
   for (const [key, value] of Object.entries(service.environment ?? {})) if (value !== null) env[key] = local(value);
 
-  const words = [...(service.entrypoint ?? entrypoint), ...(service.command ?? [])].map(local);
-  const [command, ...args] = withProgram(words, names);
-  const test = service.healthcheck?.test;
+  const words = (service.command ?? []).map(local);
+  const full =
+    service.entrypoint === null
+      ? withProgram(words, names, entrypoint)
+      : withProgram([...service.entrypoint.map(local), ...words], names);
+  const [command, ...args] = [...full, ...further];
+  const { test, start_period = '0s' } = service.healthcheck ?? {};
   return startChild(name, command as string, args, {
     env,
     ...(service.working_dir === undefined ? {} : { cwd: local(service.working_dir) }),
     ready: test === undefined ? async () => true : () => isHealthy(test, names, env),
+    patience: Math.max(60_000, milliseconds(start_period)),
   });
 }
 
-/** The image's program in the first word's place; an image whose entry point adds the name gets options alone. */
-function withProgram(words: readonly string[], names: LocalProgram['names']): string[] {
+/** Of a duration as Go writes it, in minutes and seconds. */
+function milliseconds(duration: string): number {
+  const [, minutes = '0', seconds = '0'] = /^(?:(\d+)m)?(?:(\d+)s)?$/.exec(duration) ?? [];
+  return (Number(minutes) * 60 + Number(seconds)) * 1000;
+}
+
+/** The image's program in the first word's place; otherwise its entry point comes first. */
+function withProgram(
+  words: readonly string[],
+  names: LocalProgram['names'],
+  entrypoint: readonly string[] = [],
+): string[] {
   const [first = '', ...rest] = words;
   const program = names[first];
   // npx names the package, which is what stands in its place.
   if (first === 'npx' && program !== undefined) return [...program, ...rest.slice(2)];
   if (program !== undefined) return [...program, ...rest];
-  const only = Object.values(names)[0];
-  return first.startsWith('-') && only !== undefined ? [...only, ...words] : [...words];
+  // The images of proxies run a script as it is.
+  return first === 'sh' ? [...words] : [...entrypoint, ...words];
 }
 
 async function isHealthy(
@@ -112,9 +131,14 @@ async function isHealthy(
   return healthy;
 }
 
-function replacePath(text: string, from: string, to: string): string {
-  const escaped = from.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return text.replace(new RegExp(`(?<![\\w/.-])${escaped}(?![\\w.-])`, 'g'), to);
+/** In one pass: a path of this machine may hold one of the image. */
+function replacePaths(text: string, places: ReadonlyArray<readonly [inImage: string, here: string]>): string {
+  if (places.length === 0) return text;
+  // The longest first: a file may lie in a folder that is mounted too.
+  const known = new Map([...places].sort(([a], [b]) => b.length - a.length));
+  const escaped = [...known.keys()].map((path) => path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const pattern = new RegExp(`(?<![\\w/.-])(?:${escaped.join('|')})(?![\\w.-])`, 'g');
+  return text.replace(pattern, (path) => known.get(path) as string);
 }
 
 /** A script in a command finds the image's programs by name. */

@@ -6,6 +6,7 @@ require (
 	github.com/dexidp/dex v2.13.0+incompatible
 	github.com/prometheus/client_golang v1.25.0
 	github.com/sirupsen/logrus v1.10.2
+	go.yaml.in/yaml/v3 v3.0.6
 )
 
 require (
