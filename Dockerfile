@@ -1,7 +1,13 @@
 # One image for both processes: `docker run … postern auth --config /etc/postern/postern.yaml`, and `… relay …`.
 # Nothing is written at run time: run it with `--read-only --cap-drop=ALL --security-opt=no-new-privileges`.
+#
+# A release is built with its list of parts and with where it came from, which `docker buildx imagetools inspect` shows:
+#   docker buildx build --sbom=true --provenance=mode=max --build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) .
+# Name the base by digest there: --build-arg NODE=node:24.11.1-slim@sha256:…
 
-FROM node:24-slim AS build
+ARG NODE=node:24.11.1-slim
+
+FROM ${NODE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 # Scripts stay off: no dependency needs one, and `prepare` would build before the sources are here.
@@ -10,15 +16,22 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM node:24-slim
+FROM ${NODE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Postern" \
+  org.opencontainers.image.description="Forward-auth for reverse proxies, and a relay for MCP servers that believes only what it proved" \
+  org.opencontainers.image.licenses="Apache-2.0" \
+  org.opencontainers.image.version="${VERSION}" \
+  org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY bin bin
 COPY package.json LICENSE ./
-# Owned by root, run by somebody else: the process cannot change its own code.
-USER node
+# Owned by root, run by somebody else: the process cannot change its own code. By number, as Kubernetes wants to see it.
+USER 1000:1000
 EXPOSE 4180 4444 9464 9465
 # Whichever of the two processes this is. The health listener answers on loopback inside the container.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
