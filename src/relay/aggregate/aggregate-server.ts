@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
+import { headerOf } from '../eras/server-link.ts';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
 import { type ClientFacts, factsOf, modernFacts } from '../messages/client-facts.ts';
 import type { Json } from '../messages/json-rpc.ts';
@@ -150,11 +151,6 @@ export class AggregateServer implements Upstream {
 
 function keyOf({ id }: SessionState, { identity }: Caller): string {
   return JSON.stringify([id, ownerKey(identity)]);
-}
-
-function headerOf(headers: readonly string[], name: string): string | undefined {
-  const index = headers.findIndex((value, at) => at % 2 === 0 && value.toLowerCase() === name);
-  return index < 0 ? undefined : headers[index + 1];
 }
 
 /** The fields that mirror arguments of a tool (2026-07-28, `x-mcp-header`). */

@@ -39,6 +39,12 @@ export interface Member {
   /** Sends a notification, or the answer to a request of the server. Never rejects: nobody waits for what comes of it. */
   tell(message: Json): Promise<void>;
   /**
+   * Whether the caller may hear of this resource when it changes.
+   *
+   * @param uri as the server knows it
+   */
+  mayHear(uri: string): Promise<boolean>;
+  /**
    * Hears what the server says unasked, until the signal ends it.
    *
    * @returns when there is no such stream any more: `not_offered` where the server has none, `lost` where it broke

@@ -70,9 +70,16 @@ export class MeteredMember implements Member {
     passage.ended('relayed');
   }
 
-  async listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
-    const seen: Hear = (message) => hear(this.#gate.visible(message));
-    return this.#member.listen(filter && (await this.#allowed(filter)), seen, signal);
+  async mayHear(uri: string): Promise<boolean> {
+    const params = { notifications: { resourceSubscriptions: [uri] } };
+    const passage = await this.#gate.enter({ id: 'listen', method: 'subscriptions/listen', params });
+    if ('status' in passage) return false;
+    passage.ended('relayed');
+    return true;
+  }
+
+  listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
+    return this.#member.listen(filter, (message) => hear(this.#gate.visible(message)), signal);
   }
 
   isThere(signal: AbortSignal): Promise<boolean> {
@@ -81,20 +88,6 @@ export class MeteredMember implements Member {
 
   close(): Promise<void> {
     return this.#member.close();
-  }
-
-  /** Without the resources that the caller may not hear of; the rest of what was wished for stays. */
-  async #allowed(filter: Filter): Promise<Filter> {
-    const { resourceSubscriptions = [], ...lists } = filter;
-    const allowed: string[] = [];
-    for (const uri of resourceSubscriptions) {
-      const params = { notifications: { resourceSubscriptions: [uri] } };
-      const passage = await this.#gate.enter({ id: 'listen', method: 'subscriptions/listen', params });
-      if ('status' in passage) continue;
-      passage.ended('relayed');
-      allowed.push(uri);
-    }
-    return allowed.length === 0 ? lists : { ...lists, resourceSubscriptions: allowed };
   }
 
   async #counted<T>(signal: AbortSignal, ask: () => Promise<T>, passage: Passage | undefined): Promise<T> {

@@ -15,6 +15,9 @@ const GONE = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subsc
 /** Results that must say how long they hold (2026-07-28, `CacheableResult`). */
 const CACHEABLE = new Set(['resources/read', 'server/discover']);
 
+/** Resources of one stream: each is asked about before it begins. */
+const MAX_SUBSCRIPTIONS = 1_000;
+
 /** Answers one request of the stateless era. */
 export async function answerModern(
   request: ServerRequest,
@@ -57,9 +60,14 @@ async function listen(
   conversation: Conversation,
   response: LocalResponse,
 ): Promise<void> {
-  const filter = filterOf(params.notifications, conversation);
+  const filter = await filterOf(params.notifications, conversation);
   if (filter === undefined) {
-    const error = errorFor(new ServerError(-32602, '"notifications" must say what to listen to'));
+    const error = errorFor(
+      new ServerError(
+        -32602,
+        `"notifications" must say what to listen to, and name ${MAX_SUBSCRIPTIONS} resources at most`,
+      ),
+    );
     return void response.answer({ jsonrpc: '2.0', id, error });
   }
   const send = (message: Json) => {
@@ -71,14 +79,16 @@ async function listen(
   await conversation.listen(filter, response.signal, send);
 }
 
-/** The part of the wishes that can come true: lists can always change, resources are those of servers in the whole. */
-function filterOf(wanted: unknown, { common }: Conversation): Filter | undefined {
+/** The part of the wishes that can come true: lists can always change, resources are those that the caller may hear of. */
+async function filterOf(wanted: unknown, { common }: Conversation): Promise<Filter | undefined> {
   if (!isRecord(wanted)) return undefined;
-  const { resourceSubscriptions } = wanted;
-  if (resourceSubscriptions !== undefined && !Array.isArray(resourceSubscriptions)) return undefined;
-  const uris = (resourceSubscriptions ?? []).filter(
-    (uri): uri is string => typeof uri === 'string' && common.member(uriToServer(uri)?.server ?? '') !== undefined,
-  );
+  const { resourceSubscriptions = [] } = wanted;
+  if (!Array.isArray(resourceSubscriptions) || resourceSubscriptions.length > MAX_SUBSCRIPTIONS) return undefined;
+  const uris: string[] = [];
+  for (const uri of resourceSubscriptions) {
+    const own = typeof uri === 'string' ? uriToServer(uri) : undefined;
+    if (own !== undefined && (await common.member(own.server)?.mayHear(own.name)) === true) uris.push(uri);
+  }
   return {
     ...(wanted.toolsListChanged === true && { toolsListChanged: true }),
     ...(wanted.promptsListChanged === true && { promptsListChanged: true }),

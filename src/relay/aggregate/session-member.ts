@@ -53,6 +53,11 @@ export class SessionMember implements Member {
     await ask(this.#link, message, headersOf(opened), AbortSignal.timeout(GOODBYE), NOBODY).catch(() => {});
   }
 
+  /** Which server it is says nothing of that. */
+  async mayHear(): Promise<boolean> {
+    return true;
+  }
+
   async listen(_filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
     try {
       return await this.#listen(await this.#open(signal), hear, signal);

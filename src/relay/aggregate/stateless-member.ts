@@ -35,6 +35,11 @@ export class StatelessMember implements Member {
   /** A stateless client has nothing to say unasked. */
   async tell(): Promise<void> {}
 
+  /** Which server it is says nothing of that. */
+  async mayHear(): Promise<boolean> {
+    return true;
+  }
+
   async listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
     try {
       const params = { notifications: filter ?? {} };

@@ -118,6 +118,46 @@ describe('all servers as one, when some of them fail', function () {
     assert.equal((await client.listTools()).tools[0]?.name, 'big__big');
   });
 
+  it('a page of HTML and a stream that never ends are no answers, and the others do not wait for them', async () => {
+    const html = await upstream((request, response) => {
+      request.resume();
+      response.writeHead(200, { 'Content-Type': 'text/html' }).end('<h1>Welcome</h1>');
+    });
+    let flooding = 0;
+    const endless = await toolServer(['flood'], ({ id, method }, out) => {
+      if (method === 'server/discover') {
+        const error = { code: -32601, message: 'Method not found' };
+        out.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, error }));
+        return true;
+      }
+      if (method !== 'tools/list' && method !== 'tools/call') return false;
+      openStream(out);
+      // One event without an end, as fast as it is taken.
+      out.write('data: {"jsonrpc":"2.0","method":"notifications/message","params":{"data":"');
+      const more = () => {
+        while (!out.destroyed) if (!out.write('x'.repeat(65_536))) return void out.once('drain', more);
+      };
+      more();
+      flooding += 1;
+      out.on('close', () => {
+        flooding -= 1;
+      });
+      return true;
+    });
+    const running = await aggregate({ html: { url: html }, endless, good: await whole('legacy') });
+    for (const open of [legacyClient, modernClient]) {
+      const client = await open(running);
+      const { tools, _meta } = await client.listTools();
+      assert.ok(tools.length > 0 && tools.every(({ name }) => name.startsWith('good__')));
+      assert.match(JSON.stringify(_meta), /"html".*"endless"/);
+      await assert.rejects(client.callTool({ name: 'endless__flood' }), /larger than \d+ bytes/);
+      await assert.rejects(client.callTool({ name: 'html__any' }), (error: Error) => !/Welcome/.test(error.message));
+      const { content } = await client.callTool({ name: 'good__test_simple_text' });
+      assert.ok(content);
+    }
+    await until(() => flooding === 0);
+  });
+
   it('pages of several servers are put together, and a cursor that was made up asks nobody', async () => {
     const one = await toolServer(['a', 'b', 'c']);
     const two = await toolServer(['a', 'b', 'c', 'd', 'e']);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { endAll, type RelayUnderTest, relay } from '../support/relay.ts';
 import { scriptedServer } from '../support/scripted-server.ts';
-import { openSession, SESSION_KEY, send, TIMES, whole } from './support.ts';
+import { modernClient, openSession, SESSION_KEY, send, TIMES, whole } from './support.ts';
 
 type Json = Record<string, unknown>;
 
@@ -100,6 +100,25 @@ describe('the gate before each server of the whole', function () {
     const none = errorOf(await bob('resources/read', { uri: 'mcp-nowhere+test://static-text' }));
     assert.deepEqual([uri.code, uri.message], [none.code, none.message.replace('nowhere', 'closed')]);
     assert.match(await running.metrics(), /policy_denials_total\{server="closed",.*\} [1-9]/, 'and it is counted');
+  });
+
+  it('lets a stateless client hear only of resources that it may use, and says so', async () => {
+    const running = await two();
+    const heard = async (user: string) => {
+      const client = await modernClient(running, user);
+      const stream = await client.listen({
+        toolsListChanged: true,
+        resourceSubscriptions: ['open', 'closed'].flatMap((server) =>
+          ['static-text', 'watched-resource'].map((name) => `mcp-${server}+test://${name}`),
+        ),
+      });
+      return stream.honoredFilter;
+    };
+    assert.equal((await heard('alice')).resourceSubscriptions?.length, 4);
+    assert.deepEqual(await heard('bob'), {
+      toolsListChanged: true,
+      resourceSubscriptions: ['mcp-open+test://static-text'],
+    });
   });
 
   it('keeps a session and a cursor from everybody but who has them', async () => {

@@ -14,6 +14,7 @@ const DEPS = { names: new Names(['a', 'b', 'c'], '__', 64), cursors: new Cursors
 
 const QUIET = {
   tell: async () => {},
+  mayHear: async () => true,
   listen: async () => 'not_offered' as const,
   isThere: async () => true,
   close: async () => {},

@@ -25,6 +25,10 @@ class MovableServer implements Member {
     this.asked += 1;
     return this.there;
   }
+  async mayHear() {
+    return true;
+  }
+
   async listen(_filter: unknown, hear: (message: Json) => void, signal: AbortSignal) {
     if (!this.offersStream) return 'not_offered' as const;
     this.streams += 1;
