@@ -178,8 +178,7 @@ function withoutToken(meta: unknown): Json | undefined {
 
 /** The JSON-RPC error that says what went wrong. */
 export function errorFor(error: ServerError | Unreached): Json {
-  if (error instanceof ServerError)
-    return { code: error.code, message: error.message, ...(error.data === undefined ? {} : { data: error.data }) };
+  if (error instanceof ServerError) return error.json;
   const { message, reason, refusal } = error;
   return { code: refusal?.code ?? SERVER_ERROR, message, data: { reason, ...refusal?.data } };
 }

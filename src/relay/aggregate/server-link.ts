@@ -3,8 +3,10 @@ import type { Outgoing } from '../credentials/credential.ts';
 import { ServerError, SessionLost } from '../messages/failures.ts';
 import type { Json } from '../messages/json-rpc.ts';
 import { type Answered, type Hear, post } from '../messages/post.ts';
+import { RefusedError } from '../refusal.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
 import type { Era } from '../transports/streamable-http/era.ts';
+import { isRecord } from '../transports/streamable-http/message.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
@@ -56,6 +58,9 @@ export async function ask(
       hear,
     });
   } catch (error) {
+    // The relay's own question to a stateless client, in the place of the server's answer.
+    if (error instanceof RefusedError && isRecord(error.refusal.result))
+      return { result: error.refusal.result, sessionId: undefined };
     if (signal.aborted || error instanceof ServerError || error instanceof SessionLost) throw error;
     throw unreached(error);
   }

@@ -19,6 +19,9 @@ describe('all servers as one, as a protected resource', () => {
     assert.equal(resources.of('/base/mcp').metadataUrl?.endsWith('/oauth-protected-resource/base/mcp'), true);
     assert.equal(resources.describedAt('/base/mcp'), resources.of('/base/mcp'));
     assert.equal(resources.describedAt(''), undefined);
+    const uris = resources.all().map(({ uri }) => new URL(uri).pathname);
+    assert.deepEqual(uris, ['/base/servers/github/mcp', '/base/mcp'], 'what a broker gives tokens for');
+    assert.equal(resources.of('/base/mcp').server, undefined, 'an API key for some servers does not open it');
     const without = new Resources('https://mcp.example.com', ['github']);
     assert.equal(without.describedAt('/mcp'), undefined);
     assert.equal(without.of('/mcp'), without.rest);

@@ -1,4 +1,8 @@
-import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client';
+import {
+  type ClientCapabilities,
+  Client as ModernClient,
+  StreamableHTTPClientTransport as ModernTransport,
+} from '@modelcontextprotocol/client';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
@@ -63,11 +67,13 @@ export async function modernClient(
   return given;
 }
 
-export function newModernClient(): ModernClient {
+export function newModernClient(
+  capabilities: ClientCapabilities = { sampling: {}, elicitation: { form: {} }, roots: {} },
+): ModernClient {
   return new ModernClient(
     { name: 'test', version: '1.0.0' },
     {
-      capabilities: { sampling: {}, elicitation: { form: {} }, roots: {} },
+      capabilities,
       versionNegotiation: { mode: { pin: '2026-07-28' } },
     },
   );
