@@ -78,6 +78,10 @@ describe('clients of either era that change between two replicas', function () {
     );
     const ended = ['X-Authenticated-User', 'alice', 'Mcp-Session-Id', session];
     assert.equal((await ask(second, { method: 'DELETE', headers: ended })).status, 200);
+    await until(
+      'it has ended there too',
+      async () => (await askLegacy(first, 'alice', session, 'ping')).status === 404,
+    );
   });
 
   it('a call that waits in one replica goes on at the other, for its owner alone', async () => {

@@ -210,6 +210,8 @@ describe('a client of sessions at a server without them', function () {
     assert.equal(await error('no/such', {}, session), -32601);
     const ended = ['X-Authenticated-User', 'alice', 'Mcp-Session-Id', session];
     assert.equal((await ask(port, { method: 'DELETE', headers: ended })).status, 200);
+    assert.equal((await askLegacy(port, 'alice', session, 'ping')).status, 404);
+    assert.equal((await ask(port, { method: 'DELETE', headers: ended })).status, 404);
   });
 });
 

@@ -53,8 +53,9 @@ export class SessionFront {
     const id = isId(message.id) ? message.id : null;
     if (sessionId === undefined) return this.#outside(request, response);
     const state = sessionOf(sessionId);
-    if (state === undefined) return void response.answer(errorMessage(id, NO_SESSION, 'session not found'), 404);
     const owner = ownerOf(caller);
+    if (state === undefined || this.#memories.hasEnded(owner, state.id))
+      return void response.answer(errorMessage(id, NO_SESSION, 'session not found'), 404);
     if (request.method === 'DELETE') {
       this.#memories.end(owner, state.id);
       this.#deps.talk?.say({ kind: 'ended', owner, id: state.id });

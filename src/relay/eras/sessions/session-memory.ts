@@ -71,6 +71,8 @@ export class SessionMemory {
 export class SessionMemories {
   /** By owner, then by session, the least recently used first. */
   readonly #owners = new Map<string, Map<string, SessionMemory>>();
+  /** The last to end are the last to be forgotten. */
+  readonly #ended = new Set<string>();
   #count = 0;
 
   of(owner: string, id: string): SessionMemory {
@@ -93,7 +95,15 @@ export class SessionMemories {
     return this.#owners.get(owner)?.get(id);
   }
 
+  /** Whether the client has ended the session: its id opens still, and must not. */
+  hasEnded(owner: string, id: string): boolean {
+    return this.#ended.has(JSON.stringify([owner, id]));
+  }
+
   end(owner: string, id: string): void {
+    this.#ended.add(JSON.stringify([owner, id]));
+    const [first] = this.#ended;
+    if (this.#ended.size > MAX && first !== undefined) this.#ended.delete(first);
     const sessions = this.#owners.get(owner);
     const memory = sessions?.get(id);
     if (sessions === undefined || memory === undefined) return;
