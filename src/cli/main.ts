@@ -63,19 +63,24 @@ export async function main(argv: string[], terminal: Terminal = TERMINAL): Promi
 }
 
 async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const at = commandIndex(argv);
-  const name = argv[at];
-  if (name === undefined) return withoutCommand(argv, terminal);
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (command === undefined)
-    throw new UsageError(`unknown command "${name}"${suggestion(name, Object.keys(COMMANDS))}`);
-  const line = parseLine(command, argv.toSpliced(at, 1));
+  if (argv[commandIndex(argv)] === undefined) return withoutCommand(argv, terminal);
+  const { command, line } = readCommandLine(argv);
   if (line.values.help === true) return print(terminal, commandHelp(command));
   if (line.values.version === true) return print(terminal, version());
   const [least, most] = command.positionals;
   if (line.positionals.length < least || line.positionals.length > most)
     throw new UsageError(`wrong number of arguments; usage: ${command.usage}`);
   return command.run(line, terminal);
+}
+
+/** @throws UsageError where there is no such command, or no such option of it */
+export function readCommandLine(argv: readonly string[]): { readonly command: Command; readonly line: CommandLine } {
+  const at = commandIndex(argv);
+  const name = argv[at] ?? '';
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined)
+    throw new UsageError(`unknown command "${name}"${suggestion(name, Object.keys(COMMANDS))}`);
+  return { command, line: parseLine(command, argv.toSpliced(at, 1)) };
 }
 
 /** The first word that is neither an option nor the value of `--config` before it. */
