@@ -1,29 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { parse } from 'yaml';
 import { configKeys } from '../../src/platform/config/keys.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
-import { goModuleOrSkip } from '../support/go-module.ts';
 import { type Json, type Manifest, only } from '../support/istio/manifests.ts';
-import { validate } from '../support/istio/structural-schema.ts';
 import { type Chart, chartOrSkip, type Rendered } from '../support/kubernetes/chart.ts';
-import { readCustomResources } from '../support/kubernetes/custom-resources.ts';
+import { customMisfitsOrSkip } from '../support/kubernetes/custom-resources.ts';
 
-/** Where the kinds of others are described: module, then the files that we use. */
-const MODULES: Readonly<Record<string, readonly string[]>> = {
-  'istio.io/api@v1.31.4': ['kubernetes/customresourcedefinitions.gen.yaml'],
-  'sigs.k8s.io/gateway-api@v1.5.0': ['config/crd/experimental/gateway.networking.k8s.io_httproutes.yaml'],
-  'github.com/traefik/traefik/v3@v3.6.0': [
-    'docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml',
-  ],
-  'github.com/envoyproxy/gateway@v1.9.1': [
-    'charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_securitypolicies.yaml',
-  ],
-  'github.com/prometheus-operator/prometheus-operator@v0.85.0': [
-    'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml',
-  ],
-};
 const PROXIES = ['none', 'traefik', 'envoy-gateway', 'gateway-api', 'istio'] as const;
 /** Everything that can be turned on. */
 const FULL = {
@@ -49,17 +32,12 @@ const FULL = {
 describe('the chart of deploy/kubernetes', function () {
   this.timeout(60_000);
   let chart: Chart;
-  const schemas = new Map<string, Json>();
+  let misfits: (manifest: Manifest) => string[] | undefined;
 
   before(async function () {
     this.timeout(600_000);
     chart = await chartOrSkip(this);
-    for (const [module, files] of Object.entries(MODULES)) {
-      const folder = await goModuleOrSkip(this, module);
-      for (const file of files)
-        for (const [kind, schema] of readCustomResources(await readFile(join(folder, file), 'utf8')))
-          schemas.set(kind, schema);
-    }
+    misfits = await customMisfitsOrSkip(this);
   });
 
   async function render(values: object): Promise<Rendered> {
@@ -70,13 +48,6 @@ describe('the chart of deploy/kubernetes', function () {
   const refusal = async (values: object) => {
     const rendered = await chart(values);
     return 'refused' in rendered ? rendered.refused : assert.fail('rendered');
-  };
-  /** Undefined where no schema is known: `chart.problems` speaks of Kubernetes' own kinds. */
-  const misfits = ({ apiVersion, kind, metadata, ...rest }: Manifest) => {
-    const schema = schemas.get(`${apiVersion}/${kind}`);
-    if (schema === undefined) return undefined;
-    const required = schema.required?.filter((name: string) => name !== 'metadata') ?? [];
-    return validate({ ...schema, required }, rest).map((problem) => `${kind} ${metadata.name}${problem}`);
   };
   const configuration = ({ manifests }: Rendered) =>
     parseConfig(parse(only(manifests, 'ConfigMap').data?.['postern.yaml'] ?? ''));

@@ -1,7 +1,7 @@
 """Renders the chart by Helm's own engine and holds every object of Kubernetes itself against its schema.
 
 Reads {"chart": folder, "values": {...}} from standard input and writes {"files": {name: text}, "problems": [...]}, or
-{"refused": why} where Helm does not take the values.
+{"refused": why} where Helm does not take the values. With {"files": {name: text}} instead it renders nothing.
 """
 
 import json
@@ -29,6 +29,8 @@ def problems_of(files):
 
 def main():
     asked = json.load(sys.stdin)
+    if "files" in asked:
+        return {"problems": list(problems_of(asked["files"]))}
     try:
         with helm_python.Chart.load(asked["chart"]) as chart:
             files = chart.render(asked["values"], name="gate", namespace="postern")

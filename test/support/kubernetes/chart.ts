@@ -23,27 +23,42 @@ export type Chart = (values: object) => Promise<Rendered | { readonly refused: s
 export async function chartOrSkip(context: Mocha.Context): Promise<Chart> {
   const python = await pythonOrSkip(context, 'kubernetes', PACKAGES);
   return async (values) => {
-    const child = spawn(python, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] });
-    let written = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      written += text;
-    });
-    child.stdin.end(JSON.stringify({ chart: CHART, values }));
-    await once(child, 'close');
-    const { refused, files = {}, problems = [] } = JSON.parse(written) as Answer;
+    const { refused, files = {}, problems = [] } = await ask(python, { chart: CHART, values });
     if (refused !== undefined) return { refused };
-    const manifests: Manifest[] = [];
-    let notes = '';
-    for (const [name, text] of Object.entries(files))
-      if (name.endsWith('NOTES.txt')) notes = text;
-      else
-        for (const document of parseAllDocuments(text, { strict: true })) {
-          if (document.errors[0] !== undefined) throw document.errors[0];
-          const manifest = document.toJS() as Manifest | null;
-          if (manifest !== null) manifests.push(manifest);
-        }
+    const manifests = Object.entries(files).flatMap(([name, text]) =>
+      name.endsWith('NOTES.txt') ? [] : readManifestsOf(text),
+    );
+    const notes = Object.entries(files).find(([name]) => name.endsWith('NOTES.txt'))?.[1] ?? '';
     return { manifests, notes, problems };
   };
+}
+
+/** Objects of Kubernetes' own kinds against its schemas. @returns what does not fit, of a YAML text */
+export async function objectProblemsOrSkip(
+  context: Mocha.Context,
+): Promise<(text: string) => Promise<readonly string[]>> {
+  const python = await pythonOrSkip(context, 'kubernetes', PACKAGES);
+  return async (text) => (await ask(python, { files: { objects: text } })).problems ?? [];
+}
+
+/** Reads as Kubernetes does, where `0440` is octal. @throws Error where a document is no YAML */
+export function readManifestsOf(text: string): Manifest[] {
+  return parseAllDocuments(text, { strict: true, version: '1.1' }).flatMap((document) => {
+    if (document.errors[0] !== undefined) throw document.errors[0];
+    const manifest = document.toJS() as Manifest | null;
+    return manifest === null ? [] : [manifest];
+  });
+}
+
+async function ask(python: string, question: object): Promise<Answer> {
+  const child = spawn(python, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let written = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    written += text;
+  });
+  child.stdin.end(JSON.stringify(question));
+  await once(child, 'close');
+  return JSON.parse(written) as Answer;
 }
 
 interface Answer {
