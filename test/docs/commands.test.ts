@@ -39,7 +39,14 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 };
 
 /** Made by an earlier line of the same block, or by the reader. */
-const MADE_BY_READER = ['my-values.yaml', 'proof.conf', 'session-keys', 'assertion-keys', 'relay-session-key'];
+const MADE_BY_READER = [
+  'postern.yaml',
+  'my-values.yaml',
+  'proof.conf',
+  'session-keys',
+  'assertion-keys',
+  'relay-session-key',
+];
 
 const shell = (text: string, cwd: string) =>
   run('bash', ['-euo', 'pipefail', '-c', text.replace(/\s*&$/, '')], {
