@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { startChild } from '../support/child.ts';
+import { freePortBase } from '../support/free-port-base.ts';
+
+const run = promisify(execFile);
+const HOME = fileURLToPath(new URL('../../', import.meta.url));
+const EXPECTED = [
+  ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md'],
+  ...['bin', 'deploy', 'dist', 'docs', 'grafana', 'package.json'],
+];
+
+/** What `npm pack --json` says; a list up to npm 11, an object by name since. */
+async function pack(...args: string[]): Promise<{ filename: string; files: string[] }> {
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', ...args], { cwd: HOME });
+  const packed = Object.values(
+    JSON.parse(stdout) as Record<string, { filename: string; files: { path: string }[] }>,
+  )[0];
+  if (packed === undefined) throw new Error(stdout);
+  return { filename: packed.filename, files: packed.files.map(({ path }) => path) };
+}
+
+describe('the package', function () {
+  this.timeout(60_000);
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'postern-package-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('holds what its users need and nothing else', async () => {
+    const { files } = await pack('--dry-run');
+    const top = new Set(files.map((file) => file.split('/')[0] as string));
+    assert.deepEqual([...top].sort(), [...EXPECTED].sort());
+    const compiled = readdirSync(join(HOME, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+      .map((file) => `dist/${file.replace(/\.ts$/, '.js')}`);
+    assert.deepEqual(
+      compiled.filter((file) => !files.includes(file)),
+      [],
+      'built by `npm run build`',
+    );
+    const unwanted =
+      /(?:^|\/)(?:node_modules|\.env|\.cache|test)(?:\/|$)|\.(?:pem|key|p12|tsbuildinfo|tgz)$|^grafana\/source\//;
+    assert.deepEqual(
+      files.filter((file) => unwanted.test(file)),
+      [],
+    );
+  });
+
+  it('has the pages that its README leads to', async () => {
+    const { files } = await pack('--dry-run');
+    const links = [...readFileSync(join(HOME, 'README.md'), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)];
+    assert.ok(links.length > 5);
+    for (const [, link = ''] of links)
+      assert.ok(
+        files.some((file) => file === link || file.startsWith(`${link.replace(/\/$/, '')}/`)),
+        link,
+      );
+  });
+
+  describe('installed into an empty folder', () => {
+    let command: string;
+    before(async function () {
+      this.timeout(240_000);
+      const { filename } = await pack('--pack-destination', folder);
+      const args = ['install', '--no-audit', '--no-fund', '--prefer-offline', join(folder, filename)];
+      try {
+        await run('npm', args, { cwd: folder, timeout: 200_000 });
+      } catch (error) {
+        process.stderr.write(
+          `  skipped: its dependencies cannot be fetched (${(error as Error).message.split('\n')[0]})\n`,
+        );
+        this.skip();
+      }
+      command = join(folder, 'node_modules/.bin/postern');
+    });
+
+    it('says its version, and makes secrets', async () => {
+      const { version } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as { version: string };
+      assert.equal((await run(command, ['--version'], { cwd: folder })).stdout.trim(), version);
+      assert.match((await run(command, ['secrets'], { cwd: folder })).stdout, /^POSTERN_RELAY_TRUST_SECRET=\S{43}$/m);
+    });
+
+    it('needs nothing that only builds or tests need', () => {
+      for (const name of ['typescript', 'mocha', 'tsx', 'testcontainers'])
+        assert.ok(!existsSync(join(folder, 'node_modules', name)), name);
+    });
+
+    it('starts everything at once, and lets nobody in without a token', async () => {
+      const base = await freePortBase();
+      const ask = () => fetch(`http://127.0.0.1:${base}/servers/example/mcp`, { method: 'POST', body: '{}' });
+      // The edge listens first, and says 503 until the two processes are there.
+      const ready = async () => (await ask()).status !== 503;
+      const child = await startChild('postern up', command, ['up', '--port-base', String(base)], {
+        cwd: folder,
+        ready,
+      });
+      try {
+        const answer = await ask();
+        assert.equal(answer.status, 401);
+        assert.match(answer.headers.get('www-authenticate') ?? '', /resource_metadata=/);
+      } finally {
+        assert.equal(await child.stop(), 0, child.output);
+      }
+    });
+  });
+});
