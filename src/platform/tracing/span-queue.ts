@@ -25,6 +25,7 @@ export class SpanQueue {
   #timer: NodeJS.Timeout | undefined;
   #sending: Promise<void> | undefined;
   #away = false;
+  #closed = false;
 
   constructor(exporter: SpanExporter, options: SpanQueueOptions) {
     this.#exporter = exporter;
@@ -32,7 +33,7 @@ export class SpanQueue {
   }
 
   add(span: ReadableSpan): void {
-    if (this.#waiting.length >= this.#options.max) return void this.#count('dropped', 1);
+    if (this.#closed || this.#waiting.length >= this.#options.max) return void this.#count('dropped', 1);
     this.#waiting.push(span);
     if (this.#sending !== undefined) return;
     if (this.#waiting.length >= BATCH) this.#send();
@@ -53,6 +54,7 @@ export class SpanQueue {
       late = setTimeout(resolve, grace);
     });
     await Promise.race([all(), end]);
+    this.#closed = true;
     clearTimeout(late);
     clearTimeout(this.#timer);
     this.#count('dropped', this.#waiting.length);

@@ -201,6 +201,8 @@ describe('tracing', () => {
     const tracing = await open();
     tracing.begin('last', {}).end();
     await tracing.close();
+    tracing.begin('after the end', {}).end();
+    assert.equal(await count('dropped'), 1);
     assert.deepEqual(names(), ['last']);
   });
 
