@@ -111,11 +111,11 @@ export async function startRelay(
   const upstreams = new Map<string, Upstream>(
     Object.entries(relay.servers).map(([name, server]) => {
       const { limits } = relay;
-      const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name) };
-      const upstream = openUpstream(name, server, { limits, log, now, env, ...perServer });
-      if (tracing === undefined) return [name, upstream];
       const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
-      return [name, new TracedUpstream({ name, url: server.url, isListed }, upstream, tracing)];
+      const about = { name, url: server.url, isListed };
+      const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
+      const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name), traced };
+      return [name, openUpstream(name, server, { limits, log, now, env, ...perServer })];
     }),
   );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });

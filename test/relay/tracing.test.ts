@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { type CollectedSpan, type Collector, startCollector } from '../support/otlp-collector.ts';
 import { until } from '../support/until.ts';
+import { askModern } from './eras/support/wire.ts';
 import { ask, ECHO, endAll, onEnd, relay, upstream } from './support/relay.ts';
 import { scriptedServer } from './support/scripted-server.ts';
 import { connectAs } from './support/sdk-client.ts';
@@ -105,11 +106,30 @@ describe('traces of the relay', function () {
     assert.equal(names('meta')[0]?.name, 'tools/call meta');
   });
 
+  it('go through the translation between eras, to each request that it makes', async () => {
+    const { url, seen } = await scriptedServer();
+    const running = await open({ servers: { one: { url, era: 'legacy' } } });
+    const { status } = await askModern(running.port, 'alice', 'tools/call', { name: 'add' });
+    assert.equal(status, 200);
+    const call = seen.find(({ message }) => message?.method === 'tools/call');
+    assert.ok(call?.message);
+    const traceparent = String(call.headers.traceparent);
+    const [, traceId, spanId] = traceparent.split('-');
+    const { _meta: meta } = call.message.params as { _meta: Record<string, unknown> };
+    assert.equal(meta.traceparent, traceparent);
+    const asked = await collector.find('the call', (span) => span.spanId === spanId);
+    assert.equal(asked.name, 'tools/call');
+    const request = await parentOf(asked);
+    assert.equal(request.name, 'POST /servers/{server}/mcp');
+    const begun = await collector.find('the session', ({ name, kind }) => name === 'initialize' && kind === 'client');
+    assert.equal(begun.traceId, traceId);
+  });
+
   it('say which server failed', async () => {
     const running = await open({ servers: { one: { url: 'http://127.0.0.1:9/mcp' } } }, { sample: 0 });
     assert.equal((await ask(running.port, { headers: ALICE })).status, 502);
     const failed = await collector.find('the failure', ({ kind }) => kind === 'client');
-    assert.equal(failed.attributes['error.type'], 'upstream_unreachable');
+    assert.equal(failed.attributes['error.type'], 'ECONNREFUSED');
     assert.equal(failed.attributes['server.port'], 9);
     const request = await parentOf(failed);
     assert.deepEqual([request.failed, request.attributes['http.response.status_code']], [true, 502]);

@@ -23,6 +23,8 @@ export interface OpenUpstreamDeps {
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly outgoing: OutgoingHeaders | undefined;
+  /** Absent: traces are off. */
+  readonly traced?: ((server: Upstream) => Upstream) | undefined;
   /** With other replicas about the sessions at this server; undefined: there are none. */
   readonly talk: ReplicaTalk | undefined;
 }
@@ -32,12 +34,14 @@ export const KEEP_ALIVE = 25_000;
 
 /** The way to one configured server, for clients of every era. @throws ConfigurationError as below */
 export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
-  const reached = openTransport(name, server, deps);
+  const transport = openTransport(name, server, deps);
+  // Next to the server, so that each request that is made for one of a client has its own span.
+  const reached = deps.traced?.(transport) ?? transport;
   const { era } = server;
   if (era === 'both') return reached;
   const { limits, talk, now } = deps;
   // Behind a pipe the relay speaks the sessions' era itself.
-  const known = reached instanceof PipeUpstream ? 'legacy' : era === 'auto' ? undefined : era;
+  const known = transport instanceof PipeUpstream ? 'legacy' : era === 'auto' ? undefined : era;
   return new EraBridge(reached, {
     era: known,
     limit: limits.body,
