@@ -25,6 +25,7 @@ import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
 import { openReplicaTalk } from './eras/replica-talk.ts';
 import { Gate } from './gate/gate.ts';
+import { RateLimitStates } from './gate/rate-limit-states.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
 import { RELAY_AREA } from './operator-area.ts';
@@ -120,7 +121,8 @@ export async function startRelay(
   );
   const tools = new Tools(relay, { stores, metrics, audit, log, now });
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
-  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, audit, watch, log, tracing });
+  const rateLimits = activity && new RateLimitStates(now);
+  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, rateLimits, audit, watch, log, tracing });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const migration = new MigrationReport(relay.migration.remembered, now);
   const callers = new Callers(config, {
@@ -150,8 +152,11 @@ export async function startRelay(
     tracing,
   });
 
+  const looked = { callers, scanner, tools, stores, metrics, storeMetrics, audit, watch };
   const admin =
-    activity && openAdmin(config, { activity, callers, scanner, tools, stores, metrics, audit, watch, log, now });
+    activity &&
+    rateLimits &&
+    openAdmin(config, { ...looked, activity, rateLimits, fetch: deps.fetch ?? fetch, log, now });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);

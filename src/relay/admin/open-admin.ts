@@ -3,9 +3,10 @@ import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import { adminSwitches, hasSignIn } from '../../platform/config/admin-schema.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
-import type { RelayMetrics } from '../../platform/metrics.ts';
+import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Watch } from '../../watch/watch.ts';
+import type { RateLimitStates } from '../gate/rate-limit-states.ts';
 import type { Tools } from '../gate/tools/tools.ts';
 import type { Callers } from '../trust/caller.ts';
 import type { HeaderScanner } from '../trust/headers.ts';
@@ -18,7 +19,9 @@ import { SameOrigin } from './access/same-origin.ts';
 import { AdminSite } from './admin-site.ts';
 import { apiRouter } from './api/admin-api.ts';
 import { LiveStreams } from './api/live-stream.ts';
+import { ForwardAuthSessions } from './forward-auth-sessions.ts';
 import { allOperations, createCatalog } from './operations/catalog.ts';
+import { OwnForms } from './pages/own-form.ts';
 import { pagesRouter } from './pages/router.ts';
 import { RecentActivity } from './recent-activity.ts';
 
@@ -29,6 +32,9 @@ export interface AdminDeps {
   readonly tools: Tools;
   readonly stores: Pick<Stores, 'limiter'>;
   readonly metrics: RelayMetrics;
+  readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
+  readonly rateLimits: RateLimitStates;
+  readonly fetch: typeof fetch;
   readonly audit: AuditLog | undefined;
   readonly watch: Watch | undefined;
   readonly log: Logger;
@@ -76,15 +82,16 @@ export function openAdmin(config: Config, deps: AdminDeps): Admin {
     groups: groups.length === 0 ? undefined : new GroupSignIn(groups, callers),
     local: !hasSignIn(admin),
   });
-  const catalog = createCatalog({ ...deps, config });
+  const sessions = new ForwardAuthSessions(admin.forwardAuth, deps.fetch);
+  const catalog = createCatalog({ ...deps, config, sessions, recent: watch?.recent });
   const live = new LiveStreams(deps.activity);
   const switches = adminSwitches(admin);
-  const tokens = new FormTokens(sessionKey ?? password, now);
+  const forms = new OwnForms(origin, new FormTokens(sessionKey ?? password, now));
   const site = new AdminSite({
     gatekeeper,
     routers: [
       ...(switches.api ? [apiRouter(allOperations(catalog), live)] : []),
-      ...(switches.pages ? [pagesRouter(catalog, { origin, tokens, live: switches.api })] : []),
+      ...(switches.pages ? [pagesRouter(catalog, { forms, live: switches.api, sessions: sessions.reachable })] : []),
     ],
     audit,
     log,

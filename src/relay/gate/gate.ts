@@ -23,6 +23,7 @@ import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
 import { observeDenial } from './denial-watch.ts';
 import { argumentsTooLarge, denialOf, heldBack, UNRECORDED } from './denials.ts';
+import type { RateLimitStates } from './rate-limit-states.ts';
 import { RelayRateLimits } from './rate-limits.ts';
 import type { Tools } from './tools/tools.ts';
 
@@ -46,6 +47,8 @@ export interface GateDeps {
   readonly audit: AuditLog | undefined;
   readonly watch?: Watcher | undefined;
   readonly tools: Tools;
+  /** Absent: nobody looks. */
+  readonly rateLimits?: RateLimitStates | undefined;
   readonly log: Logger;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
@@ -90,8 +93,11 @@ export class Gate {
     this.#deps = deps;
     const isReadOnly = (server: string, tool: string) => deps.tools.book.isReadOnly(server, tool);
     this.#policy = relay.policy && compilePolicy(relay.policy, Object.keys(relay.servers), isReadOnly);
-    this.#rateLimits = new RelayRateLimits(relay.rateLimits, deps.stores, (by) =>
-      deps.storeMetrics.rateLimited.inc({ process: 'relay', by }),
+    this.#rateLimits = new RelayRateLimits(
+      relay.rateLimits,
+      deps.stores,
+      (by) => deps.storeMetrics.rateLimited.inc({ process: 'relay', by }),
+      deps.rateLimits,
     );
     this.#recorded = new RecordedArguments(audit.arguments);
     this.#callLimits = new CallLimits(relay.callLimits);

@@ -5,11 +5,20 @@ import type { Limiter, Stores } from '../../stores/stores.ts';
 import { looseName, Names } from '../policy/names.ts';
 import type { Refusal } from '../refusal.ts';
 import { tooMany } from './denials.ts';
+import type { RateLimitState, RateLimitStates } from './rate-limit-states.ts';
 
 type RateLimitConfig = RelayConfig['rateLimits'][number];
 type LimitedBy = RateLimitConfig['by'];
 
+/** What is counted in a window. */
+interface Count {
+  readonly window: Window;
+  readonly key: string;
+  readonly about: Pick<RateLimitState, 'user' | 'server' | 'tool'>;
+}
+
 interface Window {
+  readonly name: string;
   readonly config: RateLimitConfig;
   readonly servers: Names;
   readonly tools: Names;
@@ -20,18 +29,23 @@ interface Window {
 export class RelayRateLimits {
   readonly #windows: readonly Window[];
   readonly #onLimited: (by: LimitedBy) => void;
+  readonly #states: RateLimitStates | undefined;
 
+  /** @param states told of every window that is counted */
   constructor(
     configs: readonly RateLimitConfig[],
     stores: Pick<Stores, 'limiter'>,
     onLimited: (by: LimitedBy) => void,
+    states?: RateLimitStates,
   ) {
     this.#onLimited = onLimited;
+    this.#states = states;
     this.#windows = configs.map((config) => {
       const { by, limit, per, servers, tools } = config;
       // All replicas, and this one with the next configuration, count together what is limited in the same way.
       const name = `relay:${by}:${limit}:${per}:${JSON.stringify([servers, tools])}`;
       return {
+        name,
         config,
         servers: new Names(servers),
         tools: new Names(tools),
@@ -45,25 +59,32 @@ export class RelayRateLimits {
    * @throws DependencyUnavailable where limits cannot be counted and must be
    */
   consume(identity: Identity, server: string, tool: string | undefined): undefined | Promise<Refusal | undefined> {
-    const counts: Array<readonly [Window, string]> = [];
+    const counts: Count[] = [];
     for (const window of this.#windows) {
       const { by } = window.config;
       if (!window.servers.has(server)) continue;
       if (by === 'tool' && (tool === undefined || !window.tools.hasLike(tool))) continue;
-      const parts = [ownerKey(identity)];
-      if (by !== 'user') parts.push(server);
-      if (by === 'tool') parts.push(looseName(tool as string));
-      counts.push([window, opaque(parts)]);
+      const about = {
+        user: identity.subject,
+        server: by === 'user' ? undefined : server,
+        tool: by === 'tool' ? looseName(tool as string) : undefined,
+      };
+      const parts = [ownerKey(identity), about.server, about.tool].filter((part) => part !== undefined);
+      counts.push({ window, key: opaque(parts), about });
     }
     return counts.length === 0 ? undefined : this.#consume(counts);
   }
 
-  async #consume(counts: ReadonlyArray<readonly [Window, string]>): Promise<Refusal | undefined> {
-    const results = await Promise.all(counts.map(([window, key]) => window.limiter.consume(key)));
+  async #consume(counts: readonly Count[]): Promise<Refusal | undefined> {
+    const results = await Promise.all(counts.map(({ window, key }) => window.limiter.consume(key)));
     let longest: { by: LimitedBy; resetIn: number } | undefined;
-    for (const [index, { allowed, resetIn }] of results.entries()) {
+    for (const [index, result] of results.entries()) {
+      const { window, key, about } = counts[index] as Count;
+      const { by, limit } = window.config;
+      this.#states?.note(`${window.name} ${key}`, { ...about, by, limit }, result);
+      const { allowed, resetIn } = result;
       if (allowed || (longest !== undefined && longest.resetIn >= resetIn)) continue;
-      longest = { by: (counts[index] as (typeof counts)[number])[0].config.by, resetIn };
+      longest = { by, resetIn };
     }
     if (longest === undefined) return undefined;
     this.#onLimited(longest.by);

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { ask, endAll, type RelayUnderTest, relay } from '../support/relay.ts';
-import { adminRelay, HOSTILE, look, read, SIGNED_IN, say, toolServer } from './support/admin.ts';
+import { adminRelay, forwardAuth, HOSTILE, look, read, SIGNED_IN, say, toolServer } from './support/admin.ts';
 
 interface Document {
   readonly info: { readonly version: string };
@@ -33,6 +33,7 @@ describe('admin API', () => {
       { name: HOSTILE, inputSchema: { type: 'object' } },
     ]);
     under = await adminRelay({
+      admin: { ...ADMIN, forwardAuth: (await forwardAuth()).access },
       servers: { one: { url: one }, away: { url: 'http://127.0.0.1:1/mcp' } },
       policy: { rules: [{ effect: 'deny', tools: ['secret_*'] }, { who: { users: ['ann'] } }] },
       pins: { servers: ['one'] },
@@ -218,7 +219,9 @@ describe('admin API', () => {
 const ADMIN = { user: 'operator', password: 'correct-horse-battery-9' };
 
 /** Where an operation needs more than its path. */
-const QUERIES: Readonly<Record<string, string>> = {};
+const QUERIES: Readonly<Record<string, string>> = {
+  '/admin/api/sessions': '?issuer=https%3A%2F%2Fidp.example.com&subject=ann',
+};
 
 function mediaType(contentType: string | string[] | undefined): string {
   return String(contentType).split(';', 1)[0] as string;

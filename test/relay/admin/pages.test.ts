@@ -7,7 +7,7 @@ import { browserOrSkip, type Person, screenshot, type TestBrowser } from '../../
 import { pageFaults } from '../../support/page-faults.ts';
 import { until } from '../../support/until.ts';
 import { endAll, type RelayUnderTest } from '../support/relay.ts';
-import { HOSTILE, look, OPERATOR, say } from './support/admin.ts';
+import { forwardAuth, HOSTILE, look, OPERATOR, say } from './support/admin.ts';
 import { busyAdmin } from './support/busy-admin.ts';
 
 const PICTURES = fileURLToPath(new URL('../../../docs/pictures/', import.meta.url));
@@ -19,6 +19,11 @@ const PAGES: Readonly<Record<string, string>> = {
   server: '/admin/servers/github',
   activity: '/admin/activity',
   denials: '/admin/denials',
+  sessions: '/admin/sessions?issuer=https%3A%2F%2Fidp.example.com&subject=ann',
+  policy: '/admin/policy',
+  tools: '/admin/tools',
+  limits: '/admin/limits',
+  security: '/admin/security',
 };
 
 describe('admin pages in a browser', function () {
@@ -28,7 +33,11 @@ describe('admin pages in a browser', function () {
 
   before(async function () {
     browser = await browserOrSkip(this);
-    under = await busyAdmin();
+    under = await busyAdmin((await forwardAuth()).access);
+    // The watch looks once a second.
+    await until('the watch has seen the wrong password', async () =>
+      (await look(under.port, '/admin/security')).text.includes('operator refused'),
+    );
   });
 
   after(async () => {
@@ -104,6 +113,45 @@ describe('admin pages in a browser', function () {
       const events = await page.locator('tbody tr td:nth-child(2)').allInnerTexts();
       return events.length > 0 && events.every((event) => event === 'denial');
     });
+    await context.close();
+  });
+
+  it('explain what the policy would decide', async () => {
+    const { context, page } = await operator(WIDTHS.wide, { javaScriptEnabled: false });
+    await page.goto('/admin/policy');
+    await page.getByLabel('User').fill('bert@example.com');
+    await page.getByLabel('Groups').fill('contractors');
+    await page.getByLabel('Tool, prompt or resource').fill('delete_branch');
+    await page.getByRole('button', { name: 'Explain' }).click();
+    const answer = page.getByRole('status');
+    assert.match((await answer.textContent()) ?? '', /^Denied: by relay\.policy\.rules\[0\]/);
+    await picture(page, 'admin-explain-wide');
+    await page.getByLabel('Groups').fill('engineering');
+    await page.getByRole('button', { name: 'Explain' }).click();
+    assert.match((await answer.textContent()) ?? '', /^Allowed: by relay\.policy\.rules\[2\]/);
+    await context.close();
+  });
+
+  it('end sessions', async () => {
+    const { context, page } = await operator(WIDTHS.wide, { javaScriptEnabled: false });
+    await page.goto(PAGES.sessions as string);
+    await page.getByRole('button', { name: 'End', exact: true }).first().click();
+    await page.getByText('Ended: 1.').waitFor();
+    assert.equal(await page.getByText('Firefox on a laptop').count(), 0);
+    assert.equal(await page.getByText('Firefox on a phone').count(), 1);
+    await context.close();
+  });
+
+  it('show what changed of a tool, and approve it', async () => {
+    const { context, page } = await operator(WIDTHS.wide, { javaScriptEnabled: false });
+    await page.goto('/admin/tools');
+    const held = page.locator('section', { hasText: 'create_issue' });
+    assert.match((await held.locator('.added').allTextContents()).join('\n'), /attacker\.example/);
+    assert.match((await held.locator('.removed').allTextContents()).join('\n'), /"Opens an issue"/);
+    await held.getByRole('button', { name: 'Approve this definition' }).click();
+    await page.waitForURL('**/admin/tools');
+    assert.equal(await page.getByText('create_issue').count(), 0);
+    assert.equal((await page.getByText('export_all').count()) > 0, true);
     await context.close();
   });
 

@@ -1,17 +1,36 @@
-import type { RelayMetrics } from '../../../platform/metrics.ts';
+import type { RelayMetrics, StoreMetrics } from '../../../platform/metrics.ts';
+import type { RecentSecurityEvents } from '../../../watch/recent-events.ts';
+import type { RateLimitStates } from '../../gate/rate-limit-states.ts';
+import type { ForwardAuthSessions } from '../forward-auth-sessions.ts';
 import { activityOperations } from './activity-operations.ts';
+import { limitOperations } from './limit-operations.ts';
 import type { AnyOperation } from './operation.ts';
+import { pinOperations } from './pin-operations.ts';
+import { policyOperations } from './policy-operations.ts';
+import { securityOperations } from './security-operations.ts';
 import { type ServersDeps, serverOperations } from './server-operations.ts';
+import { sessionOperations } from './session-operations.ts';
 
 export type CatalogDeps = ServersDeps & {
   readonly metrics: RelayMetrics;
+  readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
+  readonly rateLimits: RateLimitStates;
+  readonly sessions: ForwardAuthSessions;
+  /** Undefined: the watch is off. */
+  readonly recent: RecentSecurityEvents | undefined;
 };
 
 /** Everything that operators see and do. */
 export function createCatalog(deps: CatalogDeps) {
+  const { config, tools } = deps;
   return {
     ...serverOperations(deps),
     ...activityOperations(deps.activity, deps.metrics),
+    ...sessionOperations(deps.sessions),
+    ...policyOperations(config, tools),
+    ...pinOperations(tools),
+    ...limitOperations(config, deps.rateLimits, deps.storeMetrics),
+    ...securityOperations(deps.recent),
   };
 }
 

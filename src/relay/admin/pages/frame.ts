@@ -11,6 +11,11 @@ export const PAGES = {
   overview: { path: ADMIN, name: 'Overview' },
   activity: { path: `${ADMIN}/activity`, name: 'Activity' },
   denials: { path: `${ADMIN}/denials`, name: 'Denials' },
+  sessions: { path: `${ADMIN}/sessions`, name: 'Sessions' },
+  policy: { path: `${ADMIN}/policy`, name: 'Policy' },
+  tools: { path: `${ADMIN}/tools`, name: 'Tools' },
+  limits: { path: `${ADMIN}/limits`, name: 'Limits' },
+  security: { path: `${ADMIN}/security`, name: 'Security' },
 } as const;
 
 export type PageName = keyof typeof PAGES;

@@ -31,7 +31,7 @@ export function table<Row>(
 function cellOf<Row>({ head, cell, kind }: Column<Row>, row: Row): Html {
   const value = cell(row);
   if (kind === 'name') return html`<th scope="row" role="rowheader">${value}</th>`;
-  if (kind === 'number') return html`<td role="cell" class="number" data-label="${head}">${value}</td>`;
+  if (kind === 'number') return html`<td role="cell" class="number" data-label="${head}"><span>${value}</span></td>`;
   return value === undefined || value === ''
     ? html`<td role="cell" class="blank" data-label="${head}"></td>`
     : html`<td role="cell" class="${kind === 'long' ? kind : 'short'}" data-label="${head}">${value}</td>`;

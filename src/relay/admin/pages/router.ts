@@ -1,25 +1,38 @@
 import Router from '@koa/router';
-import type { FormTokens } from '../access/form-token.ts';
-import type { SameOrigin } from '../access/same-origin.ts';
 import type { Catalog } from '../operations/catalog.ts';
 import { ADMIN } from '../paths.ts';
 import { activityPage, denialsPage } from './activity-pages.ts';
 import { PAGES } from './frame.ts';
+import { limitsPage } from './limits-page.ts';
+import type { OwnForms } from './own-form.ts';
+import { explain, policyPage } from './policy-page.ts';
+import { securityPage } from './security-page.ts';
 import { overviewPage, serverPage } from './server-pages.ts';
+import { END_SESSION, endSession, sessionsPage } from './sessions-page.ts';
+import { APPROVE, approve, toolsPage } from './tools-page.ts';
 
 export interface PagesDeps {
-  readonly origin: SameOrigin;
-  readonly tokens: FormTokens;
+  readonly forms: OwnForms;
   /** The API is on, which live updates come from. */
   readonly live: boolean;
+  /** Forward-auth can be asked for its sessions. */
+  readonly sessions: boolean;
 }
 
 /** The pages, each made of what the operations of the API answer. */
-export function pagesRouter(catalog: Catalog, { live }: PagesDeps): Router {
+export function pagesRouter(catalog: Catalog, { forms, live, sessions }: PagesDeps): Router {
   const router = new Router();
   router.get(PAGES.overview.path, (ctx) => overviewPage(ctx, catalog));
   router.get(`${ADMIN}/servers/:server`, (ctx) => serverPage(ctx, catalog));
   router.get(PAGES.activity.path, (ctx) => activityPage(ctx, catalog, live));
   router.get(PAGES.denials.path, (ctx) => denialsPage(ctx, catalog));
+  router.get(PAGES.sessions.path, (ctx) => sessionsPage(ctx, catalog, forms, sessions));
+  router.post(END_SESSION, (ctx) => endSession(ctx, catalog, forms));
+  router.get(PAGES.policy.path, (ctx) => policyPage(ctx, catalog, forms));
+  router.post(PAGES.policy.path, (ctx) => explain(ctx, catalog, forms));
+  router.get(PAGES.tools.path, (ctx) => toolsPage(ctx, catalog, forms));
+  router.post(APPROVE, (ctx) => approve(ctx, catalog, forms));
+  router.get(PAGES.limits.path, (ctx) => limitsPage(ctx, catalog));
+  router.get(PAGES.security.path, (ctx) => securityPage(ctx, catalog));
   return router;
 }

@@ -24,7 +24,8 @@ a:hover { text-decoration-thickness: 2px; }
 .brand { display: flex; align-items: center; gap: .6rem; font-weight: 700; font-size: 1.0625rem; color: var(--ink); text-decoration: none; }
 .brand img { width: 1.75rem; height: 1.75rem; }
 .who { margin-left: auto; color: var(--quiet); font-size: .875rem; overflow-wrap: anywhere; }
-nav { flex-basis: 100%; }
+nav { flex: 1 0 100%; min-width: 0; }
+.bar > nav { max-width: 100%; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0 .25rem; list-style: none; margin: 0 0 0 -.75rem; padding: 0; }
 nav a { display: block; padding: .55rem .75rem .5rem; color: var(--quiet); text-decoration: none; border-bottom: 3px solid transparent; }
 nav a:hover { color: var(--ink); border-color: var(--line); }
@@ -48,6 +49,8 @@ code, pre, .name { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monosp
 .facts dt { color: var(--quiet); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 .sheet { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; overflow: clip; }
+.sheet + p, .sheet + form { margin-top: .75rem; }
+h1 + .card, h1 + .sheet, h1 + form { margin-top: 1rem; }
 table { width: 100%; border-collapse: collapse; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { padding: .55rem .9rem; text-align: left; vertical-align: top; overflow-wrap: break-word; }
@@ -83,10 +86,13 @@ button.plain { background: var(--card); color: var(--accent); }
 button.end { background: var(--card); color: var(--bad); border-color: var(--bad); }
 button:hover { filter: brightness(1.08); }
 form.inline { display: inline-block; margin: 0; }
+section.card h2 { margin: 0 0 .25rem; }
+.card .note { margin: .5rem 0 1rem; }
+.card > :last-child { margin-bottom: 0; }
 td form.inline button { min-height: 2rem; padding: .1rem .75rem; font-size: .875rem; }
 .live { display: flex; align-items: center; gap: .75rem; }
 .live button { min-height: 2rem; padding: .1rem .75rem; font-size: .875rem; }
-.diff { margin: .75rem 0; padding: .5rem 0; border: 1px solid var(--line); border-radius: .4rem; background: var(--ground); max-height: 28rem; overflow: auto; }
+.diff { margin: .75rem 0; padding: .5rem 0; border: 1px solid var(--line); border-radius: .4rem; background: var(--ground); }
 .diff div { padding: 0 .75rem; white-space: pre-wrap; overflow-wrap: anywhere; font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .8125rem; }
 .diff .added { background: var(--good-tint); color: var(--good); }
 .diff .removed { background: var(--bad-tint); color: var(--bad); }
@@ -107,8 +113,7 @@ footer { max-width: 84rem; margin: 0 auto; padding: 0 clamp(1rem, 3vw, 2rem) 2re
   tbody td.blank { display: none; }
   .number { text-align: left; }
   .who { margin-left: 0; flex-basis: 100%; }
-  nav ul { flex-wrap: nowrap; overflow-x: auto; scrollbar-width: thin; }
-  nav a { white-space: nowrap; }
+  nav a { padding: .45rem .6rem .4rem; }
   .cards { grid-template-columns: 1fr 1fr; gap: .6rem; }
   .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin-bottom: .4rem; }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { RelayConfig } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
@@ -7,6 +8,7 @@ import { Names } from '../../policy/names.ts';
 import { isRecord } from '../../policy/operation.ts';
 import { SharedTools } from './shared-tools.ts';
 import { type HeldTool, ToolBook } from './tool-book.ts';
+import { describe } from './tool-record.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -19,8 +21,9 @@ export interface ToolsDeps {
   readonly now: () => number;
 }
 
-/** Characters. */
-const MAX_DEFINITION = 8_192;
+/** Characters of one definition, and of all that are remembered. */
+const MAX_DEFINITION = 65_536;
+const MAX_DEFINITIONS = 16_777_216;
 
 /** What servers listed, kept and shared, and which of it is held back. */
 export class Tools {
@@ -28,8 +31,13 @@ export class Tools {
   readonly #pinned: Names;
   readonly #shared: SharedTools;
   readonly #deps: ToolsDeps;
-  /** Bounded by what the book holds. */
-  readonly #definitions = new Map<string, string>();
+  /** By hash: what is listed, and what was listed before. */
+  readonly #definitions = new LRUCache<string, string>({
+    maxSize: MAX_DEFINITIONS,
+    sizeCalculation: ({ length }) => length,
+  });
+  /** Servers of which a list was seen since the start. */
+  readonly #seen = new Set<string>();
 
   constructor({ pins, servers }: Pick<RelayConfig, 'pins' | 'servers'>, deps: ToolsDeps) {
     this.#deps = deps;
@@ -63,8 +71,9 @@ export class Tools {
     if (!isRecord(result) || !Array.isArray(result.tools)) return message;
     const last = result.nextCursor === undefined || result.nextCursor === null;
     const { news, held } = this.book.learn(server, result.tools, last, this.#deps.now());
+    if (this.guards(server) && (news || !this.#seen.has(server))) this.#remember(server, result.tools);
     if (news) this.#shared.save(server);
-    if (held.length > 0) this.#report(server, held, result.tools);
+    if (held.length > 0) this.#report(server, held);
     const shown = result.tools.filter((definition) => this.book.shows(server, definition));
     return shown.length === result.tools.length ? message : { ...message, result: { ...result, tools: shown } };
   }
@@ -73,8 +82,13 @@ export class Tools {
   held(): Array<HeldTool & { readonly definition: string | undefined }> {
     return this.book.held().map((tool) => ({
       ...tool,
-      definition: this.#definitions.get(JSON.stringify([tool.server, tool.tool])),
+      definition: this.definition(tool.listed),
     }));
+  }
+
+  /** As a server listed it, cut where it is long. @returns undefined where this replica has not seen it since its start */
+  definition(hash: string): string | undefined {
+    return this.#definitions.get(hash);
   }
 
   /** @returns false where another definition is listed than the one approved */
@@ -90,17 +104,22 @@ export class Tools {
     this.#shared.close();
   }
 
-  #report(server: string, held: readonly string[], listed: readonly unknown[]): void {
+  #report(server: string, held: readonly string[]): void {
     const { log, audit } = this.#deps;
     this.#count(server);
     for (const tool of held) {
       const changed = this.book.get(server, tool)?.pinned !== undefined;
       const reason = changed ? 'changed' : 'new';
-      const definition = JSON.stringify(listed.find((entry) => isRecord(entry) && entry.name === tool));
-      this.#definitions.set(JSON.stringify([server, tool]), definition.slice(0, MAX_DEFINITION));
       log.warn({ server, tool, reason }, 'a tool is held back: `postern pins list` shows it');
       audit?.record({ event: 'tool_changed', outcome: 'held_back', server, object: tool, reason });
     }
+  }
+
+  #remember(server: string, listed: readonly unknown[]): void {
+    this.#seen.add(server);
+    for (const definition of listed)
+      if (isRecord(definition))
+        this.#definitions.set(describe(definition).listed, JSON.stringify(definition).slice(0, MAX_DEFINITION));
   }
 
   #count(server: string): void {

@@ -1,4 +1,6 @@
-import { type Answer, ask, type RelayUnderTest, relay, upstream } from '../../support/relay.ts';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Answer, ask, onEnd, type RelayUnderTest, relay, upstream } from '../../support/relay.ts';
 
 export const OPERATOR = { user: 'operator', password: 'correct-horse-battery-9' } as const;
 
@@ -61,4 +63,44 @@ export function say(
     headers: ['X-Authenticated-User', user, 'Accept', 'application/json, text/event-stream', ...extra],
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...message }),
   });
+}
+
+export interface FakeForwardAuth {
+  readonly access: { readonly url: string; readonly token: string };
+  readonly asked: string[];
+}
+
+/** What the operator API of forward-auth answers, with one person's sessions. */
+export async function forwardAuth(): Promise<FakeForwardAuth> {
+  const token = 'the token of the operator of forward-auth';
+  const asked: string[] = [];
+  const sessions = new Map(['laptop', 'phone'].map((key) => [key, sessionOf(key)]));
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    const allowed = request.headers.authorization === `Bearer ${token}`;
+    const key = /^\/sessions\/([\w-]+)$/.exec(request.url ?? '')?.[1];
+    const answer = (status: number, body: object) => response.writeHead(status).end(JSON.stringify(body));
+    if (!allowed) return answer(401, { error: 'invalid_token' });
+    if (request.method === 'GET') return answer(200, { sessions: [...sessions.values()] });
+    if (key !== undefined)
+      return sessions.delete(key) ? answer(200, { ended: 1 }) : answer(404, { error: 'not_found' });
+    const ended = sessions.size;
+    sessions.clear();
+    return answer(200, { ended });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onEnd(() => new Promise((resolve) => server.close(resolve)));
+  return { access: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token }, asked };
+}
+
+function sessionOf(key: string) {
+  return {
+    key,
+    provider: 'corp',
+    subject: 'ann',
+    created: '2026-11-25T08:00:00.000Z',
+    ends: '2026-11-26T08:00:00.000Z',
+    userAgent: `Firefox on a ${key}`,
+    address: '192.0.2.7',
+  };
 }

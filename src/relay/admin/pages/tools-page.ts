@@ -1,0 +1,77 @@
+import type Koa from 'koa';
+import type { z } from 'zod';
+import { type Html, html } from '../../../platform/pages/html.ts';
+import { operatorOf } from '../access/operator.ts';
+import type { Catalog } from '../operations/catalog.ts';
+import { ADMIN } from '../paths.ts';
+import { PAGES, show } from './frame.ts';
+import { type OwnForms, seeOther } from './own-form.ts';
+import { badge, moment, name } from './parts.ts';
+
+type Held = z.output<Catalog['listHeldTools']['description']['output']>['held'][number];
+
+/** Where the form of this page goes. */
+export const APPROVE = `${ADMIN}/tools/approve`;
+
+export async function toolsPage(ctx: Koa.Context, catalog: Catalog, forms: OwnForms): Promise<void> {
+  const operator = operatorOf(ctx);
+  const [{ held }, { servers }] = await Promise.all([
+    catalog.listHeldTools.run({}, operator),
+    catalog.listServers.run({}, operator),
+  ]);
+  const pinned = servers.filter((server) => server.pinned).map((server) => server.name);
+  const about =
+    pinned.length === 0
+      ? html`<p class="note">No server’s tools are pinned. <code>relay.pins.servers</code> names those whose tools must not change unseen.</p>`
+      : html`<p>Pinned: ${pinned.join(', ')}. What is listed there anew or otherwise than before is hidden and refused until you approve it.</p>`;
+  const body = html`${about}${held.length === 0 ? html`<div class="sheet"><p class="empty">No tool waits for you.</p></div>` : held.map((tool) => heldTool(tool, forms.token(ctx)))}`;
+  show(ctx, { title: 'Tools that wait', page: 'tools', body, operator });
+}
+
+export async function approve(ctx: Koa.Context, catalog: Catalog, forms: OwnForms): Promise<void> {
+  const form = await forms.read(ctx);
+  const wanted = { server: form.get('server'), tool: form.get('tool'), hash: form.get('hash') };
+  await catalog.approveTool.run(wanted, operatorOf(ctx));
+  seeOther(ctx, PAGES.tools.path);
+}
+
+/** The hash goes with the form: what is listed meanwhile is not what was looked at. */
+function heldTool({ server, tool, hash, pinned, listedAt, definition, changes }: Held, token: Html): Html {
+  return html`<section class="card" aria-label="${tool} of ${server}"><h2>${name(tool)}</h2>
+<p>${badge('warn', pinned === undefined ? 'new' : 'changed')} at <a href="${ADMIN}/servers/${server}">${server}</a>, listed ${moment(listedAt)}</p>
+${pinned !== undefined && changes === undefined ? html`<p class="note warn">What was approved before has not been seen since this relay started, so that only the new definition can be shown.</p>` : undefined}
+${definitionOf(changes, definition)}
+<form method="post" action="${APPROVE}">${token}<input type="hidden" name="server" value="${server}"><input type="hidden" name="tool" value="${tool}"><input type="hidden" name="hash" value="${hash}"><button>Approve this definition</button></form></section>`;
+}
+
+const SIGNS = { same: '  ', added: '+ ', removed: '- ' } as const;
+
+function definitionOf(changes: Held['changes'], definition: string | undefined): Html {
+  if (changes !== undefined) {
+    const lines = changes.flatMap(({ kind, text }) =>
+      text
+        .replace(/\n$/, '')
+        .split('\n')
+        .map((line) => lineOf(kind, line)),
+    );
+    return html`<div class="diff" role="group" aria-label="What changed">${lines}</div>`;
+  }
+  if (definition === undefined)
+    return html`<p class="note warn">Another replica has seen this definition. Look there, or let a client list the tools here.</p>`;
+  const lines = pretty(definition)
+    .split('\n')
+    .map((line) => lineOf('added', line));
+  return html`<div class="diff" role="group" aria-label="The new definition">${lines}</div>`;
+}
+
+function lineOf(kind: keyof typeof SIGNS, line: string): Html {
+  return html`<div class="${kind}">${SIGNS[kind]}${line}</div>`;
+}
+
+function pretty(definition: string): string {
+  try {
+    return JSON.stringify(JSON.parse(definition), null, 2);
+  } catch {
+    return definition;
+  }
+}
