@@ -1,3 +1,4 @@
+import { credentialHandle } from '../identity/credential.ts';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
@@ -5,6 +6,7 @@ import type { AuthMetrics } from '../platform/metrics.ts';
 import type { Keep } from '../platform/reloading/kept-parts.ts';
 import type { Sealing } from '../platform/sealing/sealing.ts';
 import { openSealing } from '../platform/sealing/sealing-keys.ts';
+import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Watcher } from '../watch/watch.ts';
 import type { Policy } from './decision/decide.ts';
@@ -20,6 +22,7 @@ export interface BrowserSessionsDependencies {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
+  readonly ended: Pick<EndedCredentials, 'end'>;
   readonly metrics: AuthMetrics;
   readonly audit: AuditLog | undefined;
   readonly watch: Watcher | undefined;
@@ -39,7 +42,7 @@ export interface BrowserSessions {
 
 /** Signing in and the sessions that come of it. @throws ConfigurationError where a key or a secret cannot be used */
 export async function openBrowserSessions(config: Config, deps: BrowserSessionsDependencies): Promise<BrowserSessions> {
-  const { log, now, stores, metrics, watch, keep } = deps;
+  const { log, now, stores, ended, metrics, watch, keep } = deps;
   const settings = config.auth.sessions;
   const providers = await createProviders(config, deps);
   const enabled = providers.clients.size > 0;
@@ -48,22 +51,21 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
   const sealing = keep('sealing', [keys, keysPath, shared], () =>
     openSealing(settings, { log, shared, at: 'auth.sessions', what: 'sessions' }),
   );
-  const sessions = keep(
-    'sessions',
-    [settings, shared, providers.settings],
-    () =>
-      new SessionService(settings, {
-        ...{ stores, sealing, log, now },
-        onEvent: (event) => metrics.sessions.inc({ event }),
-        refreshTokens: providers.refresh,
-        mayGoOn: (signedIn) => {
-          if (providers.stillHas(signedIn)) return true;
-          const { subject: user, issuer } = signedIn.identity;
-          watch?.observe({ kind: 'provider_removed', person: { user, issuer }, provider: signedIn.provider });
-          return false;
-        },
-      }),
-  );
+  const sessions = keep('sessions', [settings, shared, providers.settings], () => {
+    const service = new SessionService(settings, {
+      ...{ stores, sealing, log, now },
+      onEvent: (event) => metrics.sessions.inc({ event }),
+      refreshTokens: providers.refresh,
+      mayGoOn: (signedIn) => {
+        if (providers.stillHas(signedIn)) return true;
+        const { subject: user, issuer } = signedIn.identity;
+        watch?.observe({ kind: 'provider_removed', person: { user, issuer }, provider: signedIn.provider });
+        return false;
+      },
+    });
+    service.onEnd((key) => ended.end(credentialHandle('session', key)));
+    return service;
+  });
   const { signIn, middleware } = createLogin(config, providers, { ...deps, sealing, sessions });
   return {
     sessions,

@@ -72,7 +72,7 @@ export function createJudge({
         ? {
             status: 200,
             headers: withCookies(
-              answers.headersFor(decision.identity, allowed(request), decision.emit, decision.demand),
+              answers.headersFor(decision.identity, allowed(request), decision),
               question.dropsUnnamedCookie === true ? namingCookie(decision, allowed(request)) : decision,
             ),
             body: '',

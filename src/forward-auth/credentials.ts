@@ -1,6 +1,7 @@
 import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Keep } from '../platform/reloading/kept-parts.ts';
+import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Watcher } from '../watch/watch.ts';
 import { ApiKeys } from './api-keys/api-keys.ts';
@@ -27,6 +28,7 @@ export interface CredentialsDependencies {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
+  readonly ended: Pick<EndedCredentials, 'end'>;
   readonly resources: Resources;
   /** Absent where nobody can sign in. */
   readonly sessions: Sessions | undefined;
@@ -92,9 +94,10 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   };
 }
 
-function openApiKeys(config: Config, { stores, log, now }: CredentialsDependencies): ApiKeys {
+function openApiKeys(config: Config, { stores, ended, log, now }: CredentialsDependencies): ApiKeys {
   return new ApiKeys({
     stores,
+    ended,
     log,
     now,
     cacheTtl: config.auth.apiKeys.cacheTtl,

@@ -11,6 +11,7 @@ import { createOperatorApi } from '../platform/operator-api.ts';
 import { KeptParts } from '../platform/reloading/kept-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
+import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Watcher } from '../watch/watch.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
@@ -37,6 +38,7 @@ export interface ProcessParts {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
+  readonly ended: EndedCredentials;
   readonly keys: SigningKeys;
   readonly metrics: AuthMetrics & StoreMetrics;
   readonly meter: DecisionMeter;

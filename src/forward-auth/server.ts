@@ -14,6 +14,7 @@ import { openSigningKeys } from '../platform/signing-keys.ts';
 import { exemplarLabels } from '../platform/tracing/current-span.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
+import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './decision-meter.ts';
@@ -91,12 +92,13 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const memory = { maxSessions: auth.sessions.max };
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opening(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
+    const ended = opening(new EndedCredentials({ ...common, stores, lifetime: lifetimeOfEnded(config) }));
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
     if (audit !== undefined) opened.push(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
     if (watch !== undefined) opened.push(() => watch.close(WATCH_GRACE));
-    const own = { ...common, stores, keys, metrics, meter, audit, watch };
+    const own = { ...common, stores, ended, keys, metrics, meter, audit, watch };
     let current: Generation = await openGeneration(config, own);
     opened.push(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
-import { calculateJwkThumbprint, errors, type JWK, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { calculateJwkThumbprint, errors, type JWK, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { type Credential, isCredentialHandle } from './credential.ts';
 import type { Identity } from './identity.ts';
 import { ANONYMOUS, isIdentityMethod } from './identity.ts';
 import { demandClaim, type OperationDemand, readDemandClaim } from './operation-demand.ts';
@@ -65,6 +66,7 @@ export function signAssertion(
   binding: AssertionBinding,
   claims: AssertionClaims,
   demand?: OperationDemand,
+  credential?: Credential,
 ): string {
   const payload = {
     iss: claims.issuer,
@@ -78,6 +80,8 @@ export function signAssertion(
     scope: identity.scopes.join(' '),
     amr: identity.method,
     idp: identity.issuer,
+    sid: credential?.handle,
+    until: credential?.expiresAt === undefined ? undefined : Math.floor(credential.expiresAt / 1000),
     htm: binding.method,
     hth: binding.host,
     htp: binding.path,
@@ -100,6 +104,8 @@ function base64url(value: object): string {
 export interface VerifiedAssertion {
   readonly identity: Identity;
   readonly binding: AssertionBinding;
+  /** What the identity rests on, as far as it can end. */
+  readonly credential: Credential;
   /** What must still be asked of the message in the body; undefined: nothing. */
   readonly demand?: OperationDemand;
   /** Unix time in seconds after which the assertion is worth nothing. */
@@ -150,8 +156,22 @@ export async function verifyAssertion(
     throw new errors.JWTClaimValidationFailed(`unreadable "${DEMAND}"`, payload, DEMAND);
   return {
     identity,
+    credential: readCredential(payload),
     ...(demand === undefined ? {} : { demand }),
     binding: { method: text('htm'), host: text('hth'), path: text('htp') },
     expiresAt: payload.exp as number,
+  };
+}
+
+/** @throws JWTClaimValidationFailed where it is there and cannot be read: a stream would outlive its credential */
+function readCredential(payload: JWTPayload): Credential {
+  const { sid, until } = payload;
+  if (sid !== undefined && !isCredentialHandle(sid))
+    throw new errors.JWTClaimValidationFailed('unreadable "sid"', payload, 'sid');
+  if (until !== undefined && !(typeof until === 'number' && Number.isFinite(until)))
+    throw new errors.JWTClaimValidationFailed('unreadable "until"', payload, 'until');
+  return {
+    ...(sid === undefined ? {} : { handle: sid }),
+    ...(until === undefined ? {} : { expiresAt: until * 1000 }),
   };
 }

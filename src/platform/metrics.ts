@@ -190,6 +190,12 @@ export function createRelayMetrics(registry = new Registry()) {
       labelNames: ['transport'] as const,
       registers: [registry],
     }),
+    streamsEnded: new Counter({
+      name: 'postern_relay_streams_ended_total',
+      help: 'Streams that the relay ended because their identity was over or an operator wanted it, by reason.',
+      labelNames: ['reason'] as const,
+      registers: [registry],
+    }),
     rejected: new Counter({
       name: 'postern_relay_rejected_total',
       help: 'Requests refused before any MCP server was asked, by reason.',

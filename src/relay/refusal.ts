@@ -19,6 +19,7 @@ export type RefusalReason =
   | 'assertion_invalid'
   | 'assertion_binding'
   | 'assertion_user'
+  | 'credential_ended'
   | 'jwt_missing'
   | 'jwt_invalid'
   | 'identity_conflict'

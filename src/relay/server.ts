@@ -17,6 +17,7 @@ import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
+import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { openActivity, openAdmin } from './admin/open-admin.ts';
@@ -34,6 +35,7 @@ import { spanRoute } from './span-routes.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
 import { Cors } from './transports/cors.ts';
+import { OpenStreams } from './transports/open-streams.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { ALL_SERVERS } from './transports/streamable-http/route.ts';
 import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
@@ -94,6 +96,8 @@ export async function startRelay(
     memory: { maxSessions: config.auth.sessions.max },
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
+  const ended = new EndedCredentials({ stores, log, now, lifetime: lifetimeOfEnded(config) });
+  const streams = new OpenStreams({ ended, metrics, log, now });
   const trust = new Trust(config, { now, fetch: tracedFetch(deps.fetch ?? fetch, tracing) });
   const key = sessionKey(relay.sessionKey);
   const seal = new SessionSeal(key);
@@ -128,6 +132,7 @@ export async function startRelay(
   const callers = new Callers(config, {
     scanner,
     trust,
+    ended,
     metrics,
     watch,
     log,
@@ -135,7 +140,7 @@ export async function startRelay(
     tracing,
   });
   const pages = outgoing.accounts?.pages(callers);
-  const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, metrics, log });
+  const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, streams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
   const aggregate = openAggregate(config, { upstreams: new Map(upstreams), gate, key, metrics, log, reached, times });
   if (aggregate !== undefined) upstreams.set(ALL_SERVERS, aggregate);
@@ -144,6 +149,7 @@ export async function startRelay(
     callers,
     gate,
     upstreams,
+    streams,
     metrics,
     log,
     now,
@@ -211,6 +217,8 @@ export async function startRelay(
       await outgoing.close();
       await drain(internal, 0);
       tools.close();
+      streams.close();
+      ended.close();
       await watch?.close(WATCH_GRACE);
       await audit?.close(AUDIT_GRACE);
       await stores.close();

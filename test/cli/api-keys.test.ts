@@ -22,7 +22,15 @@ describe('postern api-keys', () => {
   before(async () => {
     const log = createLogger('auth', 'silent');
     const { stores } = store.replica();
-    keys = new ApiKeys({ stores, log, now: Date.now, cacheTtl: 1_000, issuer: 'x', servers: ['github'] });
+    keys = new ApiKeys({
+      stores,
+      ended: { end: async () => {} },
+      log,
+      now: Date.now,
+      cacheTtl: 1_000,
+      issuer: 'x',
+      servers: ['github'],
+    });
     const api = createOperatorApi({ token: TOKEN, routes: apiKeyRoutes(keys, false), log });
     server = createInternalServer(new Registry(), {}, api);
     port = await listen(server, { host: '127.0.0.1', port: 0 });

@@ -84,7 +84,7 @@ describe('identity headers of other products', () => {
     const answers = new SignedAnswers(keys, settings, Date.now, new PresetHeaders(['grafana', 'authelia']));
     const alice: Identity = { ...ANONYMOUS, subject: 'alice', method: 'session' };
     const request = { method: 'GET', host: 'mcp.example.com', rawPath: '/' };
-    const grafana = ['grafana'] as const;
+    const grafana = { emit: ['grafana'] } as const;
     const first = answers.headersFor(alice, request, grafana);
     assert.equal(answers.headersFor(alice, request, grafana), first);
     assert.equal(first[first.indexOf('X-WEBAUTH-USER') + 1], 'alice');

@@ -16,6 +16,7 @@ import {
   signAssertion,
   verifyAssertion,
 } from '../../src/identity/assertion.ts';
+import { credentialHandle } from '../../src/identity/credential.ts';
 import { ANONYMOUS, type Identity } from '../../src/identity/identity.ts';
 import { demandClaim, type OperationDemand, readDemandClaim } from '../../src/identity/operation-demand.ts';
 
@@ -56,8 +57,19 @@ describe('assertion', () => {
       assert.equal(signing.alg, alg);
       const jwt = signAssertion(signing, IDENTITY, BINDING, CLAIMS);
       const verified = await verifyAssertion(jwt, keysOf(key, signing), EXPECTED);
-      assert.deepEqual(verified, { identity: IDENTITY, binding: BINDING, expiresAt: CLAIMS.issuedAt + 60 });
+      assert.deepEqual(verified, {
+        identity: IDENTITY,
+        credential: {},
+        binding: BINDING,
+        expiresAt: CLAIMS.issuedAt + 60,
+      });
     });
+
+  it('gives back what the identity rests on', async () => {
+    const credential = { handle: credentialHandle('session', 'a'), expiresAt: 1_900_000_000_000 };
+    const jwt = signAssertion(key, IDENTITY, BINDING, CLAIMS, undefined, credential);
+    assert.deepEqual((await verify(jwt)).credential, credential);
+  });
 
   describe('with a demand', () => {
     const DEMAND: OperationDemand = {

@@ -77,6 +77,7 @@ describe('pinned names', () => {
       'postern_relay_rejected_total{reason}',
       'postern_relay_request_duration_seconds{server}',
       'postern_relay_requests_total{server,method,outcome}',
+      'postern_relay_streams_ended_total{reason}',
       'postern_relay_tool_calls_total{server,tool,outcome}',
       'postern_relay_tools_held_back{server}',
       'postern_relay_upstream_up{server}',

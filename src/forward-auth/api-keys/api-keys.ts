@@ -1,8 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { type Credential, credentialHandle } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import { PosternError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
+import type { EndedCredentials } from '../../stores/ended-credentials.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { type ApiKeyListing, type ApiKeyRecord, apiKeyRecordSchema, newApiKeySchema } from './api-key-record.ts';
 import { type EndedKey, EndedKeys } from './ended-keys.ts';
@@ -17,6 +19,8 @@ const NO_HASH = Buffer.alloc(32);
 
 export interface ApiKeysDependencies {
   readonly stores: Pick<Stores, 'documents' | 'announcements'>;
+  /** Told of each key that is revoked. */
+  readonly ended: Pick<EndedCredentials, 'end'>;
   readonly log: Logger;
   /** Milliseconds. */
   readonly now: () => number;
@@ -31,6 +35,7 @@ export interface ApiKeysDependencies {
 /** A key that may be used now. */
 export interface GoodApiKey {
   readonly id: string;
+  readonly credential: Credential;
   readonly identity: Identity;
   readonly servers: readonly string[] | undefined;
 }
@@ -105,6 +110,7 @@ export class ApiKeys {
     const same = before?.hash.equals(hash) === true;
     const loaded: Known = {
       id,
+      credential: credentialOf(record),
       identity: same ? before.identity : identity,
       servers: record.servers,
       hash,
@@ -161,6 +167,7 @@ export class ApiKeys {
     const removed = await documents.remove(COLLECTION, id);
     this.#forget(id);
     await announcements.publish(TOPIC, id);
+    await this.#dependencies.ended.end(credentialHandle('api-key', id));
     return removed;
   }
 
@@ -200,6 +207,11 @@ export class ApiKeys {
     this.#dependencies.log.error({ id }, 'the record of an API key is damaged; the key is refused');
     return undefined;
   }
+}
+
+function credentialOf({ id, expiresAt }: ApiKeyRecord): Credential {
+  const handle = credentialHandle('api-key', id);
+  return expiresAt === undefined ? { handle } : { handle, expiresAt };
 }
 
 function listingOf({ secretHash: _secretHash, ...record }: ApiKeyRecord): ApiKeyListing {

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { signAssertion } from '../../identity/assertion.ts';
+import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import { PresetHeaders, type PresetName } from '../../identity/presets.ts';
@@ -32,6 +33,8 @@ interface SignedAnswer {
   readonly emit: readonly PresetName[] | undefined;
   /** One object for each rule and identity. */
   readonly demand: OperationDemand | undefined;
+  /** Of two sessions of one person each has its own. */
+  readonly credential: Credential | undefined;
 }
 
 export interface AssertionSettings {
@@ -40,6 +43,14 @@ export interface AssertionSettings {
   /** Milliseconds. */
   readonly lifetime: number;
 }
+
+export interface AnswerDetails {
+  readonly emit?: readonly PresetName[];
+  readonly demand?: OperationDemand;
+  readonly credential?: Credential;
+}
+
+const NO_DETAILS: AnswerDetails = {};
 
 /**
  * The headers of an allow with a signed assertion. A signature is as dear as everything else together, so an answer is
@@ -84,15 +95,14 @@ export class SignedAnswers {
   }
 
   /**
-   * @param emit presets of the rule that allows the request
-   * @param demand what the reader of the body must still ask
+   * @param details `emit`: presets of the rule that allows the request; `demand`: what the reader of the body must still ask;
+   *   `credential`: what the identity rests on
    * @returns names and values alternating, for `writeHead(200, …)`
    */
   headersFor(
     identity: Identity,
     request: Pick<CheckRequest, 'method' | 'host' | 'rawPath'>,
-    emit?: readonly PresetName[],
-    demand?: OperationDemand,
+    details: AnswerDetails = NO_DETAILS,
   ): string[] {
     const { method, host, rawPath } = request;
     const now = this.#now();
@@ -101,10 +111,12 @@ export class SignedAnswers {
     // Most people ask for one thing again and again: three comparisons instead of a text that is put together and looked up.
     const { last } = person;
     const same = person.rawPath === rawPath && person.host === host && person.method === method;
-    if (same && isGood(last, key.kid, now, emit, demand)) return last.headers;
-    const binding = `${person.number} ${method} ${host}${rawPath}`;
+    if (same && isGood(last, key.kid, now, details)) return last.headers;
+    const { emit, demand, credential } = details;
+    const rests = credential === undefined ? '' : `${credential.handle} ${credential.expiresAt}`;
+    const binding = `${person.number} ${rests} ${method} ${host}${rawPath}`;
     const known = this.#answers.get(binding);
-    if (isGood(known, key.kid, now, emit, demand)) return remember(person, request, known);
+    if (isGood(known, key.kid, now, details)) return remember(person, request, known);
 
     const { issuer, audience, lifetime } = this.#settings;
     const assertion = signAssertion(
@@ -113,9 +125,10 @@ export class SignedAnswers {
       { method, host, path: rawPath },
       { issuer, audience, issuedAt: Math.floor(now / 1000), lifetime: Math.floor(lifetime / 1000) },
       demand,
+      credential,
     );
     const headers = allowHeaders(identity, assertion, this.#presets.write(identity, emit));
-    const answer: SignedAnswer = { person, headers, until: now + lifetime / 3, kid: key.kid, emit, demand };
+    const answer: SignedAnswer = { person, headers, until: now + lifetime / 3, kid: key.kid, emit, demand, credential };
     this.#answers.set(binding, answer);
     return this.#answers.has(binding) ? remember(person, request, answer) : headers;
   }
@@ -136,11 +149,14 @@ function isGood(
   answer: SignedAnswer | undefined,
   kid: string,
   now: number,
-  emit: readonly PresetName[] | undefined,
-  demand: OperationDemand | undefined,
+  { emit, demand, credential }: AnswerDetails,
 ): answer is SignedAnswer {
   if (answer === undefined || now >= answer.until) return false;
-  return answer.kid === kid && answer.emit === emit && answer.demand === demand;
+  if (answer.kid !== kid || answer.emit !== emit || answer.demand !== demand) return false;
+  return (
+    answer.credential === credential ||
+    (answer.credential?.handle === credential?.handle && answer.credential?.expiresAt === credential?.expiresAt)
+  );
 }
 
 function forget(person: Person): void {

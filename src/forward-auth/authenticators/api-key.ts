@@ -66,5 +66,5 @@ function judge(key: GoodApiKey | undefined, resource: Resource): Authentication 
   if (key === undefined) return REFUSED;
   if (key.servers !== undefined && !key.servers.some((name) => resource.path.endsWith(`/servers/${name}/mcp`)))
     return WRONG_SERVER;
-  return { kind: 'identity', identity: key.identity, apiKey: key.id };
+  return { kind: 'identity', identity: key.identity, credential: key.credential, apiKey: key.id };
 }

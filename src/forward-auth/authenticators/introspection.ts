@@ -171,8 +171,11 @@ export class Introspection {
     if (audience === undefined) return rejected('token_audience', 'the token has no audience');
     const identity = readIdentity(answer, provider);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
-    const until = Math.min((answer.exp as number) * 1000, now + provider.introspection.ttl);
-    return { authenticated: { kind: 'identity', identity: this.#identities.intern(identity) }, audience, until };
+    const expiresAt = (answer.exp as number) * 1000;
+    const until = Math.min(expiresAt, now + provider.introspection.ttl);
+    const credential = { expiresAt };
+    const authenticated = { kind: 'identity', identity: this.#identities.intern(identity), credential } as const;
+    return { authenticated, audience, until };
   }
 }
 

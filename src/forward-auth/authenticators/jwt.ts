@@ -144,7 +144,13 @@ export class JwtAuthenticator implements Authenticator {
     const identity = provider.identityOf(jws.payload);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);
-    const authenticated = { kind: 'identity', identity: this.#identities.intern(identity) } as const;
+    const handle = provider.handleOf?.(jws.payload);
+    const expiresAt = (jws.payload.exp as number) * 1000;
+    const authenticated = {
+      kind: 'identity',
+      identity: this.#identities.intern(identity),
+      credential: handle === undefined ? { expiresAt } : { handle, expiresAt },
+    } as const;
     const isOver = provider.isOver?.bind(provider, jws.payload);
     const verified: VerifiedToken = { token, authenticated, audience, until, ...(isOver && { isOver }) };
     this.#verified?.set(token.slice(-KEY_LENGTH), verified);

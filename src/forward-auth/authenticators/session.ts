@@ -1,3 +1,4 @@
+import { credentialHandle } from '../../identity/credential.ts';
 import { ABSENT, type Authenticated, type Authentication, type Rejected } from '../decision/authentication.ts';
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
 import type { Session, Sessions, Visit } from '../sessions/session.ts';
@@ -66,7 +67,8 @@ export class SessionAuthenticator implements Authenticator {
   #answerFor(session: Session): Authenticated {
     let answer = this.#answers.get(session);
     if (answer === undefined) {
-      answer = { kind: 'identity', identity: this.#identities.intern(session.identity) };
+      const credential = { handle: credentialHandle('session', session.key), expiresAt: session.endsAt };
+      answer = { kind: 'identity', identity: this.#identities.intern(session.identity), credential };
       this.#answers.set(session, answer);
     }
     return answer;

@@ -18,6 +18,8 @@ export interface TokenIssuer {
   readonly keys: Pick<ProviderKeys, 'loaded' | 'failing' | 'find' | 'search' | 'refresh' | 'close'>;
   /** Whether a verified token was taken back since; asked for each request. Absent: this issuer takes none back. */
   isOver?(claims: Readonly<Record<string, unknown>>): boolean;
+  /** From `credentialHandle`, of a token that can be taken back. Absent: this issuer takes none back. */
+  handleOf?(claims: Readonly<Record<string, unknown>>): string | undefined;
   /** @returns undefined where the claims name nobody */
   identityOf(claims: Readonly<Record<string, unknown>>): Identity | undefined;
 }

@@ -1,3 +1,4 @@
+import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { ChallengeReason, DenyReason, Limit } from './decision.ts';
 import type { CheckRequest } from './request.ts';
@@ -10,6 +11,8 @@ export interface Absent {
 export interface Authenticated {
   readonly kind: 'identity';
   readonly identity: Identity;
+  /** What the identity rests on, as far as it can end; absent: it has no end. */
+  readonly credential?: Credential;
   /** `Set-Cookie` values for the browser. */
   readonly cookies?: readonly string[];
   /** Id of the API key, where it was one; for its rate limit. */

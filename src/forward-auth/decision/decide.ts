@@ -131,13 +131,16 @@ function allowUnasked(
 
 function allow(
   reason: 'authorized' | 'public',
-  { identity, cookies }: Authenticated,
+  { identity, credential, cookies }: Authenticated,
   rule: Rule,
   request: CheckRequest,
   policy: Policy,
 ): Decision {
   const upstreamCookie = policy.upstreamCookie?.(request);
-  const allowed: Allow = { kind: 'allow', reason, identity, rule: rule.name };
+  const allowed: Allow =
+    credential === undefined
+      ? { kind: 'allow', reason, identity, rule: rule.name }
+      : { kind: 'allow', reason, identity, credential, rule: rule.name };
   const demand = reason === 'authorized' ? demandOf(identity, rule, request, policy) : undefined;
   // What follows is rare, and copying an object costs as much as all the rest.
   if (cookies === undefined && upstreamCookie === undefined && demand === undefined && rule.emit.length === 0)

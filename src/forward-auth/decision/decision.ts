@@ -1,3 +1,4 @@
+import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { EmittedPreset, LimitedBy } from '../../platform/config/schema.ts';
@@ -54,6 +55,7 @@ export interface Allow {
   readonly kind: 'allow';
   readonly reason: AllowReason;
   readonly identity: Identity;
+  readonly credential?: Credential;
   readonly rule: string;
   /** `Set-Cookie` values for the browser, such as a session's renewed cookie. */
   readonly cookies?: readonly string[];

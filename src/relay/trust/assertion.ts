@@ -1,6 +1,4 @@
 import { type VerifiedAssertion, verifyAssertion } from '../../identity/assertion.ts';
-import type { Identity } from '../../identity/identity.ts';
-import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Refusal } from '../refusal.ts';
 import type { KeySource } from './keys.ts';
 import { describeTokenFailure } from './verification-failure.ts';
@@ -15,7 +13,7 @@ export interface AssertedRequest {
   readonly hosts: readonly (string | undefined)[];
 }
 
-export type AssertionResult = { identity: Identity; demand: OperationDemand | undefined } | { refusal: Refusal };
+export type AssertionResult = Pick<VerifiedAssertion, 'identity' | 'credential' | 'demand'> | { refusal: Refusal };
 
 /** Verifies assertions; answers at once for one that was verified before. */
 export class AssertionCheck {
@@ -59,13 +57,14 @@ export class AssertionCheck {
   }
 }
 
-function bind({ binding, identity, demand }: VerifiedAssertion, request: AssertedRequest): AssertionResult {
+function bind(verified: VerifiedAssertion, request: AssertedRequest): AssertionResult {
+  const { binding } = verified;
   if (binding.method !== request.method) return otherRequest(`method ${binding.method}`);
   if (binding.path !== request.path) return otherRequest(`path ${binding.path}`);
   const host = canonicalHost(binding.host);
   if (!request.hosts.some((given) => given !== undefined && canonicalHost(given) === host))
     return otherRequest(`host ${binding.host}`);
-  return { identity, demand };
+  return verified;
 }
 
 /** Lower case, without the trailing dot of an absolute name and without a default port (RFC 9110 §4.2.3). */

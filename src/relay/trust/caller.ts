@@ -7,6 +7,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import { step } from '../../platform/tracing/current-span.ts';
 import type { Span, Tracing } from '../../platform/tracing/span.ts';
+import type { EndedCredentials } from '../../stores/ended-credentials.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
 import { isForgery, type Refusal } from '../refusal.ts';
@@ -24,6 +25,8 @@ export interface Caller {
   readonly way: Way;
   /** Unix time in milliseconds at which the credential ends, where the relay knows. */
   readonly expiresAt: number | undefined;
+  /** Handle of the credential, where it can be taken back before its end. */
+  readonly credential: string | undefined;
   /** What forward-auth leaves to the reader of the body to ask; undefined: nothing. */
   readonly demand: OperationDemand | undefined;
 }
@@ -31,6 +34,7 @@ export interface Caller {
 export interface CallersDeps {
   readonly scanner: HeaderScanner;
   readonly trust: Trust;
+  readonly ended: Pick<EndedCredentials, 'has'>;
   readonly metrics: RelayMetrics;
   readonly watch?: Watcher | undefined;
   readonly log: Logger;
@@ -39,6 +43,13 @@ export interface CallersDeps {
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
 }
+
+/** An assertion outlives a sign-out by its lifetime; what was signed just before it is worth nothing either. */
+const CREDENTIAL_ENDED: Refusal = {
+  status: 401,
+  reason: 'credential_ended',
+  message: 'the session, key or grant of this identity has ended: sign in again',
+};
 
 /** What every transport asks first, in one order: headers that read two ways, the page's origin, the identity. */
 export class Callers {
@@ -102,11 +113,12 @@ export class Callers {
 
   #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
     if (verdict.kind === 'refused') return verdict.refusal;
+    if (verdict.credential !== undefined && this.#deps.ended.has(verdict.credential)) return CREDENTIAL_ENDED;
     if (verdict.spoofed) this.#reportSpoof(request);
     if (verdict.way !== 'anonymous') this.#deps.migration?.note(verdict.identity, verdict.way);
     const { rawHeaders } = request;
-    const { identity, way, expiresAt, demand } = verdict;
-    return { headers, rawHeaders, identity, way, expiresAt, demand };
+    const { identity, way, expiresAt, credential, demand } = verdict;
+    return { headers, rawHeaders, identity, way, expiresAt, credential, demand };
   }
 
   /** `Origin` comes from browsers only: a foreign one is another site's page using its visitor's network. */

@@ -17,6 +17,8 @@ export type Claim =
       identity: Identity;
       /** Unix time in milliseconds at which the credential ends, where the relay knows. */
       expiresAt?: number | undefined;
+      /** Handle of the credential, where it can be taken back. */
+      credential?: string | undefined;
       /** What forward-auth leaves to the reader of the body to ask. */
       demand?: OperationDemand | undefined;
       /** Somebody sent identity headers beside the proof. */
@@ -107,10 +109,12 @@ export class ProxyClaims {
     headers: RequestHeaders,
   ): Claim {
     if ('refusal' in result) return { kind: 'rejected', refusal: result.refusal };
-    const { identity, demand } = result;
+    const { identity, demand, credential } = result;
     if ((reading.kind === 'read' ? reading.identity.subject : '') !== identity.subject)
       return reject('assertion_user', `${this.#preset.userHeader} and the assertion name different users`);
-    return identity.method === 'anonymous' ? this.#noUser(request, headers) : { kind: 'claimed', identity, demand };
+    if (identity.method === 'anonymous') return this.#noUser(request, headers);
+    const { expiresAt, handle } = credential;
+    return { kind: 'claimed', identity, expiresAt, credential: handle, demand };
   }
 
   #noUser(request: IncomingMessage, headers: RequestHeaders): Claim {

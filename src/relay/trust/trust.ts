@@ -29,6 +29,8 @@ export type Verdict =
       spoofed: boolean;
       /** Unix time in milliseconds at which the credential ends; undefined where only the proxy knows. */
       expiresAt?: number | undefined;
+      /** Handle of the credential, where it can be taken back. */
+      credential?: string | undefined;
       /** What forward-auth leaves to the reader of the body to ask. */
       demand?: OperationDemand | undefined;
     }
@@ -139,12 +141,13 @@ export class Trust {
  * ours that names somebody else means that two people are mixed up.
  */
 function besideBearer(
-  { identity, expiresAt, demand, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
+  { identity, expiresAt, credential, demand, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
   bearer: BearerResult,
 ): Verdict {
-  if (bearer.kind !== 'verified') return { kind: 'identified', identity, way: 'proxy', spoofed, expiresAt, demand };
+  const known = { kind: 'identified', identity, spoofed, credential, demand } as const;
+  if (bearer.kind !== 'verified') return { ...known, way: 'proxy', expiresAt };
   if (bearer.identity.subject === identity.subject || personOf(bearer.identity) === personOf(identity))
-    return { kind: 'identified', identity, way: 'both', spoofed, expiresAt: bearer.expiresAt, demand };
+    return { ...known, way: 'both', expiresAt: Math.min(expiresAt ?? Number.POSITIVE_INFINITY, bearer.expiresAt) };
   return {
     kind: 'refused',
     refusal: {

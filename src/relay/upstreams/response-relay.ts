@@ -10,6 +10,7 @@ export type Outcome =
   | 'relayed'
   | 'client_gone'
   | 'refused'
+  | 'stream_ended'
   | 'upstream_cut'
   | 'upstream_refused'
   | 'upstream_unreachable'
@@ -20,7 +21,8 @@ export interface RelayEvents {
   seal(upstreamId: string): string;
   /** Nothing was sent yet: answer with this. `asked`: the server was asked before. */
   refuse(refusal: Refusal, asked: boolean): void;
-  streamOpened(): void;
+  /** @param end ends the stream, and the request at the server */
+  streamOpened(end: () => void): void;
   streamClosed(): void;
   /** The server sent response headers. */
   answered(): void;
@@ -129,7 +131,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   #openStream(plainText: boolean): void {
     this.#response.flushHeaders();
-    this.#events.streamOpened();
+    this.#events.streamOpened(() => this.#cutOff());
     if (!plainText) {
       this.#boundary = new EventBoundary();
       return;
@@ -147,6 +149,15 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     if (this.#response.writableFinished) return;
     this.#end('client_gone');
     this.#controller?.abort(new Error('the client is gone'));
+  }
+
+  /** Between two events it ends as any stream may; within one it must look cut. */
+  #cutOff(): void {
+    if (this.#done) return;
+    this.#end('stream_ended');
+    this.#controller?.abort(new Error('the stream was ended'));
+    if (this.#keepAlive !== undefined && this.#boundary?.between === true) this.#response.end();
+    else this.#response.destroy();
   }
 
   #end(outcome: Outcome, error?: Error): void {

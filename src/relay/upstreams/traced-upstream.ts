@@ -76,7 +76,7 @@ function tracedEvents(events: RelayEvents, span: Span, outer: Span): RelayEvents
   return {
     seal: (id) => inOuter(() => events.seal(id)),
     refuse: (refusal, asked) => inOuter(() => events.refuse(refusal, asked)),
-    streamOpened: () => inOuter(() => events.streamOpened()),
+    streamOpened: (end) => inOuter(() => events.streamOpened(end)),
     streamClosed: () => inOuter(() => events.streamClosed()),
     answered: () => inOuter(() => events.answered()),
     ended: (outcome, error) => {

@@ -4,6 +4,7 @@ import { EndedKeys } from '../../../src/forward-auth/api-keys/ended-keys.ts';
 import { hashSecret, parseApiKey } from '../../../src/forward-auth/api-keys/key-format.ts';
 import { ApiKeyAuthenticator } from '../../../src/forward-auth/authenticators/api-key.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
+import { credentialHandle } from '../../../src/identity/credential.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
@@ -19,8 +20,10 @@ function open(store = new SharedStore()) {
   const replica = store.replica();
   const clock = { now: 1_000_000 };
   const refused: string[] = [];
+  const ended: string[] = [];
   const keys = new ApiKeys({
     stores: replica.stores,
+    ended: { end: async (handle) => void ended.push(handle) },
     log: createLogger('auth', 'silent'),
     now: () => clock.now,
     cacheTtl: 30_000,
@@ -34,7 +37,7 @@ function open(store = new SharedStore()) {
   });
   const ask = async (headers: readonly string[], path = GITHUB) =>
     authenticator.authenticate(imagineRequest(path, { headers }));
-  return { store, replica, clock, keys, refused, ask };
+  return { store, replica, clock, keys, refused, ended, ask };
 }
 
 describe('API keys', () => {
@@ -56,6 +59,7 @@ describe('API keys', () => {
       assert.deepEqual(answer, {
         kind: 'identity',
         apiKey: listing.id,
+        credential: { handle: credentialHandle('api-key', listing.id) },
         identity: {
           subject: 'ci',
           email: '',
@@ -124,6 +128,7 @@ describe('API keys', () => {
     await two.ask(['X-API-Key', key]);
     assert.equal(store.reads, 2);
     assert.equal(await one.keys.revoke(listing.id), true);
+    assert.deepEqual(one.ended, [credentialHandle('api-key', listing.id)]);
     assert.equal((await two.ask(['X-API-Key', key])).kind, 'rejected');
     assert.equal(await one.keys.revoke(listing.id), false);
   });

@@ -43,10 +43,16 @@ describe('signed answers', () => {
     }
     assert.equal(answers.headersFor(alice, at('/a')), first);
     const demand = { always: ['mcp:use'], entries: [], metadataUrl: undefined };
-    const demanding = answers.headersFor(alice, at('/a'), undefined, demand);
+    const demanding = answers.headersFor(alice, at('/a'), { demand });
     assert.notEqual(demanding, first, 'what the relay must still ask is part of the answer');
-    assert.equal(answers.headersFor(alice, at('/a'), undefined, demand), demanding);
+    assert.equal(answers.headersFor(alice, at('/a'), { demand }), demanding);
     assert.notEqual(answers.headersFor(alice, at('/a')), demanding);
+    for (const handle of ['a', 'b', 'a']) {
+      const credential = { handle, expiresAt: 1_900_000_000_000 };
+      const own = answers.headersFor(alice, at('/a'), { credential });
+      assert.equal(claimsOf(own).sid, handle);
+      assert.equal(answers.headersFor(alice, at('/a'), { credential: { ...credential } }), own);
+    }
   });
 
   it('are signed anew after a third of their lifetime', () => {

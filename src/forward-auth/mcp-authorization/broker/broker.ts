@@ -8,6 +8,7 @@ import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { AuthMetrics } from '../../../platform/metrics.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import type { Watcher } from '../../../watch/watch.ts';
 import { ProviderKeys } from '../../authenticators/provider-keys.ts';
@@ -28,7 +29,6 @@ import { BrokerStores } from './broker-stores.ts';
 import { registerClientCredentialsGrant } from './client-credentials-grant.ts';
 import { Consents } from './consents.ts';
 import { openDocumentFetch } from './document-fetch.ts';
-import { EndedGrants } from './ended-grants.ts';
 import { Grants } from './grants.ts';
 import { registerIdentityAssertionGrant } from './identity-assertion-grant.ts';
 import { brokerTokens } from './issued-tokens.ts';
@@ -45,6 +45,7 @@ export interface BrokerDependencies {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
+  readonly ended: EndedCredentials;
   readonly sealing: Sealing;
   readonly sessions: Sessions;
   readonly metrics: Pick<AuthMetrics, 'oauthEvents'>;
@@ -70,7 +71,7 @@ export interface Broker {
 /** @throws ConfigurationError */
 export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const { auth, publicUrl } = config;
-  const { log, now, stores, sealing, sessions, resources, rules, metrics } = deps;
+  const { log, now, stores, ended, sealing, sessions, resources, rules, metrics } = deps;
   const { broker } = auth;
   const issuer = brokerIssuer(publicUrl);
   const signInProviders = brokeredProviders(config).map(({ id }) => id);
@@ -82,7 +83,6 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     accessTokenLifetime: lifetime,
   });
   const brokerStores = new BrokerStores(broker, { stores, sealing, now });
-  const ended = new EndedGrants({ stores, log, now, lifetime });
   const revoke = (id: string) => brokerStores.revokeGrant(id);
   const audit = new AuthorizationAudit({
     ...{ log, audit: deps.audit },
@@ -177,7 +177,6 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     close: () => {
       unsubscribe();
       keys.close();
-      ended.close();
       for (const of of providerKeys.values()) of.close();
       documents.close();
     },

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import { credentialHandle } from '../../../identity/credential.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import type { Session } from '../../sessions/session.ts';
 import type { AuthorizationAudit } from './audit.ts';
-import type { EndedGrants } from './ended-grants.ts';
 
 /** What a person let a client do, and by which session. Times are Unix times in milliseconds. */
 export interface Grant {
@@ -30,7 +31,7 @@ export type GrantEnd = 'session_ended' | 'operator' | 'client_removed' | 'revoke
 
 export interface GrantsDependencies {
   readonly records: RecordStore;
-  readonly ended: Pick<EndedGrants, 'add'>;
+  readonly ended: Pick<EndedCredentials, 'end'>;
   readonly sealing: Sealing;
   readonly audit: AuthorizationAudit;
   readonly now: () => number;
@@ -107,7 +108,7 @@ export class Grants {
   /** What is beside oidc-provider's grant, once that is over. */
   async forget(id: string): Promise<void> {
     if (!(await this.#deps.records.end(keyOf(id)))) return;
-    await this.#deps.ended.add(id);
+    await this.#deps.ended.end(credentialHandle('grant', id));
   }
 
   async #list(index: string): Promise<Grant[]> {

@@ -1,8 +1,9 @@
+import { credentialHandle } from '../../../identity/credential.ts';
 import type { ProviderConfig } from '../../../platform/config/schema.ts';
+import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
 import { readIdentity } from '../../authenticators/token-claims.ts';
 import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import { readAccountId } from './account.ts';
-import type { EndedGrants } from './ended-grants.ts';
 import { SIGNING_ALGORITHM } from './resource-servers.ts';
 import type { TokenKeys } from './token-keys.ts';
 
@@ -22,7 +23,7 @@ export function brokerTokens({
   readonly issuer: string;
   readonly providers: readonly ProviderConfig[];
   readonly keys: TokenKeys;
-  readonly ended: Pick<EndedGrants, 'has'>;
+  readonly ended: Pick<EndedCredentials, 'has'>;
 }): TokenIssuer {
   const config = {
     id: 'mcp-clients',
@@ -48,7 +49,11 @@ export function brokerTokens({
       refresh: async () => {},
       close: () => {},
     },
-    isOver: (claims) => typeof claims.grant === 'string' && ended.has(claims.grant),
+    handleOf,
+    isOver: (claims) => {
+      const handle = handleOf(claims);
+      return handle !== undefined && ended.has(handle);
+    },
     identityOf: (claims) => {
       const identity = readIdentity(claims, config);
       // A client's token for itself (RFC 9068 §2.2).
@@ -60,4 +65,8 @@ export function brokerTokens({
         : { ...identity, subject: person.subject, issuer: home };
     },
   };
+}
+
+function handleOf({ grant }: Readonly<Record<string, unknown>>): string | undefined {
+  return typeof grant === 'string' ? credentialHandle('grant', grant) : undefined;
 }

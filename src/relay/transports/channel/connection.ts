@@ -8,6 +8,7 @@ import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Gate } from '../../gate/gate.ts';
 import { causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { OpenStreams, StreamEnding } from '../open-streams.ts';
 import type { Admitted } from './admission.ts';
 import { Channel } from './channel.ts';
 import type { ChannelSink, ReportDetails } from './channel-sink.ts';
@@ -30,7 +31,7 @@ export const CONNECTION_TIMES: ConnectionTimes = {
 };
 
 /** Why the relay ends a connection. */
-export type Ending = 'draining' | 'identity_expired' | 'upstream_gone';
+export type Ending = 'draining' | 'upstream_gone' | StreamEnding;
 
 /** How a transport carries what the channel says. */
 export interface Carrier {
@@ -48,14 +49,13 @@ export interface ConnectionDeps {
   readonly now: () => number;
   readonly times: ConnectionTimes;
   readonly count: ConnectionCount;
+  readonly streams: OpenStreams;
   /** A server answered or did not. */
   readonly reached: (server: string, up: boolean) => void;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
 }
 
-/** The longest delay that a Node timer takes. */
-const MAX_DELAY = 2 ** 31 - 1;
 /** What an outcome says of the server; of the others nothing can be said. */
 const REACHED: Partial<Record<Outcome, boolean>> = {
   relayed: true,
@@ -71,7 +71,7 @@ export class Connection {
   readonly #admitted: Admitted;
   readonly #deps: ConnectionDeps;
   readonly #carrier: Carrier;
-  readonly #expiry: NodeJS.Timeout;
+  readonly #left: () => void;
   #draining = false;
   #closed: Promise<void> | undefined;
 
@@ -102,9 +102,8 @@ export class Connection {
       },
     });
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
-    const left = Math.min(limits.connectionTime, (admitted.expiresAt ?? Number.POSITIVE_INFINITY) - deps.now());
-    this.#expiry = setTimeout(() => carrier.end('identity_expired'), Math.max(0, Math.min(left, MAX_DELAY)));
-    deps.metrics.openStreams.inc({ transport });
+    const about = { transport, server: admitted.server, caller: admitted };
+    this.#left = deps.streams.open(about, (why) => carrier.end(why), limits.connectionTime);
     deps.count.enter(ownerKey(admitted.identity));
     this.#log('a connection was opened');
   }
@@ -123,8 +122,7 @@ export class Connection {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#expiry);
-    this.#deps.metrics.openStreams.dec({ transport: this.#transport });
+    this.#left();
     this.#deps.count.leave(ownerKey(this.#admitted.identity));
     this.#log('a connection was closed');
     await this.channel.close();

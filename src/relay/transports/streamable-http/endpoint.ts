@@ -16,6 +16,7 @@ import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { elicitsUrls } from '../elicitation.ts';
+import type { OpenStreams } from '../open-streams.ts';
 import { readBody } from './body.ts';
 import { type Era, eraOf } from './era.ts';
 import { headerMismatch } from './header-agreement.ts';
@@ -52,6 +53,7 @@ export interface EndpointDeps {
   readonly seal: SessionSeal;
   readonly gate: Gate;
   readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly streams: OpenStreams;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
 }
@@ -176,7 +178,8 @@ export class StreamableHttpEndpoint {
     { caller, era, received }: { caller: Caller; era: Era; received: Received | undefined },
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
-    const { metrics, seal } = this.#deps;
+    const { metrics, seal, streams } = this.#deps;
+    let streamClosed = () => {};
     upstream.forward(
       {
         method,
@@ -197,8 +200,10 @@ export class StreamableHttpEndpoint {
           if (!asked) metrics.rejected.inc({ reason: refusal.reason });
           this.#answer(exchange, refusal);
         },
-        streamOpened: () => metrics.openStreams.inc({ transport: 'streamable-http' }),
-        streamClosed: () => metrics.openStreams.dec({ transport: 'streamable-http' }),
+        streamOpened: (end) => {
+          streamClosed = streams.open({ transport: 'streamable-http', server, caller }, end);
+        },
+        streamClosed: () => streamClosed(),
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import type { Identity } from '../../identity/identity.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { RelayMetrics } from '../../platform/metrics.ts';
+import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { Caller } from '../trust/caller.ts';
+
+export type StreamTransport = 'streamable-http' | 'http-sse' | 'websocket';
+
+/** Why the relay ends a stream that nothing else would end: a metric label. */
+export const STREAM_ENDINGS = ['identity_expired', 'identity_revoked', 'operator'] as const;
+export type StreamEnding = (typeof STREAM_ENDINGS)[number];
+
+/** A response stream or a connection that is open now. */
+export interface OpenStream {
+  readonly id: string;
+  readonly transport: StreamTransport;
+  readonly server: string;
+  readonly identity: Identity;
+  /** Unix time in milliseconds. */
+  readonly since: number;
+}
+
+interface Entry extends OpenStream {
+  readonly credential: string | undefined;
+  readonly end: (why: StreamEnding) => void;
+  expiry: NodeJS.Timeout | undefined;
+}
+
+export interface OpenStreamsDeps {
+  readonly ended: Pick<EndedCredentials, 'has' | 'onEnd'>;
+  readonly metrics: Pick<RelayMetrics, 'openStreams' | 'streamsEnded'>;
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/** The longest delay that a Node timer takes. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/**
+ * Every stream of this process. Forward-auth judged each of them once, when it was opened: what it was opened by is watched from
+ * then on, and its end is the stream's.
+ */
+export class OpenStreams {
+  readonly #deps: OpenStreamsDeps;
+  readonly #streams = new Map<string, Entry>();
+  readonly #byCredential = new Map<string, Set<Entry>>();
+  readonly #unsubscribe: () => void;
+
+  constructor(deps: OpenStreamsDeps) {
+    this.#deps = deps;
+    for (const reason of STREAM_ENDINGS) deps.metrics.streamsEnded.inc({ reason }, 0);
+    this.#unsubscribe = deps.ended.onEnd((handle) => this.#revoked(handle));
+  }
+
+  /**
+   * @param end ends it, called at most once and never before this returns
+   * @param longest milliseconds that it may live in any case
+   * @returns to be called when it has ended, for whatever reason
+   */
+  open(
+    { transport, server, caller }: { transport: StreamTransport; server: string; caller: Caller },
+    end: (why: StreamEnding) => void,
+    longest = Number.POSITIVE_INFINITY,
+  ): () => void {
+    const { ended, metrics, now } = this.#deps;
+    const { credential, identity } = caller;
+    const since = now();
+    const entry: Entry = { id: randomUUID(), transport, server, identity, since, credential, end, expiry: undefined };
+    this.#streams.set(entry.id, entry);
+    metrics.openStreams.inc({ transport });
+    const left = Math.min(longest, (caller.expiresAt ?? Number.POSITIVE_INFINITY) - since);
+    if (left < MAX_DELAY) this.#endAfter(entry, Math.max(0, left), 'identity_expired');
+    if (credential !== undefined) {
+      const same = this.#byCredential.get(credential) ?? new Set();
+      this.#byCredential.set(credential, same.add(entry));
+      // It may have ended between the check and now.
+      if (ended.has(credential)) this.#endAfter(entry, 0, 'identity_revoked');
+    }
+    return () => this.#forget(entry);
+  }
+
+  /** In the order in which they were opened. */
+  list(): readonly OpenStream[] {
+    return [...this.#streams.values()].map(
+      ({ credential: _credential, end: _end, expiry: _expiry, ...stream }) => stream,
+    );
+  }
+
+  /** @returns false where there is no such stream in this process */
+  end(id: string, why: StreamEnding): boolean {
+    const entry = this.#streams.get(id);
+    if (entry === undefined) return false;
+    this.#end(entry, why);
+    return true;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    for (const entry of this.#streams.values()) clearTimeout(entry.expiry);
+  }
+
+  #revoked(handle: string): void {
+    for (const entry of [...(this.#byCredential.get(handle) ?? [])]) this.#end(entry, 'identity_revoked');
+  }
+
+  #endAfter(entry: Entry, delay: number, why: StreamEnding): void {
+    clearTimeout(entry.expiry);
+    entry.expiry = setTimeout(() => this.#end(entry, why), delay);
+    entry.expiry.unref();
+  }
+
+  #end(entry: Entry, why: StreamEnding): void {
+    if (!this.#forget(entry)) return;
+    const { metrics, log } = this.#deps;
+    const { transport, server, identity } = entry;
+    metrics.streamsEnded.inc({ reason: why });
+    log.info({ reason: why, transport, server, user: identity.subject }, 'a stream was ended');
+    entry.end(why);
+  }
+
+  #forget(entry: Entry): boolean {
+    if (!this.#streams.delete(entry.id)) return false;
+    clearTimeout(entry.expiry);
+    this.#deps.metrics.openStreams.dec({ transport: entry.transport });
+    const { credential } = entry;
+    if (credential === undefined) return true;
+    const same = this.#byCredential.get(credential);
+    same?.delete(entry);
+    if (same?.size === 0) this.#byCredential.delete(credential);
+    return true;
+  }
+}
