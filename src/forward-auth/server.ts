@@ -9,6 +9,7 @@ import {
   createTracingMetrics,
   GatheringRegistry,
 } from '../platform/metrics.ts';
+import { OpenedParts } from '../platform/opened-parts.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { exemplarLabels } from '../platform/tracing/current-span.ts';
@@ -78,29 +79,22 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   const meter = new DecisionMeter(metrics, tracing && exemplarLabels);
   registry.beforeRead = () => meter.flush();
 
-  const opened: Array<() => unknown> = [];
-  const release = async () => {
-    for (const close of opened.toReversed()) await close();
-  };
-  const opening = <T extends { close(): unknown }>(part: T): T => {
-    opened.push(() => part.close());
-    return part;
-  };
-  if (tracing !== undefined) opening(tracing);
+  const opened = new OpenedParts();
+  if (tracing !== undefined) opened.add(tracing);
   try {
-    const keys = opening(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
+    const keys = opened.add(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
     const memory = { maxSessions: auth.sessions.max };
     const withoutRedis = auth.rateLimitsWithoutRedis;
-    const stores = opening(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
-    const ended = opening(new EndedCredentials({ ...common, stores, lifetime: lifetimeOfEnded(config) }));
+    const stores = opened.add(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
+    const ended = opened.add(new EndedCredentials({ ...common, stores, lifetime: lifetimeOfEnded(config) }));
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
-    if (audit !== undefined) opened.push(() => audit.close(AUDIT_GRACE));
+    if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
-    if (watch !== undefined) opened.push(() => watch.close(WATCH_GRACE));
+    if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
     const own = { ...common, stores, ended, keys, metrics, meter, audit, watch };
     let current: Generation = await openGeneration(config, own);
-    opened.push(() => current.parts.closeAllBut());
+    opened.addClose(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {
       const before = current;
       current = await openGeneration(wanted, own, before);
@@ -131,11 +125,11 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       reload: (read) => reloading.reload(read),
       close: async () => {
         await listeners.close();
-        await release();
+        await opened.close();
       },
     };
   } catch (error) {
-    await release();
+    await opened.close();
     throw error;
   }
 }

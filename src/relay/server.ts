@@ -12,6 +12,7 @@ import {
   createStoreMetrics,
   createTracingMetrics,
 } from '../platform/metrics.ts';
+import { OpenedParts } from '../platform/opened-parts.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
@@ -64,22 +65,32 @@ const AUDIT_GRACE = 2_000;
 /** Milliseconds that the watch gets to look at the last requests. */
 const WATCH_GRACE = 2_000;
 
+export interface RelayDependencies {
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now?: () => number;
+  readonly fetch?: typeof fetch;
+  readonly times?: ConnectionTimes;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
 /**
  * Starts process two.
  *
  * @throws ConfigurationError where a key does not fit, PosternError where an address is taken
  */
-export async function startRelay(
-  config: Config,
-  deps: {
-    log: Logger;
-    /** Milliseconds. */
-    now?: () => number;
-    fetch?: typeof fetch;
-    times?: ConnectionTimes;
-    env?: Readonly<Record<string, string | undefined>>;
-  },
-): Promise<RunningRelay> {
+export async function startRelay(config: Config, deps: RelayDependencies): Promise<RunningRelay> {
+  const opened = new OpenedParts();
+  try {
+    return await openRelay(config, deps, opened);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+/** Everything that is opened stands in `opened` at once, so that nothing is left where a later part cannot be opened. */
+async function openRelay(config: Config, deps: RelayDependencies, opened: OpenedParts): Promise<RunningRelay> {
   const { log, now = Date.now, times = CONNECTION_TIMES, env = process.env } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
@@ -88,6 +99,7 @@ export async function startRelay(
   const storeMetrics = createStoreMetrics(metrics.registry);
   const tracingMetrics = createTracingMetrics(metrics.registry);
   const tracing = await openTracing(config.tracing, { process: 'relay', metrics: tracingMetrics, log });
+  if (tracing !== undefined) opened.add(tracing);
   const stores = await openStores(config.redis, {
     log,
     tracing,
@@ -96,8 +108,9 @@ export async function startRelay(
     memory: { maxSessions: config.auth.sessions.max },
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
-  const ended = new EndedCredentials({ stores, log, now, lifetime: lifetimeOfEnded(config) });
-  const streams = new OpenStreams({ ended, metrics, log, now });
+  opened.add(stores);
+  const ended = opened.add(new EndedCredentials({ stores, log, now, lifetime: lifetimeOfEnded(config) }));
+  const streams = opened.add(new OpenStreams({ ended, metrics, log, now }));
   const trust = new Trust(config, { now, fetch: tracedFetch(deps.fetch ?? fetch, tracing) });
   const key = sessionKey(relay.sessionKey);
   const seal = new SessionSeal(key);
@@ -111,19 +124,20 @@ export async function startRelay(
     stream: stores.stream,
     memory: activity,
   });
+  if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
   const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
-  const outgoing = await openOutgoing(config, { log, now, env, stores, audit, tracing });
-  const upstreams = new Map<string, Upstream>(
-    Object.entries(relay.servers).map(([name, server]) => {
-      const { limits } = relay;
-      const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
-      const about = { name, url: server.url, isListed };
-      const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
-      const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name), traced };
-      return [name, openUpstream(name, server, { limits, log, now, env, ...perServer })];
-    }),
-  );
-  const tools = new Tools(relay, { stores, metrics, audit, log, now });
+  if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
+  const outgoing = opened.add(await openOutgoing(config, { log, now, env, stores, audit, tracing }));
+  const upstreams = new Map<string, Upstream>();
+  opened.addClose(() => Promise.all([...upstreams.values()].map((upstream) => upstream.close())));
+  for (const [name, server] of Object.entries(relay.servers)) {
+    const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
+    const about = { name, url: server.url, isListed };
+    const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
+    const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name), traced };
+    upstreams.set(name, openUpstream(name, server, { limits: relay.limits, log, now, env, ...perServer }));
+  }
+  const tools = opened.add(new Tools(relay, { stores, metrics, audit, log, now }));
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
   const rateLimits = activity && new RateLimitStates(now);
   const gate = new Gate(config, { stores, metrics, storeMetrics, tools, rateLimits, audit, watch, log, tracing });
@@ -167,6 +181,7 @@ export async function startRelay(
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
+  if (tls !== undefined) opened.add(tls);
   const cors = new Cors(config);
   const answer: RequestListener = (request, response) => {
     if (admin?.handle(request, response)) return;
@@ -195,10 +210,13 @@ export async function startRelay(
   const checks = { trust: () => trust.ready(), store: () => stores.problem() };
   const internal = createInternalServer(metrics.registry, checks, operator);
   const port = await listen(server, relay.listen);
-  const internalPort = await listen(internal, relay.internalListen).catch(async (error: unknown) => {
-    await drain(server, 0);
-    throw error;
+  let grace = 0;
+  opened.addClose(() => drain(internal, 0));
+  opened.addClose(() => {
+    admin?.endStreams();
+    return Promise.all([drain(server, grace), connections.close(grace)]);
   });
+  const internalPort = await listen(internal, relay.internalListen);
   logTrustNotices(config, log);
   warn(config, log);
   const proofs = activeProofs(relay);
@@ -210,19 +228,9 @@ export async function startRelay(
   return {
     port,
     internalPort,
-    close: async () => {
-      admin?.endStreams();
-      await Promise.all([drain(server, config.drain), connections.close(config.drain)]);
-      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
-      await outgoing.close();
-      await drain(internal, 0);
-      tools.close();
-      streams.close();
-      ended.close();
-      await watch?.close(WATCH_GRACE);
-      await audit?.close(AUDIT_GRACE);
-      await stores.close();
-      await tracing?.close();
+    close: () => {
+      grace = config.drain;
+      return opened.close();
     },
   };
 }
