@@ -25,13 +25,13 @@ import { openActivity, openAdmin } from './admin/open-admin.ts';
 import { openAggregate } from './aggregate/open-aggregate.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
-import { openReplicaTalk } from './eras/replica-talk.ts';
 import { Gate } from './gate/gate.ts';
 import { RateLimitStates } from './gate/rate-limit-states.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
 import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
+import { openReplicaTalk } from './replica-talk.ts';
 import { spanRoute } from './span-routes.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
@@ -134,7 +134,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
     const about = { name, url: server.url, isListed };
     const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
-    const perServer = { outgoing: outgoing.of(name), talk: replicas?.(name), traced };
+    const talk = replicas && ((about: string) => replicas(`${about} ${name}`));
+    const perServer = { outgoing: outgoing.of(name), talk, traced };
     upstreams.set(name, openUpstream(name, server, { limits: relay.limits, log, now, env, ...perServer }));
   }
   const tools = opened.add(new Tools(relay, { stores, metrics, audit, log, now }));
@@ -170,6 +171,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     times,
     reached,
     tracing,
+    talk: replicas?.('http-sse'),
   });
 
   const looked = { callers, scanner, tools, stores, metrics, storeMetrics, audit, watch };

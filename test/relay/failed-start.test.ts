@@ -36,7 +36,10 @@ describe('a relay that cannot start', () => {
     await redis?.stop();
   });
 
-  const connections = async () => String(await watcher.call('CLIENT', 'LIST')).split('\n').filter(Boolean).length;
+  const connections = async () =>
+    String(await watcher.call('CLIENT', 'LIST'))
+      .split('\n')
+      .filter(Boolean).length;
   const start = (relay: object) =>
     startRelay(parseConfig({ publicUrl: 'https://mcp.example.com', redis: { url: redis.url }, relay }), { log });
 

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
 import { isId, type Json } from '../messages/json-rpc.ts';
+import type { ReplicaTalk } from '../replica-talk.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
 import type { Era } from '../transports/streamable-http/era.ts';
 import { isRecord } from '../transports/streamable-http/message.ts';
@@ -10,7 +11,6 @@ import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
-import type { ReplicaTalk } from './replica-talk.ts';
 import { headerOf, keptHeaders } from './server-link.ts';
 import { SessionFront } from './sessions/session-front.ts';
 import { isOwnSession } from './sessions/session-id.ts';

@@ -3,9 +3,8 @@ import type { Socket } from 'node:net';
 import type { Logger } from '../../platform/log.ts';
 import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
 import { Admission, type AdmissionDeps } from './channel/admission.ts';
-import type { ConnectionDeps } from './channel/connection.ts';
 import { ConnectionCount } from './channel/connection-count.ts';
-import { HttpSseEndpoint } from './http-sse/endpoint.ts';
+import { type HttpSseDeps, HttpSseEndpoint } from './http-sse/endpoint.ts';
 import { matchTransport } from './streamable-http/route.ts';
 import type { SessionSeal } from './streamable-http/sealed-session.ts';
 import { WebSocketEndpoint } from './websocket/endpoint.ts';
@@ -16,7 +15,7 @@ export class Connections {
   readonly #httpSse: HttpSseEndpoint;
   readonly #log: Logger;
 
-  constructor(seal: SessionSeal, wiring: AdmissionDeps & Omit<ConnectionDeps, 'count'>) {
+  constructor(seal: SessionSeal, wiring: AdmissionDeps & Omit<HttpSseDeps, 'count'>) {
     const deps = { ...wiring, count: new ConnectionCount(wiring.config.relay.limits.connections) };
     const admission = new Admission(deps);
     this.#webSocket = new WebSocketEndpoint(admission, deps);

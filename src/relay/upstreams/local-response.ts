@@ -66,39 +66,41 @@ export class LocalResponse implements Dispatcher.DispatchController {
 
   /** A response without a message. */
   status(status: number): void {
-    this.#head(status, {});
-    this.#finish();
+    this.begin(status, {});
+    this.finish();
   }
 
   /** Opens the event stream before there is anything to say. */
   stream(): void {
     if (this.#streaming || this.#done) return;
     this.#streaming = true;
-    this.#head(200, { 'content-type': 'text/event-stream' });
+    this.begin(200, { 'content-type': 'text/event-stream' });
   }
 
   /** One message before the answer. */
   event(message: Json): void {
     this.stream();
-    this.#send(`data: ${JSON.stringify(message)}\n\n`);
+    this.write(`data: ${JSON.stringify(message)}\n\n`);
   }
 
   /** The answer. @param status where it is not part of a stream */
   answer(message: Json, status = 200): void {
     const text = JSON.stringify(message);
-    if (this.#streaming) this.#send(`data: ${text}\n\n`);
+    if (this.#streaming) this.write(`data: ${text}\n\n`);
     else {
-      this.#head(status, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) });
-      this.#send(text);
+      this.begin(status, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) });
+      this.write(text);
     }
-    this.#finish();
+    this.finish();
   }
 
-  #head(status: number, headers: Record<string, string>): void {
+  /** The head of a response, whose body comes by `write` and ends by `finish`. */
+  begin(status: number, headers: Record<string, string>): void {
     if (!this.#done) this.#handler.onResponseStart?.(this, status, { ...this.headers, ...headers });
   }
 
-  #send(text: string): void {
+  /** A piece of the body. */
+  write(text: string): void {
     if (!this.#paused) return void this.#write(text);
     this.#held += text.length;
     if (this.#held > this.#limit && this.#waiting.length > 0)
@@ -110,7 +112,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
     if (!this.#done) this.#handler.onResponseData?.(this, Buffer.from(text));
   }
 
-  #finish(): void {
+  finish(): void {
     this.#complete = true;
     if (!this.#paused) this.#end();
   }

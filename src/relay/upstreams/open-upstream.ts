@@ -3,7 +3,7 @@ import type { Logger } from '../../platform/log.ts';
 import { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { EraBridge } from '../eras/era-bridge.ts';
-import type { ReplicaTalk } from '../eras/replica-talk.ts';
+import type { ReplicaTalk } from '../replica-talk.ts';
 import { CONNECTION_TIMES } from '../transports/channel/connection.ts';
 import { HttpUpstream } from './http-upstream.ts';
 import { childProcessPipe } from './pipes/child-process-pipe.ts';
@@ -26,7 +26,8 @@ export interface OpenUpstreamDeps {
   /** Absent: traces are off. */
   readonly traced?: ((server: Upstream) => Upstream) | undefined;
   /** With other replicas about the sessions at this server; undefined: there are none. */
-  readonly talk: ReplicaTalk | undefined;
+  /** With the other replicas, about one of these; undefined: there is one only. */
+  readonly talk: ((about: 'era' | 'pipe') => ReplicaTalk) | undefined;
 }
 
 /** Milliseconds of silence after which a stream gets a comment line. */
@@ -48,7 +49,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
     times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
     streams: limits.connections,
-    talk,
+    talk: talk?.('era'),
     now,
   });
 }
@@ -70,7 +71,15 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
   return new PipeUpstream(
     new PipeServers(openPipe(name, server, transport, { ...deps, tls }), { server: name, sharing, max, log, now }),
     // A program gets no headers.
-    { sharing, times, unused, limit: limits.body, outgoing: url === undefined ? undefined : outgoing, now },
+    {
+      sharing,
+      times,
+      unused,
+      limit: limits.body,
+      outgoing: url === undefined ? undefined : outgoing,
+      now,
+      talk: deps.talk?.('pipe'),
+    },
   );
 }
 

@@ -2,10 +2,10 @@ import { FIRST_MODERN, LEGACY_VERSIONS, META, modernFacts } from '../../messages
 import { ServerError, SessionLost } from '../../messages/failures.ts';
 import { type Id, type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
 import type { Hear } from '../../messages/post.ts';
+import type { ReplicaTalk } from '../../replica-talk.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { offeredBy } from '../capabilities.ts';
-import type { ReplicaTalk } from '../replica-talk.ts';
 import { answerFailure, type From, IGNORE, ownerOf } from '../server-link.ts';
 import { completed } from './completed.ts';
 import { HeldCall, type Listener } from './held-call.ts';

@@ -3,17 +3,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerKey } from '../../../identity/identity.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
-import type { Refusal } from '../../refusal.ts';
+import { type Refusal, refusalOf } from '../../refusal.ts';
+import type { ReplicaTalk } from '../../replica-talk.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
 import { DRAINING, TOO_MANY, TOO_MANY_CONNECTIONS } from '../channel/refusals.ts';
 import { readBody } from '../streamable-http/body.ts';
 import { headerMismatch } from '../streamable-http/header-agreement.ts';
 import { type MessageId, sendRefusal } from '../streamable-http/json-rpc-error.ts';
-import { parseMessage } from '../streamable-http/message.ts';
+import { type Message, parseMessage } from '../streamable-http/message.ts';
 import { pathOf, type TransportPath } from '../streamable-http/route.ts';
 import { noSession, type SessionSeal } from '../streamable-http/sealed-session.ts';
 import { EventStreamConnection } from './connection.ts';
+import { type Handed, MessagesElsewhere } from './messages-elsewhere.ts';
 
 const METHODS = { sse: 'GET', messages: 'POST', ws: 'GET' } as const;
 const UPGRADE: Refusal = {
@@ -24,19 +26,26 @@ const UPGRADE: Refusal = {
   headers: { Upgrade: 'websocket', Connection: 'Upgrade' },
 };
 
+export interface HttpSseDeps extends ConnectionDeps {
+  /** With the other replicas; undefined: there is one only. */
+  readonly talk?: ReplicaTalk | undefined;
+}
+
 /** HTTP+SSE of 2024-11-05: a stream at `/servers/<name>/sse`, messages to `/servers/<name>/messages`. */
 export class HttpSseEndpoint {
   readonly #admission: Admission;
   readonly #seal: SessionSeal;
-  readonly #deps: ConnectionDeps;
+  readonly #deps: HttpSseDeps;
+  readonly #elsewhere: MessagesElsewhere | undefined;
   readonly #prefix: string;
   readonly #connections = new Map<string, EventStreamConnection>();
   #draining = false;
 
-  constructor(admission: Admission, seal: SessionSeal, deps: ConnectionDeps) {
+  constructor(admission: Admission, seal: SessionSeal, deps: HttpSseDeps) {
     this.#admission = admission;
     this.#seal = seal;
     this.#deps = deps;
+    this.#elsewhere = deps.talk && new MessagesElsewhere(deps.talk, (id, bytes) => this.#takeFromElsewhere(id, bytes));
     this.#prefix = new URL(deps.config.publicUrl).pathname.replace(/\/$/, '');
   }
 
@@ -75,6 +84,7 @@ export class HttpSseEndpoint {
     late.abort();
     for (const connection of open) connection.end('draining');
     await all;
+    this.#elsewhere?.close();
   }
 
   #open(response: ServerResponse, admitted: Admitted): void {
@@ -96,8 +106,10 @@ export class HttpSseEndpoint {
     const refuse = (refusal: Refusal, id: MessageId = null) =>
       this.#refuse(request, response, path, refusal, { admitted, id });
     const { headers } = admitted;
-    const found = this.#find(path, admitted);
-    if ('reason' in found) return refuse(found);
+    const opened = this.#session(path, admitted);
+    if ('reason' in opened) return refuse(opened);
+    const connection = this.#connections.get(opened.upstreamId);
+    if (connection === undefined && this.#elsewhere === undefined) return refuse(noSession('session_unknown'));
     const body = await readBody(request, headers.get('content-type'), this.#deps.config.relay.limits.body);
     if (body.kind === 'gone') return;
     if (body.kind === 'refused') return refuse(body.refusal);
@@ -106,18 +118,37 @@ export class HttpSseEndpoint {
     const { message } = parsed;
     const mismatch = headerMismatch('legacy', headers.get, message) ?? insufficientScope(admitted.demand, message);
     if (mismatch !== undefined) return refuse(mismatch, message.id ?? null);
-    // A client that does not read its stream gets no more room by sending more.
-    if (found.channel.saturated) return refuse(TOO_MANY, message.id ?? null);
-    found.channel.accept(message, body.bytes);
+    const handed =
+      connection === undefined
+        ? await this.#hand(opened.upstreamId, body.bytes)
+        : take(connection, message, body.bytes);
+    if (handed === 'nobody') return refuse(noSession('session_unknown'), message.id ?? null);
+    if (handed === 'full') return refuse(TOO_MANY, message.id ?? null);
+    if (handed !== 'taken') return refuse(handed, message.id ?? null);
     response.writeHead(202, { 'Content-Type': 'text/plain', 'Content-Length': '8' }).end('Accepted');
   }
 
   /** One answer for whatever is wrong, so that it says nothing of other people's sessions. */
-  #find({ query }: TransportPath, { server, identity }: Admitted): EventStreamConnection | Refusal {
+  #session({ query }: TransportPath, { server, identity }: Admitted): { upstreamId: string } | Refusal {
     const given = query.getAll('sessionId');
     const opened = this.#seal.open(given.length === 1 ? (given[0] as string) : '', server, ownerKey(identity));
-    if ('reason' in opened) return noSession(opened.reason);
-    return this.#connections.get(opened.upstreamId) ?? noSession('session_unknown');
+    return 'reason' in opened ? noSession(opened.reason) : opened;
+  }
+
+  /** Another replica may hold the stream. */
+  async #hand(id: string, bytes: Buffer): Promise<Handed | Refusal> {
+    try {
+      return (await this.#elsewhere?.hand(id, bytes)) ?? 'nobody';
+    } catch (error) {
+      return refusalOf(error);
+    }
+  }
+
+  #takeFromElsewhere(id: string, bytes: Buffer): 'taken' | 'full' | undefined {
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return undefined;
+    const parsed = parseMessage(bytes);
+    return 'refusal' in parsed ? undefined : take(connection, parsed.message, bytes);
   }
 
   #refuse(
@@ -131,4 +162,11 @@ export class HttpSseEndpoint {
     if (!request.readableEnded) request.resume();
     if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, known.id ?? null);
   }
+}
+
+/** A client that does not read its stream gets no more room by sending more. */
+function take({ channel }: EventStreamConnection, message: Message, bytes: Buffer): 'taken' | 'full' {
+  if (channel.saturated) return 'full';
+  channel.accept(message, bytes);
+  return 'taken';
 }

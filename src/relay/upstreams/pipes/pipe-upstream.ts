@@ -12,6 +12,7 @@ import {
   UNSUPPORTED_VERSION,
 } from '../../messages/json-rpc.ts';
 import { RefusedError } from '../../refusal.ts';
+import type { ReplicaTalk } from '../../replica-talk.ts';
 import { eraOf } from '../../transports/streamable-http/era.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
 import { LocalResponse } from '../local-response.ts';
@@ -20,6 +21,7 @@ import type { Upstream, UpstreamRequest } from '../upstream.ts';
 import type { PipeServer } from './pipe-server.ts';
 import type { PipeServers, Sharing } from './pipe-servers.ts';
 import { PipeSession, type SessionTimes } from './pipe-session.ts';
+import { type SessionRequest, SessionsElsewhere } from './sessions-elsewhere.ts';
 
 export interface PipeUpstreamOptions {
   readonly sharing: Sharing;
@@ -31,6 +33,8 @@ export interface PipeUpstreamOptions {
   readonly outgoing: OutgoingHeaders | undefined;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+  /** With the other replicas; undefined: there is one only. */
+  readonly talk: ReplicaTalk | undefined;
 }
 
 /** Revisions of servers behind a pipe. */
@@ -51,11 +55,14 @@ export class PipeUpstream implements Upstream {
   readonly #servers: PipeServers;
   readonly #options: PipeUpstreamOptions;
   readonly #sessions = new Map<string, Running>();
+  readonly #elsewhere: SessionsElsewhere | undefined;
   readonly #sweep: NodeJS.Timeout;
 
   constructor(servers: PipeServers, options: PipeUpstreamOptions) {
     this.#servers = servers;
     this.#options = options;
+    this.#elsewhere =
+      options.talk && new SessionsElsewhere(options.talk, (asked, handler) => this.#serve(asked, handler));
     this.#sweep = setInterval(() => this.#endUnused(), Math.max(50, options.unused / 10));
     this.#sweep.unref();
   }
@@ -72,16 +79,15 @@ export class PipeUpstream implements Upstream {
     if (eraOf(fieldOf(request, 'mcp-protocol-version')) !== 'legacy') return void unsupported(request, response);
     const id = fieldOf(request, 'mcp-session-id');
     if (id === undefined) return void this.#outside(request, owner, response);
-    const running = this.#sessions.get(id);
-    if (running === undefined || running.session.owner !== owner || !running.server.sessions.has(running.session)) {
-      this.#sessions.delete(id);
-      return void response.answer(errorMessage(null, NO_SESSION, 'session not found'), 404);
-    }
-    this.#inside(request, running, response);
+    const { method, body } = request;
+    if (this.#sessions.has(id)) return void this.#inside(id, { method, body, owner }, response);
+    if (this.#elsewhere === undefined) return void unknown(response);
+    this.#elsewhere.ask({ session: id, owner, method, body: body === null ? null : body.toString() }, response);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.#elsewhere?.close();
     this.#sessions.clear();
     await this.#servers.close();
   }
@@ -108,8 +114,26 @@ export class PipeUpstream implements Upstream {
     if (!(await server.begin(session, id, message))) await this.#end({ session, server });
   }
 
-  #inside(request: UpstreamRequest, running: Running, response: LocalResponse): void {
+  /** Asked by another replica. */
+  #serve({ session, owner, method, body }: SessionRequest, handler: Dispatcher.DispatchHandler): boolean {
+    if (!this.#sessions.has(session)) return false;
+    const response = new LocalResponse(handler, this.#options.limit);
+    this.#inside(session, { method, owner, body: body === null ? null : Buffer.from(body) }, response);
+    return true;
+  }
+
+  #inside(
+    id: string,
+    request: Pick<UpstreamRequest, 'method' | 'body'> & { readonly owner: string },
+    response: LocalResponse,
+  ): void {
+    const running = this.#sessions.get(id);
+    if (running?.session.owner !== request.owner) return void unknown(response);
     const { session, server } = running;
+    if (!server.sessions.has(session)) {
+      this.#sessions.delete(id);
+      return void unknown(response);
+    }
     if (request.method === 'DELETE') {
       void this.#end(running);
       return void response.status(200);
@@ -123,13 +147,13 @@ export class PipeUpstream implements Upstream {
     if (message === undefined) return void response.answer(errorMessage(null, INVALID_REQUEST, 'no message'), 400);
     if (server.waiting > this.#options.limit)
       return void response.abort(new Error('the MCP server does not read what it is sent'));
-    const { id } = message;
-    if (typeof message.method !== 'string' || !isId(id)) {
+    const { id: asked } = message;
+    if (typeof message.method !== 'string' || !isId(asked)) {
       server.tell(session, message);
       return void response.status(202);
     }
-    if (session.await(id, response)) server.ask(session, id, message);
-    else response.answer(errorMessage(id, INVALID_REQUEST, 'a request with this id waits for its answer'), 400);
+    if (session.await(asked, response)) server.ask(session, asked, message);
+    else response.answer(errorMessage(asked, INVALID_REQUEST, 'a request with this id waits for its answer'), 400);
   }
 
   /** @throws RefusedError, DependencyUnavailable where the credential cannot be had: nothing is started without it */
@@ -160,6 +184,10 @@ export class PipeUpstream implements Upstream {
   }
 }
 
+function unknown(response: LocalResponse): void {
+  response.answer(errorMessage(null, NO_SESSION, 'session not found'), 404);
+}
+
 /** The client speaks a later revision: whoever can translate knows by this answer that it must. */
 function unsupported(request: UpstreamRequest, response: LocalResponse): void {
   const id = messageOf(request)?.id;
@@ -170,7 +198,7 @@ function unsupported(request: UpstreamRequest, response: LocalResponse): void {
   response.answer(error, 400);
 }
 
-function messageOf({ body }: UpstreamRequest): Json | undefined {
+function messageOf({ body }: Pick<UpstreamRequest, 'body'>): Json | undefined {
   if (body === null) return undefined;
   const message: unknown = JSON.parse(body.toString());
   return isRecord(message) ? message : undefined;

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Logger } from '../../platform/log.ts';
-import { sealingKey, sealingWith } from '../../platform/sealing/sealing.ts';
-import type { Stores } from '../../stores/stores.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import type { Logger } from '../platform/log.ts';
+import { sealingKey, sealingWith } from '../platform/sealing/sealing.ts';
+import type { Stores } from '../stores/stores.ts';
+import type { Json } from './messages/json-rpc.ts';
+import { isRecord } from './transports/streamable-http/message.ts';
 
-/** What replicas say to each other about the sessions at one server. */
+/** What replicas say to each other about one thing. */
 export interface ReplicaTalk {
+  /** Whether what was said lately was surely heard. */
+  readonly heard: boolean;
   /** To all the others. Never fails: where the store is away, the others do not hear it. */
   say(message: Json): void;
   /** Hears what the others say. @returns ends it */
@@ -16,25 +18,27 @@ export interface ReplicaTalk {
 /**
  * Talk through the store, sealed with the key that all replicas share, because it is about what people answer and ask for.
  *
- * @returns undefined where there is one process only; otherwise the talk about one server, by its configured name
+ * @returns undefined where there is one process only; otherwise the talk about one thing, by name
  */
 export function openReplicaTalk(
   { kind, announcements }: Pick<Stores, 'kind' | 'announcements'>,
   key: Buffer,
   log: Logger,
-): ((server: string) => ReplicaTalk) | undefined {
+): ((topic: string) => ReplicaTalk) | undefined {
   if (kind === 'memory') return undefined;
   const keys = [sealingKey(key)];
   const sealing = sealingWith(() => keys);
   const own = randomUUID();
-  return (server) => {
-    const topic = `era ${server}`;
+  return (topic) => {
     return {
+      get heard() {
+        return announcements.complete;
+      },
       say: (message) => {
         const sealed = sealing.seal(topic, JSON.stringify({ from: own, message }));
         announcements
           .publish(topic, sealed)
-          .catch((error: unknown) => log.warn({ server, error }, 'other replicas did not hear of a session'));
+          .catch((error: unknown) => log.warn({ error }, 'other replicas did not hear of a session'));
       },
       hear: (listener) =>
         announcements.subscribe(topic, (sealed) => {
