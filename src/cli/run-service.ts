@@ -4,7 +4,7 @@ import type { Config } from '../platform/config/schema.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { watchFile } from '../platform/reloading/file-watch.ts';
 import type { ReadConfig } from '../platform/reloading/reloading.ts';
-import type { ReadyMessage } from '../quickstart/ready-message.ts';
+import { isFileGoneMessage, type ReadyMessage } from '../quickstart/ready-message.ts';
 import { type CommandLine, optionalText, type Terminal } from './command.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -47,6 +47,10 @@ export async function runService(
   const reload = () => void service.reload?.(read);
   hangUp.listen(reload);
   const watched = file === undefined || service.reload === undefined ? undefined : watchFile(file, reload);
+  process.on('message', (told) => {
+    if (isFileGoneMessage(told)) watched?.close();
+  });
+  unrefChannel();
   const reason = await signal.stopped;
   watched?.close();
   log.info({ reason, drain: config.drain }, 'draining');

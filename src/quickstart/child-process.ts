@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PosternError } from '../platform/errors.ts';
-import { isReadyMessage, type ReadyMessage } from './ready-message.ts';
+import { type FileGoneMessage, isReadyMessage, type ReadyMessage } from './ready-message.ts';
 
 export interface ServiceProcess {
   readonly name: string;
@@ -36,6 +36,9 @@ export async function startServiceProcess(
   const ready = await Promise.race([readyMessage(child), ended]);
   if (typeof ready === 'string')
     throw new PosternError('child_ended', `${name} ended before it was ready (${ready})`, { expose: true });
+  // Before the file is removed, so that its process does not take that for a change.
+  const message: FileGoneMessage = { type: 'postern:file-gone' };
+  if (child.connected) child.send(message);
   return {
     name,
     pid: child.pid as number,

@@ -221,6 +221,10 @@ describe('postern up', function () {
       }
     });
 
+    it('complains of nothing, also not of the configuration that it took away again', () => {
+      assert.doesNotMatch(running.stderr(), /"level":"(?:error|warn)"/);
+    });
+
     it('shows no notice of oidc-provider and no token', () => {
       assert.doesNotMatch(running.stderr(), /oidc-provider|eyJ/);
     });
