@@ -79,6 +79,28 @@ describe('admin API', () => {
     assert.ok(seen.length >= 4);
   });
 
+  it('answers whatever changes something as described, and no operation is left out', async () => {
+    const seen = new Set<string>();
+    for (const [method, template, path, body] of CHANGES) {
+      const operation = document.paths[`/admin/api${template}`]?.[method.toLowerCase()];
+      const answer = await ask(under.port, {
+        method,
+        path: `/admin/api${path}`,
+        headers: SIGNED_IN,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const type = mediaType(answer.headers['content-type']);
+      const schema = operation?.responses[String(answer.status)]?.content[type]?.schema;
+      assert.ok(operation && schema, `${method} ${path}: ${answer.status} ${answer.text}`);
+      assertFits(document, schema, JSON.parse(answer.text), path);
+      seen.add(operation.operationId);
+    }
+    const described = Object.values(document.paths).flatMap((methods) =>
+      Object.entries(methods).flatMap(([method, { operationId }]) => (method === 'get' ? [] : [operationId])),
+    );
+    assert.deepEqual([...seen].sort(), described.sort());
+  });
+
   it('answers problems as described', async () => {
     const problem = document.components.schemas.Problem as object;
     for (const [path, status, headers] of [
@@ -217,6 +239,17 @@ describe('admin API', () => {
 });
 
 const ADMIN = { user: 'operator', password: 'correct-horse-battery-9' };
+
+/** Method, path as described, path, body. */
+const CHANGES: ReadonlyArray<readonly [string, string, string, object?]> = [
+  ['POST', '/policy/explain', '/policy/explain', { server: 'one', user: 'ann', object: 'add' }],
+  ['POST', '/policy/explain', '/policy/explain', { server: 'none' }],
+  ['POST', '/policy/explain', '/policy/explain', { server: 7 }],
+  ['POST', '/pins/approve', '/pins/approve', { server: 'one', tool: 'add', hash: 'none' }],
+  ['DELETE', '/sessions/{key}', '/sessions/laptop'],
+  ['DELETE', '/sessions/{key}', '/sessions/laptop'],
+  ['DELETE', '/sessions', '/sessions?issuer=https%3A%2F%2Fidp.example.com&subject=ann'],
+];
 
 /** Where an operation needs more than its path. */
 const QUERIES: Readonly<Record<string, string>> = {
