@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressList } from '../platform/addresses.ts';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
@@ -88,7 +89,14 @@ export function createJudge({
   };
   const failed = (question: Question, request: CheckRequest | undefined, error: unknown): Verdict => {
     log.error({ error, proxy: question.proxy }, 'a check failed');
-    return conclude(question, request, unavailable(error));
+    const decision = unavailable(error);
+    try {
+      return conclude(question, request, decision);
+    } catch (again) {
+      // Whatever counts and records may fail a second time, and nobody but the process would be left to catch it.
+      log.error({ error: again, proxy: question.proxy }, 'a failed check could not be recorded');
+      return { decision, answer: renderRefusal(decision, randomUUID()) };
+    }
   };
   return (question) => {
     if (audit?.accepting === false) return conclude(question, undefined, UNRECORDED);

@@ -226,7 +226,7 @@ export class StreamableHttpEndpoint {
     if (failure !== undefined)
       log.warn(
         { server, outcome, error: failure },
-        outcome === 'refused' ? 'there is no credential for the MCP server' : 'the MCP server failed',
+        outcome === 'refused' ? 'the MCP server was not asked' : 'the MCP server failed',
       );
     else if (log.isLevelEnabled('debug'))
       log.debug(

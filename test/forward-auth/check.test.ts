@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import type { SignedAnswers } from '../../src/forward-auth/assertions/signed-answers.ts';
+import { createJudge, type Question } from '../../src/forward-auth/check.ts';
+import type { Policy } from '../../src/forward-auth/decision/decide.ts';
+import type { DecisionMeter } from '../../src/forward-auth/decision-meter.ts';
+
+const POLICY = { rules: { match: () => undefined } } as unknown as Policy;
+const QUESTION: Question = {
+  proxy: 'traefik',
+  read: () => {
+    throw new Error('what nobody thought of');
+  },
+  requestId: () => 'b35a9c61-1c16-45e4-9373-e9f6ff4b6d4e',
+  peer: () => '127.0.0.1',
+  start: 0,
+};
+
+function judgeWith(count: () => void) {
+  const lines: string[] = [];
+  const log = pino({ level: 'error' }, { write: (line) => void lines.push(line) });
+  const meter = { count } as unknown as DecisionMeter;
+  const authenticate = () => ({ kind: 'absent' }) as const;
+  return { judge: createJudge({ policy: POLICY, authenticate, answers: {} as SignedAnswers, meter, log }), lines };
+}
+
+describe('a check that fails', () => {
+  it('is a 503 and counted', async () => {
+    let counted = 0;
+    const { judge, lines } = judgeWith(() => {
+      counted += 1;
+    });
+    const { answer } = await judge(QUESTION);
+    assert.deepEqual([answer.status, counted, lines.length], [503, 1, 1]);
+  });
+
+  it('is a 503 too where it cannot be counted, and never ends the process', async () => {
+    const { judge, lines } = judgeWith(() => {
+      throw new Error('no counter');
+    });
+    const { decision, answer } = await judge(QUESTION);
+    assert.deepEqual([decision.kind, answer.status], ['unavailable', 503]);
+    assert.match(answer.body ?? '', /"request_id":"[\da-f-]{36}"/);
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).msg),
+      ['a check failed', 'a failed check could not be recorded'],
+    );
+  });
+});
