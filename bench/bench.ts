@@ -15,7 +15,7 @@ import { type BenchSessions, startSessions } from './sessions.ts';
 import { LOAD_CORE, SERVER_CORE, startTarget, type Target } from './target.ts';
 import { createTokenStock } from './tokens.ts';
 
-const POSTERN = fileURLToPath(new URL('../bin/postern.js', import.meta.url));
+export const POSTERN = fileURLToPath(new URL('../bin/postern.js', import.meta.url));
 const PUBLIC_URL = 'https://mcp.example.com';
 const RESOURCE = `${PUBLIC_URL}/servers/bench/mcp`;
 /** More than one run of jose can verify, so that none comes twice while it is in the cache. */

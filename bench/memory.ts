@@ -1,11 +1,23 @@
 import { Agent, request } from 'node:http';
-import { createBench } from './bench.ts';
+import { createBench, POSTERN } from './bench.ts';
+import { streamMemory } from './stream-memory.ts';
 
 /** Sessions that live in Redis, each used once. */
 const SESSIONS = 100_000;
 const AT_ONCE = 64;
+/** Of each kind, through the relay. */
+const STREAMS = 1_000;
 /** Bytes. */
 const BAR = 150 * 1024 * 1024;
+
+const megabytes = (bytes: number) => (bytes / 1024 / 1024).toFixed(0);
+
+for (const { kind, before, after } of await streamMemory(POSTERN, STREAMS)) {
+  const each = ((after - before) / STREAMS / 1024).toFixed(1);
+  console.log(
+    `relay: ${megabytes(before)} MiB with one ${kind}, ${megabytes(after)} MiB with ${STREAMS} (${each} KiB each)`,
+  );
+}
 
 const bench = await createBench();
 try {
@@ -21,7 +33,6 @@ try {
   const after = await bench.residentBytes();
   agent.destroy();
   await target.stop();
-  const megabytes = (bytes: number) => (bytes / 1024 / 1024).toFixed(0);
   console.log(
     `forward-auth: ${megabytes(before)} MiB at start, ${megabytes(after)} MiB after ${SESSIONS} sessions were used once; ` +
       `at most ${megabytes(BAR)} MiB: ${after <= BAR ? 'met' : 'MISSED'}`,
