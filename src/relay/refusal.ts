@@ -57,6 +57,7 @@ export type RefusalReason =
   | 'call_too_long'
   | 'upstream_credentials'
   | 'upstream_redirect'
+  | 'upstream_page'
   | 'upstream_unreachable'
   | 'upstream_timeout'
   | 'internal';

@@ -64,7 +64,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#done) return;
     this.#events.answered();
-    const refusal = refusedAnswer(status);
+    const refusal = refusedAnswer(status) ?? pageAnswer(status, headers['content-type']);
     if (refusal !== undefined) {
       this.#events.refuse(refusal, true);
       this.#end('upstream_refused');
@@ -186,6 +186,18 @@ export function refusedAnswer(status: number): Refusal | undefined {
       fix: `the MCP server answered ${status}: set the final address, often one with or without a trailing slash, as its url`,
     };
   return undefined;
+}
+
+/** A page is for people: what stands in front of the server shows it, or a program that fails, and it may say too much. */
+function pageAnswer(status: number, type: string | undefined): Refusal | undefined {
+  if (type === undefined || !/^(text\/html|application\/xhtml\+xml)\b/i.test(type)) return undefined;
+  return {
+    // What the protocol says by status stays said: 404 of a session, 405 of a stream.
+    status: status >= 400 && status < 500 ? status : 502,
+    reason: 'upstream_page',
+    message: 'the MCP server answered with a page instead of a message',
+    fix: `the MCP server answered ${status} with ${type}: its url must be the MCP endpoint itself, and nothing before it may show pages`,
+  };
 }
 
 export const TIMEOUT: Refusal = {

@@ -66,6 +66,23 @@ describe('responses of MCP servers', () => {
     assert.match(await running.metrics(), /outcome="client_gone"\} 1/);
   });
 
+  it('of 100 MiB come whole, and nobody else waits for them', async () => {
+    const piece = Buffer.alloc(1024 * 1024, 'x');
+    const url = await upstream(async (request, response) => {
+      let text = '';
+      for await (const part of request) text += part;
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      if (!text.includes('huge')) return void response.end('{"jsonrpc":"2.0","id":7,"result":{}}');
+      response.write('{"jsonrpc":"2.0","id":7,"result":{"text":"');
+      for (let n = 0; n < 100; n++) if (!response.write(piece)) await once(response, 'drain');
+      response.end('"}}');
+    });
+    const running = await relay({ servers: { one: { url } } });
+    const huge = ask(running.port, { headers: USER, body: CALL.replace('"add"', '"huge"') });
+    assert.equal((await ask(running.port, { headers: ['X-Authenticated-User', 'bob'] })).status, 200);
+    assert.equal((await huge).text.length, 100 * 1024 * 1024 + 45);
+  });
+
   it('are cut, counted and logged when the server dies in the middle', async () => {
     const url = await upstream((_request, response) => {
       stream(response);
@@ -184,10 +201,12 @@ describe('what passes and what does not', () => {
     assert.ok(!running.logs.join('').includes('of-the-client'));
   });
 
-  it('turns the server’s refusals, redirects, silence and absence into its own answers', async () => {
+  it('turns the server’s refusals, redirects, pages, silence and absence into its own answers', async () => {
     let status = 401;
+    let page = '';
     const url = await upstream((_request, response) => {
-      if (status !== 0) response.writeHead(status, { Location: 'http://127.0.0.1/elsewhere' }).end();
+      const type = page === '' ? {} : { 'Content-Type': 'text/html; charset=utf-8' };
+      if (status !== 0) response.writeHead(status, { Location: 'http://127.0.0.1/elsewhere', ...type }).end(page);
     });
     const gone = await relay({ servers: { one: { url: 'http://127.0.0.1:1/mcp' } } });
     const running = await relay({ servers: { one: { url, timeout: '300ms' } } });
@@ -201,6 +220,20 @@ describe('what passes and what does not', () => {
       const answer = await ask(running.port, { headers: USER });
       assert.equal(answer.status, expected);
       assert.equal(rejection(answer).id, 7);
+    }
+    page = '<h1>Error</h1><pre>at secret.js:1</pre>';
+    for (const [upstreamStatus, expected] of [
+      [200, 502],
+      [500, 502],
+      [404, 404],
+    ] as const) {
+      status = upstreamStatus;
+      const answer = await ask(running.port, { headers: USER });
+      assert.equal(answer.status, expected);
+      assert.deepEqual(rejection(answer), {
+        ...{ code: -32000, id: 7 },
+        message: 'the MCP server answered with a page instead of a message',
+      });
     }
     assert.equal((await ask(gone.port, { headers: USER })).status, 502);
     assert.match(await gone.metrics(), /upstream_up\{server="one"\} 0/);
