@@ -92,6 +92,8 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#awaited = -1;
     if (this.#response.write(chunk)) return;
     controller.pause();
+    // What was read already comes all the same; a second timer would outlive the reader's pause and cut the stream.
+    if (this.#stalled !== undefined) return;
     this.#stalled = setTimeout(() => this.#response.destroy(), this.#times.stalled);
     this.#response.once('drain', () => {
       clearTimeout(this.#stalled);

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, IncomingMessage, ServerResponse, request as send } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, it } from 'mocha';
+import type { Dispatcher } from 'undici';
 import { HttpUpstream } from '../../../src/relay/upstreams/http-upstream.ts';
+import { ResponseRelay } from '../../../src/relay/upstreams/response-relay.ts';
 import { ask, CALL, ECHO, endAll, onEnd, rejection, relay, upstream } from '../support/relay.ts';
 
 const USER = ['X-Authenticated-User', 'alice'];
@@ -124,6 +127,25 @@ describe('responses of MCP servers', () => {
     response.pause();
     await blocked;
     assert.ok(written < 32 * 1024 * 1024, `${written} bytes were taken from the server`);
+  });
+
+  it('are not cut later by a pause of the reader that is over', async () => {
+    const response = new ServerResponse(new IncomingMessage(new Socket()));
+    const unheard = () => {};
+    const passing = new ResponseRelay(
+      response,
+      {
+        ...{ seal: String, refuse: unheard, streamOpened: unheard, streamClosed: unheard },
+        ...{ answered: unheard, ended: unheard },
+      },
+      { keepAlive: 60_000, stalled: 50 },
+    );
+    const controller = { pause: unheard, resume: unheard, abort: unheard } as unknown as Dispatcher.DispatchController;
+    passing.onResponseStart(controller, 200, {});
+    for (const _piece of [1, 2]) passing.onResponseData(controller, Buffer.alloc(1024 * 1024));
+    response.emit('drain');
+    await sleep(200);
+    assert.equal(response.destroyed, false);
   });
 
   it('get a comment line in silence, but never inside an event', async () => {
