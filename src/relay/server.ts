@@ -174,7 +174,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     talk: replicas?.('http-sse'),
   });
 
-  const looked = { callers, scanner, tools, stores, metrics, storeMetrics, audit, watch };
+  const looked = { callers, scanner, tools, streams, stores, metrics, storeMetrics, audit, watch };
   const admin =
     activity &&
     rateLimits &&

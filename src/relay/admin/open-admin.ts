@@ -8,6 +8,7 @@ import type { Stores } from '../../stores/stores.ts';
 import type { Watch } from '../../watch/watch.ts';
 import type { RateLimitStates } from '../gate/rate-limit-states.ts';
 import type { Tools } from '../gate/tools/tools.ts';
+import type { OpenStreams } from '../transports/open-streams.ts';
 import type { Callers } from '../trust/caller.ts';
 import type { HeaderScanner } from '../trust/headers.ts';
 import { createPeers } from '../trust/peers.ts';
@@ -34,6 +35,7 @@ export interface AdminDeps {
   readonly metrics: RelayMetrics;
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly rateLimits: RateLimitStates;
+  readonly streams: OpenStreams;
   readonly fetch: typeof fetch;
   readonly audit: AuditLog | undefined;
   readonly watch: Watch | undefined;

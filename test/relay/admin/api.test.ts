@@ -248,6 +248,7 @@ const CHANGES: ReadonlyArray<readonly [string, string, string, object?]> = [
   ['POST', '/pins/approve', '/pins/approve', { server: 'one', tool: 'add', hash: 'none' }],
   ['DELETE', '/sessions/{key}', '/sessions/laptop'],
   ['DELETE', '/sessions/{key}', '/sessions/laptop'],
+  ['DELETE', '/streams/{id}', '/streams/none'],
   ['DELETE', '/sessions', '/sessions?issuer=https%3A%2F%2Fidp.example.com&subject=ann'],
 ];
 

@@ -6,9 +6,11 @@ import {
   forwardAuth,
   look,
   OPERATOR,
+  openStream,
   read,
   SIGNED_IN,
   say,
+  streamServer,
   toolServer,
 } from './support/admin.ts';
 
@@ -165,6 +167,27 @@ describe('what operators change', () => {
       [{ user: 'ann', over: true, limit: 4, remaining: 0 }],
     );
     assert.deepEqual(refused, [{ by: 'user', count: 1 }]);
+  });
+
+  it('streams are listed and ended', async () => {
+    const { port } = await adminRelay({ servers: { live: { url: await streamServer() } } });
+    const stream = await openStream(port, 'ann');
+    const listed = () =>
+      read<{ count: number; streams: Array<{ id: string; user: string; server: string }> }>(port, '/admin/api/streams');
+    const { count, streams } = await listed();
+    assert.equal(count, 1);
+    assert.deepEqual([streams[0]?.user, streams[0]?.server], ['ann', 'live']);
+    const path = `/admin/api/streams/${streams[0]?.id}`;
+    assert.equal(
+      (await ask(port, { method: 'DELETE', path, headers: [...SIGNED_IN, 'Origin', 'https://attacker.example'] }))
+        .status,
+      403,
+    );
+    assert.equal((await ask(port, { method: 'DELETE', path, headers: [] })).status, 401);
+    assert.equal((await ask(port, { method: 'DELETE', path, headers: SIGNED_IN })).status, 200);
+    await stream.ended;
+    assert.equal((await listed()).count, 0);
+    assert.equal((await ask(port, { method: 'DELETE', path, headers: SIGNED_IN })).status, 404);
   });
 
   describe('sessions of forward-auth', () => {

@@ -7,7 +7,7 @@ import { browserOrSkip, type Person, screenshot, type TestBrowser } from '../../
 import { pageFaults } from '../../support/page-faults.ts';
 import { until } from '../../support/until.ts';
 import { endAll, type RelayUnderTest } from '../support/relay.ts';
-import { forwardAuth, HOSTILE, look, OPERATOR, say } from './support/admin.ts';
+import { forwardAuth, HOSTILE, look, OPERATOR, openStream, say } from './support/admin.ts';
 import { busyAdmin } from './support/busy-admin.ts';
 
 const PICTURES = fileURLToPath(new URL('../../../docs/pictures/', import.meta.url));
@@ -19,6 +19,7 @@ const PAGES: Readonly<Record<string, string>> = {
   server: '/admin/servers/github',
   activity: '/admin/activity',
   denials: '/admin/denials',
+  streams: '/admin/streams',
   sessions: '/admin/sessions?issuer=https%3A%2F%2Fidp.example.com&subject=ann',
   policy: '/admin/policy',
   tools: '/admin/tools',
@@ -129,6 +130,17 @@ describe('admin pages in a browser', function () {
     await page.getByLabel('Groups').fill('engineering');
     await page.getByRole('button', { name: 'Explain' }).click();
     assert.match((await answer.textContent()) ?? '', /^Allowed: by relay\.policy\.rules\[2\]/);
+    await context.close();
+  });
+
+  it('end a stream', async () => {
+    const { context, page } = await operator(WIDTHS.wide, { javaScriptEnabled: false });
+    const stream = await openStream(under.port, 'fred@example.com');
+    await page.goto('/admin/streams');
+    await page.getByRole('button', { name: 'End the stream of fred@example.com at live' }).click();
+    await stream.ended;
+    await page.waitForURL('**/admin/streams');
+    assert.equal(await page.getByText('fred@example.com').count(), 0);
     await context.close();
   });
 

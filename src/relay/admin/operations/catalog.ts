@@ -1,6 +1,7 @@
 import type { RelayMetrics, StoreMetrics } from '../../../platform/metrics.ts';
 import type { RecentSecurityEvents } from '../../../watch/recent-events.ts';
 import type { RateLimitStates } from '../../gate/rate-limit-states.ts';
+import type { OpenStreams } from '../../transports/open-streams.ts';
 import type { ForwardAuthSessions } from '../forward-auth-sessions.ts';
 import { activityOperations } from './activity-operations.ts';
 import { limitOperations } from './limit-operations.ts';
@@ -10,11 +11,13 @@ import { policyOperations } from './policy-operations.ts';
 import { securityOperations } from './security-operations.ts';
 import { type ServersDeps, serverOperations } from './server-operations.ts';
 import { sessionOperations } from './session-operations.ts';
+import { streamOperations } from './stream-operations.ts';
 
 export type CatalogDeps = ServersDeps & {
   readonly metrics: RelayMetrics;
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly rateLimits: RateLimitStates;
+  readonly streams: Pick<OpenStreams, 'list' | 'end'>;
   readonly sessions: ForwardAuthSessions;
   /** Undefined: the watch is off. */
   readonly recent: RecentSecurityEvents | undefined;
@@ -26,6 +29,7 @@ export function createCatalog(deps: CatalogDeps) {
   return {
     ...serverOperations(deps),
     ...activityOperations(deps.activity, deps.metrics),
+    ...streamOperations(deps.streams),
     ...sessionOperations(deps.sessions),
     ...policyOperations(config, tools),
     ...pinOperations(tools),

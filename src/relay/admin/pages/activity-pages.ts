@@ -55,7 +55,7 @@ export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<v
   const body = html`<form class="filters" method="get" action="${PAGES.denials.path}">${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'subject')}<button>Show</button></form>
 ${activityTable('What was refused lately, newest first', entries)}
 <h2>Requests by reason</h2>${counts}<h2>By policy</h2>${byPolicy}`;
-  const lead = 'What was refused lately, and why. The log line with the same request id says how to mend it.';
+  const lead = 'What was refused lately, and why.';
   show(ctx, { title: 'Denials', page: 'denials', lead, body, operator });
 }
 

@@ -11,6 +11,7 @@ export const PAGES = {
   overview: { path: ADMIN, name: 'Overview' },
   activity: { path: `${ADMIN}/activity`, name: 'Activity' },
   denials: { path: `${ADMIN}/denials`, name: 'Denials' },
+  streams: { path: `${ADMIN}/streams`, name: 'Streams' },
   sessions: { path: `${ADMIN}/sessions`, name: 'Sessions' },
   policy: { path: `${ADMIN}/policy`, name: 'Policy' },
   tools: { path: `${ADMIN}/tools`, name: 'Tools' },

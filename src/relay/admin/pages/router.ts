@@ -9,6 +9,7 @@ import { explain, policyPage } from './policy-page.ts';
 import { securityPage } from './security-page.ts';
 import { overviewPage, serverPage } from './server-pages.ts';
 import { END_SESSION, endSession, sessionsPage } from './sessions-page.ts';
+import { END_STREAM, endStream, streamsPage } from './streams-page.ts';
 import { APPROVE, approve, toolsPage } from './tools-page.ts';
 
 export interface PagesDeps {
@@ -26,6 +27,8 @@ export function pagesRouter(catalog: Catalog, { forms, live, sessions }: PagesDe
   router.get(`${ADMIN}/servers/:server`, (ctx) => serverPage(ctx, catalog));
   router.get(PAGES.activity.path, (ctx) => activityPage(ctx, catalog, live));
   router.get(PAGES.denials.path, (ctx) => denialsPage(ctx, catalog));
+  router.get(PAGES.streams.path, (ctx) => streamsPage(ctx, catalog, forms));
+  router.post(END_STREAM, (ctx) => endStream(ctx, catalog, forms));
   router.get(PAGES.sessions.path, (ctx) => sessionsPage(ctx, catalog, forms, sessions));
   router.post(END_SESSION, (ctx) => endSession(ctx, catalog, forms));
   router.get(PAGES.policy.path, (ctx) => policyPage(ctx, catalog, forms));

@@ -104,3 +104,22 @@ function sessionOf(key: string) {
     address: '192.0.2.7',
   };
 }
+
+/** An MCP server whose GET streams stay open. */
+export function streamServer(): Promise<string> {
+  return upstream((request, response) => {
+    request.resume();
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    response.write(': open\n\n');
+  });
+}
+
+/** Opens a GET stream at the server `live`. `ended` resolves when the relay has ended it. */
+export async function openStream(port: number, user: string): Promise<{ readonly ended: Promise<unknown> }> {
+  const response = await fetch(`http://127.0.0.1:${port}/servers/live/mcp`, {
+    headers: { 'X-Authenticated-User': user, 'X-Authenticated-Groups': 'engineering', Accept: 'text/event-stream' },
+  });
+  if (response.status !== 200) throw new Error(`no stream: ${response.status} ${await response.text()}`);
+  const ended = response.text().catch(() => undefined);
+  return { ended };
+}

@@ -1,5 +1,5 @@
 import type { RelayUnderTest } from '../../support/relay.ts';
-import { adminRelay, HOSTILE, look, OPERATOR, say, toolServer } from './admin.ts';
+import { adminRelay, HOSTILE, look, OPERATOR, openStream, say, streamServer, toolServer } from './admin.ts';
 
 const tool = (name: string, description: string, readOnly = false) => ({
   name,
@@ -23,6 +23,7 @@ export async function busyAdmin(forwardAuth: { url: string; token: string }): Pr
     servers: {
       github: { url: await toolServer(github) },
       tickets: { url: await toolServer(tickets) },
+      live: { url: await streamServer() },
       calendar: { url: 'http://127.0.0.1:1/mcp' },
       files: { command: 'npx', args: ['-y', 'some-server'] },
     },
@@ -69,5 +70,6 @@ async function load({ port }: RelayUnderTest): Promise<void> {
   await say(port, 'cleo@example.com', { method: 'tools/list' }, 'calendar', engineer);
   await say(port, 'eve@example.com', { method: 'tools/list' }, 'github');
   for (let index = 0; index < 7; index++) await call('dora@example.com', 'create_issue', 'github', engineer);
+  for (const user of ['ann@example.com', 'cleo@example.com']) await openStream(port, user);
   await look(port, '/admin', ['Authorization', 'Basic bm9ib2R5Om5vdGhpbmc=']);
 }
