@@ -104,8 +104,8 @@ export class AggregateServer implements Upstream {
     if (session === undefined) return response.status(404);
     if (method !== undefined && id !== undefined && id !== null)
       return session.request({ id, method, params }, response);
-    // A server that is slow to take it in must not keep the client waiting.
-    void session.tell(message, whole);
+    // A server that is slow to take it in must not keep the client waiting, and nobody else would hear what fails.
+    session.tell(message, whole).catch(this.#deps.onFailure);
     response.status(202);
   }
 

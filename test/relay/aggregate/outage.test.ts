@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { DependencyUnavailable } from '../../../src/platform/errors.ts';
+import { AggregateServer, type AggregateServerDeps } from '../../../src/relay/aggregate/aggregate-server.ts';
+import { Cursors } from '../../../src/relay/aggregate/cursors.ts';
+import { Listeners } from '../../../src/relay/aggregate/listeners.ts';
+import { MeteredMember } from '../../../src/relay/aggregate/metered-member.ts';
+import { Names } from '../../../src/relay/aggregate/names.ts';
+import { ServerRequestIds } from '../../../src/relay/aggregate/server-requests.ts';
+import { SessionMember } from '../../../src/relay/aggregate/session-member.ts';
+import { newSession, sessionId } from '../../../src/relay/aggregate/session-state.ts';
+import type { Caller } from '../../../src/relay/trust/caller.ts';
+import type { Upstream } from '../../../src/relay/upstreams/upstream.ts';
+import { until } from '../../support/until.ts';
+
+const KEY = Buffer.alloc(32, 7);
+const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+const CALLER = { identity: { issuer: 'test', subject: 'alice' }, way: 'header' } as unknown as Caller;
+const NOWHERE: Upstream = { forward: () => {}, dispatch: () => {}, close: async () => {} };
+
+/** All servers as one, while what counts messages is away. */
+function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
+  const unavailable = new DependencyUnavailable('redis');
+  const retry = { first: 1, longest: 1, attempts: 1 };
+  const deps: AggregateServerDeps = {
+    servers: ['one'],
+    separator: '__',
+    timeout: 1_000,
+    names: new Names(['one'], '__', 128),
+    cursors: new Cursors(KEY),
+    ids: new ServerRequestIds(KEY),
+    listeners: new Listeners(),
+    times: retry,
+    streams: { keepAlive: 1_000, stalled: 1_000 },
+    limit: 1_000,
+    mayUse: () => true,
+    onGaps: () => {},
+    onHidden: async () => {},
+    onFailure,
+    open: (server, { caller, era, facts }, slot) => {
+      const link = { upstream: NOWHERE, caller, era, elicitsUrls: false, limit: 1_000, retry } as const;
+      const gate = { enter: () => Promise.reject(unavailable), visible: (message: object) => ({ ...message }) };
+      return new MeteredMember(new SessionMember(server, facts, slot, link), gate, () => {});
+    },
+  };
+  return new AggregateServer(deps);
+}
+
+describe('all servers as one while the store is away', () => {
+  for (const method of ['notifications/roots/list_changed', 'notifications/cancelled'])
+    it(`a client's ${method} ends nothing but itself`, async () => {
+      const failures: unknown[] = [];
+      const statuses: number[] = [];
+      withoutStore((error) => failures.push(error)).dispatch(
+        {
+          method: 'POST',
+          era: 'legacy',
+          headers: ['mcp-session-id', sessionId(newSession(CLIENT, {}))],
+          body: Buffer.from(JSON.stringify({ jsonrpc: '2.0', method, params: { requestId: 1 } })),
+          caller: CALLER,
+        },
+        { onResponseStart: (_controller, status) => void statuses.push(status) },
+      );
+      await until('the failure is told', () => failures.length > 0);
+      assert.ok(failures[0] instanceof DependencyUnavailable);
+      assert.deepEqual(statuses, [202]);
+    });
+});
