@@ -14,6 +14,10 @@ const TOOLS = {
     process.stdout.write('a line that is no message\n\n');
     answer(id, 'done');
   },
+  raw: (id, { line }) => {
+    process.stdout.write(`${line}\n`);
+    answer(id, 'done');
+  },
   flood: (id) => {
     for (let line = 0; line < 20_000; line++) process.stderr.write(`line ${line} of a flood\n`);
     answer(id, 'done');

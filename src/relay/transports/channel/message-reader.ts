@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../streamable-http/message.ts';
+import { nestsTooDeep } from '../streamable-http/nesting.ts';
 import { EventParser } from './event-parser.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -119,6 +120,8 @@ export class MessageReader implements Dispatcher.DispatchHandler {
     } catch {
       return;
     }
+    // Whoever takes the message would fail at it, each in its own place.
+    if (nestsTooDeep(text)) return;
     for (const message of Array.isArray(value) ? value : [value]) {
       if (!isRecord(message) || this.#done) continue;
       if (this.status >= 300) this.failure ??= isRecord(message.error) ? message.error : undefined;

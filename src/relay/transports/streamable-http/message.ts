@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Refusal } from '../../refusal.ts';
 import type { MessageId } from './json-rpc-error.ts';
 import { ambiguousKey } from './message-keys.ts';
+import { MAX_NESTING, nestsTooDeep } from './nesting.ts';
 
 /** What the relay needs to know of a JSON-RPC message; the bytes themselves go on unchanged. */
 export interface Message {
@@ -30,6 +31,8 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
   const { id, method, params } = value;
   const known = typeof id === 'string' || typeof id === 'number' ? id : null;
   if (value.jsonrpc !== '2.0') return invalid('invalid_message', -32600, '"jsonrpc" must be "2.0"', known);
+  if (nestsTooDeep(text))
+    return invalid('invalid_message', -32600, `the message is nested deeper than ${MAX_NESTING} levels`, known);
   if (ambiguousKey(text) !== undefined)
     return invalid('invalid_message', -32600, 'a key of the message comes twice or in another spelling', known);
   if (id !== undefined && id !== null && known === null)

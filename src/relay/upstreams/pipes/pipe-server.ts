@@ -8,6 +8,7 @@ import {
   SERVER_ERROR,
 } from '../../messages/json-rpc.ts';
 import { isRecord } from '../../transports/streamable-http/message.ts';
+import { nestsTooDeep } from '../../transports/streamable-http/nesting.ts';
 import type { OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession } from './pipe-session.ts';
 
@@ -180,7 +181,7 @@ export class PipeServer {
       // Programs print other things too. It is nothing of the protocol.
       return;
     }
-    if (!isRecord(message)) return;
+    if (!isRecord(message) || nestsTooDeep(text)) return;
     if (typeof message.method !== 'string') this.#answer(message);
     else if (isId(message.id)) this.#question(message.id, message.method, message);
     else this.#notice(message.method, message);
