@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -20,6 +22,16 @@ interface Cloud {
   readonly claims: (user: string) => Readonly<Record<string, unknown>>;
   /** Who may not use the server; absent: everybody of the provider may. */
   readonly outsider?: string;
+}
+
+/** Of the parts of Prometheus' answer to a query that are looked at. */
+interface Vector {
+  readonly data: {
+    readonly result: ReadonlyArray<{
+      readonly metric: { readonly job: string };
+      readonly value: readonly [number, string];
+    }>;
+  };
 }
 
 const FOLDERS = [
@@ -98,6 +110,16 @@ describe('the compose files of deploy/', () => {
       await running.check(['--user', 'alice', '--outsider', outsider]);
     });
 
+  it('grafana starts with a stand-in for Grafana, which is told who is there; Prometheus reads both processes', async function () {
+    this.timeout(400_000);
+    const running = await startFolder(this, 'grafana');
+    end.unshift(() => running.stop());
+    await running.check();
+    const source = await readFile(`${running.copy.folder}/datasources.yaml`, 'utf8');
+    const [, prometheus] = /\burl: (\S+)/.exec(source) ?? [];
+    await untilScraped(new URL('/api/v1/query?query=up', prometheus), ['postern-forward-auth', 'postern-relay']);
+  });
+
   it('cloudflare-access starts with keys of the test, and believes what Access signed for its application only', async function () {
     this.timeout(400_000);
     const { privateKey, publicKey } = await generateKeyPair('RS256');
@@ -155,6 +177,16 @@ describe('the check script of deploy/', () => {
     }
   });
 });
+
+/** Waits until Prometheus has read all of these jobs. */
+async function untilScraped(query: URL, jobs: readonly string[]): Promise<void> {
+  for (const end = Date.now() + 60_000; ; await sleep(500)) {
+    const { data } = (await (await fetch(query)).json()) as Vector;
+    const up = data.result.filter(({ value: [, value] }) => value === '1').map(({ metric }) => metric.job);
+    if (jobs.every((job) => up.includes(job))) return;
+    if (Date.now() > end) assert.fail(`read: ${up.join(', ')}`);
+  }
+}
 
 /** @returns the status of the first request to an MCP server */
 async function initialize(port: number, headers: Readonly<Record<string, string>>): Promise<number> {

@@ -19,7 +19,7 @@ const ENV = {
 
 /** Those that need no account anywhere. */
 const FOLDERS = [
-  ...['traefik', 'envoy', 'envoy-grpc', 'caddy', 'nginx', 'haproxy', 'keycloak', 'hyprmcp-dex'],
+  ...['traefik', 'envoy', 'envoy-grpc', 'caddy', 'nginx', 'haproxy', 'keycloak', 'hyprmcp-dex', 'grafana'],
   ...['oauth2-proxy/forward-auth', 'oauth2-proxy/reverse-proxy'],
 ];
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../free-port.ts';
 
-const DEPLOY = fileURLToPath(new URL('../../../deploy/', import.meta.url));
+const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
+const DEPLOY = join(PROJECT, 'deploy');
 
 /** How the files of `deploy/` write an address of theirs. */
 const ADDRESS = /(?:127\.0\.0\.1|localhost|http:\/\/):(\d{4,5})\b|port_value: (\d{4,5})\b/g;
@@ -21,6 +22,8 @@ export interface CopiedDeploy {
 
 /** What compose files of other folders include and extend. */
 const SHARED = ['example', 'traefik'];
+/** Folders of the project that compose files mount. */
+const MOUNTED = ['grafana'];
 
 /**
  * A copy of what one folder of `deploy/` consists of, in which every port that it or what it includes names is a free one.
@@ -28,14 +31,19 @@ const SHARED = ['example', 'traefik'];
  * @param name folder below `deploy/`
  */
 export async function copyDeploy(name: string): Promise<CopiedDeploy> {
-  const copy = await mkdtemp(join(tmpdir(), 'postern-compose-'));
+  const project = await mkdtemp(join(tmpdir(), 'postern-compose-'));
+  const copy = join(project, 'deploy');
   // Programs that were started as root go on as somebody else.
-  await chmod(copy, 0o755);
+  await chmod(project, 0o755);
   const folders = new Set([name.split('/')[0] as string, ...SHARED]);
   for (const folder of [...folders, 'check']) await cp(join(DEPLOY, folder), join(copy, folder), { recursive: true });
+  for (const folder of MOUNTED) await cp(join(PROJECT, folder), join(project, folder), { recursive: true });
   const files: string[] = [];
-  for (const folder of folders)
-    for (const entry of await readdir(join(copy, folder), { recursive: true, withFileTypes: true }))
+  for (const folder of [
+    ...[...folders].map((shared) => join(copy, shared)),
+    ...MOUNTED.map((own) => join(project, own)),
+  ])
+    for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
       if (entry.isFile() && !entry.name.endsWith('.md')) files.push(join(entry.parentPath, entry.name));
 
   const texts = new Map<string, string>();
@@ -63,6 +71,6 @@ export async function copyDeploy(name: string): Promise<CopiedDeploy> {
       if (port === undefined) throw new Error(`deploy/${name} names no port ${original}`);
       return port;
     },
-    remove: () => rm(copy, { recursive: true, force: true }),
+    remove: () => rm(project, { recursive: true, force: true }),
   };
 }

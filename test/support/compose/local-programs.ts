@@ -58,6 +58,13 @@ async function keycloak(context: Mocha.Context): Promise<LocalProgram> {
   return { entrypoint: [join(copy, 'bin', 'kc.sh')], names: {}, home: { inImage: '/opt/keycloak', copy } };
 }
 
+/** A program of the tests that answers as the image's is documented to: where that one can be had as an image only. */
+function standIn(name: 'grafana'): Find {
+  const program = fileURLToPath(new URL(`stand-ins/${name}.ts`, import.meta.url));
+  const entrypoint = [process.execPath, '--import', import.meta.resolve('tsx'), program];
+  return async () => ({ entrypoint, names: { [name]: entrypoint } });
+}
+
 /** By the image's name without its tag. */
 const PROGRAMS: Readonly<Record<string, Find>> = {
   postern: async () => ({ entrypoint: [process.execPath, POSTERN], names: NODE }),
@@ -68,6 +75,8 @@ const PROGRAMS: Readonly<Record<string, Find>> = {
   nginx: proxy('nginx'),
   haproxy: proxy('haproxy'),
   'envoyproxy/envoy': proxy('envoy'),
+  'prom/prometheus': proxy('prometheus'),
+  'grafana/grafana': standIn('grafana'),
   'ghcr.io/dexidp/dex': dex,
   'quay.io/keycloak/keycloak': keycloak,
   'quay.io/oauth2-proxy/oauth2-proxy': async (context) => ({

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { access, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -67,6 +67,8 @@ async function startService(
   if (home !== undefined) folders.push(home.copy);
   for (const { type, source, target } of service.volumes ?? []) {
     if (type !== 'bind') throw new Error(`${name} mounts a ${type} at ${target}`);
+    // An engine would make an empty folder of what is not there.
+    await access(source);
     if (home !== undefined && target.startsWith(`${home.inImage}/`))
       await cp(source, home.copy + target.slice(home.inImage.length), { recursive: true });
     else places.push([target, source]);
