@@ -7,7 +7,7 @@ export const secrets: Command = {
   summary: 'make the secrets and keys that a production set-up needs',
   usage: 'postern secrets [--format env|yaml]',
   help: `Prints new ones each time: the secret that the proxy and the relay share, the keys that seal MCP session ids and
-browser sessions, the key that signs assertions, and the operator's tokens. Standard output holds nothing else: postern secrets > postern.env
+browser sessions, the key that signs assertions, the key that seals what the watch keeps in Redis, and the operator's tokens. Standard output holds nothing else: postern secrets > postern.env
 
   --format env|yaml   environment lines (default), or the part of postern.yaml`,
   options: { format: { type: 'string' } },
@@ -18,6 +18,7 @@ browser sessions, the key that signs assertions, and the operator's tokens. Stan
     const proxySecret = randomBytes(32).toString('base64url');
     const sessionKey = randomBytes(32).toString('base64url');
     const sessionsKey = randomBytes(32).toString('base64url');
+    const watchKey = randomBytes(32).toString('base64url');
     const operatorToken = randomBytes(32).toString('base64url');
     const relayToken = randomBytes(32).toString('base64url');
     const keys = JSON.stringify({ keys: [await assertionKey()] });
@@ -29,6 +30,7 @@ browser sessions, the key that signs assertions, and the operator's tokens. Stan
             `POSTERN_RELAY_SESSION_KEY=${sessionKey}`,
             `POSTERN_AUTH_ASSERTION_KEYS='${keys}'`,
             `POSTERN_AUTH_SESSIONS_KEYS=${sessionsKey}`,
+            `POSTERN_WATCH_KEY=${watchKey}`,
             `POSTERN_AUTH_OPERATOR_TOKEN=${operatorToken}`,
             `POSTERN_RELAY_OPERATOR_TOKEN=${relayToken}`,
           ].join('\n')
@@ -36,6 +38,7 @@ browser sessions, the key that signs assertions, and the operator's tokens. Stan
             {
               auth: { assertion: { keys }, sessions: { keys: sessionsKey }, operatorToken },
               relay: { trust: { secret: proxySecret }, sessionKey, operatorToken: relayToken },
+              watch: { key: watchKey },
             },
             { lineWidth: 0 },
           ).trimEnd(),

@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { DependencyUnavailable } from '../platform/errors.ts';
-import type { Documents } from '../stores/stores.ts';
 import { merged, type NetworkHistory } from './network-history.ts';
+import type { SharedWatch } from './shared-watch.ts';
 
 export interface HistoriesOptions {
   /** Where all processes share them; undefined: this process alone knows them. */
-  readonly shared: Documents | undefined;
+  readonly shared: Pick<SharedWatch, 'documents' | 'sealing' | 'alias'> | undefined;
   /** Users remembered in this process. */
   readonly max: number;
   /** Milliseconds after which a user who was not seen is forgotten. */
@@ -57,8 +56,9 @@ export class Histories {
     const { shared, refresh, now } = this.#options;
     const kept = this.#kept.get(person);
     if (shared === undefined || (kept !== undefined && !fresh && now() - kept.sharedAt < refresh)) return kept?.history;
-    const text = await this.#asked(() => shared.get(COLLECTION, idOf(person)));
-    const known = text === undefined ? undefined : parse(text);
+    const id = shared.alias(person);
+    const text = await this.#asked(() => shared.documents.get(COLLECTION, id));
+    const known = parse(text && shared.sealing.open(purposeOf(id), text)?.toString());
     if (known === undefined) return kept?.history;
     const history = kept === undefined ? known : merged(kept.history, known);
     this.#kept.set(person, { history, sharedAt: kept?.sharedAt ?? 0 });
@@ -74,7 +74,9 @@ export class Histories {
     const sharedAt = this.#kept.get(person)?.sharedAt ?? 0;
     this.#kept.set(person, { history, sharedAt });
     if (shared === undefined || (!news && now() - sharedAt < refresh)) return;
-    await this.#asked(() => shared.put(COLLECTION, idOf(person), JSON.stringify(history), now() + forget));
+    const id = shared.alias(person);
+    const sealed = shared.sealing.seal(purposeOf(id), JSON.stringify(history));
+    await this.#asked(() => shared.documents.put(COLLECTION, id, sealed, now() + forget));
     this.#kept.set(person, { history, sharedAt: now() });
   }
 
@@ -91,13 +93,14 @@ export class Histories {
   }
 }
 
-/** Who it is about is nobody's business who reads the store. */
-function idOf(person: string): string {
-  return createHash('sha256').update(person).digest('base64url');
+/** Nobody who writes to the store can give one user the history of another. */
+function purposeOf(id: string): string {
+  return `networks ${id}`;
 }
 
 /** What cannot be read is as good as nothing: the user is learnt again. */
-function parse(text: string): NetworkHistory | undefined {
+function parse(text: string | undefined): NetworkHistory | undefined {
+  if (text === undefined) return undefined;
   try {
     return historySchema.safeParse(JSON.parse(text)).data;
   } catch {

@@ -19,6 +19,7 @@ import { Histories } from './histories.ts';
 import { RecentEvents } from './recent-events.ts';
 import { Reports } from './reports.ts';
 import type { SecurityEvent } from './security-event.ts';
+import { openSharedWatch, type SharedWatch } from './shared-watch.ts';
 import { Watch } from './watch.ts';
 import { Webhook } from './webhook/webhook.ts';
 
@@ -37,13 +38,13 @@ export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Wat
   const { process, stores, registry, log, now } = deps;
   const metrics = createWatchMetrics(registry);
   startAtZero(metrics, process);
-  const shared = stores.kind === 'redis';
-  const recent = new RecentEvents(config.keep, shared ? stores.recent('security-events', config.keep) : undefined);
-  const locks = shared ? stores.locks : undefined;
+  const shared = openSharedWatch(config, { stores, log });
+  const recent = new RecentEvents(config.keep, shared);
   const webhook = config.webhook && new Webhook(config.webhook, { process, log, metrics });
   const tell = webhook && ((event: SecurityEvent) => webhook.tell(event));
-  const reports = new Reports(config, { process, log, metrics, recent, locks, tell });
-  return new Watch({ process, log, metrics, now, recent, webhook, reports, detectors: detectorsOf(config, deps) });
+  const reports = new Reports(config, { process, log, metrics, recent, shared, tell });
+  const detectors = detectorsOf(config, shared, now);
+  return new Watch({ process, log, metrics, now, recent, webhook, reports, detectors });
 }
 
 /** Of a series that begins with its first event Prometheus sees no increase. */
@@ -54,7 +55,7 @@ function startAtZero(metrics: WatchMetrics, process: OpenWatchDependencies['proc
   metrics.waiting.set({ process }, 0);
 }
 
-function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies): Detector[] {
+function detectorsOf(config: WatchConfig, shared: SharedWatch | undefined, now: () => number): Detector[] {
   const { detectors, remembered } = config;
   const thresholds: ReadonlyArray<readonly [SecurityEventKind, WatchConfig['detectors']['manyDenials'], Count]> = [
     ['request_rate', detectors.requestRate, requestsOfUser],
@@ -72,7 +73,7 @@ function detectorsOf(config: WatchConfig, { stores, now }: OpenWatchDependencies
   ];
   const { newNetwork, concurrentNetworks } = detectors;
   const histories = new Histories({
-    shared: stores.kind === 'redis' ? stores.documents : undefined,
+    shared,
     max: remembered,
     forget: newNetwork.forget,
     // Somebody who is active is seen to be by other replicas before they count as away.

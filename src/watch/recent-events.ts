@@ -1,12 +1,14 @@
 import { LRUCache } from 'lru-cache';
-import type { RecentEntries } from '../stores/stores.ts';
 import type { SecurityEvent } from './security-event.ts';
+import type { SharedWatch } from './shared-watch.ts';
+
+const PURPOSE = 'security event';
 
 /** What was reported lately, for those who look. */
 export interface RecentSecurityEvents {
   /**
-   * Newest first: of both processes and all replicas where there is Redis, otherwise of this process. Where Redis is away, what
-   * this process saw itself.
+   * Newest first: of both processes and all replicas where they share them, otherwise of this process. Where Redis is away,
+   * what this process saw itself.
    */
   list(limit?: number): Promise<readonly SecurityEvent[]>;
 }
@@ -14,12 +16,12 @@ export interface RecentSecurityEvents {
 /** Keeps the events of this process, and writes them to where all processes look. */
 export class RecentEvents implements RecentSecurityEvents {
   readonly #own: LRUCache<string, SecurityEvent>;
-  readonly #shared: RecentEntries | undefined;
+  readonly #shared: Pick<SharedWatch, 'events' | 'sealing'> | undefined;
   readonly #unwritten = new Set<string>();
   readonly #max: number;
 
   /** @param max events kept; the oldest goes first */
-  constructor(max: number, shared: RecentEntries | undefined) {
+  constructor(max: number, shared: Pick<SharedWatch, 'events' | 'sealing'> | undefined) {
     this.#max = max;
     this.#own = new LRUCache({ max });
     this.#shared = shared;
@@ -43,7 +45,8 @@ export class RecentEvents implements RecentSecurityEvents {
 
   async #written(event: SecurityEvent): Promise<boolean> {
     try {
-      await this.#shared?.put(event.id, event.firstAt, JSON.stringify(event));
+      const sealed = this.#shared?.sealing.seal(PURPOSE, JSON.stringify(event));
+      if (sealed !== undefined) await this.#shared?.events.put(event.id, event.firstAt, sealed);
       return true;
     } catch {
       return false;
@@ -57,8 +60,12 @@ export class RecentEvents implements RecentSecurityEvents {
   }
 
   async #listShared(limit: number): Promise<SecurityEvent[]> {
+    if (this.#shared === undefined) return [];
+    const { events, sealing } = this.#shared;
     try {
-      return ((await this.#shared?.list(limit)) ?? []).map((text) => JSON.parse(text) as SecurityEvent);
+      const opened = (await events.list(limit)).map((text) => sealing.open(PURPOSE, text));
+      // What another key sealed, or somebody else wrote, is none of ours.
+      return opened.flatMap((text) => (text === undefined ? [] : [JSON.parse(text.toString()) as SecurityEvent]));
     } catch {
       return [];
     }

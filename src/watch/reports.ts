@@ -4,11 +4,11 @@ import type { WatchConfig } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { WatchMetrics } from '../platform/metrics.ts';
 import { redactText } from '../platform/redact.ts';
-import type { Locks } from '../stores/stores.ts';
 import type { Finding } from './detector.ts';
 import { Networks } from './networks.ts';
 import type { RecentEvents } from './recent-events.ts';
 import { MEANINGS, type SecurityEvent } from './security-event.ts';
+import type { SharedWatch } from './shared-watch.ts';
 
 export interface ReportsDependencies {
   readonly process: SecurityEvent['process'];
@@ -16,7 +16,7 @@ export interface ReportsDependencies {
   readonly metrics: Pick<WatchMetrics, 'events'>;
   readonly recent: RecentEvents;
   /** Absent where no other process could report the same. */
-  readonly locks: Pick<Locks, 'once'> | undefined;
+  readonly shared: Pick<SharedWatch, 'locks' | 'alias'> | undefined;
   /** Who else is to be told; it must not wait. */
   readonly tell: ((event: SecurityEvent) => void) | undefined;
 }
@@ -67,8 +67,10 @@ export class Reports {
 
   /** Among all replicas. Where that cannot be known, twice is better than never. */
   async #first(key: string): Promise<boolean> {
+    const { shared } = this.#deps;
+    if (shared === undefined) return true;
     try {
-      return (await this.#deps.locks?.once(`security:${key}`, this.#config.window)) ?? true;
+      return await shared.locks.once(`security:${shared.alias(key)}`, this.#config.window);
     } catch {
       return true;
     }

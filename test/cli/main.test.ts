@@ -103,6 +103,7 @@ describe('postern secrets', () => {
     assert.equal(Buffer.from(config.relay.sessionKey ?? '', 'base64url').length, 32);
     assert.ok((config.relay.trust.secret ?? '').length >= 43);
     assert.equal(Buffer.from(config.auth.sessions.keys ?? '', 'base64url').length, 32);
+    assert.equal(Buffer.from(config.watch.key ?? '', 'base64url').length, 32);
     assert.ok((config.auth.operatorToken ?? '').length >= 43);
     const { keys } = JSON.parse(config.auth.assertion.keys ?? '');
     assert.equal(keys.length, 1);
@@ -119,11 +120,12 @@ describe('postern secrets', () => {
       'POSTERN_RELAY_SESSION_KEY',
       'POSTERN_AUTH_ASSERTION_KEYS',
       'POSTERN_AUTH_SESSIONS_KEYS',
+      'POSTERN_WATCH_KEY',
       'POSTERN_AUTH_OPERATOR_TOKEN',
       'POSTERN_RELAY_OPERATOR_TOKEN',
     ]);
     const lines = new Set([...first.split('\n').slice(1), ...second.split('\n').slice(1)]);
-    assert.equal(lines.size, 12);
+    assert.equal(lines.size, 14);
   });
 });
 

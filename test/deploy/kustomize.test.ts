@@ -18,6 +18,7 @@ const FILES = {
   POSTERN_AUTH_SESSIONS_KEYS: 'session-keys',
   POSTERN_AUTH_ASSERTION_KEYS: 'assertion-keys',
   POSTERN_RELAY_SESSION_KEY: 'relay-session-key',
+  POSTERN_WATCH_KEY: 'watch-key',
 };
 /** The chart, with what the manifests have turned on. */
 const VALUES = { secrets: { existingSecret: 'postern-keys', files: FILES } };

@@ -46,6 +46,7 @@ const MADE_BY_READER = [
   'session-keys',
   'assertion-keys',
   'relay-session-key',
+  'watch-key',
 ];
 
 const shell = (text: string, cwd: string) =>

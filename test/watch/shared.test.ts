@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { Redis } from 'ioredis';
 import type { Stores } from '../../src/stores/stores.ts';
 import { open } from '../stores/open.ts';
 import { programOrSkip } from '../support/programs.ts';
@@ -9,6 +11,7 @@ import { DAY, identity, MINUTE, type Watched, watching } from './watching.ts';
 const OFFICE = '192.0.2.7';
 const HOME = '198.51.100.7';
 const ELSEWHERE = '203.0.113.9';
+const KEY = Buffer.alloc(32, 9).toString('base64url');
 const FORGERY = { kind: 'forgery', reason: 'unproven_peer', address: ELSEWHERE } as const;
 
 describe('what replicas know of users, in a real Redis', () => {
@@ -27,7 +30,11 @@ describe('what replicas know of users, in a real Redis', () => {
   after(() => server?.stop());
 
   /** Each test has keys of its own; each replica a connection of its own. */
-  async function replica(name: string, settings: object = {}, process: 'forward-auth' | 'relay' = 'forward-auth') {
+  async function replica(
+    name: string,
+    settings: object = { key: KEY },
+    process: 'forward-auth' | 'relay' = 'forward-auth',
+  ) {
     const stores: Stores = await open({ url: server.url, timeout: '400ms', keyPrefix: `${name}:` });
     opened.push(stores);
     return watching(settings, { stores, clock, process });
@@ -70,7 +77,7 @@ describe('what replicas know of users, in a real Redis', () => {
 
   it('holds the same event of several replicas once, and those of both processes for whoever looks', async () => {
     const [one, other] = [await replica('events'), await replica('events')];
-    const relay = await replica('events', {}, 'relay');
+    const relay = await replica('events', { key: KEY }, 'relay');
     for (const { watch } of [one, other, one]) {
       watch.observe(FORGERY);
       await watch.look();
@@ -84,16 +91,70 @@ describe('what replicas know of users, in a real Redis', () => {
     ]);
   });
 
-  it('names nobody in the store’s keys', async () => {
-    const one = await replica('secret');
-    one.watch.allowed(identity('somebody@example.com'), OFFICE);
-    await one.watch.look();
-    const { Redis } = await import('ioredis');
+  /** Keys and values of a store, as whoever can read it sees them. */
+  async function everythingOf(name: string): Promise<string> {
     const client = new Redis(server.url);
-    const keys = (await client.keys('secret:*')).join('\n');
+    const keys = await client.keys(`${name}:*`);
+    const texts = keys.map(async (key) => {
+      switch (await client.type(key)) {
+        case 'string':
+          return [await client.get(key)];
+        case 'hash':
+          return Object.entries(await client.hgetall(key)).flat();
+        case 'zset':
+          return client.zrange(key, '0', '-1');
+        case 'list':
+          return client.lrange(key, 0, -1);
+        default:
+          throw new Error(`unknown type of ${key}`);
+      }
+    });
+    const everything = [...keys, ...(await Promise.all(texts)).flat()].join('\n');
     client.disconnect();
-    assert.match(keys, /watch-networks/);
-    assert.doesNotMatch(keys, /somebody/);
+    return everything;
+  }
+
+  /** Leaves a network that is learnt, two events, and what says that they were reported. */
+  async function leaveTraces(one: Watched): Promise<void> {
+    one.watch.allowed(identity('somebody@example.com'), OFFICE);
+    await later(8 * DAY, one);
+    one.watch.allowed(identity('somebody@example.com'), ELSEWHERE);
+    one.watch.observe(FORGERY);
+    assert.deepEqual((await one.kinds()).sort(), ['new_network', 'spoof_attempt']);
+  }
+
+  it('shows nothing of a person to whoever reads the store', async () => {
+    await leaveTraces(await replica('secret'));
+    const everything = await everythingOf('secret');
+    assert.match(everything, /watch-networks/);
+    assert.match(everything, /security-events/);
+    assert.match(everything, /once:security/);
+    // Nor can anybody try who it might be: the name's plain digest is not there.
+    const digest = createHash('sha256').update(JSON.stringify(['https://idp.test', 'somebody@example.com']));
+    for (const text of ['somebody', 'idp.test', '192.0.2.', '203.0.113.', 'spoof', digest.digest('base64url')])
+      assert.ok(!everything.includes(text), text);
+  });
+
+  it('stays in each process where no key is set, which is said once', async () => {
+    const [one, other] = [await replica('keyless', {}), await replica('keyless', {})];
+    await leaveTraces(one);
+    assert.deepEqual(await other.kinds(), []);
+    assert.equal(await everythingOf('keyless'), '');
+    assert.equal(one.lines.filter(({ message }) => /watch\.key is not set/.test(String(message))).length, 1);
+  });
+
+  it('is nothing to a process with another key, or where somebody else wrote it', async () => {
+    const one = await replica('rekeyed');
+    await leaveTraces(one);
+    const other = await replica('rekeyed', { key: Buffer.alloc(32, 8).toString('base64url') });
+    other.watch.allowed(identity('somebody@example.com'), HOME);
+    assert.deepEqual(await other.kinds(), []);
+    const stores = await open({ url: server.url, timeout: '400ms', keyPrefix: 'rekeyed:' });
+    opened.push(stores);
+    await stores
+      .recent('security-events', 10)
+      .put('forged', clock.now, JSON.stringify({ id: 'x', kind: 'spoof_attempt' }));
+    assert.deepEqual((await one.kinds()).sort(), ['new_network', 'spoof_attempt']);
   });
 
   it('is no reason to cry while Redis stands still, and what was seen meanwhile is written when it is back', async function () {

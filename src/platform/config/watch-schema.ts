@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, httpUrl } from './values.ts';
+import { duration, httpUrl, secret } from './values.ts';
 
 /** What the watch can report. Stable: a metric label, a log field, what a webhook is told. */
 export const SECURITY_EVENT_KINDS = [
@@ -72,6 +72,11 @@ function isWebhookSecret(text: string): boolean {
   return bytes >= 24 && bytes <= 64;
 }
 
+/** 32 bytes as base64url, as `postern secrets` makes them. */
+function isKey(text: string): boolean {
+  return /^[\w-]{43}=?$/.test(text) && Buffer.from(text, 'base64url').length === 32;
+}
+
 /** What is looked for, and who is told. */
 export const watchSchema = z.strictObject({
   enabled: z.boolean().default(true).meta({ description: 'look for what is unusual and report it' }),
@@ -89,6 +94,12 @@ export const watchSchema = z.strictObject({
   remembered: z.int().min(100).default(10_000).meta({
     description: 'users and addresses that each process remembers; the least recently seen is forgotten first',
   }),
+  key: secret(
+    'seals in Redis what is known of users: 32 bytes as base64url, the same for both processes and all replicas. ' +
+      'Absent: nothing of it is in Redis, each process is on its own',
+  )
+    .refine(isKey, 'must be 32 bytes as base64url; `postern secrets` makes one')
+    .optional(),
   detectors: detectors.prefault({}),
   webhook: z
     .strictObject({

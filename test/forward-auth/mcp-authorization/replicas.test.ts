@@ -21,6 +21,7 @@ describe('two replicas of the broker on one Redis', () => {
       redis: { url: redis.url },
       auth: { sessions: { keys: Buffer.alloc(32, 7).toString('base64url') } },
       broker: { registration: { perAddress: 100 } },
+      watch: { key: Buffer.alloc(32, 8).toString('base64url') },
     };
     one = await openBrokerGate(settings);
     two = await openBrokerGate({ ...settings, like: { publicUrl: one.issuer, provider: one.provider } });
