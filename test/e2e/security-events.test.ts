@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import pino from 'pino';
 import type { Stores } from '../../src/stores/stores.ts';
+import { RecentEvents } from '../../src/watch/recent-events.ts';
 import type { SecurityEvent } from '../../src/watch/security-event.ts';
+import { openSharedWatch } from '../../src/watch/shared-watch.ts';
 import { type RunningPrometheus, startPrometheus } from '../grafana/prometheus.ts';
 import { open } from '../stores/open.ts';
 import { HttpPerson } from '../support/http-person.ts';
@@ -9,7 +12,7 @@ import { rawRequest } from '../support/raw-request.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 import { type Alarm, startAlarm } from './watched/alarm.ts';
-import { startWatchedChain, type WatchedChain } from './watched/watched-chain.ts';
+import { startWatchedChain, WATCH_KEY, type WatchedChain } from './watched/watched-chain.ts';
 
 /** Addresses in networks of their own, all of this machine. */
 const HOME = '127.0.5.1';
@@ -27,6 +30,7 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
   let chain: WatchedChain;
   let prometheus: RunningPrometheus;
   let stores: Stores;
+  let recent: RecentEvents;
   let alice: HttpPerson;
   let key: { readonly id: string; readonly text: string };
 
@@ -46,6 +50,8 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
       'postern-relay': [`127.0.0.1:${relayInternal}`],
     });
     stores = await open({ url: redis.url });
+    const shared = openSharedWatch({ key: WATCH_KEY, keep: 1_000 }, { stores, log: pino({ level: 'silent' }) });
+    recent = new RecentEvents(1_000, shared);
   });
   after(async () => {
     await stores?.close();
@@ -73,8 +79,7 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
   const cookie = () => ['Cookie', alice.cookie('127.0.0.1')];
   const apiKey = () => ['X-API-Key', key.text];
   /** As the admin pages of any process read them. */
-  const events = async (): Promise<SecurityEvent[]> =>
-    (await stores.recent('security-events', 1_000).list(1_000)).map((text) => JSON.parse(text) as SecurityEvent);
+  const events = async (): Promise<readonly SecurityEvent[]> => recent.list();
   const ofKind = async (kind: string) => (await events()).filter((event) => event.kind === kind);
   const alerts = async (from: number) => {
     const series = await prometheus.range('ALERTS{alertstate="firing"}', from, Date.now() / 1_000);

@@ -22,6 +22,9 @@ export interface WatchedChain {
   stop(): Promise<void>;
 }
 
+/** Both processes seal with it what they keep in Redis. */
+export const WATCH_KEY = Buffer.alloc(32, 5).toString('base64url');
+
 /**
  * Client → real Traefik → relay → MCP server, with forward-auth, people who sign in, API keys, a policy, Redis and a webhook. Users
  * are learnt for a moment only, so that a second network is a new one.
@@ -72,6 +75,7 @@ export async function startWatchedChain(traefik: Program, redisUrl: string, alar
         { effect: 'deny', tools: ['delete_*'] },
         { who: { groups: ['engineering'] }, servers: ['echo'] },
       ]),
+      POSTERN_WATCH_KEY: WATCH_KEY,
       POSTERN_WATCH_DETECTORS_NEW_NETWORK_LEARNING: '0ms',
       POSTERN_WATCH_WEBHOOK_URL: alarm.url,
       POSTERN_WATCH_WEBHOOK_SECRET: alarm.secret,
