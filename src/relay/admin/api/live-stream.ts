@@ -10,13 +10,17 @@ export interface StreamLimits {
   readonly lifetime: number;
 }
 
+/** Milliseconds in which a client may read the end of its stream. */
+const LAST_WORDS = 1_000;
+
 const LIMITS: StreamLimits = { streams: 32, keepAlive: 20_000, lifetime: 300_000 };
 
 /** Tells browsers of what happens as it happens, by server-sent events (HTML §9.2). */
 export class LiveStreams {
   readonly #activity: RecentActivity;
   readonly #limits: StreamLimits;
-  readonly #open = new Set<ServerResponse>();
+  /** Each with what ends it. */
+  readonly #open = new Map<ServerResponse, () => void>();
 
   constructor(activity: RecentActivity, limits: StreamLimits = LIMITS) {
     this.#activity = activity;
@@ -30,7 +34,6 @@ export class LiveStreams {
       throw new NotAdmitted(429, 'too_many_streams', 'too many live views are open: close some', {
         'Retry-After': '30',
       });
-    this.#open.add(response);
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-store',
@@ -43,16 +46,27 @@ export class LiveStreams {
     const say = (text: string) => response.writableNeedDrain || response.write(text);
     const unfollow = this.#activity.follow((entry) => say(`id: ${entry.id}\ndata: ${JSON.stringify(entry)}\n\n`));
     const alive = setInterval(() => say(': still here\n\n'), keepAlive);
-    const over = setTimeout(() => response.end(), lifetime);
-    response.once('close', () => {
+    let over: NodeJS.Timeout;
+    const silence = () => {
       unfollow();
       clearInterval(alive);
       clearTimeout(over);
+    };
+    // What is written after the end would be an error that nobody catches, and whoever does not read never sees the end.
+    const end = () => {
+      silence();
+      response.end();
+      over = setTimeout(() => response.destroy(), LAST_WORDS);
+    };
+    over = setTimeout(end, lifetime);
+    this.#open.set(response, end);
+    response.once('close', () => {
+      silence();
       this.#open.delete(response);
     });
   }
 
   close(): void {
-    for (const response of this.#open) response.end();
+    for (const end of this.#open.values()) end();
   }
 }
