@@ -61,10 +61,16 @@ export const trustSchema = z.strictObject({
   proxies: z.array(addressRange).min(1).optional().meta({
     description: 'addresses of the proxy; absent: loopback only, or any where the preset verifies a signature',
   }),
-  hops: z.int().min(1).max(10).default(1).meta({
-    description:
-      'entries of `X-Forwarded-For` that your proxies add; for the watch, where forward-auth is not before the relay',
-  }),
+  hops: z
+    .int()
+    .min(1)
+    .max(10)
+    .default(1)
+    .meta({
+      description:
+        'entries of `X-Forwarded-For` that your proxies add; for sign-ins to the admin pages, and for the watch where ' +
+        'forward-auth is not before the relay',
+    }),
   preset: z.enum(TRUST_PRESET_NAMES).optional().meta({
     description:
       'which product speaks for users; absent: `postern`, or what `userHeader` fits, or `headers`: that header alone',

@@ -70,6 +70,7 @@ export function openAdmin(config: Config, deps: AdminDeps): Admin {
     scanner,
     origin,
     peers: createPeers(config.relay.trust.proxies),
+    hops: config.relay.trust.hops,
     password:
       user === undefined || password === undefined
         ? undefined

@@ -55,6 +55,24 @@ describe('signing in to the admin pages', () => {
     assert.doesNotMatch(logs.join(''), /guess \d/);
   });
 
+  it('tells clients apart behind several proxies, so that who guesses locks out only themselves', async () => {
+    const { port } = await adminRelay({ trust: { enabled: true, hops: 2 } });
+    const from = (address: string) => ['X-Forwarded-For', `198.51.100.7, ${address}, 203.0.113.1`];
+    for (let index = 0; index < 21; index++)
+      await look(port, '/admin', [...basic('operator', 'x'), ...from('192.0.2.1')]);
+    assert.equal((await look(port, '/admin', [...SIGNED_IN, ...from('192.0.2.1')])).status, 429);
+    assert.equal((await look(port, '/admin', [...SIGNED_IN, ...from('192.0.2.2')])).status, 200);
+  });
+
+  it('counts all IPv6 addresses of one subscriber as one client', async () => {
+    const { port } = await adminRelay();
+    const from = (address: string) => ['X-Forwarded-For', address];
+    for (let index = 0; index < 21; index++)
+      await look(port, '/admin', [...basic('operator', 'x'), ...from(`2001:db8:0:1::${index}`)]);
+    assert.equal((await look(port, '/admin', [...SIGNED_IN, ...from('2001:db8:0:1::ffff')])).status, 429);
+    assert.equal((await look(port, '/admin', [...SIGNED_IN, ...from('2001:db8:0:2::1')])).status, 200);
+  });
+
   it('does not let a client guess on by inventing addresses', async () => {
     const { port } = await adminRelay();
     const statuses: number[] = [];

@@ -12,6 +12,8 @@ export interface GatekeeperParts {
   readonly origin: SameOrigin;
   /** Proxies whose `X-Forwarded-For` is believed. */
   readonly peers: AddressList;
+  /** Entries of it that they add. */
+  readonly hops: number;
   readonly password: PasswordSignIn | undefined;
   readonly groups: GroupSignIn | undefined;
   /** Programs of this machine need not sign in, because there is no way to. */
@@ -52,7 +54,8 @@ export class Gatekeeper {
   #whereFrom({ socket, headers }: IncomingMessage): { client: string; peer: string } {
     const peer = socket.remoteAddress ?? '';
     const forwardedFor = headers['x-forwarded-for'];
-    const told = forwardedFor !== undefined && this.#parts.peers.hasPeer(socket);
-    return { client: told ? addressBehind(String(forwardedFor), 1) : peer, peer };
+    const { peers, hops } = this.#parts;
+    const told = forwardedFor !== undefined && peers.hasPeer(socket);
+    return { client: told ? addressBehind(String(forwardedFor), hops) : peer, peer };
   }
 }

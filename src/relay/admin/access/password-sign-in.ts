@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Limiter } from '../../../stores/stores.ts';
+import { Networks, ONE_CLIENT } from '../../../watch/networks.ts';
 import { NotAdmitted, type Operator } from './operator.ts';
 
 /** RFC 7617 §2.1: names and passwords are UTF-8. */
@@ -18,6 +19,8 @@ export class PasswordSignIn {
   readonly #expected: readonly [Buffer, Buffer];
   readonly #limits: GuessLimits;
   readonly #onWrong: (client: string) => void;
+  /** A client with many addresses is one. */
+  readonly #clients = new Networks(ONE_CLIENT);
 
   constructor(
     { user, password }: { readonly user: string; readonly password: string },
@@ -38,7 +41,8 @@ export class PasswordSignIn {
    */
   async check(authorization: string, { client, peer }: { client: string; peer: string }): Promise<Operator> {
     const { byClient, byPeer } = this.#limits;
-    const counts = await Promise.all([byClient.consume(client), byPeer.consume(peer)]);
+    const [one, of] = [client, peer].map((address) => this.#clients.of(address)) as [string, string];
+    const counts = await Promise.all([byClient.consume(one), byPeer.consume(of)]);
     const over = counts.filter(({ allowed }) => !allowed).map(({ resetIn }) => resetIn);
     if (over.length > 0)
       throw new NotAdmitted(429, 'too_many_attempts', 'too many sign-ins failed from here: wait and try again', {
@@ -48,7 +52,7 @@ export class PasswordSignIn {
       this.#onWrong(client);
       throw new NotAdmitted(401, 'wrong_password', 'the name or the password is wrong', CHALLENGE);
     }
-    await Promise.all([byClient.consume(client, -1), byPeer.consume(peer, -1)]);
+    await Promise.all([byClient.consume(one, -1), byPeer.consume(of, -1)]);
     return { name: this.#user, way: 'password' };
   }
 
