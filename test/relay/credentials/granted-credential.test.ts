@@ -107,7 +107,7 @@ describe('tokens of an authorization server', () => {
     const { error } = await client.answerTo(client.request('ping'));
     assert.match((error as { message: string }).message, /does not answer/);
     assert.equal(
-      logs.filter((line) => /"message":"there is no credential for the MCP server"/.test(line) && /"cause"/.test(line))
+      logs.filter((line) => /"message":"the MCP server was not asked"/.test(line) && /"cause"/.test(line))
         .length,
       4,
     );
