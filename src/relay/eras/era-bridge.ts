@@ -15,7 +15,7 @@ import { headerOf, keptHeaders } from './server-link.ts';
 import { SessionFront } from './sessions/session-front.ts';
 import { isOwnSession } from './sessions/session-id.ts';
 import { HeldSessions } from './stateless/held-sessions.ts';
-import { StatelessFront } from './stateless/stateless-front.ts';
+import { GONE, StatelessFront } from './stateless/stateless-front.ts';
 import { WaitingCalls } from './stateless/waiting-calls.ts';
 
 export interface EraBridgeOptions {
@@ -95,11 +95,14 @@ export class EraBridge implements Upstream {
   }
 
   #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { era, headers } = request;
+    const { era, headers, body } = request;
     const inOwnSession = era === 'legacy' && headerOf(headers, 'mcp-session-id') !== undefined;
     if (inOwnSession || this.#knowledge.speaks(era) === false) return void this.#translate(request, handler);
     const events = {
-      understood: () => this.#knowledge.saw(era, true),
+      // A server of sessions answers these too, so a client that sends them in the wrong era must teach nothing by it.
+      understood: () => {
+        if (era === 'legacy' || !GONE.has(messageOf(body).method)) this.#knowledge.saw(era, true);
+      },
       refused: (pass: () => void) => void this.#reconsider(request, handler, pass),
     };
     this.#inner.dispatch(request, new FirstAnswer(handler, events));

@@ -62,6 +62,15 @@ describe('the era bridge under attack', function () {
     assert.equal(refused.error?.code, -32602);
   });
 
+  it('nobody teaches the relay that a server of sessions is one without', async () => {
+    const { port } = await start();
+    const facts = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'mallory', version: '1' } };
+    for (const method of ['initialize', 'ping', 'resources/subscribe'])
+      await askModern(port, 'mallory', method, { ...facts, uri: 'test://watched' });
+    const { result } = await askModern(port, 'alice', 'tools/call', { name: 'session' });
+    assert.ok(result?.content);
+  });
+
   it('no session is shared between two identities', async () => {
     const { server, port } = await start();
     const [hers, his] = [

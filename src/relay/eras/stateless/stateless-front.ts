@@ -17,7 +17,7 @@ import { urlElicitations } from './url-elicitations.ts';
 import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
 
 /** Gone from the stateless era. */
-const GONE: ReadonlySet<string> = new Set([
+export const GONE: ReadonlySet<unknown> = new Set([
   'initialize',
   'ping',
   'logging/setLevel',
