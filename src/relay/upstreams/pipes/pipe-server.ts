@@ -188,6 +188,7 @@ export class PipeServer {
   }
 
   #answer(message: Json): void {
+    if (!isId(message.id)) return;
     const own = Number(message.id);
     const asked = this.#asked.get(own);
     if (asked === undefined) return;
@@ -211,7 +212,8 @@ export class PipeServer {
   #notice(method: string, message: Json): void {
     const params = isRecord(message.params) ? message.params : {};
     if (method === 'notifications/progress') {
-      const asked = this.#asked.get(Number(params.progressToken));
+      const token = params.progressToken;
+      const asked = isId(token) ? this.#asked.get(Number(token)) : undefined;
       if (asked?.token === undefined) return;
       return void asked.session.hear({ ...message, params: { ...params, progressToken: asked.token } }, asked.id);
     }
@@ -222,7 +224,8 @@ export class PipeServer {
       return void session?.hear(message);
     }
     if (method === 'notifications/resources/updated' && this.#sessions.size > 1) {
-      for (const session of this.#subscriptions.get(String(params.uri)) ?? []) session.hear(message);
+      const { uri } = params;
+      for (const session of (typeof uri === 'string' && this.#subscriptions.get(uri)) || []) session.hear(message);
       return;
     }
     if (LIST_CHANGED.test(method) || this.#oneOwner) {

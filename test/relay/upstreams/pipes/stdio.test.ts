@@ -83,6 +83,19 @@ describe('MCP servers as child processes', function () {
     assert.equal(await call(bob, 'pid'), pids[1]);
   });
 
+  it('what it says under an id or token that is none is nothing, and the relay goes on', async () => {
+    const client = await connectAs((await relay({ servers: { one: program() } })).url, 'alice');
+    // Has no primitive value.
+    const none = { toString: 1, valueOf: 1 };
+    for (const message of [
+      { id: none, result: {} },
+      { method: 'notifications/progress', params: { progressToken: none } },
+      { method: 'notifications/cancelled', params: { requestId: none } },
+      { method: 'notifications/resources/updated', params: { uri: none } },
+    ])
+      assert.equal(await call(client, 'raw', { line: JSON.stringify({ jsonrpc: '2.0', ...message }) }), 'done');
+  });
+
   it('nobody but its owner uses a session', async () => {
     const running = await relay({ servers: { one: program() } });
     const alice = await connectAs(running.url, 'alice');
