@@ -23,8 +23,9 @@ export type GoOn = (turn: NextTurn, hear: Hear, signal: AbortSignal) => Promise<
 const FOUND = 3_000;
 const SILENCE = 20_000;
 const SIGN_OF_LIFE = 5_000;
-/** Requests that may wait for other replicas. */
-const MAX_ASKED = 100;
+/** Requests that may wait for other replicas, of one identity and of all. */
+const MAX_PER_OWNER = 16;
+const MAX_ASKED = 1_000;
 
 /** Calls that wait in one replica and are answered at another: the one that was asked passes on what the other says. */
 export class TurnsElsewhere {
@@ -32,7 +33,7 @@ export class TurnsElsewhere {
   readonly #goOn: GoOn;
   readonly #ended: () => void;
   /** What this replica asked of others. */
-  readonly #asked = new Map<string, (message: Json) => void>();
+  readonly #asked = new Map<string, { readonly owner: string; readonly take: (message: Json) => void }>();
   /** What others asked of this one: ends the turn. */
   readonly #running = new Map<string, AbortController>();
 
@@ -47,20 +48,21 @@ export class TurnsElsewhere {
     const id = randomUUID();
     let late: NodeJS.Timeout | undefined;
     // A state that nobody knows costs every replica a look.
-    if (this.#asked.size >= MAX_ASKED) return undefined;
+    if (this.#isFull(turn.owner)) return undefined;
     let onAbort = () => {};
     try {
       return await new Promise<Json | undefined>((resolve, reject) => {
         const lost = () =>
           reject(new ServerError(SERVER_ERROR, 'the replica that held the call has gone: make it again'));
         late = setTimeout(() => resolve(undefined), FOUND);
-        this.#asked.set(id, (message) => {
+        const take = (message: Json) => {
           clearTimeout(late);
           late = setTimeout(lost, SILENCE);
           if (isRecord(message.heard)) hear(message.heard);
           if (isRecord(message.result)) resolve(message.result);
           if (isRecord(message.error)) reject(errorOf(message.error));
-        });
+        };
+        this.#asked.set(id, { owner: turn.owner, take });
         onAbort = () => {
           this.#talk.say({ kind: 'gone', id });
           reject(signal.reason);
@@ -80,9 +82,14 @@ export class TurnsElsewhere {
     for (const turn of this.#running.values()) turn.abort(new Error('the relay ends'));
   }
 
+  #isFull(owner: string): boolean {
+    if (this.#asked.size >= MAX_ASKED) return true;
+    return [...this.#asked.values()].filter((asked) => asked.owner === owner).length >= MAX_PER_OWNER;
+  }
+
   #hear({ kind, id, turn, ...said }: Json): void {
     if (typeof id !== 'string') return;
-    if (kind === 'said') this.#asked.get(id)?.(said);
+    if (kind === 'said') this.#asked.get(id)?.take(said);
     else if (kind === 'gone') this.#running.get(id)?.abort(new Error('the client is gone'));
     else if (kind === 'turn' && isRecord(turn)) void this.#run(id, turn as unknown as NextTurn);
   }
