@@ -13,7 +13,8 @@ const USAGE = `usage: check.mjs [options]
   --server NAME       MCP server with a tool "echo" (everything)
   --user, --password  of a person who may use it (alice, alice). "": nobody can sign in by a script
   --outsider NAME     of a person who may not; the password is --outsider-password, or the name (carol). "": there is none
-  --session PATH      page that signs a person in for a session (/_postern/sign-in)
+  --session PATH      page that signs a person in for a session (/_postern/sign-in). basic: their name and password go
+                      with each request instead
   --challenge KIND    mcp: clients are told where to sign in and do; bare: a 401 without more, sessions only (mcp)`;
 
 /** Everything that products call an identity, as somebody writes it who would be somebody else. */
@@ -80,8 +81,9 @@ const echoed = async (headers) => {
     throw new Error(`another answer: ${JSON.stringify(result)}`);
 };
 
-/** Cookie of a person's session: a page of the provider, and back. */
+/** Cookie of a person's session: a page of the provider, and back. Where there is none, what stands in its place. */
 async function session(person) {
+  if (options.session === 'basic') return { Authorization: person.basic() };
   const start = new URL(options.session, edge);
   start.searchParams.set('rd', path);
   await person.go(start, endpoint);

@@ -51,6 +51,11 @@ export class Person {
     return [...(this.#jar.get(host) ?? [])].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
+  /** The `Authorization` header of somebody who sends name and password. RFC 7617 §2. */
+  basic() {
+    return `Basic ${Buffer.from(`${this.#name}:${this.#password}`).toString('base64')}`;
+  }
+
   /**
    * Goes wherever it is sent and fills in whatever form it meets, with the name, the password and the first button.
    *

@@ -110,6 +110,15 @@ describe('the compose files of deploy/', () => {
       await running.check(['--user', 'alice', '--outsider', outsider]);
     });
 
+  it('authelia starts with a stand-in for Authelia, and its check script finds nothing wrong', async function () {
+    this.timeout(400_000);
+    const running = await startFolder(this, 'authelia', {
+      prepare: async ({ folder }) => void (await run('sh', [`${folder}/certificate.sh`])),
+    });
+    end.unshift(() => running.stop());
+    await running.check();
+  });
+
   it('grafana starts with a stand-in for Grafana, which is told who is there; Prometheus reads both processes', async function () {
     this.timeout(400_000);
     const running = await startFolder(this, 'grafana');

@@ -16,6 +16,8 @@ const ENV = {
   KEYCLOAK_ADMIN_PASSWORD: 'password of the admin in the tests',
   OAUTH2_PROXY_CLIENT_SECRET: CLIENT.secret,
   OAUTH2_PROXY_COOKIE_SECRET: Buffer.alloc(32, 7).toString('base64url'),
+  AUTHELIA_SESSION_SECRET: 'the secret of sessions in the tests',
+  AUTHELIA_STORAGE_ENCRYPTION_KEY: 'the key of a storage that is not used',
   TUNNEL_TOKEN: 'token of no tunnel',
 };
 

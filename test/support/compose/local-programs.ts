@@ -59,7 +59,7 @@ async function keycloak(context: Mocha.Context): Promise<LocalProgram> {
 }
 
 /** A program of the tests that answers as the image's is documented to: where that one can be had as an image only. */
-function standIn(name: 'grafana'): Find {
+function standIn(name: 'authelia' | 'grafana'): Find {
   const program = fileURLToPath(new URL(`stand-ins/${name}.ts`, import.meta.url));
   const entrypoint = [process.execPath, '--import', import.meta.resolve('tsx'), program];
   return async () => ({ entrypoint, names: { [name]: entrypoint } });
@@ -77,6 +77,7 @@ const PROGRAMS: Readonly<Record<string, Find>> = {
   'envoyproxy/envoy': proxy('envoy'),
   'prom/prometheus': proxy('prometheus'),
   'grafana/grafana': standIn('grafana'),
+  'authelia/authelia': standIn('authelia'),
   'ghcr.io/dexidp/dex': dex,
   'quay.io/keycloak/keycloak': keycloak,
   'quay.io/oauth2-proxy/oauth2-proxy': async (context) => ({
