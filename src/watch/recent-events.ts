@@ -23,8 +23,14 @@ export class RecentEvents implements RecentSecurityEvents {
   /** @param max events kept; the oldest goes first */
   constructor(max: number, shared: Pick<SharedWatch, 'events' | 'sealing'> | undefined) {
     this.#max = max;
-    this.#own = new LRUCache({ max });
+    // What is kept no longer cannot be written either: without Redis for hours, more and more would wait.
+    this.#own = new LRUCache({ max, dispose: (_event, id, why) => why === 'evict' && this.#unwritten.delete(id) });
     this.#shared = shared;
+  }
+
+  /** Events that wait for the store. */
+  get unwritten(): number {
+    return this.#unwritten.size;
   }
 
   /** Keeps a new event, or one that happened again in place of what it was. */
@@ -36,10 +42,10 @@ export class RecentEvents implements RecentSecurityEvents {
   /** Writes what is new. Never rejects: where the store is away, the next time tries again. */
   async write(): Promise<void> {
     for (const id of [...this.#unwritten]) {
-      const event = this.#own.get(id);
+      const event = this.#own.peek(id);
       if (event !== undefined && !(await this.#written(event))) return;
       // It may have happened again meanwhile.
-      if (this.#own.get(id) === event) this.#unwritten.delete(id);
+      if (this.#own.peek(id) === event) this.#unwritten.delete(id);
     }
   }
 
