@@ -26,6 +26,9 @@ interface Asked {
 
 /** A server that answers nothing must not fill the memory. */
 const MAX_ASKED = 1_000;
+/** Resources that one session may subscribe to. */
+const MAX_RESOURCES = 1_000;
+const TOO_MANY_RESOURCES = `a session may subscribe to ${MAX_RESOURCES} resources`;
 const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$/;
 
 /**
@@ -128,7 +131,8 @@ export class PipeServer {
     const params = isRecord(message.params) ? message.params : {};
     if (message.method === 'initialize') return void this.begin(session, id, message);
     const uri = typeof params.uri === 'string' ? params.uri : undefined;
-    if (message.method === 'resources/subscribe' && uri !== undefined) this.#subscribe(uri, session);
+    if (message.method === 'resources/subscribe' && uri !== undefined && !this.#subscribe(uri, session))
+      return void session.answered(id, errorMessage(id, SERVER_ERROR, TOO_MANY_RESOURCES));
     if (message.method === 'resources/unsubscribe' && uri !== undefined && this.#stillWanted(uri, session))
       return void session.answered(id, { jsonrpc: '2.0', id, result: {} });
     this.#ask(session, id, message, params);
@@ -243,9 +247,13 @@ export class PipeServer {
     return busy.size === 1 ? busy.values().next().value : undefined;
   }
 
-  #subscribe(uri: string, session: PipeSession): void {
+  /** @returns false where the session has too many already */
+  #subscribe(uri: string, session: PipeSession): boolean {
     const sessions = this.#subscriptions.get(uri) ?? new Set();
+    const own = [...this.#subscriptions.values()].filter((subscribed) => subscribed.has(session)).length;
+    if (own >= MAX_RESOURCES && !sessions.has(session)) return false;
     this.#subscriptions.set(uri, sessions.add(session));
+    return true;
   }
 
   /** @returns whether another session still wants to hear of it */

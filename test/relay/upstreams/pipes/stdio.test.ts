@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { CreateMessageRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  CreateMessageRequestSchema,
+  EmptyResultSchema,
+  LoggingMessageNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, it } from 'mocha';
 import { isAlive } from '../../../support/alive.ts';
 import { until } from '../../../support/until.ts';
@@ -94,6 +98,18 @@ describe('MCP servers as child processes', function () {
       { method: 'notifications/resources/updated', params: { uri: none } },
     ])
       assert.equal(await call(client, 'raw', { line: JSON.stringify({ jsonrpc: '2.0', ...message }) }), 'done');
+  });
+
+  it('a session subscribes to a thousand resources and no more', async () => {
+    const client = await connectAs((await relay({ servers: { one: program() } })).url, 'alice');
+    const subscribe = (number: number) =>
+      client.request({ method: 'resources/subscribe', params: { uri: `test://${number}` } }, EmptyResultSchema);
+    for (let number = 0; number < 1_000; number += 50)
+      await Promise.all(Array.from({ length: 50 }, (_, index) => subscribe(number + index)));
+    await assert.rejects(subscribe(1_000), /1000 resources/);
+    await subscribe(0);
+    await client.request({ method: 'resources/unsubscribe', params: { uri: 'test://0' } }, EmptyResultSchema);
+    await subscribe(1_000);
   });
 
   it('nobody but its owner uses a session', async () => {
