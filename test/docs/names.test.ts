@@ -16,8 +16,8 @@ interface Schema {
 
 /** Not a metric of ours: what a metrics adapter makes of one, what Prometheus records, and a scheme of JSON Schema. */
 const MADE_BY_OTHERS = ['postern_auth_decisions_per_second'];
-/** A key of a proxy that a page speaks of. */
-const OF_PROXIES = ['tracing.otlp.http.endpoint'];
+/** Keys of a proxy and of Grafana that pages speak of. */
+const OF_OTHERS = ['tracing.otlp.http.endpoint', 'auth.proxy', 'auth.jwt'];
 /** Read by the tests of the project, not by Postern. */
 const OF_TESTS = /^POSTERN_(?:TEST|BENCH)_/;
 const OF_COMMAND = ['POSTERN_CONFIG'];
@@ -88,7 +88,7 @@ describe('names on the pages', () => {
       .filter(([, section = '']) => sections.includes(section))
       .map(([, section = '', rest = '']) => `${section}${rest}`)
       .filter((path) => !/\.(?:ts|yaml|md|json|sh|jsonl|log|pem)$/.test(path))
-      .filter((path) => !OF_PROXIES.includes(path))
+      .filter((path) => !OF_OTHERS.includes(path))
       .filter((path) => !leads(schema, path.replaceAll('[]', '.[]').split('.')));
 
   it('are found', () => {
