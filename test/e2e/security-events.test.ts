@@ -12,7 +12,7 @@ import { rawRequest } from '../support/raw-request.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 import { type Alarm, startAlarm } from './watched/alarm.ts';
-import { startWatchedChain, WATCH_KEY, type WatchedChain } from './watched/watched-chain.ts';
+import { OPERATOR_HEADERS, startWatchedChain, WATCH_KEY, type WatchedChain } from './watched/watched-chain.ts';
 
 /** Addresses in networks of their own, all of this machine. */
 const HOME = '127.0.5.1';
@@ -115,6 +115,8 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
       return (counted?.points.length ?? 0) > 3;
     });
     assert.deepEqual(await events(), []);
+    const { body } = await rawRequest(chain.ports.relay, '/admin/api/security-events', { headers: OPERATOR_HEADERS });
+    assert.deepEqual(JSON.parse(body), { watching: true, events: [] });
     assert.doesNotMatch(chain.logs(), /"event":"security"/);
     const total = await prometheus.range(
       'sum(postern_security_events_total)',
@@ -183,6 +185,25 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
     );
   });
 
+  it('shows each to the operator, of both processes', async () => {
+    const ask = (path: string) => rawRequest(chain.ports.relay, path, { headers: OPERATOR_HEADERS });
+    const listed = await ask('/admin/api/security-events');
+    assert.equal(listed.status, 200, listed.body);
+    const iso = (at: number) => new Date(at).toISOString();
+    const wanted = (await events()).map((event) => ({
+      ...event,
+      firstAt: iso(event.firstAt),
+      lastAt: iso(event.lastAt),
+    }));
+    assert.deepEqual(JSON.parse(listed.body), { watching: true, events: wanted });
+    const page = await ask('/admin/security');
+    assert.equal(page.status, 200);
+    for (const { kind, address } of await events()) {
+      assert.ok(page.body.includes(kind.replaceAll('_', ' ')), kind);
+      assert.ok(page.body.includes(address ?? ''), address);
+    }
+  });
+
   it('says so in the log, without a credential', () => {
     const lines = chain
       .logs()
@@ -193,6 +214,7 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
       key.text,
       alice.cookie('127.0.0.1').split('=')[1] as string,
       chain.operatorToken,
+      OPERATOR_HEADERS[1] as string,
       alarm.secret,
     ])
       assert.ok(!chain.logs().includes(secret));

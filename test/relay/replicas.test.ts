@@ -10,7 +10,7 @@ import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 import { alternator } from './support/alternator.ts';
 import { ask, endAll, type RelayUnderTest, relay } from './support/relay.ts';
-import { scriptedServer } from './support/scripted-server.ts';
+import { event, openStream, scriptedServer } from './support/scripted-server.ts';
 import { connectAs, sdkClient, TRANSPORTS } from './support/sdk-client.ts';
 
 const PROGRAM = fileURLToPath(new URL('support/scripted-program.js', import.meta.url));
@@ -115,6 +115,28 @@ describe('two replicas of the relay, and a client whose requests go to the one a
     );
     const sessions = new Set(seen.slice(1).map(({ headers }) => headers['mcp-session-id']));
     assert.deepEqual([...sessions], ['session-of-the-server']);
+  });
+
+  it('a stream that broke is taken up at the other one, from the last event that the client has', async () => {
+    const { url: server } = await scriptedServer({
+      get: (response, request) => {
+        const from = request.headers['last-event-id'] ?? 'the start';
+        openStream(response);
+        response.end(
+          event({ method: 'notifications/message', params: { level: 'info', data: from } }, `after ${from}`),
+        );
+        return true;
+      },
+    });
+    const { replicas } = await start({ url: server });
+    const session = await begin(replicas[0]);
+    const listen = ({ port }: RelayUnderTest, user: string, ...more: string[]) =>
+      ask(port, { method: 'GET', headers: [...headersOf(user, session), ...more] });
+    assert.match((await listen(replicas[0], 'alice')).text, /id: after the start\ndata: .*"data":"the start"/);
+    const resumed = await listen(replicas[1], 'alice', 'Last-Event-ID', 'after the start');
+    assert.match(resumed.text, /id: after after the start\ndata: .*"data":"after the start"/);
+    const stolen = await listen(replicas[1], 'mallory', 'Last-Event-ID', 'after the start');
+    assert.equal(stolen.status, 404);
   });
 
   it('keep somebody else out of a session at both, and know of its end at both', async () => {

@@ -22,6 +22,10 @@ export interface WatchedChain {
   stop(): Promise<void>;
 }
 
+/** The operator of the admin pages, as a browser sends it. */
+const OPERATOR = { user: 'operator', password: 'the long password of the admin pages' };
+export const OPERATOR_HEADERS = ['Authorization', `Basic ${btoa(`${OPERATOR.user}:${OPERATOR.password}`)}`];
+
 /** Both processes seal with it what they keep in Redis. */
 export const WATCH_KEY = Buffer.alloc(32, 5).toString('base64url');
 
@@ -75,6 +79,8 @@ export async function startWatchedChain(traefik: Program, redisUrl: string, alar
         { effect: 'deny', tools: ['delete_*'] },
         { who: { groups: ['engineering'] }, servers: ['echo'] },
       ]),
+      BASIC_AUTH_USER: OPERATOR.user,
+      BASIC_AUTH_PASSWORD: OPERATOR.password,
       POSTERN_WATCH_KEY: WATCH_KEY,
       POSTERN_WATCH_DETECTORS_NEW_NETWORK_LEARNING: '0ms',
       POSTERN_WATCH_WEBHOOK_URL: alarm.url,
