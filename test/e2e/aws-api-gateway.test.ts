@@ -74,15 +74,16 @@ const FORMATS: Readonly<Record<string, (authorization: string) => AuthorizerEven
 };
 
 const keys = makeKeys('RS256');
-const CLAIMS = {
+/** Made when they are asked for: this file is read long before its tests run. */
+const claims = () => ({
   iss: ISSUER,
   aud: AUDIENCE,
   sub: 'alice',
   email: 'alice@example.com',
   groups: ['dev', 'a,b', 'ops', 'dév'],
   exp: seconds(300),
-};
-const genuine = (more: object = {}) => `Bearer ${signToken(keys, { ...CLAIMS, ...more })}`;
+});
+const genuine = (more: object = {}) => `Bearer ${signToken(keys, { ...claims(), ...more })}`;
 
 for (const language of ['TypeScript', 'Python'] as const)
   describe(`the Lambda authorizer of deploy/aws-api-gateway in ${language}`, () => {
@@ -134,9 +135,9 @@ for (const language of ['TypeScript', 'Python'] as const)
         genuine({ sub: undefined }),
         genuine({ sub: 'alice\r\nX-Authenticated-Groups: admin' }),
         genuine({ sub: 'alice,admin' }),
-        `Bearer ${signToken(makeKeys('RS256'), CLAIMS)}`,
-        `Bearer ${signToken({ ...makeKeys('RS256'), kid: keys.kid }, CLAIMS)}`,
-        `Bearer ${part({ alg: 'none', kid: keys.kid })}.${part(CLAIMS)}.`,
+        `Bearer ${signToken(makeKeys('RS256'), claims())}`,
+        `Bearer ${signToken({ ...makeKeys('RS256'), kid: keys.kid }, claims())}`,
+        `Bearer ${part({ alg: 'none', kid: keys.kid })}.${part(claims())}.`,
       ];
       for (const [format, make] of Object.entries(FORMATS)) {
         const answers = await asked(forgeries.map(make));
