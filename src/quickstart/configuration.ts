@@ -68,7 +68,7 @@ const DEVELOPMENT_PROVIDER = {
   scopes: ['openid', 'offline_access', 'profile', 'email', 'groups', 'mcp:use'],
 };
 
-const EXAMPLE_RULES = ['/servers/example/**', '/servers/clock/**', '/mcp'].map((path) => ({
+const EXAMPLE_RULES = ['/servers/example/**', '/servers/clock/**', '/mcp', '/sse', '/messages', '/ws'].map((path) => ({
   match: { path },
   allow: { groups: ['engineering'] },
   scopes: { default: ['mcp:use'] },

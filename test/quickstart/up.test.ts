@@ -175,6 +175,11 @@ describe('postern up', function () {
       const later = await textOf('clock__add', { date: '2026-02-27', days: 2 });
       assert.deepEqual(later, [{ type: 'text', text: '2026-03-01' }]);
       await client.close();
+      for (const path of ['/sse', '/messages', '/ws']) {
+        const { status, headers } = await fetch(new URL(path, all));
+        assert.equal(status, 401, path);
+        assert.match(headers.get('www-authenticate') ?? '', /\/\.well-known\/oauth-protected-resource\/mcp"/, path);
+      }
     });
 
     it('lets a person sign in at the fifth printed address, see the session, use the example and sign out', async () => {
