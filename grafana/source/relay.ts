@@ -112,16 +112,29 @@ export const RELAY: Dashboard = {
           title: 'Open streams',
           description: 'By transport.',
           unit: 'short',
-          width: 12,
+          width: 8,
           stacked: true,
           queries: [{ expr: `sum by (transport) (postern_relay_open_streams{${ON}})`, legend: '{{transport}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Streams ended by the relay',
+          description: 'Because the identity expired or was revoked, or an operator wanted it.',
+          unit: 'reqps',
+          width: 8,
+          queries: [
+            {
+              expr: `sum by (reason) (rate(postern_relay_streams_ended_total{${ON}}${RATE}))`,
+              legend: '{{reason}}',
+            },
+          ],
         },
         {
           kind: 'timeseries',
           title: 'Failed at the server',
           description: 'Requests that an MCP server did not answer as it should.',
           unit: 'reqps',
-          width: 12,
+          width: 8,
           queries: [
             {
               expr: `sum by (server, outcome) (rate(postern_relay_requests_total{${AT},outcome=~"upstream_.*"}${RATE}))`,
