@@ -1,4 +1,5 @@
 import { GUIDE_VARIABLES } from '../platform/config/environment.ts';
+import { isRecord } from '../platform/is-record.ts';
 import { BROWSER_CLIENT } from './development-idp.ts';
 
 /** Addresses that are known once the quickstart's own parts listen. */
@@ -93,5 +94,5 @@ export function environmentWithoutSettings(env: NodeJS.ProcessEnv): NodeJS.Proce
 }
 
 function section(value: unknown): Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Section) : {};
+  return isRecord(value) ? value : {};
 }

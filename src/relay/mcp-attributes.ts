@@ -1,5 +1,5 @@
 import type { Attributes } from '../platform/tracing/span.ts';
-import type { Message } from './transports/streamable-http/message.ts';
+import type { Message } from './protocol/message.ts';
 
 /** Methods of all revisions of MCP that a client sends. What else it may invent gets no name of its own. */
 const METHODS: ReadonlySet<string> = new Set([

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { isRecord } from '../platform/is-record.ts';
 import type { Logger } from '../platform/log.ts';
 import { sealingKey, sealingWith } from '../platform/sealing/sealing.ts';
 import type { Stores } from '../stores/stores.ts';
-import type { Json } from './messages/json-rpc.ts';
-import { isRecord } from './transports/streamable-http/message.ts';
+import type { Json } from './protocol/json-rpc.ts';
 
 /** What replicas say to each other about one thing. */
 export interface ReplicaTalk {

@@ -50,7 +50,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'forward-auth/mcp-authorization/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
   'relay/': ['identity/', 'platform/', 'stores/', 'watch/'],
-  'relay/policy/': ['identity/', 'platform/name-glob.ts', 'platform/errors.ts'],
+  'relay/protocol/': ['platform/is-record.ts', 'platform/tracing/'],
+  'relay/policy/': [
+    'identity/',
+    'platform/name-glob.ts',
+    'platform/errors.ts',
+    'platform/is-record.ts',
+    'relay/protocol/',
+  ],
   'quickstart/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/'],
   'cli/': ['identity/', 'platform/', 'stores/', 'forward-auth/', 'relay/', 'quickstart/'],
 };

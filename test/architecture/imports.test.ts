@@ -38,6 +38,11 @@ describe('who may import whom', () => {
       'forward-auth/decision/decide.ts',
       `import { m } from '../../platform/metrics.ts';`,
     ],
+    [
+      'the messages of the protocol importing a part of the relay',
+      'relay/protocol/message.ts',
+      `import type { Refusal } from '../refusal.ts';`,
+    ],
     ['a process importing the command', 'relay/server.ts', `import { main } from '../cli/main.ts';`],
     ['a file outside the table', 'helpers/strings.ts', ''],
   ];

@@ -1,4 +1,5 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto';
+import { isRecord } from '../../platform/is-record.ts';
 
 /**
  * Compact JWS (RFC 7515), verified synchronously: one hop through WebCrypto's thread pool costs more than the signature
@@ -72,9 +73,7 @@ function parseObject(part: string): Record<string, unknown> | undefined {
   if (bytes === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }

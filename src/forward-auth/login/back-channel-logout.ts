@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Context } from 'koa';
 import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import { readForm } from '../../platform/pages/form.ts';
 import { normalType } from '../authenticators/token-claims.ts';
 import type { Session } from '../sessions/session.ts';
@@ -121,7 +122,7 @@ export class BackChannelLogout {
     if (type !== undefined && !['logout+jwt', 'jwt'].includes(normalType(type)))
       throw refusal('the token is of another type');
     const { events, sid, sub, jti } = payload as { events?: unknown; sid?: unknown; sub?: unknown; jti?: unknown };
-    if (!isObject(events) || !isObject(events[EVENT])) throw refusal('the token reports no logout');
+    if (!isRecord(events) || !isRecord(events[EVENT])) throw refusal('the token reports no logout');
     if (Object.hasOwn(payload, 'nonce')) throw refusal('a logout token holds no nonce');
     if (typeof jti !== 'string' || jti === '') throw refusal('the logout token has no id');
     for (const claim of [sid, sub])
@@ -157,10 +158,6 @@ function isOutage(error: unknown): boolean {
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return true;
   if (!(error instanceof errors.JOSEError)) return true;
   return error.code === 'ERR_JOSE_GENERIC';
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function refusal(message: string, cause?: unknown): PosternError {

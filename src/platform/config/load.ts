@@ -3,6 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
+import { isRecord } from '../is-record.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -69,20 +70,16 @@ function readYaml(path: string): unknown {
     throw new ConfigurationError([`${path}: an alias (\`*name\`) has no anchor, or there are too many`], cause);
   }
   // The environment is merged over it, which would hide a list or a text.
-  if (!isPlainObject(content)) throw new ConfigurationError([`${path}: must be a map of keys`]);
+  if (!isRecord(content)) throw new ConfigurationError([`${path}: must be a map of keys`]);
   return content;
 }
 
 /** Environment over file, key by key; lists are replaced as a whole. */
 function merge(base: unknown, over: unknown): unknown {
-  if (!isPlainObject(base) || !isPlainObject(over)) return over === undefined ? base : over;
+  if (!isRecord(base) || !isRecord(over)) return over === undefined ? base : over;
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(over)) merged[key] = merge(base[key], value);
   return merged;
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function describe(issue: z.core.$ZodIssue, keys: readonly ConfigKey[]): string[] {

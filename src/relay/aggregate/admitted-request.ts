@@ -1,9 +1,9 @@
 import { answerTooLarge, callTooLong } from '../gate/denials.ts';
 import type { Passage } from '../gate/gate.ts';
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import type { Hear } from '../messages/post.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
+import type { Hear } from '../upstreams/post-message.ts';
 import type { ServerRequest } from './member.ts';
 
 /** Sends the request, and gives what comes before its answer to `hear`. */

@@ -1,5 +1,5 @@
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 
 /** What a server says of itself when it is first asked. */
 export interface Description {

@@ -1,8 +1,8 @@
 import { ownerKey } from '../../identity/identity.ts';
-import type { ClientFacts } from '../messages/client-facts.ts';
-import { ServerError } from '../messages/failures.ts';
-import { type Json, METHOD_NOT_FOUND } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
+import { ServerError } from '../protocol/failures.ts';
+import { type Json, METHOD_NOT_FOUND } from '../protocol/json-rpc.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { CommonServer, type CommonServerDeps, errorFor } from './common-server.ts';

@@ -1,5 +1,5 @@
+import { isRecord } from '../../platform/is-record.ts';
 import { SealedText } from '../sealed-text.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
 import type { ListMethod } from './listings.ts';
 
 /** Where each server that has more goes on. */

@@ -1,5 +1,5 @@
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { isListMethod, type ListMethod } from './listings.ts';
 import type { Names, ServersOwn } from './names.ts';
 import { uriToServer } from './uris.ts';

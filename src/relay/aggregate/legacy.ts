@@ -1,8 +1,7 @@
-import { LEGACY_VERSIONS } from '../messages/client-facts.ts';
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import type { MessageId } from '../transports/streamable-http/json-rpc-error.ts';
-import type { Message } from '../transports/streamable-http/message.ts';
+import { LEGACY_VERSIONS } from '../protocol/client-facts.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json, MessageId } from '../protocol/json-rpc.ts';
+import type { Message } from '../protocol/message.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { errorFor } from './common-server.ts';
 import type { Conversation } from './conversation.ts';

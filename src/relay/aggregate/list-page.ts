@@ -1,5 +1,5 @@
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { Description } from './capabilities.ts';
 import { type Cursors, MAX_SERVER_CURSOR, type Positions } from './cursors.ts';
 import { clientEntries, type LeftOutReason, LISTINGS, type ListMethod } from './listings.ts';

@@ -1,4 +1,4 @@
-import type { Json } from '../messages/json-rpc.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { Coalescing } from './coalescing.ts';
 import type { Filter, Member } from './member.ts';
 import { forClient, type MessageContext } from './server-messages.ts';

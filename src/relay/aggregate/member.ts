@@ -1,6 +1,6 @@
-import type { Id, Json } from '../messages/json-rpc.ts';
-import type { Hear } from '../messages/post.ts';
+import type { Id, Json } from '../protocol/json-rpc.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
+import type { Hear } from '../upstreams/post-message.ts';
 import type { Description } from './capabilities.ts';
 
 /** A request of the client as one server gets it. The id is the client's own: within one session it is the only one. */

@@ -1,9 +1,9 @@
 import { NO_MESSAGE, type Passage } from '../gate/gate.ts';
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import type { Hear } from '../messages/post.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
+import type { Message } from '../protocol/message.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
-import type { Message } from '../transports/streamable-http/message.ts';
+import type { Hear } from '../upstreams/post-message.ts';
 import type { Outcome } from '../upstreams/response-relay.ts';
 import { refusedError, throughGate } from './admitted-request.ts';
 import type { Description } from './capabilities.ts';

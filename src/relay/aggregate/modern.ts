@@ -1,8 +1,8 @@
+import { isRecord } from '../../platform/is-record.ts';
 import { version } from '../../platform/version.ts';
-import { FIRST_MODERN, LEGACY_VERSIONS, META } from '../messages/client-facts.ts';
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { FIRST_MODERN, LEGACY_VERSIONS, META } from '../protocol/client-facts.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { errorFor } from './common-server.ts';
 import type { Conversation } from './conversation.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { Description } from './capabilities.ts';
 
 /** The session with one server, and what it offers. */

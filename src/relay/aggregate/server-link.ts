@@ -1,14 +1,14 @@
 import type { Dispatcher } from 'undici';
+import { isRecord } from '../../platform/is-record.ts';
 import type { Outgoing } from '../credentials/credential.ts';
-import { ServerError, SessionLost } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import { type Answered, type Hear, post } from '../messages/post.ts';
+import type { Era } from '../protocol/era.ts';
+import { ServerError, SessionLost } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { RefusedError } from '../refusal.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
-import type { Era } from '../transports/streamable-http/era.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
+import { type Answered, type Hear, post } from '../upstreams/post-message.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
 import { unreached } from './unreached.ts';
 

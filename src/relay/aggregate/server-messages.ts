@@ -1,5 +1,5 @@
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { withClientUris } from './content-uris.ts';
 import type { ServerRequestIds } from './server-requests.ts';
 import { uriToClient } from './uris.ts';

@@ -1,9 +1,9 @@
-import type { ClientFacts } from '../messages/client-facts.ts';
-import { ServerError, SessionLost } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import type { Hear } from '../messages/post.ts';
-import { MessageReader } from '../transports/channel/message-reader.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
+import { ServerError, SessionLost } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
+import { MessageReader } from '../protocol/message-reader.ts';
 import { StandingStream } from '../transports/channel/standing-stream.ts';
+import type { Hear } from '../upstreams/post-message.ts';
 import type { Description } from './capabilities.ts';
 import { Cancelled, type Filter, type Member, type ServerRequest, type SessionSlot, Unreached } from './member.ts';
 import { descriptionOf, fromText, type Opened, toText } from './opened.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
-import type { ClientFacts } from '../messages/client-facts.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
 
 /** A session of the whole: the client's, and within it one of each server. */
 export interface SessionState {

@@ -1,8 +1,8 @@
-import type { ClientFacts } from '../messages/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../messages/envelope.ts';
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import type { Hear } from '../messages/post.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
+import { mirroredHeaders, withEnvelope } from '../protocol/envelope.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
+import type { Hear } from '../upstreams/post-message.ts';
 import type { Description } from './capabilities.ts';
 import type { Filter, Member, ServerRequest } from './member.ts';
 import { descriptionOf } from './opened.ts';

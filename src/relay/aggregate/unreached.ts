@@ -1,5 +1,5 @@
 import { errors } from 'undici';
-import { NoAnswer } from '../messages/failures.ts';
+import { NoAnswer } from '../protocol/failures.ts';
 import { RefusedError } from '../refusal.ts';
 import { refusedAnswer, TIMEOUT, UNREACHABLE } from '../upstreams/response-relay.ts';
 import { Unreached } from './member.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import { ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { Description } from './capabilities.ts';
 import { type Filter, type Member, Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';

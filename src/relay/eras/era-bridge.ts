@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { isRecord } from '../../platform/is-record.ts';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
-import { isId, type Json } from '../messages/json-rpc.ts';
+import type { Era } from '../protocol/era.ts';
+import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { ReplicaTalk } from '../replica-talk.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
-import type { Era } from '../transports/streamable-http/era.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';

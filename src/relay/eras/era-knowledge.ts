@@ -1,9 +1,9 @@
 import { version } from '../../platform/version.ts';
-import { type ClientFacts, FIRST_MODERN, LEGACY_VERSIONS } from '../messages/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../messages/envelope.ts';
-import { NoAnswer, ServerError } from '../messages/failures.ts';
-import type { Json } from '../messages/json-rpc.ts';
-import type { Era } from '../transports/streamable-http/era.ts';
+import { type ClientFacts, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/client-facts.ts';
+import { mirroredHeaders, withEnvelope } from '../protocol/envelope.ts';
+import type { Era } from '../protocol/era.ts';
+import { NoAnswer, ServerError } from '../protocol/failures.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { Caller } from '../trust/caller.ts';
 import { askServer, IGNORE, type ServerLink } from './server-link.ts';
 

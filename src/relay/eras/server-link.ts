@@ -1,11 +1,11 @@
 import { ownerKey } from '../../identity/identity.ts';
 import type { Outgoing } from '../credentials/credential.ts';
-import { NoAnswer, ServerError, SessionLost } from '../messages/failures.ts';
-import { errorMessage, type Id, type Json, METHOD_NOT_FOUND, SERVER_ERROR } from '../messages/json-rpc.ts';
-import { type Answered, type Hear, post } from '../messages/post.ts';
-import type { Era } from '../transports/streamable-http/era.ts';
+import type { Era } from '../protocol/era.ts';
+import { NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
+import { errorMessage, type Id, type Json, METHOD_NOT_FOUND, SERVER_ERROR } from '../protocol/json-rpc.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
+import { type Answered, type Hear, post } from '../upstreams/post-message.ts';
 import { refusedAnswer } from '../upstreams/response-relay.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
 

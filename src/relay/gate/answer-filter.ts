@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { isRecord } from '../../platform/is-record.ts';
+import { EventRewriter } from '../protocol/event-rewriter.ts';
 import type { Refusal } from '../refusal.ts';
 import { answerTooLarge, callTooLong } from './denials.ts';
-import { EventRewriter } from './event-rewriter.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -186,16 +187,12 @@ function rewritten(text: string, rewrite: (message: Json) => Json): string | und
   }
   // Servers of 2025-03-26 may answer with a batch.
   if (Array.isArray(value)) {
-    const all = value.map((message: unknown) => (isObject(message) ? rewrite(message) : message));
+    const all = value.map((message: unknown) => (isRecord(message) ? rewrite(message) : message));
     return all.every((message, index) => message === (value as unknown[])[index]) ? text : JSON.stringify(all);
   }
-  if (!isObject(value)) return text;
+  if (!isRecord(value)) return text;
   const after = rewrite(value);
   return after === value ? text : JSON.stringify(after);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const UNREADABLE: Refusal = {

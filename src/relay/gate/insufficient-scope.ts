@@ -1,8 +1,8 @@
 import type { DemandEntry, OperationDemand } from '../../identity/operation-demand.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
+import type { Message } from '../protocol/message.ts';
 import type { Refusal } from '../refusal.ts';
-import type { Message } from '../transports/streamable-http/message.ts';
 
 type Named = Exclude<DemandEntry['by'], 'method'>;
 

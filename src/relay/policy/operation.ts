@@ -1,3 +1,4 @@
+import { isRecord } from '../../platform/is-record.ts';
 /** What a message works on. */
 export type McpObjectKind = 'tool' | 'prompt' | 'resource';
 
@@ -110,8 +111,4 @@ function withObjects(method: string, found: ReadonlyArray<{ kind: McpObjectKind;
     objects.push({ kind, name });
   }
   return { kind: 'objects', method, objects };
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

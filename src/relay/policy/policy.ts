@@ -1,9 +1,9 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { PolicyConfig } from '../../platform/config/schema.ts';
+import { hasRepeatedKey } from '../protocol/repeated-keys.ts';
 import { type Call, type DenialReason, type Denied, type Judgement, permissionOf } from './judgement.ts';
-import { Names } from './names.ts';
+import { looseName, Names } from './names.ts';
 import { type McpObject, type Operation, operationOf } from './operation.ts';
-import { hasRepeatedKey } from './repeated-keys.ts';
 import type { Rule } from './rule.ts';
 
 /** Whether the server has listed the tool as one that changes nothing. Unknown is no. */
@@ -116,7 +116,10 @@ export class Policy {
       const who = rule.who.is(identity);
       if (who === 'no') continue;
       if (rule.readOnly && !this.#isReadOnly(server, object.name)) continue;
-      const fit = rule.schema?.judge(params.arguments, () => call.text !== undefined && hasRepeatedKey(call.text()));
+      const fit = rule.schema?.judge(
+        params.arguments,
+        () => call.text !== undefined && hasRepeatedKey(call.text(), looseName),
+      );
       if (fit === 'unclear') return this.#denied(call, 'unclear', rule.name, [], object.name);
       if (fit === 'does_not_fit') continue;
       if (who === 'scopes') {

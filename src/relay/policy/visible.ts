@@ -1,5 +1,6 @@
 import type { Identity } from '../../identity/identity.ts';
-import { isRecord, type McpObjectKind } from './operation.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { McpObjectKind } from './operation.ts';
 
 /** Where the four lists are in a result, and what names an entry (server/tools, server/prompts, server/resources). */
 const LISTS = [

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
 import { AnswerRefused } from '../gate/answer-filter.ts';
+import { EventBoundary } from '../protocol/event-boundary.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
-import { EventBoundary } from './event-boundary.ts';
 import { clientResponseHeaders } from './response-headers.ts';
 
 /** How a relayed request ended: the `outcome` label of `postern_relay_requests_total`. */

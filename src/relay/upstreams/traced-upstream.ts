@@ -1,13 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { isRecord } from '../../platform/is-record.ts';
 import { currentSpan, within } from '../../platform/tracing/current-span.ts';
 import type { Attributes, Span, Tracing } from '../../platform/tracing/span.ts';
 import { TRACE_FIELDS, validContext } from '../../platform/tracing/trace-context.ts';
 import type { AnswerRules } from '../gate/answer-filter.ts';
 import { mcpAttributes, mcpSpanName } from '../mcp-attributes.ts';
-import { isRecord, type Message, parseMessage } from '../transports/streamable-http/message.ts';
+import { type Message, parseMessage } from '../protocol/message.ts';
+import { withTraceMeta } from '../protocol/trace-meta.ts';
 import type { RelayEvents } from './response-relay.ts';
-import { withTraceMeta } from './trace-meta.ts';
 import { TracedHandler } from './traced-handler.ts';
 import type { Upstream, UpstreamRequest } from './upstream.ts';
 

@@ -5,7 +5,7 @@ import {
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, it } from 'mocha';
-import type { Json } from '../../../src/relay/messages/json-rpc.ts';
+import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
 import { freePorts } from '../../support/free-port.ts';
 import { endAll, relay, upstream } from '../support/relay.ts';
 import { event, openStream, scriptedServer } from '../support/scripted-server.ts';

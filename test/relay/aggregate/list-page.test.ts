@@ -5,8 +5,8 @@ import { Cursors, MAX_SERVER_CURSOR } from '../../../src/relay/aggregate/cursors
 import { listPage } from '../../../src/relay/aggregate/list-page.ts';
 import { type Member, Unreached } from '../../../src/relay/aggregate/member.ts';
 import { Names } from '../../../src/relay/aggregate/names.ts';
-import { ServerError } from '../../../src/relay/messages/failures.ts';
-import type { Json } from '../../../src/relay/messages/json-rpc.ts';
+import { ServerError } from '../../../src/relay/protocol/failures.ts';
+import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
 
 const KEY = randomBytes(32);
 const SIGNAL = new AbortController().signal;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
 import type { Member } from '../../../src/relay/aggregate/member.ts';
 import { Watch } from '../../../src/relay/aggregate/watch.ts';
-import type { Json } from '../../../src/relay/messages/json-rpc.ts';
+import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
 
 const TIMES = { first: 1, longest: 4 };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { type NextTurn, TurnsElsewhere } from '../../../src/relay/eras/stateless/turns-elsewhere.ts';
-import type { Json } from '../../../src/relay/messages/json-rpc.ts';
+import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
 
 const turn = (owner: string): NextTurn => ({
   state: 'postern.invented',

@@ -1,8 +1,8 @@
 import type Koa from 'koa';
 import type { z } from 'zod';
 import { PosternError } from '../../../platform/errors.ts';
+import { isRecord } from '../../../platform/is-record.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
-import { isRecord } from '../../policy/operation.ts';
 import { operatorOf } from '../access/operator.ts';
 import type { Catalog } from '../operations/catalog.ts';
 import { PAGES, show } from './frame.ts';

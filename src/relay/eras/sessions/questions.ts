@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ServerError } from '../../messages/failures.ts';
-import type { Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
 
 /** What a server may ask, and the ability that the client must have declared (client features). */

@@ -1,6 +1,6 @@
-import { ServerError } from '../../messages/failures.ts';
-import type { Id, Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
 
 /** Levels of logs, the least severe first (server/utilities/logging). */

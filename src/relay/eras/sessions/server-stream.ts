@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mirroredHeaders, withEnvelope } from '../../messages/envelope.ts';
-import { ServerError } from '../../messages/failures.ts';
-import type { Json } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { mirroredHeaders, withEnvelope } from '../../protocol/envelope.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
+import { legacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { RetryTimes } from '../../transports/channel/standing-stream.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { askServer, type ServerLink } from '../server-link.ts';
-import { legacyNotification } from './legacy-form.ts';
 import type { SessionState } from './session-id.ts';
 import type { SessionMemory, StandingListener } from './session-memory.ts';
 

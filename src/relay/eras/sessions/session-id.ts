@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
-import { type ClientFacts, factsOf, LEGACY_VERSIONS } from '../../messages/client-facts.ts';
-import type { Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { type ClientFacts, factsOf, LEGACY_VERSIONS } from '../../protocol/client-facts.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 
 /** Tells sessions of the relay's own from those of servers. */
 const PREFIX = 'postern-era.';

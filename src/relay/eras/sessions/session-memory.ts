@@ -1,5 +1,5 @@
-import { ServerError } from '../../messages/failures.ts';
-import { type Id, type Json, SERVER_ERROR } from '../../messages/json-rpc.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import { type Id, type Json, SERVER_ERROR } from '../../protocol/json-rpc.ts';
 
 /** Questions of one session that may wait for answers. */
 const MAX_QUESTIONS = 100;

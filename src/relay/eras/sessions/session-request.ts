@@ -1,12 +1,12 @@
-import { type ClientFacts, META } from '../../messages/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../../messages/envelope.ts';
-import { ServerError } from '../../messages/failures.ts';
-import { type Id, INVALID_REQUEST, type Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { type ClientFacts, META } from '../../protocol/client-facts.ts';
+import { mirroredHeaders, withEnvelope } from '../../protocol/envelope.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import { type Id, INVALID_REQUEST, type Json } from '../../protocol/json-rpc.ts';
+import type { ParameterHeaders } from '../../protocol/parameter-headers.ts';
+import { legacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { type Asking, askServer, type From, IGNORE, type ServerLink } from '../server-link.ts';
-import { legacyNotification } from './legacy-form.ts';
-import type { ParameterHeaders } from './parameter-headers.ts';
 import { askClient } from './questions.ts';
 import type { SessionMemory } from './session-memory.ts';
 

@@ -1,7 +1,7 @@
-import { ServerError } from '../../messages/failures.ts';
-import type { Json } from '../../messages/json-rpc.ts';
-import type { Hear } from '../../messages/post.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
+import type { Hear } from '../../upstreams/post-message.ts';
 import type { HeldSession } from './held-session.ts';
 
 /** What a server may ask its client, and the ability that the client must have declared (client features). */

@@ -1,12 +1,12 @@
-import { type ClientFacts, LEGACY_VERSIONS } from '../../messages/client-facts.ts';
-import { withoutEnvelope } from '../../messages/envelope.ts';
-import { ServerError } from '../../messages/failures.ts';
-import { type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
-import type { Hear } from '../../messages/post.ts';
-import { MessageReader } from '../../transports/channel/message-reader.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { type ClientFacts, LEGACY_VERSIONS } from '../../protocol/client-facts.ts';
+import { withoutEnvelope } from '../../protocol/envelope.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import { type Json, METHOD_NOT_FOUND } from '../../protocol/json-rpc.ts';
+import { MessageReader } from '../../protocol/message-reader.ts';
 import { type RetryTimes, StandingStream } from '../../transports/channel/standing-stream.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { Caller } from '../../trust/caller.ts';
+import type { Hear } from '../../upstreams/post-message.ts';
 import { type Asking, askServer, type From, IGNORE, type ServerLink } from '../server-link.ts';
 
 /** Milliseconds for a notification, or the end of a session, to reach the server. */

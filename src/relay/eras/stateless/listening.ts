@@ -1,7 +1,7 @@
-import { META, modernFacts } from '../../messages/client-facts.ts';
-import { ServerError } from '../../messages/failures.ts';
-import type { Id, Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { META, modernFacts } from '../../protocol/client-facts.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import type { Asking, From } from '../server-link.ts';
 import type { HeldSession } from './held-session.ts';

@@ -1,19 +1,19 @@
-import { FIRST_MODERN, LEGACY_VERSIONS, META, modernFacts } from '../../messages/client-facts.ts';
-import { ServerError, SessionLost } from '../../messages/failures.ts';
-import { type Id, type Json, METHOD_NOT_FOUND } from '../../messages/json-rpc.ts';
-import type { Hear } from '../../messages/post.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { offeredBy } from '../../protocol/capabilities.ts';
+import { FIRST_MODERN, LEGACY_VERSIONS, META, modernFacts } from '../../protocol/client-facts.ts';
+import { ServerError, SessionLost } from '../../protocol/failures.ts';
+import { type Id, type Json, METHOD_NOT_FOUND } from '../../protocol/json-rpc.ts';
+import { completed } from '../../protocol/to-modern-result.ts';
+import { urlElicitations } from '../../protocol/url-elicitations.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
-import { offeredBy } from '../capabilities.ts';
+import type { Hear } from '../../upstreams/post-message.ts';
 import { answerFailure, type From, IGNORE, ownerOf } from '../server-link.ts';
-import { completed } from './completed.ts';
 import { HeldCall, type Listener } from './held-call.ts';
 import type { HeldSession } from './held-session.ts';
 import type { HeldSessions } from './held-sessions.ts';
 import { listenInSession } from './listening.ts';
 import { type NextTurn, TurnsElsewhere } from './turns-elsewhere.ts';
-import { urlElicitations } from './url-elicitations.ts';
 import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
 
 /** Gone from the stateless era. */

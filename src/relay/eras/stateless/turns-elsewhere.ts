@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { ServerError } from '../../messages/failures.ts';
-import { type Json, SERVER_ERROR } from '../../messages/json-rpc.ts';
-import type { Hear } from '../../messages/post.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import { type Json, SERVER_ERROR } from '../../protocol/json-rpc.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import type { Hear } from '../../upstreams/post-message.ts';
 
 /** A client's next request of a call that waits for it. */
 export interface NextTurn {

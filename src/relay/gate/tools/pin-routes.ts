@@ -1,5 +1,5 @@
+import { isRecord } from '../../../platform/is-record.ts';
 import { badRequest, notFound, type OperatorRoute } from '../../../platform/operator-api.ts';
-import { isRecord } from '../../policy/operation.ts';
 import type { Tools } from './tools.ts';
 
 /** What operators see of held tools, and how they let one through. */

@@ -1,4 +1,4 @@
-import { isRecord } from '../../policy/operation.ts';
+import { isRecord } from '../../../platform/is-record.ts';
 import { describe, merged, type ToolRecord, UNREADABLE } from './tool-record.ts';
 
 /** What becomes of tools that were not there before; undefined: nothing is pinned. */

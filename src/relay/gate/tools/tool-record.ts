@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isRecord } from '../../policy/operation.ts';
+import { isRecord } from '../../../platform/is-record.ts';
 
 /** What is known of one tool of a server. Hashes are of its whole definition, name aside nothing is left out. */
 export interface ToolRecord {

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { RelayConfig } from '../../../platform/config/schema.ts';
+import { isRecord } from '../../../platform/is-record.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import { Names } from '../../policy/names.ts';
-import { isRecord } from '../../policy/operation.ts';
 import { SharedTools } from './shared-tools.ts';
 import { type HeldTool, ToolBook } from './tool-book.ts';
 import { describe } from './tool-record.ts';

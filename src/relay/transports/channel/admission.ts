@@ -4,10 +4,10 @@ import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { type Gate, NO_MESSAGE } from '../../gate/gate.ts';
+import { eraOf } from '../../protocol/era.ts';
 import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
-import { eraOf } from '../streamable-http/era.ts';
 import { TOKEN_IN_QUERY, type TransportPath } from '../streamable-http/route.ts';
 import { MODERN_NOT_HERE } from './refusals.ts';
 

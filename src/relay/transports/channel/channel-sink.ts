@@ -1,7 +1,7 @@
 import type { Passage } from '../../gate/gate.ts';
+import type { Message } from '../../protocol/message.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { Message } from '../streamable-http/message.ts';
 import type { SessionOptions } from './upstream-session.ts';
 
 /** What became of one message; `seconds` for a request that was answered. */

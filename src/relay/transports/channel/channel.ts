@@ -1,15 +1,16 @@
 import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
 import type { Passage } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
+import { elicitsUrls } from '../../protocol/elicitation.ts';
+import type { MessageId } from '../../protocol/json-rpc.ts';
+import type { Message } from '../../protocol/message.ts';
+import type { MessageReader } from '../../protocol/message-reader.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
-import { elicitsUrls } from '../elicitation.ts';
-import { errorOf, type MessageId } from '../streamable-http/json-rpc-error.ts';
-import type { Message } from '../streamable-http/message.ts';
+import { errorOf } from '../streamable-http/json-rpc-error.ts';
 import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
 import { answers, cancelledId, type Exchange, end, isRequest, mustGoFirst, rulesOf } from './exchange.ts';
-import type { MessageReader } from './message-reader.ts';
 import {
   ALREADY_INITIALIZED,
   CUT,

@@ -1,9 +1,9 @@
 import type { AnswerRules } from '../../gate/answer-filter.ts';
 import type { Passage } from '../../gate/gate.ts';
+import type { MessageId } from '../../protocol/json-rpc.ts';
+import type { Message } from '../../protocol/message.ts';
+import type { MessageReader } from '../../protocol/message-reader.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { MessageId } from '../streamable-http/json-rpc-error.ts';
-import type { Message } from '../streamable-http/message.ts';
-import type { MessageReader } from './message-reader.ts';
 import type { StandingStream } from './standing-stream.ts';
 
 /** One message of the client on its way to the server, and for a request the wait for its answer. */

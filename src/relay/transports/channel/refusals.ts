@@ -1,9 +1,10 @@
 import { errors } from 'undici';
+import { isRecord } from '../../../platform/is-record.ts';
+import { eraOf } from '../../protocol/era.ts';
+import type { Message } from '../../protocol/message.ts';
+import type { MessageReader } from '../../protocol/message-reader.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
 import { type Outcome, refusedAnswer, TIMEOUT, UNREACHABLE } from '../../upstreams/response-relay.ts';
-import { eraOf } from '../streamable-http/era.ts';
-import { isRecord, type Message } from '../streamable-http/message.ts';
-import type { MessageReader } from './message-reader.ts';
 
 /** Requests of one connection that may wait for their answers at a time. */
 export const MAX_REQUESTS = 64;

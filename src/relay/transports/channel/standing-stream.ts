@@ -1,4 +1,4 @@
-import type { MessageReader } from './message-reader.ts';
+import type { MessageReader } from '../../protocol/message-reader.ts';
 
 /** How often and how long a lost stream is tried again. */
 export interface RetryTimes {

@@ -1,7 +1,7 @@
 import { within } from '../../../platform/tracing/current-span.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import { mcpAttributes, mcpSpanName } from '../../mcp-attributes.ts';
-import type { Message } from '../streamable-http/message.ts';
+import type { Message } from '../../protocol/message.ts';
 
 /**
  * A trace of its own for a message that came by a connection and no request: it lasts until the message is on its way, and what

@@ -1,10 +1,10 @@
+import { isRecord } from '../../../platform/is-record.ts';
 import type { Outgoing } from '../../credentials/credential.ts';
+import { MessageReader, type ReaderEvents } from '../../protocol/message-reader.ts';
 import type { Caller } from '../../trust/caller.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
-import { isRecord } from '../streamable-http/message.ts';
 import type { McpMethod } from '../streamable-http/route.ts';
-import { MessageReader, type ReaderEvents } from './message-reader.ts';
 import { type RetryTimes, StandingStream, type StreamEnd } from './standing-stream.ts';
 
 export interface SessionOptions {

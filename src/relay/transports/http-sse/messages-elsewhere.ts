@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
-import type { Json } from '../../messages/json-rpc.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
 
 /** What became of a message: `full` where its stream has no room now, `nobody` where no replica holds the stream. */

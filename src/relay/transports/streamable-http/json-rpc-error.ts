@@ -1,9 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from '../../../platform/http.ts';
+import type { MessageId } from '../../protocol/json-rpc.ts';
 import type { Refusal } from '../../refusal.ts';
-
-/** Id of a JSON-RPC message; null where it could not be read (JSON-RPC 2.0 §5). */
-export type MessageId = string | number | null;
 
 /** The JSON-RPC error that says it (JSON-RPC 2.0 §5.1), or the question that it asks. */
 export function errorOf(refusal: Refusal, id: MessageId): object {

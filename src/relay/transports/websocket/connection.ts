@@ -1,9 +1,9 @@
 import { WebSocket } from 'ws';
 import type { Tracing } from '../../../platform/tracing/span.ts';
+import { parseMessage } from '../../protocol/message.ts';
 import type { Admitted } from '../channel/admission.ts';
 import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
 import { tracedMessage } from '../channel/traced-message.ts';
-import { parseMessage } from '../streamable-http/message.ts';
 
 /** Bytes that may wait for a slow client before its server has to wait, and below which it may go on. */
 const HIGH_WATER = 1024 * 1024;

@@ -1,4 +1,5 @@
 import type { TrustConfig } from '../../../platform/config/trust-schema.ts';
+import { isRecord } from '../../../platform/is-record.ts';
 import { type Claims, readClaims, USUAL_CLAIMS } from '../claims.ts';
 import { decodeText } from './field-value.ts';
 import { ownNames } from './own-names.ts';
@@ -30,7 +31,7 @@ function parsePayload(text: string): Claims | undefined {
   if (!/^[A-Za-z0-9_-]+={0,2}$/.test(text)) return undefined;
   try {
     const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Claims) : undefined;
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
-import { EventParser } from '../../transports/channel/event-parser.ts';
+import { EventParser } from '../../protocol/event-parser.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
 export interface HttpSseOptions {

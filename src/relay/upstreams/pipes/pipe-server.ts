@@ -1,3 +1,4 @@
+import { isRecord } from '../../../platform/is-record.ts';
 import {
   errorMessage,
   type Id,
@@ -6,9 +7,8 @@ import {
   type Json,
   METHOD_NOT_FOUND,
   SERVER_ERROR,
-} from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
-import { nestsTooDeep } from '../../transports/streamable-http/nesting.ts';
+} from '../../protocol/json-rpc.ts';
+import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession } from './pipe-session.ts';
 

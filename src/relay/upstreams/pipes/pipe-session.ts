@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
-import type { Id, Json } from '../../messages/json-rpc.ts';
+import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { LocalResponse } from '../local-response.ts';
 
 export interface SessionTimes {

@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../../identity/identity.ts';
+import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import { AnswerFilter, type AnswerRules } from '../../gate/answer-filter.ts';
+import { eraOf } from '../../protocol/era.ts';
 import {
   errorMessage,
   INVALID_REQUEST,
@@ -10,11 +12,9 @@ import {
   type Json,
   NO_SESSION,
   UNSUPPORTED_VERSION,
-} from '../../messages/json-rpc.ts';
+} from '../../protocol/json-rpc.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
-import { eraOf } from '../../transports/streamable-http/era.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
 import { LocalResponse } from '../local-response.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from '../response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstream.ts';

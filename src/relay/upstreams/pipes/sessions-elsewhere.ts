@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
-import { errorMessage, type Json, NO_SESSION } from '../../messages/json-rpc.ts';
+import { isRecord } from '../../../platform/is-record.ts';
+import { errorMessage, type Json, NO_SESSION } from '../../protocol/json-rpc.ts';
 import { RefusedError, refusalOf } from '../../refusal.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
 import type { LocalResponse } from '../local-response.ts';
 import type { UpstreamRequest } from '../upstream.ts';
 

@@ -1,6 +1,6 @@
-import { ServerError } from '../../messages/failures.ts';
-import type { Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import { ServerError } from './failures.ts';
+import type { Json } from './json-rpc.ts';
 
 /** 2025-11-25, client/elicitation: the call can be made again when the person has been at these addresses. */
 const URL_ELICITATION_REQUIRED = -32042;

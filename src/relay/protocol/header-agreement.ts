@@ -1,6 +1,7 @@
-import type { Refusal } from '../../refusal.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import type { Era } from './era.ts';
-import { isRecord, type Message } from './message.ts';
+import type { Malformed } from './malformed.ts';
+import type { Message } from './message.ts';
 
 const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
 /** Methods whose object is mirrored into `Mcp-Name`, and the parameter that holds it (2026-07-28, streamable HTTP). */
@@ -18,7 +19,7 @@ export function headerMismatch(
   era: Era,
   header: (lowerCaseName: string) => string | undefined,
   message: Message,
-): Refusal | undefined {
+): Malformed | undefined {
   const meta = message.params._meta;
   const inBody = isRecord(meta) ? meta[VERSION_KEY] : undefined;
   if (inBody !== undefined && inBody !== header('mcp-protocol-version'))
@@ -43,6 +44,6 @@ function decodeName(value: string): string {
   return encoded === undefined ? value : Buffer.from(encoded, 'base64').toString();
 }
 
-function mismatch(message: string): Refusal {
+function mismatch(message: string): Malformed {
   return { status: 400, reason: 'header_mismatch', message, code: -32020 };
 }

@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
-import { MessageReader } from '../transports/channel/message-reader.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
-import { NoAnswer, ServerError, SessionLost } from './failures.ts';
-import { type Json, NO_SESSION, SERVER_ERROR } from './json-rpc.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import { NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
+import { type Json, NO_SESSION, SERVER_ERROR } from '../protocol/json-rpc.ts';
+import { MessageReader } from '../protocol/message-reader.ts';
 
 /** Takes what a server says before its answer: notifications, and requests to the client. */
 export type Hear = (message: Json) => void;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
-import { MAX_NESTING, nestsTooDeep } from '../../../src/relay/transports/streamable-http/nesting.ts';
+import { MAX_NESTING, nestsTooDeep } from '../../../src/relay/protocol/nesting.ts';
 import { ask, endAll, relay, upstream } from '../support/relay.ts';
 import { scriptedServer } from '../support/scripted-server.ts';
 import { connectAs, sdkClient, TRANSPORTS } from '../support/sdk-client.ts';

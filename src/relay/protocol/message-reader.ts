@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { isRecord } from '../streamable-http/message.ts';
-import { nestsTooDeep } from '../streamable-http/nesting.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import { EventParser } from './event-parser.ts';
+import { nestsTooDeep } from './nesting.ts';
 
 type JsonObject = Record<string, unknown>;
 

@@ -1,12 +1,11 @@
-import { looseName } from './names.ts';
-
 /**
  * Whether an object anywhere in the text has a key twice, or two that a careless reader takes for one: what is judged
  * would be the last of them here, and the first or both elsewhere (RFC 8259 §4).
  *
  * @param text JSON that has been parsed without error
+ * @param fold what a careless reader takes a key for
  */
-export function hasRepeatedKey(text: string): boolean {
+export function hasRepeatedKey(text: string, fold: (key: string) => string): boolean {
   const objects: Array<Set<string> | undefined> = [];
   for (let at = 0; at < text.length; at++) {
     const found = text[at];
@@ -18,7 +17,7 @@ export function hasRepeatedKey(text: string): boolean {
       at = endOfString(text, start);
       const keys = objects.at(-1);
       if (keys === undefined || !isKey(text, at + 1)) continue;
-      const key = looseName(JSON.parse(text.slice(start, at + 1)) as string);
+      const key = fold(JSON.parse(text.slice(start, at + 1)) as string);
       if (keys.has(key)) return true;
       keys.add(key);
     }

@@ -1,4 +1,4 @@
-import type { Json } from '../../messages/json-rpc.ts';
+import type { Json } from './json-rpc.ts';
 
 /** Results that must say how long they hold (2026-07-28, `CacheableResult`). */
 const CACHEABLE: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import { type ClientFacts, FIRST_MODERN, META } from './client-facts.ts';
 import type { Json } from './json-rpc.ts';
 

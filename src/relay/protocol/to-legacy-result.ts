@@ -1,6 +1,6 @@
-import { withoutEnvelope } from '../../messages/envelope.ts';
-import type { Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import { withoutEnvelope } from './envelope.ts';
+import type { Json } from './json-rpc.ts';
 
 /** Of the stateless era alone. */
 const LATER: ReadonlySet<string> = new Set(['ttlMs', 'cacheScope', 'resultType']);

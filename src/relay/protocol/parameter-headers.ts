@@ -1,6 +1,6 @@
-import { fieldText } from '../../messages/envelope.ts';
-import type { Json } from '../../messages/json-rpc.ts';
-import { isRecord } from '../../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import { fieldText } from './envelope.ts';
+import type { Json } from './json-rpc.ts';
 
 /** An argument that is mirrored into a header field, by its path. */
 interface Mirrored {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { EventParser, type StreamEvent } from '../../../../src/relay/transports/channel/event-parser.ts';
+import { EventParser, type StreamEvent } from '../../../src/relay/protocol/event-parser.ts';
 
 function parse(pieces: readonly Buffer[], limit = 1000) {
   const events: StreamEvent[] = [];

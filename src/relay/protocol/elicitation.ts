@@ -1,4 +1,5 @@
-import { isRecord, type Message } from './streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Message } from './message.ts';
 
 /** Requests that may be answered by a question since 2026-07-28 (basic/patterns/mrtr). */
 const MAY_ASK: ReadonlySet<string | undefined> = new Set(['tools/call', 'prompts/get', 'resources/read']);

@@ -1,5 +1,5 @@
-import type { Json } from '../messages/json-rpc.ts';
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Json } from './json-rpc.ts';
 
 /** What a server can have that means the same in both eras. */
 const CAPABILITIES = ['tools', 'prompts', 'resources', 'completions', 'logging', 'experimental'] as const;

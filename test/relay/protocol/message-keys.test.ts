@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { ambiguousKey } from '../../../src/relay/transports/streamable-http/message-keys.ts';
+import { ambiguousKey } from '../../../src/relay/protocol/message-keys.ts';
 
 describe('keys of a message', () => {
   const ambiguous: Array<[name: string, text: string]> = [

@@ -1,4 +1,4 @@
-import type { Refusal } from '../../refusal.ts';
+import type { Malformed } from './malformed.ts';
 
 /** `legacy`: sessions and GET streams, up to 2025-11-25. `modern`: stateless, from 2026-07-28. */
 export type Era = 'legacy' | 'modern';
@@ -6,7 +6,7 @@ export type Era = 'legacy' | 'modern';
 const FIRST_MODERN = '2026-07-28';
 
 /** Revisions are dates, so they compare as text. Absent means a client older than the header (2025-03-26). */
-export function eraOf(version: string | undefined): Era | Refusal {
+export function eraOf(version: string | undefined): Era | Malformed {
   if (version === undefined) return 'legacy';
   if (/^\d{4}-\d{2}-\d{2}$/.test(version)) return version >= FIRST_MODERN ? 'modern' : 'legacy';
   return {

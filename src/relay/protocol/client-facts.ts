@@ -1,4 +1,4 @@
-import { isRecord } from '../transports/streamable-http/message.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import type { Json } from './json-rpc.ts';
 
 /** Reserved keys of `_meta` (2026-07-28, basic). */

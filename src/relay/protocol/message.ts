@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import type { Refusal } from '../../refusal.ts';
-import type { MessageId } from './json-rpc-error.ts';
+import { isRecord } from '../../platform/is-record.ts';
+import type { MessageId } from './json-rpc.ts';
+import type { Malformed } from './malformed.ts';
 import { ambiguousKey } from './message-keys.ts';
 import { MAX_NESTING, nestsTooDeep } from './nesting.ts';
 
@@ -13,7 +14,7 @@ export interface Message {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-export type ParsedMessage = { message: Message } | { refusal: Refusal; id: MessageId };
+export type ParsedMessage = { message: Message } | { refusal: Malformed; id: MessageId };
 
 /** Reads one JSON-RPC 2.0 message. Batches are gone from MCP since 2025-06-18. */
 export function parseMessage(bytes: Buffer): ParsedMessage {
@@ -48,10 +49,6 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
   };
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function invalid(reason: Refusal['reason'], code: number, message: string, id: MessageId): ParsedMessage {
+function invalid(reason: Malformed['reason'], code: number, message: string, id: MessageId): ParsedMessage {
   return { refusal: { status: 400, reason, message, code }, id };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { withTraceMeta } from '../../../src/relay/upstreams/trace-meta.ts';
+import { withTraceMeta } from '../../../src/relay/protocol/trace-meta.ts';
 
 const CONTEXT = { traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01', tracestate: undefined };
 const MINE = `"traceparent":"${CONTEXT.traceparent}"`;
