@@ -5,7 +5,8 @@ import Koa from 'koa';
 import { DependencyUnavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Policy } from './decision/decide.ts';
-import { KEYS_PATH, METADATA_PATH, SERVER_METADATA_PATHS } from './decision/own-endpoints.ts';
+import { SERVER_METADATA_PATHS } from './decision/oauth-endpoints.ts';
+import { KEYS_PATH, METADATA_PATH } from './decision/own-endpoints.ts';
 import { protectedResourceMetadata } from './mcp-authorization/protected-resource-metadata.ts';
 import type { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 

@@ -1,12 +1,5 @@
-import {
-  INTERACTION_PATH,
-  KEYS_PATH,
-  METADATA_PATH,
-  OAUTH_PATHS,
-  ORIGIN_ENDPOINTS,
-  SERVER_METADATA_PATHS,
-  SIGN_IN_PATHS,
-} from './decision/own-endpoints.ts';
+import { INTERACTION_PATH, OAUTH_PATHS, ORIGIN_ENDPOINTS, SERVER_METADATA_PATHS } from './decision/oauth-endpoints.ts';
+import { KEYS_PATH, METADATA_PATH, SIGN_IN_PATHS } from './decision/own-endpoints.ts';
 
 const EXACT = new Set<string>([
   ...Object.values(SIGN_IN_PATHS),

@@ -1,4 +1,5 @@
 import type { AllowReason } from './decision.ts';
+import { oauthTarget, SERVER_METADATA_PATHS } from './oauth-endpoints.ts';
 import type { CheckRequest } from './request.ts';
 
 export const METADATA_PATH = '/.well-known/oauth-protected-resource';
@@ -17,31 +18,11 @@ export const SIGN_IN_PATHS = {
   assets: '/_postern/assets',
 } as const;
 
-/** Where MCP clients get tokens, and people consent to them. */
-export const OAUTH_PATH = '/_postern/oauth';
-export const INTERACTION_PATH = `${OAUTH_PATH}/interaction`;
-export const OAUTH_PATHS = {
-  authorization: `${OAUTH_PATH}/authorize`,
-  token: `${OAUTH_PATH}/token`,
-  registration: `${OAUTH_PATH}/register`,
-  revocation: `${OAUTH_PATH}/revoke`,
-  introspection: `${OAUTH_PATH}/introspect`,
-  jwks: `${OAUTH_PATH}/jwks`,
-} as const;
-/** RFC 8414 §3 and OpenID Connect Discovery §4, of an issuer without a path. */
-export const SERVER_METADATA_PATHS = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'];
-/** Where clients of MCP 2025-03-26 look that find no metadata, and what they mean. */
-export const ORIGIN_ENDPOINTS: ReadonlyMap<string, string> = new Map([
-  ['/authorize', OAUTH_PATHS.authorization],
-  ['/token', OAUTH_PATHS.token],
-  ['/register', OAUTH_PATHS.registration],
-]);
-
 const PEOPLE = new Set<string>(Object.values(SIGN_IN_PATHS));
 
 /** What of the authorization server is here; undefined where it is off. */
 export interface OwnAuthorizationServer {
-  /** Also {@link ORIGIN_ENDPOINTS}. */
+  /** Also those at the origin of `publicUrl`. */
   readonly originEndpoints: boolean;
 }
 
@@ -64,12 +45,10 @@ export function ownEndpoint(
   server: OwnAuthorizationServer | undefined,
   handsOnMetadata = false,
 ): Extract<AllowReason, 'metadata' | 'sign_in' | 'oauth'> | undefined {
-  if (server?.originEndpoints === true && ORIGIN_ENDPOINTS.has(path)) return 'oauth';
+  if (server !== undefined && oauthTarget(path, server.originEndpoints) !== undefined) return 'oauth';
   // `/.` and `/_` only; everything else is not ours.
   if (path.charCodeAt(1) !== 0x2e && path.charCodeAt(1) !== 0x5f) return undefined;
   if (PEOPLE.has(path) || path.startsWith(`${SIGN_IN_PATHS.assets}/`)) return 'sign_in';
-  if (server !== undefined && (path.startsWith(`${OAUTH_PATH}/`) || SERVER_METADATA_PATHS.includes(path)))
-    return 'oauth';
   if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') return undefined;
   if (handsOnMetadata && isServerMetadata(path)) return 'metadata';
   return path === KEYS_PATH || path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? 'metadata' : undefined;

@@ -1,5 +1,6 @@
 import type { Config } from '../../platform/config/schema.ts';
-import { INTERACTION_PATH, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import { INTERACTION_PATH } from '../decision/oauth-endpoints.ts';
+import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 
 type Settings = Pick<Config, 'publicUrl'> & { readonly auth: Pick<Config['auth'], 'signIn'> };
 

@@ -1,7 +1,7 @@
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
-import { SERVER_METADATA_PATHS } from '../decision/own-endpoints.ts';
+import { SERVER_METADATA_PATHS } from '../decision/oauth-endpoints.ts';
 
 /** Milliseconds for which a document is handed on before its provider is asked again. */
 const FRESH = 300_000;

@@ -4,13 +4,7 @@ import type Provider from 'oidc-provider';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
-import {
-  INTERACTION_PATH,
-  OAUTH_PATH,
-  OAUTH_PATHS,
-  ORIGIN_ENDPOINTS,
-  SERVER_METADATA_PATHS,
-} from '../../decision/own-endpoints.ts';
+import { OAUTH_PATH, type OAuthTarget, oauthTarget } from '../../decision/oauth-endpoints.ts';
 import type { LoginContext } from '../../login/context.ts';
 import { showProblem } from '../../login/pages.ts';
 import type { RequestPlaces } from '../../login/request-place.ts';
@@ -33,30 +27,31 @@ export interface BrokerRoutesContext {
   readonly log: Logger;
 }
 
-/** Answers at the broker's addresses; everything else goes on. */
+/** Answers at the broker's endpoints; everything else goes on. The library sees only what matched one of them exactly. */
 export function brokerRoutes(context: BrokerRoutesContext): Middleware {
   return async (ctx, next) => {
-    const path = meantPath(ctx.path, context);
-    if (path === undefined) return next();
+    const target = oauthTarget(ctx.path, context.originEndpoints);
+    if (target === undefined) return ctx.path.startsWith(`${OAUTH_PATH}/`) ? notFound(ctx) : next();
     ctx.state.requestId = requestId(ctx.req);
     let provider: Provider;
     try {
-      if (path.startsWith(`${INTERACTION_PATH}/`)) return await interactAt(context, ctx);
-      if (path === OAUTH_PATHS.registration && !(await mayRegister(context, ctx))) return;
-      if (path === OAUTH_PATHS.authorization && !(await mayAuthorize(context, ctx))) return;
+      if (target.endpoint === 'interaction') return await interactAt(context, ctx);
+      if (target.endpoint === 'registration' && !(await mayRegister(context, ctx))) return;
+      if (target.endpoint === 'authorization' && !(await mayAuthorize(context, ctx))) return;
       provider = await context.provider();
     } catch (error) {
       return showFailure(context, ctx, error);
     }
-    prepare(ctx.req, path, context);
+    prepare(ctx.req, target, context);
     ctx.respond = false;
     await provider.callback()(ctx.req, ctx.res);
   };
 }
 
-function meantPath(path: string, { originEndpoints }: BrokerRoutesContext): string | undefined {
-  if (path.startsWith(`${OAUTH_PATH}/`) || SERVER_METADATA_PATHS.includes(path)) return path;
-  return originEndpoints ? ORIGIN_ENDPOINTS.get(path) : undefined;
+function notFound(ctx: Context): void {
+  ctx.status = 404;
+  ctx.set('Cache-Control', 'no-store');
+  ctx.body = { error: 'not_found', error_description: 'no endpoint of the authorization server has this path' };
 }
 
 async function interactAt({ interaction }: BrokerRoutesContext, ctx: Context): Promise<void> {
@@ -104,14 +99,18 @@ async function mayRegister({ limits, places, audit }: BrokerRoutesContext, ctx: 
  * Addresses are made of the configured origin, never of what a client or a proxy says it asked, and what oidc-provider remembers
  * of the browser is not carried from one authorization to the next.
  */
-function prepare(req: IncomingMessage, path: string, { issuer, resourceServers }: BrokerRoutesContext): void {
+function prepare(
+  req: IncomingMessage,
+  { endpoint, path }: OAuthTarget,
+  { issuer, resourceServers }: BrokerRoutesContext,
+): void {
   const origin = new URL(issuer);
   const url = new URL(req.url ?? '/', origin);
   url.pathname = path;
   req.headers.host = origin.host;
   req.headers['x-forwarded-proto'] = origin.protocol.slice(0, -1);
   delete req.headers['x-forwarded-host'];
-  if (path === OAUTH_PATHS.authorization) {
+  if (endpoint === 'authorization') {
     req.headers.cookie = (req.headers.cookie ?? '')
       .split(';')
       .filter((pair) => !/^\s*postern_oauth(?:\.sig)?=/.test(pair))

@@ -1,6 +1,6 @@
 import type { Configuration, interactionPolicy, JWKS, KoaContextWithOIDC } from 'oidc-provider';
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
-import { INTERACTION_PATH, OAUTH_PATHS } from '../../decision/own-endpoints.ts';
+import { INTERACTION_PATH, OAUTH_PATHS } from '../../decision/oauth-endpoints.ts';
 import { identityClaims } from './account.ts';
 import type { Accounts } from './accounts.ts';
 import { checkClientMetadata } from './client-metadata.ts';
