@@ -2,14 +2,13 @@ import { decodeProtectedHeader } from 'jose';
 import * as client from 'openid-client';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { isClientRefused, isUnknownKey, refusedRefresh } from '../../platform/oauth-failures.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
-import type { SessionTokens, SignedIn } from '../sessions/session.ts';
+import type { Refreshed, SessionTokens, SignedIn } from '../sessions/session.ts';
 import { type ProviderDependencies, ProviderDiscovery } from './provider-discovery.ts';
-import { isDeadGrant, providerFailure, SignInFailed } from './provider-failures.ts';
+import { providerFailure, SignInFailed } from './provider-failures.ts';
 import { type Claims, isGroupOverage, mayThey, sessionIdentity } from './session-identity.ts';
-
-/** Outcome of a refresh: new tokens, or the provider's word that the grant is over. An outage is thrown instead. */
-export type Refreshed = { readonly kind: 'refreshed'; readonly signedIn: SignedIn } | { readonly kind: 'refused' };
+import { TokenRequest } from './token-request.ts';
 
 /** What the two halves of one attempt share (RFC 7636, OpenID Connect Core §3.1.2.1). */
 export interface AttemptSecrets {
@@ -67,12 +66,15 @@ export class ProviderClient {
   async exchange(origin: string, query: string, state: string, secrets: AttemptSecrets): Promise<SignedIn> {
     try {
       const configuration = await this.#discovery.configuration();
-      const tokens = await client.authorizationCodeGrant(configuration, new URL(`${redirectUri(origin)}?${query}`), {
-        expectedState: state,
-        expectedNonce: secrets.nonce,
-        pkceCodeVerifier: secrets.verifier,
-        idTokenExpected: true,
-      });
+      const callback = new URL(`${redirectUri(origin)}?${query}`);
+      const tokens = await this.#granted(new TokenRequest(this.#dependencies.fetch), (provider) =>
+        client.authorizationCodeGrant(provider, callback, {
+          expectedState: state,
+          expectedNonce: secrets.nonce,
+          pkceCodeVerifier: secrets.verifier,
+          idTokenExpected: true,
+        }),
+      );
       const claims = await this.#allClaims(configuration, tokens);
       return this.#signedIn(claims, tokens, {});
     } catch (error) {
@@ -84,9 +86,10 @@ export class ProviderClient {
   async refresh(session: SignedIn): Promise<Refreshed> {
     const { refreshToken } = session.tokens;
     if (refreshToken === undefined) return { kind: 'refused' };
+    const request = new TokenRequest(this.#dependencies.fetch);
     try {
       const configuration = await this.#discovery.configuration();
-      const tokens: Tokens = await client.refreshTokenGrant(configuration, refreshToken);
+      const tokens = await this.#granted(request, (provider) => client.refreshTokenGrant(provider, refreshToken));
       const kept = { ...session, tokens: this.#tokens(tokens, session.tokens) };
       if (tokens.claims() === undefined) return { kind: 'refreshed', signedIn: kept };
       // The old refresh token may be worth nothing by now: whatever fails from here on, the new one must be kept.
@@ -106,9 +109,14 @@ export class ProviderClient {
           }
         : { kind: 'refused' };
     } catch (error) {
-      if (isDeadGrant(error)) return { kind: 'refused' };
+      const refused = refusedRefresh(error);
+      if (refused !== undefined) return this.#refused(refused);
+      if (isClientRefused(error)) this.#logClientRefused();
       const failure = providerFailure(this.config.id, error);
       if (failure instanceof SignInFailed && failure.problem === 'not_allowed') return { kind: 'refused' };
+      // The old refresh token is spent: without the new one a fault of the provider's keys or clock would end the session.
+      if (request.refreshToken !== undefined)
+        return { kind: 'unchecked', refreshToken: request.refreshToken, cause: error };
       throw failure instanceof DependencyUnavailable
         ? failure
         : new DependencyUnavailable(`the identity provider "${this.config.id}"`, error);
@@ -131,6 +139,20 @@ export class ProviderClient {
     }).href;
   }
 
+  /** An ID token that was signed by a key which came after the last look is checked once more, with the keys of now. */
+  async #granted(request: TokenRequest, grant: (provider: client.Configuration) => Promise<Tokens>): Promise<Tokens> {
+    let provider = await this.#discovery.configurationFor(request);
+    try {
+      return await grant(provider);
+    } catch (error) {
+      if (!request.answered || !isUnknownKey(error)) throw error;
+      provider = await this.#discovery.configurationFor(request, true);
+      return await grant(provider);
+    } finally {
+      this.#discovery.keepKeys(provider);
+    }
+  }
+
   async #allClaims(configuration: client.Configuration, tokens: Tokens): Promise<Claims> {
     const claims = tokens.claims();
     if (claims === undefined) throw new SignInFailed('provider_error', 'there is no ID token');
@@ -147,6 +169,19 @@ export class ProviderClient {
     const all = { ...claims, ...more };
     if (overage && sessionIdentity(all, this.config, [])?.groups.length === 0) this.#warnOfOverage();
     return all;
+  }
+
+  #refused(code: string): Refreshed {
+    this.#dependencies.log.info({ provider: this.config.id, error: code }, 'the provider refused a refresh token');
+    return { kind: 'refused' };
+  }
+
+  #logClientRefused(): void {
+    const { id } = this.config;
+    this.#dependencies.log.error(
+      { provider: id },
+      `the provider refuses this client: check clientId, clientSecret and clientAuthentication of the provider "${id}" in auth.providers`,
+    );
   }
 
   #warnOfOverage(): void {

@@ -2,6 +2,7 @@ import * as client from 'openid-client';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
+import type { TokenRequest } from './token-request.ts';
 
 export interface ProviderDependencies {
   readonly log: Logger;
@@ -25,6 +26,7 @@ export class ProviderDiscovery {
   readonly #dependencies: ProviderDependencies;
   #known: client.Configuration | undefined;
   #knownSince = 0;
+  #keys: client.ExportedJWKSCache | undefined;
   #running: Promise<client.Configuration> | undefined;
   #failures = 0;
   #retryAt = 0;
@@ -48,6 +50,45 @@ export class ProviderDiscovery {
     return this.#look();
   }
 
+  /**
+   * The provider for one token request, whose answers `request` keeps. The keys of ID tokens are those of the last request,
+   * unless `newKeys` has them fetched: what asks for that is an answer of the provider itself, so nobody else can cause it.
+   *
+   * @throws DependencyUnavailable where the provider never answered
+   */
+  async configurationFor(request: TokenRequest, newKeys = false): Promise<client.Configuration> {
+    const known = await this.configuration();
+    const { client_id, ...metadata } = known.clientMetadata();
+    const own = new client.Configuration(
+      known.serverMetadata(),
+      client_id,
+      { ...metadata, ...this.#tolerance() },
+      this.#authentication(),
+    );
+    own.timeout = TIMEOUT;
+    own[client.customFetch] = (url, options) => request.fetch(url, options as RequestInit);
+    for (const prepare of this.#preparations()) prepare(own);
+    if (this.#keys !== undefined && !newKeys) client.setJwksCache(own, this.#keys);
+    return own;
+  }
+
+  /** Keeps the keys that a token request has fetched for the next one. */
+  keepKeys(used: client.Configuration): void {
+    this.#keys = client.getJwksCache(used) ?? this.#keys;
+  }
+
+  #tolerance(): Record<symbol, number> {
+    return { [client.clockTolerance]: Math.ceil(this.#provider.clockTolerance / 1_000) };
+  }
+
+  #preparations(): Array<(config: client.Configuration) => void> {
+    return [
+      // The token comes over TLS, yet its signature is checked as well: one check more that a proxy cannot fool.
+      client.enableNonRepudiationChecks,
+      ...(this.#provider.issuer.startsWith('http:') ? [client.allowInsecureRequests] : []),
+    ];
+  }
+
   #look(): Promise<client.Configuration> {
     this.#running ??= this.#discover().finally(() => {
       this.#running = undefined;
@@ -56,24 +97,14 @@ export class ProviderDiscovery {
   }
 
   async #discover(): Promise<client.Configuration> {
-    const { id, issuer, clientId = '', clockTolerance } = this.#provider;
+    const { id, issuer, clientId = '' } = this.#provider;
     const { log, now, fetch: fetcher } = this.#dependencies;
     try {
-      const found = await client.discovery(
-        new URL(issuer),
-        clientId,
-        { [client.clockTolerance]: Math.ceil(clockTolerance / 1_000) },
-        this.#authentication(),
-        {
-          timeout: TIMEOUT,
-          [client.customFetch]: (url, options) => fetcher(url, options as RequestInit),
-          execute: [
-            // The token comes over TLS, yet its signature is checked as well: one check more that a proxy cannot fool.
-            client.enableNonRepudiationChecks,
-            ...(issuer.startsWith('http:') ? [client.allowInsecureRequests] : []),
-          ],
-        },
-      );
+      const found = await client.discovery(new URL(issuer), clientId, this.#tolerance(), this.#authentication(), {
+        timeout: TIMEOUT,
+        [client.customFetch]: (url, options) => fetcher(url, options as RequestInit),
+        execute: this.#preparations(),
+      });
       if (found.serverMetadata().issuer !== issuer) throw new Error(`${issuer} calls itself otherwise`);
       this.#known = found;
       this.#knownSince = now();

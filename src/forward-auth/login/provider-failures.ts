@@ -1,6 +1,5 @@
-import { ResponseBodyError } from 'openid-client';
 import { DependencyUnavailable } from '../../platform/errors.ts';
-import { isOutage } from '../../platform/oauth-outage.ts';
+import { isOutage } from '../../platform/oauth-failures.ts';
 
 /** What ended a sign-in; decides the page that people see. */
 export type SignInProblem = 'refused' | 'not_allowed' | 'provider_error';
@@ -14,13 +13,6 @@ export class SignInFailed extends Error {
     this.name = 'SignInFailed';
     this.problem = problem;
   }
-}
-
-/** Refresh tokens that will never work again (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6); our own mistakes are not among them. */
-const DEAD_GRANT = new Set(['invalid_grant', 'login_required', 'interaction_required', 'consent_required']);
-
-export function isDeadGrant(error: unknown): boolean {
-  return error instanceof ResponseBodyError && error.status < 500 && DEAD_GRANT.has(error.error);
 }
 
 /** An outage as `DependencyUnavailable`, an answer that is wrong as `SignInFailed`. Nothing of the provider's text is kept. */

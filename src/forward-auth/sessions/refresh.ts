@@ -90,8 +90,9 @@ export class Refresher {
     const deadline = performance.now() + WAIT;
     for (;;) {
       const latest = await (this.#running.get(key) ?? this.#start(session));
-      if (latest === undefined || latest.version > version) return latest;
+      if (latest === undefined) return undefined;
       const failing = (this.#later.get(key)?.delay ?? 0) > 0;
+      if (latest.version > version && !failing) return latest;
       if (failing || performance.now() >= deadline)
         throw new DependencyUnavailable(`the identity provider "${provider}"`);
       await this.#deps.store.news(key, POLL);
@@ -148,6 +149,7 @@ export class Refresher {
       this.#failed(session, error);
       return session;
     }
+    if (answer.kind === 'unchecked') return this.#keepToken(session, answer.refreshToken, answer.cause);
     if (answer.kind === 'refused' || !samePerson(session, answer.signedIn)) {
       const found = await store.read(key);
       if (found === undefined || found.version > session.version) return found;
@@ -159,6 +161,14 @@ export class Refresher {
     this.#later.delete(key);
     onEvent('refreshed');
     return renewed;
+  }
+
+  /** The next attempt needs the new refresh token; all else waits until it can be checked. */
+  async #keepToken(session: Session, refreshToken: string, cause: unknown): Promise<Session | undefined> {
+    const kept = { ...session, version: session.version + 1, tokens: { ...session.tokens, refreshToken } };
+    if (!(await this.#deps.store.replace(kept))) return this.#deps.store.read(session.key);
+    this.#failed(session, cause);
+    return kept;
   }
 
   #renewed(session: Session, { identity, tokens }: SignedIn): Session {

@@ -70,16 +70,21 @@ export type Visit =
       readonly cookies?: readonly string[];
     };
 
+/** Outcome of a refresh. An outage is thrown instead. */
+export type Refreshed =
+  | { readonly kind: 'refreshed'; readonly signedIn: SignedIn }
+  /** The provider took the refresh token and gave another, but who the person is now could not be checked. */
+  | { readonly kind: 'unchecked'; readonly refreshToken: string; readonly cause: unknown }
+  /** The provider says that the grant is over. */
+  | { readonly kind: 'refused' };
+
 /**
  * Asks the provider for new tokens.
  *
  * @param signal ends the attempt; what comes later is still kept
  * @throws DependencyUnavailable where the provider does not answer
  */
-export type RefreshTokens = (
-  session: Session,
-  signal: AbortSignal,
-) => Promise<{ readonly kind: 'refreshed'; readonly signedIn: SignedIn } | { readonly kind: 'refused' }>;
+export type RefreshTokens = (session: Session, signal: AbortSignal) => Promise<Refreshed>;
 
 /** The one owner of sessions: nothing else reads or writes them. Rejects with `DependencyUnavailable` where the store is away. */
 export interface Sessions {

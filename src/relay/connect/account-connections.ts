@@ -4,6 +4,7 @@ import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
+import { refusedRefresh } from '../../platform/oauth-failures.ts';
 import type { Lock, Locks } from '../../stores/stores.ts';
 import { oauthErrorOf, serverAway } from '../credentials/oauth-errors.ts';
 import { type Connection, type ConnectionStore, connectionId } from './connection.ts';
@@ -169,9 +170,12 @@ export class AccountConnections {
       await store.write(identity, renewed);
       return renewed;
     } catch (error) {
-      const code = oauthErrorOf(error);
-      if (code === 'invalid_grant' || code === 'unauthorized_client') return this.#broken(identity, connection, code);
-      log.warn({ server: this.#server, issuer, error: code ?? error }, 'a connected account could not be renewed');
+      const refused = refusedRefresh(error);
+      if (refused !== undefined) return this.#broken(identity, connection, refused);
+      log.warn(
+        { server: this.#server, issuer, error: oauthErrorOf(error) ?? error },
+        'a connected account could not be renewed',
+      );
       // A moment before its end the old token still serves.
       if (connection.expiresAt !== undefined && now() < connection.expiresAt) return connection;
       throw serverAway(issuer, error);

@@ -1,5 +1,5 @@
 import * as client from 'openid-client';
-import { isOutage } from '../../platform/oauth-outage.ts';
+import { isOutage } from '../../platform/oauth-failures.ts';
 import { serverAway } from '../credentials/oauth-errors.ts';
 import type { Attempt } from './attempt.ts';
 import type { UpstreamProvider } from './provider.ts';

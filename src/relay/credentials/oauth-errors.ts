@@ -1,6 +1,6 @@
 import * as client from 'openid-client';
 import { DependencyUnavailable } from '../../platform/errors.ts';
-import { isOutage } from '../../platform/oauth-outage.ts';
+import { isOutage } from '../../platform/oauth-failures.ts';
 
 /**
  * The OAuth error code of a token endpoint's answer (RFC 6749 §5.2); undefined where it did not answer in that form, which

@@ -349,6 +349,76 @@ describe('the refresh of a session', () => {
     assert.equal((await house.providers.refresh(session, signal)).kind, 'refreshed');
   });
 
+  for (const [what, status, error] of [
+    ['as Dex says it', 400, 'invalid_request'],
+    ['as RFC 6749 says it', 400, 'invalid_grant'],
+    ['where the client may not refresh any more', 400, 'unauthorized_client'],
+    ['where the scopes may not be had any more', 400, 'invalid_scope'],
+    ['by a code of the provider alone', 403, 'consent_withdrawn'],
+  ] as const)
+    it(`is refused by any OAuth error that blames the grant: ${what}`, async () => {
+      const session = await sessionOf(await house.enter());
+      const description = 'Refresh token is invalid or has already been claimed by another client.';
+      house.idp.failTokens = { status, body: { error, error_description: description } };
+      assert.deepEqual(await house.providers.refresh(session, signal), { kind: 'refused' });
+      assert.match(house.log(), new RegExp(`"error":"${error}"`));
+      assert.doesNotMatch(house.log(), /claimed by another client/);
+    });
+
+  for (const [what, failure] of [
+    ['a page of a proxy whose backend restarts', { status: 404, body: '404 page not found' }],
+    ['a page of a firewall', { status: 403, body: '<html>blocked</html>' }],
+    ['a time limit', { status: 408, body: { error: 'invalid_request' } }],
+    ['a rate limit', { status: 429, body: { error: 'slow_down' } }],
+    ['an answer that the provider says is passing', { status: 400, body: { error: 'temporarily_unavailable' } }],
+  ] as const)
+    it(`is an outage where the answer says nothing of the grant: ${what}`, async () => {
+      const session = await sessionOf(await house.enter());
+      house.idp.failTokens = failure;
+      await assert.rejects(house.providers.refresh(session, signal), { name: 'DependencyUnavailable' });
+    });
+
+  for (const [what, failure] of [
+    ['by code', { status: 400, body: { error: 'invalid_client' } }],
+    ['by status', { status: 401, body: { error: 'invalid_grant' } }],
+    ['by a challenge', { status: 401, body: '', challenge: 'Basic realm="tokens"' }],
+  ] as const)
+    it(`blames the configuration where the provider refuses our own client ${what}`, async () => {
+      const session = await sessionOf(await house.enter());
+      house.idp.failTokens = failure;
+      await assert.rejects(house.providers.refresh(session, signal), { name: 'DependencyUnavailable' });
+      assert.match(
+        house.log(),
+        /"level":"error".*check clientId, clientSecret and clientAuthentication of the provider .{1,2}idp0/,
+      );
+    });
+
+  it('survives a rotation of the provider keys right after they were fetched, as a sign-in does', async () => {
+    const session = await sessionOf(await house.enter());
+    house.idp.rotated = true;
+    const outcome = await house.providers.refresh(session, signal);
+    assert.equal(outcome.kind, 'refreshed');
+    await house.enter('bob');
+  });
+
+  for (const [what, forge] of [
+    ['is signed by a key that nobody publishes', { stranger: true }],
+    ['is over already, as with a wrong clock', { claims: { exp: 1 } }],
+    ['is for another client', { claims: { aud: 'another' } }],
+    ['comes from another issuer', { claims: { iss: 'https://other.example' } }],
+  ] as const)
+    it(`keeps the new refresh token, and nothing else, where the ID token ${what}`, async () => {
+      const session = await sessionOf(await house.enter());
+      house.idp.forge = forge;
+      const outcome = await house.providers.refresh(session, signal);
+      assert.equal(outcome.kind, 'unchecked');
+      if (outcome.kind !== 'unchecked') return;
+      assert.notEqual(outcome.refreshToken, session.tokens.refreshToken);
+      house.idp.forge = undefined;
+      const tokens = { ...session.tokens, refreshToken: outcome.refreshToken };
+      assert.equal((await house.providers.refresh({ ...session, tokens }, signal)).kind, 'refreshed');
+    });
+
   it('keeps the refresh token and the claims where the provider sends no new ones', async () => {
     const session = await sessionOf(await house.enter());
     house.idp.forge = { none: true, noRefresh: true };

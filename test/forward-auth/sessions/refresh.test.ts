@@ -40,6 +40,30 @@ const renewed = (given: Parameters<typeof signedIn>[0] = {}) => ({
 });
 
 describe('refresh of access tokens', () => {
+  it('keeps a new refresh token whose ID token could not be checked, and asks with it later', async () => {
+    const { asked, refreshTokens } = provider((count) =>
+      count === 1
+        ? { kind: 'unchecked', refreshToken: 'refresh-2', cause: new Error('no such key') }
+        : renewed({ groups: ['checked'] }),
+    );
+    const { replicas, clock, events } = imagineReplicas({ count: 2, refreshTokens });
+    const [one, two] = replicas as [(typeof replicas)[0], (typeof replicas)[0]];
+    const cookie = cookieOf(await one.service.begin(signedIn({ tokens: TOKENS }), BROWSER, undefined));
+    clock.now = START + 9.5 * MINUTE;
+    const before = await one.service.find(cookie);
+    assert.ok(before !== undefined);
+    assert.notDeepEqual(before.identity.groups, ['checked']);
+    await one.service.find(cookie);
+    assert.deepEqual(asked, ['refresh-1']);
+    clock.now += MINUTE;
+    assert.deepEqual((await two.service.find(cookie))?.identity.groups, ['checked']);
+    assert.deepEqual(asked, ['refresh-1', 'refresh-2']);
+    assert.deepEqual(
+      events.filter((event) => event.startsWith('refresh')),
+      ['refresh_failed', 'refreshed'],
+    );
+  });
+
   for (const [title, minutes] of [
     ['before it expires', 9.5],
     ['after it expired', 11],

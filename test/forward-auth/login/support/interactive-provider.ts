@@ -18,7 +18,10 @@ export interface InteractiveProvider {
   /** Bodies of token requests. */
   readonly tokenRequests: string[];
   /** Status with which the token endpoint fails; undefined: it works. */
-  failTokens: number | undefined;
+  /** What token requests are answered by; a bare number is a `server_error` of that status. */
+  failTokens: number | { readonly status: number; readonly body: unknown; readonly challenge?: string } | undefined;
+  /** Signs by another key from now on, which the key set holds beside the old one. */
+  rotated: boolean;
   failUserinfo: boolean;
   /** Replaces the ID token of the next answers; by claims over the true ones. */
   forge: { claims?: Claims; stranger?: boolean; none?: boolean; noRefresh?: boolean } | undefined;
@@ -32,6 +35,8 @@ export interface InteractiveProvider {
 export async function startInteractiveProvider(app: string): Promise<InteractiveProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const stranger = await generateKeyPair('RS256');
+  const rotated = await generateKeyPair('RS256', { extractable: true });
+  const rotatedJwk = { ...(await exportJWK(rotated.publicKey)), kid: 'next', alg: 'RS256', use: 'sig' };
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -114,6 +119,7 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
     accounts,
     tokenRequests: [],
     failTokens: undefined,
+    rotated: false,
     forge: undefined,
     failUserinfo: false,
     logoutToken: (claims, { typ = 'logout+jwt', stranger: strange = false, omit = [] } = {}) => {
@@ -160,13 +166,24 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
     if (ctx.path === '/token') {
       self.tokenRequests.push(ctx.path);
       if (self.failTokens !== undefined) {
-        ctx.status = self.failTokens;
-        ctx.body = { error: 'server_error' };
+        const failure = self.failTokens;
+        const { status, body, challenge } =
+          typeof failure === 'number'
+            ? { status: failure, body: { error: 'server_error' } }
+            : { challenge: '', ...failure };
+        ctx.status = status;
+        ctx.body = body;
+        if (challenge) ctx.set('WWW-Authenticate', challenge);
         return;
       }
     }
     await next();
+    if (ctx.path === '/jwks' && self.rotated) (ctx.body as { keys: unknown[] }).keys.push(rotatedJwk);
     const answer = ctx.body as { id_token?: string; refresh_token?: string } | undefined;
+    if (ctx.path === '/token' && self.rotated && answer?.id_token !== undefined)
+      answer.id_token = await new SignJWT(decodeJwt(answer.id_token))
+        .setProtectedHeader({ alg: 'RS256', kid: 'next' })
+        .sign(rotated.privateKey);
     if (ctx.path !== '/token' || self.forge === undefined || answer?.id_token === undefined) return;
     const { claims = {}, stranger: strange = false, none = false, noRefresh = false } = self.forge;
     if (noRefresh) delete answer.refresh_token;
