@@ -1,34 +1,7 @@
 import type { Attributes } from '../platform/tracing/span.ts';
 import type { Message } from './protocol/message.ts';
+import { CLIENT_METHODS } from './protocol/methods.ts';
 
-/** Methods of all revisions of MCP that a client sends. What else it may invent gets no name of its own. */
-const METHODS: ReadonlySet<string> = new Set([
-  'initialize',
-  'ping',
-  'server/discover',
-  'tools/list',
-  'tools/call',
-  'prompts/list',
-  'prompts/get',
-  'resources/list',
-  'resources/templates/list',
-  'resources/read',
-  'resources/subscribe',
-  'resources/unsubscribe',
-  'completion/complete',
-  'logging/setLevel',
-  'subscriptions/listen',
-  'tasks/get',
-  'tasks/list',
-  'tasks/result',
-  'tasks/cancel',
-  'tasks/update',
-  'notifications/initialized',
-  'notifications/cancelled',
-  'notifications/progress',
-  'notifications/roots/list_changed',
-  'notifications/tasks/status',
-]);
 /** Characters. */
 const MAX_ID = 64;
 
@@ -51,7 +24,7 @@ export function mcpAttributes({ id, method, params }: Message): Attributes {
 /** @param isListed whether the server itself has named the tool; other names are the client's invention */
 export function mcpSpanName({ method, params }: Message, isListed: (tool: string) => boolean): string {
   if (method === undefined) return 'response';
-  if (!METHODS.has(method)) return 'request';
+  if (!CLIENT_METHODS.has(method)) return 'request';
   return method === 'tools/call' && typeof params.name === 'string' && isListed(params.name)
     ? `${method} ${params.name}`
     : method;

@@ -1,5 +1,6 @@
 import { answerTooLarge, callTooLong } from '../gate/denials.ts';
 import type { Passage } from '../gate/gate.ts';
+import { SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
@@ -47,6 +48,6 @@ export async function throughGate(
 }
 
 /** A refusal in the form of a server's error: it is the answer to one message among several. */
-export function refusedError({ code = -32000, message, data }: Refusal): ServerError {
+export function refusedError({ code = SERVER_ERROR, message, data }: Refusal): ServerError {
   return new ServerError(code, message, data);
 }

@@ -5,16 +5,16 @@ import { ownerKey } from '../../identity/identity.ts';
 import { headerOf } from '../eras/server-link.ts';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
 import { type ClientFacts, factsOf, modernFacts } from '../protocol/client-facts.ts';
-import type { Era } from '../protocol/era.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { type Message, parseMessage } from '../protocol/message.ts';
+import { type Era, negotiatedVersion } from '../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
 import type { Caller } from '../trust/caller.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
-import { LegacySession, negotiated, SessionMemory } from './legacy.ts';
+import { LegacySession, SessionMemory } from './legacy.ts';
 import type { Member, SessionSlot } from './member.ts';
 import { answerModern } from './modern.ts';
 import { SessionSlots } from './session-slots.ts';
@@ -115,7 +115,7 @@ export class AggregateServer implements Upstream {
     { caller }: AggregateRequest,
     response: LocalResponse,
   ): Promise<void> {
-    const client = factsOf(params, negotiated(params.protocolVersion));
+    const client = factsOf(params, negotiatedVersion(params.protocolVersion));
     const memory = new SessionMemory(new SessionSlots());
     const session = new LegacySession(this.#converse(caller, 'legacy', client, memory.slots), memory, this.#deps.ids);
     const state = await session.initialize(id, response);

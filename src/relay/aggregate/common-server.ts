@@ -1,4 +1,5 @@
 import { isRecord } from '../../platform/is-record.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Hear } from '../upstreams/post-message.ts';
@@ -11,9 +12,6 @@ import { type Member, type ServerRequest, Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';
 
 /** JSON-RPC error codes (JSON-RPC 2.0 §5.1). */
-export const METHOD_NOT_FOUND = -32601;
-const INVALID_PARAMS = -32602;
-const SERVER_ERROR = -32000;
 
 export interface Descriptions {
   readonly capabilities: Json;

@@ -1,8 +1,9 @@
 import { ownerKey } from '../../identity/identity.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
+import { METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
-import { type Json, METHOD_NOT_FOUND } from '../protocol/json-rpc.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { CommonServer, type CommonServerDeps, errorFor } from './common-server.ts';

@@ -1,7 +1,8 @@
-import { LEGACY_VERSIONS } from '../protocol/client-facts.ts';
+import { SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json, MessageId } from '../protocol/json-rpc.ts';
 import type { Message } from '../protocol/message.ts';
+import { toLegacyResult } from '../protocol/to-legacy-result.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { errorFor } from './common-server.ts';
 import type { Conversation } from './conversation.ts';
@@ -10,14 +11,6 @@ import { SERVER_INFO } from './modern.ts';
 import type { ServerRequestIds } from './server-requests.ts';
 import type { SessionSlots } from './session-slots.ts';
 import { newSession, type SessionState, sessionId } from './session-state.ts';
-
-/** Cache hints are of a later revision. */
-const LATER = ['ttlMs', 'cacheScope', 'resultType'] as const;
-
-/** The revision to speak: the client's own where it is known (basic/lifecycle, version negotiation). */
-export function negotiated(wanted: unknown): string {
-  return LEGACY_VERSIONS.find((version) => version === wanted) ?? LEGACY_VERSIONS[0];
-}
 
 /** What a process remembers of a session between two requests; every other one can do without. */
 export class SessionMemory {
@@ -65,7 +58,7 @@ export class LegacySession {
       await this.conversation.answer(request, response, FORM, signal);
     } catch (error) {
       if (!cancel.signal.aborted || response.signal.aborted) throw error;
-      const gone = new ServerError(-32000, 'the request was taken back');
+      const gone = new ServerError(SERVER_ERROR, 'the request was taken back');
       response.answer({ jsonrpc: '2.0', id, error: errorFor(gone) });
     } finally {
       if (this.#memory.running.get(id) === cancel) this.#memory.running.delete(id);
@@ -103,11 +96,4 @@ export class LegacySession {
   }
 }
 
-const FORM = {
-  result: (result: Json): Json => Object.fromEntries(Object.entries(result).filter(([key]) => !isLater(key))),
-  unknownMethod: 200,
-} as const;
-
-function isLater(key: string): boolean {
-  return (LATER as readonly string[]).includes(key);
-}
+const FORM = { result: toLegacyResult, unknownMethod: 200 } as const;

@@ -1,19 +1,19 @@
 import { isRecord } from '../../platform/is-record.ts';
 import { version } from '../../platform/version.ts';
-import { FIRST_MODERN, LEGACY_VERSIONS, META } from '../protocol/client-facts.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import { META } from '../protocol/meta.ts';
+import { toModernResult } from '../protocol/to-modern-result.ts';
+import { SUPPORTED_VERSIONS } from '../protocol/versions.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { errorFor } from './common-server.ts';
 import type { Conversation } from './conversation.ts';
 import type { Filter, ServerRequest } from './member.ts';
 import { uriToServer } from './uris.ts';
 
-const SUPPORTED_VERSIONS = [FIRST_MODERN, ...LEGACY_VERSIONS];
 /** Gone from the stateless era. */
 const GONE = new Set(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe']);
-/** Results that must say how long they hold (2026-07-28, `CacheableResult`). */
-const CACHEABLE = new Set(['resources/read', 'server/discover']);
 
 /** Resources of one stream: each is asked about before it begins. */
 const MAX_SUBSCRIPTIONS = 1_000;
@@ -28,7 +28,7 @@ export async function answerModern(
   if (method === 'server/discover') return discover(id, conversation, response);
   if (method === 'subscriptions/listen') return listen(id, params, conversation, response);
   if (GONE.has(method)) {
-    const error = errorFor(new ServerError(-32601, `there is no method ${method} since 2026-07-28`));
+    const error = errorFor(new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since 2026-07-28`));
     return void response.answer({ jsonrpc: '2.0', id, error }, 404);
   }
   await conversation.answer(request, response, { result: (result) => complete(method, result), unknownMethod: 404 });
@@ -47,10 +47,9 @@ async function discover(id: string | number, { common }: Conversation, response:
 
 export const SERVER_INFO = { name: 'postern', version: version() };
 
-/** A legacy server's result lacks what the stateless era asks of every one. */
+/** A stateless server has given all of it, a legacy one nothing. */
 function complete(method: string, result: Json): Json {
-  const cache = CACHEABLE.has(method) ? { ttlMs: 0, cacheScope: 'private' } : {};
-  return { resultType: 'complete', ...cache, ...result };
+  return { ...toModernResult(method, result), ...result };
 }
 
 /** The stream of what the client wants to hear; it says first what it will say. */
@@ -64,7 +63,7 @@ async function listen(
   if (filter === undefined) {
     const error = errorFor(
       new ServerError(
-        -32602,
+        INVALID_PARAMS,
         `"notifications" must say what to listen to, and name ${MAX_SUBSCRIPTIONS} resources at most`,
       ),
     );

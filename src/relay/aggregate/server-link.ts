@@ -1,9 +1,9 @@
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Outgoing } from '../credentials/credential.ts';
-import type { Era } from '../protocol/era.ts';
 import { ServerError, SessionLost } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import type { Era } from '../protocol/versions.ts';
 import { RefusedError } from '../refusal.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';

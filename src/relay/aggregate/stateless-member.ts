@@ -1,7 +1,8 @@
 import type { ClientFacts } from '../protocol/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../protocol/envelope.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import { mirroredHeaders } from '../protocol/mcp-headers.ts';
+import { withEnvelope } from '../protocol/meta.ts';
 import type { Hear } from '../upstreams/post-message.ts';
 import type { Description } from './capabilities.ts';
 import type { Filter, Member, ServerRequest } from './member.ts';

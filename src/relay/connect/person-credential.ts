@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Credential, Fields, Outgoing } from '../credentials/credential.ts';
+import { URL_ELICITATION_REQUIRED } from '../protocol/error-codes.ts';
 import type { Refusal } from '../refusal.ts';
 import type { AccountConnections, Missing } from './account-connections.ts';
 import type { Connection } from './connection.ts';
-
-/** JSON-RPC code of `URLElicitationRequiredError` (2025-11-25, client/elicitation). */
-const URL_ELICITATION_REQUIRED = -32042;
 
 /**
  * The account that this very person connected. Without one they are told where to connect it: never is another credential

@@ -1,9 +1,10 @@
 import { version } from '../../platform/version.ts';
-import { type ClientFacts, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../protocol/envelope.ts';
-import type { Era } from '../protocol/era.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
 import { NoAnswer, ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import { mirroredHeaders } from '../protocol/mcp-headers.ts';
+import { withEnvelope } from '../protocol/meta.ts';
+import { type Era, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
 import { askServer, IGNORE, type ServerLink } from './server-link.ts';
 

@@ -1,11 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
+import { INVALID_REQUEST, METHOD_NOT_FOUND, UNSUPPORTED_VERSION } from '../protocol/error-codes.ts';
+import { isJson } from '../protocol/media-type.ts';
 
 /** Bytes; an answer that is longer is no refusal. */
 const MAX_HELD = 65_536;
 /** How servers refuse what they cannot read (basic/transports, JSON-RPC 2.0 §5.1), beside statuses. */
-const REFUSING_CODES: ReadonlySet<unknown> = new Set([-32022, -32601, -32600]);
+const REFUSING_CODES: ReadonlySet<unknown> = new Set([UNSUPPORTED_VERSION, METHOD_NOT_FOUND, INVALID_REQUEST]);
 const REFUSING_STATUSES: ReadonlySet<number> = new Set([400, 404, 405, 406, 415]);
 
 export interface FirstAnswerEvents {
@@ -45,8 +47,7 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.#status = status;
     const start = () => this.#handler.onResponseStart?.(controller, status, headers, text);
-    const isJson = String(headers['content-type'] ?? '').startsWith('application/json');
-    if (REFUSING_STATUSES.has(status) || (isJson && status === 200)) {
+    if (REFUSING_STATUSES.has(status) || (status === 200 && isJson(headers['content-type']))) {
       this.#held = [];
       this.#start = start;
       return;

@@ -1,8 +1,9 @@
 import { ownerKey } from '../../identity/identity.ts';
 import type { Outgoing } from '../credentials/credential.ts';
-import type { Era } from '../protocol/era.ts';
+import { METHOD_NOT_FOUND, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
-import { errorMessage, type Id, type Json, METHOD_NOT_FOUND, SERVER_ERROR } from '../protocol/json-rpc.ts';
+import { errorMessage, type Id, type Json } from '../protocol/json-rpc.ts';
+import type { Era } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { type Answered, type Hear, post } from '../upstreams/post-message.ts';

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { EventRewriter } from '../protocol/event-rewriter.ts';
+import { isEventStream, isJson } from '../protocol/media-type.ts';
 import type { Refusal } from '../refusal.ts';
 import { answerTooLarge, callTooLong } from './denials.ts';
 
@@ -77,14 +78,13 @@ export class AnswerFilter implements Dispatcher.DispatchHandler {
     statusMessage?: string,
   ): void {
     if (status < 200 || this.#done) return;
-    const type = String(headers['content-type'] ?? '').toLowerCase();
-    this.#isStream = type.startsWith('text/event-stream');
+    this.#isStream = isEventStream(headers['content-type']);
     this.#head = { status, headers, statusMessage };
     const { maxBytes, maxMessage } = this.#rules;
     if (Number(headers['content-length'] ?? 0) > (maxBytes ?? Number.POSITIVE_INFINITY))
       return void this.#refuse(controller, answerTooLarge(maxBytes as number));
     const plain = headers['content-encoding'] === undefined;
-    const json = type.startsWith('application/json');
+    const json = isJson(headers['content-type']);
     const rewrite = plain && status < 300 ? this.#rules.rewrite : undefined;
     if (this.#rules.strict && this.#rules.rewrite !== undefined && status < 300 && status !== 202)
       if (!plain || !(this.#isStream || json)) return void this.#refuse(controller, UNREADABLE);

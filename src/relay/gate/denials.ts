@@ -1,5 +1,6 @@
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import type { Call, Denied } from '../policy/judgement.ts';
+import { INVALID_PARAMS } from '../protocol/error-codes.ts';
 import type { Refusal } from '../refusal.ts';
 
 /** JSON-RPC error codes, of those left to implementations (JSON-RPC 2.0 §5.1). */
@@ -92,7 +93,7 @@ export function argumentsTooLarge(limit: number): Refusal {
     reason: 'arguments_too_large',
     message: `the arguments of this tool may have ${limit} bytes`,
     fix: 'raise `arguments` in relay.callLimits if such calls are wanted',
-    code: -32602,
+    code: INVALID_PARAMS,
   };
 }
 

@@ -1,12 +1,7 @@
 import { isRecord } from '../../platform/is-record.ts';
 import type { Json } from './json-rpc.ts';
-
-/** Reserved keys of `_meta` (2026-07-28, basic). */
-export const META = 'io.modelcontextprotocol/';
-/** The revision that came with the stateless era. */
-export const FIRST_MODERN = '2026-07-28';
-/** Revisions with sessions, newest first. */
-export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
+import { CAPABILITIES_KEY, CLIENT_INFO_KEY, metaOf, VERSION_KEY } from './meta.ts';
+import { FIRST_MODERN } from './versions.ts';
 
 /** What a client says of itself: in `initialize`, or with each request since 2026-07-28. */
 export interface ClientFacts {
@@ -41,10 +36,10 @@ export function factsOf({ capabilities, clientInfo }: Json, protocolVersion: str
 
 /** What a stateless request says of its client. */
 export function modernFacts(params: Json): ClientFacts {
-  const meta = isRecord(params._meta) ? params._meta : {};
-  const version = meta[`${META}protocolVersion`];
+  const meta = metaOf(params);
+  const version = meta[VERSION_KEY];
   return factsOf(
-    { capabilities: meta[`${META}clientCapabilities`], clientInfo: meta[`${META}clientInfo`] },
+    { capabilities: meta[CAPABILITIES_KEY], clientInfo: meta[CLIENT_INFO_KEY] },
     typeof version === 'string' ? version : FIRST_MODERN,
   );
 }

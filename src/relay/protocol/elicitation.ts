@@ -1,8 +1,7 @@
 import { isRecord } from '../../platform/is-record.ts';
 import type { Message } from './message.ts';
-
-/** Requests that may be answered by a question since 2026-07-28 (basic/patterns/mrtr). */
-const MAY_ASK: ReadonlySet<string | undefined> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+import { CAPABILITIES_KEY, metaOf } from './meta.ts';
+import { NAME_PARAMETERS } from './methods.ts';
 
 /**
  * How the client can be asked to lead its person to an address (client/elicitation, URL mode): by an error where it said so at
@@ -10,8 +9,7 @@ const MAY_ASK: ReadonlySet<string | undefined> = new Set(['tools/call', 'prompts
  */
 export function elicitsUrls({ method, params }: Message): boolean | 'by-result' {
   if (method === 'initialize') return hasUrlMode(params.capabilities);
-  const meta = isRecord(params._meta) ? params._meta['io.modelcontextprotocol/clientCapabilities'] : undefined;
-  return MAY_ASK.has(method) && hasUrlMode(meta) && 'by-result';
+  return NAME_PARAMETERS.has(method) && hasUrlMode(metaOf(params)[CAPABILITIES_KEY]) && 'by-result';
 }
 
 /** @param capabilities of the client */

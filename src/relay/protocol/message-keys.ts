@@ -1,15 +1,16 @@
-/** Keys that decide something, at the places where they do. */
+import { scanJson } from './json-scanner.ts';
+import { VERSION_KEY } from './meta.ts';
+
+/** Keys that decide something, at the places where they do, without case. */
 const DECISIVE = {
   message: new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']),
   params: new Set(['name', 'uri', '_meta']),
-  meta: new Set(['io.modelcontextprotocol/protocolversion']),
+  meta: new Set([VERSION_KEY.toLowerCase()]),
 } as const;
 type Place = keyof typeof DECISIVE;
 
 /** The only decisive key that is not lower case throughout. */
-const EXACT: ReadonlyMap<string, string> = new Map([
-  ['io.modelcontextprotocol/protocolversion', 'io.modelcontextprotocol/protocolVersion'],
-]);
+const EXACT: ReadonlyMap<string, string> = new Map([[VERSION_KEY.toLowerCase(), VERSION_KEY]]);
 
 /**
  * Finds a key that two JSON readers could take for different things: one that comes twice (RFC 8259 §4: behaviour then is
@@ -22,34 +23,33 @@ const EXACT: ReadonlyMap<string, string> = new Map([
 export function ambiguousKey(text: string): string | undefined {
   const places: Array<{ place: Place | undefined; seen: Set<string> } | undefined> = [];
   let pending: Place | undefined = 'message';
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x7b /* { */) {
-      places.push({ place: pending, seen: new Set() });
+  let found: string | undefined;
+  scanJson(text, {
+    open(isObject) {
+      places.push(isObject ? { place: pending, seen: new Set() } : undefined);
       pending = undefined;
-    } else if (code === 0x5b /* [ */) {
-      places.push(undefined);
-      pending = undefined;
-    } else if (code === 0x7d /* } */ || code === 0x5d /* ] */) {
+      return false;
+    },
+    close() {
       places.pop();
-    } else if (code === 0x2c /* , */) {
+    },
+    key(start, end) {
       pending = undefined;
-    } else if (code === 0x22 /* " */) {
-      const end = endOfString(text, i);
       const object = places.at(-1);
-      if (object?.place !== undefined && isKey(text, end)) {
-        const key = JSON.parse(text.slice(i, end + 1)) as string;
-        const folded = fold(key);
-        if (DECISIVE[object.place].has(folded)) {
-          if (key !== (EXACT.get(folded) ?? folded) || object.seen.has(folded)) return key;
-          object.seen.add(folded);
-          pending = placeBelow(object.place, key);
-        }
+      if (object?.place === undefined) return false;
+      const key = JSON.parse(text.slice(start, end)) as string;
+      const folded = fold(key);
+      if (!DECISIVE[object.place].has(folded)) return false;
+      if (key !== (EXACT.get(folded) ?? folded) || object.seen.has(folded)) {
+        found = key;
+        return true;
       }
-      i = end;
-    }
-  }
-  return undefined;
+      object.seen.add(folded);
+      pending = placeBelow(object.place, key);
+      return false;
+    },
+  });
+  return found;
 }
 
 function placeBelow(place: Place, key: string): Place | undefined {
@@ -57,24 +57,34 @@ function placeBelow(place: Place, key: string): Place | undefined {
   return place === 'params' && key === '_meta' ? 'meta' : undefined;
 }
 
-/** @param start of the opening quote @returns the place of the closing one */
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  for (; end !== -1; end = text.indexOf('"', end + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes += 1;
-    if (backslashes % 2 === 0) return end;
-  }
-  return text.length;
-}
-
-function isKey(text: string, end: number): boolean {
-  let next = end + 1;
-  while (next < text.length && text.charCodeAt(next) <= 0x20) next += 1;
-  return text.charCodeAt(next) === 0x3a;
-}
-
 /** The long s and the Kelvin sign fold to ASCII letters (Unicode CaseFolding). */
 function fold(key: string): string {
   return key.replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase();
+}
+
+/**
+ * Whether an object anywhere in the text has a key twice, or two that a careless reader takes for one: what is judged
+ * would be the last of them here, and the first or both elsewhere (RFC 8259 §4).
+ *
+ * @param text JSON that has been parsed without error
+ * @param reading what a careless reader takes a key for
+ */
+export function hasRepeatedKey(text: string, reading: (key: string) => string): boolean {
+  const objects: Array<Set<string>> = [];
+  return scanJson(text, {
+    open() {
+      objects.push(new Set());
+      return false;
+    },
+    close() {
+      objects.pop();
+    },
+    key(start, end) {
+      const key = reading(JSON.parse(text.slice(start, end)) as string);
+      const keys = objects.at(-1);
+      if (keys?.has(key) === true) return true;
+      keys?.add(key);
+      return false;
+    },
+  });
 }

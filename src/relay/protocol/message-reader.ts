@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { EventParser } from './event-parser.ts';
+import { isEventStream, isJson } from './media-type.ts';
 import { nestsTooDeep } from './nesting.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -76,13 +77,12 @@ export class MessageReader implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#done) return;
     this.status = status;
     this.headers = headers;
-    const type = String(headers['content-type'] ?? '').toLowerCase();
-    if (status < 300 && type.startsWith('text/event-stream'))
+    if (status < 300 && isEventStream(headers['content-type']))
       this.#parser = new EventParser(this.#limit, (event) => {
         this.delivered = true;
         if (event.type === '' || event.type === 'message') this.#take(event.data);
       });
-    else if (type.startsWith('application/json')) this.#json = [];
+    else if (isJson(headers['content-type'])) this.#json = [];
     this.#events.head?.(this);
   }
 

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { isRecord } from '../../platform/is-record.ts';
+import { INVALID_REQUEST, PARSE_ERROR } from './error-codes.ts';
 import type { MessageId } from './json-rpc.ts';
 import type { Malformed } from './malformed.ts';
 import { ambiguousKey } from './message-keys.ts';
@@ -24,22 +25,37 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
     if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8');
     value = JSON.parse(text);
   } catch {
-    return invalid('invalid_json', -32700, 'the body is not JSON', null);
+    return invalid('invalid_json', PARSE_ERROR, 'the body is not JSON', null);
   }
   if (Array.isArray(value))
-    return invalid('batch', -32600, 'batches are not supported: send one message a request', null);
-  if (!isRecord(value)) return invalid('invalid_message', -32600, 'the body is no JSON-RPC message', null);
+    return invalid('batch', INVALID_REQUEST, 'batches are not supported: send one message a request', null);
+  if (!isRecord(value)) return invalid('invalid_message', INVALID_REQUEST, 'the body is no JSON-RPC message', null);
   const { id, method, params } = value;
   const known = typeof id === 'string' || typeof id === 'number' ? id : null;
-  if (value.jsonrpc !== '2.0') return invalid('invalid_message', -32600, '"jsonrpc" must be "2.0"', known);
+  if (value.jsonrpc !== '2.0') return invalid('invalid_message', INVALID_REQUEST, '"jsonrpc" must be "2.0"', known);
   if (nestsTooDeep(text))
-    return invalid('invalid_message', -32600, `the message is nested deeper than ${MAX_NESTING} levels`, known);
+    return invalid(
+      'invalid_message',
+      INVALID_REQUEST,
+      `the message is nested deeper than ${MAX_NESTING} levels`,
+      known,
+    );
   if (ambiguousKey(text) !== undefined)
-    return invalid('invalid_message', -32600, 'a key of the message comes twice or in another spelling', known);
+    return invalid(
+      'invalid_message',
+      INVALID_REQUEST,
+      'a key of the message comes twice or in another spelling',
+      known,
+    );
   if (id !== undefined && id !== null && known === null)
-    return invalid('invalid_message', -32600, '"id" must be a string or a number', null);
+    return invalid('invalid_message', INVALID_REQUEST, '"id" must be a string or a number', null);
   if (method === undefined ? !('result' in value || 'error' in value) || id === undefined : typeof method !== 'string')
-    return invalid('invalid_message', -32600, 'the body is no JSON-RPC request, notification or response', known);
+    return invalid(
+      'invalid_message',
+      INVALID_REQUEST,
+      'the body is no JSON-RPC request, notification or response',
+      known,
+    );
   return {
     message: {
       id: id === undefined ? undefined : known,

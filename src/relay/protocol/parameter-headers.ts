@@ -1,6 +1,6 @@
 import { isRecord } from '../../platform/is-record.ts';
-import { fieldText } from './envelope.ts';
 import type { Json } from './json-rpc.ts';
+import { fieldText } from './mcp-headers.ts';
 
 /** An argument that is mirrored into a header field, by its path. */
 interface Mirrored {

@@ -11,7 +11,7 @@ const CACHEABLE: ReadonlySet<string> = new Set([
 ]);
 
 /** Has what the stateless era asks of every result. A server of sessions says nothing of caching, so nothing may be kept. */
-export function completed(method: string, result: Json): Json {
+export function toModernResult(method: string, result: Json): Json {
   const cache = CACHEABLE.has(method) ? { ttlMs: 0, cacheScope: 'private' } : {};
   return { ...cache, ...result, resultType: 'complete' };
 }

@@ -1,9 +1,7 @@
 import { isRecord } from '../../platform/is-record.ts';
+import { URL_ELICITATION_REQUIRED } from './error-codes.ts';
 import { ServerError } from './failures.ts';
 import type { Json } from './json-rpc.ts';
-
-/** 2025-11-25, client/elicitation: the call can be made again when the person has been at these addresses. */
-const URL_ELICITATION_REQUIRED = -32042;
 
 /**
  * What older servers say by an error the stateless era says by a result: lead the person to an address, then make the call again.

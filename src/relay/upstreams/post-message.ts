@@ -1,7 +1,8 @@
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
+import { NO_SESSION, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
-import { type Json, NO_SESSION, SERVER_ERROR } from '../protocol/json-rpc.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { MessageReader } from '../protocol/message-reader.ts';
 
 /** Takes what a server says before its answer: notifications, and requests to the client. */

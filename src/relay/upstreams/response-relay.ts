@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
 import { AnswerRefused } from '../gate/answer-filter.ts';
 import { EventBoundary } from '../protocol/event-boundary.ts';
+import { isEventStream } from '../protocol/media-type.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
 import { clientResponseHeaders } from './response-headers.ts';
 
@@ -71,7 +72,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
       controller.abort(new Error(refusal.message));
       return;
     }
-    const stream = headers['content-type']?.startsWith('text/event-stream') ?? false;
+    const stream = isEventStream(headers['content-type']);
     this.#response.writeHead(
       status,
       clientResponseHeaders(headers, stream, (id) => this.#events.seal(id)),

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Outgoing } from '../credentials/credential.ts';
 import type { AnswerRules } from '../gate/answer-filter.ts';
-import type { Era } from '../protocol/era.ts';
+import type { Era } from '../protocol/versions.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { RelayEvents } from './response-relay.ts';

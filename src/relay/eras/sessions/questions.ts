@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
+import { INTERNAL_ERROR, MISSING_CAPABILITY } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -11,7 +12,6 @@ const ABILITIES: ReadonlyMap<unknown, string> = new Map([
   ['roots/list', 'roots'],
 ]);
 /** 2026-07-28: the client lacks an ability that the request needs. */
-const MISSING_CAPABILITY = -32021;
 /** Questions of one round. */
 const MAX_QUESTIONS = 16;
 
@@ -31,7 +31,8 @@ export interface Asked {
  */
 export async function askClient(questions: Json, client: Asked, signal: AbortSignal): Promise<Json> {
   const asked = Object.entries(questions);
-  if (asked.length > MAX_QUESTIONS) throw new ServerError(-32603, 'the MCP server asks too many things at once');
+  if (asked.length > MAX_QUESTIONS)
+    throw new ServerError(INTERNAL_ERROR, 'the MCP server asks too many things at once');
   for (const [, question] of asked) mustBeAble(question, client.capabilities);
   const answers = await Promise.all(
     asked.map(async ([key, question]) => [key, await put(question as Json, client, signal)]),
@@ -43,7 +44,7 @@ function mustBeAble(question: unknown, capabilities: Json): asserts question is 
   const method = isRecord(question) ? question.method : undefined;
   const ability = ABILITIES.get(method);
   if (ability === undefined)
-    throw new ServerError(-32603, 'the MCP server asks something that the protocol does not know');
+    throw new ServerError(INTERNAL_ERROR, 'the MCP server asks something that the protocol does not know');
   const declared = capabilities[ability];
   const params = isRecord(question) && isRecord(question.params) ? question.params : {};
   const byUrl = params.mode === 'url';
@@ -66,5 +67,8 @@ async function put({ method, params }: Json, { memory, say }: Asked, signal: Abo
   if (isRecord(result)) return result;
   if (method === 'elicitation/create') return { action: 'cancel' };
   const { code, message } = isRecord(error) ? error : {};
-  throw new ServerError(typeof code === 'number' ? code : -32603, `the client did not answer: ${String(message)}`);
+  throw new ServerError(
+    typeof code === 'number' ? code : INTERNAL_ERROR,
+    `the client did not answer: ${String(message)}`,
+  );
 }

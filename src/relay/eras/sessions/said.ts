@@ -1,4 +1,5 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import { INVALID_PARAMS, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -26,7 +27,7 @@ export async function take({ method, params }: Json, memory: SessionMemory): Pro
   switch (method) {
     case 'logging/setLevel':
       if (typeof level !== 'string' || !LEVELS.includes(level))
-        throw new ServerError(-32602, `"level" must be one of ${LEVELS.join(', ')}`);
+        throw new ServerError(INVALID_PARAMS, `"level" must be one of ${LEVELS.join(', ')}`);
       memory.level = level;
       return {};
     case 'resources/subscribe':
@@ -50,12 +51,12 @@ export function hear(message: Json, memory: SessionMemory): boolean {
 }
 
 async function subscribe(uri: unknown, memory: SessionMemory): Promise<Json> {
-  if (typeof uri !== 'string') throw new ServerError(-32602, '"uri" must name a resource');
+  if (typeof uri !== 'string') throw new ServerError(INVALID_PARAMS, '"uri" must name a resource');
   if (memory.resources.size >= MAX_RESOURCES)
-    throw new ServerError(-32000, `a session may subscribe to ${MAX_RESOURCES} resources`);
+    throw new ServerError(SERVER_ERROR, `a session may subscribe to ${MAX_RESOURCES} resources`);
   memory.resources.add(uri);
   const told = await memory.listener?.relisten();
   if (told === undefined || told.has(uri)) return {};
   memory.resources.delete(uri);
-  throw new ServerError(-32602, 'the MCP server does not tell when this resource changes');
+  throw new ServerError(INVALID_PARAMS, 'the MCP server does not tell when this resource changes');
 }

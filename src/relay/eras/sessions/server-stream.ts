@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../../../platform/is-record.ts';
-import { mirroredHeaders, withEnvelope } from '../../protocol/envelope.ts';
+import { INTERNAL_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import { legacyNotification } from '../../protocol/to-legacy-result.ts';
+import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
+import { withEnvelope } from '../../protocol/meta.ts';
+import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { RetryTimes } from '../../transports/channel/standing-stream.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
@@ -119,7 +121,7 @@ export class ServerStream implements StandingListener {
         },
       ).then(
         () => {
-          reject(new ServerError(-32603, 'the MCP server ended the stream before it had begun'));
+          reject(new ServerError(INTERNAL_ERROR, 'the MCP server ended the stream before it had begun'));
           // One that has nothing to tell ends at once. There may be something as soon as the client subscribes.
           if (tells) void this.#again(current);
         },
@@ -132,7 +134,7 @@ export class ServerStream implements StandingListener {
   }
 
   #hear(message: Json): void {
-    if (message.id === undefined && !this.#ended.signal.aborted) this.#response.event(legacyNotification(message));
+    if (message.id === undefined && !this.#ended.signal.aborted) this.#response.event(toLegacyNotification(message));
   }
 
   /** The server's stream broke off after it had begun. */

@@ -1,11 +1,13 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
-import { type ClientFacts, META } from '../../protocol/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../../protocol/envelope.ts';
+import type { ClientFacts } from '../../protocol/client-facts.ts';
+import { INVALID_REQUEST, NO_SESSION } from '../../protocol/error-codes.ts';
 import { NoAnswer, ServerError } from '../../protocol/failures.ts';
-import { errorMessage, type Id, INVALID_REQUEST, isId, type Json, NO_SESSION } from '../../protocol/json-rpc.ts';
+import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
+import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
+import { META, withEnvelope } from '../../protocol/meta.ts';
 import { ParameterHeaders } from '../../protocol/parameter-headers.ts';
-import { legacyResult } from '../../protocol/to-legacy-result.ts';
+import { toLegacyResult } from '../../protocol/to-legacy-result.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
 import type { McpMethod } from '../../transports/streamable-http/route.ts';
 import type { Caller } from '../../trust/caller.ts';
@@ -139,7 +141,7 @@ export class SessionFront {
     const params = isRecord(request.message.params) ? request.message.params : {};
     return new SessionRequest({ link: this.#deps.link, mirrored: this.#mirrored }, state.client, memory, response)
       .answer({ id, method, params }, request)
-      .then(legacyResult);
+      .then(toLegacyResult);
   }
 
   async #remember(request: InSession, state: SessionState, memory: SessionMemory): Promise<Json> {

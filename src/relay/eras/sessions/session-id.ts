@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { isRecord } from '../../../platform/is-record.ts';
-import { type ClientFacts, factsOf, LEGACY_VERSIONS } from '../../protocol/client-facts.ts';
+import { type ClientFacts, factsOf } from '../../protocol/client-facts.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
+import { negotiatedVersion } from '../../protocol/versions.ts';
 
 /** Tells sessions of the relay's own from those of servers. */
 const PREFIX = 'postern-era.';
@@ -24,8 +25,7 @@ export interface SessionState {
 
 /** The session that an `initialize` opens. The revision is the client's where it is one with sessions (basic/lifecycle). */
 export function openedBy(params: Json): SessionState {
-  const { protocolVersion: wanted } = params;
-  const version = LEGACY_VERSIONS.find((known) => known === wanted) ?? LEGACY_VERSIONS[0];
+  const version = negotiatedVersion(params.protocolVersion);
   const { clientInfo, capabilities } = factsOf(params, version);
   return { id: randomUUID(), client: { protocolVersion: version, clientInfo, capabilities: abilities(capabilities) } };
 }

@@ -1,5 +1,6 @@
+import { INTERNAL_ERROR, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { type Id, type Json, SERVER_ERROR } from '../../protocol/json-rpc.ts';
+import type { Id, Json } from '../../protocol/json-rpc.ts';
 
 /** Questions of one session that may wait for answers. */
 const MAX_QUESTIONS = 100;
@@ -31,7 +32,8 @@ export class SessionMemory {
 
   /** Waits for the client's answer to a question. @throws ServerError where too many wait; the signal's reason */
   async answerTo(id: Id, signal: AbortSignal, ask: () => void): Promise<Json> {
-    if (this.#questions.size >= MAX_QUESTIONS) throw new ServerError(-32603, 'too many questions wait for this client');
+    if (this.#questions.size >= MAX_QUESTIONS)
+      throw new ServerError(INTERNAL_ERROR, 'too many questions wait for this client');
     let onAbort = () => {};
     try {
       return await new Promise<Json>((resolve, reject) => {

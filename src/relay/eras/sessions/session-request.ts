@@ -1,10 +1,12 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import { type ClientFacts, META } from '../../protocol/client-facts.ts';
-import { mirroredHeaders, withEnvelope } from '../../protocol/envelope.ts';
+import type { ClientFacts } from '../../protocol/client-facts.ts';
+import { HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { type Id, INVALID_REQUEST, type Json } from '../../protocol/json-rpc.ts';
+import type { Id, Json } from '../../protocol/json-rpc.ts';
+import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
+import { META, withEnvelope } from '../../protocol/meta.ts';
 import type { ParameterHeaders } from '../../protocol/parameter-headers.ts';
-import { legacyNotification } from '../../protocol/to-legacy-result.ts';
+import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import { type Asking, askServer, type From, IGNORE, type ServerLink } from '../server-link.ts';
 import { askClient } from './questions.ts';
@@ -15,7 +17,6 @@ const MAX_ROUNDS = 32;
 /** Requests of one session that may be under way. */
 const MAX_RUNNING = 64;
 /** 2026-07-28: header fields do not mirror the body. */
-const HEADER_MISMATCH = -32020;
 /** Pages of a list of tools that are looked through for one. */
 const MAX_PAGES = 20;
 
@@ -49,7 +50,7 @@ export class SessionRequest {
     const { running } = this.#memory;
     if (running.has(request.id)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
     if (running.size >= MAX_RUNNING)
-      throw new ServerError(-32000, 'too many requests at once: wait for the answers of some');
+      throw new ServerError(SERVER_ERROR, 'too many requests at once: wait for the answers of some');
     const cancel = new AbortController();
     running.set(request.id, cancel);
     const signal = AbortSignal.any([this.#response.signal, cancel.signal]);
@@ -77,7 +78,7 @@ export class SessionRequest {
         ...(requestState !== undefined && { requestState }),
       };
     }
-    throw new ServerError(-32603, 'the MCP server asks again and again');
+    throw new ServerError(INTERNAL_ERROR, 'the MCP server asks again and again');
   }
 
   async #ask(request: Request, asking: Asking): Promise<Json> {
@@ -124,6 +125,6 @@ export class SessionRequest {
 
   /** Nothing that a stateless server says before its answer is a request. */
   #hear(message: Json): void {
-    if (message.id === undefined) this.#response.event(legacyNotification(message));
+    if (message.id === undefined) this.#response.event(toLegacyNotification(message));
   }
 }

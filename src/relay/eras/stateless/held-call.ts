@@ -1,4 +1,5 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import type { Hear } from '../../upstreams/post-message.ts';
@@ -80,7 +81,7 @@ export class HeldCall {
     const given = isRecord(responses) ? responses : {};
     for (const key of this.#open.keys())
       if (given[key] !== undefined && !isRecord(given[key]))
-        throw new ServerError(-32602, `"inputResponses" must hold an object for ${key}`);
+        throw new ServerError(INVALID_PARAMS, `"inputResponses" must hold an object for ${key}`);
     for (const [key, { id }] of this.#open) {
       const result = given[key];
       if (!isRecord(result)) continue;
@@ -103,7 +104,11 @@ export class HeldCall {
     else if (method === 'ping') void session.tell({ jsonrpc: '2.0', id, result: {} });
     else if (this.#capabilities[QUESTIONS.get(method) ?? ''] !== undefined) this.#ask(message);
     else
-      void session.tell({ jsonrpc: '2.0', id, error: { code: -32601, message: 'this client cannot be asked that' } });
+      void session.tell({
+        jsonrpc: '2.0',
+        id,
+        error: { code: METHOD_NOT_FOUND, message: 'this client cannot be asked that' },
+      });
   }
 
   #ask({ id, method, params }: Json): void {

@@ -1,9 +1,11 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import { type ClientFacts, LEGACY_VERSIONS } from '../../protocol/client-facts.ts';
-import { withoutEnvelope } from '../../protocol/envelope.ts';
+import type { ClientFacts } from '../../protocol/client-facts.ts';
+import { METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { type Json, METHOD_NOT_FOUND } from '../../protocol/json-rpc.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import { MessageReader } from '../../protocol/message-reader.ts';
+import { withoutEnvelope } from '../../protocol/meta.ts';
+import { LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { type RetryTimes, StandingStream } from '../../transports/channel/standing-stream.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { Hear } from '../../upstreams/post-message.ts';

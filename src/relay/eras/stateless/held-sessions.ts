@@ -1,6 +1,6 @@
 import type { ClientFacts } from '../../protocol/client-facts.ts';
+import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { SERVER_ERROR } from '../../protocol/json-rpc.ts';
 import { type From, ownerOf } from '../server-link.ts';
 import { HeldSession, type HeldSessionDeps } from './held-session.ts';
 

@@ -1,7 +1,9 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import { META, modernFacts } from '../../protocol/client-facts.ts';
+import { modernFacts } from '../../protocol/client-facts.ts';
+import { INVALID_PARAMS } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
+import { META } from '../../protocol/meta.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import type { Asking, From } from '../server-link.ts';
 import type { HeldSession } from './held-session.ts';
@@ -29,7 +31,7 @@ export async function listenInSession(
   response: LocalResponse,
 ): Promise<void> {
   const wanted = params.notifications;
-  if (!isRecord(wanted)) throw new ServerError(-32602, '"notifications" must say what to listen to');
+  if (!isRecord(wanted)) throw new ServerError(INVALID_PARAMS, '"notifications" must say what to listen to');
   const { signal } = response;
   const lease = await sessions.lease(from, modernFacts(params), signal);
   const { session } = lease;

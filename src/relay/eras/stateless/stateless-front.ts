@@ -1,10 +1,13 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
-import { FIRST_MODERN, LEGACY_VERSIONS, META, modernFacts } from '../../protocol/client-facts.ts';
+import { modernFacts } from '../../protocol/client-facts.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError, SessionLost } from '../../protocol/failures.ts';
-import { type Id, type Json, METHOD_NOT_FOUND } from '../../protocol/json-rpc.ts';
-import { completed } from '../../protocol/to-modern-result.ts';
+import type { Id, Json } from '../../protocol/json-rpc.ts';
+import { META } from '../../protocol/meta.ts';
+import { toModernResult } from '../../protocol/to-modern-result.ts';
 import { urlElicitations } from '../../protocol/url-elicitations.ts';
+import { FIRST_MODERN, SUPPORTED_VERSIONS } from '../../protocol/versions.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import type { Hear } from '../../upstreams/post-message.ts';
@@ -90,8 +93,8 @@ export class StatelessFront {
     const { session, release } = await this.#deps.sessions.lease(request, modernFacts(request.params), response.signal);
     release();
     const { serverInfo, instructions } = session.described;
-    return completed('server/discover', {
-      supportedVersions: [FIRST_MODERN, ...LEGACY_VERSIONS],
+    return toModernResult('server/discover', {
+      supportedVersions: SUPPORTED_VERSIONS,
       capabilities: offeredBy(session.described),
       ...(typeof instructions === 'string' && { instructions }),
       _meta: { [`${META}serverInfo`]: serverInfo },
@@ -112,7 +115,7 @@ export class StatelessFront {
     const turn = { ...about, state, inputResponses };
     const result = await (this.#goOn(turn, event, signal) ?? this.#elsewhere?.goOn(turn, event, signal));
     if (result !== undefined) return result;
-    throw new ServerError(-32602, 'no call waits for this answer any more: make the call again', {
+    throw new ServerError(INVALID_PARAMS, 'no call waits for this answer any more: make the call again', {
       reason: 'request_state',
     });
   }
@@ -140,7 +143,7 @@ export class StatelessFront {
     signal: AbortSignal,
   ): Promise<Json> {
     const turn = await call.turn(listenerOf(meta, say), signal);
-    if (turn.kind === 'answer') return completed(method, turn.result);
+    if (turn.kind === 'answer') return toModernResult(method, turn.result);
     const state = this.#deps.waiting.keep(call, owner, what);
     return { resultType: 'input_required', inputRequests: turn.questions, requestState: state };
   }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
+import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { type Json, SERVER_ERROR } from '../../protocol/json-rpc.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
 import type { Hear } from '../../upstreams/post-message.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { SERVER_ERROR } from '../../protocol/json-rpc.ts';
 import type { HeldCall } from './held-call.ts';
 
 /** Milliseconds that a call waits for its client's answers. */

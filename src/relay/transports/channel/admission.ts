@@ -4,7 +4,7 @@ import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { type Gate, NO_MESSAGE } from '../../gate/gate.ts';
-import { eraOf } from '../../protocol/era.ts';
+import { eraOf } from '../../protocol/versions.ts';
 import { NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
 import type { Caller, Callers } from '../../trust/caller.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';

@@ -1,8 +1,10 @@
 import { errors } from 'undici';
 import { isRecord } from '../../../platform/is-record.ts';
-import { eraOf } from '../../protocol/era.ts';
+import { INVALID_REQUEST, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
+import { metaOf, VERSION_KEY } from '../../protocol/meta.ts';
+import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
 import { type Outcome, refusedAnswer, TIMEOUT, UNREACHABLE } from '../../upstreams/response-relay.ts';
 
@@ -31,7 +33,7 @@ export const ALREADY_INITIALIZED: Refusal = {
   status: 400,
   reason: 'invalid_message',
   message: 'this connection has its session already: open another one to initialize again',
-  code: -32600,
+  code: INVALID_REQUEST,
 };
 export const SESSION_LOST: Refusal = {
   status: 404,
@@ -49,21 +51,18 @@ export const CUT: Refusal = {
   message: 'the connection to the MCP server broke before it had answered',
 };
 
-const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
-
 /** The stateless era has neither this transport nor sessions; whoever asks for it here is told what there is. */
 export const MODERN_NOT_HERE: Refusal = {
   status: 400,
   reason: 'protocol_version',
   message: 'since 2026-07-28 the protocol is spoken over streamable HTTP only, at /servers/<name>/mcp',
-  code: -32022,
+  code: UNSUPPORTED_VERSION,
   data: { supported: LEGACY_VERSIONS },
 };
 
 /** A message that claims the stateless era, whose headers nobody could have compared with it. */
 export function claimsModern(message: Message): boolean {
-  const meta = message.params._meta;
-  const version = isRecord(meta) ? meta['io.modelcontextprotocol/protocolVersion'] : undefined;
+  const version = metaOf(message.params)[VERSION_KEY];
   return version !== undefined && (typeof version !== 'string' || eraOf(version) !== 'legacy');
 }
 

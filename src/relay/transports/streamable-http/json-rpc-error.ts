@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { sendJson } from '../../../platform/http.ts';
+import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import type { Refusal } from '../../refusal.ts';
 
@@ -7,7 +8,7 @@ import type { Refusal } from '../../refusal.ts';
 export function errorOf(refusal: Refusal, id: MessageId): object {
   if (refusal.result !== undefined) return { jsonrpc: '2.0', id, result: refusal.result };
   const error = {
-    code: refusal.code ?? -32000,
+    code: refusal.code ?? SERVER_ERROR,
     message: refusal.message,
     ...(refusal.data === undefined ? {} : { data: refusal.data }),
   };

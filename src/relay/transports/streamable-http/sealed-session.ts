@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { ConfigurationError } from '../../../platform/errors.ts';
+import { NO_SESSION } from '../../protocol/error-codes.ts';
 import type { Refusal } from '../../refusal.ts';
 import { SealedText } from '../../sealed-text.ts';
 
@@ -48,5 +49,5 @@ function digest(owner: string): string {
 
 /** The same answer for all three, so that it says nothing of other people's sessions. */
 export function noSession(reason: 'session_unknown' | 'session_server' | 'session_owner'): Refusal {
-  return { status: 404, reason, message: 'session not found', code: -32001 };
+  return { status: 404, reason, message: 'session not found', code: NO_SESSION };
 }

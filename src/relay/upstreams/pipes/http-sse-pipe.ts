@@ -2,6 +2,7 @@ import { Pool } from 'undici';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
 import { EventParser } from '../../protocol/event-parser.ts';
+import { isEventStream } from '../../protocol/media-type.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
 export interface HttpSseOptions {
@@ -66,7 +67,7 @@ class HttpSsePipe implements Pipe {
       signal: this.#ended.signal,
     });
     body.on('error', () => {});
-    if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream'))
+    if (statusCode !== 200 || !isEventStream(headers['content-type']))
       throw new Error(`the server answered the stream with ${statusCode}`);
     await new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error('the server did not say where messages go')), timeout);

@@ -1,13 +1,6 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import {
-  errorMessage,
-  type Id,
-  INVALID_REQUEST,
-  isId,
-  type Json,
-  METHOD_NOT_FOUND,
-  SERVER_ERROR,
-} from '../../protocol/json-rpc.ts';
+import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession } from './pipe-session.ts';

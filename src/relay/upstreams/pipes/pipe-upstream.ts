@@ -4,15 +4,9 @@ import { ownerKey } from '../../../identity/identity.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import { AnswerFilter, type AnswerRules } from '../../gate/answer-filter.ts';
-import { eraOf } from '../../protocol/era.ts';
-import {
-  errorMessage,
-  INVALID_REQUEST,
-  isId,
-  type Json,
-  NO_SESSION,
-  UNSUPPORTED_VERSION,
-} from '../../protocol/json-rpc.ts';
+import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
+import { errorMessage, isId, type Json } from '../../protocol/json-rpc.ts';
+import { eraOf } from '../../protocol/versions.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
 import { LocalResponse } from '../local-response.ts';

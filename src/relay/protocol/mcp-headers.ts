@@ -1,15 +1,19 @@
-import { isRecord } from '../../platform/is-record.ts';
-import type { Era } from './era.ts';
+import { HEADER_MISMATCH } from './error-codes.ts';
+import type { Json } from './json-rpc.ts';
 import type { Malformed } from './malformed.ts';
 import type { Message } from './message.ts';
+import { metaOf, VERSION_KEY } from './meta.ts';
+import { NAME_PARAMETERS } from './methods.ts';
+import { type Era, FIRST_MODERN } from './versions.ts';
 
-const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
-/** Methods whose object is mirrored into `Mcp-Name`, and the parameter that holds it (2026-07-28, streamable HTTP). */
-const NAMED: ReadonlyMap<string, string> = new Map([
-  ['tools/call', 'name'],
-  ['prompts/get', 'name'],
-  ['resources/read', 'uri'],
-]);
+/** The header fields that mirror a stateless request, names and values in turn. */
+export function mirroredHeaders(method: string, params: Json): string[] {
+  const version = String(metaOf(params)[VERSION_KEY] ?? FIRST_MODERN);
+  const headers = ['mcp-protocol-version', version, 'mcp-method', fieldText(method)];
+  const name = params[NAME_PARAMETERS.get(method) ?? ''];
+  if (typeof name === 'string') headers.push('mcp-name', fieldText(name));
+  return headers;
+}
 
 /**
  * Compares the mirrored headers with the body. Whoever stands before the relay may have decided by the headers alone, so
@@ -20,8 +24,7 @@ export function headerMismatch(
   header: (lowerCaseName: string) => string | undefined,
   message: Message,
 ): Malformed | undefined {
-  const meta = message.params._meta;
-  const inBody = isRecord(meta) ? meta[VERSION_KEY] : undefined;
+  const inBody = metaOf(message.params)[VERSION_KEY];
   if (inBody !== undefined && inBody !== header('mcp-protocol-version'))
     return mismatch('MCP-Protocol-Version and the version in the body differ');
 
@@ -29,21 +32,26 @@ export function headerMismatch(
   if (method === undefined ? era === 'modern' : method !== message.method)
     return mismatch(method === undefined ? 'Mcp-Method is missing' : 'Mcp-Method and the method in the body differ');
 
-  const parameter = message.method === undefined ? undefined : NAMED.get(message.method);
+  const parameter = NAME_PARAMETERS.get(message.method);
   if (parameter === undefined) return undefined;
   const name = header('mcp-name');
   if (name === undefined) return era === 'modern' ? mismatch('Mcp-Name is missing') : undefined;
-  return decodeName(name) === message.params[parameter]
+  return textOfField(name) === message.params[parameter]
     ? undefined
     : mismatch(`Mcp-Name and "${parameter}" in the body differ`);
 }
 
-/** A name that does not fit a header field comes as `=?base64?…?=`. */
-function decodeName(value: string): string {
+/** A text that does not fit a header field goes as `=?base64?…?=`. */
+export function fieldText(text: string): string {
+  const plain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(text) && !text.startsWith('=?');
+  return plain ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`;
+}
+
+function textOfField(value: string): string {
   const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value)?.[1];
   return encoded === undefined ? value : Buffer.from(encoded, 'base64').toString();
 }
 
 function mismatch(message: string): Malformed {
-  return { status: 400, reason: 'header_mismatch', message, code: -32020 };
+  return { status: 400, reason: 'header_mismatch', message, code: HEADER_MISMATCH };
 }

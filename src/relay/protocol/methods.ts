@@ -1,0 +1,38 @@
+/** Methods of all revisions of MCP that a client sends. */
+export const CLIENT_METHODS: ReadonlySet<string> = new Set([
+  'initialize',
+  'ping',
+  'server/discover',
+  'tools/list',
+  'tools/call',
+  'prompts/list',
+  'prompts/get',
+  'resources/list',
+  'resources/templates/list',
+  'resources/read',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'completion/complete',
+  'logging/setLevel',
+  'subscriptions/listen',
+  'tasks/get',
+  'tasks/list',
+  'tasks/result',
+  'tasks/cancel',
+  'tasks/update',
+  'notifications/initialized',
+  'notifications/cancelled',
+  'notifications/progress',
+  'notifications/roots/list_changed',
+  'notifications/tasks/status',
+]);
+
+/**
+ * Requests for one object, and the parameter that names it: what is mirrored into `Mcp-Name` (2026-07-28, streamable HTTP). A
+ * server may answer just these with input requests (basic/patterns/mrtr).
+ */
+export const NAME_PARAMETERS: ReadonlyMap<string | undefined, 'name' | 'uri'> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+]);
