@@ -2,6 +2,11 @@
 -- headers as they are, no body. It allows after exactly 200; everything else is a refusal, and a mistake in here ends as
 -- the 503 that haproxy.cfg gives to whatever was not allowed.
 
+-- SECURITY: without it the relay would refuse everybody, which a start that fails tells sooner.
+if (os.getenv("POSTERN_RELAY_TRUST_SECRET") or "") == "" then
+  error("POSTERN_RELAY_TRUST_SECRET is not set: give HAProxy the secret of relay.trust.secret")
+end
+
 local CHECK_URL = os.getenv("POSTERN_CHECK_URL")
 -- Milliseconds: longer than the backend's own, which answers 504 then.
 local TIMEOUT = 8000
@@ -42,14 +47,25 @@ local function values_of(header)
   return values
 end
 
+-- SECURITY: HAProxy's client writes past its own memory, and the process ends, where it is given more values than
+-- `tune.http.maxhdr` (101). haproxy.cfg refuses such a request already.
+local MAX_VALUES = 85
+
+-- @return nil where there are too many headers to ask about
 local function question(txn)
   local headers = {}
+  local count = 0
   local received = txn.http:req_get_headers()
   for name, header in pairs(received) do
+    local values = values_of(header)
+    count = count + #values
     -- SECURITY: a client's own X-Forwarded-* would describe another request.
     if not NOT_ASKED[name] and name:sub(1, 12) ~= "x-forwarded-" then
-      headers[name] = values_of(header)
+      headers[name] = values
     end
+  end
+  if count > MAX_VALUES then
+    return nil
   end
   headers["x-forwarded-method"] = { txn.f:method() }
   headers["x-forwarded-uri"] = { txn.f:pathq() }
@@ -95,7 +111,12 @@ local function identify(txn, headers)
 end
 
 core.register_action("postern_check", { "http-req" }, function(txn)
-  local answer = core.httpclient():get({ url = CHECK_URL, headers = question(txn), timeout = TIMEOUT })
+  local headers = question(txn)
+  if headers == nil then
+    txn:done(txn:reply({ status = 400 }))
+    return
+  end
+  local answer = core.httpclient():get({ url = CHECK_URL, headers = headers, timeout = TIMEOUT })
   local status = answer and answer.status or 0
   if status == 200 then
     if identify(txn, answer.headers) then

@@ -21,6 +21,7 @@ const ECHO = '/servers/echo/mcp';
 
 describe('through the real HAProxy, with the files of deploy/haproxy', () => {
   const end: Array<() => unknown> = [];
+  let program: string;
   let haproxy: Child;
   let auth: Child;
   let relay: Child;
@@ -33,7 +34,7 @@ describe('through the real HAProxy, with the files of deploy/haproxy', () => {
 
   before(async function () {
     this.timeout(120_000);
-    const path = await haproxyOrSkip(this);
+    program = await haproxyOrSkip(this);
     provider = await startOpenIdProvider();
     echo = await startEchoUpstream();
     end.unshift(
@@ -77,7 +78,7 @@ describe('through the real HAProxy, with the files of deploy/haproxy', () => {
     keep(await startEverythingServer(everything));
     auth = await startAuth();
     relay = keep(await startPostern('relay', config, relayInternal, env));
-    haproxy = await startHaproxy(path, { edge, auth: authPort, upstream: relayPort }, end);
+    haproxy = await startHaproxy(program, { edge, auth: authPort, upstream: relayPort }, end);
     alice = await token('alice', 'echo');
   });
   after(async function () {
@@ -249,6 +250,12 @@ describe('through the real HAProxy, with the files of deploy/haproxy', () => {
 
   it('who goes around HAProxy gets nowhere', async () => {
     assert.equal((await post(ECHO, ['X-Authenticated-User', 'alice'], relayPort)).status, 401);
+  });
+
+  it('does not start without its secret', async () => {
+    const [own] = (await freePorts(1)) as [number];
+    const addresses = { edge: own, auth: relayPort, upstream: relayPort };
+    await assert.rejects(startHaproxy(program, addresses, end, ''), /POSTERN_RELAY_TRUST_SECRET is not set/);
   });
 
   it('without forward-auth nobody is let through, and afterwards again', async function () {

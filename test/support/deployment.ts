@@ -63,14 +63,29 @@ export const PROXIES = {
   'envoy-grpc': ENVOY,
 } as const satisfies Readonly<Record<string, Proxy>>;
 
+/** Those whose whole chain other tests run, see {@link DEPLOYMENTS}. */
 export type DeployedProxy = keyof typeof PROXIES;
+
+/** Every folder of `deploy/` with a proxy that clients face and that asks forward-auth. */
+export const DEPLOYMENTS = {
+  ...PROXIES,
+  haproxy: {
+    program: 'haproxy',
+    files: ['haproxy.cfg', 'postern.yaml'],
+    args: ['-db', '-f', 'haproxy.cfg'],
+    validate: ['-c', '-f', 'haproxy.cfg'],
+    inImage: ['haproxy'],
+  },
+} as const satisfies Readonly<Record<string, Proxy>>;
+
+export type Deployment = keyof typeof DEPLOYMENTS;
 
 /**
  * A copy of a folder of `deploy/` with other addresses. Every replacement must be found, so that a test cannot go on
  * running with an address that the files no longer hold.
  */
 export async function copyDeployment(
-  name: DeployedProxy,
+  name: Deployment,
   replacements: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>>,
 ): Promise<{ folder: string; remove(): Promise<void> }> {
@@ -78,7 +93,7 @@ export async function copyDeployment(
   // Workers of a program that was started as root are somebody else.
   await chmod(folder, 0o755);
   await cp(join(DEPLOY, name), folder, { recursive: true });
-  const { files, written = (host, port) => `${host}:${port}` }: Proxy = PROXIES[name];
+  const { files, written = (host, port) => `${host}:${port}` }: Proxy = DEPLOYMENTS[name];
   const unused = new Set(Object.keys(replacements));
   const table = new Map<string, { to: string; of: string }>();
   for (const [from, to] of Object.entries(replacements)) {
@@ -114,13 +129,13 @@ export interface RunningProxy {
 
 /** Starts a proxy in a folder that {@link copyDeployment} made. */
 export async function startProxy(
-  name: DeployedProxy,
+  name: Deployment,
   program: Program,
   folder: string,
   port: number,
   env: Readonly<Record<string, string>>,
 ): Promise<RunningProxy> {
-  const { args, log, inImage = [] }: Proxy = PROXIES[name];
+  const { args, log, inImage = [] }: Proxy = DEPLOYMENTS[name];
   if (program.kind === 'image') return startImage(program.image, folder, [...inImage, ...args], env);
   const child = await startChild(name, program.path, args, {
     cwd: folder,
@@ -139,11 +154,11 @@ export async function startProxy(
 
 /** @returns what the program says of its configuration; undefined where it has no such question. Rejects where it is wrong. */
 export async function validateDeployment(
-  name: DeployedProxy,
+  name: Deployment,
   program: Program,
   folder: string,
 ): Promise<string | undefined> {
-  const { validate }: Proxy = PROXIES[name];
+  const { validate }: Proxy = DEPLOYMENTS[name];
   if (validate === undefined || program.kind === 'image') return undefined;
   const { stdout, stderr } = await run(program.path, [...validate], { cwd: folder, timeout: 20_000 });
   return stdout + stderr;

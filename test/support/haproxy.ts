@@ -16,7 +16,12 @@ interface Addresses {
  *
  * @param end gets what must be ended, the last first
  */
-export async function startHaproxy(path: string, { edge, auth, upstream }: Addresses, end: Array<() => unknown>) {
+export async function startHaproxy(
+  path: string,
+  { edge, auth, upstream }: Addresses,
+  end: Array<() => unknown>,
+  secret = HAPROXY_SECRET,
+) {
   const [check] = (await freePorts(1)) as [number];
   const { folder, remove } = await copyFolder('haproxy', {
     'haproxy.cfg': [
@@ -29,7 +34,7 @@ export async function startHaproxy(path: string, { edge, auth, upstream }: Addre
   end.unshift(remove);
   const haproxy = await startChild('haproxy', path, ['-db', '-f', 'haproxy.cfg'], {
     cwd: folder,
-    env: { POSTERN_RELAY_TRUST_SECRET: HAPROXY_SECRET },
+    env: { POSTERN_RELAY_TRUST_SECRET: secret },
     ready: `http://127.0.0.1:${edge}/_postern/jwks.json`,
   });
   end.unshift(() => haproxy.stop());

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { importSigningKey, signAssertion } from '../../../src/identity/assertion.ts';
 import { classifyHeader } from '../../../src/identity/headers.ts';
 import { ANONYMOUS } from '../../../src/identity/identity.ts';
-import { type DeployedProxy, PROXIES } from '../../support/deployment.ts';
+import { DEPLOYMENTS, type Deployment } from '../../support/deployment.ts';
 import { programOrSkip } from '../../support/programs.ts';
 import { ECHO, type Gauntlet, SECRET, startGauntlet } from './gauntlet.ts';
 import { generated } from './generated-attacks.ts';
@@ -17,6 +17,7 @@ import {
   type Loot,
 } from './header-attacks.ts';
 import { askHttp2, http2Attacks, REFUSED_BY_CLIENT } from './http2-attacks.ts';
+import { limitAttacks } from './limit-attacks.ts';
 import { breaches, FORGER, leftToTheRelay } from './oracle.ts';
 import { FORMS, TARGETS } from './path-attacks.ts';
 import { type Answered, type Exchange, exchange, written } from './wire.ts';
@@ -26,7 +27,7 @@ import { valuesOf } from './witness.ts';
 const CALL = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/list', params: {} });
 const MCP = ['Content-Type: application/json', 'Accept: application/json, text/event-stream'];
 /** nginx of Debian speaks HTTP/2 with TLS only. */
-const HTTP2: readonly DeployedProxy[] = ['traefik', 'caddy', 'envoy', 'envoy-grpc'];
+const HTTP2: readonly Deployment[] = ['traefik', 'caddy', 'envoy', 'envoy-grpc', 'haproxy'];
 /** Refusals of some shapes are silence, which takes its time. */
 const AT_ONCE = 60;
 const OF_CI = 20_261_124;
@@ -36,12 +37,13 @@ const SEED = Number(
 );
 
 /** Spellings that a proxy does not know as such. What the relay makes of them is looked at with the relay behind it. */
-const LEFT_TO_THE_RELAY: Readonly<Record<DeployedProxy, RegExp>> = {
+const LEFT_TO_THE_RELAY: Readonly<Record<Deployment, RegExp>> = {
   traefik: /^(?!)/,
   caddy: /[^\w.-]/,
   nginx: /^x-authenticated-[a-z-]+$/,
   envoy: /^(?!)/,
   'envoy-grpc': /^(?!)/,
+  haproxy: /^trailer /,
 };
 
 interface Try extends Exchange {
@@ -89,7 +91,7 @@ describe('attacks through the real proxies', () => {
     );
   }
 
-  for (const name of Object.keys(PROXIES) as DeployedProxy[])
+  for (const name of Object.keys(DEPLOYMENTS) as Deployment[])
     describe(name, function () {
       this.timeout(60_000);
       let front: number;
@@ -100,7 +102,7 @@ describe('attacks through the real proxies', () => {
 
       before(async function () {
         this.timeout(300_000);
-        const program = await programOrSkip(this, PROXIES[name].program);
+        const program = await programOrSkip(this, DEPLOYMENTS[name].program);
         front = (await gauntlet.open(name, program, 'witness')).port;
         edge = (await gauntlet.open(name, program, 'relay')).port;
         relayLog = gauntlet.running.relay.output.length;
@@ -113,15 +115,18 @@ describe('attacks through the real proxies', () => {
       async function attack(what: string, port: number, tries: readonly Try[]): Promise<readonly Answered[]> {
         const { witness, echo } = gauntlet;
         const before = judged;
-        // So that a proxy that lets nothing through at all does not pass.
-        const alive = await exchange(
-          port,
-          port === front
-            ? { bytes: written({ target: '/app/alive', lines: [bearer(gauntlet.token)] }), patience: 10_000 }
-            : { bytes: call(ECHO, [bearer(gauntlet.echoToken), 'User-Agent: alice']), patience: 10_000 },
-        );
-        assert.deepEqual(alive.statuses, [200], alive.text);
+        const serves = async (when: string) => {
+          const bytes =
+            port === front
+              ? written({ target: '/app/alive', lines: [bearer(gauntlet.token)] })
+              : call(ECHO, [bearer(gauntlet.echoToken), 'User-Agent: alice']);
+          const { statuses, text } = await exchange(port, { bytes, patience: 10_000 });
+          assert.deepEqual(statuses, [200], `${when}: ${text}`);
+        };
+        // So that a proxy that lets nothing through at all does not pass, nor one that the attacks end.
+        await serves('before');
         const answers = await inTurns(tries, (one) => exchange(port, one));
+        await serves('afterwards');
         const wrong: string[] = [];
         // The check's own answer, health and metrics are for others.
         for (const [at, { text }] of answers.entries())
@@ -143,7 +148,7 @@ describe('attacks through the real proxies', () => {
           if (valuesOf(rawHeaders, 'user-agent')[0] !== 'alice') wrong.push(`no credential, and served: ${raw}`);
         }
         judged = [witness.seen.length, echo.seen.length];
-        const reached = judged[0] - before[0] + judged[1] - before[1] - 1;
+        const reached = judged[0] - before[0] + judged[1] - before[1] - 2;
         assert.equal(wrong.length, 0, `${wrong.length} got through:\n${wrong.slice(0, 8).join('\n')}`);
         const key = `${what} × ${name}`;
         const [refused, harmless] = counted.get(key) ?? [0, 0];
@@ -208,6 +213,10 @@ describe('attacks through the real proxies', () => {
         await attack('wire', front, wireAttacks([]));
         await attack('wire', front, wireAttacks([bearer(gauntlet.token)]));
         await attack('wire', edge, wireAttacks(['User-Agent: nobody']));
+      });
+
+      it('as many and as large headers as there is room for, and more', async () => {
+        await attack('limits', front, limitAttacks([bearer(gauntlet.token)]));
       });
 
       it('WebSocket and HTTP+SSE of the relay with a forged identity', async () => {

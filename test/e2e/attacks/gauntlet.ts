@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLocalJWKSet } from 'jose';
 import type { Child } from '../../support/child.ts';
-import { copyDeployment, type DeployedProxy, startProxy } from '../../support/deployment.ts';
+import { copyDeployment, type Deployment, startProxy } from '../../support/deployment.ts';
 import { startEchoUpstream } from '../../support/echo-upstream.ts';
 import { freePorts } from '../../support/free-port.ts';
 import { startOpenIdProvider } from '../../support/openid-provider.ts';
@@ -91,14 +91,14 @@ export async function startGauntlet() {
       ports: { auth, relay, authInternal, relayInternal, grpc },
       /** A proxy by its files, with what stands behind it, and lines of its files changed. */
       async open(
-        name: DeployedProxy,
+        name: Deployment,
         program: Program,
         behind: 'witness' | 'relay',
         edits: readonly Edit[] = [],
         /** What is asked in the place of forward-auth. */
         asked: { auth?: number; grpc?: number } = {},
       ) {
-        const [port] = (await freePorts(1)) as [number];
+        const [port, check] = (await freePorts(2)) as [number, number];
         const to = behind === 'witness' ? witness.port : relay;
         const own = await copyDeployment(
           name,
@@ -107,6 +107,8 @@ export async function startGauntlet() {
             '127.0.0.1:4180': `127.0.0.1:${asked.auth ?? auth}`,
             '127.0.0.1:4444': `127.0.0.1:${to}`,
             ...(name === 'envoy-grpc' ? { '127.0.0.1:4181': `127.0.0.1:${asked.grpc ?? grpc}` } : {}),
+            // Where HAProxy asks itself.
+            ...(name === 'haproxy' ? { '127.0.0.1:4182': `127.0.0.1:${check}` } : {}),
           },
           secretEnv,
         );

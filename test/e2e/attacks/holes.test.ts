@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DeployedProxy, PROXIES } from '../../support/deployment.ts';
+import { DEPLOYMENTS, type Deployment } from '../../support/deployment.ts';
 import { freePorts } from '../../support/free-port.ts';
 import { type Program, programOrSkip } from '../../support/programs.ts';
 import { ECHO, type Edit, type Gauntlet, startGauntlet } from './gauntlet.ts';
@@ -30,11 +30,11 @@ describe('the lines of deploy/ that close a hole', () => {
 
   it('docs/proxy-holes.md lists exactly these', async () => {
     const rows = (await readFile(TABLE, 'utf8')).split('\n').map((row) => row.replace(/ +/g, ' ').trim());
-    const listed = rows.filter((row) => Object.keys(PROXIES).some((name) => row.startsWith(`| ${name} |`)));
+    const listed = rows.filter((row) => Object.keys(DEPLOYMENTS).some((name) => row.startsWith(`| ${name} |`)));
     assert.deepEqual(listed, HOLES.map(rowOf));
   });
 
-  for (const name of Object.keys(PROXIES) as DeployedProxy[])
+  for (const name of Object.keys(DEPLOYMENTS) as Deployment[])
     describe(name, function () {
       this.timeout(60_000);
       let program: Program;
@@ -44,7 +44,7 @@ describe('the lines of deploy/ that close a hole', () => {
 
       before(async function () {
         this.timeout(300_000);
-        program = await programOrSkip(this, PROXIES[name].program);
+        program = await programOrSkip(this, DEPLOYMENTS[name].program);
         whole = await gauntlet.open(name, program, 'witness');
       });
 

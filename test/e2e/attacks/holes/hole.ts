@@ -1,4 +1,4 @@
-import type { DeployedProxy } from '../../../support/deployment.ts';
+import type { Deployment } from '../../../support/deployment.ts';
 import type { Edit } from '../gauntlet.ts';
 import type { Said } from '../stub-authorizer.ts';
 import type { Seen } from '../witness.ts';
@@ -41,7 +41,7 @@ export interface Result {
 export type Still = number | 'assertion' | 'forward-auth' | 'nothing';
 
 export interface Hole {
-  readonly proxy: DeployedProxy;
+  readonly proxy: Deployment;
   /** As it stands in the file, shortened. */
   readonly line: string;
   readonly edits: readonly Edit[];
