@@ -88,7 +88,9 @@ export function showSessions(ctx: Context, sessions: readonly Session[], current
 /** The first words of a browser's name say enough, and nothing of its length breaks the page. */
 export function shortAgent(userAgent: string): string {
   const known = /(Edg|OPR|Firefox|Chrome|Version)\/(\d+)/.exec(userAgent);
-  const system = /\((?:[^;)]*; )*?(Windows|Macintosh|Linux|Android|iPhone|iPad|CrOS)/.exec(userAgent);
+  // In the first comment, behind its bracket or a semicolon (RFC 9110 §10.1.5).
+  const [, comment = ''] = /\(([^)]*)/.exec(userAgent) ?? [];
+  const system = /(?:^|; )(Windows|Macintosh|Linux|Android|iPhone|iPad|CrOS)/.exec(comment);
   const names: Record<string, string> = { Edg: 'Edge', OPR: 'Opera', Version: 'Safari' };
   const name =
     known?.[1] === undefined ? userAgent.slice(0, 60) || 'unknown' : `${names[known[1]] ?? known[1]} ${known[2]}`;

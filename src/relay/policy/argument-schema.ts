@@ -18,6 +18,9 @@ export class ArgumentSchema {
   constructor(schema: Readonly<Record<string, unknown>>) {
     // A keyword that is misspelt would let everything pass: `strict` makes it an error.
     const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false });
+    // The library's own compares every two objects of a list.
+    ajv.removeKeyword('uniqueItems');
+    ajv.addKeyword({ keyword: 'uniqueItems', type: 'array', schemaType: 'boolean', validate: areUnique });
     this.#fits = ajv.compile<unknown>({ ...schema });
     this.#names = new Set(propertyNames(schema));
     this.#loose = new Set([...this.#names].map(looseName));
@@ -41,6 +44,19 @@ export class ArgumentSchema {
       ([key, item]) => (!this.#names.has(key) && this.#loose.has(looseName(key))) || this.#misspelt(item, depth + 1),
     );
   }
+}
+
+/** JSON Schema 2020-12, validation §6.4.3, in one pass: what is equal is written in the same way. */
+function areUnique(wanted: boolean, list: readonly unknown[]): boolean {
+  return !wanted || new Set(list.map(canonical)).size === list.length;
+}
+
+/** The order of keys means nothing. Numbers are equal by their value. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (!isRecord(value)) return JSON.stringify(value);
+  const keys = Object.keys(value).sort();
+  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join()}}`;
 }
 
 function* propertyNames(schema: unknown): Generator<string> {

@@ -1,4 +1,6 @@
 import { isRecord } from '../../platform/is-record.ts';
+import { MAX_NAME, MAX_NAMES } from './name-bounds.ts';
+
 /** What a message works on. */
 export type McpObjectKind = 'tool' | 'prompt' | 'resource';
 
@@ -51,8 +53,7 @@ const KNOWN: ReadonlySet<string> = new Set(
   [...SESSION, ...LISTS.keys(), ...NAMED.keys(), 'completion/complete', 'subscriptions/listen'].map(looseMethod),
 );
 
-/** Characters of a name or URI, and objects of one message: comparing must not take long. */
-const MAX_NAME = 8_192;
+/** Characters of a method, and objects of one message: comparing must not take long. */
 const MAX_METHOD = 256;
 const MAX_OBJECTS = 1_000;
 
@@ -104,10 +105,13 @@ function subscription(method: string, params: Readonly<Record<string, unknown>>)
 }
 
 function withObjects(method: string, found: ReadonlyArray<{ kind: McpObjectKind; name: unknown }>): Operation {
+  if (found.length > MAX_OBJECTS) return { kind: 'unclear', method };
   const objects: McpObject[] = [];
+  let length = 0;
   for (const { kind, name } of found) {
-    if (typeof name !== 'string' || name.length > MAX_NAME || found.length > MAX_OBJECTS)
-      return { kind: 'unclear', method };
+    if (typeof name !== 'string' || name.length > MAX_NAME) return { kind: 'unclear', method };
+    length += name.length;
+    if (length > MAX_NAMES) return { kind: 'unclear', method };
     objects.push({ kind, name });
   }
   return { kind: 'objects', method, objects };

@@ -1,5 +1,6 @@
 import type { Identity } from '../../identity/identity.ts';
 import { isRecord } from '../../platform/is-record.ts';
+import { MAX_LISTED, MAX_NAME } from './name-bounds.ts';
 import type { McpObjectKind } from './operation.ts';
 
 /** Where the four lists are in a result, and what names an entry (server/tools, server/prompts, server/resources). */
@@ -20,7 +21,8 @@ export type Shows = (
 
 /**
  * A server's answer with only those entries of its lists that the caller may use. By the form of the result: after a
- * resumed stream nobody knows which request an answer belongs to.
+ * resumed stream nobody knows which request an answer belongs to. A name or URI that is too long to be compared is left out, and so
+ * is what follows when all of them together are.
  *
  * @returns the same object where nothing was taken out
  */
@@ -34,13 +36,16 @@ export function visible(
   if (!isRecord(result)) return message;
   let filtered: Record<string, unknown> | undefined;
   let listed = false;
+  let left = MAX_LISTED;
   for (const { key, kind, name, template } of LISTS) {
     const list = result[key];
     if (!Array.isArray(list)) continue;
     listed = true;
     const kept = list.filter((entry: unknown) => {
       const named = isRecord(entry) ? entry[name] : undefined;
-      return typeof named === 'string' && shows(identity, server, { kind, name: named }, template);
+      if (typeof named !== 'string' || named.length > MAX_NAME) return false;
+      left -= named.length;
+      return left >= 0 && shows(identity, server, { kind, name: named }, template);
     });
     if (kept.length !== list.length) filtered = { ...(filtered ?? result), [key]: kept };
   }

@@ -4,6 +4,7 @@ import { parseConfig } from '../../../src/platform/config/load.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
 import { compilePolicy } from '../../../src/relay/policy/compile.ts';
 import type { Judgement } from '../../../src/relay/policy/judgement.ts';
+import { visible } from '../../../src/relay/policy/visible.ts';
 
 const ALICE: Identity = {
   ...ANONYMOUS,
@@ -98,6 +99,34 @@ describe('who may use what', () => {
     assert.equal(begin(ANONYMOUS, 'github'), 'no_rule');
   });
 
+  it('leaves names alone that are too long to be compared, one by one and together', () => {
+    const judged = policy({ default: 'allow', rules: [{ effect: 'deny', resources: ['file:///etc/*'] }] });
+    const listen = (count: number, length: number) =>
+      kind(
+        judged.judge({
+          identity: ALICE,
+          server: 'files',
+          method: 'subscriptions/listen',
+          params: { notifications: { resourceSubscriptions: Array(count).fill('x'.repeat(length)) } },
+        }),
+      );
+    assert.equal(listen(1_000, 200), 'allowed');
+    assert.equal(listen(1, 8_193), 'unclear');
+    assert.equal(listen(40, 8_000), 'unclear');
+    const uris = ['file:///a', `file:///${'a'.repeat(8_192)}`, ...Array(200).fill(`file:///${'b'.repeat(8_000)}`)];
+    const listed = (key: string, name: string) => {
+      const message = { result: { [key]: uris.map((uri) => ({ [name]: uri })) } };
+      const { result } = visible(message, ALICE, 'files', judged.shows.bind(judged));
+      return ((result as Record<string, unknown[]>)[key] ?? []).length;
+    };
+    for (const [key, name] of [
+      ['tools', 'name'],
+      ['resources', 'uri'],
+      ['resourceTemplates', 'uriTemplate'],
+    ] as const)
+      assert.equal(listed(key, name), 1 + Math.floor((1_048_576 - 9) / 8_008), key);
+  });
+
   it('judges each resource of a subscription and what is completed', () => {
     const judged = policy({ rules: [{ resources: ['file:///data/*'], prompts: ['greet'] }] });
     const judge = (method: string, params: Record<string, unknown>) =>
@@ -151,7 +180,19 @@ describe('tricks with names', () => {
       assert.equal(read({ rules: [{ resources: ['file:///data/*'] }] }), 'no_rule');
     });
 
-  for (const uri of ['file:///etc/passwd', 'FILE:///etc/passwd', 'file:///data/../etc/passwd', 'file:///%65tc/passwd'])
+  for (const uri of [
+    'file:///etc/passwd',
+    'FILE:///etc/passwd',
+    'file:///data/../etc/passwd',
+    'file:///%65tc/passwd',
+    'file:///./etc/passwd',
+    'file:////etc/passwd',
+    'file:///etc//passwd',
+    'file:/etc/passwd',
+    'file:///data/.//..//etc/passwd',
+    'file:///data/%2e%2e/etc/100%',
+    `file:${'/'.repeat(8_000)}etc/passwd`,
+  ])
     it(`nor into what is denied: ${uri}`, () => {
       const settings = { default: 'allow', rules: [{ effect: 'deny', resources: ['file:///etc/*'] }] };
       const judged = policy(settings).judge({
@@ -165,6 +206,20 @@ describe('tricks with names', () => {
 });
 
 describe('conditions on arguments', () => {
+  it('say when two items of a list are the same, whatever the order of their keys', () => {
+    const rules = [{ tools: ['read'], arguments: { properties: { all: { type: 'array', uniqueItems: true } } } }];
+    const ask = (all: unknown) => kind(call({ rules }, ALICE, 'read', { all }));
+    assert.equal(ask([{ a: 1 }, { a: 2 }, { b: 1 }, 1, '1', [1], [[1]]]), 'allowed');
+    assert.equal(
+      ask([
+        { a: 1, b: [2] },
+        { b: [2], a: 1 },
+      ]),
+      'no_rule',
+    );
+    assert.equal(ask([1, 1.0]), 'no_rule');
+  });
+
   const schema = { properties: { path: { type: 'string', pattern: '^/data/[a-z]+$' } }, required: ['path'] };
   const rules = [{ tools: ['read'], arguments: schema }];
   const ask = (args: unknown, text = JSON.stringify({ params: { arguments: args } })) =>

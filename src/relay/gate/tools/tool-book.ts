@@ -1,4 +1,5 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import { MAX_NAME } from '../../policy/name-bounds.ts';
 import { describe, merged, type ToolRecord, UNREADABLE } from './tool-record.ts';
 
 /** What becomes of tools that were not there before; undefined: nothing is pinned. */
@@ -53,6 +54,7 @@ export class ToolBook {
     for (const definition of listed) {
       if (!isRecord(definition) || typeof definition.name !== 'string') continue;
       const { name } = definition;
+      if (name.length > MAX_NAME) continue;
       const before = known.tools.get(name);
       const seen = describe(definition);
       if (before?.listed === seen.listed || (before === undefined && known.tools.size >= MAX_TOOLS)) continue;

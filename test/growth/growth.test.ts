@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { FORWARD_AUTH_READERS } from './forward-auth-readers.ts';
+import { growthOf, isLinear } from './growth.ts';
+import { PLATFORM_READERS } from './platform-readers.ts';
+import { RELAY_READERS } from './relay-readers.ts';
+
+const TABLES = { relay: RELAY_READERS, 'forward-auth': FORWARD_AUTH_READERS, platform: PLATFORM_READERS };
+
+describe('the time to read what a peer sends', function () {
+  this.timeout(120_000);
+
+  it('is measured so that more than linear growth is seen', () => {
+    const quadratic = (text: string) => /\/+$/.test(text);
+    assert.equal(isLinear(growthOf(quadratic, (size) => `${'/'.repeat(size)}x`)), false);
+    assert.equal(
+      isLinear(
+        growthOf(
+          (text) => JSON.parse(text),
+          (size) => `"${'x'.repeat(size)}"`,
+        ),
+      ),
+      true,
+    );
+  });
+
+  for (const [place, readers] of Object.entries(TABLES))
+    for (const { reader, inputs, read } of readers)
+      for (const [input, make] of Object.entries(inputs))
+        it(`grows as the text does: ${place}, ${reader}, ${input}`, () => {
+          const growth = growthOf(read, make);
+          assert.ok(isLinear(growth), `twice the text takes ${growth.toFixed(1)} times as long`);
+        });
+});

@@ -1,0 +1,58 @@
+import { parseApiKey } from '../../src/forward-auth/api-keys/key-format.ts';
+import { addressBehind } from '../../src/platform/addresses.ts';
+import { chained, FIRST_LINK, linkOf } from '../../src/platform/audit/hash-chain.ts';
+import { bearerChallenge } from '../../src/platform/bearer-challenge.ts';
+import { nameGlob } from '../../src/platform/name-glob.ts';
+import { redact, redactText } from '../../src/platform/redact.ts';
+import { readTraceContext } from '../../src/platform/tracing/trace-context.ts';
+import type { GrowthRow } from './growth.ts';
+import { FIELD_TEXTS, repeated, TRICKY } from './texts.ts';
+
+const GLOBS = ['*a*a*a*b', '*/*/*', 'x*', '*1*x*'].map(nameGlob);
+
+/** Everything of both processes that reads what peers wrote. A new reader gets a row. */
+export const PLATFORM_READERS: readonly GrowthRow[] = [
+  { reader: 'globs', inputs: TRICKY, read: (text) => GLOBS.map((matches) => matches(text)) },
+  {
+    reader: 'forwarded addresses',
+    inputs: { ...FIELD_TEXTS, addresses: repeated('10.0.0.1, ') },
+    read: (text) => [addressBehind(text, 1), addressBehind(text, 3)],
+  },
+  {
+    reader: 'what a log must not hold',
+    inputs: {
+      ...TRICKY,
+      tokens: repeated('eyJaaaaaaaa.'),
+      'tokens without an end': repeated('eyJaaaaaaaa '),
+      keys: repeated('pst_a'),
+      cookies: repeated('__Host-a'),
+      'bearer and spaces': repeated('bearer   '),
+      parameters: repeated('code=&'),
+    },
+    read: (text) => [redactText(text), redact({ [text]: text })],
+  },
+  {
+    reader: 'line of the audit log',
+    inputs: {
+      ...TRICKY,
+      'places in the chain': repeated(',"seq":1', '{"a":1', '}'),
+      'places with hashes': repeated(',"seq":1,"previous":"a"', '{"a":1', ',"hash":"x"}'),
+    },
+    read: (text) => [linkOf(text), linkOf(chained(JSON.stringify({ text }), FIRST_LINK, undefined).line)],
+  },
+  {
+    reader: 'trace context',
+    inputs: { ...FIELD_TEXTS, parent: repeated('0', `00-${'1'.repeat(32)}-${'1'.repeat(16)}-01-`) },
+    read: (text) => readTraceContext(['traceparent', text, 'tracestate', text]),
+  },
+  {
+    reader: 'challenge',
+    inputs: FIELD_TEXTS,
+    read: (text) => bearerChallenge({ scope: text }),
+  },
+  {
+    reader: 'API key',
+    inputs: { ...FIELD_TEXTS, parts: repeated('_a', 'pst_') },
+    read: parseApiKey,
+  },
+];
