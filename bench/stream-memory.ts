@@ -81,7 +81,7 @@ async function startRelay(entry: string, upstream: Server, count: number): Promi
   const relay = {
     ...{ listen: `127.0.0.1:${port}`, internalListen: `127.0.0.1:${internal}` },
     trust: { proxies: ['127.0.0.1'] },
-    limits: { connections: count + 1 },
+    budgets: { identity: { maxStreams: count + 1 } },
     servers: { one: { url } },
   };
   await writeFile(file, JSON.stringify({ publicUrl: `http://127.0.0.1:${port}`, relay }));

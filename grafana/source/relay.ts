@@ -144,5 +144,42 @@ export const RELAY: Dashboard = {
         },
       ],
     },
+    {
+      title: 'What clients hold in memory',
+      panels: [
+        {
+          kind: 'timeseries',
+          title: 'Held',
+          description: 'Of all identities together. Each is bounded by `relay.budgets`.',
+          unit: 'short',
+          width: 8,
+          queries: [{ expr: `sum by (budget) (postern_relay_budget_held{${ON}})`, legend: '{{budget}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Bytes held',
+          description:
+            'What clients sent that waits for answers, and messages of servers that clients have not read. Grows where they do not answer or read.',
+          unit: 'bytes',
+          width: 8,
+          stacked: true,
+          queries: [{ expr: `sum by (budget) (postern_relay_budget_held_bytes{${ON}})`, legend: '{{budget}}' }],
+        },
+        {
+          kind: 'timeseries',
+          title: 'Budgets spent',
+          description:
+            'Somebody wanted more than `relay.budgets` allows and was told to try again. The log names the user and the key.',
+          unit: 'reqps',
+          width: 8,
+          queries: [
+            {
+              expr: `sum by (scope, budget) (rate(postern_relay_budget_spent_total{${ON}}${RATE}))`,
+              legend: '{{scope}}: {{budget}}',
+            },
+          ],
+        },
+      ],
+    },
   ],
 };

@@ -229,6 +229,42 @@ export function createRelayMetrics(registry = new Registry()) {
   };
 }
 
+/**
+ * What the relay holds in memory for its clients. `budget` is one of a fixed set.
+ *
+ * @param held asked whenever the metrics are read; those whose name ends with `Bytes` are bytes, the others are numbers
+ */
+export function createBudgetMetrics(registry: Registry, held: () => Readonly<Record<string, number>>) {
+  const gauge = (name: string, help: string, isMeant: (budget: string) => boolean) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['budget'] as const,
+      registers: [registry],
+      collect() {
+        for (const [budget, value] of Object.entries(held())) if (isMeant(budget)) this.set({ budget }, value);
+      },
+    });
+  gauge(
+    'postern_relay_budget_held',
+    'What is held in memory for all identities together: requests, streams and so on.',
+    (budget) => !budget.endsWith('Bytes'),
+  );
+  gauge(
+    'postern_relay_budget_held_bytes',
+    'Bytes held in memory for all identities together: of what clients sent, and of what they have not read.',
+    (budget) => budget.endsWith('Bytes'),
+  );
+  return {
+    spent: new Counter({
+      name: 'postern_relay_budget_spent_total',
+      help: 'How often an identity or a session wanted to hold more in memory than it may, by scope and what it was.',
+      labelNames: ['scope', 'budget'] as const,
+      registers: [registry],
+    }),
+  };
+}
+
 export type AuthMetrics = ReturnType<typeof createAuthMetrics>;
 export type ProcessMetrics = ReturnType<typeof createProcessMetrics>;
 export type StoreMetrics = ReturnType<typeof createStoreMetrics>;

@@ -43,7 +43,7 @@ export type RefusalReason =
   | 'subprotocol'
   | 'upgrade'
   | 'too_many_requests'
-  | 'too_many_connections'
+  | 'budget_spent'
   | 'too_many_servers'
   | 'draining'
   | 'passthrough_value'

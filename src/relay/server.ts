@@ -25,6 +25,7 @@ import { openActivity, openAdmin } from './admin/open-admin.ts';
 import { openAggregate } from './aggregate/open-aggregate.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
+import { openBudgets } from './gate/budgets/open-budgets.ts';
 import { Gate } from './gate/gate.ts';
 import { RateLimitStates } from './gate/rate-limit-states.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
@@ -127,16 +128,21 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
   const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
+  const budgets = openBudgets(relay, metrics.registry);
   const outgoing = opened.add(await openOutgoing(config, { log, now, env, stores, audit, tracing }));
   const upstreams = new Map<string, Upstream>();
   opened.addClose(() => Promise.all([...upstreams.values()].map((upstream) => upstream.close())));
+  const { maxStreams } = relay.budgets.identity;
   for (const [name, server] of Object.entries(relay.servers)) {
     const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
     const about = { name, url: server.url, isListed };
     const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
     const talk = replicas && ((about: string) => replicas(`${about} ${name}`));
     const perServer = { outgoing: outgoing.of(name), talk, traced };
-    upstreams.set(name, openUpstream(name, server, { limits: relay.limits, log, now, env, ...perServer }));
+    upstreams.set(
+      name,
+      openUpstream(name, server, { limits: relay.limits, budgets, maxStreams, log, now, env, ...perServer }),
+    );
   }
   const tools = opened.add(new Tools(relay, { stores, metrics, audit, log, now }));
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
@@ -155,7 +161,9 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     tracing,
   });
   const pages = outgoing.accounts?.pages(callers);
-  const endpoint = new StreamableHttpEndpoint(config, { callers, seal, gate, upstreams, streams, metrics, log });
+  const endpoint = new StreamableHttpEndpoint(config, {
+    ...{ callers, seal, gate, budgets, upstreams, streams, metrics, log },
+  });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
   const aggregate = openAggregate(config, { upstreams: new Map(upstreams), gate, key, metrics, log, reached, times });
   if (aggregate !== undefined) upstreams.set(ALL_SERVERS, aggregate);
@@ -163,6 +171,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     config,
     callers,
     gate,
+    budgets,
     upstreams,
     streams,
     metrics,
@@ -240,4 +249,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
 function warn({ relay }: Config, log: Logger): void {
   if (relay.sessionKey === undefined)
     log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
+  if (relay.limits.connections !== undefined)
+    log.warn(
+      'relay.limits.connections is now relay.budgets.identity.maxStreams: rename it, the old name goes with the next release',
+    );
 }

@@ -30,6 +30,7 @@ function metricLabels(): Map<string, readonly string[]> {
   metrics.createAuditMetrics(registry);
   metrics.createTracingMetrics(registry);
   metrics.createWatchMetrics(registry);
+  metrics.createBudgetMetrics(registry, () => ({}));
   const registries = [registry, metrics.createAuthMetrics().registry, metrics.createRelayMetrics().registry];
   return new Map(
     registries.flatMap((one) =>

@@ -11,6 +11,7 @@ import { SECURITY_EVENT_KINDS } from '../../src/platform/config/watch-schema.ts'
 import {
   createAuditMetrics,
   createAuthMetrics,
+  createBudgetMetrics,
   createProcessMetrics,
   createRelayMetrics,
   createStoreMetrics,
@@ -47,6 +48,7 @@ function knownSeries(): Set<string> {
   createAuditMetrics(registries[2] as Registry);
   createTracingMetrics(registries[2] as Registry);
   createWatchMetrics(registries[2] as Registry);
+  createBudgetMetrics(registries[2] as Registry, () => ({}));
   createProcessMetrics(registries[2] as Registry, 'relay');
   const known = new Set(['up']);
   for (const metric of registries.flatMap((registry) => registry.getMetricsAsArray())) {

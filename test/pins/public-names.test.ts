@@ -11,6 +11,7 @@ import { SECURITY_EVENT_KINDS } from '../../src/platform/config/watch-schema.ts'
 import {
   createAuditMetrics,
   createAuthMetrics,
+  createBudgetMetrics,
   createProcessMetrics,
   createRelayMetrics,
   createStoreMetrics,
@@ -81,6 +82,16 @@ describe('pinned names', () => {
       'postern_relay_tool_calls_total{server,tool,outcome}',
       'postern_relay_tools_held_back{server}',
       'postern_relay_upstream_up{server}',
+    ]);
+  });
+
+  it('of the metrics of what the relay holds', () => {
+    const registry = new Registry();
+    createBudgetMetrics(registry, () => ({}));
+    assert.deepEqual(ownNames(registry.getMetricsAsArray()), [
+      'postern_relay_budget_held_bytes{budget}',
+      'postern_relay_budget_held{budget}',
+      'postern_relay_budget_spent_total{scope,budget}',
     ]);
   });
 
@@ -310,6 +321,20 @@ const ENVIRONMENT = [
   'POSTERN_RELAY_AUTHORIZATION_SERVERS_ALLOWED_RANGES',
   'POSTERN_RELAY_AUTHORIZATION_SERVERS_CA_PATH',
   'POSTERN_RELAY_AUTH_REQUIRED',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_KEPT_BYTES',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_MESSAGES',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_QUESTIONS',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_REQUESTS',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_REQUEST_BYTES',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_SESSIONS',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_STREAMS',
+  'POSTERN_RELAY_BUDGETS_IDENTITY_MAX_SUBSCRIPTIONS',
+  'POSTERN_RELAY_BUDGETS_SESSION_MAX_KEPT_BYTES',
+  'POSTERN_RELAY_BUDGETS_SESSION_MAX_MESSAGES',
+  'POSTERN_RELAY_BUDGETS_SESSION_MAX_QUESTIONS',
+  'POSTERN_RELAY_BUDGETS_SESSION_MAX_REQUESTS',
+  'POSTERN_RELAY_BUDGETS_SESSION_MAX_REQUEST_BYTES',
+  'POSTERN_RELAY_BUDGETS_SESSION_MAX_SUBSCRIPTIONS',
   'POSTERN_RELAY_CALL_LIMITS',
   'POSTERN_RELAY_CONNECTIONS_ATTEMPT_LIFETIME',
   'POSTERN_RELAY_CONNECTIONS_KEEP',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { adminSchema } from './admin-schema.ts';
 import { aggregateSchema } from './aggregate-schema.ts';
+import { budgets } from './budget-schema.ts';
 import { authorizationServers, connections } from './credential-schema.ts';
 import { migrationSchema } from './migration-schema.ts';
 import { passThrough } from './passthrough-schema.ts';
@@ -75,11 +76,10 @@ export const relaySchema = z.strictObject({
       connectionTime: duration(
         'a WebSocket or HTTP+SSE connection; then the client must pass the proxy again',
       ).prefault('1h'),
-      connections: z
-        .int()
-        .min(1)
-        .default(100)
-        .meta({ description: 'open WebSocket and HTTP+SSE connections of one user; the anonymous are one' }),
+      connections: z.int().min(1).optional().meta({
+        description: 'the earlier name of `relay.budgets.identity.maxStreams`, for one release; wins where it is set',
+      }),
     })
     .prefault({}),
+  budgets: budgets.prefault({}),
 });

@@ -3,7 +3,6 @@ import type { Socket } from 'node:net';
 import type { Logger } from '../../platform/log.ts';
 import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
 import { Admission, type AdmissionDeps } from './channel/admission.ts';
-import { ConnectionCount } from './channel/connection-count.ts';
 import { type HttpSseDeps, HttpSseEndpoint } from './http-sse/endpoint.ts';
 import { matchTransport } from './streamable-http/route.ts';
 import type { SessionSeal } from './streamable-http/sealed-session.ts';
@@ -15,8 +14,7 @@ export class Connections {
   readonly #httpSse: HttpSseEndpoint;
   readonly #log: Logger;
 
-  constructor(seal: SessionSeal, wiring: AdmissionDeps & Omit<HttpSseDeps, 'count'>) {
-    const deps = { ...wiring, count: new ConnectionCount(wiring.config.relay.limits.connections) };
+  constructor(seal: SessionSeal, deps: AdmissionDeps & HttpSseDeps) {
     const admission = new Admission(deps);
     this.#webSocket = new WebSocketEndpoint(admission, deps);
     this.#httpSse = new HttpSseEndpoint(admission, seal, deps);

@@ -3,6 +3,7 @@ import type { Logger } from '../../platform/log.ts';
 import { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { EraBridge } from '../eras/era-bridge.ts';
+import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { ReplicaTalk } from '../replica-talk.ts';
 import { CONNECTION_TIMES } from '../transports/channel/connection.ts';
 import { HttpUpstream } from './http-upstream.ts';
@@ -18,6 +19,9 @@ type ServerConfig = RelayConfig['servers'][string];
 
 export interface OpenUpstreamDeps {
   readonly limits: RelayConfig['limits'];
+  readonly budgets: Budgets;
+  /** Of one identity. */
+  readonly maxStreams: number;
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
@@ -48,7 +52,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
     limit: limits.body,
     times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
-    streams: limits.connections,
+    streams: deps.maxStreams,
     talk: talk?.('era'),
     now,
   });

@@ -1,3 +1,4 @@
+import type { Budget } from '../../gate/budgets/budgets.ts';
 import type { Passage } from '../../gate/gate.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { Refusal } from '../../refusal.ts';
@@ -23,6 +24,8 @@ export interface ChannelSink {
 }
 
 export interface ChannelOptions extends SessionOptions {
+  /** Of this connection. */
+  readonly budget: Budget;
   readonly gate: {
     enter(message: Message, bytes: Buffer): Passage | Refusal | Promise<Passage | Refusal>;
     /** A message was refused before the gate saw it. */

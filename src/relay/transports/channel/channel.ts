@@ -1,3 +1,4 @@
+import { chargeOf } from '../../gate/budgets/request-hold.ts';
 import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
 import type { Passage } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
@@ -18,10 +19,8 @@ import {
   DRAINING,
   failureOf,
   MAX_POSTS,
-  MAX_REQUESTS,
   MODERN_NOT_HERE,
   SESSION_LOST,
-  TOO_MANY,
 } from './refusals.ts';
 import type { StandingStream } from './standing-stream.ts';
 import { UpstreamSession } from './upstream-session.ts';
@@ -58,7 +57,12 @@ export class Channel {
 
   /** The client should send nothing more until `settled`. */
   get saturated(): boolean {
-    return this.#session.full || this.#exchanges.size >= MAX_POSTS;
+    // Requests are bounded by their budget: what their servers ask back must be read all the same.
+    return this.#session.full || this.#exchanges.size - this.#requests >= MAX_POSTS;
+  }
+
+  get #underWay(): number {
+    return this.#exchanges.size - this.#waiting.length;
   }
 
   /** Takes one message of the client, `bytes` as it came. */
@@ -69,9 +73,17 @@ export class Channel {
       this.#options.gate.turnedAway(refusal);
       return void this.#refuseMessage(message, refusal);
     }
+    const hold = this.#options.budget.take({ ...chargeOf(message), requestBytes: bytes.length });
+    if ('status' in hold) {
+      this.#options.gate.turnedAway(hold);
+      return void this.#refuseMessage(message, hold);
+    }
     const startedAt = performance.now();
     const entered = this.#options.gate.enter(message, bytes);
-    if ('status' in entered) return void this.#refuseMessage(message, entered);
+    if ('status' in entered) {
+      hold.release();
+      return void this.#refuseMessage(message, entered);
+    }
     const passage =
       entered instanceof Promise
         ? entered.catch(refusalOf).then((settled) => this.#settle(exchange, settled))
@@ -80,6 +92,7 @@ export class Channel {
       message,
       bytes,
       startedAt,
+      hold,
       passage,
       reader: undefined,
       rest: undefined,
@@ -151,13 +164,12 @@ export class Channel {
     if (unheld !== undefined) return unheld;
     if (!isRequest(message)) return undefined;
     if (this.#draining) return DRAINING;
-    if (this.#requests >= MAX_REQUESTS) return TOO_MANY;
     return message.method === 'initialize' && this.#initialized ? ALREADY_INITIALIZED : undefined;
   }
 
   /** Sends what waits, in the order in which it came. */
   #next(): void {
-    while (!this.#closed && this.#first === undefined && this.#exchanges.size - this.#waiting.length < MAX_POSTS) {
+    while (!this.#closed && this.#first === undefined && this.#underWay < MAX_POSTS + this.#requests) {
       const [exchange] = this.#waiting;
       // In the order in which they came: what waits to be let in holds up what came after it.
       if (exchange === undefined || (exchange.passage instanceof Promise && !exchange.ended)) return;

@@ -5,6 +5,7 @@ import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
+import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import type { Gate } from '../../gate/gate.ts';
 import { causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
@@ -12,7 +13,6 @@ import type { OpenStreams, StreamEnding } from '../open-streams.ts';
 import type { Admitted } from './admission.ts';
 import { Channel } from './channel.ts';
 import type { ChannelSink, ReportDetails } from './channel-sink.ts';
-import type { ConnectionCount } from './connection-count.ts';
 import type { RetryTimes } from './standing-stream.ts';
 
 /** Times of connections that no operator needs to set; milliseconds. */
@@ -48,7 +48,7 @@ export interface ConnectionDeps {
   readonly log: Logger;
   readonly now: () => number;
   readonly times: ConnectionTimes;
-  readonly count: ConnectionCount;
+  readonly budgets: Budgets;
   readonly streams: OpenStreams;
   /** A server answered or did not. */
   readonly reached: (server: string, up: boolean) => void;
@@ -72,10 +72,19 @@ export class Connection {
   readonly #deps: ConnectionDeps;
   readonly #carrier: Carrier;
   readonly #left: () => void;
+  readonly #hold: Hold;
   #draining = false;
   #closed: Promise<void> | undefined;
 
-  constructor(transport: 'websocket' | 'http-sse', admitted: Admitted, carrier: Carrier, deps: ConnectionDeps) {
+  /** @param hold of the stream; released with the connection */
+  constructor(
+    transport: 'websocket' | 'http-sse',
+    admitted: Admitted,
+    hold: Hold,
+    carrier: Carrier,
+    deps: ConnectionDeps,
+  ) {
+    this.#hold = hold;
     this.#transport = transport;
     this.#admitted = admitted;
     this.#carrier = carrier;
@@ -95,6 +104,7 @@ export class Connection {
       retry: deps.times.retry,
       userAgent: admitted.userAgent,
       caller: admitted,
+      budget: deps.budgets.of(ownerKey(admitted.identity), randomUUID()),
       gate: {
         enter: (message, bytes) => deps.gate.enter({ ...admitted, message, bytes, requestId: randomUUID }),
         turnedAway: (refusal) => deps.gate.turnedAway(refusal, { ...admitted, requestId: randomUUID }),
@@ -104,7 +114,6 @@ export class Connection {
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const about = { transport, server: admitted.server, caller: admitted };
     this.#left = deps.streams.open(about, (why) => carrier.end(why), limits.connectionTime);
-    deps.count.enter(ownerKey(admitted.identity));
     this.#log('a connection was opened');
   }
 
@@ -123,9 +132,9 @@ export class Connection {
 
   async #close(): Promise<void> {
     this.#left();
-    this.#deps.count.leave(ownerKey(this.#admitted.identity));
     this.#log('a connection was closed');
     await this.channel.close();
+    this.#hold.release();
   }
 
   #settled(): void {

@@ -1,4 +1,5 @@
 import type { AnswerRules } from '../../gate/answer-filter.ts';
+import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Passage } from '../../gate/gate.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
@@ -16,6 +17,8 @@ export interface Exchange {
   rest: StandingStream | undefined;
   /** Whether and how it was let in; a promise until that is known. */
   passage: Passage | Promise<void>;
+  /** Of its bytes, and of a request that waits. */
+  readonly hold: Hold;
   /** Ends a call that takes too long. */
   timer: NodeJS.Timeout | undefined;
   /** Dealt with: answered, refused, cancelled or failed. */
@@ -50,5 +53,6 @@ export function rulesOf({ passage }: Exchange): AnswerRules | undefined {
 export function end(exchange: Exchange, outcome: Outcome | 'refused'): void {
   exchange.ended = true;
   clearTimeout(exchange.timer);
+  exchange.hold.release();
   if (!(exchange.passage instanceof Promise)) exchange.passage.ended(outcome);
 }

@@ -8,21 +8,14 @@ import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
 import { type Outcome, refusedAnswer, TIMEOUT, UNREACHABLE } from '../../upstreams/response-relay.ts';
 
-/** Requests of one connection that may wait for their answers at a time. */
-export const MAX_REQUESTS = 64;
-/** Messages of one connection, notifications and responses included, that may be on their way to the server at a time. */
+/** Messages of one connection, beside requests, that may be on their way to the server at a time. */
 export const MAX_POSTS = 128;
 
 export const TOO_MANY: Refusal = {
   status: 429,
   reason: 'too_many_requests',
-  message: `too many requests at once: ${MAX_REQUESTS} of this connection still wait for their answers`,
-};
-export const TOO_MANY_CONNECTIONS: Refusal = {
-  status: 429,
-  reason: 'too_many_connections',
-  message: 'too many open connections: close one first',
-  fix: 'raise relay.limits.connections if one user may have so many',
+  message: 'too many messages at once: read the stream of this connection, then go on',
+  headers: { 'Retry-After': '1' },
 };
 export const DRAINING: Refusal = {
   status: 503,

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../channel/admission.ts';
 import type { Channel } from '../channel/channel.ts';
 import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
@@ -18,7 +19,7 @@ export class EventStreamConnection implements Carrier {
   #stalled: NodeJS.Timeout | undefined;
 
   /** @param endpoint where the client shall POST its messages */
-  constructor(response: ServerResponse, endpoint: string, admitted: Admitted, deps: ConnectionDeps) {
+  constructor(response: ServerResponse, endpoint: string, admitted: Admitted, hold: Hold, deps: ConnectionDeps) {
     this.server = admitted.server;
     this.#response = response;
     this.#stalledAfter = deps.config.relay.limits.idleStream;
@@ -29,7 +30,7 @@ export class EventStreamConnection implements Carrier {
       'X-Content-Type-Options': 'nosniff',
     });
     response.write(`event: endpoint\ndata: ${endpoint}\n\n`);
-    this.#connection = new Connection('http-sse', admitted, this, deps);
+    this.#connection = new Connection('http-sse', admitted, hold, this, deps);
     this.#keepAlive = setInterval(() => {
       if (this.#stalled === undefined) response.write(': keep-alive\n\n');
     }, KEEP_ALIVE);

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerKey } from '../../../identity/identity.ts';
+import type { Hold } from '../../gate/budgets/budgets.ts';
+import { releaseWith } from '../../gate/budgets/request-hold.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
@@ -10,7 +12,7 @@ import { type Refusal, refusalOf } from '../../refusal.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
-import { DRAINING, TOO_MANY, TOO_MANY_CONNECTIONS } from '../channel/refusals.ts';
+import { DRAINING, TOO_MANY } from '../channel/refusals.ts';
 import { readBody } from '../streamable-http/body.ts';
 import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { pathOf, type TransportPath } from '../streamable-http/route.ts';
@@ -68,10 +70,10 @@ export class HttpSseEndpoint {
     if ('reason' in admitted) return this.#refuse(request, response, path, admitted);
     if (path.transport === 'messages') return this.#receive(request, response, path, admitted);
     request.resume();
-    const full = this.#deps.count.hasRoom(ownerKey(admitted.identity)) ? undefined : TOO_MANY_CONNECTIONS;
-    const refusal = this.#draining ? DRAINING : full;
-    if (refusal !== undefined) return this.#refuse(request, response, path, refusal, { admitted });
-    if (!response.destroyed) this.#open(response, admitted);
+    const hold = this.#draining ? DRAINING : this.#deps.budgets.of(ownerKey(admitted.identity)).take({ streams: 1 });
+    if ('status' in hold) return this.#refuse(request, response, path, hold, { admitted });
+    if (response.destroyed) hold.release();
+    else this.#open(response, admitted, hold);
   }
 
   /** Takes no new stream and no new request, ends each stream when its requests are answered, and all after `grace`. */
@@ -88,12 +90,12 @@ export class HttpSseEndpoint {
     this.#elsewhere?.close();
   }
 
-  #open(response: ServerResponse, admitted: Admitted): void {
+  #open(response: ServerResponse, admitted: Admitted, hold: Hold): void {
     const { server, identity } = admitted;
     const id = `http-sse ${randomUUID()}`;
     const sealed = this.#seal.seal(server, id, ownerKey(identity));
     const endpoint = `${this.#prefix}${pathOf(server)}/messages?sessionId=${sealed}`;
-    const connection = new EventStreamConnection(response, endpoint, admitted, this.#deps);
+    const connection = new EventStreamConnection(response, endpoint, admitted, hold, this.#deps);
     this.#connections.set(id, connection);
     void connection.closed.then(() => this.#connections.delete(id));
   }
@@ -111,7 +113,10 @@ export class HttpSseEndpoint {
     if ('reason' in opened) return refuse(opened);
     const connection = this.#connections.get(opened.upstreamId);
     if (connection === undefined && this.#elsewhere === undefined) return refuse(noSession('session_unknown'));
-    const body = await readBody(request, headers.get('content-type'), this.#deps.config.relay.limits.body);
+    const hold = this.#deps.budgets.of(ownerKey(admitted.identity)).take({});
+    if ('status' in hold) return refuse(hold);
+    releaseWith(response, hold);
+    const body = await readBody(request, headers.get('content-type'), this.#deps.config.relay.limits.body, hold);
     if (body.kind === 'gone') return;
     if (body.kind === 'refused') return refuse(body.refusal);
     const parsed = parseMessage(body.bytes);

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Refusal } from '../../refusal.ts';
 
 export type Body = { kind: 'body'; bytes: Buffer } | { kind: 'refused'; refusal: Refusal } | { kind: 'gone' };
@@ -16,28 +17,36 @@ const CONTENT_TYPE: Refusal = {
  *
  * @param contentType as it was judged; undefined where there is none
  * @param limit bytes
+ * @param hold counts what has arrived, so that many slow bodies are refused before they are whole
  */
-export function readBody(request: IncomingMessage, contentType: string | undefined, limit: number): Promise<Body> {
+export function readBody(
+  request: IncomingMessage,
+  contentType: string | undefined,
+  limit: number,
+  hold: Pick<Hold, 'add'>,
+): Promise<Body> {
   if (!JSON_IN_UTF8.test(contentType ?? '')) return refused(CONTENT_TYPE);
   if (Number(request.headers['content-length'] ?? 0) > limit) return refused(tooLarge(limit));
-  return collect(request, limit);
+  return collect(request, limit, hold);
 }
 
 function refused(refusal: Refusal): Promise<Body> {
   return Promise.resolve({ kind: 'refused', refusal });
 }
 
-function collect(request: IncomingMessage, limit: number): Promise<Body> {
+function collect(request: IncomingMessage, limit: number, hold: Pick<Hold, 'add'>): Promise<Body> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let refusal: Refusal | undefined;
     request.on('data', (chunk: Buffer) => {
+      if (refusal !== undefined) return;
       size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
-      else {
-        chunks.length = 0;
-        resolve({ kind: 'refused', refusal: tooLarge(limit) });
-      }
+      refusal = size > limit ? tooLarge(limit) : hold.add({ requestBytes: chunk.length });
+      if (refusal === undefined) return void chunks.push(chunk);
+      chunks.length = 0;
+      // The rest of it is not wanted either.
+      resolve({ kind: 'refused', refusal: { ...refusal, headers: { ...refusal.headers, Connection: 'close' } } });
     });
     request.on('end', () => {
       // MCP has no use for trailers, and one that arrives after the headers were judged escapes the judgement.
@@ -54,7 +63,6 @@ function tooLarge(limit: number): Refusal {
     reason: 'body_too_large',
     message: `the request body is larger than ${limit} bytes`,
     fix: 'raise relay.limits.body if such messages are wanted',
-    headers: { Connection: 'close' },
   };
 }
 

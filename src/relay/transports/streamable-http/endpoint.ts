@@ -6,6 +6,8 @@ import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
+import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
+import { chargeOf, releaseWith } from '../../gate/budgets/request-hold.ts';
 import { type Gate, NO_MESSAGE, type Passage } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
@@ -53,6 +55,7 @@ export interface EndpointDeps {
   readonly callers: Callers;
   readonly seal: SessionSeal;
   readonly gate: Gate;
+  readonly budgets: Budgets;
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly streams: OpenStreams;
   readonly metrics: RelayMetrics;
@@ -108,23 +111,29 @@ export class StreamableHttpEndpoint {
     if (upstream === undefined) return NO_SUCH_SERVER;
 
     const era = eraOf(headers.get('mcp-protocol-version'));
-    if (typeof era === 'object') return this.#unsupported(route, exchange, headers, era);
+    const owner = ownerKey(identity);
+    const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
+    const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
+    const upstreamId = session !== undefined && 'upstreamId' in session ? session.upstreamId : undefined;
+    const hold = this.#deps.budgets.of(owner, upstreamId).take(route.method === 'GET' ? { streams: 1 } : {});
+    if ('status' in hold) return hold;
+    releaseWith(exchange.response, hold);
+    if (typeof era === 'object') return this.#unsupported(route, exchange, headers, hold, era);
     let received: Received | undefined;
     if (route.method === 'POST') {
-      const read = await this.#receive(exchange, headers);
+      const read = await this.#receive(exchange, headers, hold);
       if (read === undefined) return undefined;
       if ('status' in read) return read;
       const mismatch = headerMismatch(era, headers.get, read.message) ?? insufficientScope(caller.demand, read.message);
       if (mismatch !== undefined) return mismatch;
+      const spent = hold.add(chargeOf(read.message));
+      if (spent !== undefined) return spent;
       received = read;
     } else {
       if (era === 'modern') return MODERN_POST_ONLY;
       request.resume();
     }
 
-    const owner = ownerKey(identity);
-    const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
-    const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
     if (session !== undefined && 'reason' in session) return noSession(session.reason);
     const { message = NO_MESSAGE, bytes } = received ?? {};
     const entry = { identity, way: caller.way, server: route.server, message, bytes };
@@ -135,13 +144,7 @@ export class StreamableHttpEndpoint {
       return passage;
     }
     exchange.passage = passage;
-    this.#forward(
-      exchange,
-      upstream,
-      route,
-      { caller, era, received },
-      { sealed, upstreamId: session?.upstreamId, owner },
-    );
+    this.#forward(exchange, upstream, route, { caller, era, received }, { sealed, upstreamId, owner });
     return undefined;
   }
 
@@ -150,16 +153,17 @@ export class StreamableHttpEndpoint {
     { method }: McpRoute,
     exchange: Exchange,
     headers: RequestHeaders,
+    hold: Hold,
     refusal: Refusal,
   ): Promise<Refusal | undefined> {
-    if (method === 'POST' && (await this.#receive(exchange, headers)) === undefined) return undefined;
+    if (method === 'POST' && (await this.#receive(exchange, headers, hold)) === undefined) return undefined;
     return refusal;
   }
 
   /** @returns undefined where the client left before it had sent everything */
-  async #receive(exchange: Exchange, headers: RequestHeaders): Promise<Received | Refusal | undefined> {
+  async #receive(exchange: Exchange, headers: RequestHeaders, hold: Hold): Promise<Received | Refusal | undefined> {
     const { request } = exchange;
-    const body = await readBody(request, headers.get('content-type'), this.#bodyLimit);
+    const body = await readBody(request, headers.get('content-type'), this.#bodyLimit, hold);
     if (body.kind === 'gone') return undefined;
     if (body.kind === 'refused') return body.refusal;
     const parsed = parseMessage(body.bytes);

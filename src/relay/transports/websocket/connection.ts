@@ -1,5 +1,6 @@
 import { WebSocket } from 'ws';
 import type { Tracing } from '../../../platform/tracing/span.ts';
+import type { Hold } from '../../gate/budgets/budgets.ts';
 import { parseMessage } from '../../protocol/message.ts';
 import type { Admitted } from '../channel/admission.ts';
 import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
@@ -32,12 +33,12 @@ export class WebSocketConnection implements Carrier {
   #full = false;
   #ending = false;
 
-  constructor(socket: WebSocket, admitted: Admitted, deps: ConnectionDeps) {
+  constructor(socket: WebSocket, admitted: Admitted, hold: Hold, deps: ConnectionDeps) {
     this.#socket = socket;
     this.#server = admitted.server;
     this.#tracing = deps.tracing;
     this.#goodbye = deps.times.goodbye;
-    this.#connection = new Connection('websocket', admitted, this, deps);
+    this.#connection = new Connection('websocket', admitted, hold, this, deps);
     this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
     this.closed = new Promise((resolve) => {

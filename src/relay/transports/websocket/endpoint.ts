@@ -4,10 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import { ownerKey } from '../../../identity/identity.ts';
 import { upgradeResponse } from '../../../platform/upgrades.ts';
+import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
-import { DRAINING, TOO_MANY_CONNECTIONS } from '../channel/refusals.ts';
+import { DRAINING } from '../channel/refusals.ts';
 import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { matchTransport, type TransportPath } from '../streamable-http/route.ts';
 import { WebSocketConnection } from './connection.ts';
@@ -60,11 +61,15 @@ export class WebSocketEndpoint {
     if (path?.transport !== 'ws') return this.#refuse(request, socket, NOT_FOUND, path);
     const admitted = await this.#admission.admit(request, path);
     if ('reason' in admitted) return this.#refuse(request, socket, admitted, path);
-    const refusal = this.#mayOpen(request, admitted);
-    if (refusal !== undefined) return this.#refuse(request, socket, refusal, path, admitted);
-    if (socket.destroyed) return;
+    const hold = this.#mayOpen(request, admitted);
+    if ('status' in hold) return this.#refuse(request, socket, hold, path, admitted);
+    // Before the protocol changes only the socket tells that nothing came of it.
+    const gone = () => hold.release();
+    if (socket.destroyed) return gone();
+    socket.once('close', gone);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new WebSocketConnection(webSocket, admitted, this.#deps);
+      socket.off('close', gone);
+      const connection = new WebSocketConnection(webSocket, admitted, hold, this.#deps);
       this.#connections.add(connection);
       void connection.closed.then(() => this.#connections.delete(connection));
       if (this.#draining) connection.drain();
@@ -84,10 +89,10 @@ export class WebSocketEndpoint {
     await all;
   }
 
-  #mayOpen(request: IncomingMessage, { identity }: Admitted): Refusal | undefined {
+  #mayOpen(request: IncomingMessage, { identity }: Admitted): Hold | Refusal {
     if (this.#draining) return DRAINING;
     if (!offersMcp(request)) return NO_SUBPROTOCOL;
-    return this.#deps.count.hasRoom(ownerKey(identity)) ? undefined : TOO_MANY_CONNECTIONS;
+    return this.#deps.budgets.of(ownerKey(identity)).take({ streams: 1 });
   }
 
   #refuse(request: IncomingMessage, socket: Socket, refusal: Refusal, path?: TransportPath, admitted?: Admitted): void {

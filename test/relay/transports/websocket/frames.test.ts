@@ -61,7 +61,7 @@ describe('a WebSocket connection', () => {
     assert.ok((await fits.initialize()).result);
   });
 
-  it('refuses a second initialize, and more than 64 requests at a time, and answers those that it took', async () => {
+  it('refuses a second initialize, and more requests at a time than a session may have, and answers those that it took', async () => {
     let held: Array<() => void> = [];
     const server = await scriptedServer({
       post: (message, response) => {
@@ -70,7 +70,8 @@ describe('a WebSocket connection', () => {
         return true;
       },
     });
-    const running = await relay({ servers: { one: { url: server.url } } });
+    const budgets = { session: { maxRequests: 64 } };
+    const running = await relay({ servers: { one: { url: server.url } }, budgets });
     const client = await openWebSocket(running.port);
     await client.initialize();
     const again = await client.answerTo(client.request('initialize'));
@@ -82,7 +83,8 @@ describe('a WebSocket connection', () => {
       (message) => message.error !== undefined && ids.includes(Number(message.id)),
     );
     assert.equal(refused.length, 136);
-    assert.match(errorOf(refused[0] ?? {}).message, /too many requests at once: 64/);
+    assert.match(errorOf(refused[0] ?? {}).message, /too much at once: .* as this session may have \(64\)/);
+    assert.deepEqual((refused[0] as { error: { data: unknown } }).error.data, { retryAfter: 1 });
     while (held.length < 64) await sleep(5);
     for (const release of held) release();
     held = [];

@@ -120,13 +120,13 @@ describe('the WebSocket handshake', () => {
     assert.ok(Date.now() >= exp * 1000 - 5);
   });
 
-  it('is refused with 429 for more than relay.limits.connections of one user, over both transports', async () => {
-    const { running } = await start({ limits: { connections: 2 } });
+  it('is refused with 429 for more streams than one user may have, over both transports', async () => {
+    const { running } = await start({ budgets: { identity: { maxStreams: 2 } } });
     const first = await openWebSocket(running.port);
     const headers = ['Host', 'mcp.example.com', ...ALICE];
     const request = send({ host: '127.0.0.1', port: running.port, path: '/servers/one/sse', headers, agent: false });
     const [stream] = (await once(request.end(), 'response')) as [IncomingMessage];
-    await refused(running, await handshake(running.port, ALICE), 429, 'too_many_connections');
+    await refused(running, await handshake(running.port, ALICE), 429, 'budget_spent');
     assert.equal((await ask(running.port, { method: 'GET', path: '/servers/one/sse', headers: ALICE })).status, 429);
     assert.equal((await handshake(running.port, ['X-Authenticated-User', 'bob'])).status, 101);
     for (const leave of [() => first.socket.terminate(), () => stream.destroy()]) {
