@@ -11,7 +11,8 @@ const secret = randomBytes(32).toString('base64url');
 const ENV = {
   ...process.env,
   POSTERN_RELAY_TRUST_SECRET: randomBytes(32).toString('base64'),
-  POSTERN_CLIENT_SECRET: secret,
+  DEX_CLIENT_SECRET: secret,
+  KEYCLOAK_CLIENT_SECRET: secret,
   KEYCLOAK_ADMIN_PASSWORD: randomBytes(16).toString('hex'),
   OAUTH2_PROXY_CLIENT_SECRET: secret,
   OAUTH2_PROXY_COOKIE_SECRET: randomBytes(32).toString('base64url'),

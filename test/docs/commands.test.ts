@@ -54,7 +54,8 @@ const shell = (text: string, cwd: string) =>
     cwd,
     env: cleanEnvironment({
       CLIENT_SECRET: 'x',
-      POSTERN_CLIENT_SECRET: 'x',
+      DEX_CLIENT_SECRET: 'x',
+      KEYCLOAK_CLIENT_SECRET: 'x',
       POSTERN_RELAY_TRUST_SECRET: 's'.repeat(43),
     }),
     timeout: 30_000,

@@ -7,6 +7,8 @@ const VALUES: Readonly<Record<string, string>> = {
   MCP_CLIENT_AUTH_ENABLED: 'true',
   TRUST_PROXY_AUTH: 'true',
   TRUST_PROXY_AUTH_DANGEROUSLY: 'true',
+  JWT_ISSUER_VERIFICATION: 'true',
+  PLATFORM_ADMIN_EMAIL: 'admin@example.com',
   PROXY_USER_HEADER: 'X-Authenticated-User',
   AUTH_REQUIRED: 'true',
   ENABLE_HEADER_PASSTHROUGH: 'true',

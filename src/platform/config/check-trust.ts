@@ -3,14 +3,42 @@ import { isLoopback, parseRange } from '../addresses.ts';
 import { isSigned, presetOf, TRUST_PRESETS } from './trust-presets.ts';
 import type { TrustConfig } from './trust-schema.ts';
 
+/** Settings of the relay's own check of JWTs that tell whose tokens an operator has in mind. */
+export interface JwtSettings {
+  readonly enabled: boolean;
+  readonly issuer: string;
+  readonly publicKeyPath?: string | undefined;
+}
+
 /** Whether everything that a preset needs is there and nothing that it would not look at; and whether it proves anything. */
-export function checkTrust(trust: TrustConfig, listenHost: string, context: z.RefinementCtx): void {
+export function checkTrust(trust: TrustConfig, jwt: JwtSettings, listenHost: string, context: z.RefinementCtx): void {
   if (!trust.enabled) return;
   const issue = (path: readonly string[], message: string) =>
     context.addIssue({ code: 'custom', path: ['relay', 'trust', ...path], message });
-  checkProof(trust, listenHost, issue);
+  if (looksLikeHyprMcp(trust, jwt)) issue([], HYPRMCP);
+  else checkProof(trust, listenHost, issue);
   checkNames(trust, issue);
   checkToken(trust, issue);
+}
+
+const HYPRMCP =
+  'JWT_ISSUER or JWT_PUBLIC_KEY_PATH (relay.jwt) is set, but MCP_CLIENT_AUTH_ENABLED=false: nothing verifies these tokens. This is the guide’s set-up ' +
+  'for HyprMCP Gateway, which adds no identity header and removes none, so anybody whom it lets through could name anybody. Set ' +
+  'relay.trust.preset: hyprmcp with relay.trust.token (issuer: the issuer of Dex, audiences: its client ids), and the relay verifies the tokens itself. ' +
+  'Where another proxy authenticates and writes the identity headers, remove JWT_ISSUER and JWT_PUBLIC_KEY_PATH or set relay.trust.preset to its preset';
+
+/**
+ * The guide's variables for HyprMCP Gateway and Dex: header trust beside the issuer or key of tokens that nobody verifies, and no
+ * word on whose headers count. An address is no proof there, because the gateway passes on what a client writes.
+ */
+function looksLikeHyprMcp(
+  { preset, userHeader, secret, certificates, assertion }: TrustConfig,
+  jwt: JwtSettings,
+): boolean {
+  if (jwt.enabled || preset !== undefined || (userHeader !== undefined && presetOf({ userHeader }) !== 'postern'))
+    return false;
+  if (secret !== undefined || certificates !== undefined || assertion !== undefined) return false;
+  return jwt.publicKeyPath !== undefined || /^https?:\/\//i.test(jwt.issuer);
 }
 
 type Issue = (path: readonly string[], message: string) => void;
@@ -47,8 +75,17 @@ function narrow(range: string): boolean {
   }
 }
 
+/** Fields with a meaning of their own in every request, whoever sends it (RFC 9110; the MCP transports): no proxy names a person by them. */
+const MESSAGE_FIELD =
+  /^(host|authorization|proxy-authorization|cookie|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|via|forwarded|origin|referer|user-agent|date|range|if-.*|content-.*|accept|accept-.*|cache-control|pragma|last-event-id|mcp-.*|sec-.*|x-forwarded-(for|host|proto|port|uri|method)|x-real-ip)$/i;
+
 function checkNames(trust: TrustConfig, issue: Issue): void {
   const preset = presetOf(trust);
+  const named = { userHeader: trust.userHeader, secretHeader: trust.secretHeader };
+  for (const [key, value] of Object.entries(named))
+    if (value !== undefined && MESSAGE_FIELD.test(value)) issue([key], notAName(value));
+  for (const [key, value] of Object.entries(trust.headers))
+    if (key !== 'family' && value !== undefined && MESSAGE_FIELD.test(value)) issue(['headers', key], notAName(value));
   const { email, name, groups, payload, family } = trust.headers;
   if (!TRUST_PRESETS[preset].ownNames)
     for (const [key, value] of Object.entries({ email, name, groups }))
@@ -59,6 +96,10 @@ function checkNames(trust: TrustConfig, issue: Issue): void {
   if (family !== undefined && preset !== 'oauth2-proxy') issue(['headers', 'family'], 'goes with preset oauth2-proxy');
   if (trust.assertion !== undefined && preset !== 'postern' && preset !== 'headers')
     issue(['assertion'], `forward-auth's assertion goes with preset postern or headers, not with ${preset}`);
+}
+
+function notAName(field: string): string {
+  return `${field} has a meaning of its own in every request and cannot carry this: name the header that your proxy writes, such as X-Authenticated-User (PROXY_USER_HEADER)`;
 }
 
 function checkToken(trust: TrustConfig, issue: Issue): void {

@@ -30,6 +30,10 @@ const WITHOUT_MEANING: Readonly<Record<string, string>> = {
   JWT_PRIVATE_KEY_PATH: 'JWT_PRIVATE_KEY_PATH has no meaning here: the relay verifies tokens and makes none',
   TRUST_PROXY_AUTH_DANGEROUSLY:
     'TRUST_PROXY_AUTH_DANGEROUSLY has no meaning here: TRUST_PROXY_AUTH suffices, because a proxy must prove itself',
+  JWT_ISSUER_VERIFICATION:
+    'JWT_ISSUER_VERIFICATION has no meaning here: the issuer of a JWT is always verified; name it by JWT_ISSUER (relay.jwt.issuer)',
+  PLATFORM_ADMIN_EMAIL:
+    'PLATFORM_ADMIN_EMAIL has no meaning here: there is no table of users; who is an administrator is said by relay.admin and relay.policy',
 };
 
 export interface EnvironmentValues {
@@ -66,7 +70,10 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   for (const [path, value] of standard.values) place(values, path, value);
   for (const [name, key] of names) take(name, key);
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return { values, warnings: [...unknownNames(env, names), ...meaningless(env), ...standard.warnings] };
+  return {
+    values,
+    warnings: [...unknownNames(env, names), ...meaningless(env), ...unusedJwt(env), ...standard.warnings],
+  };
 }
 
 function readValue(
@@ -143,4 +150,15 @@ function meaningless(env: Readonly<Record<string, string | undefined>>): string[
   return Object.entries(WITHOUT_MEANING)
     .filter(([name]) => env[name] !== undefined)
     .map(([, message]) => message);
+}
+
+/** Variables of the relay's own check of JWTs, where the guide's switch turns that check off. */
+function unusedJwt(env: Readonly<Record<string, string | undefined>>): string[] {
+  if (!/^(false|0|no|off)$/i.test(env.MCP_CLIENT_AUTH_ENABLED ?? '')) return [];
+  const unused = Object.keys(GUIDE_VARIABLES).filter((name) => name.startsWith('JWT_') && env[name] !== undefined);
+  if (unused.length === 0) return [];
+  return [
+    `${unused.join(', ')}: not used, because MCP_CLIENT_AUTH_ENABLED=false turns the check of JWTs off. ` +
+      'Remove them, or let relay.trust.preset name the product whose tokens they describe',
+  ];
 }

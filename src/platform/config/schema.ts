@@ -79,7 +79,7 @@ export const configSchema = z
     const { trust, listen, jwt } = config.relay;
     if (config.audit.redis !== undefined && config.redis === undefined)
       context.addIssue({ code: 'custom', path: ['audit', 'redis'], message: 'needs `redis`' });
-    checkTrust(trust, listen.host, context);
+    checkTrust(trust, jwt, listen.host, context);
     checkAdmin(config.relay, context);
     checkMigration(config.relay, context);
     checkTls(config.relay, context);

@@ -16,11 +16,12 @@ export function passThrough(names: readonly string[], owned: ReadonlySet<string>
   const passed = new Set(names.filter((name) => !owned.has(name)));
   return ({ caller }) => {
     const { rawHeaders = [] } = caller ?? {};
+    const hopByHop = connectionOptions(rawHeaders);
     const seen = new Set<string>();
     const fields: string[] = [];
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const name = (rawHeaders[index] as string).toLowerCase();
-      if (!passed.has(name)) continue;
+      if (!passed.has(name) || hopByHop.has(name)) continue;
       const value = rawHeaders[index + 1] as string;
       // Whoever reads the first and whoever reads the last would see two different requests.
       if (seen.has(name))
@@ -31,6 +32,15 @@ export function passThrough(names: readonly string[], owned: ReadonlySet<string>
     }
     return fields;
   };
+}
+
+/** Names that belong to this one connection (RFC 9110 §7.6.1), lower case. */
+function connectionOptions(rawHeaders: readonly string[]): ReadonlySet<string> {
+  const options = new Set<string>();
+  for (let index = 0; index < rawHeaders.length; index += 2)
+    if ((rawHeaders[index] as string).toLowerCase() === 'connection')
+      for (const option of (rawHeaders[index + 1] as string).split(',')) options.add(option.trim().toLowerCase());
+  return options;
 }
 
 function badValue(name: string, maxValue: number): Refusal {

@@ -2,7 +2,7 @@ import { classifyHeader, foldHeaderName } from '../../identity/headers.ts';
 import type { Refusal } from '../refusal.ts';
 
 /** What one header name means to the relay's own decisions. */
-type Role = 'identity' | 'unread' | 'alias' | 'foreign' | 'decisive' | 'listing' | 'none';
+type Role = 'identity' | 'unread' | 'alias' | 'foreign' | 'decisive' | 'credential' | 'listing' | 'none';
 interface Meaning {
   readonly role: Role;
   readonly name: string;
@@ -23,6 +23,9 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'mcp-method',
   'mcp-name',
 ]);
+
+/** Credentials that other products check. Whether one came tells how they know a person; what it says decides nothing here. */
+const CREDENTIALS: ReadonlySet<string> = new Set(['cookie', 'proxy-authorization']);
 
 /** Names are the client's invention, so what is remembered about them is bounded. */
 const MAX_REMEMBERED = 1000;
@@ -70,6 +73,8 @@ export class HeaderScanner {
       const value = rawHeaders[index + 1] as string;
       if (role === 'foreign') {
         if (value !== '') foreign ??= name;
+      } else if (role === 'credential') {
+        values.set(name, values.get(name) || value);
       } else if (role === 'alias') {
         claimsIdentity ||= value !== '';
         forgery ??= refuse('header_alias', 'a header of the request imitates an identity header');
@@ -111,6 +116,7 @@ export class HeaderScanner {
     if (name === 'connection' || name === 'trailer') return { role: 'listing', name };
     if (this.#identity.has(name)) return { role: 'identity', name };
     if (name === this.#secretHeader || DECISIVE.has(name)) return { role: 'decisive', name };
+    if (CREDENTIALS.has(name)) return { role: 'credential', name };
     const kind = classifyHeader(name, this.#folded);
     return { role: kind === 'identity' ? 'unread' : kind, name };
   }

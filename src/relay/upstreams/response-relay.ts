@@ -178,7 +178,7 @@ export function refusedAnswer(status: number): Refusal | undefined {
     return {
       status: 502,
       reason: 'upstream_credentials',
-      message: "the MCP server refused the relay's credentials for it; yours are fine",
+      message: "the MCP server refused the relay's credentials for it: tell the operator",
       fix: `the MCP server answered ${status}: give it the credentials it wants, or let it trust the relay`,
     };
   if (status >= 300 && status < 400)

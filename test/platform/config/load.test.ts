@@ -232,6 +232,29 @@ describe('environment', () => {
   });
 
   describe('of the proxy-authentication guide', () => {
+    it('tells which JWT settings nobody uses where the check of JWTs is off', () => {
+      const { warnings } = load({
+        ...{ MCP_CLIENT_AUTH_ENABLED: 'false', JWT_SECRET_KEY: 'secret-of-the-test', JWT_AUDIENCE: 'mcp' },
+      });
+      assert.equal(warnings.length, 1);
+      assert.match(
+        warnings[0] as string,
+        /^JWT_SECRET_KEY, JWT_AUDIENCE: not used, because MCP_CLIENT_AUTH_ENABLED=false/,
+      );
+      assert.doesNotMatch(warnings.join(), /secret-of-the-test/);
+      for (const quiet of [{ MCP_CLIENT_AUTH_ENABLED: 'false' }, { JWT_AUDIENCE: 'mcp' }])
+        assert.deepEqual(load(quiet).warnings, []);
+    });
+
+    it('answers for names of later versions of the guide', () => {
+      const { warnings } = load({ JWT_ISSUER_VERIFICATION: 'false', PLATFORM_ADMIN_EMAIL: 'admin@example.com' });
+      assert.deepEqual(
+        warnings.map((warning) => warning.split(' ')[0]),
+        ['JWT_ISSUER_VERIFICATION', 'PLATFORM_ADMIN_EMAIL'],
+      );
+      assert.doesNotMatch(warnings.join(), /admin@example/);
+    });
+
     it('sets what it means here', () => {
       const { config, warnings } = load({
         MCP_CLIENT_AUTH_ENABLED: 'true',

@@ -102,4 +102,66 @@ describe('whose word the relay takes', () => {
     assert.equal(signedAlternative({ userHeader: 'Cf-Access-Authenticated-User-Email' }), 'cloudflare-access');
     assert.equal(signedAlternative({ userHeader: 'X-User-Id' }), undefined);
   });
+
+  const withJwt = (jwt: object, trust: object = {}, listen = '0.0.0.0:0') => {
+    try {
+      parseConfig({ relay: { listen, trust, jwt } });
+      return '';
+    } catch (error) {
+      assert.ok(error instanceof ConfigurationError, String(error));
+      return error.problems.join('\n');
+    }
+  };
+
+  it('the guide’s set-up for HyprMCP Gateway names the preset that verifies its tokens, whatever address is trusted', () => {
+    const guide = { algorithm: 'RS256', publicKeyPath: '/opt/public.pem', issuer: 'http://localhost:5556' };
+    for (const trust of [{}, { proxies: ['10.0.0.5/32'] }, { userHeader: 'X-Authenticated-User' }])
+      for (const listen of ['0.0.0.0:0', '127.0.0.1:0'])
+        for (const jwt of [
+          guide,
+          { issuer: guide.issuer },
+          { publicKeyPath: '/k.pem' },
+          { issuer: 'HTTPS://dex.example' },
+        ])
+          assert.match(
+            withJwt(jwt, trust, listen),
+            /^relay\.trust: .*relay\.trust\.preset: hyprmcp/,
+            JSON.stringify({ trust, jwt }),
+          );
+  });
+
+  it('what proves the proxy, or says whose headers count, is not taken for HyprMCP Gateway', () => {
+    const jwt = { publicKeyPath: '/opt/public.pem', issuer: 'http://localhost:5556' };
+    for (const trust of [
+      { secret: 's' },
+      { preset: 'postern', proxies: ['10.0.0.5/32'] },
+      { userHeader: 'Remote-User', proxies: ['10.0.0.5/32'] },
+      { preset: 'hyprmcp', token: TOKEN },
+      { enabled: false },
+    ])
+      assert.equal(withJwt(jwt, trust), '', JSON.stringify(trust));
+    assert.equal(withJwt({ ...jwt, enabled: true, algorithm: 'RS256' }, { proxies: ['10.0.0.5/32'] }), '');
+    assert.equal(withJwt({ secretKey: 'x', issuer: 'mcpgateway' }, { proxies: ['10.0.0.5/32'] }), '');
+  });
+
+  for (const field of [
+    'Host',
+    'Authorization',
+    'cookie',
+    'X-Forwarded-For',
+    'Mcp-Session-Id',
+    'Content-Type',
+    'Sec-Fetch-Site',
+  ])
+    it(`${field} names nobody`, () => {
+      assert.match(
+        problems({ userHeader: field }).join(),
+        new RegExp(`^relay\\.trust\\.userHeader: ${field} has a meaning`),
+      );
+      assert.match(problems({ secret: 's', secretHeader: field }).join(), /^relay\.trust\.secretHeader: /);
+      assert.match(
+        problems({ preset: 'headers', userHeader: 'X-User', headers: { groups: field } }).join(),
+        /^relay\.trust\.headers\.groups: /,
+      );
+    });
 });

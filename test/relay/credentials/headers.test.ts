@@ -38,6 +38,14 @@ describe('headers to MCP servers', () => {
       assert.deepEqual([headers['x-tenant-id'], headers['x-trace'], headers['x-other']], ['t1', 'abc', undefined]);
     });
 
+    for (const connection of ['X-Tenant-Id', 'keep-alive, x-tenant-id', 'X-TENANT-ID ,close', 'close,\tX-Tenant-Id,'])
+      it(`stay here where Connection names them: ${JSON.stringify(connection)}`, async () => {
+        const { port } = await start({}, { enabled: true, headers: ['X-Tenant-Id', 'X-Trace'] });
+        const sent = [...alice, 'X-Tenant-Id', 't1', 'X-Trace', 'abc', 'Connection', connection];
+        const headers = received(await ask(port, { headers: sent }));
+        assert.deepEqual([headers['x-tenant-id'], headers['x-trace']], [undefined, 'abc']);
+      });
+
     it('go on over a WebSocket too, as the handshake had them', async () => {
       const { port } = await start({}, { enabled: true, headers: ['X-Tenant-Id'] });
       const client = await openWebSocket(port, 'alice', { headers: { 'X-Tenant-Id': 't1', 'X-Other': 'no' } });

@@ -12,7 +12,8 @@ const run = promisify(execFile);
 /** What the folders' READMEs have a person set. */
 const ENV = {
   POSTERN_RELAY_TRUST_SECRET: 'the secret that proxy and relay share',
-  POSTERN_CLIENT_SECRET: CLIENT.secret,
+  DEX_CLIENT_SECRET: CLIENT.secret,
+  KEYCLOAK_CLIENT_SECRET: CLIENT.secret,
   KEYCLOAK_ADMIN_PASSWORD: 'password of the admin in the tests',
   OAUTH2_PROXY_CLIENT_SECRET: CLIENT.secret,
   OAUTH2_PROXY_COOKIE_SECRET: Buffer.alloc(32, 7).toString('base64url'),

@@ -4,5 +4,11 @@ import type { Preset } from './preset.ts';
 
 /** Authelia's answers to `forwardAuth`, `auth_request` and ext_authz (its guide "Trusted Header SSO"). */
 export function authelia({ userHeader = 'Remote-User' }: TrustConfig): Preset {
-  return plainPreset({ user: userHeader, email: 'Remote-Email', name: 'Remote-Name', groups: 'Remote-Groups' });
+  return plainPreset({
+    user: userHeader,
+    email: 'Remote-Email',
+    name: 'Remote-Name',
+    groups: 'Remote-Groups',
+    cookieSessions: true,
+  });
 }

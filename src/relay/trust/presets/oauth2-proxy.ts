@@ -37,7 +37,7 @@ export function oauth2Proxy(trust: TrustConfig): Preset {
       // Without a second user its other headers belong to nobody: a client added groups to the proxy's user.
       if (second === undefined && wanted.length === 2 && others.some((name) => has(get, name)))
         return twoFamilies(chosen.prefix, (chosen === all[0] ? all[1] : all[0]).prefix);
-      return readPlain(chosen, get);
+      return readPlain({ ...chosen, cookieSessions: true }, get);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { ANONYMOUS } from '../../../identity/identity.ts';
+import { ANONYMOUS, type IdentityMethod } from '../../../identity/identity.ts';
 import { decodeText, mayBeTwo, splitList } from './field-value.ts';
 import { ABSENT, type Lookup, type Preset, type Reading, refused } from './preset.ts';
 
@@ -17,6 +17,8 @@ export interface PlainHeaders extends HeaderNames {
   readonly decode?: (text: string) => string;
   /** The user is an e-mail address. */
   readonly userIsEmail?: boolean;
+  /** The product knows people by its cookie or by `Authorization` and `Proxy-Authorization`, and by nothing else. */
+  readonly cookieSessions?: boolean;
 }
 
 /** A product that writes the identity into headers and signs nothing: worth what the proof of the proxy is worth. */
@@ -53,7 +55,13 @@ export function readPlain(headers: PlainHeaders, get: Lookup): Reading {
       email: email === '' && headers.userIsEmail === true ? subject : email,
       name: text(headers.name),
       groups: splitList(text(headers.groups), headers.groupsDelimiter ?? ','),
-      method: 'bearer',
+      method: headers.cookieSessions === true ? methodOf(get) : 'bearer',
     },
   };
+}
+
+/** Without a cookie it was no session; with a credential in a header nobody knows which of them the product has believed. */
+function methodOf(get: Lookup): IdentityMethod {
+  const sent = (name: string) => (get(name) ?? '').trim() !== '';
+  return sent('cookie') && !sent('authorization') && !sent('proxy-authorization') ? 'session' : 'bearer';
 }

@@ -84,6 +84,40 @@ describe('what is special of Istio', () => {
   });
 });
 
+describe('what is special of products that know people by a cookie', () => {
+  for (const [preset, user] of [
+    ['oauth2-proxy', 'X-Forwarded-User'],
+    ['oauth2-proxy', 'X-Auth-Request-User'],
+    ['authelia', 'Remote-User'],
+  ] as const)
+    for (const [headers, method] of [
+      [['Cookie', '_session=1'], 'session'],
+      [['Cookie', '_session=1', 'Authorization', 'Bearer x'], 'bearer'],
+      [['Cookie', '_session=1', 'Proxy-Authorization', 'Basic x'], 'bearer'],
+      [['Authorization', 'Basic x'], 'bearer'],
+      [['Cookie', ''], 'bearer'],
+      [[], 'bearer'],
+    ] as const)
+      it(`${preset}: ${user} with ${headers.join(' ') || 'nothing else'} is of the method ${method}`, async () => {
+        const verdict = await judge({ preset }).verdict([user, 'alice', ...headers]);
+        assert.ok(verdict.kind === 'identified');
+        assert.equal(verdict.identity.method, method);
+      });
+
+  it('a product that may know people otherwise is never taken for a session', async () => {
+    for (const [preset, user] of [
+      ['traefik', 'X-Forwarded-User'],
+      ['headers', 'X-User'],
+      ['authentik', 'X-Authentik-Username'],
+    ] as const) {
+      const trust = preset === 'headers' ? { preset, userHeader: user } : { preset };
+      const verdict = await judge(trust).verdict([user, 'alice', 'Cookie', 'a=b']);
+      assert.ok(verdict.kind === 'identified');
+      assert.equal(verdict.identity.method, 'bearer', preset);
+    }
+  });
+});
+
 describe('what is special of Cloudflare Access', () => {
   afterEach(endAll);
 
