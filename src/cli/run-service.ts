@@ -32,8 +32,8 @@ export async function runService(
   line: CommandLine,
   terminal: Terminal,
 ): Promise<number> {
-  const read = () => loadConfig(optionalText(line, 'config'), terminal.env);
-  const { config, file, warnings } = read();
+  const path = optionalText(line, 'config');
+  const { config, file, warnings, document } = loadConfig(path, terminal.env);
   const log = createLogger(name, config.log.level);
   for (const warning of warnings) log.warn(warning);
 
@@ -44,7 +44,15 @@ export async function runService(
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };
   process.send?.(message);
 
-  const reload = () => void service.reload?.(read);
+  let running = document;
+  const reload = () =>
+    void service.reload?.(() => {
+      const loaded = loadConfig(path, terminal.env, running);
+      const onApplied = () => {
+        running = loaded.document;
+      };
+      return { ...loaded, onApplied };
+    });
   hangUp.listen(reload);
   const watched = file === undefined || service.reload === undefined ? undefined : watchFile(file, reload);
   process.on('message', (told) => {

@@ -29,8 +29,8 @@ provider and two example MCP servers. Not for production: the accounts' password
   positionals: [0, 0],
   async run(line, terminal) {
     const ports = portsOf(line);
-    const { input, warnings } = readInput(optionalText(line, 'config'), terminal.env);
-    const { log: logging } = parseConfig(input);
+    const { input, warnings, problems } = readInput(optionalText(line, 'config'), terminal.env);
+    const { log: logging } = parseConfig(input, problems);
     for (const warning of warnings) terminal.printError(`warning: ${warning}`);
 
     let kill = () => {};

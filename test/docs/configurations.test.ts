@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { parseConfig } from '../../src/platform/config/load.ts';
+import { silentRules } from '../../src/platform/config/rule-statements.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const PAGES = [
@@ -18,6 +19,12 @@ function blocks(text: string): string[] {
   );
 }
 
+function examples(folder: string): string[] {
+  return readdirSync(new URL(`${folder}/`, ROOT), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('postern.yaml'))
+    .map((name) => `${folder}/${name}`);
+}
+
 describe('configurations on the pages', () => {
   const found = PAGES.flatMap((page) =>
     blocks(readFileSync(new URL(page, ROOT), 'utf8')).map((block) => ({ page, block })),
@@ -31,5 +38,12 @@ describe('configurations on the pages', () => {
   for (const { page, block } of found)
     it(`of ${page} are accepted: ${block.split('\n')[0]}`, () => {
       parseConfig(parse(block));
+      assert.deepEqual(silentRules(parse(block), undefined, {}).warnings, []);
+    });
+
+  for (const file of examples('deploy'))
+    it(`of ${file} states in every rule who may`, () => {
+      for (const document of parseAllDocuments(readFileSync(new URL(file, ROOT), 'utf8')))
+        assert.deepEqual(silentRules(document.toJS(), undefined, {}).warnings, []);
     });
 });

@@ -114,6 +114,26 @@ describe('postern auth reads its configuration again', () => {
     assert.equal(await status(), 403);
   });
 
+  it('not when it was cut short, wherever', async () => {
+    const whole = written([
+      { match: { path: '/other' }, public: true },
+      { match: { path: '/page' }, allow: { groups: ['admins'] } },
+    ]);
+    const said = () => auth.output.split('the one before goes on').length;
+    writeFileSync(file, whole);
+    await becomes(401);
+    for (const end of ['rules:\n', '/page\n', 'allow:\n', '/oth', 'publicUrl', '']) {
+      const before = said();
+      writeFileSync(file, whole.slice(0, whole.indexOf(end) + (end === '' ? 0 : end.length)));
+      auth.signal('SIGHUP');
+      await until(`the file cut after "${end}" is refused`, () => said() > before);
+      assert.equal(await status(), 401, end);
+    }
+    // Meant to be shorter: it is not the beginning of the file before.
+    writeFileSync(file, `# one rule\n${written(CLOSED)}`);
+    await becomes(403);
+  });
+
   it('when an editor puts a new file in the place of the old one', async () => {
     writeFileSync(join(folder, 'new'), written(OPEN));
     renameSync(join(folder, 'new'), file);
@@ -130,8 +150,8 @@ describe('postern auth reads its configuration again', () => {
   it('without an answer that is missing or wrong', async () => {
     const before = crowd.answers.get('403') ?? 0;
     await until('more was asked', () => (crowd.answers.get('403') ?? 0) > before + 100);
-    assert.deepEqual([...crowd.answers.keys()].sort(), ['200', '403']);
+    assert.deepEqual([...crowd.answers.keys()].sort(), ['200', '401', '403']);
     const { body } = await rawRequest(ports[1], '/metrics');
-    assert.match(body, /postern_config_reloads_total\{process="forward-auth",outcome="rejected"\} 2/);
+    assert.match(body, /postern_config_reloads_total\{process="forward-auth",outcome="rejected"\} [89]/);
   });
 });

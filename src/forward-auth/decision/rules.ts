@@ -77,8 +77,8 @@ function compile(
   const host = config.match.host === undefined ? undefined : hostGlob(config.match.host);
   const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
   const context = config.match.context === undefined ? undefined : Object.entries(config.match.context);
-  const { users, groups } = config.allow ?? {};
-  const from = config.allow?.providers?.map((id) => issuers.get(id));
+  const { users, groups, providers } = config.allow === 'anyone-signed-in' ? {} : (config.allow ?? {});
+  const from = providers?.map((id) => issuers.get(id));
   const scopes = new OperationScopes(config.scopes);
   return {
     name: `auth.rules[${index}]`,
@@ -96,9 +96,7 @@ function compile(
         groups?.some((group) => identity.groups.includes(group)) === true),
     scopes,
     signInProviders:
-      config.signIn?.redirect === false
-        ? []
-        : (config.signIn?.providers ?? config.allow?.providers?.filter((id) => !own.has(id))),
+      config.signIn?.redirect === false ? [] : (config.signIn?.providers ?? providers?.filter((id) => !own.has(id))),
     emit: config.emit,
   };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LOOPBACK } from '../addresses.ts';
+import { anyoneOr } from './anyone-signed-in.ts';
 import { brokerSchema } from './broker-schema.ts';
 import { rateLimitsSchema } from './rate-limits-schema.ts';
 import { signing } from './signing-schema.ts';
@@ -160,17 +161,21 @@ const rule = z
       })
       .meta({ description: 'all that is given must match' }),
     public: z.boolean().default(false).meta({ description: 'let everybody through, as anonymous' }),
-    allow: z
-      .strictObject({
+    allow: anyoneOr(
+      z.strictObject({
         users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects' }),
         groups: z.array(z.string().min(1)).min(1).optional(),
         providers: z.array(z.string().min(1)).min(1).optional().meta({
           description:
             'and known from one of these providers, `api-keys` or `mtls` (client certificates); needed where there are several',
         }),
-      })
+      }),
+    )
       .optional()
-      .meta({ description: 'one of these users, or in one of these groups; absent: everybody who is signed in' }),
+      .meta({
+        description:
+          'who may: one of these users, or in one of these groups, or `anyone-signed-in`; needed unless `public`',
+      }),
     signIn: z
       .strictObject({
         providers: z.array(z.string().min(1)).min(1).optional().meta({ description: 'offered here; absent: all' }),

@@ -25,36 +25,55 @@ interface JsonSchema {
   description?: string;
   secret?: boolean;
   enum?: string[];
+  anyOf?: JsonSchema[];
 }
 
 export function configJsonSchema(): object {
   return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
 }
 
+let keys: readonly ConfigKey[] | undefined;
+
 /** Every key of the schema, depth first, in the schema's order. */
-export function configKeys(): ConfigKey[] {
-  return [...walk(configJsonSchema() as JsonSchema, '', true, false)];
+export function configKeys(): readonly ConfigKey[] {
+  keys ??= [...walk(configJsonSchema() as JsonSchema, '', true, false)];
+  return keys;
 }
 
-function* walk(schema: JsonSchema, path: string, settable: boolean, required: boolean): Generator<ConfigKey> {
+function* walk(whole: JsonSchema, path: string, settable: boolean, required: boolean): Generator<ConfigKey> {
+  const schema = mapIn(whole);
+  if (schema !== whole) yield { ...keyOf(whole, path, settable, required), type: 'string' };
   if (schema.properties !== undefined) {
     for (const [name, child] of Object.entries(schema.properties))
       yield* walk(child, path === '' ? name : `${path}.${name}`, settable, schema.required?.includes(name) ?? false);
     return;
   }
-  const map = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined;
-  yield {
+  yield keyOf(schema, path, settable, required);
+  const map = mapOf(schema);
+  if (schema.items?.properties !== undefined) yield* walk(schema.items, `${path}[]`, false, false);
+  if (map?.properties !== undefined) yield* walk(map, `${path}.<name>`, false, false);
+}
+
+/** A word may stand in the place of some maps: the map is what has keys. */
+function mapIn(schema: JsonSchema): JsonSchema {
+  return schema.anyOf?.find(({ properties }) => properties !== undefined) ?? schema;
+}
+
+function mapOf({ additionalProperties }: JsonSchema): JsonSchema | undefined {
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined;
+}
+
+function keyOf(schema: JsonSchema, path: string, settable: boolean, required: boolean): ConfigKey {
+  return {
     path,
     env: settable ? envName(path) : undefined,
-    type: typeOf(schema, map),
+    type: typeOf(schema, mapOf(schema)),
     default: schema.default,
     allowed: schema.enum ?? schema.items?.enum,
     description: schema.description ?? '',
     secret: schema.secret ?? false,
     required,
   };
-  if (schema.items?.properties !== undefined) yield* walk(schema.items, `${path}[]`, false, false);
-  if (map?.properties !== undefined) yield* walk(map, `${path}.<name>`, false, false);
 }
 
 function typeOf(schema: JsonSchema, map: JsonSchema | undefined): ConfigKey['type'] {

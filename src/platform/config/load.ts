@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
-import { LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
+import { type ConfigDocument, checkReplacement, parseConfigDocument } from './config-document.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
+import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema } from './schema.ts';
 
 export interface LoadedConfig {
@@ -13,6 +14,14 @@ export interface LoadedConfig {
   /** The file that was read, or undefined where there was none. */
   readonly file: string | undefined;
   readonly warnings: readonly string[];
+  /** What the file holds, to compare the next one with. */
+  readonly document: ConfigDocument | undefined;
+}
+
+export interface ConfigInput extends Omit<LoadedConfig, 'config'> {
+  readonly input: unknown;
+  /** Rules that must not be read as they stand. */
+  readonly problems: readonly string[];
 }
 
 export const DEFAULT_FILE = 'postern.yaml';
@@ -21,57 +30,62 @@ export const DEFAULT_FILE = 'postern.yaml';
  * Reads the configuration once: file, then environment over it.
  *
  * @param file path given on the command line; absent: `POSTERN_CONFIG`, or `./postern.yaml` where it exists
+ * @param running the file that this one replaces in a running process; it must not seem cut short, and nothing is
+ *   allowed by what it leaves out
  * @throws ConfigurationError with one line for each problem, each starting with the key's path
  */
-export function loadConfig(file: string | undefined, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
-  const { input, ...rest } = readInput(file, env);
-  return { config: parseConfig(input), ...rest };
+export function loadConfig(
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+  running?: ConfigDocument,
+): LoadedConfig {
+  const { input, problems, ...rest } = readInput(file, env, running);
+  return { config: parseConfig(input, problems), ...rest };
 }
 
 /**
  * What file and environment say, merged but not yet checked.
  *
- * @throws ConfigurationError where one of them cannot be read
+ * @throws ConfigurationError where one of them cannot be read, or the file seems cut short
  */
 export function readInput(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): { input: unknown; file: string | undefined; warnings: readonly string[] } {
+  running?: ConfigDocument,
+): ConfigInput {
   const path = file ?? env.POSTERN_CONFIG ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
-  const fromFile = path === undefined ? {} : readYaml(path);
+  const document = path === undefined ? undefined : readDocument(path);
+  if (document !== undefined && running !== undefined) checkReplacement(document, running);
   const { values, warnings } = readEnvironment(env);
-  return { input: merge(fromFile, values), file: path, warnings };
+  const input = merge(document?.content ?? {}, values);
+  const silent = silentRules(input, document, values);
+  const problems = running === undefined ? silent.cut : [...silent.cut, ...silent.warnings];
+  return { input, problems, file: path, document, warnings: [...silent.warnings, ...warnings] };
 }
 
-/** @throws ConfigurationError */
-export function parseConfig(input: unknown): Config {
+/**
+ * @param known problems that the reader of `input` has found
+ * @throws ConfigurationError
+ */
+export function parseConfig(input: unknown, known: readonly string[] = []): Config {
   const result = configSchema.safeParse(input);
-  if (result.success) return result.data;
+  if (result.success && known.length === 0) return result.data;
   const keys = configKeys();
-  throw new ConfigurationError(result.error.issues.flatMap((issue) => describe(issue, keys)));
+  const found = result.error?.issues.flatMap((issue) => describe(issue, keys)) ?? [];
+  throw new ConfigurationError([...found, ...known]);
 }
 
-function readYaml(path: string): unknown {
+function readDocument(path: string): ConfigDocument {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     throw new ConfigurationError([`${path}: cannot be read (${(cause as NodeJS.ErrnoException).code})`], cause);
   }
-  const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true, stringKeys: true });
-  // Only the first line of yaml's message: the rest quotes the file, which may hold a secret.
-  if (document.errors.length > 0)
-    throw new ConfigurationError(document.errors.map((error) => `${path}: ${error.message.split('\n')[0]}`));
-  let content: unknown;
-  try {
-    content = document.toJS() ?? {};
-  } catch (cause) {
-    // The message would name the alias, and a secret that starts with `*` reads as one.
-    throw new ConfigurationError([`${path}: an alias (\`*name\`) has no anchor, or there are too many`], cause);
-  }
+  const document = parseConfigDocument(path, text);
   // The environment is merged over it, which would hide a list or a text.
-  if (!isRecord(content)) throw new ConfigurationError([`${path}: must be a map of keys`]);
-  return content;
+  if (!isRecord(document.content ?? {})) throw new ConfigurationError([`${path}: must be a map of keys`]);
+  return document;
 }
 
 /** Environment over file, key by key; lists are replaced as a whole. */
@@ -84,6 +98,12 @@ function merge(base: unknown, over: unknown): unknown {
 
 function describe(issue: z.core.$ZodIssue, keys: readonly ConfigKey[]): string[] {
   const path = formatPath(issue.path);
+  if (issue.code === 'invalid_union') {
+    // The form that fits but for its details; where none does, the message of the union.
+    const near = issue.errors.find((issues) => issues.some((inner) => inner.path.length > 0 || 'keys' in inner));
+    if (near !== undefined)
+      return near.flatMap((inner) => describe({ ...inner, path: [...issue.path, ...inner.path] }, keys));
+  }
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => `${join(path, key)}: unknown key${suggestion(issue.path, key, keys)}`);
   return [`${path === '' ? 'configuration' : path}: ${issue.message}`];

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { anyoneOr } from './anyone-signed-in.ts';
 import { duration, scope, size } from './values.ts';
 
 const globs = (description: string) => z.array(z.string().min(1)).min(1).meta({ description });
@@ -21,7 +22,9 @@ const who = z.strictObject({
 
 const policyRule = z.strictObject({
   effect: z.enum(['allow', 'deny']).default('allow'),
-  who: who.optional().meta({ description: 'absent: everybody who is signed in; in a deny rule the anonymous too' }),
+  who: anyoneOr(who).optional().meta({
+    description: 'for whom, or `anyone-signed-in`; may be absent in a deny rule only, which then holds for everybody',
+  }),
   servers: globs('names in relay.servers').default(['*']),
   methods: globs('MCP methods; absent with `tools`, `prompts` or `resources`: those that use them').optional(),
   tools: globs('names of tools').optional(),

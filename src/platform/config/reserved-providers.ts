@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { ANYONE_SIGNED_IN } from './anyone-signed-in.ts';
 import type { authSchema } from './auth-schema.ts';
 
 /** Names in `allow.providers` for identities that no configured provider issues. */
@@ -18,7 +19,8 @@ export function checkRuleProviders(auth: z.output<typeof authSchema>, context: z
   const authorities = [...ids, ...(certificates ? ['mtls'] : [])];
   const machines = auth.broker.enabled && auth.broker.clientCredentials;
   const known = [...authorities, ...(auth.apiKeys.enabled ? ['api-keys'] : []), ...(machines ? ['mcp-clients'] : [])];
-  for (const [index, { allow }] of auth.rules.entries()) {
+  for (const [index, { allow: stated }] of auth.rules.entries()) {
+    const allow = stated === ANYONE_SIGNED_IN ? undefined : stated;
     const path = ['rules', index, 'allow', 'providers'];
     const strange = allow?.providers?.find((id) => !known.includes(id));
     if (strange === 'api-keys') issue(path, 'API keys are not taken: set auth.apiKeys.enabled');

@@ -54,7 +54,12 @@ export const httpUrl = (description: string) =>
     .superRefine((text, context) => {
       const url = URL.canParse(text) ? new URL(text) : undefined;
       if (url === undefined || !/^https?:$/.test(url.protocol) || url.hash !== '' || url.username !== '')
-        context.addIssue({ code: 'custom', message: 'must be an http or https URL without user or fragment' });
+        // Fatal: checks across keys read it as a URL.
+        context.addIssue({
+          code: 'custom',
+          message: 'must be an http or https URL without user or fragment',
+          fatal: true,
+        });
     });
 
 export const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a header name');

@@ -18,7 +18,10 @@ export interface ReloadingOptions {
 }
 
 /** Reads the configuration. @throws ConfigurationError */
-export type ReadConfig = () => Pick<LoadedConfig, 'config' | 'warnings'>;
+export type ReadConfig = () => Pick<LoadedConfig, 'config' | 'warnings'> & {
+  /** Called once the process runs by it. */
+  readonly onApplied?: () => void;
+};
 
 /** Replaces the configuration of a running process, one at a time. */
 export class Reloading {
@@ -41,9 +44,10 @@ export class Reloading {
   async #reload(read: ReadConfig): Promise<void> {
     const { process, metrics, log, apply } = this.#options;
     try {
-      const { config, warnings } = read();
+      const { config, warnings, onApplied } = read();
       for (const warning of warnings) log.warn(warning);
       await apply(config);
+      onApplied?.();
       metrics.reloads.inc({ process, outcome: 'applied' });
       metrics.lastReload.set(Date.now() / 1000);
       log.info('the configuration was read again');

@@ -7,7 +7,7 @@ import type { Rule } from './rule.ts';
 /** What is contradictory in one rule: it reads as if it did something and can not. */
 export function contradictions(config: PolicyRuleConfig, rule: Rule, servers: readonly string[]): string[] {
   const problems: string[] = [];
-  const { who } = config;
+  const who = config.who === 'anyone-signed-in' ? undefined : config.who;
   if (
     who?.anonymous === true &&
     (who.users ?? who.groups ?? who.issuers ?? who.scopes ?? who.authentication) !== undefined

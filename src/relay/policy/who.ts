@@ -1,7 +1,8 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { PolicyRuleConfig } from '../../platform/config/schema.ts';
 
-type WhoConfig = NonNullable<PolicyRuleConfig['who']>;
+type Stated = NonNullable<PolicyRuleConfig['who']>;
+type WhoConfig = Exclude<Stated, 'anyone-signed-in'>;
 
 /** `scopes`: everything holds but the scopes, which a client can ask for. */
 export type WhoVerdict = 'yes' | 'no' | 'scopes';
@@ -12,10 +13,10 @@ export class Who {
   readonly #config: WhoConfig | undefined;
   readonly #denies: boolean;
 
-  constructor(config: WhoConfig | undefined, effect: 'allow' | 'deny') {
-    this.#config = config;
+  constructor(stated: Stated | undefined, effect: 'allow' | 'deny') {
+    this.#config = stated === 'anyone-signed-in' ? { anonymous: false } : stated;
     this.#denies = effect === 'deny';
-    this.scopes = config?.scopes ?? [];
+    this.scopes = this.#config?.scopes ?? [];
   }
 
   is(identity: Identity): WhoVerdict {
