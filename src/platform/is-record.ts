@@ -1,4 +1,6 @@
-/** Whether a parsed JSON value is an object: neither null nor a list. */
+/** Whether a parsed value is an object: neither null, nor a list, nor an instance of a class. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

@@ -3,6 +3,7 @@ import { isRecord } from '../platform/is-record.ts';
 import type { Logger } from '../platform/log.ts';
 import { sealingKey, sealingWith } from '../platform/sealing/sealing.ts';
 import type { Stores } from '../stores/stores.ts';
+import { parseJson, writeJson } from './protocol/json.ts';
 import type { Json } from './protocol/json-rpc.ts';
 
 /** What replicas say to each other about one thing. */
@@ -35,7 +36,7 @@ export function openReplicaTalk(
         return announcements.complete;
       },
       say: (message) => {
-        const sealed = sealing.seal(topic, JSON.stringify({ from: own, message }));
+        const sealed = sealing.seal(topic, writeJson({ from: own, message }));
         announcements
           .publish(topic, sealed)
           .catch((error: unknown) => log.warn({ error }, 'other replicas did not hear of a session'));
@@ -43,7 +44,7 @@ export function openReplicaTalk(
       hear: (listener) =>
         announcements.subscribe(topic, (sealed) => {
           const text = sealing.open(topic, sealed);
-          const said: unknown = text === undefined ? undefined : JSON.parse(text.toString());
+          const said: unknown = text === undefined ? undefined : parseJson(text.toString());
           if (isRecord(said) && said.from !== own && isRecord(said.message)) listener(said.message);
         }),
     };

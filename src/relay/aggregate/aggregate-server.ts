@@ -2,10 +2,12 @@ import type { ServerResponse } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import { headerOf } from '../eras/server-link.ts';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
 import { type ClientFacts, factsOf, modernFacts } from '../protocol/client-facts.ts';
-import type { Json } from '../protocol/json-rpc.ts';
+import { parseJson } from '../protocol/json.ts';
+import type { Id, Json } from '../protocol/json-rpc.ts';
 import { type Message, parseMessage } from '../protocol/message.ts';
 import { type Era, negotiatedVersion } from '../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
@@ -83,9 +85,10 @@ export class AggregateServer implements Upstream {
     const body = request.body ?? Buffer.alloc(0);
     const parsed = parseMessage(body);
     if ('refusal' in parsed) return response.status(400);
-    const whole = JSON.parse(body.toString()) as Json;
-    if (era === 'modern') return this.#modern(parsed.message, request, response);
-    return this.#legacy(parsed.message, whole, request, response);
+    const whole = parseJson(body.toString()) as Json;
+    const message = { ...parsed.message, params: isRecord(whole.params) ? whole.params : {} };
+    if (era === 'modern') return this.#modern(message, request, response);
+    return this.#legacy(message, whole, request, response);
   }
 
   async #modern({ id, method, params }: Message, request: AggregateRequest, response: LocalResponse): Promise<void> {
@@ -109,12 +112,7 @@ export class AggregateServer implements Upstream {
     response.status(202);
   }
 
-  async #initialize(
-    id: string | number,
-    params: Json,
-    { caller }: AggregateRequest,
-    response: LocalResponse,
-  ): Promise<void> {
+  async #initialize(id: Id, params: Json, { caller }: AggregateRequest, response: LocalResponse): Promise<void> {
     const client = factsOf(params, negotiatedVersion(params.protocolVersion));
     const memory = new SessionMemory(new SessionSlots());
     const session = new LegacySession(this.#converse(caller, 'legacy', client, memory.slots), memory, this.#deps.ids);

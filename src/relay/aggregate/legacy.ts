@@ -1,6 +1,6 @@
 import { SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
-import type { Json, MessageId } from '../protocol/json-rpc.ts';
+import type { Id, Json, MessageId } from '../protocol/json-rpc.ts';
 import type { Message } from '../protocol/message.ts';
 import { toLegacyResult } from '../protocol/to-legacy-result.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
@@ -35,7 +35,7 @@ export class LegacySession {
   }
 
   /** Begins the session at every server. Its id holds all that another replica needs. */
-  async initialize(id: string | number, response: LocalResponse): Promise<SessionState> {
+  async initialize(id: Id, response: LocalResponse): Promise<SessionState> {
     const { client, common } = this.conversation;
     const { capabilities, instructions } = await common.describe(response.signal);
     const state = newSession(client, this.#memory.slots.sessions());
@@ -47,7 +47,7 @@ export class LegacySession {
   }
 
   async request(
-    request: { readonly id: string | number; readonly method: string; readonly params: Json },
+    request: { readonly id: Id; readonly method: string; readonly params: Json },
     response: LocalResponse,
   ): Promise<void> {
     const { id } = request;

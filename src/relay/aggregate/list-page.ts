@@ -1,5 +1,5 @@
 import { ServerError } from '../protocol/failures.ts';
-import type { Json } from '../protocol/json-rpc.ts';
+import type { Id, Json } from '../protocol/json-rpc.ts';
 import type { Description } from './capabilities.ts';
 import { type Cursors, MAX_SERVER_CURSOR, type Positions } from './cursors.ts';
 import { clientEntries, type LeftOutReason, LISTINGS, type ListMethod } from './listings.ts';
@@ -35,7 +35,7 @@ export interface ListRequest {
   readonly cursor: unknown;
   /** `_meta` for each server; the envelope of a modern request is in it. */
   readonly meta: Json | undefined;
-  readonly id: string | number;
+  readonly id: Id;
   readonly signal: AbortSignal;
 }
 

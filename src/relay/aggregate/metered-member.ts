@@ -1,5 +1,6 @@
 import { NO_MESSAGE, type Passage } from '../gate/gate.ts';
 import { ServerError } from '../protocol/failures.ts';
+import { withPlainNumbers } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Message } from '../protocol/message.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
@@ -48,7 +49,7 @@ export class MeteredMember implements Member {
   }
 
   async request(request: ServerRequest, signal: AbortSignal, hear: Hear): Promise<Json> {
-    const passage = await this.#gate.enter(request);
+    const passage = await this.#gate.enter({ ...request, params: withPlainNumbers(request.params) });
     if ('status' in passage) {
       this.#report('refused', undefined, undefined);
       throw refusedError(passage);

@@ -2,7 +2,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import { version } from '../../platform/version.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
-import type { Json } from '../protocol/json-rpc.ts';
+import type { Id, Json } from '../protocol/json-rpc.ts';
 import { META } from '../protocol/meta.ts';
 import { toModernResult } from '../protocol/to-modern-result.ts';
 import { SUPPORTED_VERSIONS } from '../protocol/versions.ts';
@@ -34,7 +34,7 @@ export async function answerModern(
   await conversation.answer(request, response, { result: (result) => complete(method, result), unknownMethod: 404 });
 }
 
-async function discover(id: string | number, { common }: Conversation, response: LocalResponse): Promise<void> {
+async function discover(id: Id, { common }: Conversation, response: LocalResponse): Promise<void> {
   const { capabilities, instructions } = await common.describe(response.signal);
   const result = complete('server/discover', {
     supportedVersions: SUPPORTED_VERSIONS,
@@ -53,12 +53,7 @@ function complete(method: string, result: Json): Json {
 }
 
 /** The stream of what the client wants to hear; it says first what it will say. */
-async function listen(
-  id: string | number,
-  params: Json,
-  conversation: Conversation,
-  response: LocalResponse,
-): Promise<void> {
+async function listen(id: Id, params: Json, conversation: Conversation, response: LocalResponse): Promise<void> {
   const filter = await filterOf(params.notifications, conversation);
   if (filter === undefined) {
     const error = errorFor(

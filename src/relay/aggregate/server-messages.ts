@@ -1,5 +1,5 @@
 import { isRecord } from '../../platform/is-record.ts';
-import type { Json } from '../protocol/json-rpc.ts';
+import { isId, type Json } from '../protocol/json-rpc.ts';
 import { withClientUris } from './content-uris.ts';
 import type { ServerRequestIds } from './server-requests.ts';
 import { uriToClient } from './uris.ts';
@@ -33,7 +33,7 @@ export function forClient(message: Json, { server, owner, ids, isProgressToken }
   const params = isRecord(message.params) ? message.params : {};
   if (typeof method !== 'string') return { kind: 'drop' };
   if (LIST_CHANGED.has(method)) return { kind: 'list_changed', method };
-  if (typeof id === 'string' || typeof id === 'number')
+  if (isId(id))
     return {
       kind: 'pass',
       message: { ...message, id: ids.toClient(owner, server, id), params: withClientUris(server, params) },
@@ -69,7 +69,7 @@ function cancelled(
   { server, owner, ids }: Pick<MessageContext, 'server' | 'owner' | 'ids'>,
 ): ServerMessage {
   const { requestId } = params;
-  if (typeof requestId !== 'string' && typeof requestId !== 'number') return { kind: 'drop' };
+  if (!isId(requestId)) return { kind: 'drop' };
   return {
     kind: 'pass',
     message: { ...message, params: { ...params, requestId: ids.toClient(owner, server, requestId) } },

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-
-type MessageId = string | number;
+import { parseJson, writeJson } from '../protocol/json.ts';
+import type { Id } from '../protocol/json-rpc.ts';
 
 const MAX_LENGTH = 4096;
 
@@ -18,19 +18,19 @@ export class ServerRequestIds {
   }
 
   /** @param owner from `ownerKey(identity)` */
-  toClient(owner: string, server: string, id: MessageId): string {
-    const content = Buffer.from(JSON.stringify([server, id])).toString('base64url');
+  toClient(owner: string, server: string, id: Id): string {
+    const content = Buffer.from(writeJson([server, id])).toString('base64url');
     return `${content}.${this.#sign(owner, content).toString('base64url')}`;
   }
 
   /** @returns undefined where no server has asked this user with that id */
-  toServer(owner: string, id: unknown): { server: string; id: MessageId } | undefined {
+  toServer(owner: string, id: unknown): { server: string; id: Id } | undefined {
     if (typeof id !== 'string' || id.length > MAX_LENGTH) return undefined;
     const [content = '', signature = '', ...more] = id.split('.');
     const given = Buffer.from(signature, 'base64url');
     const wanted = this.#sign(owner, content);
     if (more.length > 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined;
-    const [server, own] = JSON.parse(Buffer.from(content, 'base64url').toString()) as [string, MessageId];
+    const [server, own] = parseJson(Buffer.from(content, 'base64url').toString()) as [string, Id];
     return { server, id: own };
   }
 

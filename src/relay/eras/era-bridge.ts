@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
+import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaTalk } from '../replica-talk.ts';
@@ -141,6 +142,6 @@ export class EraBridge implements Upstream {
 
 /** @param body that has been read as one message before */
 function messageOf(body: Buffer | null): Json {
-  const message: unknown = body === null ? undefined : JSON.parse(body.toString());
+  const message: unknown = body === null ? undefined : parseJson(body.toString());
   return isRecord(message) ? message : {};
 }

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { EventRewriter } from '../protocol/event-rewriter.ts';
+import { parseJson, writeJson } from '../protocol/json.ts';
 import { isEventStream, isJson } from '../protocol/media-type.ts';
 import type { Refusal } from '../refusal.ts';
 import { answerTooLarge, callTooLong } from './denials.ts';
@@ -164,7 +165,7 @@ export class AnswerFilter implements Dispatcher.DispatchHandler {
     if (this.#done) return;
     this.#finish();
     if (this.#started && this.#isStream) {
-      const event = `data: ${JSON.stringify(this.#rules.errorOf(refusal))}\n\n`;
+      const event = `data: ${writeJson(this.#rules.errorOf(refusal))}\n\n`;
       this.#inner.onResponseData?.(controller, Buffer.from(event));
       this.#inner.onResponseEnd?.(controller, {});
     } else this.#inner.onResponseError?.(controller, new AnswerRefused(refusal));
@@ -181,18 +182,18 @@ export class AnswerFilter implements Dispatcher.DispatchHandler {
 function rewritten(text: string, rewrite: (message: Json) => Json): string | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     return undefined;
   }
   // Servers of 2025-03-26 may answer with a batch.
   if (Array.isArray(value)) {
     const all = value.map((message: unknown) => (isRecord(message) ? rewrite(message) : message));
-    return all.every((message, index) => message === (value as unknown[])[index]) ? text : JSON.stringify(all);
+    return all.every((message, index) => message === (value as unknown[])[index]) ? text : writeJson(all);
   }
   if (!isRecord(value)) return text;
   const after = rewrite(value);
-  return after === value ? text : JSON.stringify(after);
+  return after === value ? text : writeJson(after);
 }
 
 const UNREADABLE: Refusal = {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { EventParser } from './event-parser.ts';
+import { parseJson, writeJson } from './json.ts';
 import { isEventStream, isJson } from './media-type.ts';
 import { nestsTooDeep } from './nesting.ts';
 
@@ -116,7 +117,7 @@ export class MessageReader implements Dispatcher.DispatchHandler {
   #take(text: string): void {
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parseJson(text);
     } catch {
       return;
     }
@@ -125,7 +126,7 @@ export class MessageReader implements Dispatcher.DispatchHandler {
     for (const message of Array.isArray(value) ? value : [value]) {
       if (!isRecord(message) || this.#done) continue;
       if (this.status >= 300) this.failure ??= isRecord(message.error) ? message.error : undefined;
-      else this.#events.message(message === value ? text : JSON.stringify(message), message);
+      else this.#events.message(message === value ? text : writeJson(message), message);
     }
   }
 

@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { isRecord } from '../../platform/is-record.ts';
 import { INVALID_REQUEST, PARSE_ERROR } from './error-codes.ts';
-import type { MessageId } from './json-rpc.ts';
+import { JsonNumber } from './json.ts';
+import type { Id, MessageId } from './json-rpc.ts';
+import { membersOf } from './json-scanner.ts';
 import type { Malformed } from './malformed.ts';
 import { ambiguousKey } from './message-keys.ts';
 import { MAX_NESTING, nestsTooDeep } from './nesting.ts';
@@ -31,7 +33,7 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
     return invalid('batch', INVALID_REQUEST, 'batches are not supported: send one message a request', null);
   if (!isRecord(value)) return invalid('invalid_message', INVALID_REQUEST, 'the body is no JSON-RPC message', null);
   const { id, method, params } = value;
-  const known = typeof id === 'string' || typeof id === 'number' ? id : null;
+  const known = typeof id === 'string' || typeof id === 'number' ? exactId(id, text) : null;
   if (value.jsonrpc !== '2.0') return invalid('invalid_message', INVALID_REQUEST, '"jsonrpc" must be "2.0"', known);
   if (nestsTooDeep(text))
     return invalid(
@@ -63,6 +65,13 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
       params: isRecord(params) ? params : {},
     },
   };
+}
+
+/** An id beyond 2^53 goes back as it came. */
+function exactId(id: string | number, text: string): Id {
+  if (typeof id === 'string' || Number.isSafeInteger(id)) return id;
+  const member = membersOf(text, text.indexOf('{')).findLast(({ key }) => key === 'id');
+  return member === undefined ? id : JsonNumber.of(text.slice(member.value, member.end));
 }
 
 function invalid(reason: Malformed['reason'], code: number, message: string, id: MessageId): ParsedMessage {

@@ -1,4 +1,5 @@
 import { isRecord } from '../../platform/is-record.ts';
+import { JsonNumber } from './json.ts';
 import type { Json } from './json-rpc.ts';
 import { fieldText } from './mcp-headers.ts';
 
@@ -52,5 +53,6 @@ function mirrored(schema: unknown, path: readonly string[]): Mirrored[] {
 
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  return typeof value === 'boolean' || Number.isSafeInteger(value) ? String(value) : undefined;
+  const plain = value instanceof JsonNumber ? value.valueOf() : value;
+  return typeof plain === 'boolean' || Number.isSafeInteger(plain) ? String(plain) : undefined;
 }

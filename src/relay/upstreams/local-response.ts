@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { writeJson } from '../protocol/json.ts';
 
 type Json = Record<string, unknown>;
 
@@ -80,12 +81,12 @@ export class LocalResponse implements Dispatcher.DispatchController {
   /** One message before the answer. */
   event(message: Json): void {
     this.stream();
-    this.write(`data: ${JSON.stringify(message)}\n\n`);
+    this.write(`data: ${writeJson(message)}\n\n`);
   }
 
   /** The answer. @param status where it is not part of a stream */
   answer(message: Json, status = 200): void {
-    const text = JSON.stringify(message);
+    const text = writeJson(message);
     if (this.#streaming) this.write(`data: ${text}\n\n`);
     else {
       this.begin(status, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) });

@@ -2,7 +2,8 @@ import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { NO_SESSION, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
-import type { Json } from '../protocol/json-rpc.ts';
+import { writeJson } from '../protocol/json.ts';
+import { isSameId, type Json } from '../protocol/json-rpc.ts';
 import { MessageReader } from '../protocol/message-reader.ts';
 
 /** Takes what a server says before its answer: notifications, and requests to the client. */
@@ -56,12 +57,14 @@ export function post(message: Json, headers: string[], { dispatch, limit, signal
     });
     if (signal.aborted) return void reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    dispatch(headers, Buffer.from(JSON.stringify(message)), reader);
+    dispatch(headers, Buffer.from(writeJson(message)), reader);
   });
 }
 
 function isAnswer(value: Json, id: unknown): boolean {
-  return id !== undefined && value.method === undefined && value.id === id && ('result' in value || 'error' in value);
+  return (
+    id !== undefined && value.method === undefined && isSameId(value.id, id) && ('result' in value || 'error' in value)
+  );
 }
 
 /** @returns what the answer is, or the error that it is */

@@ -3,7 +3,8 @@ import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
 import type { Passage } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
-import type { MessageId } from '../../protocol/json-rpc.ts';
+import { writeJson } from '../../protocol/json.ts';
+import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
@@ -187,7 +188,7 @@ export class Channel {
   #take(exchange: Exchange, text: string, value: Record<string, unknown>): void {
     const rules = rulesOf(exchange);
     const passing = rules?.rewrite?.(value) ?? value;
-    const sent = passing === value ? text : JSON.stringify(passing);
+    const sent = passing === value ? text : writeJson(passing);
     if (rules?.maxBytes !== undefined && Buffer.byteLength(sent) > rules.maxBytes)
       return void this.#stop(exchange, answerTooLarge(rules.maxBytes));
     // Before it counts as finished: a connection that drains closes with its last answer.
@@ -233,7 +234,7 @@ export class Channel {
   #cancel(id: unknown): void {
     if (id === undefined) return;
     for (const exchange of this.#exchanges) {
-      if (!isRequest(exchange.message) || exchange.message.id !== id) continue;
+      if (!isRequest(exchange.message) || !isSameId(exchange.message.id, id)) continue;
       exchange.reader?.abort();
       exchange.rest?.stop();
       this.#finish(exchange, 'client_gone', {});
@@ -276,7 +277,7 @@ export class Channel {
     this.#standing = this.#session.stream({
       message: (text, value) => {
         const visible = this.#options.gate.visible(value);
-        this.#send(visible === value ? text : JSON.stringify(visible));
+        this.#send(visible === value ? text : writeJson(visible));
       },
       finished: (how) => {
         if (how === 'session_lost' || how === 'unreachable') return this.#lose(how);
@@ -300,7 +301,7 @@ export class Channel {
   }
 
   #fail(id: MessageId, refusal: Refusal): void {
-    if (!this.#closed) this.#send(JSON.stringify(errorOf(refusal, id)));
+    if (!this.#closed) this.#send(writeJson(errorOf(refusal, id)));
   }
 
   #send(text: string): void {

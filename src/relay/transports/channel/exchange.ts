@@ -1,7 +1,7 @@
 import type { AnswerRules } from '../../gate/answer-filter.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Passage } from '../../gate/gate.ts';
-import type { MessageId } from '../../protocol/json-rpc.ts';
+import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
@@ -36,7 +36,7 @@ export function mustGoFirst({ method }: Message): boolean {
 
 /** Whether a server's message answers the request with that id. */
 export function answers(value: Readonly<Record<string, unknown>>, id: MessageId | undefined): boolean {
-  return value.method === undefined && value.id === id && ('result' in value || 'error' in value);
+  return value.method === undefined && isSameId(value.id, id) && ('result' in value || 'error' in value);
 }
 
 /** The request that a `notifications/cancelled` takes back. */

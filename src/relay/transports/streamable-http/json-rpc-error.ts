@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { sendJson } from '../../../platform/http.ts';
+import { sendJsonText } from '../../../platform/http.ts';
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { writeJson } from '../../protocol/json.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import type { Refusal } from '../../refusal.ts';
 
@@ -17,5 +18,5 @@ export function errorOf(refusal: Refusal, id: MessageId): object {
 
 /** Answers with a JSON-RPC error, the form that every MCP client can show to its user. */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId): void {
-  sendJson(response, refusal.status, errorOf(refusal, id), refusal.headers);
+  sendJsonText(response, refusal.status, writeJson(errorOf(refusal, id)), refusal.headers);
 }

@@ -1,5 +1,6 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OpenPipe, Pipe } from './pipe.ts';
@@ -173,7 +174,7 @@ export class PipeServer {
   #receive(text: string): void {
     let message: unknown;
     try {
-      message = JSON.parse(text);
+      message = parseJson(text);
     } catch {
       // Programs print other things too. It is nothing of the protocol.
       return;
@@ -267,7 +268,7 @@ export class PipeServer {
   }
 
   #send(message: Json): void {
-    this.#pipe?.send(JSON.stringify(message));
+    this.#pipe?.send(writeJson(message));
   }
 
   #ended(why: Error): void {

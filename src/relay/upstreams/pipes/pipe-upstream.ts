@@ -5,7 +5,8 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import { AnswerFilter, type AnswerRules } from '../../gate/answer-filter.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
-import { errorMessage, isId, type Json } from '../../protocol/json-rpc.ts';
+import { parseJson } from '../../protocol/json.ts';
+import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { eraOf } from '../../protocol/versions.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
@@ -96,7 +97,7 @@ export class PipeUpstream implements Upstream {
     );
   }
 
-  async #begin(request: UpstreamRequest, message: Json, id: string | number, owner: string, response: LocalResponse) {
+  async #begin(request: UpstreamRequest, message: Json, id: Id, owner: string, response: LocalResponse) {
     const server = await this.#servers.for(owner, () => this.#fields(request));
     if (response.aborted) return this.#servers.release(server);
     const session = new PipeSession(owner, this.#options.times, this.#options.now);
@@ -194,7 +195,7 @@ function unsupported(request: UpstreamRequest, response: LocalResponse): void {
 
 function messageOf({ body }: Pick<UpstreamRequest, 'body'>): Json | undefined {
   if (body === null) return undefined;
-  const message: unknown = JSON.parse(body.toString());
+  const message: unknown = parseJson(body.toString());
   return isRecord(message) ? message : undefined;
 }
 
