@@ -42,7 +42,7 @@ export async function startSessions(issuer: string, count: number): Promise<Benc
   try {
     const sessions = new SessionService(config.auth.sessions, {
       stores,
-      sealing: openSealing(config.auth.sessions, { log, shared: true, at: 'auth.sessions', what: 'sessions' }),
+      sealing: openSealing(config.auth.sessions, { log, shared: true, keysAt: 'auth.sessions.keys', what: 'sessions' }),
       log,
       now: Date.now,
       onEvent: () => {},

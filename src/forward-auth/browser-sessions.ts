@@ -49,7 +49,7 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
   const shared = enabled && stores.kind === 'redis';
   const { keys, keysPath } = settings;
   const sealing = keep('sealing', [keys, keysPath, shared], () =>
-    openSealing(settings, { log, shared, at: 'auth.sessions', what: 'sessions' }),
+    openSealing(settings, { log, shared, keysAt: 'auth.sessions.keys', what: 'sessions' }),
   );
   const sessions = keep('sessions', [settings, shared, providers.settings], () => {
     const service = new SessionService(settings, {

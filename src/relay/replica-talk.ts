@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../platform/is-record.ts';
 import type { Logger } from '../platform/log.ts';
-import { sealingKey, sealingWith } from '../platform/sealing/sealing.ts';
+import type { Sealing } from '../platform/sealing/sealing.ts';
 import type { Stores } from '../stores/stores.ts';
 import { parseJson, writeJson } from './protocol/json.ts';
 import type { Json } from './protocol/json-rpc.ts';
@@ -23,12 +23,10 @@ export interface ReplicaTalk {
  */
 export function openReplicaTalk(
   { kind, announcements }: Pick<Stores, 'kind' | 'announcements'>,
-  key: Buffer,
+  sealing: Sealing,
   log: Logger,
 ): ((topic: string) => ReplicaTalk) | undefined {
   if (kind === 'memory') return undefined;
-  const keys = [sealingKey(key)];
-  const sealing = sealingWith(() => keys);
   const own = randomUUID();
   return (topic) => {
     return {

@@ -14,6 +14,7 @@ import {
 } from '../platform/metrics.ts';
 import { OpenedParts } from '../platform/opened-parts.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
+import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
@@ -40,7 +41,7 @@ import { Cors } from './transports/cors.ts';
 import { OpenStreams } from './transports/open-streams.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { ALL_SERVERS } from './transports/streamable-http/route.ts';
-import { SessionSeal, sessionKey } from './transports/streamable-http/sealed-session.ts';
+import { SessionSeal } from './transports/streamable-http/sealed-session.ts';
 import { Callers } from './trust/caller.ts';
 import { HeaderScanner } from './trust/headers.ts';
 import { MigrationReport } from './trust/migration-report.ts';
@@ -113,9 +114,14 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const ended = opened.add(new EndedCredentials({ stores, log, now, lifetime: lifetimeOfEnded(config) }));
   const streams = opened.add(new OpenStreams({ ended, metrics, log, now }));
   const trust = new Trust(config, { now, fetch: tracedFetch(deps.fetch ?? fetch, tracing) });
-  const key = sessionKey(relay.sessionKey);
-  const seal = new SessionSeal(key);
-  const replicas = openReplicaTalk(stores, key, log);
+  const sealing = opened.add(
+    openSealing(
+      { keys: relay.sessionKey, keysPath: relay.sessionKeyPath },
+      { log, shared: stores.kind === 'redis', keysAt: 'relay.sessionKey', what: 'MCP sessions' },
+    ),
+  );
+  const seal = new SessionSeal(sealing);
+  const replicas = openReplicaTalk(stores, sealing, log);
   const activity = openActivity(config);
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
@@ -165,7 +171,15 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     ...{ callers, seal, gate, budgets, upstreams, streams, metrics, log },
   });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
-  const aggregate = openAggregate(config, { upstreams: new Map(upstreams), gate, key, metrics, log, reached, times });
+  const aggregate = openAggregate(config, {
+    upstreams: new Map(upstreams),
+    gate,
+    sealing,
+    metrics,
+    log,
+    reached,
+    times,
+  });
   if (aggregate !== undefined) upstreams.set(ALL_SERVERS, aggregate);
   const connections = new Connections(seal, {
     config,
@@ -229,7 +243,9 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   });
   const internalPort = await listen(internal, relay.internalListen);
   logTrustNotices(config, log);
-  warn(config, log);
+  warnOfOldNames(config, log);
+  if (stores.kind === 'memory' && relay.sessionKey === undefined && relay.sessionKeyPath === undefined)
+    log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
   const proofs = activeProofs(relay);
   log.info(
     { port, internalPort, tls: tls !== undefined, servers: Object.keys(relay.servers), proofs },
@@ -246,9 +262,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   };
 }
 
-function warn({ relay }: Config, log: Logger): void {
-  if (relay.sessionKey === undefined)
-    log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
+/** Keys whose names have changed. */
+function warnOfOldNames({ relay }: Config, log: Logger): void {
   if (relay.limits.connections !== undefined)
     log.warn(
       'relay.limits.connections is now relay.budgets.identity.maxStreams: rename it, the old name goes with the next release',

@@ -43,7 +43,13 @@ export const relaySchema = z.strictObject({
     })
     .prefault({}),
   migration: migrationSchema.prefault({}),
-  sessionKey: secret('seals MCP session ids, 32 bytes as base64url; absent: made at start, one replica').optional(),
+  sessionKey: secret(
+    'seals MCP session ids: 32 bytes as base64url, several by comma; the first seals, all open. Absent: made at start, one replica',
+  ).optional(),
+  sessionKeyPath: z.string().min(1).optional().meta({
+    description:
+      'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
+  }),
   passthrough: passThrough.prefault({}),
   authorizationServers: authorizationServers.prefault({}),
   connections: connections.prefault({}),

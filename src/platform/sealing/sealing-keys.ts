@@ -19,40 +19,51 @@ export interface SealingDependencies {
   readonly log: Logger;
   /** Whether other processes read what this one seals: there is Redis. */
   readonly shared: boolean;
-  /** Path of the configuration that holds `keys` and `keysPath`. */
-  readonly at: string;
+  /** Configuration key of `keys`; that of `keysPath` is the same followed by `Path`. */
+  readonly keysAt: string;
   /** What is sealed, as a log line names it. */
   readonly what: string;
 }
 
 export interface OpenedSealing extends Sealing {
+  /** The first seals, all open. */
+  keys(): readonly SealingKey[];
   close(): void;
 }
 
 /** @throws ConfigurationError where configured keys cannot be used */
-export function openSealing(config: SealingKeysConfig, { log, shared, at, what }: SealingDependencies): OpenedSealing {
-  if (config.keysPath !== undefined) return watchFile(config.keysPath, `${at}.keysPath`, log);
-  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(','), `${at}.keys`));
+export function openSealing(
+  config: SealingKeysConfig,
+  { log, shared, keysAt, what }: SealingDependencies,
+): OpenedSealing {
+  if (config.keysPath !== undefined) return watchFile(config.keysPath, `${keysAt}Path`, log);
+  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(','), keysAt));
   if (shared)
     log.warn(
-      `${at}.keys is not set: ${what} are sealed with a key of this process, so a restart ends them and other ` +
-        `replicas cannot read them; set ${at}.keysPath to one file for all`,
+      `${keysAt} is not set: ${what} are sealed with a key of this process, so a restart ends them and other ` +
+        `replicas cannot read them; set ${keysAt}Path to one file for all`,
     );
   return fixed([sealingKey(randomBytes(KEY_BYTES))]);
 }
 
 function fixed(keys: readonly SealingKey[]): OpenedSealing {
-  return { ...sealingWith(() => keys), close: () => {} };
+  return { ...sealingWith(() => keys), keys: () => keys, close: () => {} };
 }
 
 function parseKeys(texts: readonly string[], where: string): SealingKey[] {
   const wanted = texts.map((text) => text.trim()).filter((text) => text !== '' && !text.startsWith('#'));
-  if (wanted.length === 0) throw new ConfigurationError([`${where}: holds no key; give 32 bytes as base64url`]);
+  if (wanted.length === 0)
+    throw new ConfigurationError([
+      `${where}: holds no key; give 32 bytes as base64url, such as \`postern secrets\` makes`,
+    ]);
   // Which one by its place, never by its value.
   const bad = wanted.findIndex(
     (text) => !/^[\w-]{43}=?$/.test(text) || Buffer.from(text, 'base64url').length !== KEY_BYTES,
   );
-  if (bad !== -1) throw new ConfigurationError([`${where}: key ${bad + 1} must be 32 bytes as base64url`]);
+  if (bad !== -1)
+    throw new ConfigurationError([
+      `${where}: key ${bad + 1} must be 32 bytes as base64url; \`postern secrets\` makes one`,
+    ]);
   return wanted.map((text) => sealingKey(Buffer.from(text, 'base64url')));
 }
 
@@ -91,5 +102,5 @@ function watchFile(path: string, where: string, log: Logger): OpenedSealing {
     if (missing !== undefined && performance.now() - looked >= EAGER) look();
     return keys;
   };
-  return { ...sealingWith(current), close: () => clearInterval(timer) };
+  return { ...sealingWith(current), keys: () => keys, close: () => clearInterval(timer) };
 }

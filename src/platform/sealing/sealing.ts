@@ -8,6 +8,8 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 /** Characters; far more than a session with several long tokens. */
 const MAX_LENGTH = 1_048_576;
+/** Characters, before keys were named. */
+const MAX_UNNAMED = 4_096;
 
 /** Authenticated encryption of what leaves this process and comes back. */
 export interface Sealing {
@@ -50,19 +52,37 @@ export function sealingWith(keys: (missing?: Buffer) => readonly SealingKey[]): 
       if (bytes.length < ID_BYTES + IV_BYTES + TAG_BYTES) return undefined;
       const id = bytes.subarray(0, ID_BYTES);
       const found = withId(keys(), id) ?? withId(keys(id), id);
-      if (found === undefined) return undefined;
-      const iv = bytes.subarray(ID_BYTES, ID_BYTES + IV_BYTES);
-      const decipher = createDecipheriv(ALGORITHM, found.key, iv, { authTagLength: TAG_BYTES });
-      decipher.setAAD(bound(purpose, id));
-      decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-      try {
-        const body = bytes.subarray(ID_BYTES + IV_BYTES, -TAG_BYTES);
-        return Buffer.concat([decipher.update(body), decipher.final()]);
-      } catch {
-        return undefined;
-      }
+      return found && decrypt(found.key, bound(purpose, id), bytes.subarray(ID_BYTES));
     },
   };
+}
+
+/**
+ * Opens what releases before 0.2 sealed for MCP clients, which did not say by which key.
+ *
+ * @returns undefined for whatever is wrong with it
+ */
+export function openUnnamed(keys: readonly SealingKey[], purpose: string, text: string): Buffer | undefined {
+  if (text.length > MAX_UNNAMED || !/^[\w-]+$/.test(text)) return undefined;
+  const bytes = Buffer.from(text, 'base64url');
+  if (bytes.length < IV_BYTES + TAG_BYTES) return undefined;
+  for (const { key } of keys) {
+    const opened = decrypt(key, Buffer.from(purpose), bytes);
+    if (opened !== undefined) return opened;
+  }
+  return undefined;
+}
+
+/** @param bytes initialization vector, text and tag */
+function decrypt(key: Buffer, about: Buffer, bytes: Buffer): Buffer | undefined {
+  const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
+  decipher.setAAD(about);
+  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
+  } catch {
+    return undefined;
+  }
 }
 
 function withId(keys: readonly SealingKey[], id: Buffer): SealingKey | undefined {

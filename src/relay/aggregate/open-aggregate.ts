@@ -2,6 +2,7 @@ import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
+import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import { exemplarLabels } from '../../platform/tracing/current-span.ts';
 import type { Gate } from '../gate/gate.ts';
 import { hasUrlMode } from '../protocol/elicitation.ts';
@@ -24,8 +25,8 @@ import { StatelessMember } from './stateless-member.ts';
 export interface AggregateWiring {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly gate: Gate;
-  /** 32 bytes, of which keys for cursors and ids are made. */
-  readonly key: Buffer;
+  /** Of cursors and ids. */
+  readonly sealing: OpenedSealing;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
   /** A server answered or did not. */
@@ -38,7 +39,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
   const { aggregate, limits } = relay;
   if (aggregate === undefined) return undefined;
   const { servers, separator, nameLength, timeout } = aggregate;
-  const { gate, key, log, times } = wiring;
+  const { gate, sealing, log, times } = wiring;
   if (relay.policy === undefined)
     log.info({ servers }, 'whoever may reach /mcp may use every one of these MCP servers');
   return new AggregateServer({
@@ -46,8 +47,8 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     separator,
     timeout,
     names: new Names(servers, separator, nameLength),
-    cursors: new Cursors(key),
-    ids: new ServerRequestIds(key),
+    cursors: new Cursors(sealing),
+    ids: new ServerRequestIds(sealing.keys),
     listeners: new Listeners(),
     times: times.retry,
     streams: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { SealingKey } from '../../platform/sealing/sealing.ts';
 import { parseJson, writeJson } from '../protocol/json.ts';
 import type { Id } from '../protocol/json-rpc.ts';
 
@@ -10,17 +11,17 @@ const MAX_LENGTH = 4096;
  * request always has the same id, so that the server can take it back.
  */
 export class ServerRequestIds {
-  readonly #key: Buffer;
+  readonly #keys: () => readonly SealingKey[];
 
-  /** @param key 32 bytes */
-  constructor(key: Buffer) {
-    this.#key = key;
+  /** @param keys the first signs, all are believed */
+  constructor(keys: () => readonly SealingKey[]) {
+    this.#keys = keys;
   }
 
   /** @param owner from `ownerKey(identity)` */
   toClient(owner: string, server: string, id: Id): string {
     const content = Buffer.from(writeJson([server, id])).toString('base64url');
-    return `${content}.${this.#sign(owner, content).toString('base64url')}`;
+    return `${content}.${sign(this.#keys()[0] as SealingKey, owner, content).toString('base64url')}`;
   }
 
   /** @returns undefined where no server has asked this user with that id */
@@ -28,15 +29,18 @@ export class ServerRequestIds {
     if (typeof id !== 'string' || id.length > MAX_LENGTH) return undefined;
     const [content = '', signature = '', ...more] = id.split('.');
     const given = Buffer.from(signature, 'base64url');
-    const wanted = this.#sign(owner, content);
-    if (more.length > 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return undefined;
+    const isOurs = this.#keys().some((key) => {
+      const wanted = sign(key, owner, content);
+      return given.length === wanted.length && timingSafeEqual(given, wanted);
+    });
+    if (more.length > 0 || !isOurs) return undefined;
     const [server, own] = parseJson(Buffer.from(content, 'base64url').toString()) as [string, Id];
     return { server, id: own };
   }
+}
 
-  #sign(owner: string, content: string): Buffer {
-    return createHmac('sha256', this.#key)
-      .update(JSON.stringify(['server request', owner, content]))
-      .digest();
-  }
+function sign({ key }: SealingKey, owner: string, content: string): Buffer {
+  return createHmac('sha256', key)
+    .update(JSON.stringify(['server request', owner, content]))
+    .digest();
 }

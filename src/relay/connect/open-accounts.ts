@@ -53,7 +53,7 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
   const sealing = openSealing(settings, {
     log,
     shared: stores.kind === 'redis',
-    at: 'relay.connections',
+    keysAt: 'relay.connections.keys',
     what: 'connected accounts',
   });
   if (stores.kind === 'memory') log.info('there is no Redis: connected accounts are forgotten when the relay ends');

@@ -58,7 +58,7 @@ function twoOf(kind: 'memory' | ProgramName) {
         (index) =>
           new SessionService(config.auth.sessions, {
             stores: opened[index] ?? first,
-            sealing: openSealing({ keys }, { log, shared: false, at: 'auth.sessions', what: 'sessions' }),
+            sealing: openSealing({ keys }, { log, shared: false, keysAt: 'auth.sessions.keys', what: 'sessions' }),
             log,
             now: Date.now,
             onEvent: () => {},

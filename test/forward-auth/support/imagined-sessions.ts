@@ -44,7 +44,7 @@ export function imagineReplicas(
   });
   const sealing = openSealing(
     { keys: Buffer.alloc(32, 7).toString('base64url') },
-    { log, shared: false, at: 'auth.sessions', what: 'sessions' },
+    { log, shared: false, keysAt: 'auth.sessions.keys', what: 'sessions' },
   );
   const clock = { now: START };
   const events: string[] = [];

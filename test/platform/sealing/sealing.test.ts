@@ -16,7 +16,10 @@ function open(config: { keys?: string; keysPath?: string }, shared = false) {
       written += line;
     },
   });
-  return { sealing: openSealing(config, { log, shared, at: 'auth.sessions', what: 'sessions' }), log: () => written };
+  return {
+    sealing: openSealing(config, { log, shared, keysAt: 'auth.sessions.keys', what: 'sessions' }),
+    log: () => written,
+  };
 }
 
 describe('sealing', () => {

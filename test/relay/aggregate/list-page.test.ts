@@ -7,10 +7,11 @@ import { type Member, Unreached } from '../../../src/relay/aggregate/member.ts';
 import { Names } from '../../../src/relay/aggregate/names.ts';
 import { ServerError } from '../../../src/relay/protocol/failures.ts';
 import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
+import { sealingOf } from './support.ts';
 
 const KEY = randomBytes(32);
 const SIGNAL = new AbortController().signal;
-const DEPS = { names: new Names(['a', 'b', 'c'], '__', 64), cursors: new Cursors(KEY), timeout: 50 };
+const DEPS = { names: new Names(['a', 'b', 'c'], '__', 64), cursors: new Cursors(sealingOf(KEY)), timeout: 50 };
 
 const QUIET = {
   tell: async () => {},
@@ -113,7 +114,7 @@ describe('one list of several servers', () => {
     assert.deepEqual((await list(members, real))?.names, ['a__2']);
     assert.equal(await list(members, real, 'mallory'), undefined);
     const changed = real.slice(0, 20) + (real[20] === 'A' ? 'B' : 'A') + real.slice(21);
-    const foreign = new Cursors(randomBytes(32)).seal('tools/list', 'alice', new Map([['a', '1']]));
+    const foreign = new Cursors(sealingOf(randomBytes(32))).seal('tools/list', 'alice', new Map([['a', '1']]));
     const plain = Buffer.from(JSON.stringify({ method: 'tools/list', owner: 'alice', positions: [['a', '1']] }));
     const other = DEPS.cursors.seal('prompts/list', 'alice', new Map([['a', '1']]));
     for (const cursor of [changed, foreign, plain.toString('base64url'), other, '', '1', 7, null])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
+import { sealingKey } from '../../../src/platform/sealing/sealing.ts';
 import { AggregateServer, type AggregateServerDeps } from '../../../src/relay/aggregate/aggregate-server.ts';
 import { Cursors } from '../../../src/relay/aggregate/cursors.ts';
 import { Listeners } from '../../../src/relay/aggregate/listeners.ts';
@@ -12,6 +13,7 @@ import { newSession, sessionId } from '../../../src/relay/aggregate/session-stat
 import type { Caller } from '../../../src/relay/trust/caller.ts';
 import type { Upstream } from '../../../src/relay/upstreams/upstream.ts';
 import { until } from '../../support/until.ts';
+import { sealingOf } from './support.ts';
 
 const KEY = Buffer.alloc(32, 7);
 const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
@@ -27,8 +29,8 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     separator: '__',
     timeout: 1_000,
     names: new Names(['one'], '__', 128),
-    cursors: new Cursors(KEY),
-    ids: new ServerRequestIds(KEY),
+    cursors: new Cursors(sealingOf(KEY)),
+    ids: new ServerRequestIds(() => [sealingKey(KEY)]),
     listeners: new Listeners(),
     times: retry,
     streams: { keepAlive: 1_000, stalled: 1_000 },

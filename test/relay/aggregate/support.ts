@@ -6,6 +6,7 @@ import {
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { type Sealing, sealingKey, sealingWith } from '../../../src/platform/sealing/sealing.ts';
 import { startConformanceServer } from '../../support/conformance-server/server.ts';
 import { type Answer, ask, onEnd, type RelayUnderTest, relay } from '../support/relay.ts';
 import { sdkClient } from '../support/sdk-client.ts';
@@ -104,4 +105,10 @@ export async function openSession(running: RelayUnderTest, user = 'alice'): Prom
 
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** @param key 32 bytes */
+export function sealingOf(key: Buffer): Sealing {
+  const keys = [sealingKey(key)];
+  return sealingWith(() => keys);
 }

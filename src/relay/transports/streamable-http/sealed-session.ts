@@ -1,11 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { ConfigurationError } from '../../../platform/errors.ts';
+import { createHash } from 'node:crypto';
+import { openUnnamed } from '../../../platform/sealing/sealing.ts';
+import type { OpenedSealing } from '../../../platform/sealing/sealing-keys.ts';
 import { NO_SESSION } from '../../protocol/error-codes.ts';
 import type { Refusal } from '../../refusal.ts';
-import { SealedText } from '../../sealed-text.ts';
 
-const PURPOSE = 'postern mcp session 1';
-const MAX_LENGTH = 4096;
+const PURPOSE = 'mcp session';
+/** Of ids that were given out before their keys were named; they go with the next release. */
+const UNNAMED_PURPOSE = 'postern mcp session 1';
 
 export type OpenedSession = { upstreamId: string } | { reason: 'session_unknown' | 'session_server' | 'session_owner' };
 
@@ -14,33 +15,24 @@ export type OpenedSession = { upstreamId: string } | { reason: 'session_unknown'
  * needed is inside, so every replica with the same key can open it and none has to remember it.
  */
 export class SessionSeal {
-  readonly #sealed: SealedText;
+  readonly #sealing: OpenedSealing;
 
-  constructor(key: Buffer) {
-    this.#sealed = new SealedText(key, PURPOSE, MAX_LENGTH);
+  constructor(sealing: OpenedSealing) {
+    this.#sealing = sealing;
   }
 
   /** @param owner from `ownerKey(identity)` */
   seal(server: string, upstreamId: string, owner: string): string {
-    return this.#sealed.seal(JSON.stringify([server, upstreamId, digest(owner)]));
+    return this.#sealing.seal(PURPOSE, JSON.stringify([server, upstreamId, digest(owner)]));
   }
 
   open(sealed: string, server: string, owner: string): OpenedSession {
-    const content = this.#sealed.open(sealed);
+    const content = this.#sealing.open(PURPOSE, sealed) ?? openUnnamed(this.#sealing.keys(), UNNAMED_PURPOSE, sealed);
     if (content === undefined) return { reason: 'session_unknown' };
-    const [sealedServer, upstreamId, sealedOwner] = JSON.parse(content) as [string, string, string];
+    const [sealedServer, upstreamId, sealedOwner] = JSON.parse(content.toString()) as [string, string, string];
     if (sealedServer !== server) return { reason: 'session_server' };
     return sealedOwner === digest(owner) ? { upstreamId } : { reason: 'session_owner' };
   }
-}
-
-/** @throws ConfigurationError where the configured key has not 32 bytes */
-export function sessionKey(configured: string | undefined): Buffer {
-  if (configured === undefined) return randomBytes(32);
-  const key = Buffer.from(configured, 'base64url');
-  if (key.length !== 32 || !/^[\w-]+=?$/.test(configured))
-    throw new ConfigurationError(['relay.sessionKey: must be 32 bytes as base64url; `postern secrets` makes one']);
-  return key;
 }
 
 function digest(owner: string): string {

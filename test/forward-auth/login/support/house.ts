@@ -53,7 +53,12 @@ export async function openHouse(
   let shift = 0;
   const now = () => Date.now() + shift;
   const metrics = createAuthMetrics();
-  const sealing = openSealing(config.auth.sessions, { log, shared: false, at: 'auth.sessions', what: 'sessions' });
+  const sealing = openSealing(config.auth.sessions, {
+    log,
+    shared: false,
+    keysAt: 'auth.sessions.keys',
+    what: 'sessions',
+  });
   const stores = createMemoryStores({ maxSessions: 1_000, log, now });
   const providers = await createProviders(config, { log, now, fetch });
   const sessions = new SessionService(config.auth.sessions, {
