@@ -1,5 +1,5 @@
 import { isRecord } from '../../platform/is-record.ts';
-import { MAX_NAME, MAX_NAMES } from './name-bounds.ts';
+import { MAX_METHOD, MAX_NAME, MAX_NAMES, MAX_OBJECTS } from '../protocol/name-bounds.ts';
 
 /** What a message works on. */
 export type McpObjectKind = 'tool' | 'prompt' | 'resource';
@@ -52,10 +52,6 @@ const PLAIN = /^[\w$.-]+(?:\/[\w$.-]+)*$/;
 const KNOWN: ReadonlySet<string> = new Set(
   [...SESSION, ...LISTS.keys(), ...NAMED.keys(), 'completion/complete', 'subscriptions/listen'].map(looseMethod),
 );
-
-/** Characters of a method, and objects of one message: comparing must not take long. */
-const MAX_METHOD = 256;
-const MAX_OBJECTS = 1_000;
 
 /** Methods that work on such objects. */
 export function methodsOf(kind: McpObjectKind): readonly string[] {

@@ -1,6 +1,6 @@
 import type { Identity } from '../../identity/identity.ts';
 import { isRecord } from '../../platform/is-record.ts';
-import { MAX_LISTED, MAX_NAME } from './name-bounds.ts';
+import { MAX_LISTED, MAX_NAME } from '../protocol/name-bounds.ts';
 import type { McpObjectKind } from './operation.ts';
 
 /** Where the four lists are in a result, and what names an entry (server/tools, server/prompts, server/resources). */

@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { isRecord } from '../../platform/is-record.ts';
-import { INVALID_REQUEST, PARSE_ERROR } from './error-codes.ts';
+import { INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR } from './error-codes.ts';
 import { JsonNumber } from './json.ts';
 import type { Id, MessageId } from './json-rpc.ts';
 import { membersOf } from './json-scanner.ts';
 import type { Malformed } from './malformed.ts';
+import { isTooLongId, tooLong } from './message-bounds.ts';
 import { ambiguousKey } from './message-keys.ts';
+import { MAX_ID } from './name-bounds.ts';
 import { MAX_NESTING, nestsTooDeep } from './nesting.ts';
 
 /** What the relay needs to know of a JSON-RPC message; the bytes themselves go on unchanged. */
@@ -33,7 +35,8 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
     return invalid('batch', INVALID_REQUEST, 'batches are not supported: send one message a request', null);
   if (!isRecord(value)) return invalid('invalid_message', INVALID_REQUEST, 'the body is no JSON-RPC message', null);
   const { id, method, params } = value;
-  const known = typeof id === 'string' || typeof id === 'number' ? exactId(id, text) : null;
+  const exact = typeof id === 'string' || typeof id === 'number' ? exactId(id, text) : null;
+  const known = isTooLongId(exact) ? null : exact;
   if (value.jsonrpc !== '2.0') return invalid('invalid_message', INVALID_REQUEST, '"jsonrpc" must be "2.0"', known);
   if (nestsTooDeep(text))
     return invalid(
@@ -50,7 +53,12 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
       known,
     );
   if (id !== undefined && id !== null && known === null)
-    return invalid('invalid_message', INVALID_REQUEST, '"id" must be a string or a number', null);
+    return invalid(
+      'invalid_message',
+      INVALID_REQUEST,
+      `"id" must be a number or a string, of at most ${MAX_ID} characters`,
+      null,
+    );
   if (method === undefined ? !('result' in value || 'error' in value) || id === undefined : typeof method !== 'string')
     return invalid(
       'invalid_message',
@@ -58,6 +66,8 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
       'the body is no JSON-RPC request, notification or response',
       known,
     );
+  const long = tooLong(value);
+  if (long !== undefined) return invalid('invalid_message', INVALID_PARAMS, long, known);
   return {
     message: {
       id: id === undefined ? undefined : known,

@@ -1,5 +1,5 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import { MAX_NAME } from '../../policy/name-bounds.ts';
+import { MAX_NAME } from '../../protocol/name-bounds.ts';
 import { describe, merged, type ToolRecord, UNREADABLE } from './tool-record.ts';
 
 /** What becomes of tools that were not there before; undefined: nothing is pinned. */
