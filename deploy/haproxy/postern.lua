@@ -25,9 +25,20 @@ for name in ("connection keep-alive transfer-encoding content-length upgrade tra
 end
 
 -- SECURITY: what of an allow goes to the relay. haproxy.cfg removes the same families from every request.
-local FAMILIES = { "x-authenticated-", "x-auth-request-", "x-forwarded-", "x-webauth-", "remote-" }
+-- edge-headers: begin (answers)
+local FAMILIES = { "x-authenticated-", "x-auth-request-", "x-webauth-", "remote-" }
+local NAMES = {
+  ["x-forwarded-user"] = true,
+  ["x-forwarded-email"] = true,
+  ["x-forwarded-groups"] = true,
+  ["x-forwarded-preferred-username"] = true,
+}
+-- edge-headers: end
 
 local function is_identity(name)
+  if NAMES[name] then
+    return true
+  end
   for _, family in ipairs(FAMILIES) do
     if name:sub(1, #family) == family then
       return true

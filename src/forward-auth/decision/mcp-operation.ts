@@ -1,3 +1,4 @@
+import { readFieldText } from '../../identity/mcp-field-text.ts';
 import { type CheckRequest, DUPLICATED, type RequestHeaders } from './request.ts';
 
 /** First revision whose `Mcp-Method` and `Mcp-Name` mirror the body, and whose server refuses a mismatch. */
@@ -36,10 +37,10 @@ export function readOperation(request: CheckRequest): McpOperation | typeof HIDD
   if (version === undefined) return HIDDEN;
   if (version === DUPLICATED) return 'MCP-Protocol-Version came more than once';
   if (!/^\d{4}-\d{2}-\d{2}$/.test(version) || version < FIRST_WITH_HEADERS) return HIDDEN;
-  const method = request.headers.get('mcp-method');
-  if (method === DUPLICATED) return 'Mcp-Method came more than once';
+  const method = readText(request.headers, 'Mcp-Method');
+  if (typeof method === 'object') return method.problem;
   if (method === undefined) return 'Mcp-Method is missing';
-  const name = readName(request.headers);
+  const name = readText(request.headers, 'Mcp-Name');
   if (typeof name === 'object') return name.problem;
   const named = NAMED_METHODS.get(method);
   if (named === undefined) return { method, tool: undefined };
@@ -47,17 +48,10 @@ export function readOperation(request: CheckRequest): McpOperation | typeof HIDD
   return named === 'tool' ? { method, tool: name } : { method, tool: undefined, [named]: name };
 }
 
-function readName(headers: RequestHeaders): string | undefined | { problem: string } {
-  const value = headers.get('mcp-name');
+function readText(headers: RequestHeaders, name: 'Mcp-Method' | 'Mcp-Name'): string | undefined | { problem: string } {
+  const value = headers.get(name.toLowerCase());
   if (value === undefined) return undefined;
-  if (value === DUPLICATED) return { problem: 'Mcp-Name came more than once' };
-  if (!value.startsWith('=?')) return value;
-  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/i.exec(value)?.[1];
-  if (encoded === undefined) return { problem: 'Mcp-Name is in an unknown encoding' };
-  const bytes = Buffer.from(encoded, 'base64');
-  const text = bytes.toString('utf8');
-  // One spelling of a name only, or a glob could be missed: the encoding must be the one that decodes to it.
-  if (bytes.toString('base64') !== encoded || !Buffer.from(text).equals(bytes))
-    return { problem: 'Mcp-Name is no base64 of UTF-8' };
-  return text;
+  if (value === DUPLICATED) return { problem: `${name} came more than once` };
+  const text = readFieldText(value);
+  return typeof text === 'string' ? text : { problem: `${name} ${text.problem}` };
 }

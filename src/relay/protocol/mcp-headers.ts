@@ -1,3 +1,4 @@
+import { readFieldText } from '../../identity/mcp-field-text.ts';
 import { HEADER_MISMATCH } from './error-codes.ts';
 import type { Json } from './json-rpc.ts';
 import type { Malformed } from './malformed.ts';
@@ -28,17 +29,17 @@ export function headerMismatch(
   if (inBody !== undefined && inBody !== header('mcp-protocol-version'))
     return mismatch('MCP-Protocol-Version and the version in the body differ');
 
-  const method = header('mcp-method');
+  const method = textOf('Mcp-Method', header);
+  if (typeof method === 'object') return method;
   if (method === undefined ? era === 'modern' : method !== message.method)
     return mismatch(method === undefined ? 'Mcp-Method is missing' : 'Mcp-Method and the method in the body differ');
 
   const parameter = NAME_PARAMETERS.get(message.method);
   if (parameter === undefined) return undefined;
-  const name = header('mcp-name');
+  const name = textOf('Mcp-Name', header);
+  if (typeof name === 'object') return name;
   if (name === undefined) return era === 'modern' ? mismatch('Mcp-Name is missing') : undefined;
-  return textOfField(name) === message.params[parameter]
-    ? undefined
-    : mismatch(`Mcp-Name and "${parameter}" in the body differ`);
+  return name === message.params[parameter] ? undefined : mismatch(`Mcp-Name and "${parameter}" in the body differ`);
 }
 
 /** A text that does not fit a header field goes as `=?base64?…?=`. */
@@ -47,9 +48,13 @@ export function fieldText(text: string): string {
   return plain ? text : `=?base64?${Buffer.from(text).toString('base64')}?=`;
 }
 
-function textOfField(value: string): string {
-  const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value)?.[1];
-  return encoded === undefined ? value : Buffer.from(encoded, 'base64').toString();
+function textOf(
+  name: 'Mcp-Method' | 'Mcp-Name',
+  header: (lowerCaseName: string) => string | undefined,
+): string | undefined | Malformed {
+  const value = header(name.toLowerCase());
+  const text = value === undefined ? undefined : readFieldText(value);
+  return typeof text === 'object' ? mismatch(`${name} ${text.problem}`) : text;
 }
 
 function mismatch(message: string): Malformed {

@@ -15,6 +15,7 @@ import {
   type HeaderAttacks,
   HOP_BY_HOP,
   type Loot,
+  MCP_HEADERS,
 } from './header-attacks.ts';
 import { askHttp2, http2Attacks, REFUSED_BY_CLIENT } from './http2-attacks.ts';
 import { limitAttacks } from './limit-attacks.ts';
@@ -40,7 +41,7 @@ const SEED = Number(
 const LEFT_TO_THE_RELAY: Readonly<Record<Deployment, RegExp>> = {
   traefik: /^(?!)/,
   caddy: /[^\w.-]/,
-  nginx: /^x-authenticated-[a-z-]+$/,
+  nginx: /^(?:x-authenticated|x-auth-request|x-webauth|remote)-[a-z-]+$/,
   envoy: /^(?!)/,
   'envoy-grpc': /^(?!)/,
   haproxy: /^trailer /,
@@ -184,6 +185,7 @@ describe('attacks through the real proxies', () => {
 
       it('identity headers in every spelling', () => headers('forged identity', FORGED_NAMES));
       it('identity headers of other products', () => headers('foreign identity', FOREIGN_NAMES));
+      it('headers of MCP, cookies and credentials of odd forms', () => headers('mcp', MCP_HEADERS));
       it('hop-by-hop names', () => headers('hop-by-hop', HOP_BY_HOP));
       it('what describes another request', () => headers('forwarded', FORWARDED));
       it('credentials of others', () => headers('credentials', credentials(loot)));

@@ -1,3 +1,4 @@
+import { OVERRIDES } from '../../../deploy/source/edge-headers.ts';
 import { IDENTITY_HEADER_NAMES } from '../../../src/identity/headers.ts';
 import { PRESET_HEADERS } from '../../../src/identity/presets.ts';
 import { FORGER, OPEN_HOST } from './oracle.ts';
@@ -53,8 +54,21 @@ export const FORGED_NAMES: HeaderAttacks = [
   ['every name', IDENTITY_HEADER_NAMES.map((name) => `${name}: ${FORGER}`)],
 ];
 
+const EMITTED = Object.values(PRESET_HEADERS).flatMap((names) => names.map(([name]) => name));
+/** Characters that a name may hold, and that programs which make a variable of it take for the same one. */
+const SEPARATORS = ['.', '_', '~', '!', '+', "'"];
+
 export const FOREIGN_NAMES: HeaderAttacks = [
-  ...Object.values(PRESET_HEADERS).flatMap((names) => names.map(([name]) => name)),
+  ...EMITTED,
+  ...SEPARATORS.flatMap((mark) => EMITTED.map((name) => name.replaceAll('-', mark))),
+  ...[
+    'X-WEBAUTH-ROLE',
+    'X-Webauth-Orgs',
+    'Remote-Role',
+    'Remote-Foo',
+    'X-Auth-Request-Foo',
+    'X-Forwarded-Access-Token',
+  ],
   'X-Auth-Request-Access-Token',
   'Remote_User',
   'X-Remote-User',
@@ -64,6 +78,27 @@ export const FOREIGN_NAMES: HeaderAttacks = [
   'X-Forwarded-Client-Cert',
   'X-Client-Cert',
 ].map((name) => one(`${name}: ${FORGER}`));
+
+/** What could be one operation to the check and another one to the server. */
+export const MCP_HEADERS: HeaderAttacks = [
+  ...['d\xe4nger', 'd\xc3\xa4nger', 'd\xe4', '\xff', '=?base64?ZA==?=', 'a,b', 'a\tb', '"a"', '', ' a ', 'a\xa0'].map(
+    (name) => one(`Mcp-Name: ${name}`),
+  ),
+  ...['Mcp-Method', 'Mcp-Session-Id', 'Mcp-Param-X', 'MCP-Protocol-Version'].map((name) => one(`${name}: d\xe4nger`)),
+  ['Mcp-Name twice', ['Mcp-Name: a', 'Mcp-Name: b']],
+  ['Mcp-Name twice, one as Latin-1', ['Mcp-Name: a', 'mcp-name: \xe4']],
+  ['Mcp-Name and its alias', ['Mcp-Name: a', 'Mcp_Name: b', 'Mcp.Name: c']],
+  ['Mcp-Name, hop by hop', ['Connection: Mcp-Name', 'Mcp-Name: a']],
+  ['Mcp-Name, folded', ['Mcp-Name: a', ' b']],
+  ['two Cookie', ['Cookie: a=1', 'Cookie: b=2']],
+  ['two Cookie, one with a comma', ['Cookie: a=1,b=2', 'Cookie: c=3']],
+  ['a Cookie as Latin-1', ['Cookie: a=\xe4']],
+  ['Cookie, hop by hop', ['Connection: Cookie', 'Cookie: a=1']],
+  ['two Authorization', ['Authorization: Basic YTpi']],
+].map(([name, lines]) => [
+  name as string,
+  [...(lines as string[]), 'MCP-Protocol-Version: 2026-07-28', 'Mcp-Method: tools/call'],
+]);
 
 export const HOP_BY_HOP: HeaderAttacks = [
   ...[
@@ -118,6 +153,7 @@ export const FORWARDED: HeaderAttacks = [
   ['all families', [...described(URI, HOST), ...original(URI, HOST), ...envoy(URI)]],
   ['families by underscore', [...described(URI, HOST), ...original(URI, HOST)].map((l) => l.replace(/-(?=.*:)/g, '_'))],
   ['the open host only', [`X-Forwarded-Host: ${HOST}`, `X-Original-Host: ${HOST}`, `X-Host: ${HOST}`]],
+  ...OVERRIDES.map((name) => one(`${name}: ${FORGER}`)),
   ['Forwarded', [`Forwarded: for=10.0.0.1;host=${HOST};proto=https`]],
   ...['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'].map((name) => one(`${name}: OPTIONS`)),
   ['internal redirects', ['X-Accel-Redirect: /public/x', 'X-Sendfile: /etc/passwd', 'X-Accel-Buffering: no']],

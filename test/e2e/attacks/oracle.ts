@@ -1,4 +1,5 @@
 import type { JWTVerifyGetKey } from 'jose';
+import { EMITTED_NAMES, FAMILIES, KNOWN_MEMBERS, OVERRIDES } from '../../../deploy/source/edge-headers.ts';
 import { canonicalHost } from '../../../src/forward-auth/decision/target.ts';
 import { type VerifiedAssertion, verifyAssertion } from '../../../src/identity/assertion.ts';
 import { classifyHeader, foldHeaderName, IDENTITY_HEADERS, toHeaders } from '../../../src/identity/headers.ts';
@@ -6,6 +7,14 @@ import { PRESET_HEADERS } from '../../../src/identity/presets.ts';
 import { namesOf, type Seen, valuesOf } from './witness.ts';
 
 const PRESET_NAMES = Object.values(PRESET_HEADERS).flatMap((names) => names.map(([name]) => name));
+/** What no proxy may let through, however it removes. */
+const KNOWN = new Set([...PRESET_NAMES, ...EMITTED_NAMES, ...KNOWN_MEMBERS, ...OVERRIDES].map(foldHeaderName));
+
+/** Whether an application could take it for the word of the proxy, by any reading of the name. */
+function believed(name: string): boolean {
+  const folded = foldHeaderName(name);
+  return KNOWN.has(folded) || FAMILIES.some((family) => folded.startsWith(`${family.toLowerCase()}-`));
+}
 
 /** What every forged value holds. */
 export const FORGER = 'mallory';
@@ -39,8 +48,9 @@ export async function breaches(seen: Seen, expected: Expected): Promise<string[]
   wrong.push(...unbound(seen, verified), ...misstated(raw, verified), ...undeserved(seen, verified, expected));
   const secrets = valuesOf(raw, 'X-Postern-Proxy-Secret');
   if (secrets.length !== 1 || secrets[0] !== expected.secret) wrong.push(`${secrets.length} proofs, or a forged one`);
-  for (const name of PRESET_NAMES)
-    if (valuesOf(raw, name).some((value) => value.includes(FORGER))) wrong.push(`forged ${name}`);
+  for (const name of namesOf(raw))
+    if (KNOWN.has(name.toLowerCase()) && valuesOf(raw, name).some((value) => value.includes(FORGER)))
+      wrong.push(`forged ${name}`);
   return wrong;
 }
 
@@ -104,7 +114,10 @@ export function zoneOf(url: string): string {
 export function leftToTheRelay(seen: Seen): string[] {
   const trailers = namesOf(seen.rawTrailers).filter((name) => classifyHeader(name) !== 'none');
   const headers = namesOf(seen.rawHeaders).filter(
-    (name) => classifyHeader(name) !== 'identity' && foldHeaderName(name).startsWith('x-authenticated-'),
+    (name) =>
+      classifyHeader(name) !== 'identity' &&
+      believed(name) &&
+      valuesOf(seen.rawHeaders, name).some((value) => value.includes(FORGER)),
   );
   return [...headers, ...trailers.map((name) => `trailer ${name}`)];
 }

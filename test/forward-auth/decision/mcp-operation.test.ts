@@ -73,6 +73,18 @@ describe('readOperation', () => {
       [...MODERN, 'Mcp-Method', 'ping', 'Mcp-Name', 'a', 'Mcp-Name', 'b'],
       /Mcp-Name came more than once/,
     ],
+    ...['d\xe4nger', 'd\xc3\xa4nger', 'delete\tx', '\xa0delete_x', 'del\x7fete'].map(
+      (name): [string, string[], RegExp] => [
+        `${JSON.stringify(name)} as a name`,
+        [...MODERN, 'Mcp-Method', 'tools/call', 'Mcp-Name', name],
+        /Mcp-Name holds a character outside ASCII: encode it/,
+      ],
+    ),
+    [
+      'a method outside ASCII',
+      [...MODERN, 'Mcp-Method', 't\xf6ols/call'],
+      /Mcp-Method holds a character outside ASCII/,
+    ],
   ];
   for (const [title, headers, problem] of contradictory)
     it(`refuses ${title}`, () => {

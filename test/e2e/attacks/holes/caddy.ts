@@ -1,6 +1,6 @@
 import { edit, type HolesOfOne } from './hole.ts';
 import { askedWith, describedAs, failing, forged, hopByHop, lacks, secret, silence, UPGRADE } from './probes.ts';
-import { BY_ABSENCE, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_SECRET, BY_USER } from './stops.ts';
+import { BY_ABSENCE, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_SECRET, BY_USER, OVERRIDE } from './stops.ts';
 
 const C = 'Caddyfile';
 
@@ -101,5 +101,13 @@ export const CADDY: HolesOfOne = [
     still: 'nothing',
     stops: 'nothing: they do not pass, but they pile up',
     probe: silence,
+  },
+  {
+    line: 'request_header -X-Original-Url',
+    edits: [edit(C, /\n\t+request_header -X-Original-Url/)],
+    hole: OVERRIDE,
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('X-Original-URL'),
   },
 ];

@@ -1,14 +1,21 @@
 import { FORGER } from '../oracle.ts';
 import { edit, type HolesOfOne } from './hole.ts';
 import { ambiguous, clientAddress, failing, forged, reached, secret } from './probes.ts';
-import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_FAMILY, BY_NONE, BY_SECRET, BY_TARGET } from './stops.ts';
+import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_FAMILY, BY_NONE, BY_SECRET, BY_TARGET, OVERRIDE } from './stops.ts';
 
 const E = 'envoy.yaml';
+/** One line of the list that is written from deploy/source. */
+const removal = (name: string): RegExp =>
+  new RegExp(
+    `\\n +- remove_on_match:\\n +key_matcher:\\n +safe_regex: .*"${name.replaceAll('-', '\\[\\^a-z0-9\\]')}[\\["].*`,
+  );
+
+const prefixed = (prefix: string) => `\n${' '.repeat(26)}- remove_on_match: { key_matcher: { prefix: ${prefix} } }`;
 
 const BOTH: HolesOfOne = [
   {
     line: 'header_mutation: remove_on_match x.authenticated.',
-    edits: [edit(E, /\n +- remove_on_match:\s+\{ key_matcher: \{ safe_regex: .*/)],
+    edits: [edit(E, removal('x-authenticated'))],
     hole: 'a header of the family that the answer does not know goes on',
     still: 'assertion',
     stops: BY_ASSERTION,
@@ -39,6 +46,14 @@ const BOTH: HolesOfOne = [
     still: 'forward-auth',
     stops: BY_TARGET,
     probe: ambiguous('/public/..%2fadmin/x'),
+  },
+  {
+    line: 'header_mutation: remove_on_match x.original.url',
+    edits: [edit(E, removal('x-original-url'))],
+    hole: OVERRIDE,
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('X-Original-URL'),
   },
   {
     line: 'failure_mode_allow: false',
@@ -77,21 +92,46 @@ const BOTH: HolesOfOne = [
   },
 ];
 
+const CALLING = ['MCP-Protocol-Version: 2026-07-28', 'Mcp-Method: tools/call'];
+
 const HTTP: HolesOfOne = [
   {
+    line: 'encode_raw_headers: true',
+    edits: [edit(E, /\n +encode_raw_headers: true/)],
+    hole: '`Mcp-Name: d\\xe4nger` is judged as `d!nger`',
+    still: 400,
+    stops: 'relay 400: a name outside ASCII must be encoded',
+    unnoticed: true,
+    probe: {
+      withToken: true,
+      lines: [...CALLING, 'Mcp-Name: d\xe4nger'],
+      passed: reached,
+    },
+  },
+  ...[
+    ['remote', 'Remote.User'],
+    ['x-auth-request', 'X.Auth.Request.User'],
+    ['x-webauth', 'X.Webauth.User'],
+    ['x-forwarded-user', 'X.Forwarded.User'],
+  ].map(([name, alias]) => ({
+    line: `header_mutation: remove_on_match ${name?.replaceAll('-', '.')}, not a prefix`,
+    edits: [edit(E, removal(name as string), prefixed(`${name}-`))],
+    hole: `\`${alias}\` goes on to an application that takes it for the name with hyphens`,
+    still: 'assertion' as const,
+    stops: BY_FAMILY,
+    probe: forged(alias as string),
+  })),
+  {
     line: 'allowed_upstream_headers: prefix x-authenticated-, header_mutation',
-    edits: [
-      edit(E, /\n +- remove_on_match:\s+\{ key_matcher: \{ safe_regex: .*/),
-      edit(E, /\n +- prefix: x-authenticated-/),
-    ],
+    edits: [edit(E, removal('x-authenticated')), edit(E, /\n +- prefix: x-authenticated-/)],
     hole: 'a forged identity goes on, and the real one does not',
     still: 401,
     stops: BY_ABSENCE,
     probe: forged('X-Authenticated-User'),
   },
   {
-    line: 'header_mutation: remove_on_match remote-',
-    edits: [edit(E, /\n +- remove_on_match: \{ key_matcher: \{ prefix: remote- \} \}/)],
+    line: 'header_mutation: remove_on_match remote.',
+    edits: [edit(E, removal('remote'))],
     hole: 'a forged `Remote-User` goes on to an application that believes it',
     still: 'assertion',
     stops: BY_FAMILY,
@@ -107,7 +147,7 @@ const HTTP: HolesOfOne = [
   },
   {
     line: 'header_mutation: remove_on_match x.authenticated., not a prefix',
-    edits: [edit(E, /key_matcher: \{ safe_regex: .*/, 'key_matcher: { prefix: x-authenticated- } }')],
+    edits: [edit(E, removal('x-authenticated'), prefixed('x-authenticated-'))],
     hole: '`X.Authenticated.User` goes on',
     still: 400,
     stops: BY_ALIAS,
@@ -138,7 +178,7 @@ const GRPC: HolesOfOne = [
     unnoticed: true,
     probe: {
       withToken: true,
-      lines: ['MCP-Protocol-Version: 2026-07-28', 'Mcp-Method: tools/call', 'Mcp-Name: a', 'Mcp-Name: b'],
+      lines: [...CALLING, 'Mcp-Name: a', 'Mcp-Name: b'],
       passed: reached,
     },
   },

@@ -1,6 +1,6 @@
 import { edit, type HolesOfOne } from './hole.ts';
 import { clientAddress, describedAs, failing, forged, reached, secret, silence } from './probes.ts';
-import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_NONE, BY_SECRET } from './stops.ts';
+import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_NONE, BY_SECRET, OVERRIDE } from './stops.ts';
 
 const H = 'haproxy.cfg';
 const L = 'postern.lua';
@@ -74,7 +74,7 @@ export const HAPROXY: HolesOfOne = [
     probe: secret,
   },
   {
-    line: 'lua.postern_check, deny unless txn.postern_allowed',
+    line: 'http-request lua, deny_status 503 unless allowed',
     edits: [
       edit(H, /\n +http-request lua\.postern_check.*/),
       edit(H, /\n +http-request deny .*txn\.postern_allowed.*/),
@@ -85,7 +85,7 @@ export const HAPROXY: HolesOfOne = [
     probe: { lines: [], passed: reached },
   },
   {
-    line: 'deny unless txn.postern_allowed',
+    line: 'deny_status 503 unless allowed',
     edits: [edit(H, /\n +http-request deny .*txn\.postern_allowed.*/)],
     hole: 'without forward-auth everybody is let through',
     still: 401,
@@ -133,5 +133,13 @@ export const HAPROXY: HolesOfOne = [
     still: 'nothing',
     stops: 'nothing: they do not pass, but they pile up',
     probe: silence,
+  },
+  {
+    line: 'del-header x-original-url',
+    edits: [edit(H, /\n +http-request del-header x-original-url/)],
+    hole: OVERRIDE,
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('X-Original-URL'),
   },
 ];

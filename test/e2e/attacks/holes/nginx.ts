@@ -1,8 +1,19 @@
 import { edit, type HolesOfOne } from './hole.ts';
 import { askedWith, clientAddress, describedAs, forged, reached, secret, silence } from './probes.ts';
-import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_NONE, BY_SECRET, BY_USER } from './stops.ts';
+import {
+  BY_ABSENCE,
+  BY_ALIAS,
+  BY_ASSERTION,
+  BY_BINDING,
+  BY_FAMILY,
+  BY_NONE,
+  BY_SECRET,
+  BY_USER,
+  OVERRIDE,
+} from './stops.ts';
 
 const N = 'nginx.conf';
+const M = 'emitted.conf';
 
 export const NGINX: HolesOfOne = [
   {
@@ -122,5 +133,21 @@ export const NGINX: HolesOfOne = [
     still: 'nothing',
     stops: 'forward-auth waits for no body',
     probe: askedWith('content-length'),
+  },
+  {
+    line: 'proxy_set_header X-Original-Url ""',
+    edits: [edit(M, /\nproxy_set_header X-Original-Url .*/)],
+    hole: OVERRIDE,
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('X-Original-URL'),
+  },
+  {
+    line: 'proxy_set_header X-Webauth-Role ""',
+    edits: [edit(M, /\nproxy_set_header X-Webauth-Role .*/)],
+    hole: 'a forged `X-WEBAUTH-ROLE` goes on to an application that believes it',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('X-WEBAUTH-ROLE'),
   },
 ];

@@ -9,3 +9,6 @@ export const BY_ABSENCE = 'relay 401: no assertion';
 export const BY_FAMILY = 'relay: an allow-list of headers, in which this is not';
 export const BY_NONE = 'nothing: rate limits and logs go by that address';
 export const BY_TARGET = 'forward-auth 400: the target can be read in two ways';
+
+/** A hole of every proxy, of which one name stands for all. */
+export const OVERRIDE = '`X-Original-URL` goes on to an application that acts on it instead of the checked path';

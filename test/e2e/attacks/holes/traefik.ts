@@ -1,7 +1,7 @@
 import { FORGER } from '../oracle.ts';
 import { edit, type HolesOfOne } from './hole.ts';
 import { ambiguous, askedWith, describedAs, forged, has, secret } from './probes.ts';
-import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_SECRET, BY_TARGET } from './stops.ts';
+import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_SECRET, BY_TARGET, OVERRIDE } from './stops.ts';
 
 const D = 'dynamic.yaml';
 const T = 'traefik.yaml';
@@ -107,5 +107,13 @@ export const TRAEFIK: HolesOfOne = [
     still: 'assertion',
     stops: BY_FAMILY,
     probe: forged('Remote-User'),
+  },
+  {
+    line: 'authResponseHeadersRegex, X-Original-Url',
+    edits: [edit(D, '|X-Original-Url', '')],
+    hole: OVERRIDE,
+    still: 'assertion',
+    stops: BY_FAMILY,
+    probe: forged('X-Original-URL'),
   },
 ];
