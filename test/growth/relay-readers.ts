@@ -27,6 +27,7 @@ import type { GrowthRow } from './growth.ts';
 import { FIELD_TEXTS, repeated, TRICKY } from './texts.ts';
 
 const ALICE: Identity = { ...ANONYMOUS, subject: 'alice', method: 'session', issuer: 'https://idp' };
+const NOBODY = { line: () => {}, oversized: () => {}, noise: () => {} };
 const GLOBS = ['delete_*', '*_*_*secret*', '*a*a*a*b'];
 const URIS = ['file:///etc/*', 'https://*.example.org/*/secret*', '*a*a*a*b'];
 const names = new Names(GLOBS);
@@ -128,11 +129,15 @@ export const RELAY_READERS: readonly GrowthRow[] = [
     reader: 'lines of a program in small pieces',
     inputs: STREAMS,
     read: (text) => {
-      const splitter = new LineSplitter(
-        LIMIT,
-        () => {},
-        () => {},
-      );
+      const splitter = new LineSplitter(LIMIT, NOBODY);
+      inPieces(text, (piece) => splitter.push(piece));
+    },
+  },
+  {
+    reader: 'a line of a program that is too long to be held',
+    inputs: STREAMS,
+    read: (text) => {
+      const splitter = new LineSplitter(16, NOBODY);
       inPieces(text, (piece) => splitter.push(piece));
     },
   },

@@ -77,6 +77,9 @@ export const relaySchema = z.strictObject({
       headers: size('all request headers together').prefault('32KiB'),
       identity: size('what is known of one person, groups above all').prefault('4KiB'),
       body: size('one request body').prefault('4MiB'),
+      maxServerMessage: size(
+        'one message of an MCP server that has to be read: from programs, WebSockets and HTTP+SSE, for clients of another transport or era, and where the policy looks at it; larger ones are refused one by one',
+      ).prefault('16MiB'),
       requestTime: duration('until a request must have arrived whole').prefault('30s'),
       idleStream: duration('longest silence of an upstream stream').prefault('30m'),
       connectionTime: duration(

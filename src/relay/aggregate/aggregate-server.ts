@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { headerOf } from '../eras/server-link.ts';
-import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
+import type { AnswerRules } from '../gate/answer-filter.ts';
 import { type ClientFacts, factsOf, modernFacts } from '../protocol/client-facts.ts';
 import { parseJson } from '../protocol/json.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
@@ -12,8 +12,9 @@ import { type Message, parseMessage } from '../protocol/message.ts';
 import { type Era, negotiatedVersion } from '../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
 import type { Caller } from '../trust/caller.ts';
+import { answerHandler } from '../upstreams/answer-handler.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
-import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/response-relay.ts';
+import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { Conversation, type ConversationDeps } from './conversation.ts';
 import { LegacySession, SessionMemory } from './legacy.ts';
@@ -60,8 +61,7 @@ export class AggregateServer implements Upstream {
   }
 
   forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    const relay = new ResponseRelay(response, events, this.#deps.streams);
-    this.dispatch(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
+    this.dispatch(request, answerHandler(response, events, this.#deps.streams, rules));
   }
 
   /** Answers as a streamable HTTP server would. Never throws. */

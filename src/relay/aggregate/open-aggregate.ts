@@ -52,7 +52,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     listeners: new Listeners(),
     times: times.retry,
     streams: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
-    limit: limits.body,
+    limit: limits.maxServerMessage,
     mayUse: ({ identity }, server) => gate.mayUse(identity, server),
     onGaps: (caller, page) => logGaps(caller, page, log),
     onHidden: (caller, server, request) => recordHidden(server, caller, request, wiring),
@@ -66,7 +66,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
         caller,
         era,
         elicitsUrls: elicitation(client),
-        limit: limits.body,
+        limit: limits.maxServerMessage,
         retry: times.retry,
       };
       const member =

@@ -1,7 +1,7 @@
 import { errors } from 'undici';
 import { NoAnswer } from '../protocol/failures.ts';
 import { RefusedError } from '../refusal.ts';
-import { refusedAnswer, TIMEOUT, UNREACHABLE } from '../upstreams/response-relay.ts';
+import { refusedAnswer, TIMEOUT, unreachable } from '../upstreams/response-relay.ts';
 import { Unreached } from './member.ts';
 
 /** What to tell of a server that gave no JSON-RPC answer. @param error what `post` failed with */
@@ -17,5 +17,5 @@ export function unreached(error: unknown): Unreached {
   if (error instanceof RangeError) return new Unreached('answer_too_large', error.message, error);
   return error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError
     ? new Unreached('timeout', TIMEOUT.message, error)
-    : new Unreached('unreachable', UNREACHABLE.message, error);
+    : new Unreached('unreachable', unreachable(error).message, error);
 }

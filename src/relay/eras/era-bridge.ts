@@ -1,14 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
-import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
+import type { AnswerRules } from '../gate/answer-filter.ts';
 import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaTalk } from '../replica-talk.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
+import { answerHandler } from '../upstreams/answer-handler.ts';
+import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
+import { guarded } from '../upstreams/guarded-handler.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
-import { type RelayEvents, ResponseRelay, type StreamTimes } from '../upstreams/response-relay.ts';
+import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
@@ -72,13 +75,12 @@ export class EraBridge implements Upstream {
 
   forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
     if (this.#passes(request)) return void this.#inner.forward(request, response, events, rules);
-    const relay = new ResponseRelay(response, events, this.#options.times);
-    this.#route(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
+    this.#route(request, answerHandler(response, events, this.#options.times, rules));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     if (this.#passes(request)) this.#inner.dispatch(request, handler);
-    else this.#route(request, handler);
+    else this.#route(request, guarded(handler));
   }
 
   async close(): Promise<void> {
@@ -104,7 +106,11 @@ export class EraBridge implements Upstream {
       understood: () => {
         if (era === 'legacy' || !GONE.has(messageOf(body).method)) this.#knowledge.saw(era, true);
       },
-      refused: (pass: () => void) => void this.#reconsider(request, handler, pass),
+      refused: (pass: () => void) => {
+        this.#reconsider(request, handler, pass).catch((error: unknown) =>
+          handler.onResponseError?.(NO_CONNECTION, error as Error),
+        );
+      },
     };
     this.#inner.dispatch(request, new FirstAnswer(handler, events));
   }
@@ -123,21 +129,27 @@ export class EraBridge implements Upstream {
     return this.#knowledge.ask('legacy', caller);
   }
 
-  #translate(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+  #translate(asked: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     const response = new LocalResponse(handler, this.#options.limit);
     if (response.aborted) return;
-    const { era, method: verb, headers, body, caller, elicitsUrls } = request;
+    const { era, method: verb, headers, body, caller, elicitsUrls } = asked;
     const message = messageOf(body);
     const from = { caller, elicitsUrls, kept: keptHeaders(headers) };
     if (era === 'legacy') {
       const sessionId = headerOf(headers, 'mcp-session-id');
-      return void this.#sessions.answer({ method: verb, sessionId, message, ...from }, response);
+      return void failing(response, this.#sessions.answer({ method: verb, sessionId, message, ...from }, response));
     }
     const { id, method, params } = message;
     // A stateless client takes a request back by closing its response; nothing else that it says unasked is for a session.
     if (!isId(id) || typeof method !== 'string') return void response.status(202);
-    void this.#stateless.answer({ id, method, params: isRecord(params) ? params : {}, ...from }, response);
+    const request = { id, method, params: isRecord(params) ? params : {}, ...from };
+    failing(response, this.#stateless.answer(request, response));
   }
+}
+
+/** The response has an end, whatever comes of the work for it. */
+function failing(response: LocalResponse, work: Promise<void>): void {
+  work.catch((error: unknown) => response.abort(error as Error));
 }
 
 /** @param body that has been read as one message before */

@@ -103,7 +103,7 @@ export function answerTooLarge(limit: number): Refusal {
     status: 502,
     reason: 'answer_too_large',
     message: `the answer of the MCP server is larger than ${limit} bytes`,
-    fix: 'raise the limit in relay.callLimits, or relay.limits.body for lists, if such answers are wanted',
+    fix: 'raise the limit in relay.callLimits, or relay.limits.maxServerMessage for lists, if such answers are wanted',
   };
 }
 

@@ -101,7 +101,7 @@ export class Gate {
     );
     this.#recorded = new RecordedArguments(audit.arguments);
     this.#callLimits = new CallLimits(relay.callLimits);
-    this.#maxMessage = relay.limits.body;
+    this.#maxMessage = relay.limits.maxServerMessage;
     this.#metadataBase = `${new URL(publicUrl).origin}/.well-known/oauth-protected-resource/servers/`;
   }
 

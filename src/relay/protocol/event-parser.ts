@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import { ENDLESS, type OversizedMessage, OversizedScan } from './oversized-message.ts';
 
 /** One event of a stream (HTML §9.2.6). `data` is empty for an event that only moves `lastEventId` on. */
 export interface StreamEvent {
@@ -6,10 +7,22 @@ export interface StreamEvent {
   readonly data: string;
 }
 
+/** What else a stream holds. */
+export interface OtherEvents {
+  /** An event that is larger than the limit, and is left out. */
+  oversized(message: OversizedMessage): void;
+  /** Characters of comments, and of an event that does not end. */
+  noise(characters: number): void;
+}
+
+/** Stands for a line that was not kept: no line can hold its own end. */
+const OVERSIZED = '\n';
+
 /** Splits an event stream into events. Lines end in LF, CR or CRLF; what is not whole is kept for the next piece. */
 export class EventParser {
   readonly #limit: number;
   readonly #onEvent: (event: StreamEvent) => void;
+  readonly #other: OtherEvents | undefined;
   readonly #decoder = new StringDecoder('utf8');
   #line: string[] = [];
   #data: string[] = [];
@@ -18,18 +31,23 @@ export class EventParser {
   #held = 0;
   #afterCarriageReturn = false;
   #first = true;
+  #scan: OversizedScan | undefined;
   /** Where the stream may be taken up again (`Last-Event-ID`). */
   lastEventId: string | undefined;
   /** Milliseconds that the server asks for before that. */
   retry: number | undefined;
 
-  /** @param limit characters of one event */
-  constructor(limit: number, onEvent: (event: StreamEvent) => void) {
+  /**
+   * @param limit characters of one event
+   * @param other absent: an event that is larger ends the stream
+   */
+  constructor(limit: number, onEvent: (event: StreamEvent) => void, other?: OtherEvents) {
     this.#limit = limit;
     this.#onEvent = onEvent;
+    this.#other = other;
   }
 
-  /** @throws RangeError where one event is larger than the limit */
+  /** @throws RangeError where one event is larger than the limit and nobody is told of it */
   push(chunk: Buffer): void {
     let text = this.#decoder.write(chunk);
     if (text === '') return;
@@ -50,13 +68,26 @@ export class EventParser {
   #hold(part: string): void {
     if (part === '') return;
     this.#held += part.length;
-    if (this.#held > this.#limit) throw new RangeError(`an event is larger than ${this.#limit} bytes`);
+    if (this.#scan !== undefined) {
+      this.#scan.push(part);
+      this.#line = [OVERSIZED];
+      if (this.#scan.size > this.#limit * ENDLESS) this.#other?.noise(part.length);
+      return;
+    }
     this.#line.push(part);
+    if (this.#held <= this.#limit) return;
+    if (this.#other === undefined) throw new RangeError(`an event is larger than ${this.#limit} bytes`);
+    // In front of the message stands the field's name, which a scan passes over.
+    this.#scan = new OversizedScan();
+    for (const held of [...this.#data, ...this.#line]) this.#scan.push(held);
+    this.#data = [];
+    this.#line = [OVERSIZED];
   }
 
   #endLine(): void {
     const line = this.#line.join('');
     this.#line = [];
+    if (line === OVERSIZED) return;
     if (line === '') return void this.#dispatch();
     const colon = line.indexOf(':');
     const field = colon < 0 ? line : line.slice(0, colon);
@@ -64,6 +95,7 @@ export class EventParser {
     if (field === 'data') this.#data.push(value);
     else {
       this.#held -= line.length;
+      this.#other?.noise(line.length);
       if (field === 'event') this.#type = value;
       else if (field === 'id' && !value.includes('\0')) this.#id = value;
       else if (field === 'retry' && /^\d{1,9}$/.test(value)) this.retry = Number(value);
@@ -76,6 +108,11 @@ export class EventParser {
     this.#data = [];
     this.#type = '';
     this.#held = 0;
+    if (this.#scan !== undefined) {
+      this.#other?.oversized(this.#scan.end());
+      this.#scan = undefined;
+      return;
+    }
     if (event.data !== '') this.#onEvent(event);
   }
 }

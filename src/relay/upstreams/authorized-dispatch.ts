@@ -7,7 +7,7 @@ import { type Refusal, RefusedError, refusalOf } from '../refusal.ts';
 type Send = (headers: string[], handler: Dispatcher.DispatchHandler) => void;
 
 /** Stands in where no connection is: there is nothing to pause or to end. */
-const NO_CONNECTION: Dispatcher.DispatchController = {
+export const NO_CONNECTION: Dispatcher.DispatchController = {
   aborted: true,
   paused: false,
   reason: null,

@@ -2,9 +2,12 @@ import type { ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
-import { AnswerFilter, type AnswerRules } from '../gate/answer-filter.ts';
+import type { AnswerRules } from '../gate/answer-filter.ts';
+import { answerHandler } from './answer-handler.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
-import { type RelayEvents, ResponseRelay, type StreamTimes } from './response-relay.ts';
+import { guarded } from './guarded-handler.ts';
+import { PacedHandler } from './paced-handler.ts';
+import type { RelayEvents, StreamTimes } from './response-relay.ts';
 import type { Upstream, UpstreamRequest } from './upstream.ts';
 
 type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
@@ -48,8 +51,7 @@ export class HttpUpstream implements Upstream {
   }
 
   forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    const relay = new ResponseRelay(response, events, this.#times);
-    this.dispatch(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
+    this.dispatch(request, answerHandler(response, events, this.#times, rules));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
@@ -60,6 +62,7 @@ export class HttpUpstream implements Upstream {
 
   #send(request: UpstreamRequest, headers: string[], handler: Dispatcher.DispatchHandler): void {
     const pool = request.method === 'GET' ? this.#streams : this.#calls;
+    const answered = new PacedHandler(guarded(handler));
     pool.dispatch(
       {
         path: this.#path,
@@ -69,7 +72,7 @@ export class HttpUpstream implements Upstream {
         headersTimeout: this.#timeout,
         bodyTimeout: this.#idle,
       },
-      handler,
+      answered,
     );
   }
 

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { writeJson } from '../protocol/json.ts';
+import { guarded } from './guarded-handler.ts';
 
 type Json = Record<string, unknown>;
 
@@ -22,9 +23,9 @@ export class LocalResponse implements Dispatcher.DispatchController {
 
   /** @param limit characters that may wait for a reader that takes nothing for now; more ends the response */
   constructor(handler: Dispatcher.DispatchHandler, limit: number) {
-    this.#handler = handler;
+    this.#handler = guarded(handler);
     this.#limit = limit;
-    handler.onRequestStart?.(this, {});
+    this.#handler.onRequestStart?.(this, {});
   }
 
   /** Aborted when the reader wants no more. */

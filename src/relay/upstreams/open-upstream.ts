@@ -49,7 +49,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
   const known = transport instanceof PipeUpstream ? 'legacy' : era === 'auto' ? undefined : era;
   return new EraBridge(reached, {
     era: known,
-    limit: limits.body,
+    limit: limits.maxServerMessage,
     times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
     streams: deps.maxStreams,
@@ -73,13 +73,20 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
   const idle = limits.idleStream;
   const times = { timeout, idle, keepAlive: KEEP_ALIVE, stalled: idle };
   return new PipeUpstream(
-    new PipeServers(openPipe(name, server, transport, { ...deps, tls }), { server: name, sharing, max, log, now }),
+    new PipeServers(openPipe(name, server, transport, { ...deps, tls }), {
+      server: name,
+      sharing,
+      max,
+      limit: limits.maxServerMessage,
+      log,
+      now,
+    }),
     // A program gets no headers.
     {
       sharing,
       times,
       unused,
-      limit: limits.body,
+      limit: limits.maxServerMessage,
       outgoing: url === undefined ? undefined : outgoing,
       now,
       talk: deps.talk?.('pipe'),
@@ -94,7 +101,7 @@ function openPipe(
   { limits, log, env, tls }: OpenUpstreamDeps & { tls: ReturnType<typeof readUpstreamTls> },
 ): OpenPipe {
   const { url, command, args, cwd, timeout } = server;
-  const limit = limits.body;
+  const limit = limits.maxServerMessage;
   if (url === undefined)
     return childProcessPipe(
       { command: command as string, args, cwd, env: { ...inherited(server.inheritEnv, env), ...server.env } },

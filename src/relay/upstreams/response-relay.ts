@@ -4,6 +4,7 @@ import { AnswerRefused } from '../gate/answer-filter.ts';
 import { EventBoundary } from '../protocol/event-boundary.ts';
 import { isEventStream } from '../protocol/media-type.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
+import { ServerNotStarted } from './pipes/server-not-started.ts';
 import { clientResponseHeaders } from './response-headers.ts';
 
 /** How a relayed request ended: the `outcome` label of `postern_relay_requests_total`. */
@@ -128,7 +129,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
       return;
     }
     const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;
-    this.#events.refuse(late ? TIMEOUT : UNREACHABLE, true);
+    this.#events.refuse(late ? TIMEOUT : unreachable(error), true);
     this.#end(late ? 'upstream_timeout' : 'upstream_unreachable', error);
   }
 
@@ -208,8 +209,9 @@ export const TIMEOUT: Refusal = {
   reason: 'upstream_timeout',
   message: 'the MCP server did not answer in time',
 };
-export const UNREACHABLE: Refusal = {
-  status: 502,
-  reason: 'upstream_unreachable',
-  message: 'the MCP server cannot be reached',
-};
+
+/** What to say of a server that gave no answer. */
+export function unreachable(error: unknown): Refusal {
+  const message = error instanceof ServerNotStarted ? error.message : 'the MCP server cannot be reached';
+  return { status: 502, reason: 'upstream_unreachable', message };
+}

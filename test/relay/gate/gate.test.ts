@@ -251,7 +251,7 @@ describe('the gate', () => {
           return true;
         },
       };
-      const limits = { limits: { body: '64KiB' } };
+      const limits = { limits: { maxServerMessage: '64KiB' } };
       const strict = await start(script, { ...limits, policy: POLICY });
       assert.match((await send(strict.running, ALICE, 'tools/list')).text, /larger than 65536 bytes/);
       const loose = await start(script, limits);

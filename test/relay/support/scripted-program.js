@@ -18,6 +18,10 @@ const TOOLS = {
     process.stdout.write(`${line}\n`);
     answer(id, 'done');
   },
+  batch: (id, { say: text }) => {
+    const message = { jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: JSON.stringify(text) }] } };
+    process.stdout.write(`${JSON.stringify([{ jsonrpc: '2.0', method: 'notifications/message' }, message])}\n`);
+  },
   flood: (id) => {
     for (let line = 0; line < 20_000; line++) process.stderr.write(`line ${line} of a flood\n`);
     answer(id, 'done');
@@ -49,6 +53,7 @@ if (process.argv.includes('--stubborn')) {
   process.on('SIGTERM', () => {});
   setInterval(() => {}, 1_000);
 }
+if (process.argv.includes('--banner')) process.stdout.write('\ufeffWelcome to the scripted server 1.0\n\n\ufeff');
 if (process.argv.includes('--broken')) process.exit(7);
 
 createInterface({ input: process.stdin }).on('line', (line) => {

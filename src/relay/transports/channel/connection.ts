@@ -100,7 +100,7 @@ export class Connection {
       report: (outcome, details) => this.#report(outcome, details),
     };
     this.channel = new Channel(admitted.upstream, sink, {
-      limit: limits.body,
+      limit: limits.maxServerMessage,
       retry: deps.times.retry,
       userAgent: admitted.userAgent,
       caller: admitted,

@@ -6,7 +6,7 @@ import type { MessageReader } from '../../protocol/message-reader.ts';
 import { metaOf, VERSION_KEY } from '../../protocol/meta.ts';
 import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
-import { type Outcome, refusedAnswer, TIMEOUT, UNREACHABLE } from '../../upstreams/response-relay.ts';
+import { type Outcome, refusedAnswer, TIMEOUT, unreachable } from '../../upstreams/response-relay.ts';
 
 /** Messages of one connection, beside requests, that may be on their way to the server at a time. */
 export const MAX_POSTS = 128;
@@ -73,7 +73,7 @@ export function failureOf(
   if (status === 0)
     return error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError
       ? fail(TIMEOUT, 'upstream_timeout')
-      : fail(UNREACHABLE, 'upstream_unreachable');
+      : fail(unreachable(error), 'upstream_unreachable');
   const refused = refusedAnswer(status);
   if (refused !== undefined) return fail(refused, 'upstream_refused');
   if (status === 404 && hasSession) return fail(SESSION_LOST, 'relayed', true);

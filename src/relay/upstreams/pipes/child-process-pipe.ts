@@ -1,8 +1,9 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import type { Logger } from '../../../platform/log.ts';
+import { ErrorLines } from './error-lines.ts';
 import { LineSplitter } from './line-splitter.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
+import { ProgramEnded, ServerNotStarted } from './server-not-started.ts';
 
 /** A program that speaks MCP over its standard input and output. */
 export interface Command {
@@ -24,10 +25,8 @@ export interface ChildProcessOptions {
 }
 
 const GRACE = 2_000;
-/** Lines of standard error in the log for each minute, and characters of each: a program may say anything without end. */
-const ERROR_LINES = 60;
-const ERROR_LENGTH = 500;
-const MINUTE = 60_000;
+/** Milliseconds for the last output of a program that has ended; what it started may keep its output open for ever. */
+const LAST_WORDS = 250;
 
 /** Starts the program in a process group of its own, so that what it starts ends with it. */
 export function childProcessPipe(command: Command, options: ChildProcessOptions): OpenPipe {
@@ -38,40 +37,66 @@ export function childProcessPipe(command: Command, options: ChildProcessOptions)
       stdio: 'pipe',
       detached: true,
     });
-    await once(child, 'spawn');
-    return new ChildProcessPipe(child, events, options);
+    const pipe = new ChildProcessPipe(child, events, options);
+    await pipe.started;
+    return pipe;
   };
 }
 
 class ChildProcessPipe implements Pipe {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #grace: number;
-  readonly #exit: Promise<unknown>;
+  readonly #exit: Promise<void>;
+  readonly #errors: ErrorLines;
+  /** Rejects where the program cannot be started. */
+  readonly started: Promise<void>;
   #closing: Promise<void> | undefined;
 
+  /** Every listener is there before anything can happen, and stays. */
   constructor(child: ChildProcessWithoutNullStreams, events: PipeEvents, options: ChildProcessOptions) {
-    const { limit, server, log, grace = GRACE } = options;
+    const { limit, grace = GRACE } = options;
     this.#child = child;
     this.#grace = grace;
-    this.#exit = once(child, 'close');
     let told = false;
     const closed = (why: string) => {
       if (told || this.#closing !== undefined) return;
       told = true;
-      events.closed(new Error(why));
+      events.closed(new ProgramEnded(why));
       void this.close();
     };
-    const lines = new LineSplitter(
-      limit,
-      (line) => events.message(line),
-      () => closed(`a message of the program is longer than ${limit} characters`),
-    );
-    child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
-    logErrors(child, { server, log });
-    // Written to a program that is gone; `close` tells.
-    child.stdin.on('error', () => {});
-    child.on('error', (error) => closed(error.message));
-    child.once('close', (code, signal) => closed(`the program ended (${signal ?? `exit code ${code}`})`));
+    let fail: (error: Error) => void = () => {};
+    let exited = () => {};
+    this.#exit = new Promise((resolve) => {
+      exited = resolve;
+    });
+    this.started = new Promise((resolve, reject) => {
+      fail = reject;
+      child.once('spawn', resolve);
+    });
+    let running = false;
+    child.once('spawn', () => {
+      running = true;
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (running) return closed(error.message);
+      exited();
+      fail(new ServerNotStarted(whyNotStarted(error), error));
+    });
+    child.once('exit', (code, signal) => {
+      const why = `its program ended (${signal ?? `exit code ${code}`})`;
+      exited();
+      setTimeout(() => closed(why), LAST_WORDS).unref();
+      child.once('close', () => closed(why));
+    });
+    // Without file descriptors a process has no streams.
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on('error', () => {});
+    const lines = new LineSplitter(limit, {
+      line: (text) => events.message(text),
+      oversized: (message) => events.oversized(message),
+      noise: (characters) => events.noise(characters),
+    });
+    child.stdout?.on('data', (chunk: Buffer) => events.read(() => lines.push(chunk)));
+    this.#errors = new ErrorLines(child.stderr, options);
   }
 
   get waiting(): number {
@@ -82,6 +107,14 @@ class ChildProcessPipe implements Pipe {
     if (this.#child.stdin.writable) this.#child.stdin.write(`${text}\n`);
   }
 
+  pause(): void {
+    this.#child.stdout.pause();
+  }
+
+  resume(): void {
+    this.#child.stdout.resume();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#end();
     return this.#closing;
@@ -89,7 +122,12 @@ class ChildProcessPipe implements Pipe {
 
   /** As the specification asks: its input ends, then SIGTERM, then SIGKILL (basic/lifecycle, shutdown). */
   async #end(): Promise<void> {
-    this.#child.stdin.end();
+    const { stdin, stdout } = this.#child;
+    stdin.end();
+    stdout.removeAllListeners('data');
+    // A program that floods is not read for as long as it takes to end it; what another still says is dropped.
+    if (stdout.isPaused()) stdout.destroy();
+    else stdout.resume();
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       if (await this.#ended()) break;
       this.#signal(signal);
@@ -97,6 +135,8 @@ class ChildProcessPipe implements Pipe {
     await this.#exit;
     // What the program started may outlive it.
     this.#signal('SIGKILL');
+    this.#errors.close();
+    for (const stream of this.#child.stdio) stream?.destroy();
   }
 
   async #ended(): Promise<boolean> {
@@ -119,22 +159,9 @@ class ChildProcessPipe implements Pipe {
   }
 }
 
-function logErrors(child: ChildProcessWithoutNullStreams, { server, log }: { server: string; log: Logger }): void {
-  let since = Date.now();
-  let lines = 0;
-  const splitter = new LineSplitter(
-    64 * 1024,
-    (line) => {
-      if (Date.now() - since > MINUTE) {
-        if (lines > ERROR_LINES)
-          log.warn({ server, left: lines - ERROR_LINES }, 'lines of an MCP server were left out');
-        since = Date.now();
-        lines = 0;
-      }
-      lines += 1;
-      if (lines <= ERROR_LINES) log.info({ server, line: line.slice(0, ERROR_LENGTH) }, 'an MCP server says');
-    },
-    () => {},
-  );
-  child.stderr.on('data', (chunk: Buffer) => splitter.push(chunk));
+/** What the system says of a program that it cannot start, for the client: no path and no argument. */
+function whyNotStarted({ code }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'its program, or the folder it should start in, is not there';
+  if (code === 'EACCES') return 'its program may not be executed';
+  return `the system refuses it (${code ?? 'unknown error'})`;
 }

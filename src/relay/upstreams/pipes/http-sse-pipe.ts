@@ -1,7 +1,8 @@
+import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
-import { EventParser } from '../../protocol/event-parser.ts';
+import { EventParser, type StreamEvent } from '../../protocol/event-parser.ts';
 import { isEventStream } from '../../protocol/media-type.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
@@ -39,6 +40,7 @@ class HttpSsePipe implements Pipe {
   readonly #options: HttpSseOptions;
   readonly #ended = new AbortController();
   #endpoint: string | undefined;
+  #body: Readable | undefined;
   #waiting = 0;
   /** Messages go one after the other, because a parallel POST could overtake another. */
   #last: Promise<void> = Promise.resolve();
@@ -67,32 +69,10 @@ class HttpSsePipe implements Pipe {
       signal: this.#ended.signal,
     });
     body.on('error', () => {});
+    this.#body = body;
     if (statusCode !== 200 || !isEventStream(headers['content-type']))
       throw new Error(`the server answered the stream with ${statusCode}`);
-    await new Promise<void>((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error('the server did not say where messages go')), timeout);
-      const parser = new EventParser(this.#options.limit, ({ type, data }) => {
-        if (type === 'endpoint') {
-          clearTimeout(late);
-          if (this.#takeEndpoint(data)) resolve();
-          else reject(new Error('the server sends messages to another origin, where no credential of it may go'));
-        } else if (type === '' || type === 'message') this.#events.message(data);
-      });
-      const over = (why: Error) => {
-        clearTimeout(late);
-        reject(why);
-        if (this.#endpoint !== undefined) this.#lose(why);
-      };
-      body.on('data', (chunk: Buffer) => {
-        try {
-          parser.push(chunk);
-        } catch (error) {
-          over(error as Error);
-        }
-      });
-      body.once('end', () => over(new Error('the server ended the stream')));
-      body.once('error', over);
-    });
+    await this.#listen(body, timeout);
   }
 
   send(text: string): void {
@@ -105,9 +85,44 @@ class HttpSsePipe implements Pipe {
       });
   }
 
+  pause(): void {
+    this.#body?.pause();
+  }
+
+  resume(): void {
+    this.#body?.resume();
+  }
+
   async close(): Promise<void> {
     if (!this.#ended.signal.aborted) this.#ended.abort(new Error('no longer wanted'));
-    await this.#pool.destroy();
+    this.#body?.destroy();
+    await this.#pool.destroy().catch(() => undefined);
+  }
+
+  #listen(body: Readable, timeout: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error('the server did not say where messages go')), timeout);
+      const over = (why: Error) => {
+        clearTimeout(late);
+        reject(why);
+        if (this.#endpoint !== undefined) this.#lose(why);
+      };
+      const onEvent = ({ type, data }: StreamEvent) => {
+        if (type === 'endpoint') {
+          clearTimeout(late);
+          if (this.#takeEndpoint(data)) resolve();
+          else reject(new Error('the server sends messages to another origin, where no credential of it may go'));
+        } else if (type === '' || type === 'message') this.#events.message(data);
+        else this.#events.noise(data.length);
+      };
+      const parser = new EventParser(this.#options.limit, onEvent, {
+        oversized: (message) => this.#events.oversized(message),
+        noise: (characters) => this.#events.noise(characters),
+      });
+      body.on('data', (chunk: Buffer) => this.#events.read(() => parser.push(chunk)));
+      body.once('end', () => over(new Error('the server ended the stream')));
+      body.once('error', over);
+    });
   }
 
   /** Only the first one counts, and only at the server's own origin. @returns whether it may be used */
@@ -119,6 +134,7 @@ class HttpSsePipe implements Pipe {
     return true;
   }
 
+  /** A message that the server does not take fails alone: the stream says whether the server is gone. */
   async #post(text: string): Promise<void> {
     if (this.#ended.signal.aborted) return;
     try {
@@ -128,12 +144,14 @@ class HttpSsePipe implements Pipe {
         headers: ['content-type', 'application/json', ...this.#fields],
         body: text,
         headersTimeout: this.#options.timeout,
+        bodyTimeout: this.#options.timeout,
         signal: this.#ended.signal,
       });
+      body.on('error', () => {});
       await body.dump();
       if (statusCode >= 300) throw new Error(`the server answered a message with ${statusCode}`);
     } catch (error) {
-      this.#lose(error as Error);
+      if (!this.#ended.signal.aborted) this.#events.undelivered(text, error as Error);
     }
   }
 
@@ -141,6 +159,6 @@ class HttpSsePipe implements Pipe {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort(why);
     this.#events.closed(why);
-    void this.#pool.destroy();
+    void this.close();
   }
 }

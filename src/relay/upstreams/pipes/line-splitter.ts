@@ -1,23 +1,28 @@
 import { StringDecoder } from 'node:string_decoder';
+import { ENDLESS, type OversizedMessage, OversizedScan } from '../../protocol/oversized-message.ts';
+
+export interface LineEvents {
+  /** One line without its end. */
+  line(text: string): void;
+  /** Characters of blank lines, and of one that does not end. */
+  noise(characters: number): void;
+  /** The end of a line that was too long to be kept. */
+  oversized(message: OversizedMessage): void;
+}
 
 /** Splits a stream of bytes into lines of text, of which one is a message (basic/transports, stdio). */
 export class LineSplitter {
   readonly #limit: number;
-  readonly #onLine: (line: string) => void;
-  readonly #onTooLong: () => void;
+  readonly #events: LineEvents;
   readonly #decoder = new StringDecoder('utf8');
   #held: string[] = [];
   #size = 0;
-  #skipping = false;
+  #scan: OversizedScan | undefined;
 
-  /**
-   * @param limit characters of one line
-   * @param onTooLong called once for each line that is longer, which is left out
-   */
-  constructor(limit: number, onLine: (line: string) => void, onTooLong: () => void) {
+  /** @param limit characters of one line */
+  constructor(limit: number, events: LineEvents) {
     this.#limit = limit;
-    this.#onLine = onLine;
-    this.#onTooLong = onTooLong;
+    this.#events = events;
   }
 
   push(chunk: Buffer): void {
@@ -29,21 +34,27 @@ export class LineSplitter {
   }
 
   #hold(part: string): void {
-    if (this.#skipping || part === '') return;
+    if (this.#scan !== undefined) {
+      this.#scan.push(part);
+      if (this.#scan.size > this.#limit * ENDLESS) this.#events.noise(part.length);
+      return;
+    }
     this.#size += part.length;
-    if (this.#size > this.#limit) {
-      this.#skipping = true;
-      this.#held = [];
-      this.#onTooLong();
-    } else this.#held.push(part);
+    this.#held.push(part);
+    if (this.#size <= this.#limit) return;
+    this.#scan = new OversizedScan();
+    for (const held of this.#held) this.#scan.push(held);
+    this.#held = [];
   }
 
   #end(): void {
-    const line = this.#held.join('').replace(/\r$/, '');
-    const wanted = !this.#skipping && line.trim() !== '';
+    const scan = this.#scan;
+    const line = this.#held.join('');
     this.#held = [];
     this.#size = 0;
-    this.#skipping = false;
-    if (wanted) this.#onLine(line);
+    this.#scan = undefined;
+    if (scan !== undefined) this.#events.oversized(scan.end());
+    else if (line.trim() === '') this.#events.noise(line.length + 1);
+    else this.#events.line(line.endsWith('\r') ? line.slice(0, -1) : line);
   }
 }

@@ -3,8 +3,12 @@ import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/
 import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
+import type { OversizedMessage } from '../../protocol/oversized-message.ts';
+import { NoiseBudget } from './noise-budget.ts';
+import { PacedQueue } from './paced-queue.ts';
 import type { OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession } from './pipe-session.ts';
+import { ProgramEnded, ServerNotStarted } from './server-not-started.ts';
 
 /** A request of a client that the server has not answered, by the id that the server knows it by. */
 interface Asked {
@@ -16,6 +20,27 @@ interface Asked {
   readonly token: unknown;
   /** Called when it has been answered or taken back. */
   readonly settled?: () => void;
+}
+
+/** What a server said, in the order in which it did. */
+type Heard =
+  | { readonly kind: 'message'; readonly text: string }
+  | { readonly kind: 'oversized'; readonly message: OversizedMessage }
+  | { readonly kind: 'undelivered'; readonly text: string; readonly why: Error }
+  | { readonly kind: 'closed'; readonly why: Error };
+
+export interface PipeServerOptions {
+  /** All sessions are of one identity, so what the server says to nobody in particular is for all of them. */
+  readonly oneOwner: boolean;
+  /** Characters of one message of the server, for the error that says so. */
+  readonly limit: number;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  /** The server is gone by itself, after it has been started. */
+  readonly onEnd: (server: PipeServer, why: Error) => void;
+  /** The first text of the server that is no message of the protocol. */
+  readonly onStray: (text: string) => void;
+  readonly onOversized: (message: OversizedMessage) => void;
 }
 
 /** A server that answers nothing must not fill the memory. */
@@ -35,8 +60,12 @@ export class PipeServer {
   /** Requests of the server, and whom they were put to. */
   readonly #serverRequests = new Map<Id, PipeSession>();
   readonly #subscriptions = new Map<string, Set<PipeSession>>();
-  readonly #oneOwner: boolean;
-  readonly #onEnd: (server: PipeServer, why: Error) => void;
+  readonly #options: PipeServerOptions;
+  readonly #heard: PacedQueue<Heard>;
+  readonly #noise: NoiseBudget;
+  #strayed = false;
+  /** Why it ended by itself. */
+  #why: Error | undefined;
   #pipe: Pipe | undefined;
   #lastId = 0;
   /** What the server answered to the first `initialize`. */
@@ -45,13 +74,14 @@ export class PipeServer {
   #initialized = false;
   #over = false;
 
-  /**
-   * @param oneOwner all sessions are of one identity, so what the server says to nobody in particular is for all of them
-   * @param onEnd the server is gone by itself
-   */
-  constructor(oneOwner: boolean, onEnd: (server: PipeServer, why: Error) => void) {
-    this.#oneOwner = oneOwner;
-    this.#onEnd = onEnd;
+  constructor(options: PipeServerOptions) {
+    this.#options = options;
+    this.#noise = new NoiseBudget(options.now);
+    this.#heard = new PacedQueue<Heard>(
+      { pause: () => this.#pipe?.pause(), resume: () => this.#pipe?.resume() },
+      (heard) => this.#take(heard),
+      (error) => this.#fail(error),
+    );
   }
 
   /** It has answered `initialize`: it works. */
@@ -68,10 +98,28 @@ export class PipeServer {
     return this.#pipe?.waiting ?? 0;
   }
 
-  /** @throws Error where the server cannot be started or reached */
+  /** @throws Error where the server cannot be started or reached, or ends at once */
   async start(open: OpenPipe, fields: readonly string[]): Promise<void> {
-    this.#pipe = await open({ message: (text) => this.#receive(text), closed: (why) => this.#ended(why) }, fields);
-    if (this.#over) await this.#pipe.close();
+    const heard = this.#heard;
+    const pipe = await open(
+      {
+        read: (work) => heard.read(work),
+        spent: (milliseconds) => heard.spent(milliseconds),
+        message: (text) => heard.push({ kind: 'message', text }),
+        oversized: (message) => heard.push({ kind: 'oversized', message }),
+        undelivered: (text, why) => heard.push({ kind: 'undelivered', text, why }),
+        closed: (why) => heard.push({ kind: 'closed', why }),
+        noise: (bytes) => {
+          if (!this.#noise.add(bytes)) this.#fail(new Error('the server sends little that is a message'));
+        },
+      },
+      fields,
+    );
+    this.#pipe = pipe;
+    if (heard.holds) pipe.pause();
+    if (!this.#over) return;
+    await pipe.close();
+    if (this.#why !== undefined) throw this.#why;
   }
 
   join(session: PipeSession): void {
@@ -96,6 +144,7 @@ export class PipeServer {
 
   async close(): Promise<void> {
     this.#over = true;
+    this.#heard.stop();
     for (const session of [...this.#sessions]) this.leave(session);
     await this.#pipe?.close();
   }
@@ -103,27 +152,34 @@ export class PipeServer {
   /**
    * Answers `initialize`. The server knows one only: what it answered to the first holds for all that share it.
    *
-   * @returns false where the server refused it, or is gone: the session has not begun, and the next one is asked anew
+   * @param signal aborted where nobody waits for the answer any more
+   * @returns false where the server refused it, does not answer in time or is gone: the session has not begun, and the next one
+   *   is asked anew
    */
-  async begin(session: PipeSession, id: Id, message: Json): Promise<boolean> {
-    while (this.#described === undefined && this.#initializing !== undefined) await this.#initializing;
+  async begin(session: PipeSession, id: Id, message: Json, signal: AbortSignal): Promise<boolean> {
+    while (this.#described === undefined && this.#initializing !== undefined && !signal.aborted)
+      await Promise.race([this.#initializing, aborted(signal)]);
+    if (this.#over) session.end(this.#why ?? new Error('the server has ended'));
+    if (this.#over || signal.aborted || !this.#sessions.has(session)) return false;
     if (this.#described !== undefined) {
       session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
       return true;
     }
-    if (!this.#sessions.has(session)) return false;
-    this.#initializing = new Promise((resolve) => {
-      this.#ask(session, id, message, {}, resolve);
+    const asked = new Promise<void>((resolve) => {
+      const own = this.#ask(session, id, message, {}, resolve);
+      signal.addEventListener('abort', () => this.#forgetInitialize(own), { once: true });
     });
-    await this.#initializing;
-    this.#initializing = undefined;
+    this.#initializing = asked;
+    await asked;
+    if (this.#initializing === asked) this.#initializing = undefined;
     return this.works;
   }
 
   /** A request of a client; its answer comes to `session.answered`. */
   ask(session: PipeSession, id: Id, message: Json): void {
     const params = isRecord(message.params) ? message.params : {};
-    if (message.method === 'initialize') return void this.begin(session, id, message);
+    if (message.method === 'initialize')
+      return void session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
     const uri = typeof params.uri === 'string' ? params.uri : undefined;
     if (message.method === 'resources/subscribe' && uri !== undefined && !this.#subscribe(uri, session))
       return void session.answered(id, errorMessage(id, SERVER_ERROR, TOO_MANY_RESOURCES));
@@ -152,8 +208,12 @@ export class PipeServer {
     } else this.#send(message);
   }
 
-  #ask(session: PipeSession, id: Id, message: Json, params: Json, settled?: () => void): void {
-    if (this.#asked.size >= MAX_ASKED) return void this.#turnAway(session, id, settled);
+  /** @returns the id that the server knows it by */
+  #ask(session: PipeSession, id: Id, message: Json, params: Json, settled?: () => void): number | undefined {
+    if (this.#asked.size >= MAX_ASKED) {
+      this.#turnAway(session, id, settled);
+      return undefined;
+    }
     this.#lastId += 1;
     const own = this.#lastId;
     const meta = isRecord(params._meta) ? params._meta : {};
@@ -164,6 +224,15 @@ export class PipeServer {
         ? { ...message, id: own }
         : { ...message, id: own, params: { ...params, _meta: { ...meta, progressToken: own } } },
     );
+    return own;
+  }
+
+  /** It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew. */
+  #forgetInitialize(own: number | undefined): void {
+    const asked = own === undefined ? undefined : this.#asked.get(own);
+    if (own === undefined || asked === undefined) return;
+    this.#asked.delete(own);
+    asked.settled?.();
   }
 
   #turnAway(session: PipeSession, id: Id, settled?: () => void): void {
@@ -171,18 +240,55 @@ export class PipeServer {
     settled?.();
   }
 
-  #receive(text: string): void {
-    let message: unknown;
-    try {
-      message = parseJson(text);
-    } catch {
-      // Programs print other things too. It is nothing of the protocol.
-      return;
+  #take(heard: Heard): void {
+    if (this.#over) return;
+    switch (heard.kind) {
+      case 'message':
+        return void this.#receive(heard.text);
+      case 'oversized':
+        return void this.#refuseOversized(heard.message);
+      case 'undelivered':
+        return void this.#undelivered(heard.text, heard.why);
+      case 'closed':
+        return void this.#ended(heard.why);
+      default:
+        heard satisfies never;
     }
-    if (!isRecord(message) || nestsTooDeep(text)) return;
-    if (typeof message.method !== 'string') this.#answer(message);
-    else if (isId(message.id)) this.#question(message.id, message.method, message);
-    else this.#notice(message.method, message);
+  }
+
+  /** Programs print other things too, and some begin with a byte order mark. A batch is of 2025-03-26. */
+  #receive(text: string): void {
+    const message = readMessage(text);
+    if (message === undefined || nestsTooDeep(text)) return void this.#stray(text);
+    for (const one of Array.isArray(message) ? message : [message]) {
+      if (!isRecord(one)) this.#stray(writeJson(one));
+      else if (typeof one.method !== 'string') this.#answer(one);
+      else if (isId(one.id)) this.#question(one.id, one.method, one);
+      else this.#notice(one.method, one);
+    }
+  }
+
+  #stray(text: string): void {
+    if (!this.#strayed) this.#options.onStray(text);
+    this.#strayed = true;
+    if (!this.#noise.add(text.length)) this.#fail(new Error('the server sends little that is a message'));
+  }
+
+  /** That one message is refused to whom it was for; everything else goes on. */
+  #refuseOversized(message: OversizedMessage): void {
+    this.#options.onOversized(message);
+    const { id, isRequest, size } = message;
+    if (id === undefined) return;
+    const why = `a message of the MCP server has ${size} characters, of which ${this.#options.limit} may be (relay.limits.maxServerMessage)`;
+    const error = errorMessage(id, SERVER_ERROR, why);
+    if (isRequest) this.#send(error);
+    else this.#answer(error);
+  }
+
+  #undelivered(text: string, why: Error): void {
+    const message = readMessage(text);
+    if (isRecord(message) && isId(message.id) && message.method !== undefined)
+      this.#answer(errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`));
   }
 
   #answer(message: Json): void {
@@ -226,7 +332,7 @@ export class PipeServer {
       for (const session of (typeof uri === 'string' && this.#subscriptions.get(uri)) || []) session.hear(message);
       return;
     }
-    if (LIST_CHANGED.test(method) || this.#oneOwner) {
+    if (LIST_CHANGED.test(method) || this.#options.oneOwner) {
       for (const session of this.#sessions) session.hear(message);
       return;
     }
@@ -271,12 +377,33 @@ export class PipeServer {
     this.#pipe?.send(writeJson(message));
   }
 
+  /** The server does what no server may. */
+  #fail(why: Error): void {
+    this.#ended(why);
+    // Where it is being started yet, whoever starts it closes it.
+    void this.#pipe?.close();
+  }
+
   #ended(why: Error): void {
     if (this.#over) return;
     this.#over = true;
-    for (const session of this.#sessions) session.end(why);
+    this.#heard.stop();
+    this.#why = this.works || !(why instanceof ProgramEnded) ? why : new ServerNotStarted(why.message, why);
+    for (const session of this.#sessions) session.end(this.#why);
     this.#sessions.clear();
     for (const { settled } of this.#asked.values()) settled?.();
-    this.#onEnd(this, why);
+    if (this.#pipe !== undefined) this.#options.onEnd(this, why);
   }
+}
+
+function readMessage(text: string): unknown {
+  try {
+    return parseJson(text.startsWith('\ufeff') ? text.slice(1) : text);
+  } catch {
+    return undefined;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -12,6 +12,8 @@ export interface PipeServersOptions {
   readonly sharing: Sharing;
   /** Running servers at a time. */
   readonly max: number;
+  /** Characters of one message of the server. */
+  readonly limit: number;
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
@@ -20,6 +22,10 @@ export interface PipeServersOptions {
 /** Milliseconds after the first failed start; doubled with each further one up to the longest. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
+
+/** Characters of a text that is no message, in the log. */
+const MAX_STRAY = 200;
+const STRAY = 'an MCP server sends what is no message, which is passed over; further texts are not logged';
 
 /** The running servers behind one configured name. */
 export class PipeServers {
@@ -67,10 +73,17 @@ export class PipeServers {
   }
 
   async #start(key: string, fields: () => Promise<readonly string[]>): Promise<PipeServer> {
-    const { max, now, sharing, log, server: name } = this.#options;
+    const { max, now, sharing, log, limit, server: name } = this.#options;
     if (now() < this.#retryAt) throw new RefusedError(failing(this.#retryAt - now()));
     if (this.#running.size >= max) throw new RefusedError(TOO_MANY_SERVERS);
-    const server = new PipeServer(sharing !== 'everybody', (ended, why) => this.#ended(ended, why));
+    const server = new PipeServer({
+      oneOwner: sharing !== 'everybody',
+      limit,
+      now,
+      onEnd: (ended, why) => this.#ended(ended, why),
+      onStray: (text) => log.warn({ server: name, text: text.slice(0, MAX_STRAY) }, STRAY),
+      onOversized: ({ size }) => log.warn({ server: name, size, limit }, 'a message of an MCP server is too large'),
+    });
     this.#running.set(server, key);
     try {
       await server.start(this.#open, await fields());

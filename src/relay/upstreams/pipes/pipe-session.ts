@@ -38,7 +38,7 @@ export class PipeSession {
     this.#lastUsed = now();
   }
 
-  /** Milliseconds since anybody used it; 0 while something is open. */
+  /** Milliseconds since its client used it, whatever the server says meanwhile; 0 while something is open. */
   get unused(): number {
     return this.#open.size > 0 || this.#listening !== undefined ? 0 : this.#now() - this.#lastUsed;
   }
@@ -92,7 +92,6 @@ export class PipeSession {
    * @param about the client's request that it is known to belong to
    */
   hear(message: Json, about?: Id): void {
-    this.#lastUsed = this.#now();
     const open = (about === undefined ? undefined : this.#open.get(about)) ?? this.#onlyOne();
     if (open !== undefined) {
       clearTimeout(open.timer);

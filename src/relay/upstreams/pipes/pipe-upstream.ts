@@ -3,15 +3,16 @@ import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../../identity/identity.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
-import { AnswerFilter, type AnswerRules } from '../../gate/answer-filter.ts';
+import type { AnswerRules } from '../../gate/answer-filter.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { eraOf } from '../../protocol/versions.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ReplicaTalk } from '../../replica-talk.ts';
+import { answerHandler } from '../answer-handler.ts';
 import { LocalResponse } from '../local-response.ts';
-import { type RelayEvents, ResponseRelay, type StreamTimes } from '../response-relay.ts';
+import type { RelayEvents, StreamTimes } from '../response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstream.ts';
 import type { PipeServer } from './pipe-server.ts';
 import type { PipeServers, Sharing } from './pipe-servers.ts';
@@ -63,8 +64,7 @@ export class PipeUpstream implements Upstream {
   }
 
   forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    const relay = new ResponseRelay(response, events, this.#options.times);
-    this.dispatch(request, rules === undefined ? relay : new AnswerFilter(relay, rules));
+    this.dispatch(request, answerHandler(response, events, this.#options.times, rules));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
@@ -105,8 +105,8 @@ export class PipeUpstream implements Upstream {
     this.#sessions.set(session.id, { session, server });
     response.headers['mcp-session-id'] = session.id;
     session.await(id, response);
-    // Whoever is refused must not keep a server running, nor the place of another.
-    if (!(await server.begin(session, id, message))) await this.#end({ session, server });
+    // Whoever is refused or gets no answer must not keep a server running, nor the place of another.
+    if (!(await server.begin(session, id, message, response.signal))) await this.#end({ session, server });
   }
 
   /** Asked by another replica. */

@@ -1,6 +1,7 @@
-import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
+import { type OversizedMessage, OversizedScan } from '../../protocol/oversized-message.ts';
 import { paired } from './header-fields.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
@@ -19,48 +20,104 @@ const PING = 30_000;
 const GOODBYE = 1_000;
 /** RFC 6455 §7.4.1. */
 const NORMAL_CLOSURE = 1000;
+/** A message is held whole before its size is known to be too much; this many times the limit ends the connection. */
+const HELD = 2;
+/** Bytes on their way to the server above which its pings are not answered: it does not read what it asks for. */
+const MAX_PONGS = 64 * 1024;
+/** Bytes that a message may have beside its own: those of a segment that holds more of them, and of the frames of a large one. */
+const HEAD = 64 * 1024;
 
 /** Connects with the subprotocol `mcp`: one message a text frame. @param url `ws:` or `wss:` */
-export function webSocketPipe(url: string, { limit, timeout, tls, ping = PING }: WebSocketOptions): OpenPipe {
+export function webSocketPipe(url: string, options: WebSocketOptions): OpenPipe {
   return async (events, fields) => {
+    const { limit, timeout, tls, ping = PING } = options;
     const socket = new WebSocket(url, 'mcp', {
       headers: paired(fields),
       handshakeTimeout: timeout,
-      maxPayload: limit,
+      maxPayload: limit * HELD,
       perMessageDeflate: false,
       followRedirects: false,
+      // Each message in a turn of its own, so that a segment full of small ones does not keep the loop.
+      allowSynchronousEvents: false,
+      autoPong: false,
       ...tls,
     });
-    await once(socket, 'open');
-    return new WebSocketPipe(socket, events, ping);
+    const pipe = new WebSocketPipe(socket, events, { limit, ping });
+    await pipe.opened;
+    return pipe;
   };
 }
 
 class WebSocketPipe implements Pipe {
   readonly #socket: WebSocket;
   readonly #heartbeat: NodeJS.Timeout;
-  readonly #closed: Promise<unknown>;
+  /** Never rejects: an error is always followed by `close`. */
+  readonly #closed: Promise<void>;
+  /** Rejects where the connection ends before it stands. */
+  readonly opened: Promise<void>;
   #alive = true;
   #closing = false;
 
-  constructor(socket: WebSocket, events: PipeEvents, ping: number) {
+  /** Every listener is there before the first byte can come, and stays. */
+  constructor(socket: WebSocket, events: PipeEvents, { limit, ping }: { limit: number; ping: number }) {
     this.#socket = socket;
-    this.#closed = once(socket, 'close');
-    this.#heartbeat = setInterval(() => this.#beat(), ping);
-    let why = 'the server closed the WebSocket';
+    let why: Error | undefined;
     socket.on('error', (error) => {
-      why = error.message;
+      why ??= error;
     });
+    this.#heartbeat = setInterval(() => this.#beat(), ping);
     socket.on('pong', () => {
       this.#alive = true;
     });
-    socket.on('message', (data, isBinary) => {
-      this.#alive = true;
-      if (!isBinary) events.message(String(data));
+    // Counts what `ws` reads without telling: frames in pieces, control frames, what belongs to no message.
+    let unread = 0;
+    let raw: Socket | undefined;
+    socket.once('upgrade', (response) => {
+      raw = response.socket;
     });
-    socket.once('close', (code) => {
-      clearInterval(this.#heartbeat);
-      if (!this.#closing) events.closed(new Error(`${why} (${code})`));
+    // Not before: a listener that is there first would take what came in one segment with the handshake.
+    socket.once('open', () => {
+      raw?.prependListener('data', (chunk: Buffer) => {
+        const startedAt = performance.now();
+        // `ws` takes the same piece apart before the microtasks have their turn.
+        queueMicrotask(() => events.spent(performance.now() - startedAt));
+        unread += chunk.length;
+        if (unread > limit * HELD + chunk.length) events.noise(chunk.length);
+      });
+    });
+    const read = (bytes: number) => {
+      if (unread > bytes + HEAD) events.noise(unread - bytes - HEAD);
+      unread = 0;
+    };
+    socket.on('ping', (data) => {
+      this.#alive = true;
+      if (socket.readyState === WebSocket.OPEN && socket.bufferedAmount < MAX_PONGS) socket.pong(data);
+    });
+    socket.on('message', (data: Buffer, isBinary) => {
+      this.#alive = true;
+      // What comes in one piece with other messages was counted with the first of them.
+      read(isBinary ? 0 : data.length);
+      if (isBinary) return;
+      if (data.length > limit) events.oversized(skimmed(data));
+      else events.message(data.toString());
+    });
+    let stands = false;
+    let over: (how: Error) => void = () => {};
+    this.opened = new Promise((resolve, reject) => {
+      over = reject;
+      socket.once('open', () => {
+        stands = true;
+        resolve();
+      });
+    });
+    this.#closed = new Promise((resolve) => {
+      socket.once('close', (code) => {
+        clearInterval(this.#heartbeat);
+        const how = new Error(`${why?.message ?? 'the server closed the WebSocket'} (${code})`, { cause: why });
+        if (!stands) over(how);
+        else if (!this.#closing) events.closed(how);
+        resolve();
+      });
     });
   }
 
@@ -72,20 +129,37 @@ class WebSocketPipe implements Pipe {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
   }
 
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   async close(): Promise<void> {
     this.#closing = true;
+    if (this.#socket.readyState === WebSocket.CLOSED) return;
     const late = setTimeout(() => this.#socket.terminate(), GOODBYE);
-    if (this.#socket.readyState !== WebSocket.CLOSED) {
-      this.#socket.close(NORMAL_CLOSURE);
-      await this.#closed.catch(() => {});
-    }
+    // What is paused would never read the server's answer.
+    this.#socket.resume();
+    this.#socket.close(NORMAL_CLOSURE);
+    await this.#closed;
     clearTimeout(late);
   }
 
   /** A server that says nothing between two beats is gone, whatever the network pretends. */
   #beat(): void {
+    // While it is paused it cannot say anything.
+    if (this.#socket.isPaused) return;
     if (!this.#alive) return void this.#socket.terminate();
     this.#alive = false;
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
   }
+}
+
+function skimmed(data: Buffer): OversizedMessage {
+  const scan = new OversizedScan();
+  scan.push(data.toString());
+  return scan.end();
 }

@@ -138,7 +138,7 @@ describe('a connection whose server fails', () => {
     it(`tells the client of ${what}, by the request's id, and goes on`, async () => {
       const { client, running } = await connected(
         { ...(post && { post }) },
-        { timeout: '300ms', limits: { body: '64KiB' } },
+        { timeout: '300ms', limits: { maxServerMessage: '64KiB' } },
       );
       const failed = await client.answerTo(client.request('tools/call'));
       assert.match(errorOf(failed).message, says);

@@ -146,12 +146,32 @@ describe('MCP servers as child processes', function () {
     assert.ok(running.logs.filter((line) => line.includes('of a flood')).length <= 60);
   });
 
-  it('a message larger than the limit ends this process only', async () => {
-    const running = await relay({ servers: { one: program() }, limits: { body: '64KiB' } });
-    const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
-    assert.equal(((await call(alice, 'long', { length: 1_000 })) as string).length, 1_000);
-    await assert.rejects(call(alice, 'long', { length: 200_000 }));
-    assert.equal(typeof (await call(bob, 'pid')), 'number');
+  for (const sharing of ['session', 'everybody'])
+    it(`a message larger than the limit is refused alone, with its size; all else goes on (${sharing})`, async () => {
+      const running = await relay({ servers: { one: program({ sharing }) }, limits: { maxServerMessage: '64KiB' } });
+      const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
+      const waits = call(bob, 'slow', { milliseconds: 500, say: 'of bob' });
+      const pid = await call(alice, 'pid');
+      assert.equal(((await call(alice, 'long', { length: 1_000 })) as string).length, 1_000);
+      await assert.rejects(call(alice, 'long', { length: 200_000 }), /2000\d\d characters, of which 65536 may be/);
+      assert.equal(await call(alice, 'pid'), pid, 'her session goes on');
+      assert.equal(await waits, 'of bob');
+    });
+
+  it('a screenshot passes as it is configured', async () => {
+    const running = await relay({ servers: { one: program() } });
+    const client = await connectAs(running.url, 'alice');
+    assert.equal(((await call(client, 'long', { length: 6_000_000 })) as string).length, 6_000_000);
+  });
+
+  it('a byte order mark, a banner and a batch are read or passed over, and the log shows the first', async () => {
+    const running = await relay({ servers: { one: program({}, '--banner') } });
+    const client = await connectAs(running.url, 'alice');
+    assert.equal(await call(client, 'batch', { say: 'in a batch' }), 'in a batch');
+    assert.equal(await call(client, 'noise'), 'done');
+    const told = running.logs.filter((line) => line.includes('is no message'));
+    assert.equal(told.length, 1);
+    assert.match(told[0] as string, /Welcome to the scripted server/);
   });
 
   it('an answer that does not come in time is 504 in the protocol’s own form', async () => {
@@ -173,8 +193,29 @@ describe('MCP servers as child processes', function () {
       'no second attempt',
     );
     const missing = await relay({ servers: { one: { command: '/nonexistent/program' } } });
-    await assert.rejects(connectAs(missing.url, 'alice'), /cannot be reached/);
+    await assert.rejects(
+      connectAs(missing.url, 'alice'),
+      /could not be started: its program, or the folder .* is not there/,
+    );
   });
+
+  for (const [what, settings, why] of [
+    ['is not there', { command: '/nonexistent/program' }, /could not be started: its program, or the folder/],
+    ['has no folder to start in', program({ cwd: '/nonexistent' }), /could not be started: its program, or the folder/],
+    ['may not be executed', { command: '/etc' }, /could not be started: its program may not be executed/],
+    ['ends with a code', program({}, '--broken'), /could not be started: its program ended \(exit code 7\)/],
+    ['is ended by a signal', { command: 'sh', args: ['-c', 'kill -9 $$'] }, /could not be started: .*SIGKILL/],
+    ['ends well and says nothing', { command: 'true' }, /could not be started: .*exit code 0/],
+  ] as const)
+    for (const transport of ['streamable-http', 'websocket', 'http-sse'] as const)
+      it(`a program that ${what} says so to a client over ${transport}`, async () => {
+        const running = await relay({ servers: { one: settings } });
+        const connecting =
+          transport === 'streamable-http'
+            ? connectAs(running.url, 'alice')
+            : sdkClient().connect(TRANSPORTS[transport](running.port, 'alice'));
+        await assert.rejects(connecting, why);
+      });
 
   it('no more processes than may, and a session that nobody uses makes room', async () => {
     const running = await relay({ servers: { one: program({ max: 1, unused: '300ms' }) } });

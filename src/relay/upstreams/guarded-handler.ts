@@ -1,0 +1,92 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher } from 'undici';
+
+/**
+ * Stands between what brings a response and what takes it. A taker sees each header name once, as one text, and nothing after the
+ * end; what it throws becomes the error of that one response, however late the callback comes and whoever calls it.
+ */
+export function guarded(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+  return handler instanceof GuardedHandler ? handler : new GuardedHandler(handler);
+}
+
+class GuardedHandler implements Dispatcher.DispatchHandler {
+  readonly #handler: Dispatcher.DispatchHandler;
+  #over = false;
+
+  constructor(handler: Dispatcher.DispatchHandler) {
+    this.#handler = handler;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#run(controller, () => this.#handler.onRequestStart?.(controller, context));
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    text?: string,
+  ): void {
+    this.#run(controller, () => this.#handler.onResponseStart?.(controller, status, withSingleFields(headers), text));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#run(controller, () => this.#handler.onResponseData?.(controller, chunk));
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    this.#run(controller, () => {
+      this.#handler.onResponseEnd?.(controller, trailers);
+      this.#over = true;
+    });
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#handler.onResponseError?.(controller, error);
+  }
+
+  #run(controller: Dispatcher.DispatchController, work: () => void): void {
+    if (this.#over) return;
+    try {
+      work();
+    } catch (error) {
+      this.onResponseError(controller, error as Error);
+      controller.abort(error as Error);
+    }
+  }
+}
+
+/** Fields that are lists by their definition: several lines of them are one (RFC 9110 §5.3). */
+const LISTS: ReadonlySet<string> = new Set(['allow', 'cache-control', 'content-encoding', 'vary', 'www-authenticate']);
+
+/** A field that may stand once and stands there twice with two values. */
+export class RepeatedField extends Error {
+  override readonly name = 'RepeatedField';
+
+  constructor(field: string) {
+    super(`the MCP server answered with more than one ${field}`);
+  }
+}
+
+/** @throws RepeatedField */
+function withSingleFields(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  let single: IncomingHttpHeaders | undefined;
+  for (const name in headers) {
+    const value: unknown = headers[name];
+    if (!Array.isArray(value)) continue;
+    single ??= { ...headers };
+    const all = new Set(value as string[]);
+    if (LISTS.has(name)) single[name] = [...all].join(', ');
+    else if (all.size <= 1) single[name] = value[0];
+    // Several cookies are no fault, and go nowhere.
+    else if (name === 'set-cookie') delete single[name];
+    else if (SINGLE.has(name) || name.startsWith('mcp-')) throw new RepeatedField(name);
+    else single[name] = [...all].join(', ');
+  }
+  return single ?? headers;
+}
+
+/** Of what a client learns or the relay goes by, that which is one value. */
+const SINGLE: ReadonlySet<string> = new Set(['content-type', 'content-length', 'retry-after', 'location']);

@@ -1,0 +1,101 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { Pace } from './pace.ts';
+
+/** Bytes of a body that are passed on without being timed: nearly every answer is smaller. */
+const FREE = 256 * 1024;
+
+/** Holds a response that does not end to its share of the event loop, however fast the client reads it. */
+export class PacedHandler implements Dispatcher.DispatchHandler {
+  readonly #handler: Dispatcher.DispatchHandler;
+  #controller: PacedController | undefined;
+  #pace: Pace | undefined;
+  #size = 0;
+
+  constructor(handler: Dispatcher.DispatchHandler) {
+    this.#handler = handler;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    this.#handler.onRequestStart?.(this.#of(controller), context);
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    text?: string,
+  ): void {
+    this.#handler.onResponseStart?.(this.#of(controller), status, headers, text);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const own = this.#of(controller);
+    this.#size += chunk.length;
+    if (this.#size <= FREE) return void this.#handler.onResponseData?.(own, chunk);
+    this.#pace ??= new Pace({ pause: () => own.hold(), resume: () => own.release() });
+    this.#pace.run(() => this.#handler.onResponseData?.(own, chunk));
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    this.#pace?.stop();
+    this.#handler.onResponseEnd?.(this.#of(controller), trailers);
+  }
+
+  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    this.#pace?.stop();
+    this.#handler.onResponseError?.(this.#of(controller), error);
+  }
+
+  #of(controller: Dispatcher.DispatchController): PacedController {
+    if (this.#controller?.inner !== controller) this.#controller = new PacedController(controller);
+    return this.#controller;
+  }
+}
+
+/** Paused by the taker of the response, or by its pace: it goes on where neither wants it to wait. */
+class PacedController implements Dispatcher.DispatchController {
+  readonly inner: Dispatcher.DispatchController;
+  #pausedByTaker = false;
+  #held = false;
+
+  constructor(inner: Dispatcher.DispatchController) {
+    this.inner = inner;
+  }
+
+  get aborted(): boolean {
+    return this.inner.aborted;
+  }
+
+  get reason(): Error | null {
+    return this.inner.reason;
+  }
+
+  get paused(): boolean {
+    return this.#pausedByTaker;
+  }
+
+  abort(reason: Error): void {
+    this.inner.abort(reason);
+  }
+
+  pause(): void {
+    this.#pausedByTaker = true;
+    this.inner.pause();
+  }
+
+  resume(): void {
+    this.#pausedByTaker = false;
+    if (!this.#held) this.inner.resume();
+  }
+
+  hold(): void {
+    this.#held = true;
+    this.inner.pause();
+  }
+
+  release(): void {
+    this.#held = false;
+    if (!this.#pausedByTaker) this.inner.resume();
+  }
+}
