@@ -49,6 +49,7 @@ import { migrationRoutes } from './trust/migration-routes.ts';
 import { createPeers } from './trust/peers.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
 import { logTrustNotices } from './trust/start-notices.ts';
+import { TokenResources } from './trust/token-resources.ts';
 import { Trust } from './trust/trust.ts';
 import { openUpstream } from './upstreams/open-upstream.ts';
 import { TracedUpstream } from './upstreams/traced-upstream.ts';
@@ -156,9 +157,11 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const gate = new Gate(config, { stores, metrics, storeMetrics, tools, rateLimits, audit, watch, log, tracing });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const migration = new MigrationReport(relay.migration.remembered, now);
+  const resources = TokenResources.of(config);
   const callers = new Callers(config, {
     scanner,
     trust,
+    resources,
     ended,
     metrics,
     watch,
@@ -212,6 +215,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     if (admin?.handle(request, response)) return;
     if (cors.handle(request, response)) return;
     if (publishKeys(outgoing.keys, request, response) || pages?.handle(request, response)) return;
+    if (resources?.handle(request, response)) return;
     if (connections.handle(request, response)) return;
     void endpoint.handle(request, response);
   };

@@ -14,6 +14,7 @@ import { isForgery, type Refusal } from '../refusal.ts';
 import { type ClientAddress, clientAddress } from './client-address.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
 import type { MigrationReport } from './migration-report.ts';
+import type { TokenResources } from './token-resources.ts';
 import type { Trust, Verdict, Way } from './trust.ts';
 
 /** Who is calling, and what their request's headers say. */
@@ -34,6 +35,8 @@ export interface Caller {
 export interface CallersDeps {
   readonly scanner: HeaderScanner;
   readonly trust: Trust;
+  /** Absent: a 401 names no metadata, because the proxy challenges. */
+  readonly resources?: Pick<TokenResources, 'challenged'> | undefined;
   readonly ended: Pick<EndedCredentials, 'has'>;
   readonly metrics: RelayMetrics;
   readonly watch?: Watcher | undefined;
@@ -112,8 +115,9 @@ export class Callers {
   }
 
   #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
-    if (verdict.kind === 'refused') return verdict.refusal;
-    if (verdict.credential !== undefined && this.#deps.ended.has(verdict.credential)) return CREDENTIAL_ENDED;
+    const { resources, ended } = this.#deps;
+    if (verdict.kind === 'refused') return resources?.challenged(verdict.refusal, request.url ?? '') ?? verdict.refusal;
+    if (verdict.credential !== undefined && ended.has(verdict.credential)) return CREDENTIAL_ENDED;
     if (verdict.spoofed) this.#reportSpoof(request);
     if (verdict.way !== 'anonymous') this.#deps.migration?.note(verdict.identity, verdict.way);
     const { rawHeaders } = request;
