@@ -58,4 +58,30 @@ describe('Dynamic Client Registration in front of the real Dex', () => {
     }
     assert.notEqual(client.saved?.access_token, first.access_token);
   });
+
+  it('a second device of the same person, which ends the first one’s refresh token at Dex, ends its grant and is no outage', async () => {
+    assert.ok(gate && callback);
+    const { issuer } = gate;
+    const [one, two] = [new SdkClient(callback.url), new SdkClient(callback.url)];
+    await one.connect(gate.resource('github'));
+    await two.connect(gate.resource('github'));
+    const refresh = async ({ information, saved }: SdkClient) => {
+      const response = await fetch(`${issuer}/_postern/oauth/token`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          grant_type: 'refresh_token',
+          client_id: information?.client_id ?? '',
+          refresh_token: saved?.refresh_token ?? '',
+        }),
+      });
+      const body = (await response.json()) as { error?: string };
+      return [response.status, body.error];
+    };
+    assert.deepEqual(await refresh(one), [400, 'invalid_grant']);
+    assert.deepEqual(await refresh(one), [400, 'invalid_grant']);
+    assert.deepEqual(await refresh(two), [200, undefined]);
+    // What is left to the first device is to sign in again, and that works.
+    one.saved = undefined;
+    assert.ok((await one.connect(gate.resource('github'))).access_token);
+  });
 });
