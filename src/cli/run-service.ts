@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { drainTimes } from '../platform/config/drain-schema.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
@@ -13,6 +14,8 @@ interface Service {
   readonly internalPort: number;
   /** Absent: what it reads, it reads at the start. */
   readonly reload?: (read: ReadConfig) => Promise<void>;
+  /** Tells everybody who routes to this process to stop; requests are still taken. */
+  announceStop(): void;
   close(): Promise<void>;
 }
 
@@ -61,10 +64,14 @@ export async function runService(
   unrefChannel();
   const reason = await signal.stopped;
   watched?.close();
-  log.info({ reason, drain: config.drain }, 'draining');
+  const drain = drainTimes(config.drain);
+  log.info({ reason, drain: drain.total }, 'draining');
+  service.announceStop();
+  // Somebody at a keyboard is not waited for, and without the process that started this one nobody routes here.
+  if (reason === 'SIGTERM') await delay(drain.delay);
   const closed = await Promise.race([
     service.close().then(() => true),
-    delay(config.drain + CLOSE_GRACE, false, { ref: false }),
+    delay(drain.total + CLOSE_GRACE, false, { ref: false }),
   ]);
   if (closed) log.info('stopped');
   else log.warn('stopped although not everything was closed');

@@ -59,6 +59,10 @@ export interface Generation {
   readonly answer: RequestListener;
   readonly operator: InternalHandler;
   readonly parts: KeptParts;
+  /** How many identity providers there are. */
+  readonly providers: number;
+  /** Whether people can sign in with a browser. */
+  readonly signsIn: boolean;
   /** Ids of the providers whose keys have never been loaded. */
   missingKeys(): string[];
   /** Starts loading keys; requests that come first wait for it. */
@@ -144,6 +148,8 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
       onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
     }),
     parts,
+    providers: auth.providers.length,
+    signsIn: browsers.enabled,
     missingKeys: () => credentials.missingKeys(),
     start: () => credentials.start(),
   };

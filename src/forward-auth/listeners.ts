@@ -1,10 +1,12 @@
 import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
+import { drainTimes } from '../platform/config/drain-schema.ts';
 import type { Config } from '../platform/config/schema.ts';
-import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
-import { createInternalServer, type InternalHandler, type ReadinessCheck } from '../platform/internal-listener.ts';
+import { createHttpServer, drain, endKeepAlive, listen, sendJson } from '../platform/http.ts';
+import { createInternalServer, type InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { GatheringRegistry, ProcessMetrics } from '../platform/metrics.ts';
+import type { Readiness } from '../platform/readiness.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
@@ -37,7 +39,7 @@ export interface Serving {
   readonly current: () => Answering;
   readonly registry: GatheringRegistry;
   readonly metrics: ProcessMetrics;
-  readonly ready: Readonly<Record<string, ReadinessCheck>>;
+  readonly readiness: Readiness;
   readonly log: Logger;
   /** Undefined: traces are off. */
   readonly tracing: Tracing | undefined;
@@ -48,7 +50,9 @@ export interface Listeners {
   readonly internalPort: number;
   /** Where Envoy asks over gRPC; undefined where nothing is configured. */
   readonly grpcPort: number | undefined;
-  /** Ends after running checks, at the latest after the configured `drain`. */
+  /** Tells everybody who routes to this process to stop; requests are still taken. */
+  announceStop(): void;
+  /** Ends after running checks, at the latest when the configured `drain` is over, counted from `announceStop`. */
   close(): Promise<void>;
 }
 
@@ -66,7 +70,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
     tls,
   );
   const operator: InternalHandler = (request, response) => current().operator(request, response);
-  const internal = createInternalServer(serving.registry, serving.ready, operator);
+  const internal = createInternalServer(serving.registry, serving.readiness, operator);
   let grpc: RunningExtAuthz | undefined;
   try {
     if (auth.grpc !== undefined) {
@@ -83,12 +87,21 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
     }
     const port = await listen(server, auth.listen);
     const internalPort = await listen(internal, auth.internalListen);
+    let deadline: number | undefined;
+    const { total } = drainTimes(config.drain);
     return {
       port,
       internalPort,
       grpcPort: grpc?.port,
+      announceStop: () => {
+        deadline = performance.now() + total;
+        serving.readiness.drain();
+        grpc?.announceStop();
+        endKeepAlive(server);
+      },
       close: async () => {
-        await Promise.all([drain(server, config.drain), grpc?.close(config.drain)]);
+        const left = deadline === undefined ? total : Math.max(0, deadline - performance.now());
+        await Promise.all([drain(server, left), grpc?.close(left)]);
         await drain(internal, 1_000);
       },
     };

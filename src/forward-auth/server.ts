@@ -10,6 +10,7 @@ import {
   GatheringRegistry,
 } from '../platform/metrics.ts';
 import { OpenedParts } from '../platform/opened-parts.ts';
+import { Readiness } from '../platform/readiness.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { exemplarLabels } from '../platform/tracing/current-span.ts';
@@ -17,6 +18,7 @@ import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
+import type { Stores } from '../stores/stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
@@ -115,7 +117,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       metrics,
       log,
       tracing,
-      ready: { providers: untilLoaded(() => current.missingKeys()), store: () => stores.problem() },
+      readiness: openReadiness(stores, () => current),
     });
     current.start();
     const { port, internalPort } = listeners;
@@ -134,12 +136,19 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   }
 }
 
-/** Once ready, always ready: a provider that is added later and does not answer must not take the others' users away. */
-function untilLoaded(missingKeys: () => readonly string[]): () => string | undefined {
+/**
+ * Sessions need the store, bearer tokens the keys of their provider. Until the keys of any provider were loaded once the process is
+ * starting, so that a roll-out with a wrong provider stops there; afterwards they go on serving while the provider is away.
+ */
+function openReadiness(stores: Pick<Stores, 'problem'>, current: () => Generation): Readiness {
   let loaded = false;
-  return () => {
-    const missing = loaded ? [] : missingKeys();
-    loaded = missing.length === 0;
-    return loaded ? undefined : `keys never loaded: ${missing.join(', ')}`;
+  const providers = () => {
+    const missing = current().missingKeys();
+    loaded ||= missing.length < current().providers;
+    return missing.length === 0 ? undefined : `keys never loaded: ${missing.join(', ')}`;
   };
+  return new Readiness({ providers, store: () => stores.problem() }, ({ store }) => {
+    const { providers: configured, signsIn } = current();
+    return loaded || configured === 0 || (signsIn && store === undefined);
+  });
 }

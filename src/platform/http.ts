@@ -59,6 +59,13 @@ export async function listen(server: Server, address: { host: string; port: numb
   return (server.address() as AddressInfo).port;
 }
 
+/** Asks clients to open no further request on the connections that they have; new connections are still taken. */
+export function endKeepAlive(server: Server): void {
+  server.prependListener('request', (_request, response: ServerResponse) => {
+    response.shouldKeepAlive = false;
+  });
+}
+
 /**
  * Stops taking connections, lets running requests and streams end for so long, then cuts them.
  *

@@ -2,9 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { expose } from './exposition.ts';
 import { createHttpServer, sendJson } from './http.ts';
-
-/** Answers undefined where the dependency answers, otherwise what is wrong in a few words. */
-export type ReadinessCheck = () => Promise<string | undefined> | string | undefined;
+import type { Readiness } from './readiness.ts';
 
 /** Takes the requests that it knows. @returns whether this was one, which is then answered */
 export type InternalHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
@@ -15,23 +13,16 @@ export type InternalHandler = (request: IncomingMessage, response: ServerRespons
  *
  * @param operator what an operator may do there
  */
-export function createInternalServer(
-  registry: Registry,
-  checks: Readonly<Record<string, ReadinessCheck>>,
-  operator?: InternalHandler,
-): Server {
+export function createInternalServer(registry: Registry, readiness: Readiness, operator?: InternalHandler): Server {
   return createHttpServer({ maxHeaderSize: 16_384, requestTimeout: 10_000 }, (request, response) => {
     if (operator?.(request, response) === true) return;
-    const path = request.url?.split('?')[0];
+    const [path, query] = request.url?.split('?') ?? [];
     if (request.method !== 'GET' && request.method !== 'HEAD') return sendJson(response, 405, { error: 'use GET' });
     if (path === '/healthz') return sendJson(response, 200, { status: 'ok' });
     if (path === '/readyz')
-      return void readiness(checks).then((failing) =>
-        sendJson(response, Object.keys(failing).length === 0 ? 200 : 503, {
-          status: Object.keys(failing).length === 0 ? 'ready' : 'not ready',
-          failing,
-        }),
-      );
+      return void readiness
+        .report(new URLSearchParams(query).has('strict'))
+        .then(({ ready, ...body }) => sendJson(response, ready ? 200 : 503, body));
     if (path === '/metrics')
       return void expose(registry, request.headers.accept).then(
         ({ contentType, text }) => {
@@ -42,17 +33,4 @@ export function createInternalServer(
       );
     return sendJson(response, 404, { error: 'not found: this listener has /healthz, /readyz and /metrics' });
   });
-}
-
-async function readiness(checks: Readonly<Record<string, ReadinessCheck>>): Promise<Record<string, string>> {
-  const failing: Record<string, string> = {};
-  for (const [name, check] of Object.entries(checks)) {
-    try {
-      const problem = await check();
-      if (problem !== undefined) failing[name] = problem;
-    } catch {
-      failing[name] = 'does not answer';
-    }
-  }
-  return failing;
 }

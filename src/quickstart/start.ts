@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { drainTimes } from '../platform/config/drain-schema.ts';
 import { parseConfig } from '../platform/config/load.ts';
 import type { Logger } from '../platform/log.ts';
 import { type ServiceProcess, startServiceProcess } from './child-process.ts';
@@ -82,7 +83,7 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
     };
     const start = async (name: string, command: string, known: QuickstartAddresses) => {
       const configuration = quickstartConfiguration(userInput, known, secret);
-      grace = parseConfig(configuration).drain;
+      grace = drainTimes(parseConfig(configuration).drain).total;
       const service = await withConfigurationFile(configuration, (file) =>
         startServiceProcess(
           name,

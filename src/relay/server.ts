@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
+import { drainTimes } from '../platform/config/drain-schema.ts';
 import type { Config } from '../platform/config/schema.ts';
-import { createHttpServer, drain, listen } from '../platform/http.ts';
+import { createHttpServer, drain, endKeepAlive, listen } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import {
@@ -14,6 +15,7 @@ import {
 } from '../platform/metrics.ts';
 import { OpenedParts } from '../platform/opened-parts.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
+import { Readiness } from '../platform/readiness.ts';
 import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
@@ -59,7 +61,9 @@ import type { Upstream } from './upstreams/upstream.ts';
 export interface RunningRelay {
   readonly port: number;
   readonly internalPort: number;
-  /** Takes no new work, lets streams end within `drain`, then cuts them. */
+  /** Tells everybody who routes to this process to stop; requests are still taken. */
+  announceStop(): void;
+  /** Takes no new work, ends standing streams, lets requests end within `drain`, counted from `announceStop`, then cuts them. */
   close(): Promise<void>;
 }
 
@@ -236,13 +240,20 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     log,
     onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
   });
-  const checks = { trust: () => trust.ready(), store: () => stores.problem() };
-  const internal = createInternalServer(metrics.registry, checks, operator);
+  // MCP needs nothing but who asks: without the store limits are counted here alone.
+  const readiness = new Readiness(
+    { trust: () => trust.ready(), store: () => stores.problem() },
+    (states) => states.trust === undefined || relay.jwt.enabled,
+  );
+  const internal = createInternalServer(metrics.registry, readiness, operator);
   const port = await listen(server, relay.listen);
   let grace = 0;
+  let deadline: number | undefined;
+  const { total } = drainTimes(config.drain);
   opened.addClose(() => drain(internal, 0));
   opened.addClose(() => {
     admin?.endStreams();
+    streams.endStanding();
     return Promise.all([drain(server, grace), connections.close(grace)]);
   });
   const internalPort = await listen(internal, relay.internalListen);
@@ -259,8 +270,13 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   return {
     port,
     internalPort,
+    announceStop: () => {
+      deadline = performance.now() + total;
+      readiness.drain();
+      endKeepAlive(server);
+    },
     close: () => {
-      grace = config.drain;
+      grace = deadline === undefined ? total : Math.max(0, deadline - performance.now());
       return opened.close();
     },
   };

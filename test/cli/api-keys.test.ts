@@ -9,6 +9,7 @@ import { drain, listen } from '../../src/platform/http.ts';
 import { createInternalServer } from '../../src/platform/internal-listener.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import { createOperatorApi } from '../../src/platform/operator-api.ts';
+import { Readiness } from '../../src/platform/readiness.ts';
 import { SharedStore } from '../forward-auth/support/shared-store.ts';
 
 const TOKEN = 'operator-token-of-a-test';
@@ -32,7 +33,7 @@ describe('postern api-keys', () => {
       servers: ['github'],
     });
     const api = createOperatorApi({ token: TOKEN, routes: apiKeyRoutes(keys, false), log });
-    server = createInternalServer(new Registry(), {}, api);
+    server = createInternalServer(new Registry(), new Readiness({}), api);
     port = await listen(server, { host: '127.0.0.1', port: 0 });
   });
   after(async () => {

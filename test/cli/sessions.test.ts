@@ -7,6 +7,7 @@ import { drain, listen } from '../../src/platform/http.ts';
 import { createInternalServer } from '../../src/platform/internal-listener.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import { createOperatorApi } from '../../src/platform/operator-api.ts';
+import { Readiness } from '../../src/platform/readiness.ts';
 import { BROWSER, ISSUER, imagineReplicas, signedIn } from '../forward-auth/support/imagined-sessions.ts';
 
 const TOKEN = 'operator-token-of-a-test';
@@ -20,7 +21,7 @@ describe('postern sessions', () => {
     imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
     const api = createOperatorApi({ token: TOKEN, routes: sessionRoutes(imagined.service), log });
-    server = createInternalServer(new Registry(), {}, api);
+    server = createInternalServer(new Registry(), new Readiness({}), api);
     port = await listen(server, { host: '127.0.0.1', port: 0 });
   });
   after(() => drain(server, 0));

@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
 import { Counter, Registry } from 'prom-client';
 import { drain, listen } from '../../src/platform/http.ts';
-import { createInternalServer, type ReadinessCheck } from '../../src/platform/internal-listener.ts';
+import { createInternalServer } from '../../src/platform/internal-listener.ts';
+import { type DependencyCheck, Readiness } from '../../src/platform/readiness.ts';
 
 describe('internal listener', () => {
   let server: Server;
-  const start = async (checks: Record<string, ReadinessCheck>) => {
+  const start = (checks: Record<string, DependencyCheck>) => startReady(new Readiness(checks));
+  const startReady = async (readiness: Readiness) => {
     const registry = new Registry();
     new Counter({ name: 'a_total', help: 'a', registers: [registry] }).inc();
-    server = createInternalServer(registry, checks);
+    server = createInternalServer(registry, readiness);
     return `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
   };
   afterEach(() => drain(server, 0));
@@ -19,23 +21,42 @@ describe('internal listener', () => {
     assert.equal((await fetch(`${url}/healthz?a=b`)).status, 200);
   });
 
-  it('is ready where every dependency answers, and otherwise says which does not', async () => {
+  it('is ready while it can serve something, and says how its dependencies are; strictly, where all answer', async () => {
     let problem: string | undefined;
-    const url = await start({
-      store: async () => problem,
-      keys: () => {
-        if (problem !== undefined) throw new Error('secret detail');
-        return undefined;
+    let serving = true;
+    const readiness = new Readiness(
+      {
+        store: async () => problem,
+        keys: () => {
+          if (problem !== undefined) throw new Error('secret detail');
+          return undefined;
+        },
       },
-    });
-    assert.equal((await fetch(`${url}/readyz`)).status, 200);
+      (states) => serving && states.store !== 'everything is gone',
+    );
+    const url = await startReady(readiness);
+    const ask = async (query = '') => {
+      const answer = await fetch(`${url}/readyz${query}`);
+      return { status: answer.status, body: (await answer.json()) as unknown };
+    };
+    const fine = { status: 200, body: { status: 'ready', dependencies: { store: 'ok', keys: 'ok' } } };
+    assert.deepEqual(await ask(), fine);
+    assert.deepEqual(await ask('?strict'), fine);
     problem = 'no connection';
-    const response = await fetch(`${url}/readyz`);
-    assert.equal(response.status, 503);
-    assert.deepEqual(await response.json(), {
-      status: 'not ready',
-      failing: { store: 'no connection', keys: 'does not answer' },
-    });
+    const dependencies = { store: 'no connection', keys: 'does not answer' };
+    assert.deepEqual(await ask(), { status: 200, body: { status: 'ready', dependencies } });
+    for (const query of ['?strict', '?strict=true', '?a=b&strict'])
+      assert.deepEqual(await ask(query), { status: 503, body: { status: 'not ready', dependencies } }, query);
+    problem = 'everything is gone';
+    assert.equal((await ask()).status, 503);
+    problem = undefined;
+    serving = false;
+    assert.deepEqual((await ask()).body, { status: 'not ready', dependencies: fine.body.dependencies });
+    serving = true;
+    readiness.drain();
+    for (const query of ['', '?strict'])
+      assert.deepEqual(await ask(query), { status: 503, body: { ...fine.body, status: 'draining' } });
+    assert.equal((await fetch(`${url}/healthz`)).status, 200);
   });
 
   it('shows metrics in Prometheus’ format', async () => {

@@ -9,6 +9,8 @@ export interface ChildOptions {
   readonly ready: string | (() => Promise<boolean>);
   /** Only a 2xx of `ready` counts. */
   readonly readyOk?: boolean;
+  /** What ends it; absent: SIGTERM. */
+  readonly stopSignal?: NodeJS.Signals;
   /** Milliseconds until it must serve; absent: 25 seconds. */
   readonly patience?: number;
 }
@@ -17,10 +19,12 @@ export interface ChildOptions {
 export class Child {
   readonly name: string;
   readonly #process: ChildProcess;
+  readonly #stopSignal: NodeJS.Signals;
   #output = '';
 
-  constructor(name: string, process: ChildProcess) {
+  constructor(name: string, process: ChildProcess, stopSignal: NodeJS.Signals = 'SIGTERM') {
     this.name = name;
+    this.#stopSignal = stopSignal;
     this.#process = process;
     for (const stream of [process.stdout, process.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -42,7 +46,7 @@ export class Child {
   }
 
   /** @returns the exit code, or undefined where a signal ended it */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | undefined> {
+  async stop(signal: NodeJS.Signals = this.#stopSignal): Promise<number | undefined> {
     if (!this.ended) {
       const exit = once(this.#process, 'exit');
       this.#process.kill(signal);
@@ -68,6 +72,7 @@ export async function startChild(
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
+    options.stopSignal,
   );
   const deadline = Date.now() + (options.patience ?? 25_000);
   while (Date.now() < deadline) {

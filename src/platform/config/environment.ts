@@ -121,6 +121,7 @@ function place(target: Record<string, unknown>, path: string, value: unknown): v
   let at = target;
   for (const part of parts) {
     at[part] ??= {};
+    if (typeof at[part] !== 'object') throw new Error(`give either this or \`${part}\` as a whole`);
     at = at[part] as Record<string, unknown>;
   }
   at[last] = value;

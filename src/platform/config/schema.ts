@@ -8,13 +8,14 @@ import { checkBroker } from './broker-schema.ts';
 import { checkHiddenOperations } from './check-hidden-operations.ts';
 import { checkProviders } from './check-providers.ts';
 import { checkTrust } from './check-trust.ts';
+import { drainSchema } from './drain-schema.ts';
 import { checkMigration } from './migration-schema.ts';
 import { checkPassThrough } from './passthrough-schema.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
 import { tracingSchema } from './tracing-schema.ts';
-import { duration, httpUrl } from './values.ts';
+import { httpUrl } from './values.ts';
 import { watchSchema } from './watch-schema.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
@@ -67,7 +68,7 @@ export const configSchema = z
   .strictObject({
     publicUrl: httpUrl('the address at which clients reach the proxy').default('http://127.0.0.1:8080'),
     log: z.strictObject({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
-    drain: duration('how long streams may go on after SIGTERM').prefault('10s'),
+    drain: drainSchema.prefault('10s'),
     auth: authSchema.prefault({}),
     redis: redisSchema.optional().meta({ description: 'sessions, limits and keys; absent: in memory, one process' }),
     audit: auditSchema.prefault({}),

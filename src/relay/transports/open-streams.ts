@@ -8,7 +8,7 @@ import type { Caller } from '../trust/caller.ts';
 export type StreamTransport = 'streamable-http' | 'http-sse' | 'websocket';
 
 /** Why the relay ends a stream that nothing else would end: a metric label. */
-export const STREAM_ENDINGS = ['identity_expired', 'identity_revoked', 'operator'] as const;
+export const STREAM_ENDINGS = ['identity_expired', 'identity_revoked', 'operator', 'draining'] as const;
 export type StreamEnding = (typeof STREAM_ENDINGS)[number];
 
 /** A response stream or a connection that is open now. */
@@ -23,8 +23,17 @@ export interface OpenStream {
 
 interface Entry extends OpenStream {
   readonly credential: string | undefined;
+  readonly standing: boolean;
   readonly end: (why: StreamEnding) => void;
   expiry: NodeJS.Timeout | undefined;
+}
+
+export interface StreamAbout {
+  readonly transport: StreamTransport;
+  readonly server: string;
+  readonly caller: Caller;
+  /** Nobody waits for its end: it carries what a server has to say by itself, and a client resumes it elsewhere. */
+  readonly standing?: boolean;
 }
 
 export interface OpenStreamsDeps {
@@ -60,14 +69,17 @@ export class OpenStreams {
    * @returns to be called when it has ended, for whatever reason
    */
   open(
-    { transport, server, caller }: { transport: StreamTransport; server: string; caller: Caller },
+    { transport, server, caller, standing = false }: StreamAbout,
     end: (why: StreamEnding) => void,
     longest = Number.POSITIVE_INFINITY,
   ): () => void {
     const { ended, metrics, now } = this.#deps;
     const { credential, identity } = caller;
     const since = now();
-    const entry: Entry = { id: randomUUID(), transport, server, identity, since, credential, end, expiry: undefined };
+    const entry: Entry = {
+      ...{ id: randomUUID(), transport, server, identity, since, credential, standing, end },
+      expiry: undefined,
+    };
     this.#streams.set(entry.id, entry);
     metrics.openStreams.inc({ transport });
     const left = Math.min(longest, (caller.expiresAt ?? Number.POSITIVE_INFINITY) - since);
@@ -84,7 +96,7 @@ export class OpenStreams {
   /** In the order in which they were opened. */
   list(): readonly OpenStream[] {
     return [...this.#streams.values()].map(
-      ({ credential: _credential, end: _end, expiry: _expiry, ...stream }) => stream,
+      ({ credential: _credential, standing: _standing, end: _end, expiry: _expiry, ...stream }) => stream,
     );
   }
 
@@ -94,6 +106,11 @@ export class OpenStreams {
     if (entry === undefined) return false;
     this.#end(entry, why);
     return true;
+  }
+
+  /** Ends those that would not end by themselves, as this process is about to. */
+  endStanding(): void {
+    for (const entry of [...this.#streams.values()]) if (entry.standing) this.#end(entry, 'draining');
   }
 
   close(): void {

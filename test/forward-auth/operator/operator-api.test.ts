@@ -6,6 +6,7 @@ import { drain, listen } from '../../../src/platform/http.ts';
 import { createInternalServer } from '../../../src/platform/internal-listener.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { createOperatorApi } from '../../../src/platform/operator-api.ts';
+import { Readiness } from '../../../src/platform/readiness.ts';
 import { BROWSER, cookieOf, ISSUER, imagineReplicas, signedIn } from '../support/imagined-sessions.ts';
 
 const TOKEN = 'operator-token-of-a-test';
@@ -19,7 +20,7 @@ describe('operator API', () => {
     const imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
     const api = createOperatorApi({ token, routes: sessionRoutes(imagined.service), log });
-    server = createInternalServer(new Registry(), {}, api);
+    server = createInternalServer(new Registry(), new Readiness({}), api);
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const ask = async (method: string, path: string, authorization: string | undefined = `Bearer ${TOKEN}`) => {
       const headers = authorization === '' ? {} : { Authorization: authorization };
@@ -79,7 +80,7 @@ describe('operator API', () => {
     const imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
     const api = createOperatorApi({ token: undefined, routes: sessionRoutes(imagined.service), log });
-    server = createInternalServer(new Registry(), {}, api);
+    server = createInternalServer(new Registry(), new Readiness({}), api);
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const response = await fetch(`${base}/sessions`, { headers: { Authorization: 'Bearer undefined' } });
     assert.equal(response.status, 404);
@@ -102,7 +103,7 @@ describe('operator API', () => {
     const log = createLogger('auth', 'silent');
     const echo = async ({ id, body }: { id: string; body: unknown }) => ({ status: 201, body: { id, body } });
     const routes = [{ method: 'POST' as const, path: /^\/api-keys()$/, handle: echo }];
-    server = createInternalServer(new Registry(), {}, createOperatorApi({ token: TOKEN, routes, log }));
+    server = createInternalServer(new Registry(), new Readiness({}), createOperatorApi({ token: TOKEN, routes, log }));
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const post = async (body: string) => {
       const headers = { Authorization: `Bearer ${TOKEN}` };

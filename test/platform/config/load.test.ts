@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { drainTimes } from '../../../src/platform/config/drain-schema.ts';
 import { loadConfig, parseConfig } from '../../../src/platform/config/load.ts';
 import { presetOf } from '../../../src/platform/config/trust-presets.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
@@ -139,6 +140,24 @@ describe('configuration file', () => {
     assert.deepEqual(
       problemsOf(() => loadConfig(file, {})),
       [`${file}: cannot be read (ENOENT)`],
+    );
+  });
+
+  it('reads how a process ends as one span or as two', () => {
+    const times = (yaml: string, env = {}) => drainTimes(loadConfig(write(yaml), env).config.drain);
+    assert.deepEqual(times('{}'), { delay: 3_000, total: 10_000 });
+    assert.deepEqual(times('drain: 1s'), { delay: 500, total: 1_000 });
+    assert.deepEqual(times('drain: {}'), { delay: 3_000, total: 13_000 });
+    assert.deepEqual(times('drain: { delay: 0s, timeout: 2s }'), { delay: 0, total: 2_000 });
+    assert.deepEqual(times('drain: 1m', { POSTERN_DRAIN_DELAY: '5s' }), { delay: 5_000, total: 15_000 });
+    assert.match(
+      problems('drain: soon').join(),
+      /^drain: must be a duration such as 10s, or a map of delay and timeout$/,
+    );
+    assert.match(problems('drain: { delays: 1s }').join(), /^drain\.delays: unknown key; did you mean `delay`\?$/);
+    assert.match(
+      problemsOf(() => loadConfig(write(''), { POSTERN_DRAIN: '1s', POSTERN_DRAIN_DELAY: '1s' })).join(),
+      /^POSTERN_DRAIN_DELAY \(drain\.delay\): give either this or `drain` as a whole$/,
     );
   });
 

@@ -58,6 +58,8 @@ spec:
       serviceAccountName: {{ include "postern.name" . }}
       # SECURITY: neither process talks to the cluster.
       automountServiceAccountToken: false
+      # `drain` (10 s unless set) and what the last audit lines take. After SIGTERM requests are taken for `drain.delay` more, while
+      # /readyz is 503 and the Service forgets the pod, so that no preStop hook has to wait.
       terminationGracePeriodSeconds: 30
       securityContext:
         runAsNonRoot: true
@@ -97,8 +99,10 @@ spec:
           livenessProbe:
             httpGet: { path: /healthz, port: internal }
           readinessProbe:
+            # Whether it can serve something: Redis away is no reason to take all pods away. /readyz?strict says more.
             httpGet: { path: /readyz, port: internal }
-            periodSeconds: 5
+            periodSeconds: 2
+            failureThreshold: 2
           securityContext:
             allowPrivilegeEscalation: false
             readOnlyRootFilesystem: true

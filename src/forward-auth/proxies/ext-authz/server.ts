@@ -45,6 +45,8 @@ export interface ExtAuthz {
 
 export interface RunningExtAuthz {
   readonly port: number;
+  /** Health checks fail from now on; calls are still taken. */
+  announceStop(): void;
   /** @param grace milliseconds until calls that still run are cut */
   close(grace: number): Promise<void>;
 }
@@ -73,10 +75,14 @@ export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz>
   server.addService(AUTHORIZATION_V2, { Check: (_call: unknown, answer: sendUnaryData<never>) => answer(V2) });
   health.addToServer(server);
   const port = await bind(server, listen, credentials);
+  const announceStop = () => {
+    for (const name of ['', SERVICE]) health.setStatus(name, 'NOT_SERVING');
+  };
   return {
     port,
+    announceStop,
     close: async (grace) => {
-      for (const name of ['', SERVICE]) health.setStatus(name, 'NOT_SERVING');
+      announceStop();
       const cut = setTimeout(() => server.forceShutdown(), grace);
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       clearTimeout(cut);

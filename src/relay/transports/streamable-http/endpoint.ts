@@ -206,7 +206,8 @@ export class StreamableHttpEndpoint {
           this.#answer(exchange, refusal);
         },
         streamOpened: (end) => {
-          streamClosed = streams.open({ transport: 'streamable-http', server, caller }, end);
+          const standing = !exchange.answerable;
+          streamClosed = streams.open({ transport: 'streamable-http', server, caller, standing }, end);
         },
         streamClosed: () => streamClosed(),
         answered: () => this.reached(server, true),
