@@ -17,7 +17,6 @@ import { soleCredential } from './authenticators/sole-credential.ts';
 import type { TokenIssuer } from './authenticators/token-issuer.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { DUPLICATED } from './decision/request.ts';
-import type { Resources } from './decision/resources.ts';
 import { UnknownTokens } from './limits/unknown-tokens.ts';
 import { apiKeyIssuer } from './own-issuers.ts';
 import type { Sessions } from './sessions/session.ts';
@@ -29,7 +28,6 @@ export interface CredentialsDependencies {
   readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly ended: Pick<EndedCredentials, 'end'>;
-  readonly resources: Resources;
   /** Absent where nobody can sign in. */
   readonly sessions: Sessions | undefined;
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
@@ -55,9 +53,10 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const { auth } = config;
   const { now, sessions, keep } = dependencies;
   const { providers, tokenCache, limits } = auth;
-  const paths = [config.publicUrl, Object.keys(config.relay.servers)];
   const apiKeys = auth.apiKeys.enabled
-    ? keep('api keys', [auth.apiKeys.cacheTtl, paths], () => openApiKeys(config, dependencies))
+    ? keep('api keys', [auth.apiKeys.cacheTtl, config.publicUrl, Object.keys(config.relay.servers)], () =>
+        openApiKeys(config, dependencies),
+      )
     : undefined;
   const keys = new Map(
     providers.map((provider) => {
@@ -74,7 +73,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const jwt = keep(
     'tokens',
     // What the broker hands out is made anew with whatever it is made of.
-    [providers, tokenCache, limits.token, paths, bounds, dependencies.issuers.length === 0 ? undefined : auth],
+    [providers, tokenCache, limits.token, bounds, dependencies.issuers.length === 0 ? undefined : auth],
     () => new JwtAuthenticator(auth, { ...dependencies, introspection, keys }),
   );
   const authenticators: Authenticator[] = [
@@ -109,7 +108,7 @@ function openApiKeys(config: Config, { stores, ended, log, now }: CredentialsDep
 function openApiKeyAuthenticator(
   { auth, publicUrl }: Config,
   keys: ApiKeys,
-  { resources, watch }: CredentialsDependencies,
+  { watch }: CredentialsDependencies,
 ): ApiKeyAuthenticator {
   const issuer = apiKeyIssuer(publicUrl);
   const ended = async (parts: ApiKeyParts) => {
@@ -118,7 +117,6 @@ function openApiKeyAuthenticator(
   };
   return new ApiKeyAuthenticator(auth, {
     keys,
-    resources,
     onRefused: (parts, address) => watch?.observe({ kind: 'api_key_refused', ended: () => ended(parts), address }),
   });
 }

@@ -109,13 +109,13 @@ function describeRequest(request: CheckRequest, policy: Policy): string[] {
   const operation = readOperation(request);
   const lines = [
     `request: ${request.method} ${request.scheme}://${request.host}${request.path}`,
-    `resource: ${policy.resources.of(request.path).uri}`,
+    `resource: ${policy.resources.of(request).uri}`,
     `rule: ${rule === undefined ? 'none matches' : `${rule.name}${rule.public ? ' (public)' : ''}`}`,
   ];
   if (typeof operation === 'object')
     lines.push(`operation: ${operation.method}${operation.tool === undefined ? '' : ` ${operation.tool}`}`);
   if (rule !== undefined && !rule.public && typeof operation !== 'string') {
-    const byRelay = operation === HIDDEN && policy.readsBodies?.(request.path) === true;
+    const byRelay = operation === HIDDEN && policy.readsBodies?.(request) === true;
     const scopes = rule.scopes.of(byRelay ? undefined : operation).join(' ') || 'none';
     lines.push(`scopes needed: ${scopes}${byRelay ? ', and what the relay finds in the body' : ''}`);
   }

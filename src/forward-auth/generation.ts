@@ -98,7 +98,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const browsers = await openBrowserSessions(config, { ...common, allowAttempt });
   const { sessions, sealing } = browsers;
   const broker = auth.broker.enabled
-    ? parts.keep('broker', [publicUrl, auth, Object.keys(config.relay.servers)], () =>
+    ? parts.keep('broker', [publicUrl, auth, Object.keys(config.relay.servers), config.relay.aggregate], () =>
         openBroker(config, { ...own, ...policy, sessions, sealing, allowAttempt }),
       )
     : undefined;
@@ -106,7 +106,6 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     ...common,
     issuers: broker === undefined ? [] : [broker.tokens],
     sessions: browsers.enabled ? browsers.sessions : undefined,
-    resources: policy.resources,
     onLimited,
     onLookup: (outcome) => meter.lookup(outcome),
     onKeys: (provider, fetched) => {

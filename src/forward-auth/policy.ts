@@ -1,6 +1,6 @@
 import type { Config } from '../platform/config/schema.ts';
 import type { Policy } from './decision/decide.ts';
-import { Resources } from './decision/resources.ts';
+import { type Place, Resources } from './decision/resources.ts';
 import { Rules } from './decision/rules.ts';
 import { ownIssuers } from './own-issuers.ts';
 
@@ -17,6 +17,8 @@ export function compilePolicy(config: Config): Policy {
     handsOnMetadata: config.auth.originMetadata !== undefined,
     rules: new Rules(config.auth, ownIssuers(config)),
     resources,
-    ...(config.auth.hiddenOperations === 'relay' && { readsBodies: (path: string) => resources.isServerPath(path) }),
+    ...(config.auth.hiddenOperations === 'relay' && {
+      readsBodies: (place: Place) => resources.isMcpEndpoint(place) && resources.of(place).isMcp,
+    }),
   };
 }

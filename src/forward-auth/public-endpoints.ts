@@ -7,6 +7,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Policy } from './decision/decide.ts';
 import { SERVER_METADATA_PATHS } from './decision/oauth-endpoints.ts';
 import { KEYS_PATH, METADATA_PATH } from './decision/own-endpoints.ts';
+import { Ambiguous, canonicalHost } from './decision/target.ts';
 import { protectedResourceMetadata } from './mcp-authorization/protected-resource-metadata.ts';
 import type { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 
@@ -47,12 +48,27 @@ export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingM
   const app = new Koa();
   app.on('error', (error) => context.log.error({ error }, 'a public endpoint failed'));
   app.use(context.signIn);
+  app.use(atPublicUrl(context.resources));
   if (context.broker !== undefined) app.use(context.broker);
   app.use(cors);
   app.use(router.routes());
   app.use(notFound);
   const handle = app.callback();
   return (req, res) => void handle(req, res);
+}
+
+/**
+ * A proxy may send these paths of every host here. What is said about one resource must not be said at another
+ * (RFC 9728 §3.3, RFC 8414 §3.3). Without a forwarded host, or with a list of them, somebody asks by another way.
+ */
+function atPublicUrl(resources: Policy['resources']): Koa.Middleware {
+  return async (ctx, next) => {
+    const forwarded = ctx.get('X-Forwarded-Host');
+    const scheme = ctx.get('X-Forwarded-Proto') === 'https' ? 'https' : 'http';
+    const host = forwarded === '' || forwarded.includes(',') ? undefined : canonicalHost(forwarded, scheme);
+    if (host !== undefined && (host instanceof Ambiguous || !resources.isAt(host))) return notFound(ctx);
+    await next();
+  };
 }
 
 /** At the well-known paths, and with the path of an MCP server inserted (RFC 8414 §3.1). */

@@ -38,13 +38,13 @@ export function tracedJudge(judge: Judge): Judge {
 
 /** A span for finding out who asks; what it takes of providers and the store lies within it. */
 export function tracedAuthenticate(authenticate: Authenticate, tracing: Tracing): Authenticate {
-  return (request) =>
+  return (...asked) =>
     step(
       tracing,
       'authenticate',
       () => ({}),
       (span) => {
-        const found = authenticate(request);
+        const found = authenticate(...asked);
         if (!(found instanceof Promise)) return tell(span, found);
         return found.then((settled) => tell(span, settled));
       },

@@ -9,6 +9,7 @@ import { assertAllowed, assertRefused, type Gate, openGate } from './support/gat
 import { type KeyServer, rsaKey, startKeyServer } from './support/key-server.ts';
 
 const GRAFANA = ['x-webauth-user', 'x-webauth-email', 'x-webauth-name', 'x-webauth-groups'];
+const PREFLIGHT = ['Origin', 'https://client.example', 'Access-Control-Request-Method', 'POST'];
 const AUTHELIA = ['remote-user', 'remote-email', 'remote-name', 'remote-groups'];
 
 describe('identity headers of other products', () => {
@@ -52,7 +53,7 @@ describe('identity headers of other products', () => {
     const answers = [
       await gate.ask('/anything', { token: await token(), headers: forged }),
       await gate.ask('/open/page', { headers: forged }),
-      await gate.ask('/servers/github/mcp', { method: 'OPTIONS', headers: forged }),
+      await gate.ask('/servers/github/mcp', { method: 'OPTIONS', headers: [...PREFLIGHT, ...forged] }),
       await gate.ask('/.well-known/oauth-protected-resource', { headers: forged }),
     ];
     for (const answer of answers) {

@@ -88,7 +88,8 @@ describe('forward-auth over HTTP', () => {
   it('gives every identity header on public, preflight and metadata requests', async () => {
     assertAllowed(await gate.ask('/public/x'), '');
     assertAllowed(await gate.ask('/public/x', { token: 'not.a.token' }), '');
-    assertAllowed(await gate.ask(GITHUB, { method: 'OPTIONS' }), '');
+    const preflight = ['Origin', 'https://client.example', 'Access-Control-Request-Method', 'POST'];
+    assertAllowed(await gate.ask(GITHUB, { method: 'OPTIONS', headers: preflight }), '');
     assertAllowed(await gate.ask('/.well-known/oauth-protected-resource/servers/github/mcp'), '');
     assertAllowed(await gate.ask('/_postern/jwks.json'), '');
     assertRefused(await gate.ask('/_postern/jwks.json', { method: 'POST' }), 403, 'no_rule');

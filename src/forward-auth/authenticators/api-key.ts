@@ -3,7 +3,7 @@ import type { ApiKeys, GoodApiKey } from '../api-keys/api-keys.ts';
 import { API_KEY_PREFIX, type ApiKeyParts, parseApiKey } from '../api-keys/key-format.ts';
 import { ABSENT, type Authentication, type Rejected } from '../decision/authentication.ts';
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
-import type { Resource, Resources } from '../decision/resources.ts';
+import type { Resource } from '../decision/resources.ts';
 import type { Authenticator } from './authenticator.ts';
 import { rejected } from './rejection.ts';
 
@@ -15,7 +15,6 @@ const BEARER = new RegExp(`^bearer ${API_KEY_PREFIX}`, 'i');
 
 export interface ApiKeyDependencies {
   readonly keys: Pick<ApiKeys, 'verify'>;
-  readonly resources: Resources;
   /** Told of a key that is not good. */
   readonly onRefused?: (parts: ApiKeyParts, address: string) => void;
 }
@@ -30,12 +29,11 @@ export class ApiKeyAuthenticator implements Authenticator {
     this.#dependencies = dependencies;
   }
 
-  authenticate(request: CheckRequest): Authentication | Promise<Authentication> {
+  authenticate(request: CheckRequest, resource: Resource): Authentication | Promise<Authentication> {
     const sent = readKey(request, this.#header);
     if (typeof sent !== 'string') return sent ?? ABSENT;
     const parts = parseApiKey(sent);
     if (parts === undefined) return REFUSED;
-    const resource = this.#dependencies.resources.of(request.path);
     const judged = (key: GoodApiKey | undefined) => {
       if (key === undefined) this.#dependencies.onRefused?.(parts, request.clientAddress);
       return judge(key, resource);
@@ -64,7 +62,7 @@ function duplicated(description: string): Rejected {
 
 function judge(key: GoodApiKey | undefined, resource: Resource): Authentication {
   if (key === undefined) return REFUSED;
-  if (key.servers !== undefined && !key.servers.some((name) => resource.path.endsWith(`/servers/${name}/mcp`)))
+  if (key.servers !== undefined && !(resource.server !== undefined && key.servers.includes(resource.server)))
     return WRONG_SERVER;
   return { kind: 'identity', identity: key.identity, credential: key.credential, apiKey: key.id };
 }

@@ -5,10 +5,11 @@ import type { Authenticated, Authentication, Rejected } from '../decision/authen
 import type { Limit } from '../decision/decision.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import type { Resource } from '../decision/resources.ts';
+import type { Rule } from '../decision/rules.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { IntrospectionEndpoint, type IntrospectionEndpointDependencies } from './introspection-endpoint.ts';
 import { rejected, WRONG_AUDIENCE } from './rejection.ts';
-import { type Audience, checkClaims, isFor, readAudience, readIdentity } from './token-claims.ts';
+import { type Audience, checkClaims, configuredAudience, isFor, readAudience, readIdentity } from './token-claims.ts';
 
 /** A token that its provider vouches for. Whether it is for the resource asked for is compared every time. */
 interface Live {
@@ -77,8 +78,9 @@ export class Introspection {
   authenticate(
     token: string,
     jwt: Readonly<Record<string, unknown>> | undefined,
-    resource: Resource,
     request: CheckRequest,
+    resource: Resource,
+    rule: Pick<Rule, 'issuers'>,
   ): Authentication | Promise<Authentication> | undefined {
     if (this.#introspectors.length === 0) return undefined;
     if (jwt !== undefined && !(typeof jwt.iss === 'string' && this.#issuers.has(jwt.iss))) return undefined;
@@ -185,8 +187,9 @@ export class Introspection {
  */
 function clientAsAudience(answer: Record<string, unknown>, provider: ProviderConfig): Audience | undefined {
   const { client_id: client, token_type: type } = answer;
-  if (typeof client !== 'string' || type === undefined || !provider.audiences.includes(client)) return undefined;
-  return { general: true, resources: new Set(), servers: [] };
+  if (typeof client !== 'string' || type === undefined) return undefined;
+  const audience = configuredAudience([client], provider);
+  return audience.general || audience.configured.size > 0 ? audience : undefined;
 }
 
 function judge(verdict: Live | Worthless, resource: Resource): Authentication {

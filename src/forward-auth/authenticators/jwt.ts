@@ -4,7 +4,8 @@ import type { AuthConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { ABSENT, type Authenticated, type Authentication, type Rejected } from '../decision/authentication.ts';
 import type { CheckRequest } from '../decision/request.ts';
-import type { Resource, Resources } from '../decision/resources.ts';
+import type { Resource } from '../decision/resources.ts';
+import type { Rule } from '../decision/rules.ts';
 import type { Authenticator } from './authenticator.ts';
 import { readBearerToken } from './bearer-token.ts';
 import { IdentityPool } from './identity-pool.ts';
@@ -39,7 +40,6 @@ export interface JwtDependencies {
   readonly now: () => number;
   /** Issuers beside the configured providers. */
   readonly issuers?: readonly TokenIssuer[];
-  readonly resources: Resources;
   /** By the configured id of the provider. */
   readonly keys: ReadonlyMap<string, ProviderKeys>;
   /** Told of each look-up of a token. */
@@ -49,8 +49,9 @@ export interface JwtDependencies {
     authenticate(
       token: string,
       jwt: CompactJws['payload'] | undefined,
-      resource: Resource,
       request: CheckRequest,
+      resource: Resource,
+      rule: Pick<Rule, 'issuers'>,
     ): Authentication | Promise<Authentication> | undefined;
   };
 }
@@ -89,18 +90,21 @@ export class JwtAuthenticator implements Authenticator {
     );
   }
 
-  authenticate(request: CheckRequest): Authentication | Promise<Authentication> {
+  authenticate(
+    request: CheckRequest,
+    resource: Resource,
+    rule: Pick<Rule, 'issuers'>,
+  ): Authentication | Promise<Authentication> {
     const token = readBearerToken(request, this.#tokenLimit);
     if (token === undefined) return ABSENT;
     if (typeof token === 'object') return token;
-    const resource = this.#dependencies.resources.of(request.path);
     const known = this.#verified?.get(token.slice(-KEY_LENGTH));
     if (known !== undefined && known.token === token && this.#dependencies.now() < known.until) {
       this.#dependencies.onLookup('hit');
       return judge(known, resource);
     }
     const jws = parseJws(token);
-    const asked = this.#dependencies.introspection?.authenticate(token, jws?.payload, resource, request);
+    const asked = this.#dependencies.introspection?.authenticate(token, jws?.payload, request, resource, rule);
     if (asked !== undefined) return asked;
     this.#dependencies.onLookup('miss');
     const verified = this.#verify(token, jws);

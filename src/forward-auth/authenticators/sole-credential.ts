@@ -27,7 +27,7 @@ export function soleCredential(
   const certificate = config.clientCertificates.header;
   if (certificate !== 'none') carriers.push({ name: 'a client certificate', has: hasHeader(certificate) });
   if (carriers.length === 0) return authenticate;
-  return (request) => {
+  return (request, resource, rule) => {
     let first: Carrier | undefined;
     for (const carrier of carriers) {
       if (!carrier.has(request)) continue;
@@ -35,7 +35,7 @@ export function soleCredential(
       first = carrier;
     }
     // Last, and only beside another one: most requests have a token and nothing else.
-    return first !== undefined && hasBearer(request) ? conflict(first, BEARER) : authenticate(request);
+    return first !== undefined && hasBearer(request) ? conflict(first, BEARER) : authenticate(request, resource, rule);
   };
 }
 

@@ -14,16 +14,17 @@ export interface Audience {
   readonly general: boolean;
   /** Canonical resource URIs. */
   readonly resources: ReadonlySet<string>;
-  /** Names of servers that have one of these audiences by configuration. */
-  readonly servers: readonly string[];
+  /** Servers by name, and other hosts by origin, that have one of these audiences by configuration. */
+  readonly configured: ReadonlySet<string>;
 }
 
 /** The comparison of RFC 8707 §2: each request's own resource, whatever a cache knows about the token. */
-export function isFor({ general, resources, servers }: Audience, resource: Pick<Resource, 'uri' | 'server'>): boolean {
+export function isFor(
+  { general, resources, configured }: Audience,
+  resource: Pick<Resource, 'uri' | 'server'>,
+): boolean {
   return (
-    general ||
-    resources.has(resource.uri) ||
-    (servers.length > 0 && resource.server !== undefined && servers.includes(resource.server))
+    general || resources.has(resource.uri) || (configured.size > 0 && configured.has(resource.server ?? resource.uri))
   );
 }
 
@@ -100,13 +101,16 @@ function canonicalAudience(value: string): string {
 export function readAudience(claims: Claims, provider: TokenIssuerConfig): Audience | undefined {
   const values = typeof claims.aud === 'string' ? [claims.aud] : claims.aud;
   if (!Array.isArray(values) || !values.every((value) => typeof value === 'string')) return undefined;
-  return {
-    general: values.some((value) => provider.audiences.includes(value)),
-    resources: new Set(values.map(canonicalAudience)),
-    servers: Object.entries(provider.serverAudiences)
-      .filter(([, accepted]) => values.some((value) => accepted.includes(value)))
-      .map(([server]) => server),
-  };
+  return { ...configuredAudience(values, provider), resources: new Set(values.map(canonicalAudience)) };
+}
+
+/** What the operator says that these values are for, and nothing that they say themselves. */
+export function configuredAudience(values: readonly string[], provider: TokenIssuerConfig): Audience {
+  const known = (accepted: readonly string[]) => values.some((value) => accepted.includes(value));
+  const configured = Object.entries(provider.serverAudiences)
+    .filter(([, accepted]) => known(accepted))
+    .map(([name]) => name);
+  return { general: known(provider.audiences), resources: new Set(), configured: new Set(configured) };
 }
 
 /** @returns undefined where there is no subject */

@@ -2,6 +2,8 @@ import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { ChallengeReason, DenyReason, Limit } from './decision.ts';
 import type { CheckRequest } from './request.ts';
+import type { Resource } from './resources.ts';
+import type { Rule } from './rules.ts';
 
 /** No credential of this kind in the request: "not mine", the next one may look. */
 export interface Absent {
@@ -41,10 +43,15 @@ export type Rejected =
 export type Authentication = Absent | Authenticated | Rejected | Limit;
 
 /**
- * Who is asking. Synchronous where the answer is at hand, because a promise costs more than a cached look-up.
+ * Who is asking, by a credential that is good for this resource. Synchronous where the answer is at hand, because a
+ * promise costs more than a cached look-up.
  *
  * @throws (or rejects with) an error where a dependency is needed and does not answer
  */
-export type Authenticate = (request: CheckRequest) => Authentication | Promise<Authentication>;
+export type Authenticate = (
+  request: CheckRequest,
+  resource: Resource,
+  rule: Pick<Rule, 'issuers'>,
+) => Authentication | Promise<Authentication>;
 
 export const ABSENT: Absent = { kind: 'absent' };

@@ -6,7 +6,7 @@ import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
 import { type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
 import type { CheckRequest } from './request.ts';
-import type { Resource, Resources } from './resources.ts';
+import type { Place, Resource, Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
 import { isNavigation, type SignIn } from './sign-in.ts';
 
@@ -21,8 +21,8 @@ export interface Policy {
   readonly authorizationServer?: OwnAuthorizationServer;
   /** The metadata of a provider is at our origin as well. */
   readonly handsOnMetadata?: boolean;
-  /** Whether the relay reads what is sent to a path and asks for the scopes of what it finds; undefined: nowhere. */
-  readonly readsBodies?: (path: string) => boolean;
+  /** Whether the relay reads what is sent there and asks for the scopes of what it finds; undefined: nowhere. */
+  readonly readsBodies?: (place: Place) => boolean;
   /** What of a `Cookie` header may go on upstream; undefined: all of it. */
   readonly upstreamCookie?: (request: CheckRequest) => string | undefined;
 }
@@ -35,7 +35,7 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
   const own = ownEndpoint(request, policy.authorizationServer, policy.handsOnMetadata);
   if (own !== undefined && isOurs(own, request, policy)) return allowUnasked(own, request, policy);
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
-  if (request.method === 'OPTIONS' && policy.resources.isMcpPath(request.path))
+  if (isPreflight(request) && policy.resources.isMcpEndpoint(request))
     return allowUnasked('preflight', request, policy);
 
   const rule = policy.rules.match(request);
@@ -58,7 +58,7 @@ function underLimit(
   if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
   const shown = readOperation(request);
   if (typeof shown === 'string') return deny(400, 'mcp_headers', shown, rule.name);
-  const authentication = authenticate(request);
+  const authentication = authenticate(request, policy.resources.of(request), rule);
   return authentication instanceof Promise
     ? authentication.then((settled) => known(settled, rule, shown, request, policy))
     : known(authentication, rule, shown, request, policy);
@@ -74,7 +74,7 @@ function known(
 ): Eventually<Decision> {
   if (authentication.kind === 'limit') return ofRule(authentication, rule);
   // Of what only the body tells, the relay asks the rest.
-  const operation = shown === HIDDEN && policy.readsBodies?.(request.path) === true ? undefined : shown;
+  const operation = shown === HIDDEN && policy.readsBodies?.(request) === true ? undefined : shown;
   if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
   const counted = shown === HIDDEN ? undefined : shown;
   const exceeded = (policy.limits ?? NO_LIMITS).afterAuthentication(request, authentication, counted);
@@ -100,12 +100,21 @@ function authorize(
   const scopes = rule.scopes.of(operation);
   if (!rule.admits(identity)) return deny(403, 'not_allowed', 'this user may not do this', rule.name, identity.subject);
   if (policy.rules.covers(identity.scopes, scopes)) return allow('authorized', authenticated, rule, request, policy);
-  const { metadataUrl } = policy.resources.of(request.path);
+  const { metadataUrl } = policy.resources.of(request);
   const description = `this needs the scopes: ${scopes.join(' ')}`;
   return {
     ...deny(403, 'insufficient_scope', description, rule.name, identity.subject),
     step: { scopes, metadataUrl },
   };
+}
+
+/** Fetch §3.3.1: both headers come with it. Everything else with this method is a request that rules decide. */
+function isPreflight({ method, headers }: CheckRequest): boolean {
+  return (
+    method === 'OPTIONS' &&
+    headers.get('origin') !== undefined &&
+    headers.get('access-control-request-method') !== undefined
+  );
 }
 
 /** At another host the path is an application's, which may answer the same at every path and counts on its rules. */
@@ -155,10 +164,10 @@ function allow(
 }
 
 /** Of every request, whatever its headers show: one answer serves all that an identity sends to a path. */
-function demandOf(identity: Identity, rule: Rule, { path }: CheckRequest, policy: Policy): OperationDemand | undefined {
-  if (policy.readsBodies?.(path) !== true) return undefined;
+function demandOf(identity: Identity, rule: Rule, request: CheckRequest, policy: Policy): OperationDemand | undefined {
+  if (policy.readsBodies?.(request) !== true) return undefined;
   const covers = (scopes: readonly string[]) => policy.rules.covers(identity.scopes, scopes);
-  return rule.scopes.demandOf(identity, policy.resources.of(path).metadataUrl, covers);
+  return rule.scopes.demandOf(identity, policy.resources.of(request).metadataUrl, covers);
 }
 
 function refuse(
@@ -170,11 +179,11 @@ function refuse(
 ): Decision {
   if (authentication.kind === 'rejected' && authentication.status !== 401)
     return deny(authentication.status, authentication.reason, authentication.description, rule.name);
-  const resource = policy.resources.of(request.path);
+  const resource = policy.resources.of(request);
   const scopes = rule.scopes.of(operation);
   const navigation = isNavigation(request);
   // An MCP client finds its way by the metadata; the page is for a person who opens the address in a browser.
-  const forPeople = navigation || !policy.resources.isMcpPath(request.path);
+  const forPeople = navigation || !policy.resources.isMcpEndpoint(request);
   const signInUrl = forPeople ? policy.signIn?.urlFor(request, rule) : undefined;
   const cookies = authentication.kind === 'rejected' ? authentication.cookies : undefined;
   if (signInUrl !== undefined && maySignIn(authentication) && navigation)

@@ -1,50 +1,78 @@
+import { Authorities } from './authorities.ts';
 import { METADATA_PATH } from './own-endpoints.ts';
+import type { CheckRequest } from './request.ts';
+import { canonicalHost } from './target.ts';
 
-/** One protected resource: an MCP server, or everything else under the public URL. */
+/** What a credential is good for: an origin and a path (RFC 8707 §2). */
 export interface Resource {
-  /** Canonical resource URI (RFC 8707 §2), without a trailing slash. */
+  /** Canonical resource URI, without a trailing slash. */
   readonly uri: string;
+  readonly scheme: 'http' | 'https';
+  /** Canonical, see `canonicalHost`. */
+  readonly host: string;
   /** Path of the resource as a proxy reports it. */
   readonly path: string;
   /** Name of the MCP server; undefined for what is none, and for all of them as one. */
   readonly server?: string;
+  /** One MCP server of the relay, or all of them as one. */
+  readonly isMcp: boolean;
   /** Where its metadata is (RFC 9728 §3.1); undefined where nothing describes it. */
   readonly metadataUrl: string | undefined;
 }
 
-/** Finds the resource of a request. Addresses come from the configured public URL, never from a forwarded host. */
+/** Where a request goes, as far as it tells which resource it is for. */
+export type Place = Pick<CheckRequest, 'scheme' | 'host' | 'path'>;
+
+/** Resources of other hosts, which clients may invent, are forgotten all at once. */
+const MAX_OTHER_ORIGINS = 1_000;
+
+/**
+ * Finds the resource of a request: the one object that tokens, API keys, metadata, own endpoints and preflights ask.
+ * The resources below `publicUrl` have addresses made from it, never from a forwarded host. Every other host and port is
+ * one resource of its own, its origin, which nothing here describes or issues tokens for.
+ */
 export class Resources {
-  readonly #hostname: string;
+  readonly #authorities: Authorities;
+  /** Path of the public URL, without a trailing slash. */
+  readonly #base: string;
   readonly #prefix: string;
   readonly #servers = new Map<string, Resource>();
   readonly #aggregate: Resource | undefined;
-  /** What no server owns. */
+  /** What is at the host of the public URL, but not below it. */
+  readonly #beside: Resource;
+  readonly #others = new Map<string, Resource>();
+  /** What is below the public URL and no server owns. */
   readonly rest: Resource;
 
   /** @param aggregate whether there are all servers as one, which is a resource of its own */
   constructor(publicUrl: string, serverNames: readonly string[], aggregate = false) {
     const base = new URL(publicUrl);
-    this.#hostname = base.hostname;
-    const path = base.pathname.replace(/\/+$/, '');
-    this.#prefix = `${path}/servers/`;
-    const described = (own: string) => ({
-      uri: base.origin + own,
-      path: own,
-      metadataUrl: `${base.origin}${METADATA_PATH}${own}`,
+    this.#authorities = new Authorities([publicUrl]);
+    this.#base = base.pathname.replace(/\/+$/, '');
+    this.#prefix = `${this.#base}/servers/`;
+    const scheme = base.protocol === 'https:' ? 'https' : 'http';
+    const own = { scheme, host: canonicalHost(base.host, scheme) as string } as const;
+    const described = (path: string) => ({
+      ...own,
+      uri: base.origin + path,
+      path,
+      metadataUrl: `${base.origin}${METADATA_PATH}${path}`,
     });
     for (const name of serverNames)
-      this.#servers.set(name, { ...described(`${this.#prefix}${name}/mcp`), server: name });
-    this.#aggregate = aggregate ? described(`${path}/mcp`) : undefined;
+      this.#servers.set(name, { ...described(`${this.#prefix}${name}/mcp`), server: name, isMcp: true });
+    this.#aggregate = aggregate ? { ...described(`${this.#base}/mcp`), isMcp: true } : undefined;
     this.rest = {
-      uri: base.origin + path,
-      path: `${path}/`,
-      metadataUrl: serverNames.length === 0 ? `${base.origin}${METADATA_PATH}${path}` : undefined,
+      ...described(this.#base),
+      path: `${this.#base}/`,
+      isMcp: false,
+      metadataUrl: serverNames.length === 0 ? `${base.origin}${METADATA_PATH}${this.#base}` : undefined,
     };
+    this.#beside = { ...own, uri: base.origin, path: '/', isMcp: false, metadataUrl: undefined };
   }
 
-  /** Whether the resources are at this host, whatever its port. @param host canonical */
+  /** Whether our own addresses are at this host and port. @param host canonical */
   isAt(host: string): boolean {
-    return host.replace(/:\d+$/, '') === this.#hostname;
+    return this.#authorities.has(host);
   }
 
   /** Those that a token can be for: each server and all of them as one, or everything where there is none. */
@@ -58,9 +86,10 @@ export class Resources {
     return this.#servers.get(server);
   }
 
-  /** @param path canonical path of the request */
-  of(path: string): Resource {
-    if (!path.startsWith(this.#prefix)) return this.#aggregateAt(path) ?? this.rest;
+  of(place: Place): Resource {
+    const { path } = place;
+    if (!this.isAt(place.host)) return this.#otherOrigin(place);
+    if (!path.startsWith(this.#prefix)) return this.#aggregateAt(path) ?? this.#outsideServers(path);
     const end = path.indexOf('/', this.#prefix.length);
     return this.#servers.get(path.slice(this.#prefix.length, end === -1 ? undefined : end)) ?? this.rest;
   }
@@ -77,26 +106,35 @@ export class Resources {
     return wanted === '' && all.length === 1 ? all[0] : undefined;
   }
 
+  /** Endpoints that speak MCP: their preflights are answered by the relay without any credential. */
+  isMcpEndpoint({ host, path }: Place): boolean {
+    return (
+      path.startsWith(this.#base) &&
+      /^\/(?:servers\/[a-z0-9][a-z0-9-]*\/)?(?:mcp|sse|messages|ws)$/.test(path.slice(this.#base.length)) &&
+      this.isAt(host)
+    );
+  }
+
   /** Its transports are at the paths of a server's, without the server. */
   #aggregateAt(path: string): Resource | undefined {
-    const below = this.#prefix.slice(0, -'servers/'.length);
-    return path.startsWith(below) && /^(?:mcp|sse|messages|ws)$/.test(path.slice(below.length))
+    return path.startsWith(`${this.#base}/`) && /^(?:mcp|sse|messages|ws)$/.test(path.slice(this.#base.length + 1))
       ? this.#aggregate
       : undefined;
   }
 
-  /** An MCP endpoint of one server of the relay. */
-  isServerPath(path: string): boolean {
-    return this.of(path) !== this.rest && this.isMcpPath(path);
+  #outsideServers(path: string): Resource {
+    return path === this.#base || path.startsWith(this.rest.path) ? this.rest : this.#beside;
   }
 
-  /** Endpoints that speak MCP: their preflights are answered by the relay without any credential. */
-  isMcpPath(path: string): boolean {
-    const base = this.#prefix.slice(0, -'/servers/'.length);
-    return (
-      path.startsWith(base) &&
-      /^\/(?:servers\/[a-z0-9][a-z0-9-]*\/)?(?:mcp|sse|messages|ws)$/.test(path.slice(base.length))
-    );
+  #otherOrigin({ scheme, host }: Place): Resource {
+    const uri = `${scheme}://${host}`;
+    let resource = this.#others.get(uri);
+    if (resource === undefined) {
+      if (this.#others.size >= MAX_OTHER_ORIGINS) this.#others.clear();
+      resource = { uri, scheme, host, path: '/', isMcp: false, metadataUrl: undefined };
+      this.#others.set(uri, resource);
+    }
+    return resource;
   }
 }
 

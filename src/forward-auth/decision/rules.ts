@@ -3,6 +3,7 @@ import type { AuthConfig, EmittedPreset, RuleConfig } from '../../platform/confi
 import { hostGlob, pathGlob } from './globs.ts';
 import { OperationScopes } from './operation-scopes.ts';
 import type { CheckRequest } from './request.ts';
+import type { Resource } from './resources.ts';
 
 type Scopes = readonly string[];
 type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'> & Partial<Pick<CheckRequest, 'scheme'>>;
@@ -13,7 +14,10 @@ export interface Rule {
   readonly name: string;
   readonly public: boolean;
   matches(request: Matched): boolean;
-  matchesPath(path: string): boolean;
+  /** Whether any request to this resource can match. */
+  mayMatch(resource: Pick<Resource, 'scheme' | 'host' | 'path'>): boolean;
+  /** Whose identities it can take; undefined: everybody's. */
+  readonly issuers: ReadonlySet<string> | undefined;
   /** By user or group, before scopes. */
   admits(identity: Identity): boolean;
   readonly scopes: OperationScopes;
@@ -55,15 +59,15 @@ export class Rules {
     return true;
   }
 
-  /** Scopes that a client may ask for at a path, without `offline_access`, which is no scope of a resource. */
-  scopesOf(path: string): string[] {
-    const scopes = this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.scopes.all);
+  /** Scopes that a client may ask for, without `offline_access`, which is no scope of a resource. */
+  scopesOf(resource: Parameters<Rule['mayMatch']>[0]): string[] {
+    const scopes = this.#rules.filter((rule) => rule.mayMatch(resource)).flatMap((rule) => rule.scopes.all);
     return [...new Set(scopes)].filter((scope) => scope !== 'offline_access');
   }
 
-  /** Scopes that every request at a path needs. */
-  defaultScopesOf(path: string): string[] {
-    return [...new Set(this.#rules.filter((rule) => rule.matchesPath(path)).flatMap((rule) => rule.scopes.always))];
+  /** Scopes that every request needs. */
+  defaultScopesOf(resource: Parameters<Rule['mayMatch']>[0]): string[] {
+    return [...new Set(this.#rules.filter((rule) => rule.mayMatch(resource)).flatMap((rule) => rule.scopes.always))];
   }
 }
 
@@ -78,7 +82,8 @@ function compile(
   const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
   const context = config.match.context === undefined ? undefined : Object.entries(config.match.context);
   const { users, groups, providers } = config.allow === 'anyone-signed-in' ? {} : (config.allow ?? {});
-  const from = providers?.map((id) => issuers.get(id));
+  const named = providers?.flatMap((id) => issuers.get(id) ?? []);
+  const from = named === undefined ? undefined : new Set(named);
   const scopes = new OperationScopes(config.scopes);
   return {
     name: `auth.rules[${index}]`,
@@ -88,9 +93,11 @@ function compile(
       (host === undefined || host(request.host, request.scheme)) &&
       (methods === undefined || methods.has(request.method)) &&
       (context === undefined || context.every(([key, value]) => contextValue(request.context, key) === value)),
-    matchesPath: (candidate) => path === undefined || path(candidate),
+    mayMatch: (resource) =>
+      (path === undefined || path(resource.path)) && (host === undefined || host(resource.host, resource.scheme)),
+    issuers: from,
     admits: (identity) =>
-      (from === undefined || from.includes(identity.issuer)) &&
+      (from === undefined || from.has(identity.issuer)) &&
       ((users === undefined && groups === undefined) ||
         users?.includes(identity.subject) === true ||
         groups?.some((group) => identity.groups.includes(group)) === true),

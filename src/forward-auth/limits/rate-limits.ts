@@ -97,9 +97,8 @@ export class RateLimits implements Limits {
     if (by === 'api-key') return apiKey;
     const user = identity.method === 'anonymous' ? this.#network(request.clientAddress) : ownerKey(identity);
     if (by === 'user') return user;
-    const { resources } = this.#dependencies;
-    const resource = resources.of(request.path);
-    if (resource === resources.rest) return undefined;
+    const resource = this.#dependencies.resources.of(request);
+    if (!resource.isMcp) return undefined;
     if (by === 'server') return JSON.stringify([user, resource.uri]);
     const tool = operation === undefined ? hiddenTool(request) : operation.tool;
     return tool === undefined ? undefined : JSON.stringify([user, resource.uri, tool]);

@@ -1,4 +1,5 @@
 import type { Config } from '../../platform/config/schema.ts';
+import { Authorities } from '../decision/authorities.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import type { Rule } from '../decision/rules.ts';
@@ -11,14 +12,14 @@ export class SignInUrls implements SignIn {
   readonly #origins: Origins;
   readonly #returns: ReturnUrls;
   readonly #corsOrigins: ReadonlySet<string>;
-  readonly #hosts: ReadonlySet<string>;
+  readonly #authorities: Authorities;
 
   constructor(config: Pick<Config, 'publicUrl' | 'auth'>) {
     this.#providers = config.auth.providers.filter(({ clientId }) => clientId !== undefined).map(({ id }) => id);
     this.#origins = new Origins(config);
     this.#returns = new ReturnUrls(config);
     this.#corsOrigins = new Set([new URL(config.publicUrl).origin, ...config.auth.signIn.corsOrigins]);
-    this.#hosts = new Set([...this.#origins.all].map((origin) => new URL(origin).hostname));
+    this.#authorities = new Authorities(this.#origins.all);
   }
 
   urlFor(request: CheckRequest, rule: Rule): string | undefined {
@@ -42,7 +43,7 @@ export class SignInUrls implements SignIn {
   }
 
   isAt(host: string): boolean {
-    return this.#hosts.has(host.replace(/:\d+$/, ''));
+    return this.#authorities.has(host);
   }
 }
 

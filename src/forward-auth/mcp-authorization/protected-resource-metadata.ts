@@ -21,8 +21,8 @@ export function protectedResourceMetadata(
   if (resource === undefined) return undefined;
   const { rules, readsBodies } = context;
   // The least that is of use (2025-11-25, authorization, scope minimization), where the rest can be asked for when it is needed.
-  const inSteps = readsBodies?.(resource.path) === true;
-  const scopes = inSteps ? rules.defaultScopesOf(resource.path) : rules.scopesOf(resource.path);
+  const inSteps = readsBodies?.(resource) === true;
+  const scopes = inSteps ? rules.defaultScopesOf(resource) : rules.scopesOf(resource);
   return {
     resource: resource.uri,
     authorization_servers: context.issuers,

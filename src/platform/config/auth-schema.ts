@@ -37,12 +37,15 @@ const provider = z.strictObject({
   jwksUri: httpUrl('where the keys are; absent: found by OpenID Connect Discovery').optional(),
   audiences: z.array(z.string().min(1)).default([]).meta({
     description:
-      'accepted `aud` values beside the resource itself, good for every server, for providers without RFC 8707',
+      'accepted `aud` values beside the resource itself, good at every server and host, for providers without RFC 8707',
   }),
   serverAudiences: z
     .record(z.string(), z.array(z.string().min(1)).min(1))
     .default({})
-    .meta({ description: 'accepted `aud` values by server, where each has its own at the provider' }),
+    .meta({
+      description:
+        'accepted `aud` values by server, where each has its own at the provider; another host is named by its origin, such as `https://grafana.example.com`, and its tokens need that `aud` or one from here',
+    }),
   authorizedParties: z.array(z.string().min(1)).default([]).meta({
     description:
       'clients whose tokens are accepted (`azp`, `client_id`, `appid`, `cid`; all that a token has); empty: all',

@@ -21,6 +21,14 @@ export function checkProviders(
   }
   for (const [index, { serverAudiences }] of providers.entries())
     for (const server of Object.keys(serverAudiences))
-      if (!servers.includes(server))
-        issue([index, 'serverAudiences', server], 'there is no such server in relay.servers');
+      if (!servers.includes(server) && !isOrigin(server))
+        issue(
+          [index, 'serverAudiences', server],
+          'there is no such server in relay.servers; another host is written as its origin, such as https://grafana.example.com',
+        );
+}
+
+/** In the one spelling that requests are compared with: lower case, and a port only where it is not the default. */
+function isOrigin(text: string): boolean {
+  return /^https?:\/\/[^/]*[^/.]$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }

@@ -32,11 +32,10 @@ function open(store = new SharedStore()) {
   });
   const authenticator = new ApiKeyAuthenticator(parseConfig({ auth: { apiKeys: { enabled: true } } }).auth, {
     keys,
-    resources,
     onRefused: ({ id }) => void refused.push(id),
   });
   const ask = async (headers: readonly string[], path = GITHUB) =>
-    authenticator.authenticate(imagineRequest(path, { headers }));
+    authenticator.authenticate(imagineRequest(path, { headers }), resources.of(imagineRequest(path)));
   return { store, replica, clock, keys, refused, ended, ask };
 }
 

@@ -55,13 +55,19 @@ function open(providers: readonly object[]) {
   const unknown = new UnknownTokens(auth.rateLimits, { ...dependencies, stores, onLimited });
   const introspection = new Introspection(auth, { ...dependencies, unknown });
   const keys = new Map(auth.providers.map((provider) => [provider.id, new ProviderKeys(provider, dependencies)]));
-  const jwt = new JwtAuthenticator(auth, { ...dependencies, resources, introspection, keys });
+  const jwt = new JwtAuthenticator(auth, { ...dependencies, introspection, keys });
   const close = () => {
     for (const of of keys.values()) of.close();
   };
-  const ask = async (token: string, path = GITHUB, clientAddress = '203.0.113.7') => {
+  const ask = async (
+    token: string,
+    path = GITHUB,
+    clientAddress = '203.0.113.7',
+    issuers: ReadonlySet<string> | undefined = undefined,
+  ) => {
     const headers = ['Authorization', `Bearer ${token}`];
-    const answer = await jwt.authenticate(imagineRequest(path, { headers, clientAddress }));
+    const request = imagineRequest(path, { headers, clientAddress });
+    const answer = await jwt.authenticate(request, resources.of(request), { issuers });
     if (answer.kind === 'limit') return `limit ${answer.limit} ${answer.resetIn}`;
     return answer.kind === 'identity' ? answer.identity.subject : answer.kind === 'rejected' ? answer.reason : 'absent';
   };

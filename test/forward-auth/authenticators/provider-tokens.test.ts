@@ -7,13 +7,13 @@ import {
 } from '../../../src/forward-auth/authenticators/token-claims.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
-import { imagineProvider } from '../support/imagined.ts';
+import { imagineProvider, imagineRequest } from '../support/imagined.ts';
 
 const NOW = Date.parse('2026-07-28T12:00:00Z');
 const EXP = NOW / 1000 + 300;
 const RESOURCES = new Resources('https://mcp.example.com', ['github', 'files']);
-const GITHUB = RESOURCES.of('/servers/github/mcp');
-const FILES = RESOURCES.of('/servers/files/mcp');
+const GITHUB = RESOURCES.of(imagineRequest('/servers/github/mcp'));
+const FILES = RESOURCES.of(imagineRequest('/servers/files/mcp'));
 
 describe('tokens of providers without resource indicators', () => {
   const cases = {

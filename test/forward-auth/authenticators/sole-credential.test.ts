@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { soleCredential } from '../../../src/forward-auth/authenticators/sole-credential.ts';
 import { ABSENT } from '../../../src/forward-auth/decision/authentication.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
-import { imagineRequest } from '../support/imagined.ts';
+import { imagineAsked } from '../support/imagined.ts';
 
 describe('a sole credential', () => {
   const { auth } = parseConfig({
@@ -29,7 +29,7 @@ describe('a sole credential', () => {
       if (first >= second) continue;
       it(`is not ${first} and ${second}`, async () => {
         asked = 0;
-        const answer = await authenticate(imagineRequest('/x', { headers: [...one, ...other] }));
+        const answer = await authenticate(...imagineAsked('/x', { headers: [...one, ...other] }));
         assert.ok(answer.kind === 'rejected' && answer.status === 400 && answer.reason === 'credential_conflict');
         assert.ok(answer.description.includes(first) && answer.description.includes(second));
         assert.equal(asked, 0);
@@ -39,13 +39,13 @@ describe('a sole credential', () => {
   it('goes on, alone or beside a scheme that is not ours', async () => {
     asked = 0;
     for (const headers of [[], ...Object.values(sent), ['Authorization', 'Basic eDp5', 'X-API-Key', 'pst_x']])
-      assert.equal((await authenticate(imagineRequest('/x', { headers }))).kind, 'absent');
+      assert.equal((await authenticate(...imagineAsked('/x', { headers }))).kind, 'absent');
     assert.equal(asked, 6);
   });
 
   it('is counted only in the ways that are configured', async () => {
     const plain = soleCredential(parseConfig({}).auth, () => ABSENT);
     const headers = Object.values(sent).flat();
-    assert.equal((await plain(imagineRequest('/x', { headers }))).kind, 'absent');
+    assert.equal((await plain(...imagineAsked('/x', { headers }))).kind, 'absent');
   });
 });

@@ -2,29 +2,33 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
+import { imagineRequest } from '../support/imagined.ts';
 
 describe('all servers as one, as a protected resource', () => {
   const resources = new Resources('https://mcp.example.com/base', ['github'], true);
+  const at = (path: string) => resources.of(imagineRequest(path));
 
   it('is one of its own, over each of its transports', () => {
-    const { uri } = resources.of('/base/mcp');
+    const { uri } = at('/base/mcp');
     assert.equal(uri, 'https://mcp.example.com/base/mcp');
-    for (const path of ['/base/sse', '/base/messages', '/base/ws']) assert.equal(resources.of(path).uri, uri);
-    assert.equal(resources.of('/base/servers/github/mcp').uri, 'https://mcp.example.com/base/servers/github/mcp');
-    for (const path of ['/mcp', '/base/mcp/', '/base/mcpx', '/base/servers/mcp', '/base/'])
-      assert.equal(resources.of(path), resources.rest, path);
+    for (const path of ['/base/sse', '/base/messages', '/base/ws']) assert.equal(at(path).uri, uri);
+    assert.equal(at('/base/servers/github/mcp').uri, 'https://mcp.example.com/base/servers/github/mcp');
+    for (const path of ['/base/mcp/', '/base/mcpx', '/base/servers/mcp', '/base/'])
+      assert.equal(at(path), resources.rest, path);
+    for (const path of ['/mcp', '/basement/mcp', '/servers/github/mcp'])
+      assert.equal(at(path).uri, 'https://mcp.example.com', 'what is not below publicUrl is none of ours');
   });
 
   it('is described where RFC 9728 looks, and the root belongs to none of several', () => {
-    assert.equal(resources.of('/base/mcp').metadataUrl?.endsWith('/oauth-protected-resource/base/mcp'), true);
-    assert.equal(resources.describedAt('/base/mcp'), resources.of('/base/mcp'));
+    assert.equal(at('/base/mcp').metadataUrl?.endsWith('/oauth-protected-resource/base/mcp'), true);
+    assert.equal(resources.describedAt('/base/mcp'), at('/base/mcp'));
     assert.equal(resources.describedAt(''), undefined);
     const uris = resources.all().map(({ uri }) => new URL(uri).pathname);
     assert.deepEqual(uris, ['/base/servers/github/mcp', '/base/mcp'], 'what a broker gives tokens for');
-    assert.equal(resources.of('/base/mcp').server, undefined, 'an API key for some servers does not open it');
+    assert.equal(at('/base/mcp').server, undefined, 'an API key for some servers does not open it');
     const without = new Resources('https://mcp.example.com', ['github']);
     assert.equal(without.describedAt('/mcp'), undefined);
-    assert.equal(without.of('/mcp'), without.rest);
+    assert.equal(without.of(imagineRequest('/mcp')), without.rest);
   });
 });
 

@@ -5,9 +5,16 @@ import type { Limit } from '../../../src/forward-auth/decision/decision.ts';
 import { NO_LIMITS } from '../../../src/forward-auth/decision/limits.ts';
 import { SIGN_IN_PATHS } from '../../../src/forward-auth/decision/own-endpoints.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
+import { SignInUrls } from '../../../src/forward-auth/login/sign-in-urls.ts';
+import { parseConfig } from '../../../src/platform/config/load.ts';
 import { compileRules, imagineIdentity, imagineRequest } from '../support/imagined.ts';
 
 const PAGE = ['Accept', 'text/html,application/xhtml+xml', 'Sec-Fetch-Mode', 'navigate', 'Sec-Fetch-Dest', 'document'];
+const PREFLIGHT = ['Origin', 'https://client.example', 'Access-Control-Request-Method', 'POST'];
+const OWN = {
+  publicUrl: 'https://mcp.example.com',
+  auth: { providers: [{ id: 'a', issuer: 'https://a', clientId: 'c' }] },
+};
 const SIGN_IN = 'https://mcp.example.com/_postern/sign-in?rd=x';
 const ABSENT: Authentication = { kind: 'absent' };
 const ENDED: Authentication = {
@@ -145,15 +152,15 @@ describe('decide', () => {
 
   it('gives the session’s cookie to our own pages alone', () => {
     const stripping = policy({ upstreamCookie: () => 'theme=dark' });
-    const cookieAt = (path: string, method = 'GET') => {
-      const decision = decide(imagineRequest(path, { method }), stripping, () => assert.fail('not asked'));
+    const cookieAt = (path: string, method = 'GET', headers: readonly string[] = []) => {
+      const decision = decide(imagineRequest(path, { method, headers }), stripping, () => assert.fail('not asked'));
       assert.ok(!(decision instanceof Promise) && decision.kind === 'allow', path);
       return decision.upstreamCookie;
     };
     assert.equal(cookieAt(SIGN_IN_PATHS.me), undefined);
     for (const path of ['/.well-known/oauth-protected-resource', '/_postern/jwks.json'])
       assert.equal(cookieAt(path), 'theme=dark', path);
-    assert.equal(cookieAt('/mcp', 'OPTIONS'), 'theme=dark');
+    assert.equal(cookieAt('/mcp', 'OPTIONS', PREFLIGHT), 'theme=dark');
   });
 
   it('lets nobody past the rules at the path of something of ours, where another application is', () => {
@@ -170,11 +177,20 @@ describe('decide', () => {
     assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge', 'nobody signs in here');
   });
 
-  it('knows its own hosts at whatever port, because a port that is mapped is not the one of the address', () => {
-    for (const host of ['mcp.example.com', 'mcp.example.com:8443']) {
+  it('knows its own host at the port of the public URL, however that is written', () => {
+    for (const host of ['mcp.example.com', 'mcp.example.com:443']) {
       const request = imagineRequest('/.well-known/oauth-protected-resource', { host });
       const decision = decide(request, policy(), () => assert.fail('not asked'));
       assert.ok(!(decision instanceof Promise) && decision.kind === 'allow', host);
+    }
+    for (const path of ['/.well-known/oauth-protected-resource', '/register', SIGN_IN_PATHS.me]) {
+      const request = imagineRequest(path, { host: 'mcp.example.com:8443' });
+      const at8443 = policy({
+        authorizationServer: { originEndpoints: true },
+        signIn: new SignInUrls(parseConfig(OWN)),
+      });
+      const decision = decide(request, at8443, () => assert.fail('not asked'));
+      assert.ok(!(decision instanceof Promise) && decision.kind === 'deny' && decision.reason === 'no_rule', path);
     }
   });
 });

@@ -160,14 +160,15 @@ describe('Rules', () => {
     });
   });
 
-  it('names the scopes of a path from every rule that may match there, without offline_access', () => {
+  it('names the scopes of a resource from every rule that may match there, at its host, without offline_access', () => {
     const rules = compileRules([
       { match: { path: '/a/**', methods: ['POST'] }, scopes: { default: ['use'], tools: { x: ['admin', 'use'] } } },
       { match: { path: '/b' }, scopes: { default: ['other'] } },
-      { match: { host: 'any.example' }, scopes: { default: ['offline_access', 'use', 'any'] } },
+      { match: { host: '*.example.com' }, scopes: { default: ['offline_access', 'use', 'any'] } },
+      { match: { host: 'grafana.example.com' }, scopes: { default: ['dashboards'] } },
     ]);
-    assert.deepEqual(rules.scopesOf('/a/b'), ['use', 'admin', 'any']);
-    assert.deepEqual(rules.scopesOf('/c'), ['use', 'any']);
+    assert.deepEqual(rules.scopesOf(imagineRequest('/a/b')), ['use', 'admin', 'any']);
+    assert.deepEqual(rules.scopesOf(imagineRequest('/c')), ['use', 'any']);
   });
 });
 

@@ -238,10 +238,16 @@ describe('the address to sign in at', () => {
     assert.equal(new URL(url).searchParams.get('rd'), 'https://app.example.com/page');
   });
 
-  it('knows the hosts of its own pages, at whatever port, as cookies know no ports', () => {
-    for (const host of ['app.example.com', 'app.example.com:8443', 'apps.example.org'])
+  it('knows the hosts and ports of its own pages, because another port belongs to an application', () => {
+    for (const host of ['app.example.com', 'app.example.com:443', 'apps.example.org'])
       assert.equal(signIn.isAt(host), true, host);
-    for (const host of ['wiki.example.com', 'example.com', 'app.example.com.evil.example', 'evil.example'])
+    for (const host of [
+      'app.example.com:8443',
+      'wiki.example.com',
+      'example.com',
+      'app.example.com.evil.example',
+      'evil.example',
+    ])
       assert.equal(signIn.isAt(host), false, host);
   });
 

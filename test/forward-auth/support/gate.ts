@@ -15,7 +15,16 @@ export interface Gate {
   /** Moves the clock. */
   pass(milliseconds: number): void;
   /** Asks as Traefik does. */
-  ask(uri: string, options?: { method?: string; token?: string; headers?: readonly string[] }): Promise<RawAnswer>;
+  ask(
+    uri: string,
+    options?: {
+      method?: string;
+      token?: string;
+      headers?: readonly string[];
+      host?: string;
+      scheme?: string;
+    },
+  ): Promise<RawAnswer>;
   /** Takes another configuration, as after a change of its file. */
   reload(auth: Record<string, unknown>, servers?: readonly string[]): Promise<void>;
   close(): Promise<void>;
@@ -50,11 +59,11 @@ export async function openGate(
     pass: (milliseconds) => {
       shift += milliseconds;
     },
-    ask: (uri, { method = 'GET', token, headers = [] } = {}) =>
+    ask: (uri, { method = 'GET', token, headers = [], host = 'mcp.example.com', scheme = 'https' } = {}) =>
       rawRequest(running.port, '/verify/traefik', {
         headers: [
-          ...['X-Forwarded-Method', method, 'X-Forwarded-Uri', uri, 'X-Forwarded-Host', 'mcp.example.com'],
-          ...['X-Forwarded-Proto', 'https', 'X-Forwarded-For', '203.0.113.7'],
+          ...['X-Forwarded-Method', method, 'X-Forwarded-Uri', uri, 'X-Forwarded-Host', host],
+          ...['X-Forwarded-Proto', scheme, 'X-Forwarded-For', '203.0.113.7'],
           ...(token === undefined ? [] : ['Authorization', `Bearer ${token}`]),
           ...headers,
         ],

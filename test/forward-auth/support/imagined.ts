@@ -1,4 +1,6 @@
+import type { Authenticate } from '../../../src/forward-auth/decision/authentication.ts';
 import { type CheckRequest, RequestHeaders } from '../../../src/forward-auth/decision/request.ts';
+import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { Rules } from '../../../src/forward-auth/decision/rules.ts';
 import type { Identity } from '../../../src/identity/identity.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
@@ -21,6 +23,12 @@ export function imagineRequest(
     ...rest,
     headers: new RequestHeaders(headers),
   };
+}
+
+/** The same with what an authenticator is asked beside it: the resource, where every path is of one, and any issuer. */
+export function imagineAsked(...of: Parameters<typeof imagineRequest>): Parameters<Authenticate> {
+  const request = imagineRequest(...of);
+  return [request, new Resources('https://mcp.example.com', []).of(request), { issuers: undefined }];
 }
 
 export function imagineIdentity(given: Partial<Identity> = {}): Identity {

@@ -57,13 +57,13 @@ export class ResourceServers {
   }
 
   scopesOf(resource: Resource): string[] {
-    return [...new Set([BASE_SCOPE, ...this.#context.rules.scopesOf(resource.path)])];
+    return [...new Set([BASE_SCOPE, ...this.#context.rules.scopesOf(resource)])];
   }
 
   /** What a client gets that asks for no scope: what every request to the server needs (RFC 6749 §3.3). */
   defaultScopes(indicator: string | undefined): string[] {
     const resource = indicator === undefined ? this.#fallback() : this.find(indicator);
-    const needed = resource === undefined ? [] : this.#context.rules.defaultScopesOf(resource.path);
+    const needed = resource === undefined ? [] : this.#context.rules.defaultScopesOf(resource);
     return needed.length === 0 ? [BASE_SCOPE] : needed;
   }
 
