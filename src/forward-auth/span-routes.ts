@@ -7,7 +7,7 @@ const EXACT = new Set<string>([
   ...ORIGIN_ENDPOINTS.keys(),
   KEYS_PATH,
 ]);
-const BELOW = [INTERACTION_PATH, METADATA_PATH, ...SERVER_METADATA_PATHS, SIGN_IN_PATHS.assets];
+const BELOW = [INTERACTION_PATH, METADATA_PATH, ...SERVER_METADATA_PATHS, SIGN_IN_PATHS.assets, SIGN_IN_PATHS.callback];
 
 /** The address as spans name it (`http.route`): without what a client may put behind it. */
 export function spanRoute(path: string): string | undefined {

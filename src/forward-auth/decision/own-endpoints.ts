@@ -18,6 +18,11 @@ export const SIGN_IN_PATHS = {
   assets: '/_postern/assets',
 } as const;
 
+/** Where a provider sends people back to: each to an address of its own where there are several (RFC 9700 §4.4.2.2). */
+export function callbackPath(provider: string, several: boolean): string {
+  return several ? `${SIGN_IN_PATHS.callback}/${provider}` : SIGN_IN_PATHS.callback;
+}
+
 const PEOPLE = new Set<string>(Object.values(SIGN_IN_PATHS));
 
 /** What of the authorization server is here; undefined where it is off. */
@@ -48,7 +53,7 @@ export function ownEndpoint(
   if (server !== undefined && oauthTarget(path, server.originEndpoints) !== undefined) return 'oauth';
   // `/.` and `/_` only; everything else is not ours.
   if (path.charCodeAt(1) !== 0x2e && path.charCodeAt(1) !== 0x5f) return undefined;
-  if (PEOPLE.has(path) || path.startsWith(`${SIGN_IN_PATHS.assets}/`)) return 'sign_in';
+  if (PEOPLE.has(path) || /^\/_postern\/(?:assets\/.|callback\/[a-z0-9-]+$)/.test(path)) return 'sign_in';
   if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') return undefined;
   if (handsOnMetadata && isServerMetadata(path)) return 'metadata';
   return path === KEYS_PATH || path === METADATA_PATH || path.startsWith(`${METADATA_PATH}/`) ? 'metadata' : undefined;

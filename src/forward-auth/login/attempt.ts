@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
+import { hostCookieName } from '../sessions/cookie.ts';
 import type { AttemptSecrets } from './provider-client.ts';
 
 /** One sign-in under way. It lives in `state` alone, sealed: any number of tabs costs no storage and one cookie. */
@@ -42,7 +43,7 @@ export class Attempts {
   /** @param lifetime milliseconds */
   constructor(sealing: Sealing, sessionCookie: string, lifetime: number, now: () => number) {
     this.#sealing = sealing;
-    this.#cookie = `${sessionCookie}-sign-in`;
+    this.#cookie = hostCookieName(sessionCookie, 'sign-in');
     this.#lifetime = lifetime;
     this.#now = now;
   }

@@ -9,14 +9,15 @@ import type { ProviderClient } from './provider-client.ts';
 import { SignInFailed } from './provider-failures.ts';
 import { among, providerAway, toProvider } from './sign-in.ts';
 
-/** GET /_postern/callback (RFC 6749 §4.1.2, RFC 9207): checks whose attempt this is, takes the code, begins a session. */
+/** GET /_postern/callback, or the provider's own below it (RFC 6749 §4.1.2, RFC 9207): checks whose attempt this is, takes the code, begins a session. */
 export async function finishSignIn(login: LoginContext, ctx: Context): Promise<void> {
   const query = new URLSearchParams(ctx.querystring);
   const states = query.getAll('state');
   const opened = login.attempts.open(states.length === 1 ? (states[0] as string) : '', ctx.headers.cookie);
   const { attempt } = opened;
   const provider = login.providers.get(attempt?.provider ?? '');
-  const here = attempt?.origin === login.places.originOf(ctx.req);
+  // An answer at another provider's address is not of the one that was asked: its code goes to neither of them.
+  const here = attempt?.origin === login.places.originOf(ctx.req) && provider?.callbackPath === ctx.path;
   if (attempt === undefined || provider === undefined || !here) return endAttempt(login, ctx, attempt);
   if (opened.kind === 'unbound' && (await currentSession(login, ctx)) === undefined) {
     const { offered } = attempt;
@@ -28,6 +29,7 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   const name = createHash('sha256').update(attempt.nonce).digest('base64url');
   if (!(await login.stores.locks.once(`sign-in:${name}`, login.config.auth.signIn.attemptLifetime + 60_000)))
     return endAttempt(login, ctx, attempt);
+  if (!(await isAnswerOf(login, ctx, provider, attempt, query))) return;
   if (query.has('error'))
     return showProblem(ctx, refusalOf(login, ctx, provider, attempt, query.get('error') as string));
 
@@ -53,6 +55,31 @@ async function endAttempt(login: LoginContext, ctx: Context, attempt: Attempt | 
     advice: 'It took too long, was already used, or was begun in another browser. Sign in again, with cookies allowed.',
     again: signInAgain(back, among(attempt ?? {})),
   });
+}
+
+/** Shows a problem where the answer names another issuer, or none although the provider promises it (RFC 9207 §2.4). */
+async function isAnswerOf(
+  login: LoginContext,
+  ctx: Context,
+  provider: ProviderClient,
+  attempt: Attempt,
+  query: URLSearchParams,
+): Promise<boolean> {
+  const { id } = provider.config;
+  try {
+    if (await provider.answersAs(query.getAll('iss'))) return true;
+    login.log.warn(
+      { provider: id, requestId: ctx.state.requestId },
+      'an answer was not of the provider that was asked',
+    );
+    countSignIn(login, ctx, id, 'provider_error');
+    showProblem(ctx, wrongAnswer(signInAgain(attempt.back, { switch: '1', ...among(attempt) })));
+  } catch (error) {
+    if (!(error instanceof DependencyUnavailable)) throw error;
+    countSignIn(login, ctx, id, 'unavailable');
+    showProblem(ctx, providerAway(provider, attempt));
+  }
+  return false;
 }
 
 function refusalOf(

@@ -7,7 +7,7 @@ import { ConfigurationError, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import { sendAsset } from '../../platform/pages/page.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/kept-parts.ts';
-import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import { callbackPath, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
 import { Attempts } from './attempt.ts';
@@ -54,15 +54,17 @@ export async function createProviders(
   const { keep = OPEN_EACH } = deps;
   const clients = new Map<string, ProviderClient>();
   const settings: unknown[] = [];
+  const several = config.auth.providers.filter(({ clientId }) => clientId !== undefined).length > 1;
   for (const [index, provider] of config.auth.providers.entries()) {
     const { id } = provider;
     if (provider.clientId === undefined) continue;
     const secret = await secretOf(provider, index);
     const made = [provider, secret];
+    const path = callbackPath(id, several);
     settings.push(made);
     clients.set(
       id,
-      keep(`client of ${id}`, made, () => new ProviderClient(provider, secret, deps)),
+      keep(`client of ${id}`, [...made, path], () => new ProviderClient(provider, secret, path, deps)),
     );
   }
   return {
@@ -95,7 +97,8 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
   const router = new Router();
   const backChannel = new BackChannelLogout(login);
   router.get(SIGN_IN_PATHS.signIn, (ctx) => beginSignIn(login, ctx));
-  router.get(SIGN_IN_PATHS.callback, (ctx) => finishSignIn(login, ctx));
+  const callbacks = [...clients.values()].map((client) => client.callbackPath);
+  for (const path of callbacks) router.get(path, (ctx) => finishSignIn(login, ctx));
   router.get(SIGN_IN_PATHS.signOut, (ctx) => askToSignOut(login, ctx));
   router.post(SIGN_IN_PATHS.signOut, (ctx) => signOut(login, ctx));
   router.get(SIGN_IN_PATHS.signedOut, (ctx) => showEnd(login, ctx));
@@ -107,7 +110,7 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
   for (const [path, asset] of ASSETS) router.get(path, (ctx) => sendAsset(ctx, asset));
 
   const routes = router.routes() as Koa.Middleware;
-  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), ...ASSETS.keys()]);
+  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), ...callbacks, ...ASSETS.keys()]);
   return {
     signIn: clients.size === 0 ? undefined : new SignInUrls(config),
     middleware: async (ctx, next) => {

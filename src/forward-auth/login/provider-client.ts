@@ -3,7 +3,6 @@ import * as client from 'openid-client';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { isClientRefused, isUnknownKey, refusedRefresh } from '../../platform/oauth-failures.ts';
-import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Refreshed, SessionTokens, SignedIn } from '../sessions/session.ts';
 import { type ProviderDependencies, ProviderDiscovery } from './provider-discovery.ts';
 import { providerFailure, SignInFailed } from './provider-failures.ts';
@@ -21,11 +20,19 @@ type Tokens = client.TokenEndpointResponse & client.TokenEndpointResponseHelpers
 /** One provider, as people sign in with it: authorization code with PKCE, state and nonce, always. */
 export class ProviderClient {
   readonly config: ProviderConfig;
+  readonly callbackPath: string;
   readonly #discovery: ProviderDiscovery;
   readonly #dependencies: ProviderDependencies;
 
-  constructor(config: ProviderConfig, secret: string | undefined, dependencies: ProviderDependencies) {
+  /** @param callbackPath where this provider, and no other, sends people back to (RFC 9700 §4.4.2.2) */
+  constructor(
+    config: ProviderConfig,
+    secret: string | undefined,
+    callbackPath: string,
+    dependencies: ProviderDependencies,
+  ) {
     this.config = config;
+    this.callbackPath = callbackPath;
     this.#dependencies = dependencies;
     this.#discovery = new ProviderDiscovery(config, secret, dependencies);
   }
@@ -50,7 +57,7 @@ export class ProviderClient {
       ...this.config.authorizationParameters,
       ...(anew ? { prompt: 'login' } : {}),
       response_type: 'code',
-      redirect_uri: redirectUri(origin),
+      redirect_uri: origin + this.callbackPath,
       scope: this.config.scopes.join(' '),
       state,
       nonce,
@@ -60,13 +67,24 @@ export class ProviderClient {
   }
 
   /**
+   * Whether an authorization response, or an error, can be this provider's (RFC 9207 §2.4).
+   *
+   * @param issuers every `iss` of the callback
+   * @throws DependencyUnavailable
+   */
+  async answersAs(issuers: readonly string[]): Promise<boolean> {
+    if (issuers.length > 0) return issuers.length === 1 && issuers[0] === this.config.issuer;
+    return (await this.metadata()).authorization_response_iss_parameter_supported !== true;
+  }
+
+  /**
    * @param query of the callback, with `code`, `state` and perhaps `iss` (RFC 9207)
    * @throws DependencyUnavailable, SignInFailed
    */
   async exchange(origin: string, query: string, state: string, secrets: AttemptSecrets): Promise<SignedIn> {
     try {
       const configuration = await this.#discovery.configuration();
-      const callback = new URL(`${redirectUri(origin)}?${query}`);
+      const callback = new URL(`${origin}${this.callbackPath}?${query}`);
       const tokens = await this.#granted(new TokenRequest(this.#dependencies.fetch), (provider) =>
         client.authorizationCodeGrant(provider, callback, {
           expectedState: state,
@@ -221,8 +239,4 @@ export class ProviderClient {
       ...(idToken === undefined ? {} : { idToken }),
     };
   }
-}
-
-export function redirectUri(origin: string): string {
-  return origin + SIGN_IN_PATHS.callback;
 }

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { COMMON_HEADERS } from '../../platform/pages/page.ts';
+import { hostCookieName } from '../sessions/cookie.ts';
 import type { Attempt } from './attempt.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import { type Problem, showChoices, showProblem } from './pages.ts';
@@ -96,7 +97,7 @@ function refuseBackground({ places }: LoginContext, ctx: Context, back: string):
  * session, and one more round would not help.
  */
 function returnStraight(login: LoginContext, ctx: Context, back: string): void {
-  const name = `${login.config.auth.sessions.cookie}-returns`;
+  const name = hostCookieName(login.config.auth.sessions.cookie, 'returns');
   const rounds = Number(ctx.cookies.get(name)?.match(/^[0-9]$/)?.[0] ?? 0) + 1;
   if (rounds <= MAX_RETURNS) {
     ctx.append('Set-Cookie', `${name}=${rounds}; Path=/; Max-Age=${RETURNS_WINDOW}; HttpOnly; Secure; SameSite=Lax`);

@@ -9,16 +9,30 @@ const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 
 export type CookieSettings = Pick<SessionsConfig, 'cookie' | 'cookieDomains' | 'sameSite' | 'partitioned'>;
 
+/**
+ * Name of a cookie beside the session's that only this host gets, so that no neighbouring domain can plant one: `__Host-`
+ * whatever the session's own name promises (RFC 6265bis §4.1.3.2).
+ */
+export function hostCookieName(sessionCookie: string, suffix: string): string {
+  return `__Host-${baseOf(sessionCookie)}-${suffix}`;
+}
+
+function baseOf(sessionCookie: string): string {
+  return sessionCookie.replace(/^__(?:Host|Secure)-/, '');
+}
+
 /** The one owner of the session cookie's text (RFC 6265, RFC 6265bis §4.1.3 for `__Host-`). */
 export class SessionCookie {
   readonly #settings: CookieSettings;
   readonly #name: string;
+  readonly #base: string;
   /** Most specific first. */
   readonly #domains: readonly string[];
 
   constructor(settings: CookieSettings) {
     this.#settings = settings;
     this.#name = settings.cookie;
+    this.#base = baseOf(settings.cookie);
     this.#domains = settings.cookieDomains.toSorted((a, b) => b.length - a.length);
   }
 
@@ -51,13 +65,12 @@ export class SessionCookie {
   }
 
   /**
-   * What of a `Cookie` header may go on upstream: neither the session nor what signing in leaves behind
-   * (`<name>-…`).
+   * What of a `Cookie` header may go on upstream: neither the session nor what signing in leaves behind.
    *
    * @returns undefined where nothing of it is ours; empty where nothing else is in it
    */
   stripped(header: string | undefined): string | undefined {
-    if (header === undefined || !header.includes(this.#name)) return undefined;
+    if (header === undefined || !header.includes(this.#base)) return undefined;
     const pairs = header.split(';');
     const rest = pairs.filter((pair) => !this.#isOurs(split(pair).name));
     return rest.length === pairs.length ? undefined : rest.join(';').trim();
@@ -104,7 +117,7 @@ export class SessionCookie {
   }
 
   #isOurs(name: string): boolean {
-    return name === this.#name || name.startsWith(`${this.#name}-`);
+    return name === this.#name || name.startsWith(hostCookieName(this.#name, ''));
   }
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { SessionCookie } from '../../../src/forward-auth/sessions/cookie.ts';
 import { type House, openHouse } from './support/house.ts';
+import type { InteractiveProvider } from './support/interactive-provider.ts';
 import { Jar } from './support/jar.ts';
 
-const CALLBACK = /\/_postern\/callback\?/;
+const CALLBACK = /\/_postern\/callback(?:\/idp[01])?\?/;
 
 async function problem(answer: Response, status: number): Promise<string> {
   const text = await answer.text();
@@ -378,9 +380,11 @@ describe('who may sign in, and as what', () => {
       const one = new URL(await jar.until(house.at(links[0] as string), CALLBACK));
       const two = new URL(await jar.until(house.at(links[1] as string), CALLBACK));
       assert.notEqual(one.searchParams.get('iss'), two.searchParams.get('iss'));
-      // The second provider's answer under the first one's state.
+      // The second provider's answer under the first one's state, at either's address.
       const mixed = new URL(two);
       mixed.searchParams.set('state', one.searchParams.get('state') as string);
+      await problem(await jar.hop(mixed.href), 400);
+      mixed.pathname = one.pathname;
       await problem(await jar.hop(mixed.href), 502);
       assert.equal((await jar.hop(two.href)).status, 303);
       const only = await jar.hop(house.at('/_postern/sign-in?switch=1&providers=idp1'));
@@ -388,6 +392,82 @@ describe('who may sign in, and as what', () => {
       await problem(await jar.hop(house.at('/_postern/sign-in?provider=nobody')), 404);
     } finally {
       await house.close();
+    }
+  });
+
+  it('gives no provider the code of another, which it had people sent to (RFC 9700 §4.4)', async () => {
+    const house = await openHouse({ providers: 2 });
+    const [evil, honest] = house.idps as [InteractiveProvider, InteractiveProvider];
+    try {
+      const jar = new Jar();
+      const begun = await jar.hop(house.at('/_postern/sign-in?provider=idp0'));
+      const asked = new URL(begun.headers.get('location') as string);
+      // The malicious one leads on to the honest one, with what it was given for itself.
+      const led = new URL(asked);
+      led.host = new URL(honest.issuer).host;
+      const refused = await jar.hop(led.href);
+      assert.equal(refused.status, 400, 'the honest one knows only its own callback');
+      led.searchParams.set('redirect_uri', house.at('/_postern/callback/idp1'));
+      const answer = new URL(await jar.until(led.href, CALLBACK));
+      assert.equal(answer.pathname, '/_postern/callback/idp1');
+      for (const keptIss of [true, false]) {
+        if (!keptIss) answer.searchParams.delete('iss');
+        await problem(await jar.hop(answer.href), 400);
+      }
+      assert.deepEqual([evil.tokenRequests, honest.tokenRequests], [[], []], 'no code goes anywhere');
+    } finally {
+      await house.close();
+    }
+  });
+
+  it('takes no answer without the issuer that the provider promises, and no error of another issuer', async () => {
+    const house = await openHouse();
+    for (const [iss, change] of [
+      ['none', (answer: URL) => answer.searchParams.delete('iss')],
+      ['another', (answer: URL) => answer.searchParams.set('iss', 'https://evil.example')],
+      ['two', (answer: URL) => answer.searchParams.append('iss', 'https://evil.example')],
+    ] as const)
+      for (const error of [undefined, 'access_denied', 'temporarily_unavailable']) {
+        const jar = new Jar();
+        const answer = new URL(await jar.until(house.at('/_postern/sign-in?rd=/inside'), CALLBACK));
+        change(answer);
+        if (error !== undefined) {
+          answer.searchParams.delete('code');
+          answer.searchParams.set('error', error);
+        }
+        const asked = house.idp.tokenRequests.length;
+        await problem(await jar.hop(answer.href), 502);
+        assert.equal(house.idp.tokenRequests.length, asked, `${iss}: the code goes nowhere`);
+      }
+    await house.close();
+  });
+
+  it('binds a browser by a cookie of this host alone, whatever the session’s is called', async () => {
+    for (const [cookie, domains] of [
+      ['postern', []],
+      ['__Secure-gate', ['0.0.1']],
+      ['__Host-gate', []],
+    ] as const) {
+      const house = await openHouse({ auth: { sessions: { cookie, cookieDomains: domains } } });
+      try {
+        const jar = new Jar();
+        const base = cookie.replace(/^__(?:Host|Secure)-/, '');
+        const begun = await jar.hop(house.at('/_postern/sign-in?rd=/inside'));
+        const set = begun.headers.getSetCookie();
+        assert.match(
+          set[0] ?? '',
+          new RegExp(`^__Host-${base}-sign-in=[\\w-]{43}; Path=/; Max-Age=3600; HttpOnly; Secure; `),
+        );
+        assert.doesNotMatch(set[0] ?? '', /Domain=/i);
+        await jar.until(begun.headers.get('location') as string, /\/inside$/);
+        const straight = await jar.hop(house.at('/_postern/sign-in?rd=/inside'));
+        assert.match(straight.headers.getSetCookie()[0] ?? '', new RegExp(`^__Host-${base}-returns=1; Path=/; `));
+        const own = new SessionCookie({ cookie, cookieDomains: [...domains], sameSite: 'lax', partitioned: false });
+        const header = `a=b; ${cookie}=s; __Host-${base}-sign-in=x; __Host-${base}-returns=1; ${base}x=c`;
+        assert.equal(own.stripped(header), `a=b; ${base}x=c`, 'none of them goes upstream');
+      } finally {
+        await house.close();
+      }
     }
   });
 });

@@ -33,7 +33,9 @@ export async function openHouse(
   await once(server, 'listening');
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const idps: InteractiveProvider[] = [];
-  for (let i = 0; i < (options.providers ?? 1); i++) idps.push(await startInteractiveProvider(origin));
+  const { providers: count = 1 } = options;
+  for (let i = 0; i < count; i++)
+    idps.push(await startInteractiveProvider(origin, `/_postern/callback${count === 1 ? '' : `/idp${i}`}`));
   const config = parseConfig({
     publicUrl: origin,
     auth: {

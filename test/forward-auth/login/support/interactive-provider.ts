@@ -31,8 +31,11 @@ export interface InteractiveProvider {
   restart(): Promise<void>;
 }
 
-/** @param app origin of what people sign in to */
-export async function startInteractiveProvider(app: string): Promise<InteractiveProvider> {
+/** @param app origin of what people sign in to @param callback path of the redirect URI */
+export async function startInteractiveProvider(
+  app: string,
+  callback = '/_postern/callback',
+): Promise<InteractiveProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const stranger = await generateKeyPair('RS256');
   const rotated = await generateKeyPair('RS256', { extractable: true });
@@ -56,7 +59,7 @@ export async function startInteractiveProvider(app: string): Promise<Interactive
       {
         client_id: 'postern',
         client_secret: CLIENT_SECRET,
-        redirect_uris: [`${app}/_postern/callback`],
+        redirect_uris: [app + callback],
         post_logout_redirect_uris: [`${app}/_postern/signed-out`],
         backchannel_logout_uri: `${app}/_postern/backchannel-logout`,
         backchannel_logout_session_required: true,
