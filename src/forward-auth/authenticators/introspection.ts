@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
+import { nameGlob } from '../../platform/name-glob.ts';
+import { API_KEY_PREFIX } from '../api-keys/key-format.ts';
 import type { Authenticated, Authentication, Rejected } from '../decision/authentication.ts';
 import type { Limit } from '../decision/decision.ts';
 import type { CheckRequest } from '../decision/request.ts';
@@ -28,6 +30,8 @@ interface Worthless {
 interface Introspector {
   readonly config: ProviderConfig;
   readonly endpoint: IntrospectionEndpoint;
+  /** Of its opaque tokens; undefined: any. */
+  readonly patterns: ReadonlyArray<(token: string) => boolean> | undefined;
   /** By hash of the token. Apart, so that invented tokens push no good one out. */
   readonly live: LRUCache<string, Live>;
   readonly worthless: LRUCache<string, Worthless>;
@@ -48,6 +52,7 @@ export interface IntrospectionDependencies extends IntrospectionEndpointDependen
 
 /** Milliseconds for which a provider is not asked again about a token that is worth nothing. */
 const WORTHLESS_FOR = 5_000;
+const NOBODY_KNOWS = rejected('token_issuer', 'no provider that is accepted here issues such tokens');
 const INACTIVE = rejected('token_inactive', 'the token is not active');
 
 /** Opaque access tokens, and JWTs of providers that are asked about them, by token introspection (RFC 7662). */
@@ -64,6 +69,7 @@ export class Introspection {
       .map((config) => ({
         config,
         endpoint: new IntrospectionEndpoint(config, dependencies),
+        patterns: config.introspection.tokens?.map(nameGlob),
         live: new LRUCache({ max: config.introspection.max }),
         worthless: new LRUCache({ max: config.introspection.max }),
         running: new Map(),
@@ -84,9 +90,8 @@ export class Introspection {
   ): Authentication | Promise<Authentication> | undefined {
     if (this.#introspectors.length === 0) return undefined;
     if (jwt !== undefined && !(typeof jwt.iss === 'string' && this.#issuers.has(jwt.iss))) return undefined;
-    // A JWT is shown to the issuer that it names, and to nobody else.
-    const asked =
-      jwt === undefined ? this.#introspectors : this.#introspectors.filter(({ config }) => config.issuer === jwt.iss);
+    const asked = this.#whomToAsk(token, jwt, rule);
+    if (asked.length === 0) return NOBODY_KNOWS;
     const key = createHash('sha256').update(token).digest('base64url');
     const now = this.#dependencies.now();
     for (const { live } of asked) {
@@ -109,6 +114,22 @@ export class Introspection {
         return judge(verdict, resource);
       })
       .finally(() => unknown.end(request, worthless));
+  }
+
+  /**
+   * A token is shown to those alone that may have issued it: a JWT to the issuer that it names, another one to the
+   * providers whose pattern it has, or that have none; and to nobody whose identities the rule would not take.
+   */
+  #whomToAsk(
+    token: string,
+    jwt: Readonly<Record<string, unknown>> | undefined,
+    { issuers }: Pick<Rule, 'issuers'>,
+  ): readonly Introspector[] {
+    const taken = this.#introspectors.filter(({ config }) => issuers?.has(config.issuer) !== false);
+    if (jwt !== undefined) return taken.filter(({ config }) => config.issuer === jwt.iss);
+    if (token.startsWith(API_KEY_PREFIX)) return [];
+    const named = taken.filter(({ patterns }) => patterns?.some((matches) => matches(token)) === true);
+    return named.length > 0 ? named : taken.filter(({ patterns }) => patterns === undefined);
   }
 
   /** In order until one vouches for the token. One that does not answer might have: only then is nothing known. */

@@ -94,6 +94,10 @@ const provider = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'take opaque tokens and ask the provider (RFC 7662)' }),
       url: httpUrl('absent: found by discovery').optional(),
+      tokens: z.array(z.string().min(1)).optional().meta({
+        description:
+          'globs of its opaque tokens, such as `gho_*`; absent: any; empty: JWTs alone. Needed where a rule takes several providers that are asked',
+      }),
       ttl: duration('how long a verdict is reused, never past `exp`').prefault('30s'),
       max: z.int().min(1).default(10_000).meta({ description: 'verdicts kept' }),
     })

@@ -3,7 +3,7 @@ import type { authSchema } from './auth-schema.ts';
 
 /** Providers are told apart by id and issuer, and may only speak of servers that there are. */
 export function checkProviders(
-  { providers, originMetadata, broker }: z.output<typeof authSchema>,
+  { providers, rules, originMetadata, broker }: z.output<typeof authSchema>,
   servers: readonly string[],
   context: z.RefinementCtx,
 ): void {
@@ -18,6 +18,17 @@ export function checkProviders(
     const values = providers.map((provider) => provider[kind]);
     for (const [index, value] of values.entries())
       if (values.indexOf(value) !== index) issue([index, kind], `"${value}" is used twice`);
+  }
+  const anyToken = providers.filter(({ introspection }) => introspection.enabled && introspection.tokens === undefined);
+  for (const [index, rule] of rules.entries()) {
+    const asked = anyToken.filter(({ id }) => rule.allow?.providers?.includes(id) !== false);
+    const [first, second] = asked;
+    if (rule.public || first === undefined || second === undefined) continue;
+    issue(
+      [providers.indexOf(second), 'introspection', 'tokens'],
+      `auth.rules[${index}] takes opaque tokens of ${asked.map(({ id }) => id).join(' and ')}: say by globs which are whose, or each is shown those of the other`,
+    );
+    break;
   }
   for (const [index, { serverAudiences }] of providers.entries())
     for (const server of Object.keys(serverAudiences))
