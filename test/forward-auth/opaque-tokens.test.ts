@@ -21,7 +21,12 @@ async function startIntrospector(prefix: string) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  return { shown, url, issuer: `https://${prefix.replace(/\W|_/g, '')}.example`, stop: () => server.close() };
+  return {
+    shown,
+    url,
+    issuer: `https://${prefix.replace(/\W|_/g, '')}.example`,
+    stop: () => server.close().closeAllConnections(),
+  };
 }
 
 type Introspector = Awaited<ReturnType<typeof startIntrospector>>;
@@ -44,7 +49,7 @@ describe('an opaque token', () => {
         { match: { path: '/two/**' }, allow: { providers: ['two'] } },
         { match: { path: '/machines/**' }, allow: { providers: ['mtls'] } },
         { match: { path: '/public/**' }, public: true },
-        { match: { path: '/**' } },
+        { match: { path: '/**' }, allow: 'anyone-signed-in' },
       ],
       clientCertificates: { header: 'client-cert' },
     });
@@ -91,7 +96,7 @@ describe('an opaque token', () => {
   it('needs patterns in the configuration where a rule takes several providers', () => {
     const parse = (first: object, second: object, rules: readonly object[]) =>
       parseConfig({ auth: { providers: [first, second], rules } });
-    const any = [{ match: { path: '/**' } }];
+    const any = [{ match: { path: '/**' }, allow: 'anyone-signed-in' }];
     assert.throws(
       () => parse(provider('one', one), provider('two', two), any),
       /auth\.providers\[1\]\.introspection\.tokens: auth\.rules\[0\] takes opaque tokens of one and two/,

@@ -139,7 +139,10 @@ export const FORWARD_AUTH_READERS: readonly GrowthRow[] = [
   {
     reader: 'path of a resource',
     inputs: { ...TARGETS, servers: repeated('a-', '/servers/', '/mcp') },
-    read: (text) => [resources.of(text), resources.describedAt(text), resources.isMcpPath(text)],
+    read: (text) => {
+      const place = { scheme: 'https', host: 'mcp.example.com', path: text } as const;
+      return [resources.of(place), resources.describedAt(text), resources.isMcpEndpoint(place)];
+    },
   },
   {
     reader: 'redirect address of a client',

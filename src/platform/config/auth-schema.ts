@@ -189,10 +189,10 @@ const rule = z
         redirect: z.boolean().default(true).meta({ description: 'send people to sign in; false: 401 for everybody' }),
       })
       .optional(),
-    emit: z
-      .array(z.enum(EMITTED_PRESETS))
-      .default([])
-      .meta({ description: 'identity headers of other products, beside our own' }),
+    emit: z.array(z.enum(EMITTED_PRESETS)).default([]).meta({
+      description:
+        'identity headers of other products, beside our own; they name no provider, so `allow.providers` names one where there are several',
+    }),
     scopes: z
       .strictObject({
         default: z.array(scope).default([]).meta({ description: 'needed for every request' }),

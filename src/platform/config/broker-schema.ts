@@ -125,6 +125,8 @@ export function checkBroker(
     if (known.secret === undefined && known.clientCredentials) at('secret', 'needed for client credentials');
     if (known.secret !== undefined && known.secret.length < SHORTEST_SECRET)
       at('secret', `needs ${SHORTEST_SECRET} characters or more, because anybody may try secrets here`);
+    // The id of a public client is known: whoever got hold of a person's assertion could exchange it.
+    if (known.secret === undefined && known.identityAssertions) at('secret', 'needed for identity assertions');
     if (known.clientCredentials && !broker.clientCredentials)
       at('clientCredentials', 'set auth.broker.clientCredentials too');
     if (known.identityAssertions && !broker.identityAssertions)

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { ANYONE_SIGNED_IN } from './anyone-signed-in.ts';
 import type { authSchema } from './auth-schema.ts';
 
 /** Providers are told apart by id and issuer, and may only speak of servers that there are. */
@@ -21,7 +22,8 @@ export function checkProviders(
   }
   const anyToken = providers.filter(({ introspection }) => introspection.enabled && introspection.tokens === undefined);
   for (const [index, rule] of rules.entries()) {
-    const asked = anyToken.filter(({ id }) => rule.allow?.providers?.includes(id) !== false);
+    const named = rule.allow === ANYONE_SIGNED_IN ? undefined : rule.allow?.providers;
+    const asked = anyToken.filter(({ id }) => named?.includes(id) !== false);
     const [first, second] = asked;
     if (rule.public || first === undefined || second === undefined) continue;
     issue(

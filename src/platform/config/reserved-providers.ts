@@ -19,7 +19,7 @@ export function checkRuleProviders(auth: z.output<typeof authSchema>, context: z
   const authorities = [...ids, ...(certificates ? ['mtls'] : [])];
   const machines = auth.broker.enabled && auth.broker.clientCredentials;
   const known = [...authorities, ...(auth.apiKeys.enabled ? ['api-keys'] : []), ...(machines ? ['mcp-clients'] : [])];
-  for (const [index, { allow: stated }] of auth.rules.entries()) {
+  for (const [index, { allow: stated, emit, public: everybody }] of auth.rules.entries()) {
     const allow = stated === ANYONE_SIGNED_IN ? undefined : stated;
     const path = ['rules', index, 'allow', 'providers'];
     const strange = allow?.providers?.find((id) => !known.includes(id));
@@ -31,5 +31,11 @@ export function checkRuleProviders(auth: z.output<typeof authSchema>, context: z
     // Subjects and groups are unique within one issuer only (OpenID Connect Core §5.7).
     if (allow !== undefined && allow.providers === undefined && authorities.length > 1)
       issue(path, `name whose users and groups are meant, of: ${known.join(', ')}`);
+    const emitted = allow?.providers?.filter((id) => authorities.includes(id)) ?? authorities;
+    if (emit.length > 0 && !everybody && emitted.length > 1)
+      issue(
+        ['rules', index, 'emit'],
+        `these headers name a person without the provider, and each could have one of the same name: let allow.providers name one of: ${emitted.join(', ')}`,
+      );
   }
 }

@@ -59,6 +59,41 @@ describe('users and groups of several providers', () => {
     assert.deepEqual(rule('/both')?.signInProviders, ['a']);
   });
 
+  it('are not sent by headers that name no provider, unless the rule takes those of one', () => {
+    const emitting = (rule: object, more: object = {}) =>
+      parseConfig({
+        auth: {
+          providers,
+          apiKeys: { enabled: true },
+          rules: [{ match: { path: '/x' }, emit: ['grafana'], ...rule }],
+          ...more,
+        },
+      });
+    const [one] = providers;
+    const certificates = { clientCertificates: { header: 'client-cert' } };
+    const anyone = { allow: 'anyone-signed-in' } as const;
+    for (const [rule, more, which] of [
+      [anyone, {}, 'a, b'],
+      [{ allow: { providers: ['a', 'b'] } }, {}, 'a, b'],
+      [{ allow: { groups: ['g'], providers: ['b', 'api-keys', 'a'] } }, {}, 'b, a'],
+      [{ ...anyone, emit: ['oauth2-proxy'] }, { providers: [one], ...certificates }, 'a, mtls'],
+      [{ allow: { providers: ['a', 'mtls'] } }, certificates, 'a, mtls'],
+    ] as const)
+      assert.throws(
+        () => emitting(rule, more),
+        (error) =>
+          error instanceof ConfigurationError &&
+          (error.problems[0] ?? '').startsWith('auth.rules[0].emit: ') &&
+          (error.problems[0] ?? '').endsWith(`let allow.providers name one of: ${which}`),
+        JSON.stringify(rule),
+      );
+    emitting(anyone, { providers: [one] });
+    emitting({ allow: { users: ['root'], providers: ['a'] } });
+    emitting({ allow: { providers: ['a', 'api-keys'] } });
+    emitting({ ...anyone, emit: [] });
+    emitting({ public: true });
+  });
+
   it('are refused where the reserved name is taken, or means nothing', () => {
     const rules = (allow: object) => [{ match: { path: '/x' }, allow }];
     const [one] = providers;

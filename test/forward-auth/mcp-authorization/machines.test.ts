@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { parseConfig } from '../../../src/platform/config/load.ts';
 import { type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
 import { postForm } from './support/raw-client.ts';
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const SIGNING_IN = { providers: [{ id: 'corp', issuer: 'https://idp.example', clientId: 'gate' }] };
 const SECRET = 'secret-of-the-machine-in-the-tests';
 
 describe('programs at the broker', () => {
@@ -107,6 +109,10 @@ describe('programs at the broker', () => {
       ['that is an ID token', {}, 'JWT'],
       ['for another server', { aud: 'https://other.example' }],
       ['for several', { aud: ['https://other.example', 'https://mcp.example'] }],
+      ['without a subject', { sub: undefined }],
+      ['with an empty subject', { sub: '' }],
+      ['about several', { sub: ['alice', 'bob'] as never }],
+      ['about the client itself', { sub: 'agent' }],
       ['for another client', { client_id: 'robot' }],
       ['without a client', { client_id: undefined }],
       ['without an id', { jti: undefined }],
@@ -134,6 +140,27 @@ describe('programs at the broker', () => {
       const [head, , signature] = (await assertion()).split('.');
       const other = (await assertion({ sub: 'bob' })).split('.')[1];
       assert.equal((await exchange(`${head}.${other}.${signature}`)).body.error, 'invalid_grant');
+    });
+
+    it('by a client without a secret: nothing, configured or registered', async () => {
+      const clients = [{ id: 'public', identityAssertions: true }];
+      assert.throws(
+        () => parseConfig({ auth: { ...SIGNING_IN, broker: { enabled: true, identityAssertions: true, clients } } }),
+        /auth\.broker\.clients\[0\]\.secret: needed for identity assertions/,
+      );
+      const registered = await fetch(`${gate.issuer}/_postern/oauth/register`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({
+          redirect_uris: ['http://127.0.0.1/callback'],
+          grant_types: ['authorization_code', JWT_BEARER],
+          token_endpoint_auth_method: 'none',
+        }),
+      });
+      const { client_id: id = 'refused' } = (await registered.json()) as { client_id?: string };
+      const form = { grant_type: JWT_BEARER, client_id: id, assertion: await assertion({ client_id: id }) };
+      const { status, body } = await postForm(`${gate.issuer}/_postern/oauth/token`, form);
+      assert.deepEqual([status >= 400, body.access_token], [true, undefined]);
     });
 
     it('by a client that may not: nothing', async () => {

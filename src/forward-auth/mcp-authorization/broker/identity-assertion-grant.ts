@@ -93,7 +93,12 @@ function checkContents(
   if ((payload.exp as number) * 1_000 > deps.now() + LONGEST) throw refusal('the assertion is good for too long');
   const audience: unknown = Array.isArray(payload.aud) && payload.aud.length === 1 ? payload.aud[0] : payload.aud;
   if (audience !== deps.issuer) throw refusal(`the assertion is not for ${deps.issuer}`);
+  if (ctx.oidc.client.clientAuthMethod === 'none')
+    throw refusal('a client without a secret cannot exchange assertions');
   if (payload.client_id !== ctx.oidc.client.clientId) throw refusal('the assertion is for another client');
+  // RFC 7523 §3: without a subject the client would get a token for itself, as a person.
+  if (typeof payload.sub !== 'string' || payload.sub === '' || payload.sub === payload.client_id)
+    throw refusal('the assertion names no person by "sub"');
   if (typeof payload.jti !== 'string' || payload.jti === '') throw refusal('the assertion has no id');
   const beyond = BEYOND.find((name) => payload[name] !== undefined);
   if (beyond !== undefined) throw refusal(`the assertion has "${beyond}", which is not understood here`);
