@@ -35,7 +35,7 @@ import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
 import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
-import { openReplicaTalk } from './replica-talk.ts';
+import { openReplicaChannels } from './replicas/replica-channel.ts';
 import { spanRoute } from './span-routes.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
@@ -126,7 +126,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     ),
   );
   const seal = new SessionSeal(sealing);
-  const replicas = openReplicaTalk(stores, sealing, log);
+  const replicas = openReplicaChannels(stores, sealing, log);
   const activity = openActivity(config);
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
@@ -148,8 +148,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
     const about = { name, url: server.url, isListed };
     const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
-    const talk = replicas && ((about: string) => replicas(`${about} ${name}`));
-    const perServer = { outgoing: outgoing.of(name), talk, traced };
+    const channel = replicas && ((about: string) => replicas(`${about} ${name}`));
+    const perServer = { outgoing: outgoing.of(name), channel, traced };
     upstreams.set(
       name,
       openUpstream(name, server, { limits: relay.limits, budgets, maxStreams, log, now, env, ...perServer }),
@@ -201,7 +201,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     times,
     reached,
     tracing,
-    talk: replicas?.('http-sse'),
+    channel: replicas?.('http-sse'),
   });
 
   const looked = { callers, scanner, tools, streams, stores, metrics, storeMetrics, audit, watch };

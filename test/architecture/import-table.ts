@@ -51,6 +51,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'forward-auth/mcp-authorization/': ['identity/', 'platform/', 'stores/', 'forward-auth/decision/'],
   'relay/': ['identity/', 'platform/', 'stores/', 'watch/'],
   'relay/protocol/': ['identity/mcp-field-text.ts', 'platform/is-record.ts', 'platform/tracing/'],
+  'relay/replicas/': ['identity/', 'platform/', 'stores/', 'relay/protocol/', 'relay/refusal.ts'],
   'relay/policy/': [
     'identity/',
     'platform/name-glob.ts',

@@ -5,7 +5,7 @@ import type { AnswerRules } from '../gate/answer-filter.ts';
 import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
-import type { ReplicaTalk } from '../replica-talk.ts';
+import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import type { RetryTimes } from '../transports/channel/standing-stream.ts';
 import { answerHandler } from '../upstreams/answer-handler.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
@@ -32,7 +32,7 @@ export interface EraBridgeOptions {
   /** Streams of one identity that last. */
   readonly streams: number;
   /** With the other replicas; undefined: there are none. */
-  readonly talk: ReplicaTalk | undefined;
+  readonly channel: ReplicaChannel | undefined;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -60,16 +60,16 @@ export class EraBridge implements Upstream {
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
     this.#options = options;
-    const { limit, retry, streams, talk } = options;
+    const { limit, retry, streams, channel } = options;
     const link = { upstream: inner, limit };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
-    this.#sessions = new SessionFront({ link, retry, talk });
+    this.#sessions = new SessionFront({ link, retry, channel });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
       sessions: new HeldSessions({ link, retry }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
       listening: new HeldSessions({ link, retry }, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
-      talk,
+      channel,
     });
   }
 

@@ -4,7 +4,7 @@ import { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { EraBridge } from '../eras/era-bridge.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
-import type { ReplicaTalk } from '../replica-talk.ts';
+import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import { CONNECTION_TIMES } from '../transports/channel/connection.ts';
 import { HttpUpstream } from './http-upstream.ts';
 import { childProcessPipe } from './pipes/child-process-pipe.ts';
@@ -31,7 +31,7 @@ export interface OpenUpstreamDeps {
   readonly traced?: ((server: Upstream) => Upstream) | undefined;
   /** With other replicas about the sessions at this server; undefined: there are none. */
   /** With the other replicas, about one of these; undefined: there is one only. */
-  readonly talk: ((about: 'era' | 'pipe') => ReplicaTalk) | undefined;
+  readonly channel: ((about: 'era' | 'pipe') => ReplicaChannel) | undefined;
 }
 
 /** Milliseconds of silence after which a stream gets a comment line. */
@@ -44,7 +44,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
   const reached = deps.traced?.(transport) ?? transport;
   const { era } = server;
   if (era === 'both') return reached;
-  const { limits, talk, now } = deps;
+  const { limits, channel, now } = deps;
   // Behind a pipe the relay speaks the sessions' era itself.
   const known = transport instanceof PipeUpstream ? 'legacy' : era === 'auto' ? undefined : era;
   return new EraBridge(reached, {
@@ -53,7 +53,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
     times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
     streams: deps.maxStreams,
-    talk: talk?.('era'),
+    channel: channel?.('era'),
     now,
   });
 }
@@ -89,7 +89,7 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
       limit: limits.maxServerMessage,
       outgoing: url === undefined ? undefined : outgoing,
       now,
-      talk: deps.talk?.('pipe'),
+      channel: deps.channel?.('pipe'),
     },
   );
 }

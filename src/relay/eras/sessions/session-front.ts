@@ -8,7 +8,7 @@ import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
 import { META, withEnvelope } from '../../protocol/meta.ts';
 import { ParameterHeaders } from '../../protocol/parameter-headers.ts';
 import { toLegacyResult } from '../../protocol/to-legacy-result.ts';
-import type { ReplicaTalk } from '../../replica-talk.ts';
+import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import type { McpMethod } from '../../transports/streamable-http/route.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
@@ -29,7 +29,7 @@ export interface InSession extends From {
 
 export interface SessionFrontDeps extends ServerStreamDeps {
   /** Undefined: there is one process only. */
-  readonly talk: ReplicaTalk | undefined;
+  readonly channel: ReplicaChannel | undefined;
 }
 
 interface Session {
@@ -46,7 +46,7 @@ export class SessionFront {
 
   constructor(deps: SessionFrontDeps) {
     this.#deps = deps;
-    this.#ended = deps.talk?.hear((message) => this.#heard(message));
+    this.#ended = deps.channel?.subscribe((message) => this.#heard(message));
   }
 
   /** Answers one request. Never rejects. */
@@ -60,7 +60,7 @@ export class SessionFront {
       return void response.answer(errorMessage(id, NO_SESSION, 'session not found'), 404);
     if (request.method === 'DELETE') {
       this.#memories.end(owner, state.id);
-      this.#deps.talk?.say({ kind: 'ended', owner, id: state.id });
+      this.#deps.channel?.publish({ kind: 'ended', owner, id: state.id });
       return void response.status(200);
     }
     await this.#inside(request, { state, memory: this.#memories.of(owner, state.id) }, response);
@@ -152,7 +152,7 @@ export class SessionFront {
 
   /** Whichever replica holds the session's stream, or its request that asks something, hears what its client says. */
   #share({ message, caller }: InSession, { id }: SessionState): void {
-    this.#deps.talk?.say({ kind: 'session', owner: ownerOf(caller), id, message });
+    this.#deps.channel?.publish({ kind: 'session', owner: ownerOf(caller), id, message });
   }
 
   #heard({ kind, owner, id, message }: Json): void {

@@ -1,14 +1,15 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
 import { modernFacts } from '../../protocol/client-facts.ts';
-import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError, SessionLost } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import { META } from '../../protocol/meta.ts';
 import { toModernResult } from '../../protocol/to-modern-result.ts';
 import { urlElicitations } from '../../protocol/url-elicitations.ts';
 import { FIRST_MODERN, SUPPORTED_VERSIONS } from '../../protocol/versions.ts';
-import type { ReplicaTalk } from '../../replica-talk.ts';
+import { RemoteCalls } from '../../replicas/remote-call.ts';
+import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
 import type { Hear } from '../../upstreams/post-message.ts';
 import { answerFailure, type From, IGNORE, ownerOf } from '../server-link.ts';
@@ -16,7 +17,7 @@ import { HeldCall, type Listener } from './held-call.ts';
 import type { HeldSession } from './held-session.ts';
 import type { HeldSessions } from './held-sessions.ts';
 import { listenInSession } from './listening.ts';
-import { type NextTurn, TurnsElsewhere } from './turns-elsewhere.ts';
+import { errorOf, type NextTurn, sendTurn } from './remote-turn.ts';
 import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
 
 /** Gone from the stateless era. */
@@ -37,6 +38,9 @@ export interface StatelessRequest extends From {
   readonly params: Json;
 }
 
+/** Requests that may wait for other replicas. */
+const REMOTE_LIMITS = { max: 1_000, perOwner: 16 };
+
 export interface StatelessFrontDeps {
   /** For calls. */
   readonly sessions: HeldSessions;
@@ -44,7 +48,7 @@ export interface StatelessFrontDeps {
   readonly listening: HeldSessions;
   readonly waiting: WaitingCalls;
   /** Undefined: there is one process only. */
-  readonly talk: ReplicaTalk | undefined;
+  readonly channel: ReplicaChannel | undefined;
 }
 
 /** The client's end of one request. */
@@ -56,12 +60,17 @@ interface Answering {
 /** Shows stateless clients a server of the sessions' era: the relay holds its sessions. */
 export class StatelessFront {
   readonly #deps: StatelessFrontDeps;
-  readonly #elsewhere: TurnsElsewhere | undefined;
+  readonly #remote: RemoteCalls<NextTurn> | undefined;
 
   constructor(deps: StatelessFrontDeps) {
     this.#deps = deps;
-    this.#elsewhere =
-      deps.talk && new TurnsElsewhere(deps.talk, (turn, hear, signal) => this.#goOn(turn, hear, signal));
+    this.#remote =
+      deps.channel &&
+      new RemoteCalls(
+        deps.channel,
+        (turn, { send, signal }) => sendTurn(this.#goOn(turn, send, signal)),
+        REMOTE_LIMITS,
+      );
   }
 
   /** Answers one request. Never rejects. */
@@ -84,7 +93,7 @@ export class StatelessFront {
 
   async close(): Promise<void> {
     const { waiting, sessions, listening } = this.#deps;
-    this.#elsewhere?.close();
+    this.#remote?.close();
     waiting.close();
     await Promise.all([sessions.close(), listening.close()]);
   }
@@ -113,11 +122,21 @@ export class StatelessFront {
       return this.#turn(call, about, event, signal);
     }
     const turn = { ...about, state, inputResponses };
-    const result = await (this.#goOn(turn, event, signal) ?? this.#elsewhere?.goOn(turn, event, signal));
+    const result = await (this.#goOn(turn, event, signal) ?? this.#goOnRemotely(turn, event, signal));
     if (result !== undefined) return result;
     throw new ServerError(INVALID_PARAMS, 'no call waits for this answer any more: make the call again', {
       reason: 'request_state',
     });
+  }
+
+  /** @returns undefined if no replica has a call that waits for this */
+  async #goOnRemotely(turn: NextTurn, onMessage: Hear, signal: AbortSignal): Promise<Json | undefined> {
+    const called = await this.#remote?.call(turn, { owner: turn.owner, signal, onMessage });
+    if (called?.kind === 'lost')
+      throw new ServerError(SERVER_ERROR, 'the replica that held the call has gone: make it again');
+    if (called?.kind !== 'result') return undefined;
+    if (isRecord(called.result.error)) throw errorOf(called.result.error);
+    return isRecord(called.result.answer) ? called.result.answer : undefined;
   }
 
   /** @returns undefined where the call does not wait here */

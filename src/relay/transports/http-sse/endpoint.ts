@@ -5,11 +5,12 @@ import { ownerKey } from '../../../identity/identity.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import { releaseWith } from '../../gate/budgets/request-hold.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
-import type { MessageId } from '../../protocol/json-rpc.ts';
+import type { Json, MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
 import { type Message, parseMessage } from '../../protocol/message.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
-import type { ReplicaTalk } from '../../replica-talk.ts';
+import { RemoteCalls } from '../../replicas/remote-call.ts';
+import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import type { Admission, Admitted } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
 import { DRAINING, TOO_MANY } from '../channel/refusals.ts';
@@ -18,7 +19,6 @@ import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { pathOf, type TransportPath } from '../streamable-http/route.ts';
 import { noSession, type SessionSeal } from '../streamable-http/sealed-session.ts';
 import { EventStreamConnection } from './connection.ts';
-import { type Handed, MessagesElsewhere } from './messages-elsewhere.ts';
 
 const METHODS = { sse: 'GET', messages: 'POST', ws: 'GET' } as const;
 const UPGRADE: Refusal = {
@@ -29,9 +29,23 @@ const UPGRADE: Refusal = {
   headers: { Upgrade: 'websocket', Connection: 'Upgrade' },
 };
 
+/** A message for a stream that another replica holds: a proxy may send each POST to any of them. */
+interface RemoteMessage {
+  /** Id of the stream, from a session id that was opened: its owner has been checked. */
+  readonly connection: string;
+  /** base64 */
+  readonly bytes: string;
+}
+
+/** What became of a message: `full` if its stream has no room now. */
+type Taken = 'taken' | 'full';
+
+/** Messages that may wait for another replica. */
+const REMOTE_LIMITS = { max: 1_000, perOwner: 100 };
+
 export interface HttpSseDeps extends ConnectionDeps {
   /** With the other replicas; undefined: there is one only. */
-  readonly talk?: ReplicaTalk | undefined;
+  readonly channel?: ReplicaChannel | undefined;
 }
 
 /** HTTP+SSE of 2024-11-05: a stream at `/servers/<name>/sse`, messages to `/servers/<name>/messages`. */
@@ -39,7 +53,7 @@ export class HttpSseEndpoint {
   readonly #admission: Admission;
   readonly #seal: SessionSeal;
   readonly #deps: HttpSseDeps;
-  readonly #elsewhere: MessagesElsewhere | undefined;
+  readonly #remote: RemoteCalls<RemoteMessage> | undefined;
   readonly #prefix: string;
   readonly #connections = new Map<string, EventStreamConnection>();
   #draining = false;
@@ -48,7 +62,7 @@ export class HttpSseEndpoint {
     this.#admission = admission;
     this.#seal = seal;
     this.#deps = deps;
-    this.#elsewhere = deps.talk && new MessagesElsewhere(deps.talk, (id, bytes) => this.#takeFromElsewhere(id, bytes));
+    this.#remote = deps.channel && new RemoteCalls(deps.channel, (message) => this.#takeRemote(message), REMOTE_LIMITS);
     this.#prefix = new URL(deps.config.publicUrl).pathname.replace(/\/$/, '');
   }
 
@@ -87,7 +101,7 @@ export class HttpSseEndpoint {
     late.abort();
     for (const connection of open) connection.end('draining');
     await all;
-    this.#elsewhere?.close();
+    this.#remote?.close();
   }
 
   #open(response: ServerResponse, admitted: Admitted, hold: Hold): void {
@@ -112,7 +126,7 @@ export class HttpSseEndpoint {
     const opened = this.#session(path, admitted);
     if ('reason' in opened) return refuse(opened);
     const connection = this.#connections.get(opened.upstreamId);
-    if (connection === undefined && this.#elsewhere === undefined) return refuse(noSession('session_unknown'));
+    if (connection === undefined && this.#remote === undefined) return refuse(noSession('session_unknown'));
     const hold = this.#deps.budgets.of(ownerKey(admitted.identity)).take({});
     if ('status' in hold) return refuse(hold);
     releaseWith(response, hold);
@@ -126,9 +140,9 @@ export class HttpSseEndpoint {
     if (mismatch !== undefined) return refuse(mismatch, message.id ?? null);
     const handed =
       connection === undefined
-        ? await this.#hand(opened.upstreamId, body.bytes)
+        ? await this.#sendToReplicas(opened.upstreamId, body.bytes, admitted)
         : take(connection, message, body.bytes);
-    if (handed === 'nobody') return refuse(noSession('session_unknown'), message.id ?? null);
+    if (handed === 'not_found') return refuse(noSession('session_unknown'), message.id ?? null);
     if (handed === 'full') return refuse(TOO_MANY, message.id ?? null);
     if (handed !== 'taken') return refuse(handed, message.id ?? null);
     response.writeHead(202, { 'Content-Type': 'text/plain', 'Content-Length': '8' }).end('Accepted');
@@ -142,19 +156,24 @@ export class HttpSseEndpoint {
   }
 
   /** Another replica may hold the stream. */
-  async #hand(id: string, bytes: Buffer): Promise<Handed | Refusal> {
+  async #sendToReplicas(id: string, bytes: Buffer, { identity }: Admitted): Promise<Taken | 'not_found' | Refusal> {
+    if (this.#remote === undefined) return 'not_found';
     try {
-      return (await this.#elsewhere?.hand(id, bytes)) ?? 'nobody';
+      const message = { connection: id, bytes: bytes.toString('base64') };
+      const called = await this.#remote.call(message, { owner: ownerKey(identity) });
+      if (called.kind === 'busy') return 'full';
+      return called.kind === 'result' ? (called.result.taken as Taken) : 'not_found';
     } catch (error) {
       return refusalOf(error);
     }
   }
 
-  #takeFromElsewhere(id: string, bytes: Buffer): 'taken' | 'full' | undefined {
+  #takeRemote({ connection: id, bytes: encoded }: RemoteMessage): Promise<Json> | undefined {
     const connection = this.#connections.get(id);
-    if (connection === undefined) return undefined;
+    const bytes = Buffer.from(encoded, 'base64');
     const parsed = parseMessage(bytes);
-    return 'refusal' in parsed ? undefined : take(connection, parsed.message, bytes);
+    if (connection === undefined || 'refusal' in parsed) return undefined;
+    return Promise.resolve({ taken: take(connection, parsed.message, bytes) });
   }
 
   #refuse(
@@ -171,7 +190,7 @@ export class HttpSseEndpoint {
 }
 
 /** A client that does not read its stream gets no more room by sending more. */
-function take({ channel }: EventStreamConnection, message: Message, bytes: Buffer): 'taken' | 'full' {
+function take({ channel }: EventStreamConnection, message: Message, bytes: Buffer): Taken {
   if (channel.saturated) return 'full';
   channel.accept(message, bytes);
   return 'taken';

@@ -1,15 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../../identity/identity.ts';
+import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import type { AnswerRules } from '../../gate/answer-filter.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
-import { eraOf } from '../../protocol/versions.ts';
-import { RefusedError } from '../../refusal.ts';
-import type { ReplicaTalk } from '../../replica-talk.ts';
+import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
+import { RefusedError, refusalOf } from '../../refusal.ts';
+import { RemoteCalls } from '../../replicas/remote-call.ts';
+import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import { answerHandler } from '../answer-handler.ts';
 import { LocalResponse } from '../local-response.ts';
 import type { RelayEvents, StreamTimes } from '../response-relay.ts';
@@ -17,7 +19,7 @@ import type { Upstream, UpstreamRequest } from '../upstream.ts';
 import type { PipeServer } from './pipe-server.ts';
 import type { PipeServers, Sharing } from './pipe-servers.ts';
 import { PipeSession, type SessionTimes } from './pipe-session.ts';
-import { type SessionRequest, SessionsElsewhere } from './sessions-elsewhere.ts';
+import { type RemoteSessionRequest, sendResponse, takePiece } from './remote-session.ts';
 
 export interface PipeUpstreamOptions {
   readonly sharing: Sharing;
@@ -30,13 +32,14 @@ export interface PipeUpstreamOptions {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   /** With the other replicas; undefined: there is one only. */
-  readonly talk: ReplicaTalk | undefined;
+  readonly channel: ReplicaChannel | undefined;
 }
 
-/** Revisions of servers behind a pipe. */
-const SUPPORTED = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];
 /** Whose sessions are nobody's in particular: the relay's own. */
 const NOBODY = '';
+
+/** Requests that may wait for other replicas, streams included. */
+const REMOTE_LIMITS = { max: 10_000, perOwner: 1_000 };
 
 interface Running {
   readonly session: PipeSession;
@@ -51,14 +54,22 @@ export class PipeUpstream implements Upstream {
   readonly #servers: PipeServers;
   readonly #options: PipeUpstreamOptions;
   readonly #sessions = new Map<string, Running>();
-  readonly #elsewhere: SessionsElsewhere | undefined;
+  readonly #remote: RemoteCalls<RemoteSessionRequest> | undefined;
   readonly #sweep: NodeJS.Timeout;
 
   constructor(servers: PipeServers, options: PipeUpstreamOptions) {
     this.#servers = servers;
     this.#options = options;
-    this.#elsewhere =
-      options.talk && new SessionsElsewhere(options.talk, (asked, handler) => this.#serve(asked, handler));
+    this.#remote =
+      options.channel &&
+      new RemoteCalls(
+        options.channel,
+        (asked, context) =>
+          this.#sessions.has(asked.session)
+            ? sendResponse(context, (handler) => this.#serve(asked, handler))
+            : undefined,
+        REMOTE_LIMITS,
+      );
     this.#sweep = setInterval(() => this.#endUnused(), Math.max(50, options.unused / 10));
     this.#sweep.unref();
   }
@@ -76,13 +87,31 @@ export class PipeUpstream implements Upstream {
     if (id === undefined) return void this.#outside(request, owner, response);
     const { method, body } = request;
     if (this.#sessions.has(id)) return void this.#inside(id, { method, body, owner }, response);
-    if (this.#elsewhere === undefined) return void unknown(response);
-    this.#elsewhere.ask({ session: id, owner, method, body: body === null ? null : body.toString() }, response);
+    void this.#askReplicas({ session: id, owner, method, body: body === null ? null : body.toString() }, response);
+  }
+
+  /** A session lives where its program or connection is: the request is served there. Never rejects. */
+  async #askReplicas(request: RemoteSessionRequest, response: LocalResponse): Promise<void> {
+    if (this.#remote === undefined) return unknown(response);
+    const { owner } = request;
+    try {
+      const called = await this.#remote.call(request, {
+        ...{ owner, signal: response.signal },
+        onMessage: (piece) => takePiece(piece, response),
+      });
+      if (called.kind === 'not_found') return unknown(response);
+      if (called.kind === 'busy') throw new RefusedError(refusalOf(new DependencyUnavailable('the other replicas')));
+      if (called.kind === 'lost') throw new Error('the replica that held the session has gone');
+      if (typeof called.result.failed === 'string') throw new Error(called.result.failed);
+      response.finish();
+    } catch (error) {
+      response.abort(error as Error);
+    }
   }
 
   async close(): Promise<void> {
     clearInterval(this.#sweep);
-    this.#elsewhere?.close();
+    this.#remote?.close();
     this.#sessions.clear();
     await this.#servers.close();
   }
@@ -110,11 +139,9 @@ export class PipeUpstream implements Upstream {
   }
 
   /** Asked by another replica. */
-  #serve({ session, owner, method, body }: SessionRequest, handler: Dispatcher.DispatchHandler): boolean {
-    if (!this.#sessions.has(session)) return false;
+  #serve({ session, owner, method, body }: RemoteSessionRequest, handler: Dispatcher.DispatchHandler): void {
     const response = new LocalResponse(handler, this.#options.limit);
     this.#inside(session, { method, owner, body: body === null ? null : Buffer.from(body) }, response);
-    return true;
   }
 
   #inside(
@@ -187,7 +214,7 @@ function unknown(response: LocalResponse): void {
 function unsupported(request: UpstreamRequest, response: LocalResponse): void {
   const id = messageOf(request)?.id;
   const error = errorMessage(isId(id) ? id : null, UNSUPPORTED_VERSION, 'this server speaks earlier revisions only', {
-    supported: SUPPORTED,
+    supported: LEGACY_VERSIONS,
     requested: fieldOf(request, 'mcp-protocol-version'),
   });
   response.answer(error, 400);

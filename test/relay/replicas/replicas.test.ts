@@ -5,15 +5,15 @@ import { fileURLToPath } from 'node:url';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CreateMessageRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { until } from '../support/until.ts';
-import { alternator } from './support/alternator.ts';
-import { ask, endAll, type RelayUnderTest, relay } from './support/relay.ts';
-import { event, openStream, scriptedServer } from './support/scripted-server.ts';
-import { connectAs, sdkClient, TRANSPORTS } from './support/sdk-client.ts';
+import { programOrSkip } from '../../support/programs.ts';
+import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { until } from '../../support/until.ts';
+import { alternator } from '../support/alternator.ts';
+import { ask, endAll, type RelayUnderTest, relay } from '../support/relay.ts';
+import { event, openStream, scriptedServer } from '../support/scripted-server.ts';
+import { connectAs, sdkClient, TRANSPORTS } from '../support/sdk-client.ts';
 
-const PROGRAM = fileURLToPath(new URL('support/scripted-program.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../support/scripted-program.js', import.meta.url));
 const PATH = '/servers/one/mcp';
 const INITIALIZE = JSON.stringify({
   jsonrpc: '2.0',

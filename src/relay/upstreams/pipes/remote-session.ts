@@ -1,0 +1,38 @@
+import type { Dispatcher } from 'undici';
+import { isRecord } from '../../../platform/is-record.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
+import type { RemoteContext } from '../../replicas/remote-call.ts';
+import type { LocalResponse } from '../local-response.ts';
+import type { UpstreamRequest } from '../upstream.ts';
+
+/** A request within a session, as the replica that it came to asks the one that holds the session. */
+export interface RemoteSessionRequest extends Pick<UpstreamRequest, 'method'> {
+  readonly session: string;
+  /** From `ownerKey(identity)`, which the asking replica has authenticated. */
+  readonly owner: string;
+  /** The message; null: none. */
+  readonly body: string | null;
+}
+
+/** Sends a response piece by piece. @returns resolves when it is over */
+export function sendResponse(
+  { send, signal }: RemoteContext,
+  serve: (handler: Dispatcher.DispatchHandler) => void,
+): Promise<Json> {
+  return new Promise((resolve) =>
+    serve({
+      onRequestStart: (controller) =>
+        signal.addEventListener('abort', () => controller.abort(signal.reason as Error), { once: true }),
+      onResponseStart: (_controller, status, headers) => send({ status, headers }),
+      onResponseData: (_controller, chunk) => send({ text: chunk.toString() }),
+      onResponseEnd: () => resolve({}),
+      onResponseError: (_controller, { message }) => resolve({ failed: message }),
+    }),
+  );
+}
+
+/** One piece of a response that another replica sends. */
+export function takePiece({ status, headers, text }: Json, response: LocalResponse): void {
+  if (typeof status === 'number' && isRecord(headers)) response.begin(status, headers as Record<string, string>);
+  if (typeof text === 'string') response.write(text);
+}
