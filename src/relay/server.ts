@@ -33,6 +33,7 @@ import { Gate } from './gate/gate.ts';
 import { RateLimitStates } from './gate/rate-limit-states.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
+import { Intake } from './intake.ts';
 import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
 import { openReplicaChannels } from './replicas/replica-channel.ts';
@@ -174,13 +175,13 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     tracing,
   });
   const pages = outgoing.accounts?.pages(callers);
-  const endpoint = new StreamableHttpEndpoint(config, {
-    ...{ callers, seal, gate, budgets, upstreams, streams, metrics, log },
-  });
+  const intake = new Intake({ callers, gate, upstreams, metrics, log });
+  const endpoint = new StreamableHttpEndpoint(config, { intake, seal, budgets, streams, metrics, log });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
   const aggregate = openAggregate(config, {
     upstreams: new Map(upstreams),
-    gate,
+    intake,
+    mayUse: ({ identity }, server) => gate.mayUse(identity, server),
     sealing,
     metrics,
     log,
@@ -190,10 +191,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   if (aggregate !== undefined) upstreams.set(ALL_SERVERS, aggregate);
   const connections = new Connections(seal, {
     config,
-    callers,
-    gate,
+    intake,
     budgets,
-    upstreams,
     streams,
     metrics,
     log,

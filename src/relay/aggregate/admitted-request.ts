@@ -1,5 +1,5 @@
 import { answerTooLarge, callTooLong } from '../gate/denials.ts';
-import type { Passage } from '../gate/gate.ts';
+import type { Permit } from '../gate/gate.ts';
 import { SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
@@ -17,7 +17,7 @@ export type Send = (signal: AbortSignal, hear: Hear) => Promise<Json>;
  * @throws RefusedError where the answer is over a limit; what `send` throws
  */
 export async function throughGate(
-  { rules }: Passage,
+  { rules }: Permit,
   { id }: Pick<ServerRequest, 'id'>,
   signal: AbortSignal,
   hear: Hear,

@@ -1,9 +1,9 @@
-import { NO_MESSAGE, type Passage } from '../gate/gate.ts';
+import { NO_MESSAGE, type Permit } from '../gate/gate.ts';
+import type { ServerGate } from '../intake.ts';
 import { ServerError } from '../protocol/failures.ts';
 import { withPlainNumbers } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import type { Message } from '../protocol/message.ts';
-import { type Refusal, RefusedError } from '../refusal.ts';
+import { RefusedError } from '../refusal.ts';
 import type { Hear } from '../upstreams/post-message.ts';
 import type { Outcome } from '../upstreams/response-relay.ts';
 import { refusedError, throughGate } from './admitted-request.ts';
@@ -12,14 +12,6 @@ import { type Filter, type Member, type ServerRequest, Unreached, type Unreached
 
 /** What became of one request to one server; `seconds` where it was answered. */
 export type Report = (outcome: Outcome, seconds: number | undefined, error: unknown) => void;
-
-/** The gate before one server, for one caller. */
-export interface ServerGate {
-  /** @throws DependencyUnavailable */
-  enter(message: Message): Passage | Refusal | Promise<Passage | Refusal>;
-  /** A message that the server says unasked, as the caller may see it. */
-  visible(message: Json): Json;
-}
 
 const OUTCOMES: Readonly<Record<UnreachedReason, Outcome>> = {
   timeout: 'upstream_timeout',
@@ -49,33 +41,33 @@ export class MeteredMember implements Member {
   }
 
   async request(request: ServerRequest, signal: AbortSignal, hear: Hear): Promise<Json> {
-    const passage = await this.#gate.enter({ ...request, params: withPlainNumbers(request.params) });
-    if ('status' in passage) {
+    const permit = await this.#gate.authorize({ ...request, params: withPlainNumbers(request.params) });
+    if ('status' in permit) {
       this.#report('refused', undefined, undefined);
-      throw refusedError(passage);
+      throw refusedError(permit);
     }
     return this.#counted(
       signal,
       () =>
-        throughGate(passage, request, signal, hear, (limited, heard) => this.#member.request(request, limited, heard)),
-      passage,
+        throughGate(permit, request, signal, hear, (limited, heard) => this.#member.request(request, limited, heard)),
+      permit,
     );
   }
 
   async tell(message: Json): Promise<void> {
     const { method } = message;
     const entered = typeof method === 'string' ? { ...NO_MESSAGE, method } : NO_MESSAGE;
-    const passage = await this.#gate.enter(entered);
-    if ('status' in passage) return;
+    const permit = await this.#gate.authorize(entered);
+    if ('status' in permit) return;
     await this.#member.tell(message);
-    passage.ended('relayed');
+    permit.ended('relayed');
   }
 
   async mayHear(uri: string): Promise<boolean> {
     const params = { notifications: { resourceSubscriptions: [uri] } };
-    const passage = await this.#gate.enter({ id: 'listen', method: 'subscriptions/listen', params });
-    if ('status' in passage) return false;
-    passage.ended('relayed');
+    const permit = await this.#gate.authorize({ id: 'listen', method: 'subscriptions/listen', params });
+    if ('status' in permit) return false;
+    permit.ended('relayed');
     return true;
   }
 
@@ -91,12 +83,12 @@ export class MeteredMember implements Member {
     return this.#member.close();
   }
 
-  async #counted<T>(signal: AbortSignal, ask: () => Promise<T>, passage: Passage | undefined): Promise<T> {
+  async #counted<T>(signal: AbortSignal, ask: () => Promise<T>, permit: Permit | undefined): Promise<T> {
     const startedAt = performance.now();
     const ended = (outcome: Outcome, error?: unknown) => {
       const answered = outcome === 'relayed' ? (performance.now() - startedAt) / 1000 : undefined;
-      if (answered === undefined || passage !== undefined) this.#report(outcome, answered, error);
-      passage?.ended(outcome);
+      if (answered === undefined || permit !== undefined) this.#report(outcome, answered, error);
+      permit?.ended(outcome);
     };
     try {
       const answer = await ask();

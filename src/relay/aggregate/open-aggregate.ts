@@ -4,7 +4,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import { exemplarLabels } from '../../platform/tracing/current-span.ts';
-import type { Gate } from '../gate/gate.ts';
+import type { Intake } from '../intake.ts';
 import { hasUrlMode } from '../protocol/elicitation.ts';
 import type { ConnectionTimes } from '../transports/channel/connection.ts';
 import type { Caller } from '../trust/caller.ts';
@@ -15,7 +15,7 @@ import { Cursors } from './cursors.ts';
 import type { ListPage } from './list-page.ts';
 import { Listeners } from './listeners.ts';
 import type { ServerRequest } from './member.ts';
-import { MeteredMember, type Report, type ServerGate } from './metered-member.ts';
+import { MeteredMember, type Report } from './metered-member.ts';
 import { Names } from './names.ts';
 import type { ServerLink } from './server-link.ts';
 import { ServerRequestIds } from './server-requests.ts';
@@ -24,7 +24,8 @@ import { StatelessMember } from './stateless-member.ts';
 
 export interface AggregateWiring {
   readonly upstreams: ReadonlyMap<string, Upstream>;
-  readonly gate: Gate;
+  readonly intake: Intake;
+  readonly mayUse: (caller: Caller, server: string) => boolean;
   /** Of cursors and ids. */
   readonly sealing: OpenedSealing;
   readonly metrics: RelayMetrics;
@@ -39,7 +40,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
   const { aggregate, limits } = relay;
   if (aggregate === undefined) return undefined;
   const { servers, separator, nameLength, timeout } = aggregate;
-  const { gate, sealing, log, times } = wiring;
+  const { intake, sealing, log, times } = wiring;
   if (relay.policy === undefined)
     log.info({ servers }, 'whoever may reach /mcp may use every one of these MCP servers');
   return new AggregateServer({
@@ -53,7 +54,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     times: times.retry,
     streams: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     limit: limits.maxServerMessage,
-    mayUse: ({ identity }, server) => gate.mayUse(identity, server),
+    mayUse: wiring.mayUse,
     onGaps: (caller, page) => logGaps(caller, page, log),
     onHidden: (caller, server, request) => recordHidden(server, caller, request, wiring),
     onFailure: (error) => log.error({ error }, 'all servers as one could not answer'),
@@ -71,17 +72,13 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
       };
       const member =
         era === 'modern' ? new StatelessMember(server, facts, link) : new SessionMember(server, facts, slot, link);
-      return new MeteredMember(member, serverGate(server, caller, gate), report(server, caller, wiring));
+      return new MeteredMember(
+        member,
+        intake.gateOf(caller, server, () => requestId(caller)),
+        report(server, caller, wiring),
+      );
     },
   });
-}
-
-function serverGate(server: string, caller: Caller, gate: Gate): ServerGate {
-  const { identity, way } = caller;
-  return {
-    enter: (message) => gate.enter({ identity, way, server, message, requestId: () => requestId(caller) }),
-    visible: (message) => gate.visible(message, identity, server),
-  };
 }
 
 /** The answer says nothing of a server that is not for the caller; counts and records say that somebody tried. */
@@ -89,10 +86,10 @@ async function recordHidden(
   server: string,
   caller: Caller,
   request: ServerRequest,
-  { gate, upstreams }: AggregateWiring,
+  { intake, upstreams }: AggregateWiring,
 ): Promise<void> {
   if (!upstreams.has(server)) return;
-  const entered = await serverGate(server, caller, gate).enter(request);
+  const entered = await intake.gateOf(caller, server, () => requestId(caller)).authorize(request);
   if (!('status' in entered)) entered.ended('refused');
 }
 

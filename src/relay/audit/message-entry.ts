@@ -1,6 +1,6 @@
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { Config } from '../../platform/config/schema.ts';
-import type { Entry } from '../gate/gate.ts';
+import type { AuthorizationRequest } from '../gate/gate.ts';
 import { Names } from '../policy/names.ts';
 import { operationOf } from '../policy/operation.ts';
 
@@ -39,7 +39,7 @@ function short(value: unknown): unknown {
 
 /** Who sent what where, of which proxy's or token's word. */
 export function messageEntry(
-  { identity, way, server, message, requestId }: Entry,
+  { identity, way, server, message, requestId }: AuthorizationRequest,
   recorded: RecordedArguments,
 ): Omit<AuditEntry, 'event' | 'outcome'> {
   const { method, params } = message;

@@ -30,7 +30,7 @@ import type { Tools } from './tools/tools.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 /** One message of a client that wants to go to a server. */
-export interface Entry {
+export interface AuthorizationRequest {
   readonly identity: Identity;
   readonly way: Way;
   readonly server: string;
@@ -58,7 +58,7 @@ export interface GateDeps {
 export const NO_MESSAGE: Message = { id: undefined, method: undefined, params: {} };
 
 /** A message that was let in, until what became of it is known. */
-export class Passage {
+export class Permit {
   /** What must be done with the answer; undefined: it passes as it comes. */
   readonly rules: AnswerRules | undefined;
   readonly #ended: (outcome: string) => void;
@@ -74,8 +74,8 @@ export class Passage {
   }
 }
 
-/** What goes to all servers as one is no message of a server yet: each that becomes of it is judged for itself. */
-const JUDGED_LATER = new Passage(undefined, () => {});
+/** The aggregate request is not authorized here; each request that it fans out to is. */
+const AUTHORIZED_LATER = new Permit(undefined, () => {});
 
 /** What every message passes between who sent it and the server: limits, policy, and the counting of both. */
 export class Gate {
@@ -110,8 +110,8 @@ export class Gate {
    *
    * @throws DependencyUnavailable where limits cannot be counted and must be
    */
-  enter(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
-    if (entry.server === ALL_SERVERS) return JUDGED_LATER;
+  authorize(entry: AuthorizationRequest): Permit | Refusal | Promise<Permit | Refusal> {
+    if (entry.server === ALL_SERVERS) return AUTHORIZED_LATER;
     const attributes = () => ({ 'postern.server': entry.server, ...mcpAttributes(entry.message) });
     return step(
       this.#deps.tracing,
@@ -125,7 +125,7 @@ export class Gate {
     );
   }
 
-  #ask(entry: Entry): Passage | Refusal | Promise<Passage | Refusal> {
+  #ask(entry: AuthorizationRequest): Permit | Refusal | Promise<Permit | Refusal> {
     const { identity, server, message } = entry;
     const { tools } = this.#deps;
     if (!tools.known(server)) return tools.load().then(() => this.#ask(entry));
@@ -164,7 +164,7 @@ export class Gate {
   }
 
   /** Nothing that a message holds may end more than the message: a connection of others would end with an error thrown here. */
-  #enter(entry: Entry): Passage | Refusal {
+  #enter(entry: AuthorizationRequest): Permit | Refusal {
     try {
       return this.#judge(entry);
     } catch (error) {
@@ -173,7 +173,7 @@ export class Gate {
     }
   }
 
-  #judge(entry: Entry): Passage | Refusal {
+  #judge(entry: AuthorizationRequest): Permit | Refusal {
     const { identity, server, message, bytes } = entry;
     const judgement = this.#policy?.judge({
       identity,
@@ -198,14 +198,17 @@ export class Gate {
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
     const startedAt = performance.now();
-    return new Passage(this.#answerRules(entry, limit), (outcome) => {
+    return new Permit(this.#answerRules(entry, limit), (outcome) => {
       this.#count(entry, outcome);
       this.#record(entry, judgement, outcome, performance.now() - startedAt);
     });
   }
 
   /** Lists are read to know the server's tools; without a policy an answer that cannot be read passes all the same. */
-  #answerRules({ identity, server, message }: Entry, limit: CallLimit | undefined): AnswerRules | undefined {
+  #answerRules(
+    { identity, server, message }: AuthorizationRequest,
+    limit: CallLimit | undefined,
+  ): AnswerRules | undefined {
     const { method } = message;
     const guarded = this.#policy !== undefined || this.#deps.tools.guards(server);
     const mayList = method === undefined ? guarded : method.endsWith('/list');
@@ -222,9 +225,9 @@ export class Gate {
   }
 
   /** What was refused before it came to the gate, or carries no message. */
-  turnedAway(
+  recordRefusal(
     refusal: Refusal,
-    about: Partial<Pick<Entry, 'identity' | 'server'>> & { way: string; requestId: () => string },
+    about: Partial<Pick<AuthorizationRequest, 'identity' | 'server'>> & { way: string; requestId: () => string },
   ): void {
     const { identity, server, way, requestId } = about;
     const span = currentSpan();
@@ -244,7 +247,7 @@ export class Gate {
   }
 
   /** Sampling is for what was allowed and is no tool call. */
-  #record(entry: Entry, judgement: Judgement | undefined, outcome: string, durationMs: number): void {
+  #record(entry: AuthorizationRequest, judgement: Judgement | undefined, outcome: string, durationMs: number): void {
     const { audit } = this.#deps;
     if (audit === undefined) return;
     const event = entry.message.method === 'tools/call' ? 'tool_call' : 'message';
@@ -259,7 +262,7 @@ export class Gate {
     });
   }
 
-  #refused(entry: Entry, refusal: Refusal, denied?: Denied): Refusal {
+  #refused(entry: AuthorizationRequest, refusal: Refusal, denied?: Denied): Refusal {
     this.#count(entry, refusal.reason);
     if (entry.message.method !== undefined) {
       observeDenial(this.#deps.watch, refusal.reason, entry);
@@ -274,14 +277,18 @@ export class Gate {
     return refusal;
   }
 
-  #count({ server, message }: Entry, outcome: string): void {
+  #count({ server, message }: AuthorizationRequest, outcome: string): void {
     const name = toolOf(message);
     if (name === undefined) return;
     const tool = this.#deps.tools.book.get(server, name) === undefined ? 'unlisted' : name;
     this.#deps.metrics.toolCalls.inc({ server, tool, outcome });
   }
 
-  #countDenial({ server, identity, requestId }: Entry, denied: Denied, mode: 'enforced' | 'dry_run'): void {
+  #countDenial(
+    { server, identity, requestId }: AuthorizationRequest,
+    denied: Denied,
+    mode: 'enforced' | 'dry_run',
+  ): void {
     const { reason, rule, permission } = denied;
     this.#deps.metrics.policyDenials.inc({ server, reason, mode });
     if (mode === 'dry_run')
@@ -293,8 +300,8 @@ export class Gate {
 }
 
 /** A refusal is kept whatever share of traces is. */
-function tell<T extends Passage | Refusal>(span: Span, entered: T): T {
-  if (entered instanceof Passage) return entered;
+function tell<T extends Permit | Refusal>(span: Span, entered: T): T {
+  if (entered instanceof Permit) return entered;
   span.set({ 'postern.reason': entered.reason });
   span.keep();
   return entered;

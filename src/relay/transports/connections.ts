@@ -2,7 +2,6 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Logger } from '../../platform/log.ts';
 import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
-import { Admission, type AdmissionDeps } from './channel/admission.ts';
 import { type HttpSseDeps, HttpSseEndpoint } from './http-sse/endpoint.ts';
 import { matchTransport } from './streamable-http/route.ts';
 import type { SessionSeal } from './streamable-http/sealed-session.ts';
@@ -14,10 +13,9 @@ export class Connections {
   readonly #httpSse: HttpSseEndpoint;
   readonly #log: Logger;
 
-  constructor(seal: SessionSeal, deps: AdmissionDeps & HttpSseDeps) {
-    const admission = new Admission(deps);
-    this.#webSocket = new WebSocketEndpoint(admission, deps);
-    this.#httpSse = new HttpSseEndpoint(admission, seal, deps);
+  constructor(seal: SessionSeal, deps: HttpSseDeps) {
+    this.#webSocket = new WebSocketEndpoint(deps);
+    this.#httpSse = new HttpSseEndpoint(seal, deps);
     this.#log = deps.log;
   }
 

@@ -41,7 +41,11 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     onFailure,
     open: (server, { caller, era, facts }, slot) => {
       const link = { upstream: NOWHERE, caller, era, elicitsUrls: false, limit: 1_000, retry } as const;
-      const gate = { enter: () => Promise.reject(unavailable), visible: (message: object) => ({ ...message }) };
+      const gate = {
+        authorize: () => Promise.reject(unavailable),
+        recordRefusal: () => {},
+        visible: (message: object) => ({ ...message }),
+      };
       return new MeteredMember(new SessionMember(server, facts, slot, link), gate, () => {});
     },
   };

@@ -1,6 +1,5 @@
 import type { Budget } from '../../gate/budgets/budgets.ts';
-import type { Passage } from '../../gate/gate.ts';
-import type { Message } from '../../protocol/message.ts';
+import type { ServerGate } from '../../intake.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { SessionOptions } from './upstream-session.ts';
@@ -26,11 +25,5 @@ export interface ChannelSink {
 export interface ChannelOptions extends SessionOptions {
   /** Of this connection. */
   readonly budget: Budget;
-  readonly gate: {
-    enter(message: Message, bytes: Buffer): Passage | Refusal | Promise<Passage | Refusal>;
-    /** A message was refused before the gate saw it. */
-    turnedAway(refusal: Refusal): void;
-    /** A message of the server that answers no known request. */
-    visible(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
-  };
+  readonly gate: ServerGate;
 }

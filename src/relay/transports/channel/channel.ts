@@ -1,6 +1,6 @@
 import { chargeOf } from '../../gate/budgets/request-hold.ts';
 import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
-import type { Passage } from '../../gate/gate.ts';
+import type { Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
 import { writeJson } from '../../protocol/json.ts';
@@ -71,21 +71,21 @@ export class Channel {
     if (this.#closed) return;
     const refusal = this.#judge(message);
     if (refusal !== undefined) {
-      this.#options.gate.turnedAway(refusal);
+      this.#options.gate.recordRefusal(refusal);
       return void this.#refuseMessage(message, refusal);
     }
     const hold = this.#options.budget.take({ ...chargeOf(message), requestBytes: bytes.length });
     if ('status' in hold) {
-      this.#options.gate.turnedAway(hold);
+      this.#options.gate.recordRefusal(hold);
       return void this.#refuseMessage(message, hold);
     }
     const startedAt = performance.now();
-    const entered = this.#options.gate.enter(message, bytes);
+    const entered = this.#options.gate.authorize(message, bytes);
     if ('status' in entered) {
       hold.release();
       return void this.#refuseMessage(message, entered);
     }
-    const passage =
+    const permit =
       entered instanceof Promise
         ? entered.catch(refusalOf).then((settled) => this.#settle(exchange, settled))
         : entered;
@@ -94,7 +94,7 @@ export class Channel {
       bytes,
       startedAt,
       hold,
-      passage,
+      permit,
       reader: undefined,
       rest: undefined,
       timer: undefined,
@@ -112,7 +112,7 @@ export class Channel {
 
   /** Answers what was no message, or none that may pass. */
   refuse(id: MessageId, refusal: Refusal): void {
-    this.#options.gate.turnedAway(refusal);
+    this.#options.gate.recordRefusal(refusal);
     this.#answerRefusal(id, refusal);
   }
 
@@ -152,10 +152,10 @@ export class Channel {
   }
 
   /** Limits were counted elsewhere meanwhile. */
-  #settle(exchange: Exchange, entered: Passage | Refusal): void {
+  #settle(exchange: Exchange, entered: Permit | Refusal): void {
     if (this.#closed || exchange.ended) return;
     if ('status' in entered) return void this.#failed(exchange, entered, 'refused', undefined);
-    exchange.passage = entered;
+    exchange.permit = entered;
     this.#next();
   }
 
@@ -173,7 +173,7 @@ export class Channel {
     while (!this.#closed && this.#first === undefined && this.#underWay < MAX_POSTS + this.#requests) {
       const [exchange] = this.#waiting;
       // In the order in which they came: what waits to be let in holds up what came after it.
-      if (exchange === undefined || (exchange.passage instanceof Promise && !exchange.ended)) return;
+      if (exchange === undefined || (exchange.permit instanceof Promise && !exchange.ended)) return;
       this.#waiting.shift();
       if (exchange.ended) continue;
       this.#limitTime(exchange);

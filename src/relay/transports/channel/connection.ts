@@ -6,11 +6,10 @@ import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
-import type { Gate } from '../../gate/gate.ts';
+import type { Admitted, Intake } from '../../intake.ts';
 import { causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { OpenStreams, StreamEnding } from '../open-streams.ts';
-import type { Admitted } from './admission.ts';
 import { Channel } from './channel.ts';
 import type { ChannelSink, ReportDetails } from './channel-sink.ts';
 import type { RetryTimes } from './standing-stream.ts';
@@ -43,7 +42,7 @@ export interface Carrier {
 
 export interface ConnectionDeps {
   readonly config: Config;
-  readonly gate: Gate;
+  readonly intake: Intake;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
   readonly now: () => number;
@@ -105,11 +104,7 @@ export class Connection {
       userAgent: admitted.userAgent,
       caller: admitted,
       budget: deps.budgets.of(ownerKey(admitted.identity), randomUUID()),
-      gate: {
-        enter: (message, bytes) => deps.gate.enter({ ...admitted, message, bytes, requestId: randomUUID }),
-        turnedAway: (refusal) => deps.gate.turnedAway(refusal, { ...admitted, requestId: randomUUID }),
-        visible: (value) => deps.gate.visible(value, admitted.identity, admitted.server),
-      },
+      gate: deps.intake.gateOf(admitted, admitted.server, randomUUID),
     });
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const about = { transport, server: admitted.server, caller: admitted };

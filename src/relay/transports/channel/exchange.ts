@@ -1,6 +1,6 @@
 import type { AnswerRules } from '../../gate/answer-filter.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
-import type { Passage } from '../../gate/gate.ts';
+import type { Permit } from '../../gate/gate.ts';
 import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
@@ -16,7 +16,7 @@ export interface Exchange {
   /** The rest of an answer whose first stream ended too early. */
   rest: StandingStream | undefined;
   /** Whether and how it was let in; a promise until that is known. */
-  passage: Passage | Promise<void>;
+  permit: Permit | Promise<void>;
   /** Of its bytes, and of a request that waits. */
   readonly hold: Hold;
   /** Ends a call that takes too long. */
@@ -45,8 +45,8 @@ export function cancelledId(message: Message): unknown {
 }
 
 /** What its answer must pass. */
-export function rulesOf({ passage }: Exchange): AnswerRules | undefined {
-  return passage instanceof Promise ? undefined : passage.rules;
+export function rulesOf({ permit }: Exchange): AnswerRules | undefined {
+  return permit instanceof Promise ? undefined : permit.rules;
 }
 
 /** Nothing more comes of it. */
@@ -54,5 +54,5 @@ export function end(exchange: Exchange, outcome: Outcome | 'refused'): void {
   exchange.ended = true;
   clearTimeout(exchange.timer);
   exchange.hold.release();
-  if (!(exchange.passage instanceof Promise)) exchange.passage.ended(outcome);
+  if (!(exchange.permit instanceof Promise)) exchange.permit.ended(outcome);
 }

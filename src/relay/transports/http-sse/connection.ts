@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Hold } from '../../gate/budgets/budgets.ts';
-import type { Admitted } from '../channel/admission.ts';
+import type { Admitted } from '../../intake.ts';
 import type { Channel } from '../channel/channel.ts';
 import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
 

@@ -5,13 +5,14 @@ import { ownerKey } from '../../../identity/identity.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import { releaseWith } from '../../gate/budgets/request-hold.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
+import type { Admitted } from '../../intake.ts';
 import type { Json, MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
 import { type Message, parseMessage } from '../../protocol/message.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
-import type { Admission, Admitted } from '../channel/admission.ts';
+import { admitConnection, refusedConnection } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
 import { DRAINING, TOO_MANY } from '../channel/refusals.ts';
 import { readBody } from '../streamable-http/body.ts';
@@ -50,7 +51,6 @@ export interface HttpSseDeps extends ConnectionDeps {
 
 /** HTTP+SSE of 2024-11-05: a stream at `/servers/<name>/sse`, messages to `/servers/<name>/messages`. */
 export class HttpSseEndpoint {
-  readonly #admission: Admission;
   readonly #seal: SessionSeal;
   readonly #deps: HttpSseDeps;
   readonly #remote: RemoteCalls<RemoteMessage> | undefined;
@@ -58,8 +58,7 @@ export class HttpSseEndpoint {
   readonly #connections = new Map<string, EventStreamConnection>();
   #draining = false;
 
-  constructor(admission: Admission, seal: SessionSeal, deps: HttpSseDeps) {
-    this.#admission = admission;
+  constructor(seal: SessionSeal, deps: HttpSseDeps) {
     this.#seal = seal;
     this.#deps = deps;
     this.#remote = deps.channel && new RemoteCalls(deps.channel, (message) => this.#takeRemote(message), REMOTE_LIMITS);
@@ -80,7 +79,7 @@ export class HttpSseEndpoint {
         headers: { Allow: allow },
       });
     if (path.transport === 'ws') return this.#refuse(request, response, path, UPGRADE);
-    const admitted = await this.#admission.admit(request, path);
+    const admitted = await admitConnection(this.#deps.intake, request, path);
     if ('reason' in admitted) return this.#refuse(request, response, path, admitted);
     if (path.transport === 'messages') return this.#receive(request, response, path, admitted);
     request.resume();
@@ -183,7 +182,7 @@ export class HttpSseEndpoint {
     refusal: Refusal,
     known: { admitted?: Admitted; id?: MessageId } = {},
   ): void {
-    this.#admission.refused(request, path, refusal, known.admitted);
+    refusedConnection(this.#deps.intake, request, path, refusal, known.admitted);
     if (!request.readableEnded) request.resume();
     if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, known.id ?? null);
   }

@@ -1,27 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Identity, ownerKey } from '../../../identity/identity.ts';
+import { ownerKey } from '../../../identity/identity.ts';
 import type { Config } from '../../../platform/config/schema.ts';
-import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { chargeOf, releaseWith } from '../../gate/budgets/request-hold.ts';
-import { type Gate, NO_MESSAGE, type Passage } from '../../gate/gate.ts';
+import { NO_MESSAGE, type Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
+import type { Admitted, Intake, RefusedRequest } from '../../intake.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
 import { type Message, parseMessage } from '../../protocol/message.ts';
-import { type Era, eraOf } from '../../protocol/versions.ts';
-import { causeOf, NO_SUCH_SERVER, type Refusal, refusalOf } from '../../refusal.ts';
-import type { Caller, Callers } from '../../trust/caller.ts';
+import type { Era } from '../../protocol/versions.ts';
+import { causeOf, type Refusal } from '../../refusal.ts';
+import type { Caller } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
-import type { Way } from '../../trust/trust.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { Upstream } from '../../upstreams/upstream.ts';
 import type { OpenStreams } from '../open-streams.ts';
 import { readBody } from './body.ts';
 import { sendRefusal } from './json-rpc-error.ts';
@@ -40,23 +38,21 @@ interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly startedAt: number;
+  /** As the address says. */
   server: string | undefined;
-  way: Way | 'none';
-  identity: Identity | undefined;
+  caller: Caller | undefined;
   id: MessageId;
   /** One message is answered, after which the answer ends, streamed or not. */
   answerable: boolean;
-  passage: Passage | undefined;
+  permit: Permit | undefined;
   /** The gate has recorded the refusal. */
   recorded: boolean;
 }
 
 export interface EndpointDeps {
-  readonly callers: Callers;
+  readonly intake: Intake;
   readonly seal: SessionSeal;
-  readonly gate: Gate;
   readonly budgets: Budgets;
-  readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly streams: OpenStreams;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
@@ -80,10 +76,9 @@ export class StreamableHttpEndpoint {
       response,
       startedAt: performance.now(),
       server: undefined,
-      way: 'none',
-      identity: undefined,
+      caller: undefined,
       id: null,
-      passage: undefined,
+      permit: undefined,
       recorded: false,
       answerable: false,
     };
@@ -100,22 +95,19 @@ export class StreamableHttpEndpoint {
   /** The path of a request: headers, origin, identity, server, message, session, upstream. */
   async #relay(route: McpRoute, exchange: Exchange): Promise<Refusal | undefined> {
     const { request } = exchange;
-    const upstream = this.#deps.upstreams.get(route.server);
-    if (upstream !== undefined) exchange.server = route.server;
-    const asked = this.#deps.callers.identify(request);
-    const caller = asked instanceof Promise ? await asked : asked;
-    if ('status' in caller) return caller;
-    const { headers, identity } = caller;
-    exchange.identity = identity;
-    exchange.way = caller.way;
-    if (upstream === undefined) return NO_SUCH_SERVER;
+    const { intake, seal, budgets } = this.#deps;
+    exchange.server = route.server;
+    const asked = intake.admit(request, route.server);
+    const admitted = asked instanceof Promise ? await asked : asked;
+    exchange.caller = 'refusal' in admitted ? admitted.caller : admitted;
+    if ('refusal' in admitted) return admitted.refusal;
 
-    const era = eraOf(headers.get('mcp-protocol-version'));
-    const owner = ownerKey(identity);
+    const { headers, era, demand } = admitted;
+    const owner = ownerKey(admitted.identity);
     const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
-    const session = sealed === undefined ? undefined : this.#deps.seal.open(sealed, route.server, owner);
+    const session = sealed === undefined ? undefined : seal.open(sealed, route.server, owner);
     const upstreamId = session !== undefined && 'upstreamId' in session ? session.upstreamId : undefined;
-    const hold = this.#deps.budgets.of(owner, upstreamId).take(route.method === 'GET' ? { streams: 1 } : {});
+    const hold = budgets.of(owner, upstreamId).take(route.method === 'GET' ? { streams: 1 } : {});
     if ('status' in hold) return hold;
     releaseWith(exchange.response, hold);
     if (typeof era === 'object') return this.#unsupported(route, exchange, headers, hold, era);
@@ -124,7 +116,7 @@ export class StreamableHttpEndpoint {
       const read = await this.#receive(exchange, headers, hold);
       if (read === undefined) return undefined;
       if ('status' in read) return read;
-      const mismatch = headerMismatch(era, headers.get, read.message) ?? insufficientScope(caller.demand, read.message);
+      const mismatch = headerMismatch(era, headers.get, read.message) ?? insufficientScope(demand, read.message);
       if (mismatch !== undefined) return mismatch;
       const spent = hold.add(chargeOf(read.message));
       if (spent !== undefined) return spent;
@@ -136,15 +128,14 @@ export class StreamableHttpEndpoint {
 
     if (session !== undefined && 'reason' in session) return noSession(session.reason);
     const { message = NO_MESSAGE, bytes } = received ?? {};
-    const entry = { identity, way: caller.way, server: route.server, message, bytes };
-    const entered = this.#deps.gate.enter({ ...entry, requestId: () => requestId(request) });
-    const passage = entered instanceof Promise ? await entered : entered;
-    if ('status' in passage) {
+    const authorized = intake.gateOf(admitted, route.server, () => requestId(request)).authorize(message, bytes);
+    const permit = authorized instanceof Promise ? await authorized : authorized;
+    if ('status' in permit) {
       exchange.recorded = received !== undefined;
-      return passage;
+      return permit;
     }
-    exchange.passage = passage;
-    this.#forward(exchange, upstream, route, { caller, era, received }, { sealed, upstreamId, owner });
+    exchange.permit = permit;
+    this.#forward(exchange, route, { admitted, era, received }, { sealed, upstreamId, owner });
     return undefined;
   }
 
@@ -178,14 +169,13 @@ export class StreamableHttpEndpoint {
 
   #forward(
     exchange: Exchange,
-    upstream: Upstream,
     { server, method }: McpRoute,
-    { caller, era, received }: { caller: Caller; era: Era; received: Received | undefined },
+    { admitted: caller, era, received }: { admitted: Admitted; era: Era; received: Received | undefined },
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
     const { metrics, seal, streams } = this.#deps;
     let streamClosed = () => {};
-    upstream.forward(
+    caller.upstream.forward(
       {
         method,
         era,
@@ -203,6 +193,7 @@ export class StreamableHttpEndpoint {
             : seal.seal(server, id, session.owner),
         refuse: (refusal, asked) => {
           if (!asked) metrics.rejected.inc({ reason: refusal.reason });
+          this.#deps.intake.logRefusal(exchange.request, refusal, aboutOf(exchange));
           this.#answer(exchange, refusal);
         },
         streamOpened: (end) => {
@@ -213,14 +204,14 @@ export class StreamableHttpEndpoint {
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
-      exchange.passage?.rules,
+      exchange.permit?.rules,
     );
   }
 
   #ended(exchange: Exchange, server: string, outcome: Outcome, error: Error | undefined): void {
     const { metrics, log } = this.#deps;
-    metrics.requests.inc({ server, method: exchange.way, outcome });
-    exchange.passage?.ended(outcome);
+    metrics.requests.inc({ server, method: exchange.caller?.way ?? 'none', outcome });
+    exchange.permit?.ended(outcome);
     if (outcome === 'relayed' && exchange.answerable)
       metrics.requestDuration.observe({
         labels: { server },
@@ -239,8 +230,8 @@ export class StreamableHttpEndpoint {
         {
           server,
           outcome,
-          way: exchange.way,
-          user: exchange.identity?.subject,
+          way: exchange.caller?.way,
+          user: exchange.caller?.identity.subject,
           requestId: requestId(exchange.request),
         },
         'relayed',
@@ -257,49 +248,23 @@ export class StreamableHttpEndpoint {
 
   /** Refused before any server was asked. */
   #refuse(exchange: Exchange, refusal: Refusal): void {
-    const { metrics } = this.#deps;
-    metrics.rejected.inc({ reason: refusal.reason });
-    if (!exchange.recorded) this.#deps.gate.turnedAway(refusal, this.#about(exchange));
-    if (exchange.server !== undefined)
-      metrics.requests.inc({ server: exchange.server, method: exchange.way, outcome: 'refused' });
+    this.#deps.intake.refused(exchange.request, refusal, aboutOf(exchange));
     this.#answer(exchange, refusal);
   }
 
-  #about({ identity, server, way, request }: Exchange): Parameters<Gate['turnedAway']>[1] {
-    return {
-      ...(identity === undefined ? {} : { identity }),
-      ...(server === undefined ? {} : { server }),
-      way,
-      requestId: () => requestId(request),
-    };
-  }
-
-  #answer(exchange: Exchange, refusal: Refusal): void {
-    const { request, response, server, identity } = exchange;
-    this.#deps.log.info(
-      {
-        reason: refusal.reason,
-        status: refusal.status,
-        server,
-        user: identity?.subject,
-        peer: request.socket.remoteAddress,
-        requestId: requestId(request),
-        fix: refusal.fix,
-      },
-      refusal.message,
-    );
+  #answer({ request, response, id }: Exchange, refusal: Refusal): void {
     // What is left of the body is thrown away, so that the answer is not lost in a reset.
     if (!request.readableEnded) request.resume();
-    if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, exchange.id);
+    if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, id);
   }
 
   #fail(exchange: Exchange, error: unknown): void {
-    const outage = error instanceof DependencyUnavailable;
-    this.#deps.log.error(
-      { error, requestId: requestId(exchange.request) },
-      outage ? 'a dependency failed' : 'a request failed',
-    );
-    if (exchange.response.headersSent) return void exchange.response.destroy();
-    this.#refuse(exchange, refusalOf(error));
+    const refusal = this.#deps.intake.failed(exchange.request, error);
+    if (exchange.response.headersSent) exchange.response.destroy();
+    else this.#refuse(exchange, refusal);
   }
+}
+
+function aboutOf({ caller, server, recorded }: Exchange): RefusedRequest {
+  return { ...(caller === undefined ? {} : { identity: caller.identity, way: caller.way }), server, recorded };
 }

@@ -1,8 +1,8 @@
 import { WebSocket } from 'ws';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
+import type { Admitted } from '../../intake.ts';
 import { parseMessage } from '../../protocol/message.ts';
-import type { Admitted } from '../channel/admission.ts';
 import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
 import { tracedMessage } from '../channel/traced-message.ts';
 

@@ -5,8 +5,9 @@ import { WebSocketServer } from 'ws';
 import { ownerKey } from '../../../identity/identity.ts';
 import { upgradeResponse } from '../../../platform/upgrades.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
+import type { Admitted } from '../../intake.ts';
 import type { Refusal } from '../../refusal.ts';
-import type { Admission, Admitted } from '../channel/admission.ts';
+import { admitConnection, refusedConnection } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
 import { DRAINING } from '../channel/refusals.ts';
 import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
@@ -28,14 +29,12 @@ const NO_SUBPROTOCOL: Refusal = {
 
 /** WebSocket at `/servers/<name>/ws`. Every refusal is an HTTP answer, given before the protocol changes. */
 export class WebSocketEndpoint {
-  readonly #admission: Admission;
   readonly #deps: ConnectionDeps;
   readonly #server: WebSocketServer;
   readonly #connections = new Set<WebSocketConnection>();
   #draining = false;
 
-  constructor(admission: Admission, deps: ConnectionDeps) {
-    this.#admission = admission;
+  constructor(deps: ConnectionDeps) {
     this.#deps = deps;
     this.#server = new WebSocketServer({
       noServer: true,
@@ -59,7 +58,7 @@ export class WebSocketEndpoint {
   async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     const path = matchTransport(request.url ?? '');
     if (path?.transport !== 'ws') return this.#refuse(request, socket, NOT_FOUND, path);
-    const admitted = await this.#admission.admit(request, path);
+    const admitted = await admitConnection(this.#deps.intake, request, path);
     if ('reason' in admitted) return this.#refuse(request, socket, admitted, path);
     const hold = this.#mayOpen(request, admitted);
     if ('status' in hold) return this.#refuse(request, socket, hold, path, admitted);
@@ -96,7 +95,7 @@ export class WebSocketEndpoint {
   }
 
   #refuse(request: IncomingMessage, socket: Socket, refusal: Refusal, path?: TransportPath, admitted?: Admitted): void {
-    this.#admission.refused(request, path, refusal, admitted);
+    refusedConnection(this.#deps.intake, request, path, refusal, admitted);
     if (!socket.destroyed) sendRefusal(upgradeResponse(request, socket), refusal, null);
   }
 }

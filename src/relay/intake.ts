@@ -1,0 +1,146 @@
+import type { IncomingMessage } from 'node:http';
+import { DependencyUnavailable } from '../platform/errors.ts';
+import { requestId } from '../platform/http.ts';
+import type { Logger } from '../platform/log.ts';
+import type { RelayMetrics } from '../platform/metrics.ts';
+import type { Gate, Permit } from './gate/gate.ts';
+import type { Json } from './protocol/json-rpc.ts';
+import type { Malformed } from './protocol/malformed.ts';
+import type { Message } from './protocol/message.ts';
+import { type Era, eraOf } from './protocol/versions.ts';
+import { NO_SUCH_SERVER, type Refusal, refusalOf } from './refusal.ts';
+import type { Caller, Callers } from './trust/caller.ts';
+import type { Upstream } from './upstreams/upstream.ts';
+
+/** A request whose caller, server and revision are known. No message of it is authorized yet. */
+export interface Admitted extends Caller {
+  readonly server: string;
+  readonly upstream: Upstream;
+  /** As `MCP-Protocol-Version` says, or why it cannot be read. */
+  readonly era: Era | Malformed;
+  readonly userAgent: string | undefined;
+}
+
+/** What is known of a request that is refused. */
+export interface RefusedRequest extends Partial<Pick<Caller, 'identity' | 'way'>> {
+  /** As the address says. */
+  readonly server?: string | undefined;
+  readonly transport?: string | undefined;
+  /** The gate has recorded it. */
+  readonly recorded?: boolean;
+}
+
+/** The gate before one server, for one caller. */
+export interface ServerGate {
+  /**
+   * @param bytes as the server will get the message; absent: as it is parsed
+   * @throws DependencyUnavailable
+   */
+  authorize(message: Message, bytes?: Buffer): Permit | Refusal | Promise<Permit | Refusal>;
+  /** A message was refused before it came to the gate. */
+  recordRefusal(refusal: Refusal): void;
+  /** A message of the server that answers no known request, as the caller may see it. */
+  visible(message: Json): Json;
+}
+
+export interface IntakeDeps {
+  readonly callers: Callers;
+  readonly gate: Gate;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly metrics: RelayMetrics;
+  readonly log: Logger;
+}
+
+/** The way into the relay for every transport: headers, identity, server and revision, then the gate for each message. */
+export class Intake {
+  readonly #deps: IntakeDeps;
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Synchronous if nothing has to be waited for.
+   *
+   * @throws DependencyUnavailable
+   */
+  admit(request: IncomingMessage, server: string): Admitted | Refused | Promise<Admitted | Refused> {
+    const caller = this.#deps.callers.identify(request);
+    return caller instanceof Promise
+      ? caller.then((settled) => this.#atServer(request, settled, server))
+      : this.#atServer(request, caller, server);
+  }
+
+  #atServer(request: IncomingMessage, caller: Caller | Refusal, server: string): Admitted | Refused {
+    if ('status' in caller) return { refusal: caller };
+    const upstream = this.#deps.upstreams.get(server);
+    if (upstream === undefined) return { refusal: NO_SUCH_SERVER, caller };
+    const era = eraOf(caller.headers.get('mcp-protocol-version'));
+    return { ...caller, server, upstream, era, userAgent: request.headers['user-agent'] };
+  }
+
+  /** @param id of the HTTP request that a message came by, or what stands for it */
+  gateOf({ identity, way }: Pick<Caller, 'identity' | 'way'>, server: string, id: () => string): ServerGate {
+    const { gate } = this.#deps;
+    const about = { identity, way, server, requestId: id };
+    return {
+      authorize: (message, bytes) => gate.authorize({ ...about, message, bytes }),
+      recordRefusal: (refusal) => gate.recordRefusal(refusal, about),
+      visible: (message) => gate.visible(message, identity, server),
+    };
+  }
+
+  /** Counts, records and logs a request that ends here. */
+  refused(request: IncomingMessage, refusal: Refusal, about: RefusedRequest): void {
+    const { metrics, gate } = this.#deps;
+    const { identity, way = 'none' } = about;
+    const server = this.#known(about.server);
+    metrics.rejected.inc({ reason: refusal.reason });
+    if (about.recorded !== true)
+      gate.recordRefusal(refusal, {
+        ...(identity === undefined ? {} : { identity }),
+        ...(server === undefined ? {} : { server }),
+        way,
+        requestId: () => requestId(request),
+      });
+    if (server !== undefined) metrics.requests.inc({ server, method: way, outcome: 'refused' });
+    this.logRefusal(request, refusal, about);
+  }
+
+  /** Of a request that a server was asked for, and that is counted as such. */
+  logRefusal(request: IncomingMessage, refusal: Refusal, about: RefusedRequest): void {
+    this.#deps.log.info(
+      {
+        reason: refusal.reason,
+        status: refusal.status,
+        transport: about.transport,
+        server: this.#known(about.server),
+        user: about.identity?.subject,
+        peer: request.socket.remoteAddress,
+        requestId: requestId(request),
+        fix: refusal.fix,
+      },
+      refusal.message,
+    );
+  }
+
+  /** What to answer if something failed that is not the caller's fault. */
+  failed(request: IncomingMessage, error: unknown): Refusal {
+    this.#deps.log.error(
+      { error, requestId: requestId(request) },
+      error instanceof DependencyUnavailable ? 'a dependency failed' : 'a request failed',
+    );
+    return refusalOf(error);
+  }
+
+  /** An invented name must not become a label. */
+  #known(server: string | undefined): string | undefined {
+    return server !== undefined && this.#deps.upstreams.has(server) ? server : undefined;
+  }
+}
+
+/** Why a request was not admitted, and whose it was as far as that is known. */
+export interface Refused {
+  readonly refusal: Refusal;
+  readonly caller?: Caller;
+}
