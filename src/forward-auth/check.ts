@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressList } from '../platform/addresses.ts';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
 import { PosternError } from '../platform/errors.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
+import type { Trusted } from '../platform/trusted-peers.ts';
 import type { Watcher } from '../watch/watch.ts';
 import type { SignedAnswers } from './assertions/signed-answers.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { decide, type Policy } from './decision/decide.ts';
-import { type Allow, type Decision, type Deny, deny, type Unavailable } from './decision/decision.ts';
+import { type Allow, type Decision, type Deny, UNTRUSTED, type Unavailable } from './decision/decision.ts';
 import { type CheckRequest, DUPLICATED, type ProxyName } from './decision/request.ts';
 import { decisionEntry } from './decision-entry.ts';
 import type { DecisionMeter } from './decision-meter.ts';
@@ -18,7 +18,7 @@ import type { ProxyAdapter } from './proxies/adapter.ts';
 import { type Answer, renderRefusal, withCookies } from './proxies/render.ts';
 
 export interface Check {
-  readonly trusted: AddressList;
+  readonly trusted: Trusted;
   readonly policy: Policy;
   readonly authenticate: Authenticate;
   readonly answers: SignedAnswers;
@@ -36,8 +36,6 @@ export interface Verdict {
 
 /** Characters. */
 const MAX_LOGGED_PATH = 512;
-
-const UNTRUSTED = deny(403, 'untrusted_proxy', 'this address is not in auth.trustedProxies');
 
 /** Judges a request that a proxy described, and renders, counts and logs the decision. */
 export type Judge = (question: Question) => Verdict | Promise<Verdict>;
@@ -118,7 +116,7 @@ export function createJudge({
 
 /** Who may ask, and how many proxies stand before the one that does. */
 export interface Peers {
-  readonly trusted: AddressList;
+  readonly trusted: Trusted;
   readonly trustedHops: number;
   readonly log: Logger;
 }

@@ -1,7 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { ListDelimiter } from '../identity/headers.ts';
 import { PresetHeaders } from '../identity/presets.ts';
-import { AddressList } from '../platform/addresses.ts';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
 import type { Config, LimitedBy } from '../platform/config/schema.ts';
 import type { InternalHandler } from '../platform/internal-listener.ts';
@@ -11,6 +10,7 @@ import { createOperatorApi } from '../platform/operator-api.ts';
 import { KeptParts } from '../platform/reloading/kept-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
+import { trustedPeers } from '../platform/trusted-peers.ts';
 import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Watcher } from '../watch/watch.ts';
@@ -119,7 +119,7 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const complete = { ...policy, limits, ...browsers.policy };
   const plain = createJudge({ policy: complete, authenticate, answers, meter, audit, watch, log });
   const judge = tracing === undefined ? plain : tracedJudge(plain);
-  const peers = { trusted: new AddressList(auth.trustedProxies), trustedHops: auth.trustedHops, log };
+  const peers = { trusted: trustedPeers(auth), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
   const pages = createPublicEndpoints({
     ...policy,

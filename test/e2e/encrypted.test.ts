@@ -177,6 +177,22 @@ describe('with every hop encrypted, by the files of deploy/encrypted', () => {
     assert.equal((await ask(auth, { ...check, as: 'traefik' })).status, 400, 'so that the refusals prove something');
   });
 
+  it('forward-auth answers no other program of the same authority', async () => {
+    const described = {
+      ...{ 'X-Forwarded-Method': 'POST', 'X-Forwarded-Uri': '/servers/example/mcp', 'X-Forwarded-Proto': 'https' },
+      ...{ 'X-Forwarded-Host': `127.0.0.1:${edge}`, 'X-Forwarded-For': '127.0.0.1' },
+      Authorization: `Bearer ${await tokenOf('alice')}`,
+    };
+    const check = { path: '/verify/traefik', method: 'GET', headers: described };
+    assert.equal((await ask(auth, { ...check, as: 'traefik' })).status, 200);
+    for (const as of ['relay', 'forward-auth', 'edge', 'mcp-server']) {
+      const answer = await ask(auth, { ...check, as }).catch(() => undefined);
+      assert.ok(answer === undefined || answer.status === 403, `${as}: ${answer?.status}`);
+    }
+    const { status, body } = await ask(auth, { ...check, as: 'relay' });
+    assert.deepEqual([status, JSON.parse(body).reason], [403, 'untrusted_proxy']);
+  });
+
   it('the relay believes no other program of the same authority', async () => {
     const forged = { 'X-Authenticated-User': 'alice' };
     const answer = await ask(relay, { headers: forged, as: 'relay' });

@@ -132,3 +132,10 @@ export type Decision = Allow | Challenge | Redirect | Deny | Limit | Unavailable
 export function deny(status: Deny['status'], reason: DenyReason, description: string, rule = '', subject = ''): Deny {
   return { kind: 'deny', status, reason, description, rule, subject };
 }
+
+/** Whoever asks is not the proxy. */
+export const UNTRUSTED = deny(
+  403,
+  'untrusted_proxy',
+  'this peer is not in auth.trustedProxies, or shows no certificate of auth.trustedCertificates',
+);

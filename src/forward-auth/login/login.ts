@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import Router from '@koa/router';
 import type Koa from 'koa';
-import { AddressList } from '../../platform/addresses.ts';
 import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import { sendAsset } from '../../platform/pages/page.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/kept-parts.ts';
+import { trustedPeers } from '../../platform/trusted-peers.ts';
 import { callbackPath, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
@@ -87,11 +87,7 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
     config,
     providers: clients,
     attempts: new Attempts(deps.sealing, sessions.cookie, signIn.attemptLifetime, deps.now),
-    places: new RequestPlaces(
-      new AddressList(config.auth.trustedProxies),
-      new Origins(config),
-      config.auth.trustedHops,
-    ),
+    places: new RequestPlaces(trustedPeers(config.auth), new Origins(config), config.auth.trustedHops),
     returns: new ReturnUrls(config),
   };
   const router = new Router();

@@ -1,17 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { type AddressList, addressBehind } from '../../platform/addresses.ts';
+import { addressBehind } from '../../platform/addresses.ts';
+import type { Trusted } from '../../platform/trusted-peers.ts';
 import type { Origins } from './sign-in-urls.ts';
 
 /** From where a request to our pages came and which of our origins it was made to. Forwarded headers count from trusted peers only. */
 export class RequestPlaces {
-  readonly #trusted: AddressList;
+  readonly #trusted: Pick<Trusted, 'hasPeer'>;
   readonly #origins: Origins;
 
   readonly #hops: number;
 
   /** @param hops `auth.trustedHops` */
-  constructor(trusted: AddressList, origins: Origins, hops: number) {
+  constructor(trusted: Pick<Trusted, 'hasPeer'>, origins: Origins, hops: number) {
     this.#hops = hops;
     this.#trusted = trusted;
     this.#origins = origins;

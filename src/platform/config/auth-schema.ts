@@ -219,6 +219,10 @@ export const authSchema = z.strictObject({
     .array(addressRange)
     .default([...LOOPBACK])
     .meta({ description: 'peers whose forwarded headers are believed; everybody else is refused' }),
+  trustedCertificates: z.array(z.string().min(1)).min(1).optional().meta({
+    description:
+      'alternative names, DNS or URI, of which the client certificate of such a peer must hold one; needs auth.tls.clientCertificate: require',
+  }),
   trustedHops: z.int().min(1).default(1).meta({
     description: 'proxies that add to X-Forwarded-For: 1 is the one that asks, 2 with a load balancer in front of it',
   }),

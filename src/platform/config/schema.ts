@@ -84,6 +84,12 @@ export const configSchema = z
     checkAdmin(config.relay, context);
     checkMigration(config.relay, context);
     checkTls(config.relay, context);
+    if (config.auth.trustedCertificates !== undefined && config.auth.tls?.clientCertificate !== 'require')
+      context.addIssue({
+        code: 'custom',
+        path: ['auth', 'trustedCertificates'],
+        message: 'needs auth.tls.clientCertificate: require, or nobody has to show a certificate',
+      });
     checkPassThrough(config.relay, context);
     if (config.relay.aggregate !== undefined)
       checkAggregate(config.relay.aggregate, Object.keys(config.relay.servers), (path, message) =>

@@ -165,3 +165,17 @@ describe('whose word the relay takes', () => {
       );
     });
 });
+
+describe('auth.trustedCertificates', () => {
+  const tls = { certPath: 'a', keyPath: 'b', clientCaPath: 'c' };
+  for (const [title, auth] of [
+    ['without TLS', {}],
+    ['where a certificate is not asked for', { tls }],
+    ['where a certificate is not required', { tls: { ...tls, clientCertificate: 'request' } }],
+  ] as const)
+    it(`is refused ${title}`, () =>
+      assert.throws(
+        () => parseConfig({ auth: { ...auth, trustedCertificates: ['proxy.internal'] } }),
+        /auth\.trustedCertificates: needs auth\.tls\.clientCertificate: require/,
+      ));
+});

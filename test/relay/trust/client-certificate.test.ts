@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { parseConfig } from '../../../src/platform/config/load.ts';
-import { alternativeNames } from '../../../src/relay/trust/client-certificate.ts';
+import { alternativeNames } from '../../../src/platform/peer-certificate.ts';
 import { type CertificateFiles, TestAuthority } from '../../support/certificates.ts';
 import { ask, CALL, ECHO, endAll, onEnd, relay, upstream } from '../support/relay.ts';
 

@@ -1,13 +1,13 @@
 import type { Middleware } from 'koa';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import { AddressList } from '../../../platform/addresses.ts';
 import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { AuthMetrics } from '../../../platform/metrics.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import { trustedPeers } from '../../../platform/trusted-peers.ts';
 import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import type { Watcher } from '../../../watch/watch.ts';
@@ -96,7 +96,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const consents = new Consents({ records: brokerStores.consents, sealing, now, remember: broker.rememberConsent });
   const accounts = new Accounts({ sessions, grants, clients: broker.clients });
   const limits = new BrokerLimits(broker, stores);
-  const places = new RequestPlaces(new AddressList(auth.trustedProxies), new Origins(config), auth.trustedHops);
+  const places = new RequestPlaces(trustedPeers(auth), new Origins(config), auth.trustedHops);
   const documents = openDocumentFetch(broker.metadataDocuments);
   const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
 

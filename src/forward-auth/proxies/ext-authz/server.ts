@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import type { AddressList } from '../../../platform/addresses.ts';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
-import { type Deny, deny } from '../../decision/decision.ts';
+import type { Trusted } from '../../../platform/trusted-peers.ts';
+import { type Deny, UNTRUSTED } from '../../decision/decision.ts';
 import type { CheckRequest } from '../../decision/request.ts';
 import { AUTHORIZATION, AUTHORIZATION_V2, type CheckQuestion, type CheckResponse, SERVICE } from './messages.ts';
 import { parseQuestion, rawHeadersOf } from './parse.ts';
@@ -24,7 +24,7 @@ interface Question {
 
 /** Who may ask, and who answers. */
 export interface Asked {
-  readonly trusted: AddressList;
+  readonly trusted: Pick<Trusted, 'has'>;
   /** `auth.trustedHops`; absent: 1. */
   readonly trustedHops?: number;
   readonly judge: (question: Question) => Verdict | Promise<Verdict>;
@@ -51,7 +51,6 @@ export interface RunningExtAuthz {
   close(grace: number): Promise<void>;
 }
 
-const UNTRUSTED = deny(403, 'untrusted_proxy', 'this address is not in auth.trustedProxies');
 const V2 = {
   code: status.UNIMPLEMENTED,
   details: `use ${SERVICE}: set transport_api_version: V3 in Envoy’s ext_authz`,
@@ -101,7 +100,7 @@ async function check(
     const peer = addressOf(call.getPeer());
     const raw = rawHeadersOf(call.request);
     const id = requestId({ rawHeaders: raw } as IncomingMessage);
-    const read = () => (trusted.has(peer) ? parseQuestion(call.request, raw, trustedHops) : UNTRUSTED);
+    const read = () => (trusted.has(peer, namesOf(call)) ? parseQuestion(call.request, raw, trustedHops) : UNTRUSTED);
     const verdict = await judge({ proxy: 'envoy-grpc', read, requestId: () => id, peer: () => peer, start });
     const response = renderVerdict(verdict, raw, id);
     // An answer without a status is an allow to Envoy.
@@ -120,8 +119,17 @@ function traced(
   answer: sendUnaryData<CheckResponse>,
 ): Promise<void> {
   const peer = addressOf(call.getPeer());
-  const origin = { peer, metadata: call.metadata.getMap(), trusted: context.current().trusted.has(peer) };
+  const origin = {
+    peer,
+    metadata: call.metadata.getMap(),
+    trusted: context.current().trusted.has(peer, namesOf(call)),
+  };
   return tracedCall(tracing, origin, () => check(context, call, answer));
+}
+
+/** @returns alternative names of the certificate that grpc-js has verified */
+function namesOf(call: Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>): string | undefined {
+  return call.getAuthContext().sslPeerCertificate?.subjectaltname;
 }
 
 /** `203.0.113.7:1234` or `[2001:db8::1]:1234`, as grpc-js writes a peer. */

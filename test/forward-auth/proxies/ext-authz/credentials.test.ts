@@ -1,23 +1,31 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, readFileSync } from 'node:fs';
 import { connect } from 'node:tls';
-import { Client, credentials } from '@grpc/grpc-js';
+import { Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
+import { UNTRUSTED } from '../../../../src/forward-auth/decision/decision.ts';
 import { grpcCredentials } from '../../../../src/forward-auth/proxies/ext-authz/credentials.ts';
+import { AUTHORIZATION } from '../../../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { type RunningExtAuthz, startExtAuthz } from '../../../../src/forward-auth/proxies/ext-authz/server.ts';
-import { AddressList } from '../../../../src/platform/addresses.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
 import { openListenerTls } from '../../../../src/platform/tls.ts';
+import { trustedPeers } from '../../../../src/platform/trusted-peers.ts';
 import { type CertificateFiles, TestAuthority } from '../../../support/certificates.ts';
 
 const log = createLogger('auth', 'silent');
 
-/** @returns whether the health service answered over this connection */
-function asks(port: number, caPath: string, own?: CertificateFiles): Promise<boolean> {
+const CHECK = AUTHORIZATION.Check as MethodDefinition<object, object>;
+
+/** @returns whether a method (absent: of the health service) answered over this connection */
+function asks(
+  port: number,
+  caPath: string,
+  own?: CertificateFiles,
+  method = healthService.Check as MethodDefinition<object, object>,
+): Promise<boolean> {
   const pair = own === undefined ? [null, null] : [readFileSync(own.keyPath), readFileSync(own.certPath)];
   const secure = credentials.createSsl(readFileSync(caPath), pair[0], pair[1]);
   const client = new Client(`localhost:${port}`, secure);
-  const method = healthService.Check as NonNullable<typeof healthService.Check>;
   return new Promise<boolean>((resolve) => {
     const deadline = Date.now() + 3_000;
     client.makeUnaryRequest(
@@ -57,6 +65,7 @@ describe('TLS of ext_authz over gRPC', () => {
   let server: CertificateFiles;
   let proxy: CertificateFiles;
   let running: RunningExtAuthz;
+  const refused: boolean[] = [];
   let tls: ReturnType<typeof openListenerTls>;
 
   before(async () => {
@@ -73,7 +82,13 @@ describe('TLS of ext_authz over gRPC', () => {
     tls = openListenerTls(config, 'auth.tls', { log, every: 20 });
     running = await startExtAuthz({
       listen: { host: '127.0.0.1', port: 0 },
-      current: () => ({ trusted: new AddressList(['127.0.0.1']), judge: () => assert.fail('nothing is checked here') }),
+      current: () => ({
+        trusted: trustedPeers({ trustedProxies: ['127.0.0.1'], trustedCertificates: ['proxy'] }),
+        judge: ({ read }) => {
+          refused.push(read() === UNTRUSTED);
+          throw new Error('only who asks is looked at');
+        },
+      }),
       log,
       maxMessage: 65_536,
       credentials: grpcCredentials(tls, true),
@@ -91,6 +106,14 @@ describe('TLS of ext_authz over gRPC', () => {
     assert.equal(await asks(running.port, authority.caPath, proxy), true);
     assert.equal(await asks(running.port, authority.caPath), false, 'without a certificate');
     assert.equal(await asks(running.port, authority.caPath, stranger.issue('proxy', 'DNS:proxy')), false);
+  });
+
+  it('checks for the names of trustedCertificates only', async () => {
+    const others = ['DNS:relay', 'DNS:proxy.example.com', 'DNS:*', 'URI:proxy'].map((name, at) =>
+      authority.issue(`other-${at}`, name),
+    );
+    for (const own of [proxy, ...others]) await asks(running.port, authority.caPath, own, CHECK);
+    assert.deepEqual(refused, [false, true, true, true, true]);
   });
 
   it('serves a changed certificate without a restart', async () => {

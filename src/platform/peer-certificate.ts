@@ -10,22 +10,28 @@ const ENTRY = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/y;
  * @param names DNS names, compared without case, or URIs, compared exactly; wildcards in certificates count for nothing
  */
 export function createCertificateCheck(names: readonly string[]): (socket: Socket) => boolean {
-  const accepted = new Set(names.map((name) => (name.includes(':') ? `URI:${name}` : `DNS:${name.toLowerCase()}`)));
+  const accepts = acceptedNames(names);
   const known = new WeakMap<Socket, boolean>();
   return (socket) => {
     let proven = known.get(socket);
     if (proven === undefined) {
-      proven = verifiedNames(socket).some((name) => accepted.has(name));
+      proven = accepts(verifiedNames(socket));
       known.set(socket, proven);
     }
     return proven;
   };
 }
 
-function verifiedNames(socket: Socket): string[] {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return [];
+/** @returns whether `subjectAltName` of a verified certificate holds one of the names */
+export function acceptedNames(names: readonly string[]): (subjectAltName: string) => boolean {
+  const accepted = new Set(names.map((name) => (name.includes(':') ? `URI:${name}` : `DNS:${name.toLowerCase()}`)));
+  return (subjectAltName) => alternativeNames(subjectAltName).some((name) => accepted.has(name));
+}
+
+function verifiedNames(socket: Socket): string {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return '';
   // A resumed session can be `authorized` without any certificate.
-  return alternativeNames(socket.getPeerX509Certificate()?.subjectAltName ?? '');
+  return socket.getPeerX509Certificate()?.subjectAltName ?? '';
 }
 
 /** @returns `DNS:` (lower case) and `URI:` entries; none where the text cannot be read to its end */
