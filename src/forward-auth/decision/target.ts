@@ -61,9 +61,14 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
   }
   // C1 controls, which are two bytes in UTF-8.
   if (/[\u0080-\u009f]/.test(path)) return new Ambiguous('the path holds a control character');
-  if (path.split('/').some((segment) => segment === '.' || segment === '..'))
-    return new Ambiguous('the path holds a dot segment');
+  if (path.split('/').some(isDotSegment)) return new Ambiguous('the path holds a dot segment');
   return { rawPath, path, query };
+}
+
+/** Windows and some frameworks drop spaces around a name, or write compatible characters as ASCII ones: `..%20`, `%ef%bc%8e.`. */
+function isDotSegment(segment: string): boolean {
+  const bare = segment.normalize('NFKC').replace(/[\s\p{Cf}]/gu, '');
+  return bare === '.' || bare === '..';
 }
 
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\])$/;

@@ -34,13 +34,15 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
       title: 'Nobody can sign in here',
       advice: 'No identity provider is offered for this page. Ask whoever runs it.',
     });
+  const session = await currentSession(login, ctx);
   if (offered.length === 1 && !query.has('switch') && !query.has('prompt') && !query.has('provider')) {
-    const session = await currentSession(login, ctx);
     if (session?.provider === first.config.id) return returnStraight(login, ctx, back);
   }
   const listed = listedProviders(login, query);
   const anew = query.get('prompt') === 'login';
-  if (offered.length === 1) return toProvider(login, ctx, first, { back, ...listed }, anew);
+  // A new sign-in ends the session and the grants that rest on it: no page elsewhere may begin one unasked.
+  const asksFirst = session !== undefined && isFromElsewhere(ctx);
+  if (offered.length === 1 && !asksFirst) return toProvider(login, ctx, first, { back, ...listed }, anew);
   showChoices(
     ctx,
     offered.map(({ config: { id, name = id } }) => ({
@@ -80,6 +82,11 @@ function isNavigation(ctx: Context): boolean {
   if (mode !== '' && mode !== 'navigate') return false;
   if (destination !== '' && destination !== 'document') return false;
   return !/prefetch|prerender/i.test(ctx.get('sec-purpose') || ctx.get('purpose'));
+}
+
+/** Fetch Metadata; a browser that does not say is taken at its word, as a person typing the address is. */
+function isFromElsewhere(ctx: Context): boolean {
+  return /^(?:cross-site|same-site)$/.test(ctx.get('sec-fetch-site'));
 }
 
 function refuseBackground({ places }: LoginContext, ctx: Context, back: string): void {

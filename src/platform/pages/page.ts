@@ -15,6 +15,12 @@ export interface PageOptions {
   readonly onwards?: string;
 }
 
+/**
+ * A scheme, or an origin, as a source of Content Security Policy 3 §2.3.1. A host may hold `;` or `,` in a URL, which would
+ * end the directive, or the policy.
+ */
+const SOURCE = /^[a-z][a-z0-9+.-]*:(?:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?:\d+|\*))?)?$/i;
+
 /** Of everything that says something about a person. */
 export const COMMON_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
@@ -36,7 +42,7 @@ export class PageFrame {
   }
 
   show(ctx: Context, title: string, body: Html, options: PageOptions = {}): void {
-    const targets = ["'self'", ...(options.formTargets ?? [])].join(' ');
+    const targets = ["'self'", ...(options.formTargets ?? []).filter((target) => SOURCE.test(target))].join(' ');
     ctx.status = options.status ?? 200;
     ctx.set({
       ...COMMON_HEADERS,

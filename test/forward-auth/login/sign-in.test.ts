@@ -287,6 +287,22 @@ describe('signing in', () => {
     assert.match((await jar.hop(`${url}&switch=1`)).headers.get('location') ?? '', /code_challenge=/);
   });
 
+  it('asks first where a page elsewhere would have somebody sign in anew, which ends their session', async () => {
+    for (const site of ['cross-site', 'same-site'])
+      for (const how of ['switch=1', 'prompt=login', 'provider=idp0', 'switch=1&provider=idp0']) {
+        const jar = await house.enter();
+        const headers = { 'sec-fetch-site': site, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+        const address = house.at(`/_postern/sign-in?${how}&rd=/inside`);
+        const answer = await jar.hop(address, { headers });
+        assert.equal(answer.status, 200, how);
+        const link = /class="button" href="([^"]+)"/.exec(await answer.text())?.[1]?.replaceAll('&#38;', '&');
+        assert.equal((await jar.hop(house.at('/_postern/me'))).status, 200, 'the session goes on');
+        const own = { ...headers, 'sec-fetch-site': 'same-origin' };
+        assert.equal((await jar.hop(house.at(link as string), { headers: own })).status, 302, 'a click goes on');
+        assert.equal((await new Jar().hop(address, { headers })).status, 302, 'nobody is signed in');
+      }
+  });
+
   it('never leads to a foreign address', async () => {
     for (const rd of ['https://evil.example', '//evil.example', '/\\evil.example', '/_postern/sign-out']) {
       const jar = new Jar();
