@@ -8,6 +8,7 @@ import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
 import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema } from './schema.ts';
+import { sessionWarnings } from './session-warnings.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -40,7 +41,8 @@ export function loadConfig(
   running?: ConfigDocument,
 ): LoadedConfig {
   const { input, problems, ...rest } = readInput(file, env, running);
-  return { config: parseConfig(input, problems), ...rest };
+  const config = parseConfig(input, problems);
+  return { config, ...rest, warnings: [...rest.warnings, ...sessionWarnings(config)] };
 }
 
 /**
