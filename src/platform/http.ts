@@ -12,6 +12,12 @@ export interface HttpLimits {
   readonly requestTimeout: number;
 }
 
+/** Statuses of what Node's parser finds wrong; everything else is 400. */
+const CLIENT_ERRORS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
 /**
  * A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for.
  *
@@ -22,6 +28,8 @@ export function createHttpServer(limits: HttpLimits, listener: RequestListener, 
     maxHeaderSize: limits.maxHeaderSize,
     requestTimeout: limits.requestTimeout,
     headersTimeout: Math.min(limits.requestTimeout, 15_000),
+    // Node looks every 30 seconds, so that a limit of 30 seconds would be one of up to 60.
+    connectionsCheckingInterval: Math.max(50, Math.min(1_000, limits.requestTimeout / 10)),
     keepAliveTimeout: 75_000,
     insecureHTTPParser: false,
     requireHostHeader: true,
@@ -29,9 +37,13 @@ export function createHttpServer(limits: HttpLimits, listener: RequestListener, 
   const server = tls === undefined ? createServer(options, listener) : overTls(options, listener, tls);
   // By size only: past a count Node drops headers without a word, and what is dropped cannot be refused.
   server.maxHeadersCount = 0;
+  const answers = new WeakMap<object, ServerResponse>();
+  server.prependListener('request', (request, response) => answers.set(request.socket, response));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    // A second answer in the midst of the first would be taken for a part of it.
+    const begun = answers.get(socket)?.headersSent === true && answers.get(socket)?.closed === false;
+    if (begun || !socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
+    const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   });
   return server;
