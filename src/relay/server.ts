@@ -182,6 +182,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     upstreams: new Map(upstreams),
     intake,
     mayUse: ({ identity }, server) => gate.mayUse(identity, server),
+    budgets,
     sealing,
     metrics,
     log,

@@ -5,6 +5,7 @@ import { ownerKey } from '../../identity/identity.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { headerOf } from '../eras/server-link.ts';
 import type { AnswerRules } from '../gate/answer-filter.ts';
+import type { Budgets } from '../gate/budgets/budgets.ts';
 import { type ClientFacts, factsOf, modernFacts } from '../protocol/client-facts.ts';
 import { parseJson } from '../protocol/json.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
@@ -41,6 +42,7 @@ export interface AggregateServerDeps extends ConversationDeps {
   readonly servers: readonly string[];
   readonly mayUse: (caller: Caller, server: string) => boolean;
   readonly open: OpenMember;
+  readonly budgets: Budgets;
   /** Bytes of messages that may wait for a client which does not read. */
   readonly limit: number;
   readonly streams: StreamTimes;
@@ -66,8 +68,9 @@ export class AggregateServer implements Upstream {
 
   /** Answers as a streamable HTTP server would. Never throws. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const response = new LocalResponse(handler, this.#deps.limit);
     const { caller } = request;
+    const owner = caller === undefined ? '' : ownerKey(caller.identity);
+    const response = new LocalResponse(handler, this.#deps.limit, this.#deps.budgets.of(owner));
     if (caller === undefined) return void response.status(401);
     this.#serve({ ...request, caller }, response).catch((error: unknown) => {
       if (response.aborted) return;

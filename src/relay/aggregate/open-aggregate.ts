@@ -4,6 +4,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import { exemplarLabels } from '../../platform/tracing/current-span.ts';
+import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { Intake } from '../intake.ts';
 import { hasUrlMode } from '../protocol/elicitation.ts';
 import type { ConnectionTimes } from '../transports/channel/connection.ts';
@@ -26,6 +27,7 @@ export interface AggregateWiring {
   readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly intake: Intake;
   readonly mayUse: (caller: Caller, server: string) => boolean;
+  readonly budgets: Budgets;
   /** Of cursors and ids. */
   readonly sealing: OpenedSealing;
   readonly metrics: RelayMetrics;
@@ -53,6 +55,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     listeners: new Listeners(),
     times: times.retry,
     streams: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
+    budgets: wiring.budgets,
     limit: limits.maxServerMessage,
     mayUse: wiring.mayUse,
     onGaps: (caller, page) => logGaps(caller, page, log),

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { AnswerRules } from '../gate/answer-filter.ts';
+import type { Budgets } from '../gate/budgets/budgets.ts';
 import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
@@ -15,7 +16,7 @@ import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
-import { headerOf, keptHeaders } from './server-link.ts';
+import { headerOf, keptHeaders, ownerOf } from './server-link.ts';
 import { SessionFront } from './sessions/session-front.ts';
 import { isOwnSession } from './sessions/session-id.ts';
 import { HeldSessions } from './stateless/held-sessions.ts';
@@ -29,6 +30,7 @@ export interface EraBridgeOptions {
   readonly limit: number;
   readonly times: StreamTimes;
   readonly retry: RetryTimes;
+  readonly budgets: Budgets;
   /** Streams of one identity that last. */
   readonly streams: number;
   /** With the other replicas; undefined: there are none. */
@@ -60,15 +62,16 @@ export class EraBridge implements Upstream {
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
     this.#options = options;
-    const { limit, retry, streams, channel } = options;
+    const { limit, retry, streams, channel, budgets } = options;
     const link = { upstream: inner, limit };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
-    this.#sessions = new SessionFront({ link, retry, channel });
+    this.#sessions = new SessionFront({ link, retry, channel, budgets });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
       sessions: new HeldSessions({ link, retry }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
       listening: new HeldSessions({ link, retry }, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
+      budgets,
       channel,
     });
   }
@@ -130,7 +133,8 @@ export class EraBridge implements Upstream {
   }
 
   #translate(asked: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const response = new LocalResponse(handler, this.#options.limit);
+    const { limit, budgets } = this.#options;
+    const response = new LocalResponse(handler, limit, budgets.of(ownerOf(asked.caller)));
     if (response.aborted) return;
     const { era, method: verb, headers, body, caller, elicitsUrls } = asked;
     const message = messageOf(body);

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Budget, Hold } from '../gate/budgets/budgets.ts';
 import { writeJson } from '../protocol/json.ts';
 import { guarded } from './guarded-handler.ts';
 
@@ -18,11 +19,18 @@ export class LocalResponse implements Dispatcher.DispatchController {
   #complete = false;
   #waiting: string[] = [];
   #held = 0;
+  readonly #budget: Budget;
+  /** Of what waits. */
+  #hold: Hold | undefined;
   /** Header fields of the response beside its type. */
   readonly headers: Record<string, string> = {};
 
-  /** @param limit characters that may wait for a reader that takes nothing for now; more ends the response */
-  constructor(handler: Dispatcher.DispatchHandler, limit: number) {
+  /**
+   * @param limit characters that may wait for a reader that takes nothing for now; more ends the response
+   * @param budget of the reader, over all that waits for it
+   */
+  constructor(handler: Dispatcher.DispatchHandler, limit: number, budget: Budget) {
+    this.#budget = budget;
     this.#handler = guarded(handler);
     this.#limit = limit;
     this.#handler.onRequestStart?.(this, {});
@@ -54,6 +62,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
     while (!this.#paused && this.#waiting.length > 0) {
       const text = this.#waiting.shift() as string;
       this.#held -= text.length;
+      this.#hold?.reduce({ keptBytes: text.length });
       this.#write(text);
     }
     if (!this.#paused && this.#complete) this.#end();
@@ -62,6 +71,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
   abort(reason: Error): void {
     if (this.#done) return;
     this.#done = true;
+    this.#drop();
     this.#ended.abort(reason);
     this.#handler.onResponseError?.(this, reason);
   }
@@ -105,9 +115,23 @@ export class LocalResponse implements Dispatcher.DispatchController {
   write(text: string): void {
     if (!this.#paused) return void this.#write(text);
     this.#held += text.length;
-    if (this.#held > this.#limit && this.#waiting.length > 0)
+    if ((this.#held > this.#limit && this.#waiting.length > 0) || !this.#mayKeep(text.length))
       return void this.abort(new Error('the client does not read'));
     this.#waiting.push(text);
+  }
+
+  #mayKeep(keptBytes: number): boolean {
+    if (this.#hold !== undefined) return this.#hold.add({ keptBytes }) === undefined;
+    const hold = this.#budget.take({ keptBytes });
+    if ('status' in hold) return false;
+    this.#hold = hold;
+    return true;
+  }
+
+  /** What waits is no longer wanted. */
+  #drop(): void {
+    this.#waiting = [];
+    this.#hold?.release();
   }
 
   #write(text: string): void {
@@ -122,6 +146,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
   #end(): void {
     if (this.#done) return;
     this.#done = true;
+    this.#drop();
     this.#handler.onResponseEnd?.(this, {});
     // What still goes on for this response ends with it.
     this.#ended.abort(new Error('the response is over'));

@@ -53,6 +53,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
     times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
     streams: deps.maxStreams,
+    budgets: deps.budgets,
     channel: channel?.('era'),
     now,
   });
@@ -87,6 +88,7 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
       times,
       unused,
       limit: limits.maxServerMessage,
+      budgets: deps.budgets,
       outgoing: url === undefined ? undefined : outgoing,
       now,
       channel: deps.channel?.('pipe'),

@@ -10,6 +10,7 @@ import { Names } from '../../../src/relay/aggregate/names.ts';
 import { ServerRequestIds } from '../../../src/relay/aggregate/server-requests.ts';
 import { SessionMember } from '../../../src/relay/aggregate/session-member.ts';
 import { newSession, sessionId } from '../../../src/relay/aggregate/session-state.ts';
+import { Budgets } from '../../../src/relay/gate/budgets/budgets.ts';
 import type { Caller } from '../../../src/relay/trust/caller.ts';
 import type { Upstream } from '../../../src/relay/upstreams/upstream.ts';
 import { until } from '../../support/until.ts';
@@ -35,6 +36,7 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     times: retry,
     streams: { keepAlive: 1_000, stalled: 1_000 },
     limit: 1_000,
+    budgets: new Budgets({ limits: { identity: {}, session: {} }, onSpent: () => {} }),
     mayUse: () => true,
     onGaps: () => {},
     onHidden: async () => {},

@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline';
 const say = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const answer = (id, value) => say({ id, result: { content: [{ type: 'text', text: JSON.stringify(value) }] } });
 const waiting = new Map();
+/** Ids of its own questions that were answered with an error, and of requests that were taken back. */
+const refused = [];
+const cancelled = [];
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const TOOLS = {
@@ -45,6 +48,16 @@ const TOOLS = {
     say({ id: `question ${id}`, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } });
   },
   never: () => {},
+  later: (id) => {
+    answer(id, 'done');
+    setTimeout(() => say({ method: 'notifications/message', params: { level: 'info', data: 'said later' } }), 20);
+  },
+  question: (id, { id: question }) => {
+    say({ id: question, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } });
+    answer(id, 'asked');
+  },
+  refusals: (id) => answer(id, refused),
+  cancelled: (id) => answer(id, cancelled),
   meta: (id, _arguments, _token, meta) => answer(id, meta),
 };
 
@@ -58,7 +71,9 @@ if (process.argv.includes('--broken')) process.exit(7);
 
 createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params, result, error } = JSON.parse(line);
-  if (method === undefined) {
+  if (method === 'notifications/cancelled') cancelled.push(params.requestId);
+  else if (method === undefined) {
+    if (error !== undefined) refused.push(id);
     waiting.get(id)?.(result ?? { refused: error.code });
     waiting.delete(id);
   } else if (method === 'initialize' && params.clientInfo.name === 'unwelcome')
@@ -72,6 +87,8 @@ createInterface({ input: process.stdin }).on('line', (line) => {
         serverInfo: { name: 'scripted', version: '1' },
       },
     });
+  else if (method === 'resources/subscribe' && params.uri.startsWith('refused:'))
+    say({ id, error: { code: -32602, message: 'no such resource' } });
   else if (method === 'tools/call')
     TOOLS[params.name](id, params.arguments ?? {}, params._meta?.progressToken, params._meta);
   else if (id !== undefined)

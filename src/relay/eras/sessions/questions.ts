@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
+import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import { INTERNAL_ERROR, MISSING_CAPABILITY } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
@@ -63,7 +64,7 @@ async function put({ method, params }: Json, { memory, say }: Asked, signal: Abo
   // Gone from 2026-07-28, required before (client/elicitation, URL mode).
   const byUrl = asked?.mode === 'url' ? { elicitationId: randomUUID() } : {};
   const question = { jsonrpc: '2.0', id, method, ...(asked === undefined ? {} : { params: { ...asked, ...byUrl } }) };
-  const { result, error } = await memory.answerTo(id, signal, () => say(question));
+  const { result, error } = await memory.answerTo(id, sizeOf(question), signal, () => say(question));
   if (isRecord(result)) return result;
   if (method === 'elicitation/create') return { action: 'cancel' };
   const { code, message } = isRecord(error) ? error : {};

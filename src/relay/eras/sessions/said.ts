@@ -1,13 +1,11 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import { INVALID_PARAMS, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { INVALID_PARAMS } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
 
 /** Levels of logs, the least severe first (server/utilities/logging). */
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
-/** Resources that one session may subscribe to. */
-const MAX_RESOURCES = 1_000;
 
 /** What a client says of its session, beside requests for its server. */
 export const OF_THE_SESSION: ReadonlySet<unknown> = new Set([
@@ -33,7 +31,7 @@ export async function take({ method, params }: Json, memory: SessionMemory): Pro
     case 'resources/subscribe':
       return subscribe(uri, memory);
     default:
-      if (typeof uri === 'string' && memory.resources.delete(uri)) await memory.listener?.relisten();
+      if (typeof uri === 'string' && memory.unsubscribe(uri)) await memory.listener?.relisten();
       return {};
   }
 }
@@ -52,11 +50,16 @@ export function hear(message: Json, memory: SessionMemory): boolean {
 
 async function subscribe(uri: unknown, memory: SessionMemory): Promise<Json> {
   if (typeof uri !== 'string') throw new ServerError(INVALID_PARAMS, '"uri" must name a resource');
-  if (memory.resources.size >= MAX_RESOURCES)
-    throw new ServerError(SERVER_ERROR, `a session may subscribe to ${MAX_RESOURCES} resources`);
-  memory.resources.add(uri);
-  const told = await memory.listener?.relisten();
+  const isNew = memory.subscribe(uri);
+  let told: ReadonlySet<string> | undefined;
+  try {
+    told = await memory.listener?.relisten();
+  } catch (error) {
+    // What the client is told that it failed must not come after all.
+    if (isNew) memory.unsubscribe(uri);
+    throw error;
+  }
   if (told === undefined || told.has(uri)) return {};
-  memory.resources.delete(uri);
+  memory.unsubscribe(uri);
   throw new ServerError(INVALID_PARAMS, 'the MCP server does not tell when this resource changes');
 }

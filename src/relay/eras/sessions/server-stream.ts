@@ -99,7 +99,8 @@ export class ServerStream implements StandingListener {
 
   /** @returns resources of which the server will tell */
   #listen(current: AbortController): Promise<ReadonlySet<string>> {
-    const notifications = { ...LISTS, resourceSubscriptions: [...this.#memory.resources] };
+    const wanted = this.#memory.resources;
+    const notifications = { ...LISTS, resourceSubscriptions: wanted };
     const params = withEnvelope({ notifications }, this.#session.client);
     const method = 'subscriptions/listen';
     let tells = false;
@@ -116,7 +117,10 @@ export class ServerStream implements StandingListener {
             if (message.method !== ACKNOWLEDGED) return this.#hear(message);
             this.#failures = 0;
             tells = Object.keys(acknowledged(message)).length > 0;
-            resolve(resourcesOf(acknowledged(message)));
+            const told = resourcesOf(acknowledged(message));
+            // What was subscribed to while no stream was open counts from when the server has accepted it.
+            for (const uri of wanted) if (!told.has(uri)) this.#memory.unsubscribe(uri);
+            resolve(told);
           },
         },
       ).then(

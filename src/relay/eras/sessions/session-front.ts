@@ -1,4 +1,5 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Budgets } from '../../gate/budgets/budgets.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
 import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { INVALID_REQUEST, NO_SESSION } from '../../protocol/error-codes.ts';
@@ -28,6 +29,7 @@ export interface InSession extends From {
 }
 
 export interface SessionFrontDeps extends ServerStreamDeps {
+  readonly budgets: Budgets;
   /** Undefined: there is one process only. */
   readonly channel: ReplicaChannel | undefined;
 }
@@ -41,11 +43,12 @@ interface Session {
 export class SessionFront {
   readonly #deps: SessionFrontDeps;
   readonly #ended: (() => void) | undefined;
-  readonly #memories = new SessionMemories();
+  readonly #memories: SessionMemories;
   readonly #mirrored = new ParameterHeaders();
 
   constructor(deps: SessionFrontDeps) {
     this.#deps = deps;
+    this.#memories = new SessionMemories(deps.budgets);
     this.#ended = deps.channel?.subscribe((message) => this.#heard(message));
   }
 
@@ -63,7 +66,13 @@ export class SessionFront {
       this.#deps.channel?.publish({ kind: 'ended', owner, id: state.id });
       return void response.status(200);
     }
-    await this.#inside(request, { state, memory: this.#memories.of(owner, state.id) }, response);
+    let memory: SessionMemory;
+    try {
+      memory = this.#memories.of(owner, state.id);
+    } catch (error) {
+      return answerFailure(error, id ?? 'session', response, 200);
+    }
+    await this.#inside(request, { state, memory }, response);
   }
 
   close(): void {
@@ -165,6 +174,10 @@ export class SessionFront {
       return;
     }
     // Where this replica holds the stream and the server does not tell, nobody is there to hear so any more.
-    take(message, this.#memories.of(owner, id)).catch(() => {});
+    this.#takeFromElsewhere(owner, id, message).catch(() => {});
+  }
+
+  async #takeFromElsewhere(owner: string, id: string, message: Json): Promise<void> {
+    await take(message, this.#memories.of(owner, id));
   }
 }

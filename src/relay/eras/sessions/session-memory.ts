@@ -1,11 +1,10 @@
-import { INTERNAL_ERROR, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
+import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
+import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 
-/** Questions of one session that may wait for answers. */
-const MAX_QUESTIONS = 100;
-/** Sessions of one identity, and of all, of which something is remembered. */
-const MAX_PER_OWNER = 100;
+/** Sessions of all identities of which something is remembered. */
 const MAX = 20_000;
 
 /** The stream on which a session hears what changes. */
@@ -19,21 +18,51 @@ export interface StandingListener {
 export class SessionMemory {
   /** Least severe level of logs that the client wants (`logging/setLevel`); undefined: none. */
   level: string | undefined;
-  readonly resources = new Set<string>();
   /** By the client's id: ends a request that is under way. */
   readonly running = new Map<Id, AbortController>();
   /** By the relay's id: takes the client's answer to a question. */
   readonly #questions = new Map<Id, (answer: Json) => void>();
+  /** Those to which the client is subscribed. */
+  readonly #resources = new Map<string, Hold>();
+  readonly #budget: Budget;
+  readonly #hold: Hold;
   listener: StandingListener | undefined;
+
+  /** @param hold of the session itself; released when it is forgotten */
+  constructor(budget: Budget, hold: Hold) {
+    this.#budget = budget;
+    this.#hold = hold;
+  }
+
+  get resources(): readonly string[] {
+    return [...this.#resources.keys()];
+  }
+
+  /** @returns false where the client is subscribed already @throws ServerError where it may not be to more */
+  subscribe(uri: string): boolean {
+    if (this.#resources.has(uri)) return false;
+    this.#resources.set(uri, holdOrThrow(this.#budget, { subscriptions: 1, requestBytes: Buffer.byteLength(uri) }));
+    return true;
+  }
+
+  /** @returns whether the client was subscribed */
+  unsubscribe(uri: string): boolean {
+    this.#resources.get(uri)?.release();
+    return this.#resources.delete(uri);
+  }
 
   get busy(): boolean {
     return this.running.size > 0 || this.listener !== undefined;
   }
 
-  /** Waits for the client's answer to a question. @throws ServerError where too many wait; the signal's reason */
-  async answerTo(id: Id, signal: AbortSignal, ask: () => void): Promise<Json> {
-    if (this.#questions.size >= MAX_QUESTIONS)
-      throw new ServerError(INTERNAL_ERROR, 'too many questions wait for this client');
+  /**
+   * Waits for the client's answer to a question.
+   *
+   * @param size bytes of it
+   * @throws ServerError where too many wait; the signal's reason
+   */
+  async answerTo(id: Id, size: number, signal: AbortSignal, ask: () => void): Promise<Json> {
+    const hold = holdOrThrow(this.#budget, { questions: 1, keptBytes: size });
     let onAbort = () => {};
     try {
       return await new Promise<Json>((resolve, reject) => {
@@ -44,6 +73,7 @@ export class SessionMemory {
         else ask();
       });
     } finally {
+      hold.release();
       this.#questions.delete(id);
       signal.removeEventListener('abort', onAbort);
     }
@@ -66,6 +96,13 @@ export class SessionMemory {
   end(): void {
     for (const request of this.running.values()) request.abort(new Error('the session has ended'));
     this.listener?.end();
+    this.forget();
+  }
+
+  /** Gives back all that it holds. */
+  forget(): void {
+    for (const uri of this.resources) this.unsubscribe(uri);
+    this.#hold.release();
   }
 }
 
@@ -75,18 +112,23 @@ export class SessionMemories {
   readonly #owners = new Map<string, Map<string, SessionMemory>>();
   /** The last to end are the last to be forgotten. */
   readonly #ended = new Set<string>();
+  readonly #budgets: Budgets;
   #count = 0;
 
+  constructor(budgets: Budgets) {
+    this.#budgets = budgets;
+  }
+
+  /** @throws ServerError where the identity may have no further session, and all that it has are in use */
   of(owner: string, id: string): SessionMemory {
     const sessions = this.#owners.get(owner) ?? new Map<string, SessionMemory>();
     const known = sessions.get(id);
-    const memory = known ?? new SessionMemory();
+    const memory = known ?? this.#begin(owner, id, sessions);
     sessions.delete(id);
     sessions.set(id, memory);
     this.#owners.delete(owner);
     this.#owners.set(owner, sessions);
     if (known === undefined) this.#count += 1;
-    if (sessions.size > MAX_PER_OWNER) this.#forgetIdle(owner, sessions, memory);
     if (this.#count > MAX)
       for (const [other, theirs] of this.#owners) if (this.#forgetIdle(other, theirs, memory)) break;
     return memory;
@@ -119,9 +161,18 @@ export class SessionMemories {
     this.#count = 0;
   }
 
-  #forgetIdle(owner: string, sessions: Map<string, SessionMemory>, spared: SessionMemory): boolean {
+  #begin(owner: string, id: string, sessions: Map<string, SessionMemory>): SessionMemory {
+    const identity = this.#budgets.of(owner);
+    let hold = identity.take({ sessions: 1 });
+    if ('status' in hold && this.#forgetIdle(owner, sessions)) hold = identity.take({ sessions: 1 });
+    if ('status' in hold) throw new ServerError(SERVER_ERROR, hold.message, hold.data);
+    return new SessionMemory(this.#budgets.of(owner, id), hold);
+  }
+
+  #forgetIdle(owner: string, sessions: Map<string, SessionMemory>, spared?: SessionMemory): boolean {
     for (const [id, memory] of sessions)
       if (memory !== spared && !memory.busy) {
+        memory.forget();
         this.#forget(owner, sessions, id);
         return true;
       }

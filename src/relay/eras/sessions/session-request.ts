@@ -1,6 +1,6 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import type { ClientFacts } from '../../protocol/client-facts.ts';
-import { HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
@@ -14,8 +14,6 @@ import type { SessionMemory } from './session-memory.ts';
 
 /** How often a server may ask before it answers. */
 const MAX_ROUNDS = 32;
-/** Requests of one session that may be under way. */
-const MAX_RUNNING = 64;
 /** 2026-07-28: header fields do not mirror the body. */
 /** Pages of a list of tools that are looked through for one. */
 const MAX_PAGES = 20;
@@ -49,8 +47,6 @@ export class SessionRequest {
   async answer(request: Request, from: From): Promise<Json> {
     const { running } = this.#memory;
     if (running.has(request.id)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
-    if (running.size >= MAX_RUNNING)
-      throw new ServerError(SERVER_ERROR, 'too many requests at once: wait for the answers of some');
     const cancel = new AbortController();
     running.set(request.id, cancel);
     const signal = AbortSignal.any([this.#response.signal, cancel.signal]);

@@ -1,4 +1,6 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
+import { holdOrThrow, sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
@@ -11,6 +13,12 @@ const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
   ['sampling/createMessage', 'sampling'],
   ['roots/list', 'roots'],
 ]);
+
+interface OpenQuestion {
+  readonly id: unknown;
+  readonly request: Json;
+  readonly hold: Hold;
+}
 
 /** What comes of a call until its client has to do something. */
 export type Turn =
@@ -31,21 +39,29 @@ export class HeldCall {
   readonly #capabilities: Json;
   readonly #end = new AbortController();
   readonly #answer: Promise<Json>;
-  readonly #open = new Map<string, { readonly id: unknown; readonly request: Json }>();
+  readonly #open = new Map<string, OpenQuestion>();
+  readonly #budget: Budget;
+  /** Of an answer that came while its client was away. */
+  #kept: Hold | undefined;
   #session: HeldSession | undefined;
   #listener: Listener | undefined;
   #asked: (() => void) | undefined;
 
   /**
    * @param capabilities what the client can be asked; none where the answer to this request cannot be a question
+   * @param budget of what the call keeps while its client is away
    * @param start sends the request; all that it says until its answer must come to `take`
    */
   constructor(
     capabilities: Json,
+    budget: Budget,
     start: (call: { take: (from: HeldSession, message: Json) => void; signal: AbortSignal }) => Promise<Json>,
   ) {
     this.#capabilities = capabilities;
-    this.#answer = start({ take: (from, message) => this.#take(from, message), signal: this.#end.signal });
+    this.#budget = budget;
+    this.#answer = start({ take: (from, message) => this.#take(from, message), signal: this.#end.signal })
+      .then((result) => this.#keep(result))
+      .finally(() => this.#forgetQuestions());
     // Whoever takes the next turn sees it; where nobody does, nobody has to.
     this.#answer.catch(() => {});
   }
@@ -66,7 +82,10 @@ export class HeldCall {
         if (this.#open.size > 0) resolve();
       });
       const result = await Promise.race([this.#answer, asked]);
-      if (result !== undefined) return { kind: 'answer', result };
+      if (result !== undefined) {
+        this.#kept?.release();
+        return { kind: 'answer', result };
+      }
       const questions = Object.fromEntries([...this.#open].map(([key, { request }]) => [key, request]));
       return { kind: 'questions', questions };
     } finally {
@@ -82,17 +101,34 @@ export class HeldCall {
     for (const key of this.#open.keys())
       if (given[key] !== undefined && !isRecord(given[key]))
         throw new ServerError(INVALID_PARAMS, `"inputResponses" must hold an object for ${key}`);
-    for (const [key, { id }] of this.#open) {
+    for (const [key, { id }] of [...this.#open]) {
       const result = given[key];
       if (!isRecord(result)) continue;
-      this.#open.delete(key);
+      this.#forgetQuestion(key);
       void this.#session?.tell({ jsonrpc: '2.0', id, result });
     }
   }
 
   /** Takes the request back. */
   end(): void {
+    this.#kept?.release();
     this.#end.abort(new Error('the client is gone'));
+  }
+
+  /** @throws ServerError where its client is away and there is no room for it */
+  #keep(result: Json): Json {
+    const away = this.#asked === undefined && !this.#end.signal.aborted;
+    if (away) this.#kept = holdOrThrow(this.#budget, { messages: 1, keptBytes: sizeOf(result) });
+    return result;
+  }
+
+  #forgetQuestion(key: string): void {
+    this.#open.get(key)?.hold.release();
+    this.#open.delete(key);
+  }
+
+  #forgetQuestions(): void {
+    for (const key of [...this.#open.keys()]) this.#forgetQuestion(key);
   }
 
   #take(session: HeldSession, message: Json): void {
@@ -117,7 +153,18 @@ export class HeldCall {
       method,
       ...(method === 'roots/list' && Object.keys(asked).length === 0 ? {} : { params: asked }),
     };
-    this.#open.set(`${method}-${String(id)}`, { id, request });
+    const key = `${method}-${String(id)}`;
+    this.#forgetQuestion(key);
+    try {
+      this.#open.set(key, {
+        id,
+        request,
+        hold: holdOrThrow(this.#budget, { questions: 1, keptBytes: sizeOf(request) }),
+      });
+    } catch (error) {
+      // More than any client is asked: the call is taken back, or its server would go on and on.
+      return void this.#end.abort(error);
+    }
     this.#asked?.();
   }
 
@@ -130,6 +177,6 @@ export class HeldCall {
   /** The server does not want to know any more. */
   #takeBack(params: unknown): void {
     if (!isRecord(params)) return;
-    for (const [key, { id }] of this.#open) if (id === params.requestId) this.#open.delete(key);
+    for (const [key, { id }] of this.#open) if (id === params.requestId) this.#forgetQuestion(key);
   }
 }

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Budgets } from '../../gate/budgets/budgets.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
 import { modernFacts } from '../../protocol/client-facts.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
@@ -47,6 +49,7 @@ export interface StatelessFrontDeps {
   /** For streams that last. */
   readonly listening: HeldSessions;
   readonly waiting: WaitingCalls;
+  readonly budgets: Budgets;
   /** Undefined: there is one process only. */
   readonly channel: ReplicaChannel | undefined;
 }
@@ -169,7 +172,8 @@ export class StatelessFront {
 
   #begin(request: StatelessRequest, signal: AbortSignal): HeldCall {
     const { capabilities } = modernFacts(request.params);
-    return new HeldCall(MAY_ASK.has(request.method) ? capabilities : {}, ({ take, signal: ended }) =>
+    const budget = this.#deps.budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
+    return new HeldCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
       // Until there is a session, only the client's own connection ends the wait for one.
       this.#inSession(request, AbortSignal.any([signal, ended]), { take, ended }),
     );

@@ -27,6 +27,8 @@ export function isWaitingState(state: unknown): state is string {
  */
 export class WaitingCalls {
   readonly #waiting = new Map<string, Waiting>();
+  /** States of each identity, the oldest first. */
+  readonly #byOwner = new Map<string, Set<string>>();
   readonly #max: number;
   #closed = false;
 
@@ -35,18 +37,23 @@ export class WaitingCalls {
     this.#max = max;
   }
 
-  /** @returns the `requestState` to come back with @throws ServerError where too many wait; the call is ended then */
+  /**
+   * A person who dismisses a question never comes back to it: where too many wait, the oldest ends.
+   *
+   * @returns the `requestState` to come back with
+   * @throws ServerError where the relay ends; the call is ended then
+   */
   keep(call: HeldCall, owner: string, what: string): string {
-    const count = [...this.#waiting.values()].filter((one) => one.owner === owner).length;
-    if (count >= this.#max || this.#closed) {
+    if (this.#closed) {
       call.end();
-      throw new ServerError(SERVER_ERROR, 'too many calls wait for an answer: answer or give up some of them');
+      throw new ServerError(SERVER_ERROR, 'the relay is about to end: make the call again');
     }
+    const own = this.#byOwner.get(owner) ?? new Set();
+    const [oldest] = own;
+    if (own.size >= this.#max && oldest !== undefined) this.#remove(oldest)?.call.end();
     const state = `${PREFIX}${randomUUID()}`;
-    const timer = setTimeout(() => {
-      this.#waiting.delete(state);
-      call.end();
-    }, PATIENCE).unref();
+    const timer = setTimeout(() => this.#remove(state)?.call.end(), PATIENCE).unref();
+    this.#byOwner.set(owner, own.add(state));
     this.#waiting.set(state, { call, owner, what, timer });
     return state;
   }
@@ -55,17 +62,22 @@ export class WaitingCalls {
   take(state: string, owner: string, what: string): HeldCall | undefined {
     const found = this.#waiting.get(state);
     if (found === undefined || found.owner !== owner || found.what !== what) return undefined;
-    clearTimeout(found.timer);
-    this.#waiting.delete(state);
-    return found.call;
+    return this.#remove(state)?.call;
   }
 
   close(): void {
     this.#closed = true;
-    for (const { call, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      call.end();
-    }
-    this.#waiting.clear();
+    for (const state of [...this.#waiting.keys()]) this.#remove(state)?.call.end();
+  }
+
+  #remove(state: string): Waiting | undefined {
+    const found = this.#waiting.get(state);
+    if (found === undefined) return undefined;
+    clearTimeout(found.timer);
+    this.#waiting.delete(state);
+    const own = this.#byOwner.get(found.owner);
+    own?.delete(state);
+    if (own?.size === 0) this.#byOwner.delete(found.owner);
+    return found;
   }
 }

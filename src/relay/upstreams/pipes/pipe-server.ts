@@ -1,7 +1,9 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Hold } from '../../gate/budgets/budgets.ts';
 import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
+import { isTooLongId } from '../../protocol/message-bounds.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
 import { NoiseBudget } from './noise-budget.ts';
@@ -18,8 +20,23 @@ interface Asked {
   readonly method: unknown;
   /** The client's own progress token. */
   readonly token: unknown;
+  /** Nobody waits for the answer any more. */
+  readonly abandoned?: boolean;
+  /** What the client is subscribed to as soon as the server has accepted it. */
+  readonly subscribing?: Subscribing | undefined;
   /** Called when it has been answered or taken back. */
-  readonly settled?: () => void;
+  readonly settled?: (() => void) | undefined;
+}
+
+interface Subscribing {
+  readonly uri: string;
+  readonly hold: Hold;
+}
+
+/** A request of the server, and whom it was put to. */
+interface Question {
+  readonly session: PipeSession;
+  readonly hold: Hold;
 }
 
 /** What a server said, in the order in which it did. */
@@ -43,11 +60,8 @@ export interface PipeServerOptions {
   readonly onOversized: (message: OversizedMessage) => void;
 }
 
-/** A server that answers nothing must not fill the memory. */
-const MAX_ASKED = 1_000;
-/** Resources that one session may subscribe to. */
-const MAX_RESOURCES = 1_000;
-const TOO_MANY_RESOURCES = `a session may subscribe to ${MAX_RESOURCES} resources`;
+/** Requests of one session that go on at the server though nobody waits for their answers any more. */
+const MAX_ABANDONED = 64;
 const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$/;
 
 /**
@@ -57,9 +71,10 @@ const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$
 export class PipeServer {
   readonly #sessions = new Set<PipeSession>();
   readonly #asked = new Map<number, Asked>();
-  /** Requests of the server, and whom they were put to. */
-  readonly #serverRequests = new Map<Id, PipeSession>();
-  readonly #subscriptions = new Map<string, Set<PipeSession>>();
+  readonly #serverRequests = new Map<Id, Question>();
+  readonly #subscriptions = new Map<string, Map<PipeSession, Hold>>();
+  /** Of each session, the oldest first. */
+  readonly #abandoned = new Map<PipeSession, Set<number>>();
   readonly #options: PipeServerOptions;
   readonly #heard: PacedQueue<Heard>;
   readonly #noise: NoiseBudget;
@@ -131,14 +146,9 @@ export class PipeServer {
     if (!this.#sessions.delete(session)) return;
     for (const [id, asked] of this.#asked) if (asked.session === session) this.#takeBack(id, 'the session has ended');
     for (const [id, asked] of this.#serverRequests)
-      if (asked === session) {
-        this.#serverRequests.delete(id);
-        this.#send(errorMessage(id, INVALID_REQUEST, 'the client has ended the session'));
-      }
-    for (const [uri, sessions] of this.#subscriptions) {
-      sessions.delete(session);
-      if (sessions.size === 0) this.#subscriptions.delete(uri);
-    }
+      if (asked.session === session) this.#refuseQuestion(id, 'the client has ended the session');
+    for (const uri of [...this.#subscriptions.keys()]) this.#unsubscribe(uri, session);
+    this.#abandoned.delete(session);
     session.end(new Error('the session has ended'));
   }
 
@@ -166,7 +176,7 @@ export class PipeServer {
       return true;
     }
     const asked = new Promise<void>((resolve) => {
-      const own = this.#ask(session, id, message, {}, resolve);
+      const own = this.#ask(session, id, message, {}, { settled: resolve });
       signal.addEventListener('abort', () => this.#forgetInitialize(own), { once: true });
     });
     this.#initializing = asked;
@@ -175,17 +185,28 @@ export class PipeServer {
     return this.works;
   }
 
-  /** A request of a client; its answer comes to `session.answered`. */
-  ask(session: PipeSession, id: Id, message: Json): void {
+  /**
+   * A request of a client; its answer comes to `session.answered`.
+   *
+   * @param signal aborted where nobody waits for the answer any more
+   */
+  ask(session: PipeSession, id: Id, message: Json, signal: AbortSignal): void {
     const params = isRecord(message.params) ? message.params : {};
     if (message.method === 'initialize')
       return void session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
     const uri = typeof params.uri === 'string' ? params.uri : undefined;
-    if (message.method === 'resources/subscribe' && uri !== undefined && !this.#subscribe(uri, session))
-      return void session.answered(id, errorMessage(id, SERVER_ERROR, TOO_MANY_RESOURCES));
+    let subscribing: Subscribing | undefined;
+    const isNew = uri !== undefined && this.#subscriptions.get(uri)?.has(session) !== true;
+    if (message.method === 'resources/subscribe' && isNew) {
+      const hold = session.budget.take({ subscriptions: 1, requestBytes: Buffer.byteLength(uri) });
+      if ('status' in hold)
+        return void session.answered(id, errorMessage(id, SERVER_ERROR, hold.message, { ...hold.data }));
+      subscribing = { uri, hold };
+    }
     if (message.method === 'resources/unsubscribe' && uri !== undefined && this.#stillWanted(uri, session))
       return void session.answered(id, { jsonrpc: '2.0', id, result: {} });
-    this.#ask(session, id, message, params);
+    const own = this.#ask(session, id, message, params, { subscribing });
+    signal.addEventListener('abort', () => this.#abandon(own), { once: true });
   }
 
   /** A notification of a client, or its answer to a request of the server. */
@@ -193,8 +214,8 @@ export class PipeServer {
     const params = isRecord(message.params) ? message.params : {};
     if (typeof message.method !== 'string') {
       const { id } = message;
-      if (!isId(id) || this.#serverRequests.get(id) !== session) return;
-      this.#serverRequests.delete(id);
+      if (!isId(id) || this.#serverRequests.get(id)?.session !== session) return;
+      this.#forgetQuestion(id);
       this.#send(message);
     } else if (message.method === 'notifications/cancelled') {
       for (const [id, asked] of this.#asked)
@@ -209,16 +230,18 @@ export class PipeServer {
   }
 
   /** @returns the id that the server knows it by */
-  #ask(session: PipeSession, id: Id, message: Json, params: Json, settled?: () => void): number | undefined {
-    if (this.#asked.size >= MAX_ASKED) {
-      this.#turnAway(session, id, settled);
-      return undefined;
-    }
+  #ask(
+    session: PipeSession,
+    id: Id,
+    message: Json,
+    params: Json,
+    { settled, subscribing }: Pick<Asked, 'settled' | 'subscribing'>,
+  ): number {
     this.#lastId += 1;
     const own = this.#lastId;
     const meta = isRecord(params._meta) ? params._meta : {};
     const token = meta.progressToken;
-    this.#asked.set(own, { session, id, method: message.method, token, ...(settled === undefined ? {} : { settled }) });
+    this.#asked.set(own, { session, id, method: message.method, token, settled, subscribing });
     this.#send(
       token === undefined
         ? { ...message, id: own }
@@ -228,16 +251,36 @@ export class PipeServer {
   }
 
   /** It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew. */
-  #forgetInitialize(own: number | undefined): void {
-    const asked = own === undefined ? undefined : this.#asked.get(own);
-    if (own === undefined || asked === undefined) return;
+  #forgetInitialize(own: number): void {
+    const asked = this.#asked.get(own);
+    if (asked === undefined) return;
     this.#asked.delete(own);
     asked.settled?.();
   }
 
-  #turnAway(session: PipeSession, id: Id, settled?: () => void): void {
-    session.answered(id, errorMessage(id, SERVER_ERROR, 'too many requests wait for this server'));
-    settled?.();
+  /**
+   * The client has gone, which takes nothing back (2025-11-25, basic/transports): the request goes on, and little is kept of it.
+   * Of too many the oldest is taken back all the same.
+   */
+  #abandon(own: number): void {
+    const asked = this.#asked.get(own);
+    if (asked === undefined) return;
+    const { session } = asked;
+    this.#asked.set(own, { ...asked, token: undefined, abandoned: true });
+    const abandoned = this.#abandoned.get(session) ?? new Set();
+    this.#abandoned.set(session, abandoned.add(own));
+    const [oldest] = abandoned;
+    if (abandoned.size > MAX_ABANDONED && oldest !== undefined) this.#takeBack(oldest, 'nobody waits for the answer');
+  }
+
+  #forgetQuestion(id: Id): void {
+    this.#serverRequests.get(id)?.hold.release();
+    this.#serverRequests.delete(id);
+  }
+
+  #refuseQuestion(id: Id, why: string): void {
+    this.#forgetQuestion(id);
+    this.#send(errorMessage(id, INVALID_REQUEST, why));
   }
 
   #take(heard: Heard): void {
@@ -296,10 +339,22 @@ export class PipeServer {
     const own = Number(message.id);
     const asked = this.#asked.get(own);
     if (asked === undefined) return;
-    this.#asked.delete(own);
+    this.#forgetAsked(own);
+    if (asked.subscribing !== undefined && isRecord(message.result)) this.#subscribe(asked.subscribing, asked.session);
+    else asked.subscribing?.hold.release();
     if (asked.method === 'initialize' && isRecord(message.result)) this.#described = message.result;
-    asked.session.answered(asked.id, { ...message, id: asked.id });
+    // Its id may be that of another request by now.
+    if (asked.abandoned !== true) asked.session.answered(asked.id, { ...message, id: asked.id });
     asked.settled?.();
+  }
+
+  #forgetAsked(own: number): void {
+    const asked = this.#asked.get(own);
+    if (asked === undefined) return;
+    this.#asked.delete(own);
+    const abandoned = this.#abandoned.get(asked.session);
+    abandoned?.delete(own);
+    if (abandoned?.size === 0) this.#abandoned.delete(asked.session);
   }
 
   #question(id: Id, method: string, message: Json): void {
@@ -309,8 +364,25 @@ export class PipeServer {
       return void this.#send(
         errorMessage(id, METHOD_NOT_FOUND, 'several clients share this server: none can be asked'),
       );
-    this.#serverRequests.set(id, session);
-    session.hear(message);
+    if (isTooLongId(id)) return void this.#stray(method);
+    const hold = this.#questionHold(id, session);
+    if (hold === undefined)
+      return void this.#send(errorMessage(id, SERVER_ERROR, 'too many requests wait for this client'));
+    this.#forgetQuestion(id);
+    this.#serverRequests.set(id, { session, hold });
+    if (!session.hear(message)) this.#refuseQuestion(id, 'no client is connected to answer this request');
+  }
+
+  /** A question that nobody answers must not keep out those that come after it: of too many the oldest goes. */
+  #questionHold(id: Id, session: PipeSession): Hold | undefined {
+    const charge = { questions: 1, keptBytes: Buffer.byteLength(String(id)) };
+    const hold = session.budget.take(charge);
+    if (!('status' in hold)) return hold;
+    const [oldest] = [...this.#serverRequests].find(([, asked]) => asked.session === session) ?? [];
+    if (oldest === undefined) return undefined;
+    this.#refuseQuestion(oldest, 'the client has not answered this request');
+    const again = session.budget.take(charge);
+    return 'status' in again ? undefined : again;
   }
 
   #notice(method: string, message: Json): void {
@@ -323,13 +395,14 @@ export class PipeServer {
     }
     if (method === 'notifications/cancelled') {
       const { requestId } = params;
-      const session = isId(requestId) ? this.#serverRequests.get(requestId) : undefined;
-      this.#serverRequests.delete(requestId as Id);
-      return void session?.hear(message);
+      const question = isId(requestId) ? this.#serverRequests.get(requestId) : undefined;
+      if (isId(requestId)) this.#forgetQuestion(requestId);
+      return void question?.session.hear(message);
     }
     if (method === 'notifications/resources/updated' && this.#sessions.size > 1) {
       const { uri } = params;
-      for (const session of (typeof uri === 'string' && this.#subscriptions.get(uri)) || []) session.hear(message);
+      const subscribers = typeof uri === 'string' ? this.#subscriptions.get(uri) : undefined;
+      for (const session of subscribers?.keys() ?? []) session.hear(message);
       return;
     }
     if (LIST_CHANGED.test(method) || this.#options.oneOwner) {
@@ -347,27 +420,30 @@ export class PipeServer {
     return busy.size === 1 ? busy.values().next().value : undefined;
   }
 
-  /** @returns false where the session has too many already */
-  #subscribe(uri: string, session: PipeSession): boolean {
-    const sessions = this.#subscriptions.get(uri) ?? new Set();
-    const own = [...this.#subscriptions.values()].filter((subscribed) => subscribed.has(session)).length;
-    if (own >= MAX_RESOURCES && !sessions.has(session)) return false;
-    this.#subscriptions.set(uri, sessions.add(session));
-    return true;
+  #subscribe({ uri, hold }: Subscribing, session: PipeSession): void {
+    this.#unsubscribe(uri, session);
+    if (!this.#sessions.has(session)) return void hold.release();
+    const sessions = this.#subscriptions.get(uri) ?? new Map<PipeSession, Hold>();
+    this.#subscriptions.set(uri, sessions.set(session, hold));
+  }
+
+  #unsubscribe(uri: string, session: PipeSession): void {
+    const sessions = this.#subscriptions.get(uri);
+    sessions?.get(session)?.release();
+    sessions?.delete(session);
+    if (sessions?.size === 0) this.#subscriptions.delete(uri);
   }
 
   /** @returns whether another session still wants to hear of it */
   #stillWanted(uri: string, session: PipeSession): boolean {
-    const sessions = this.#subscriptions.get(uri);
-    sessions?.delete(session);
-    if (sessions !== undefined && sessions.size > 0) return true;
-    this.#subscriptions.delete(uri);
-    return false;
+    this.#unsubscribe(uri, session);
+    return this.#subscriptions.has(uri);
   }
 
   #takeBack(own: number, reason: unknown): void {
     const asked = this.#asked.get(own);
-    this.#asked.delete(own);
+    this.#forgetAsked(own);
+    asked?.subscribing?.hold.release();
     asked?.settled?.();
     const params = { requestId: own, ...(typeof reason === 'string' ? { reason } : {}) };
     this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
@@ -391,7 +467,12 @@ export class PipeServer {
     this.#why = this.works || !(why instanceof ProgramEnded) ? why : new ServerNotStarted(why.message, why);
     for (const session of this.#sessions) session.end(this.#why);
     this.#sessions.clear();
-    for (const { settled } of this.#asked.values()) settled?.();
+    for (const { settled, subscribing } of this.#asked.values()) {
+      subscribing?.hold.release();
+      settled?.();
+    }
+    for (const { hold } of this.#serverRequests.values()) hold.release();
+    for (const sessions of this.#subscriptions.values()) for (const hold of sessions.values()) hold.release();
     if (this.#pipe !== undefined) this.#options.onEnd(this, why);
   }
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
+import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
+import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { LocalResponse } from '../local-response.ts';
 
@@ -9,9 +11,6 @@ export interface SessionTimes {
   /** Milliseconds of silence in an answer that has begun. */
   readonly idle: number;
 }
-
-/** Messages kept for a client that listens nowhere just now. */
-const MAX_KEPT = 100;
 
 interface Open {
   readonly response: LocalResponse;
@@ -23,16 +22,22 @@ export class PipeSession {
   readonly id: string = randomUUID();
   /** From `ownerKey(identity)`: nobody else may use the session. */
   readonly owner: string;
+  readonly budget: Budget;
   readonly #times: SessionTimes;
   readonly #now: () => number;
   /** What waits for an answer, by the client's id of it. */
   readonly #open = new Map<Id, Open>();
   #listening: LocalResponse | undefined;
-  #kept: Json[] = [];
+  /** What the client has not heard because it listens nowhere just now. */
+  #kept: Array<{ readonly message: Json; readonly hold: Hold }> = [];
+  readonly #hold: Hold;
   #lastUsed: number;
 
-  constructor(owner: string, times: SessionTimes, now: () => number) {
+  /** @param hold of the session itself; released with it */
+  constructor(owner: string, budgets: Budgets, hold: Hold, times: SessionTimes, now: () => number) {
     this.owner = owner;
+    this.budget = budgets.of(owner, this.id);
+    this.#hold = hold;
     this.#times = times;
     this.#now = now;
     this.#lastUsed = now();
@@ -72,7 +77,10 @@ export class PipeSession {
     response.stream();
     const kept = this.#kept;
     this.#kept = [];
-    for (const message of kept) response.event(message);
+    for (const { message, hold } of kept) {
+      hold.release();
+      response.event(message);
+    }
     return true;
   }
 
@@ -90,8 +98,9 @@ export class PipeSession {
    * Says a notification or request of the server to the client.
    *
    * @param about the client's request that it is known to belong to
+   * @returns false where the client will not hear it
    */
-  hear(message: Json, about?: Id): void {
+  hear(message: Json, about?: Id): boolean {
     const open = (about === undefined ? undefined : this.#open.get(about)) ?? this.#onlyOne();
     if (open !== undefined) {
       clearTimeout(open.timer);
@@ -100,16 +109,26 @@ export class PipeSession {
     } else if (this.#listening !== undefined) this.#listening.event(message);
     else {
       const [last] = [...this.#open.values()].slice(-1);
-      if (last !== undefined) last.response.event(message);
-      else if (this.#kept.length < MAX_KEPT) this.#kept.push(message);
+      if (last === undefined) return this.#keep(message);
+      last.response.event(message);
     }
+    return true;
+  }
+
+  #keep(message: Json): boolean {
+    const hold = this.budget.take({ messages: 1, keptBytes: sizeOf(message) });
+    if ('status' in hold) return false;
+    this.#kept.push({ message, hold });
+    return true;
   }
 
   /** The session is over: everything open ends with this error. */
   end(why: Error): void {
     for (const { response } of [...this.#open.values()]) response.abort(why);
     this.#listening?.abort(why);
+    for (const { hold } of this.#kept) hold.release();
     this.#kept = [];
+    this.#hold.release();
   }
 
   /** A pipe does not say what a message belongs to; where one request is open, it is most likely that one. */

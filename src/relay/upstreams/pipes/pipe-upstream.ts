@@ -5,6 +5,7 @@ import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import type { AnswerRules } from '../../gate/answer-filter.ts';
+import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
@@ -28,6 +29,7 @@ export interface PipeUpstreamOptions {
   readonly unused: number;
   /** Bytes that may wait, for a slow server as for a slow client. */
   readonly limit: number;
+  readonly budgets: Budgets;
   readonly outgoing: OutgoingHeaders | undefined;
   /** Unix time in milliseconds. */
   readonly now: () => number;
@@ -79,9 +81,9 @@ export class PipeUpstream implements Upstream {
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const response = new LocalResponse(handler, this.#options.limit);
-    if (response.aborted) return;
     const owner = request.caller === undefined ? NOBODY : ownerKey(request.caller.identity);
+    const response = new LocalResponse(handler, this.#options.limit, this.#options.budgets.of(owner));
+    if (response.aborted) return;
     if (eraOf(fieldOf(request, 'mcp-protocol-version')) !== 'legacy') return void unsupported(request, response);
     const id = fieldOf(request, 'mcp-session-id');
     if (id === undefined) return void this.#outside(request, owner, response);
@@ -127,9 +129,20 @@ export class PipeUpstream implements Upstream {
   }
 
   async #begin(request: UpstreamRequest, message: Json, id: Id, owner: string, response: LocalResponse) {
-    const server = await this.#servers.for(owner, () => this.#fields(request));
-    if (response.aborted) return this.#servers.release(server);
-    const session = new PipeSession(owner, this.#options.times, this.#options.now);
+    const { budgets, times, now } = this.#options;
+    const hold = this.#sessionHold(owner);
+    let server: PipeServer;
+    try {
+      server = await this.#servers.for(owner, () => this.#fields(request));
+    } catch (error) {
+      hold.release();
+      throw error;
+    }
+    if (response.aborted) {
+      hold.release();
+      return this.#servers.release(server);
+    }
+    const session = new PipeSession(owner, budgets, hold, times, now);
     server.join(session);
     this.#sessions.set(session.id, { session, server });
     response.headers['mcp-session-id'] = session.id;
@@ -138,9 +151,25 @@ export class PipeUpstream implements Upstream {
     if (!(await server.begin(session, id, message, response.signal))) await this.#end({ session, server });
   }
 
+  /** Where an identity has too many, the one that it has used least lately ends. @throws RefusedError where all are in use */
+  #sessionHold(owner: string): Hold {
+    const identity = this.#options.budgets.of(owner);
+    let hold = identity.take({ sessions: 1 });
+    if ('status' in hold) {
+      const idle = [...this.#sessions.values()].filter(({ session }) => session.owner === owner && session.unused > 0);
+      const oldest = idle.sort((a, b) => b.session.unused - a.session.unused)[0];
+      if (oldest !== undefined) {
+        void this.#end(oldest);
+        hold = identity.take({ sessions: 1 });
+      }
+    }
+    if ('status' in hold) throw new RefusedError(hold);
+    return hold;
+  }
+
   /** Asked by another replica. */
   #serve({ session, owner, method, body }: RemoteSessionRequest, handler: Dispatcher.DispatchHandler): void {
-    const response = new LocalResponse(handler, this.#options.limit);
+    const response = new LocalResponse(handler, this.#options.limit, this.#options.budgets.of(owner));
     this.#inside(session, { method, owner, body: body === null ? null : Buffer.from(body) }, response);
   }
 
@@ -174,7 +203,7 @@ export class PipeUpstream implements Upstream {
       server.tell(session, message);
       return void response.status(202);
     }
-    if (session.await(asked, response)) server.ask(session, asked, message);
+    if (session.await(asked, response)) server.ask(session, asked, message, response.signal);
     else response.answer(errorMessage(asked, INVALID_REQUEST, 'a request with this id waits for its answer'), 400);
   }
 

@@ -106,7 +106,7 @@ describe('MCP servers as child processes', function () {
       client.request({ method: 'resources/subscribe', params: { uri: `test://${number}` } }, EmptyResultSchema);
     for (let number = 0; number < 1_000; number += 50)
       await Promise.all(Array.from({ length: 50 }, (_, index) => subscribe(number + index)));
-    await assert.rejects(subscribe(1_000), /1000 resources/);
+    await assert.rejects(subscribe(1_000), /may have \(1000\)/);
     await subscribe(0);
     await client.request({ method: 'resources/unsubscribe', params: { uri: 'test://0' } }, EmptyResultSchema);
     await subscribe(1_000);
