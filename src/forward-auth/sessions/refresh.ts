@@ -20,6 +20,8 @@ const POLL = 50;
 const ELSEWHERE = 1_000;
 const FIRST_BACKOFF = 5_000;
 const LAST_BACKOFF = 60_000;
+/** Milliseconds between attempts to write down what a provider has renewed. */
+const SAVE_AGAIN = 500;
 /** Sessions whose failures are remembered. */
 const MAX_REMEMBERED = 10_000;
 
@@ -48,6 +50,8 @@ export class Refresher {
   readonly #deps: RefreshDependencies;
   readonly #running = new Map<string, Promise<Session | undefined>>();
   readonly #later = new LRUCache<string, { next: number; delay: number }>({ max: MAX_REMEMBERED });
+  /** Renewed at the provider, which may take the token before no more, and not known to be in the store. */
+  readonly #unsaved = new LRUCache<string, Session>({ max: MAX_REMEMBERED });
 
   /** @param before milliseconds before its expiry at which an access token is renewed */
   constructor(before: number, deps: RefreshDependencies) {
@@ -140,8 +144,10 @@ export class Refresher {
   }
 
   async #ask(session: Session): Promise<Session | undefined> {
-    const { refreshTokens, store, onEvent } = this.#deps;
+    const { refreshTokens, store } = this.#deps;
     const { key } = session;
+    const unsaved = this.#unsaved.get(key);
+    if (unsaved?.version === session.version + 1) return this.#save(unsaved);
     let answer: Awaited<ReturnType<RefreshTokens>>;
     try {
       answer = await refreshTokens(session, AbortSignal.timeout(ATTEMPT));
@@ -156,8 +162,21 @@ export class Refresher {
       await store.end(key);
       return undefined;
     }
-    const renewed = this.#renewed(session, answer.signedIn);
-    if (!(await store.replace(renewed))) return store.read(key);
+    return this.#save(this.#renewed(session, answer.signedIn));
+  }
+
+  async #save(renewed: Session): Promise<Session | undefined> {
+    const { store, onEvent } = this.#deps;
+    const { key } = renewed;
+    let saved: boolean;
+    try {
+      saved = await store.replace(renewed);
+    } catch (error) {
+      if (error instanceof DependencyUnavailable && !this.#unsaved.has(key)) this.#saveLater(renewed);
+      throw error;
+    }
+    this.#unsaved.delete(key);
+    if (!saved) return store.read(key);
     this.#later.delete(key);
     onEvent('refreshed');
     return renewed;
@@ -169,6 +188,18 @@ export class Refresher {
     if (!(await this.#deps.store.replace(kept))) return this.#deps.store.read(session.key);
     this.#failed(session, cause);
     return kept;
+  }
+
+  /** Also where nobody asks here again, because another process might: with a token that the provider takes no more. */
+  #saveLater(renewed: Session): void {
+    const { key, endsAt } = renewed;
+    this.#unsaved.set(key, renewed);
+    const again = async (): Promise<void> => {
+      if (this.#unsaved.get(key) !== renewed) return;
+      if (this.#deps.now() >= endsAt) return void this.#unsaved.delete(key);
+      await this.#save(renewed).catch(() => setTimeout(again, SAVE_AGAIN).unref());
+    };
+    setTimeout(again, SAVE_AGAIN).unref();
   }
 
   #renewed(session: Session, { identity, tokens }: SignedIn): Session {

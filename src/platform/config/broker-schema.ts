@@ -77,6 +77,9 @@ export const brokerSchema = z.strictObject({
   }),
   accessTokenLifetime: duration('of an access token').prefault('10m'),
   refreshTokenLifetime: duration('of an unused refresh token; it never outlives the session').prefault('30d'),
+  refreshTokenReuseInterval: duration(
+    'a used refresh token that comes again so soon gets the same successor, because processes of one client share a token and answers get lost; later it is theft, and the grant ends',
+  ).prefault('30s'),
   rememberConsent: duration('consent to a client with an https redirect is not asked for again so soon').prefault(
     '30d',
   ),

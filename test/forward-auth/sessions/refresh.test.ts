@@ -170,6 +170,18 @@ describe('refresh of access tokens', () => {
     assert.equal((await first)?.version, 2);
   });
 
+  it('asks once where the store is away when the provider has answered, and writes it down once it is back', async () => {
+    const { service, cookie, stores, asked, events } = await one(() => {
+      stores.away = true;
+      return renewed();
+    });
+    await assert.rejects(Promise.resolve(service.find(cookie)), DependencyUnavailable);
+    stores.away = false;
+    while (!events.includes('refreshed')) await wait(20);
+    assert.deepEqual((await service.find(cookie))?.tokens.refreshToken, 'refresh-2');
+    assert.deepEqual(asked, ['refresh-1'], 'the provider takes the token before it no more');
+  });
+
   it('does not bring back a session that ended meanwhile', async () => {
     const { service, cookie, stores, asked } = await one(() => renewed());
     const key = [...stores.entries.keys()][0] as string;

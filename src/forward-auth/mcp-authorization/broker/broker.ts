@@ -35,6 +35,8 @@ import { brokerTokens } from './issued-tokens.ts';
 import { createProvider, loadLibrary } from './oidc-library.ts';
 import { providerConfiguration } from './provider-configuration.ts';
 import { noteProviderEvents } from './provider-events.ts';
+import { RefreshRotation } from './refresh-rotation.ts';
+import { registerRefreshTokenGrant } from './refresh-token-grant.ts';
 import { RegisteredClients } from './registered-clients.ts';
 import { ResourceServers } from './resource-servers.ts';
 import { TokenKeys } from './token-keys.ts';
@@ -100,6 +102,12 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const documents = openDocumentFetch(broker.metadataDocuments);
   const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
 
+  const rotation = new RefreshRotation({
+    records: brokerStores.adapter('RefreshToken'),
+    reuseInterval: broker.refreshTokenReuseInterval,
+    now,
+  });
+
   const taken = broker.identityAssertions ? auth.providers : [];
   const providerKeys = new Map(taken.map((provider) => [provider.id, new ProviderKeys(provider, deps)]));
 
@@ -121,6 +129,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       }),
     );
     provider.proxy = true;
+    registerRefreshTokenGrant(provider, { accounts, resourceServers, rotation, revoke });
     if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);
     if (taken.length > 0)
       registerIdentityAssertionGrant(provider, {

@@ -63,8 +63,6 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
     },
     // MCP clients keep people signed in without asking for offline_access.
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    // Good once each; a used one that comes again ends the grant (RFC 9700 §4.14.2).
-    rotateRefreshToken: true,
     expiresWithSession: () => false,
     interactions: { policy: policy(context.policies), url: (_ctx, { uid }) => `${INTERACTION_PATH}/${uid}` },
     // Each authorization is asked for anew: what oidc-provider remembers of the browser is used for one of them.

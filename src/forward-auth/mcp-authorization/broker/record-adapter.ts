@@ -56,7 +56,7 @@ export class RecordAdapter implements Adapter {
   }
 
   /**
-   * Exactly one of several who come at the same time, at whichever replica, uses up a code or a refresh token.
+   * Exactly one of several who come at the same time, at whichever replica, uses up a code.
    *
    * @throws InvalidGrant for all the others
    */
@@ -70,6 +70,23 @@ export class RecordAdapter implements Adapter {
       if (await orUnavailable(store.replace(next))) return;
     }
     throw new (oidcErrors().InvalidGrant)('used by another request at the same time');
+  }
+
+  /**
+   * Changes a record in one step, over the changes of others.
+   *
+   * @returns the record as it is then; undefined where it is gone
+   */
+  async update(id: string, change: (payload: AdapterPayload) => AdapterPayload): Promise<AdapterPayload | undefined> {
+    const { store } = this.#deps;
+    for (;;) {
+      const entry = await orUnavailable(store.read(this.#key(id)));
+      const payload = this.#open(entry);
+      if (entry === undefined || payload === undefined) return undefined;
+      const changed = change(payload);
+      const next = this.#entry(entry.key, changed, entry.version + 1, entry.expiresAt);
+      if (await orUnavailable(store.replace(next))) return changed;
+    }
   }
 
   async destroy(id: string): Promise<void> {
