@@ -74,6 +74,20 @@ describe('the consent page in a real Chromium', () => {
     await context.close();
   });
 
+  for (const width of [390, 1280])
+    it(`says what is given, with answers that look different, ${width} pixels wide`, async () => {
+      const client = await RawClient.register(gate, callback.url);
+      const { page, context } = await asked(client, { viewport: { width, height: 900 } });
+      await screenshot(page, `consent-${width}`);
+      assert.deepEqual(await pageFaults(page), []);
+      for (const text of ['Your e-mail address: alice@example.com', 'Your groups: engineering', 'Use github as you'])
+        await page.getByText(text).waitFor();
+      const look = (value: string) =>
+        page.evaluate(`getComputedStyle(document.querySelector('button[value=${value}]')).backgroundColor`);
+      assert.notEqual(await look('allow'), await look('deny'));
+      await context.close();
+    });
+
   it('is neither framed nor answered by another site', async () => {
     const client = await RawClient.register(gate, callback.url);
     const { page, context } = await asked(client);

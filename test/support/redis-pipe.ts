@@ -39,19 +39,20 @@ export async function startRedisPipe(targetPort: number): Promise<RedisPipe> {
       socket.on('error', () => {});
       socket.once('close', () => sockets.delete(socket));
     }
-    let answerless = false;
+    // A break that was mended meanwhile is none.
+    let answerless: typeof planned;
     near.on('data', (chunk) => {
       const text = chunk.toString('latin1');
       if (RECORD.test(text) && !REST.test(text)) {
         counted += 1;
         if (planned !== undefined && counted >= planned.at) {
           if (planned.where === 'before') return cut();
-          answerless = true;
+          answerless = planned;
         }
       }
       far.write(chunk);
     });
-    far.on('data', (chunk) => (answerless ? cut() : near.write(chunk)));
+    far.on('data', (chunk) => (answerless !== undefined && answerless === planned ? cut() : near.write(chunk)));
     near.once('close', () => far.destroy());
     far.once('close', () => near.destroy());
   });

@@ -6,6 +6,9 @@ import { HIDDEN, type McpOperation } from './mcp-operation.ts';
 
 type Scopes = readonly string[];
 
+/** What a scope is for: every request, or operations whose name matches. */
+export type ScopeUse = { readonly by: 'every-request' } | { readonly by: DemandedBy; readonly glob: string };
+
 interface Entry {
   readonly by: DemandedBy;
   readonly glob: string;
@@ -34,6 +37,12 @@ export class OperationScopes {
     );
     this.always = [...new Set(always)];
     this.all = [...new Set([...this.always, ...this.#entries.flatMap(({ scopes }) => scopes)])];
+  }
+
+  usesOf(scope: string): ScopeUse[] {
+    const every: ScopeUse[] = this.always.includes(scope) ? [{ by: 'every-request' }] : [];
+    const named = this.#entries.filter(({ scopes }) => scopes.includes(scope)).map(({ by, glob }) => ({ by, glob }));
+    return [...every, ...named];
   }
 
   /** Every scope that this operation needs; of one that the headers do not show, whatever any operation needs. */

@@ -1,7 +1,7 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { AuthConfig, EmittedPreset, RuleConfig } from '../../platform/config/schema.ts';
 import { hostGlob, pathGlob } from './globs.ts';
-import { OperationScopes } from './operation-scopes.ts';
+import { OperationScopes, type ScopeUse } from './operation-scopes.ts';
 import type { CheckRequest } from './request.ts';
 import type { Resource } from './resources.ts';
 
@@ -63,6 +63,11 @@ export class Rules {
   scopesOf(resource: Parameters<Rule['mayMatch']>[0]): string[] {
     const scopes = this.#rules.filter((rule) => rule.mayMatch(resource)).flatMap((rule) => rule.scopes.all);
     return [...new Set(scopes)].filter((scope) => scope !== 'offline_access');
+  }
+
+  /** What a scope is for at a resource, so that people can be told. */
+  usesOf(resource: Parameters<Rule['mayMatch']>[0], scope: string): ScopeUse[] {
+    return this.#rules.filter((rule) => rule.mayMatch(resource)).flatMap((rule) => rule.scopes.usesOf(scope));
   }
 
   /** Scopes that every request needs. */

@@ -233,7 +233,8 @@ export class Refresher {
   }
 }
 
-function samePerson({ identity, provider }: Session, signedIn: SignedIn): boolean {
+/** Subjects are unique within one issuer only (OpenID Connect Core §5.7). */
+export function samePerson({ identity, provider }: SignedIn, signedIn: SignedIn): boolean {
   const { issuer, subject } = signedIn.identity;
   return provider === signedIn.provider && identity.issuer === issuer && identity.subject === subject;
 }

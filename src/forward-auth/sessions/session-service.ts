@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { SessionsConfig } from '../../platform/config/schema.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { CONFLICT, SessionCookie } from './cookie.ts';
-import { Refresher } from './refresh.ts';
+import { Refresher, samePerson } from './refresh.ts';
 import type { Browser, EndReason, RefreshTokens, Session, Sessions, SignedIn, Visit } from './session.ts';
 import { type Known, SessionCache } from './session-cache.ts';
 import { isSessionId, keyOf, ownerTerm, providerTerm } from './session-record.ts';
@@ -33,6 +33,7 @@ export class SessionService implements Sessions {
   readonly #cache: SessionCache;
   readonly #stored: StoredSessions;
   readonly #refresher: Refresher | undefined;
+  readonly #replaceListeners = new Set<(from: string, to: Session) => Promise<void>>();
   #touchFailing = false;
 
   constructor(config: SessionsConfig, deps: SessionServiceDependencies) {
@@ -77,7 +78,8 @@ export class SessionService implements Sessions {
     };
     await this.#stored.create(session);
     // Whatever the browser came with was not made for this sign-in (session fixation).
-    for (const old of this.#cookie.readAll(cookieHeader)) if (isSessionId(old)) await this.end(keyOf(old), 'replaced');
+    for (const old of this.#cookie.readAll(cookieHeader))
+      if (isSessionId(old)) await this.#replace(keyOf(old), session);
     return [this.#cookie.set(id, this.#stored.idleEnd(session) - createdAt, browser.host)];
   }
 
@@ -135,6 +137,18 @@ export class SessionService implements Sessions {
 
   onEnd(listener: (key: string) => Promise<void>): () => void {
     return this.#stored.onEnd(listener);
+  }
+
+  onReplace(listener: (from: string, to: Session) => Promise<void>): () => void {
+    this.#replaceListeners.add(listener);
+    return () => void this.#replaceListeners.delete(listener);
+  }
+
+  async #replace(key: string, by: Session): Promise<void> {
+    const old = await this.byKey(key);
+    if (old !== undefined && samePerson(old, by))
+      for (const listener of this.#replaceListeners) await listener(key, by);
+    await this.end(key, 'replaced');
   }
 
   /** @param host of a request that uses the session; undefined: it is only looked at */

@@ -118,6 +118,11 @@ export interface Sessions {
    * @throws DependencyUnavailable also where the provider does not answer
    */
   renew(key: string): Promise<Session | undefined>;
+  /**
+   * Told before the session that a browser came with is replaced by a new one of the same person: what stands and falls with a session
+   * goes over to the new one. @returns ends the subscription
+   */
+  onReplace(listener: (from: string, to: Session) => Promise<void>): () => void;
   /** Told of each session that this process ends, once it is over in the store. @returns ends the subscription */
   onEnd(listener: (key: string) => Promise<void>): () => void;
   /** `Set-Cookie` values that remove the session's cookie. */

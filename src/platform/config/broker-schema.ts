@@ -29,6 +29,27 @@ const client = z
   })
   .meta({ description: 'a client that the operator knows' });
 
+/** Of MCP clients that have no reversed domain name. */
+const APPLICATION_SCHEMES = [
+  'chatgpt',
+  'cherrystudio',
+  'claude',
+  'codex',
+  'cursor',
+  'goose',
+  'jetbrains',
+  'kiro',
+  'lmstudio',
+  'raycast',
+  'trae',
+  'vscode',
+  'vscode-insiders',
+  'vscodium',
+  'warp',
+  'windsurf',
+  'zed',
+];
+
 const registration = z.strictObject({
   enabled: z.boolean().default(true).meta({ description: 'clients may register themselves (RFC 7591)' }),
   initialAccessToken: secret('needed to register, as a bearer token; absent: everybody may').optional(),
@@ -39,6 +60,12 @@ const registration = z.strictObject({
     .boolean()
     .default(true)
     .meta({ description: 'redirects to applications by a scheme of their own, such as `cursor://`' }),
+  applicationSchemes: z
+    .array(z.string().regex(/^[a-z][a-z0-9+.-]*$/, 'must be a scheme, such as cursor'))
+    .default([...APPLICATION_SCHEMES])
+    .meta({
+      description: 'those schemes beside reversed domain names such as `com.example.app` (RFC 8252 §7.1)',
+    }),
   perAddress: z.int().min(1).default(20).meta({ description: 'registrations of one address in an hour' }),
   perHour: z.int().min(1).default(1_000).meta({ description: 'registrations of everybody in an hour' }),
   unused: duration('a client that never got a token is forgotten').prefault('24h'),

@@ -16,7 +16,13 @@ li { margin: 0 0 .75rem; }
 dl { margin: 0 0 .5rem; }
 dt { color: var(--quiet); font-size: .875rem; }
 dd { margin: 0 0 .25rem; }
+h2 { margin: 1.25rem 0 .5rem; font-size: 1.05rem; }
+.list { list-style: disc; padding-left: 1.25rem; }
+.list li { margin: 0 0 .35rem; }
+.answers { display: flex; flex-wrap: wrap; gap: .75rem; margin-top: 1.25rem; }
+.answers button { flex: 1 1 9rem; }
 .button, button { display: inline-block; min-height: 2.75rem; padding: .55rem 1.1rem; border: 2px solid var(--accent); border-radius: .5rem; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer; }
+.secondary, button.secondary { background: transparent; color: var(--accent); }
 .choices .button { display: block; }
 .entry { padding: .75rem 0; border-top: 1px solid var(--line); }
 .quiet { color: var(--quiet); font-size: .875rem; }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { HttpPerson } from '../../support/http-person.ts';
 import { authorizeAs, type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
 import { type CallbackPage, openCallbackPage } from './support/mcp-client.ts';
+import { onwards } from './support/onwards.ts';
 import { postForm, RawClient, register } from './support/raw-client.ts';
 
 describe('attacks on the broker', () => {
@@ -157,9 +158,9 @@ describe('attacks on the broker', () => {
   it('wants PKCE with S256', async () => {
     const client = await RawClient.register(gate, callback.url);
     const without = await client.authorize({ code_challenge: undefined, code_challenge_method: undefined });
-    assert.equal(errorAt(without.url), 'invalid_request');
+    assert.equal(errorAt(onwards(without)), 'invalid_request');
     const plain = await client.authorize({ code_challenge: 'x'.repeat(43), code_challenge_method: 'plain' });
-    assert.equal(errorAt(plain.url), 'invalid_request');
+    assert.equal(errorAt(onwards(plain)), 'invalid_request');
   });
 
   describe('resource', () => {
@@ -178,7 +179,8 @@ describe('attacks on the broker', () => {
         const client = await RawClient.register(gate, callback.url);
         const issued = said('token_issued').length;
         const end = await client.authorize({ resource: value(gate.resource) });
-        assert.equal(errorAt(end.url), 'invalid_target', end.url.href);
+        assert.equal(end.url.origin, gate.issuer, 'our own page first');
+        assert.equal(errorAt(onwards(end)), 'invalid_target', end.text);
         assert.equal(end.url.searchParams.get('code'), null);
         assert.equal(said('token_issued').length, issued);
       });

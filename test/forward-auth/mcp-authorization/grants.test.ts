@@ -82,6 +82,30 @@ describe('grants at the broker', () => {
     await isOver(client, tokens);
   });
 
+  it('go over to the next session of the same person, who signs in again at whatever page, and end with that', async () => {
+    const client = await RawClient.register(gate, callback.url);
+    const tokens = await client.tokens();
+    for (let times = 0; times < 2; times++) {
+      const again = await client.person.visit(`${gate.issuer}/_postern/sign-in?switch=1&rd=/servers/github/mcp`);
+      assert.notEqual(again.status, 429, again.text);
+    }
+    assert.equal((await gate.check('github', tokens.access_token)).status, 200);
+    const { status, body } = await client.refresh(tokens.refresh_token);
+    assert.equal(status, 200, JSON.stringify(body));
+    await client.person.submit(await client.person.visit(`${gate.issuer}/_postern/sign-out`));
+    await isOver(client, { access_token: String(body.access_token), refresh_token: String(body.refresh_token) });
+  });
+
+  it('end where another person signs in with the same browser', async () => {
+    const client = await RawClient.register(gate, callback.url);
+    const tokens = await client.tokens();
+    const asked = await client.person.visit(`${gate.issuer}/_postern/sign-in?prompt=login&rd=/servers/github/mcp`);
+    const left = await client.person.submit(asked, { user: 'bob', do: 'go' });
+    // The provider ends its own session of the other person first.
+    if (/<form/.test(left.text)) await client.person.submit(left);
+    await isOver(client, tokens);
+  });
+
   it('ends where the provider refuses to go on', async () => {
     const client = await RawClient.register(gate, callback.url);
     const tokens = await client.tokens();

@@ -37,6 +37,7 @@ import { providerConfiguration } from './provider-configuration.ts';
 import { noteProviderEvents } from './provider-events.ts';
 import { RefreshRotation } from './refresh-rotation.ts';
 import { registerRefreshTokenGrant } from './refresh-token-grant.ts';
+import { markShown, showRefusalsFirst } from './refusal-page.ts';
 import { RegisteredClients } from './registered-clients.ts';
 import { ResourceServers } from './resource-servers.ts';
 import { TokenKeys } from './token-keys.ts';
@@ -92,9 +93,12 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   });
   const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, audit, now, revoke });
   brokerStores.onGrantEnd = (id) => grants.forget(id);
-  const unsubscribe = sessions.onEnd(async (session) => {
-    for (const { id } of await grants.ofSession(session)) await grants.end(id, 'session_ended');
-  });
+  const subscriptions = [
+    sessions.onReplace((from, to) => grants.move(from, to)),
+    sessions.onEnd(async (session) => {
+      for (const { id } of await grants.ofSession(session)) await grants.end(id, 'session_ended');
+    }),
+  ];
   const consents = new Consents({ records: brokerStores.consents, sealing, now, remember: broker.rememberConsent });
   const accounts = new Accounts({ sessions, grants, clients: broker.clients });
   const limits = new BrokerLimits(broker, stores);
@@ -142,6 +146,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       await next();
       if (ctx.status === 503) ctx.set('Retry-After', '5');
     });
+    showRefusalsFirst(provider, (client) => broker.clients.some(({ id }) => id === client));
     noteProviderEvents(provider, { audit, watch: deps.watch, addressOf: (ctx) => places.addressOf(ctx.req), log });
     provider.on('grant.success', ({ oidc: { client } }) => {
       const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idle);
@@ -184,7 +189,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       },
     }),
     close: () => {
-      unsubscribe();
+      for (const unsubscribe of subscriptions) unsubscribe();
       keys.close();
       for (const of of providerKeys.values()) of.close();
       documents.close();
@@ -209,6 +214,7 @@ async function allowDocument(
 
 function showError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {
   const { error, error_description: description } = out;
+  markShown(ctx);
   showProblem(ctx, {
     status: ctx.status,
     title: 'That did not work',

@@ -1,5 +1,7 @@
 import type { Context } from 'koa';
+import type { Identity } from '../../../identity/identity.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
+import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { showPage } from '../../login/pages.ts';
 import { redirectKind, redirectPlace, redirectSource } from './redirect-uris.ts';
 
@@ -8,33 +10,74 @@ export interface ConsentQuestion {
   readonly clientName: string;
   /** The URL that names a client by its document; undefined for others. */
   readonly clientUrl: string | undefined;
-  readonly person: string;
+  /** What the token says of the person. */
+  readonly identity: Pick<Identity, 'subject' | 'name' | 'email' | 'groups'>;
   readonly redirectUri: string;
+  /** What people call the server. */
+  readonly server: string;
   readonly resource: string;
   readonly scopes: readonly string[];
+  readonly usesOf: (scope: string) => readonly ScopeUse[];
   /** Proves that the answer comes from this very page. */
   readonly token: string;
 }
 
 /** Asks before anything is given: whom, what for, and where it goes (MCP security best practices, confused deputy). */
 export function showConsent(ctx: Context, question: ConsentQuestion): void {
-  const { clientName, clientUrl, person, redirectUri, resource, scopes, token } = question;
+  const { clientName, clientUrl, identity, redirectUri, server, resource, scopes, usesOf, token } = question;
   showPage(
     ctx,
     'Give access?',
-    html`<p><strong>${clientName}</strong> asks to act for you, ${person}.</p>
+    html`<p><strong>${clientName}</strong> asks to use <strong>${server}</strong> in your name.</p>
+<h2>Permissions</h2>
+<ul class="list">${scopes.map((scope) => html`<li>${permission(usesOf(scope), server)} <span class="quiet">(${scope})</span></li>`)}</ul>
+<h2>What it learns about you</h2>
+<ul class="list">${told(identity).map(([what, value]) => html`<li>${what}: ${value}</li>`)}</ul>
 <dl>${clientUrl === undefined ? undefined : html`<dt>Described at</dt><dd>${clientUrl}</dd>`}
-<dt>At the server</dt><dd>${resource}</dd>
-<dt>May do</dt><dd>${scopes.join(', ')}</dd>
-<dt>Sends you on to</dt><dd>${redirectPlace(redirectUri)}</dd></dl>
+<dt>Server</dt><dd>${resource}</dd>
+<dt>Returns to</dt><dd>${redirectPlace(redirectUri)}</dd></dl>
 ${warning(redirectUri)}
 <form method="post">
 <input type="hidden" name="token" value="${token}">
-<p><button name="decision" value="allow">Allow</button>
-<button name="decision" value="deny">Deny</button></p></form>
+<p class="answers"><button name="decision" value="allow">Allow</button>
+<button class="secondary" name="decision" value="deny">Deny</button></p></form>
 <p class="quiet">Nobody has checked the name. Allow this only if you have just started it yourself.</p>`,
     { formTargets: [redirectSource(redirectUri)] },
   );
+}
+
+/** A scope in words, by what it is needed for. */
+function permission(uses: readonly ScopeUse[], server: string): string {
+  if (uses.some(({ by }) => by === 'every-request')) return `Use ${server} as you`;
+  const named = uses.map((use) => (use.by === 'every-request' ? '' : operations(use)));
+  return named.length === 0 ? `A permission of ${server}` : [...new Set(named)].join('; ');
+}
+
+function operations({ by, glob }: Exclude<ScopeUse, { readonly by: 'every-request' }>): string {
+  switch (by) {
+    case 'tool':
+      return glob === '*' ? 'Call all of its tools' : `Call its tools named ${glob}`;
+    case 'prompt':
+      return glob === '*' ? 'Use all of its prompts' : `Use its prompts named ${glob}`;
+    case 'resource':
+      return glob === '*' ? 'Read all of its resources' : `Read its resources at ${glob}`;
+    case 'method':
+      return `Send it requests of the kind ${glob}`;
+    default:
+      by satisfies never;
+      return '';
+  }
+}
+
+/** Every access token carries these, whatever scopes it has. */
+function told({ subject, name, email, groups }: ConsentQuestion['identity']): ReadonlyArray<readonly [string, string]> {
+  const all: ReadonlyArray<readonly [string, string]> = [
+    ['Your name', name],
+    ['Your e-mail address', email],
+    ['Your groups', groups.join(', ')],
+    ['Your user id', subject],
+  ];
+  return all.filter(([, value]) => value !== '');
 }
 
 function warning(redirectUri: string): Html | undefined {

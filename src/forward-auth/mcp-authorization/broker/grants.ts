@@ -70,10 +70,13 @@ export class Grants {
       subject,
       createdAt: this.#deps.now(),
     };
-    const key = keyOf(id);
-    const value = this.#deps.sealing.seal(purpose(key), JSON.stringify(grant));
-    const indexes = [EVERY, term('session', grant.session), term('client', grant.client)];
-    await this.#deps.records.create({ key, version: 1, value, indexes, expiresAt: grant.expiresAt });
+    await this.#write(grant);
+  }
+
+  /** The person has signed in anew: what they granted goes on with the new session. */
+  async move(from: string, to: Session): Promise<void> {
+    for (const grant of await this.ofSession(from))
+      await this.#write({ ...grant, session: to.key, expiresAt: to.endsAt });
   }
 
   async find(id: string): Promise<Grant | undefined> {
@@ -89,8 +92,10 @@ export class Grants {
     return this.#list(term('client', client));
   }
 
-  ofSession(session: string): Promise<Grant[]> {
-    return this.#list(term('session', session));
+  async ofSession(session: string): Promise<Grant[]> {
+    const found = await this.#list(term('session', session));
+    // An index may still name what has gone over to another session.
+    return found.filter((grant) => grant.session === session);
   }
 
   /** Ends it with every code and refresh token. @returns whether there was one */
@@ -109,6 +114,13 @@ export class Grants {
   async forget(id: string): Promise<void> {
     if (!(await this.#deps.records.end(keyOf(id)))) return;
     await this.#deps.ended.end(credentialHandle('grant', id));
+  }
+
+  async #write(grant: Grant): Promise<void> {
+    const key = keyOf(grant.id);
+    const value = this.#deps.sealing.seal(purpose(key), JSON.stringify(grant));
+    const indexes = [EVERY, term('session', grant.session), term('client', grant.client)];
+    await this.#deps.records.create({ key, version: 1, value, indexes, expiresAt: grant.expiresAt });
   }
 
   async #list(index: string): Promise<Grant[]> {

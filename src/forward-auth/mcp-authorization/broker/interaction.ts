@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider';
 import { readForm } from '../../../platform/pages/form.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import { INTERACTION_PATH } from '../../decision/oauth-endpoints.ts';
+import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { SIGN_IN_PATHS } from '../../decision/own-endpoints.ts';
 import { showProblem } from '../../login/pages.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
@@ -43,6 +44,10 @@ interface Asked {
   readonly redirectUri: string;
   readonly indicator: string;
   readonly resource: string;
+  /** What people call the server. */
+  readonly server: string;
+  readonly usesOf: (scope: string) => readonly ScopeUse[];
+  /** Of the server. */
   readonly scopes: readonly string[];
   readonly openid: readonly string[];
 }
@@ -51,22 +56,23 @@ interface Asked {
 export async function interact(broker: InteractionContext, ctx: Context): Promise<void> {
   const interaction = await openInteraction(broker, ctx);
   if (interaction === undefined) return showOver(ctx);
-  const session = await broker.sessions.find(ctx.headers.cookie);
-  if (session === undefined || !mayGoOn(broker, ctx, interaction, session)) return toSignIn(broker, ctx, interaction);
   const asked = await readAsked(broker, interaction);
   if (asked === undefined) return showOver(ctx);
+  if (asked.scopes.length === 0) return showNothingAsked(ctx, asked);
+  const session = await broker.sessions.find(ctx.headers.cookie);
+  if (session === undefined || !mayGoOn(broker, ctx, interaction, session)) return toSignIn(broker, ctx, interaction);
   if (ctx.method === 'POST') return answer(broker, ctx, interaction, session, asked);
   const { identity } = session;
   // A client that asks for the page gets it (`prompt=consent`).
   const wanted = String(interaction.params.prompt ?? '')
     .split(' ')
     .includes('consent');
-  if (!wanted && (await broker.consents.covers({ ...asked, identity }, asked.scopes)))
+  if (!wanted && (await broker.consents.covers({ ...asked, identity }, everythingAsked(asked))))
     return finish(broker, ctx, session, asked);
   showConsent(ctx, {
     ...asked,
     clientUrl: isDocument(asked.client) ? asked.client : undefined,
-    person: identity.name || identity.email || identity.subject,
+    identity,
     token: broker.sealing.seal(PURPOSE, `${session.key} ${interaction.uid}`),
   });
 }
@@ -88,6 +94,20 @@ function showOver(ctx: Context): void {
     title: 'This request is over',
     advice:
       'It took too long, was already answered, or was begun in another browser. Start again from your application.',
+  });
+}
+
+/** What was consented to covers no more of either kind. */
+function everythingAsked({ scopes, openid }: Asked): readonly string[] {
+  return [...scopes, ...openid];
+}
+
+/** Our own page, because nobody vouches for the address that a refusal would lead to. */
+function showNothingAsked(ctx: Context, { clientName, server }: Asked): void {
+  showProblem(ctx, {
+    status: 400,
+    title: 'Nothing to allow',
+    advice: `${clientName} asks for no permission that there is at ${server} (invalid_scope). Nothing was given to it. Report this to whoever makes it.`,
   });
 }
 
@@ -124,6 +144,8 @@ async function readAsked({ provider, resourceServers }: InteractionContext, inte
     redirectUri,
     indicator,
     resource: resource.uri,
+    server: resource.server ?? new URL(resource.uri).host,
+    usesOf: (name) => resourceServers.usesOf(resource, name),
     scopes: requested.filter((name) => offered.includes(name)),
     openid: requested.filter((name) => OPENID_SCOPES.includes(name)),
   } satisfies Asked;
@@ -156,7 +178,7 @@ async function answer(
     return leadTo(ctx, await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal));
   }
   broker.audit.note('consent_given', { ...about, scopes: asked.scopes }, 'a person let a client act for them');
-  await broker.consents.remember({ ...asked, identity }, asked.scopes);
+  await broker.consents.remember({ ...asked, identity }, everythingAsked(asked));
   await finish(broker, ctx, session, asked);
 }
 

@@ -1,18 +1,8 @@
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
-/** Browsers run or render these themselves. */
-const FORBIDDEN_SCHEMES = new Set([
-  'javascript:',
-  'data:',
-  'file:',
-  'blob:',
-  'about:',
-  'vbscript:',
-  'ws:',
-  'wss:',
-  'ftp:',
-]);
+/** A scheme that its application may call its own: the reversed name of a domain (RFC 8252 §7.1). */
+const REVERSE_DOMAIN = /^[a-z][a-z-]*[a-z](?:\.[a-z0-9][a-z0-9-]*)+$/;
 
 /** Where a code is sent to, by what can be known of who listens there. */
 export type RedirectKind =
@@ -67,8 +57,13 @@ export function redirectProblem(uri: unknown, config: BrokerConfig['registration
     }
     case 'custom':
       if (url.protocol === 'http:') return 'must use https, except for loopback addresses';
-      if (!config.customSchemes || FORBIDDEN_SCHEMES.has(url.protocol))
-        return `must not use the scheme ${url.protocol}`;
-      return undefined;
+      return mayUseScheme(url.protocol.slice(0, -1), config)
+        ? undefined
+        : `must not use the scheme ${url.protocol}: https, a loopback address, a reversed domain name (RFC 8252 §7.1) or one of auth.broker.registration.applicationSchemes`;
   }
+}
+
+/** Not any scheme: those of the system (`ms-appinstaller`, `intent`, `smb`) do something when they are opened. */
+function mayUseScheme(scheme: string, { customSchemes, applicationSchemes }: BrokerConfig['registration']): boolean {
+  return customSchemes && (REVERSE_DOMAIN.test(scheme) || applicationSchemes.includes(scheme));
 }

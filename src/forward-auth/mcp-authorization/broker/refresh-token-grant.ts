@@ -111,7 +111,9 @@ function readWanted({ resourceServers }: RefreshTokenGrantDependencies, ctx: Con
     granted,
     asked.filter((name) => offered.includes(name)),
   );
-  if (given === '') throw new (oidcErrors().InvalidScope)('"scope" names no permission at the server', asked.join(' '));
+  // Without the parameter a grant goes on whose scopes the configuration has since given up.
+  if (given === '' && scope !== undefined)
+    throw new (oidcErrors().InvalidScope)('"scope" names no permission at the server', asked.join(' '));
   return { resource: granted, server, asked, scope: given };
 }
 

@@ -1,4 +1,5 @@
 import type { KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
+import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { canonicalResource, type Resource, type Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
 import { oidcErrors } from './oidc-library.ts';
@@ -58,6 +59,11 @@ export class ResourceServers {
 
   scopesOf(resource: Resource): string[] {
     return [...new Set([BASE_SCOPE, ...this.#context.rules.scopesOf(resource)])];
+  }
+
+  /** What a scope is for at a server. */
+  usesOf(resource: Resource, scope: string): ScopeUse[] {
+    return scope === BASE_SCOPE ? [{ by: 'every-request' }] : this.#context.rules.usesOf(resource, scope);
   }
 
   /** What a client gets that asks for no scope: what every request to the server needs (RFC 6749 §3.3). */
