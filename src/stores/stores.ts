@@ -1,3 +1,5 @@
+import type { LimitKey } from './limit-key.ts';
+
 /**
  * What both processes keep outside their own memory. One small interface a need; each has an implementation in memory and
  * one on Redis or Valkey, and one contract suite runs on all of them. Every method that cannot reach the store rejects with
@@ -11,11 +13,9 @@ export interface Stores {
   readonly documents: Documents;
   /**
    * Records that are found again by index terms, as sessions are. Each name is a store of its own, so that a flood of one kind
-   * drives out no other.
-   *
-   * @param max records in memory; where there are more, the least recently used are forgotten
+   * drives out no other; where there are too many, those that end soonest are forgotten.
    */
-  records(name: string, max: number): RecordStore;
+  records(name: string, bounds: RecordBounds): RecordStore;
   /** @param window milliseconds */
   limiter(name: string, limit: number, window: number): Limiter;
   /**
@@ -29,6 +29,12 @@ export interface Stores {
   /** Whether the store answers now; undefined: it does, otherwise what is wrong in a few words. */
   problem(): Promise<string | undefined>;
   close(): Promise<void>;
+}
+
+export interface RecordBounds {
+  /** In memory; Redis counts bytes only. */
+  readonly maxRecords: number;
+  readonly maxBytes: number;
 }
 
 /** A session as the store sees it: everything that says something about a person is sealed or hashed. */
@@ -133,5 +139,5 @@ export interface Consumption {
 /** Counts by key within fixed windows, across all processes where there is Redis. */
 export interface Limiter {
   /** @throws DependencyUnavailable where the configuration says `refuse` and the store is away */
-  consume(key: string, points?: number): Promise<Consumption>;
+  consume(key: LimitKey, points?: number): Promise<Consumption>;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SessionEntry, Stores } from '../../src/stores/stores.ts';
+import { namedKey } from '../../src/stores/limit-key.ts';
+import type { RecordStore, SessionEntry, Stores } from '../../src/stores/stores.ts';
 import { until } from '../support/until.ts';
 import { fresh } from './open.ts';
 
@@ -87,7 +88,9 @@ export function storesContract(stores: () => Stores): void {
   });
 
   it('keeps records of each name apart, and finds them as it finds sessions', async () => {
-    const [ones, others] = [fresh('ones'), fresh('others')].map((name) => stores().records(name, 1_000));
+    const [ones, others] = [fresh('ones'), fresh('others')].map((name) =>
+      stores().records(name, { maxRecords: 1_000, maxBytes: 10_000_000 }),
+    );
     assert.ok(ones && others);
     const one = entry();
     const other = entry({ indexes: [one.indexes[0] as string] });
@@ -177,9 +180,37 @@ export function storesContract(stores: () => Stores): void {
     assert.deepEqual(await documents.list(fresh('empty')), []);
   });
 
+  it('keeps records of one kind within its bytes: a flood drives out what ends soonest, and no other kind', async () => {
+    const bounds = { maxRecords: 10_000, maxBytes: 200_000 };
+    const [flooded, other] = [fresh('flooded'), fresh('other')].map((name) => stores().records(name, bounds)) as [
+      RecordStore,
+      RecordStore,
+    ];
+    const record = (key: string, life: number, bytes = 4_000) => ({
+      ...{ key, version: 1, value: 'v'.repeat(bytes), indexes: [fresh('term')] },
+      expiresAt: Date.now() + life,
+    });
+    const used = record(fresh('used'), 60_000);
+    await flooded.create(used);
+    assert.equal(await flooded.extend(used.key, Date.now() + 600_000), true);
+    await other.create(record('other', 30_000));
+    const keys = Array.from({ length: 150 }, (_none, at) => `stranger-${at}`);
+    for (const [at, key] of keys.entries()) await flooded.create(record(key, 100_000 + at * 1_000));
+    const kept: string[] = [];
+    for (const key of keys) if ((await flooded.read(key)) !== undefined) kept.push(key);
+    assert.ok(kept.length > 20 && kept.length <= 42, `${kept.length} kept`);
+    assert.deepEqual(kept, keys.slice(-kept.length), 'those that end last');
+    assert.ok(await flooded.read(used.key), 'what is in use outlives them');
+    assert.ok(await other.read('other'));
+    // What is ended gives its bytes back.
+    for (const key of kept) await flooded.end(key);
+    for (let at = 0; at < 20; at++) await flooded.create(record(`after-${at}`, 200_000));
+    for (let at = 0; at < 20; at++) assert.ok(await flooded.read(`after-${at}`), `after-${at}`);
+  });
+
   it('counts within a window, which a refused one does not prolong', async () => {
     const limiter = stores().limiter(fresh('limiter'), 3, 700);
-    const key = `${'x'.repeat(100_000)} any\nkey {1}`;
+    const key = namedKey(`${'x'.repeat(100_000)} any\nkey {1}`);
     const first = await limiter.consume(key);
     assert.deepEqual([first.allowed, first.remaining], [true, 2]);
     assert.ok(first.resetIn > 0 && first.resetIn <= 700);
@@ -190,7 +221,7 @@ export function storesContract(stores: () => Stores): void {
     const later = await limiter.consume(key);
     assert.equal(later.allowed, false);
     assert.ok(later.resetIn < over.resetIn);
-    assert.equal((await limiter.consume('another')).allowed, true);
+    assert.equal((await limiter.consume(namedKey('another'))).allowed, true);
     await sleep(later.resetIn + 50);
     assert.equal((await limiter.consume(key)).allowed, true);
   });

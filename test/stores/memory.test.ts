@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { DependencyUnavailable } from '../../src/platform/errors.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { namedKey } from '../../src/stores/limit-key.ts';
 import { MAX_LIMITED_KEYS, MemoryLimiter } from '../../src/stores/memory/limiter.ts';
 import { open } from './open.ts';
 
@@ -31,9 +32,9 @@ describe('stores in memory that fill up', () => {
 
   it('counts no more keys than fit, whatever number of addresses asks', async () => {
     const limiter = new MemoryLimiter(1, 60_000, Date.now);
-    for (let at = 0; at < MAX_LIMITED_KEYS + 1_000; at++) await limiter.consume(`address ${at}`);
+    for (let at = 0; at < MAX_LIMITED_KEYS + 1_000; at++) await limiter.consume(namedKey(`address ${at}`));
     assert.equal(limiter.size, MAX_LIMITED_KEYS);
-    assert.equal((await limiter.consume(`address ${MAX_LIMITED_KEYS}`)).allowed, false);
+    assert.equal((await limiter.consume(namedKey(`address ${MAX_LIMITED_KEYS}`))).allowed, false);
   });
 
   it('still gives locks where somebody has filled it with sign-ins, and forgets no sign-in early', async () => {
@@ -56,15 +57,15 @@ describe('stores in memory that fill up', () => {
     await stores.sessions.create({ key: 'k', version: 1, value: '', indexes: [], expiresAt: 2_000 });
     assert.equal(await stores.locks.once('n', 1_000), true);
     const limiter = stores.limiter('l', 1, 1_000);
-    assert.deepEqual(await limiter.consume('x'), { allowed: true, remaining: 0, resetIn: 1_000 });
+    assert.deepEqual(await limiter.consume(namedKey('x')), { allowed: true, remaining: 0, resetIn: 1_000 });
     now = 1_999;
     assert.ok(await stores.sessions.read('k'));
     assert.equal(await stores.locks.once('n', 1_000), false);
-    assert.deepEqual(await limiter.consume('x'), { allowed: false, remaining: 0, resetIn: 1 });
+    assert.deepEqual(await limiter.consume(namedKey('x')), { allowed: false, remaining: 0, resetIn: 1 });
     now = 2_000;
     assert.equal(await stores.sessions.read('k'), undefined);
     assert.equal(await stores.locks.once('n', 1_000), true);
-    assert.equal((await limiter.consume('x')).allowed, true);
+    assert.equal((await limiter.consume(namedKey('x'))).allowed, true);
     await stores.close();
   });
 });

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client';
 import { DependencyUnavailable } from '../../src/platform/errors.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import { createStoreMetrics } from '../../src/platform/metrics.ts';
+import { namedKey } from '../../src/stores/limit-key.ts';
 import type { SessionEntry, Stores } from '../../src/stores/stores.ts';
 import { freePorts } from '../support/free-port.ts';
 import { startPipe } from '../support/pausable-pipe.ts';
@@ -59,7 +60,7 @@ describe('Redis that goes away and comes back', () => {
   it('counts for both processes together', async () => {
     const limiters = [one, two].map((stores) => stores.limiter('shared', 6, 60_000));
     const results = await Promise.all(
-      Array.from({ length: 10 }, (_none, at) => limiters[at % 2]?.consume('198.51.100.7')),
+      Array.from({ length: 10 }, (_none, at) => limiters[at % 2]?.consume(namedKey('198.51.100.7'))),
     );
     assert.equal(results.filter((result) => result?.allowed).length, 6);
   });
@@ -79,12 +80,16 @@ describe('Redis that goes away and comes back', () => {
     await until('the gap is known', () => !one.announcements.complete && gaps === 1);
 
     const local = one.limiter('local', 2, 60_000);
-    const allowed = [await local.consume('a'), await local.consume('a'), await local.consume('a')];
+    const allowed = [
+      await local.consume(namedKey('a')),
+      await local.consume(namedKey('a')),
+      await local.consume(namedKey('a')),
+    ];
     assert.deepEqual(
       allowed.map((result) => result.allowed),
       [true, true, false],
     );
-    await assert.rejects(two.limiter('refuse', 2, 60_000).consume('a'), DependencyUnavailable);
+    await assert.rejects(two.limiter('refuse', 2, 60_000).consume(namedKey('a')), DependencyUnavailable);
 
     await server.restart();
     await until('it answers again', answers(one));

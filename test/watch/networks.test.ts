@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Networks, ONE_CLIENT } from '../../src/watch/networks.ts';
+import { Networks, ONE_CLIENT } from '../../src/platform/networks.ts';
 import { DAY, HOUR, identity, MINUTE, watching } from './watching.ts';
 
 const OFFICE = '192.0.2.7';

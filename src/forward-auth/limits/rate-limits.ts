@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto';
 import { ownerKey } from '../../identity/identity.ts';
 import type { AuthConfig, LimitedBy, RateLimitConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
+import { clientNetwork } from '../../platform/networks.ts';
+import { clientKey, type LimitKey, namedKey } from '../../stores/limit-key.ts';
 import type { Limiter, Stores } from '../../stores/stores.ts';
 import type { Authenticated } from '../decision/authentication.ts';
 import type { Limit } from '../decision/decision.ts';
@@ -10,7 +11,6 @@ import type { Limits } from '../decision/limits.ts';
 import type { McpOperation } from '../decision/mcp-operation.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import type { Resources } from '../decision/resources.ts';
-import { clientNetwork } from './client-network.ts';
 
 export interface RateLimitsDependencies {
   readonly stores: Pick<Stores, 'limiter'>;
@@ -30,7 +30,7 @@ interface Window {
 const ELSEWHERE: ReadonlySet<LimitedBy> = new Set(['address', 'sign-in', 'unknown-token']);
 
 /** One window and what it counts this request as. */
-type Count = readonly [window: Window, key: string];
+type Count = readonly [window: Window, key: LimitKey];
 
 /**
  * The configured limits. Before authentication only addresses are counted, and a credential that is worth nothing counts
@@ -63,7 +63,7 @@ export class RateLimits implements Limits {
     if (this.#before.length === 0) return undefined;
     const counts: Count[] = [];
     for (const window of this.#before)
-      if (window.matches(request.path)) counts.push([window, this.#network(request.clientAddress)]);
+      if (window.matches(request.path)) counts.push([window, this.#clientKey(request.clientAddress)]);
     return this.#consume(counts);
   }
 
@@ -77,14 +77,14 @@ export class RateLimits implements Limits {
     for (const window of this.#after) {
       if (!window.matches(request.path)) continue;
       const key = this.#keyOf(window.config.by, request, authenticated, operation);
-      if (key !== undefined) counts.push([window, key]);
+      if (key !== undefined) counts.push([window, namedKey(key)]);
     }
     return this.#consume(counts);
   }
 
   /** One attempt at the sign-in endpoints. @throws DependencyUnavailable where limits cannot be counted and must be */
   async allowSignIn(address: string): Promise<Limit | undefined> {
-    return this.#consume(this.#signIn.map((window) => [window, this.#network(address)] as const));
+    return this.#consume(this.#signIn.map((window) => [window, this.#clientKey(address)] as const));
   }
 
   /** @returns undefined where there is nothing to count */
@@ -104,6 +104,12 @@ export class RateLimits implements Limits {
     return tool === undefined ? undefined : JSON.stringify([user, resource.uri, tool]);
   }
 
+  #clientKey(address: string): LimitKey {
+    this.#network(address);
+    return clientKey(address);
+  }
+
+  /** @returns empty where nobody knows the address, which is said once */
   #network(address: string): string {
     const network = clientNetwork(address);
     if (network === '' && !this.#saidUnknown) {
@@ -121,7 +127,7 @@ export class RateLimits implements Limits {
   }
 
   async #consumeAll(counts: readonly Count[]): Promise<Limit | undefined> {
-    const results = await Promise.all(counts.map(([window, key]) => window.limiter.consume(opaque(key))));
+    const results = await Promise.all(counts.map(([window, key]) => window.limiter.consume(key)));
     let longest: Limit | undefined;
     for (const [index, { allowed, resetIn }] of results.entries()) {
       if (allowed || (longest !== undefined && longest.resetIn >= resetIn)) continue;
@@ -131,11 +137,6 @@ export class RateLimits implements Limits {
     if (longest !== undefined) this.#dependencies.onLimited(longest.by);
     return longest;
   }
-}
-
-/** The store learns nothing about a person, and a key has one length, whatever a client made of a tool's name. */
-export function opaque(key: string): string {
-  return createHash('sha256').update(key).digest('base64url');
 }
 
 /** A body that only its reader knows may call any tool: such calls share one count, or an old revision would have none. */

@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { RateLimitConfig } from '../../platform/config/schema.ts';
+import { clientNetwork } from '../../platform/networks.ts';
+import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter } from '../../stores/stores.ts';
 import type { Limit } from '../decision/decision.ts';
 import type { CheckRequest } from '../decision/request.ts';
-import { clientNetwork } from './client-network.ts';
-import { opaque, type RateLimitsDependencies } from './rate-limits.ts';
+import type { RateLimitsDependencies } from './rate-limits.ts';
 
 type Client = Pick<CheckRequest, 'clientAddress'>;
 
@@ -74,7 +75,7 @@ export class UnknownTokens {
 
   async #count({ config, limiter }: Window, network: string): Promise<void> {
     try {
-      const { allowed, remaining, resetIn } = await limiter.consume(opaque(network));
+      const { allowed, remaining, resetIn } = await limiter.consume(namedKey(network));
       if (allowed && remaining > 0) return;
       const until = this.#dependencies.now() + resetIn;
       if (until > (this.#blocked.get(network)?.until ?? 0))

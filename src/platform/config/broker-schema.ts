@@ -68,6 +68,7 @@ const registration = z.strictObject({
     }),
   perAddress: z.int().min(1).default(20).meta({ description: 'registrations of one address in an hour' }),
   perHour: z.int().min(1).default(1_000).meta({ description: 'registrations of everybody in an hour' }),
+  maxSize: size('of what a client registers').prefault('16KiB'),
   unused: duration('a client that never got a token is forgotten').prefault('24h'),
   idle: duration('a client that gets no more tokens is forgotten').prefault('90d'),
 });
@@ -82,7 +83,12 @@ const metadataDocuments = z.strictObject({
   maxSize: size('of a document').prefault('16KiB'),
   minCache: duration('shortest time that a document is kept, whatever it says').prefault('1m'),
   maxCache: duration('longest').prefault('24h'),
-  perAddress: z.int().min(1).default(60).meta({ description: 'documents fetched because of one address in an hour' }),
+  perAddress: z
+    .int()
+    .min(1)
+    .default(60)
+    .meta({ description: 'documents and key sets fetched because of one address in an hour' }),
+  perHost: z.int().min(1).default(600).meta({ description: 'of one host in an hour, whoever asks' }),
 });
 
 /** Postern as the authorization server of MCP clients. */
@@ -124,6 +130,9 @@ export const brokerSchema = z.strictObject({
   maxRecords: z.int().min(100).default(50_000).meta({
     description: 'codes, grants, refresh tokens and clients in memory where there is no Redis, of each kind',
   }),
+  maxBytes: size(
+    'of each kind of record, in memory or in Redis; where there are more, those that end soonest are forgotten',
+  ).prefault('32MiB'),
 });
 
 /** Characters. */

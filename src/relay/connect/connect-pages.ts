@@ -7,6 +7,7 @@ import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import { readForm } from '../../platform/pages/form.ts';
 import { sendAsset } from '../../platform/pages/page.ts';
+import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter } from '../../stores/stores.ts';
 import { oauthErrorOf } from '../credentials/oauth-errors.ts';
 import type { Caller, Callers } from '../trust/caller.ts';
@@ -105,7 +106,7 @@ export class ConnectPages {
       await connections.disconnect(identity);
       return seeOther(ctx, serverPath(server));
     }
-    const { allowed } = await limiter.consume(ownerKey(identity));
+    const { allowed } = await limiter.consume(namedKey(ownerKey(identity)));
     if (!allowed) throw new PosternError('attempts', 'too many attempts: wait a minute', { status: 429, expose: true });
     const issuer = await provider.issuer();
     const { attempt, state } = attempts.begin(identity, server, issuer);

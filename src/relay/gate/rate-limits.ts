@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
+import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter, Stores } from '../../stores/stores.ts';
 import { looseName, Names } from '../policy/names.ts';
 import type { Refusal } from '../refusal.ts';
@@ -76,7 +77,7 @@ export class RelayRateLimits {
   }
 
   async #consume(counts: readonly Count[]): Promise<Refusal | undefined> {
-    const results = await Promise.all(counts.map(({ window, key }) => window.limiter.consume(key)));
+    const results = await Promise.all(counts.map(({ window, key }) => window.limiter.consume(namedKey(key))));
     let longest: { by: LimitedBy; resetIn: number } | undefined;
     for (const [index, result] of results.entries()) {
       const { window, key, about } = counts[index] as Count;

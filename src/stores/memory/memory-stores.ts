@@ -1,5 +1,4 @@
 import type { Logger } from '../../platform/log.ts';
-import { limitedKey } from '../limited-key.ts';
 import type { Limiter, Stores } from '../stores.ts';
 import { Topics } from '../topics.ts';
 import { MemoryAnnouncements } from './announcements.ts';
@@ -34,8 +33,8 @@ export function createMemoryStores(options: {
     sessions,
     locks,
     documents,
-    records: (name, max) => {
-      const store = records.get(name) ?? new MemorySessions(max, log, now, name);
+    records: (name, { maxRecords, maxBytes }) => {
+      const store = records.get(name) ?? new MemorySessions(maxRecords, log, now, { name, maxBytes });
       records.set(name, store);
       return store;
     },
@@ -44,7 +43,7 @@ export function createMemoryStores(options: {
       const id = `${name} ${limit} ${window}`;
       const limiter = limiters.get(id) ?? new MemoryLimiter(limit, window, now);
       limiters.set(id, limiter);
-      return { consume: (key, points) => limiter.consume(limitedKey(key), points) };
+      return limiter;
     },
     stream: undefined,
     recent: (name, max) => {

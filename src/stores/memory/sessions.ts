@@ -1,25 +1,39 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../platform/log.ts';
+import { recordBytes } from '../record-bytes.ts';
 import type { SessionEntry, SessionStore } from '../stores.ts';
+
+/** Share that is left once room was made. */
+const ROOM = 0.95;
 
 /** Sessions of this process only. Where there are too many, the one that was not used for longest is forgotten. */
 export class MemorySessions implements SessionStore {
   readonly #now: () => number;
   readonly #entries: LRUCache<string, SessionEntry>;
   readonly #byIndex = new Map<string, Set<string>>();
+  readonly #bounds: { readonly max: number; readonly maxBytes: number } | undefined;
+  readonly #tell: () => void;
+  #bytes = 0;
 
-  /** @param name what is kept, for the log */
-  constructor(max: number, log: Logger, now: () => number, name = 'sessions') {
+  /** @param of records of another kind, whose soonest to end are forgotten instead; `name` is for the log */
+  constructor(max: number, log: Logger, now: () => number, of?: { readonly name: string; readonly maxBytes: number }) {
     this.#now = now;
+    this.#bounds = of && { max, maxBytes: of.maxBytes };
     let told = false;
+    this.#tell = () => {
+      if (told) return;
+      told = true;
+      const { name = 'sessions', ...bytes } = of ?? {};
+      const which = of === undefined ? 'the least recently used' : 'those that end soonest';
+      log.warn({ max, ...bytes }, `too many ${name} for memory: ${which} are ended; configure Redis`);
+    };
     this.#entries = new LRUCache({
       max,
       noDisposeOnSet: true,
       dispose: (entry, _key, reason) => {
         this.#unindex(entry);
-        if (reason !== 'evict' || told) return;
-        told = true;
-        log.warn({ max }, `too many ${name} for memory: the least recently used are ended; configure Redis`);
+        this.#bytes -= recordBytes(entry);
+        if (reason === 'evict') this.#tell();
       },
     });
   }
@@ -27,6 +41,8 @@ export class MemorySessions implements SessionStore {
   async create(entry: SessionEntry): Promise<void> {
     this.#entries.delete(entry.key);
     if (entry.expiresAt <= this.#now()) return;
+    this.#makeRoom(recordBytes(entry));
+    this.#bytes += recordBytes(entry);
     this.#entries.set(entry.key, entry);
     for (const term of entry.indexes) {
       const keys = this.#byIndex.get(term) ?? new Set();
@@ -79,8 +95,22 @@ export class MemorySessions implements SessionStore {
   }
 
   #keep(entry: SessionEntry): void {
-    if (entry.expiresAt <= this.#now()) this.#entries.delete(entry.key);
-    else this.#entries.set(entry.key, entry);
+    if (entry.expiresAt <= this.#now()) return void this.#entries.delete(entry.key);
+    const before = this.#entries.peek(entry.key);
+    this.#bytes += recordBytes(entry) - (before === undefined ? 0 : recordBytes(before));
+    this.#entries.set(entry.key, entry);
+  }
+
+  /** Some more than needed, so that sorting is rare. What is in use ends later than a flood of what is not. */
+  #makeRoom(bytes: number): void {
+    const { max = 0, maxBytes = 0 } = this.#bounds ?? {};
+    if (this.#bounds === undefined || (this.#bytes + bytes <= maxBytes && this.#entries.size < max)) return;
+    this.#tell();
+    const soonest = [...this.#entries.values()].sort((a, b) => a.expiresAt - b.expiresAt);
+    for (const { key } of soonest) {
+      if (this.#bytes + bytes <= maxBytes * ROOM && this.#entries.size < max * ROOM) return;
+      this.#entries.delete(key);
+    }
   }
 
   #unindex(entry: SessionEntry): void {

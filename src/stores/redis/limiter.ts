@@ -1,6 +1,5 @@
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { DependencyUnavailable } from '../../platform/errors.ts';
-import { limitedKey } from '../limited-key.ts';
 import { MemoryLimiter } from '../memory/limiter.ts';
 import type { Consumption, Limiter } from '../stores.ts';
 import type { RedisLink } from './link.ts';
@@ -51,13 +50,12 @@ export function createRedisLimiter(
 
   return {
     consume: async (key, points = 1) => {
-      const hashed = limitedKey(key);
       // The heartbeat finds out when Redis is back: until then nobody waits for it here.
-      if (withoutRedis === 'local' && !link.answering) return local.consume(hashed, points);
+      if (withoutRedis === 'local' && !link.answering) return local.consume(key, points);
       try {
-        return await link.run('limit', () => count(hashed, points));
+        return await link.run('limit', () => count(key, points));
       } catch (error) {
-        if (withoutRedis === 'local' && error instanceof DependencyUnavailable) return local.consume(hashed, points);
+        if (withoutRedis === 'local' && error instanceof DependencyUnavailable) return local.consume(key, points);
         throw error;
       }
     },

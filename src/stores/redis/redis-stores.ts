@@ -5,12 +5,14 @@ import type { Tracing } from '../../platform/tracing/span.ts';
 import type { Limiter, RecordStore, Stores } from '../stores.ts';
 import { Topics } from '../topics.ts';
 import { RedisAnnouncements } from './announcements.ts';
+import { boundRecords } from './bounded-records.ts';
 import { readTarget } from './connection-options.ts';
 import { createRedisDocuments } from './documents.ts';
 import { createRedisLimiter } from './limiter.ts';
 import { RedisLink } from './link.ts';
 import { createRedisLocks } from './locks.ts';
 import { createRedisRecent } from './recent.ts';
+import { createRecordQuota } from './record-quota.ts';
 import { createRedisSessions } from './sessions.ts';
 import { appendLines } from './stream.ts';
 
@@ -42,8 +44,10 @@ export async function openRedisStores(
   return {
     kind: 'redis',
     sessions: createRedisSessions(link, prefix),
-    records: (name) => {
-      const store = records.get(name) ?? createRedisSessions(link, `${prefix}${name}:`);
+    records: (name, { maxBytes }) => {
+      const own = `${prefix}${name}:`;
+      const store =
+        records.get(name) ?? boundRecords(createRedisSessions(link, own), createRecordQuota(link, own, maxBytes, now));
       records.set(name, store);
       return store;
     },

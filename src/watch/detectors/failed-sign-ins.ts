@@ -1,4 +1,4 @@
-import { Networks, ONE_CLIENT } from '../networks.ts';
+import { Networks, ONE_CLIENT } from '../../platform/networks.ts';
 import type { Count } from './threshold.ts';
 
 /** Ends of a sign-in that say nothing about who tried. */

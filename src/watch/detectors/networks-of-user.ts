@@ -1,8 +1,8 @@
 import type { WatchConfig } from '../../platform/config/schema.ts';
+import { Networks } from '../../platform/networks.ts';
 import type { Detector, Finding } from '../detector.ts';
 import type { Histories } from '../histories.ts';
 import { type HistorySettings, seeIn } from '../network-history.ts';
-import { Networks } from '../networks.ts';
 import { type Observation, type Person, personKey } from '../observation.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { Networks, ONE_CLIENT } from '../networks.ts';
+import { Networks, ONE_CLIENT } from '../../platform/networks.ts';
 import type { Count } from './threshold.ts';
 
 /** Why a forged or guessed credential is refused. Tokens that are old or meant for somebody else come from honest clients. */

@@ -4,12 +4,12 @@ import { rejected } from '../../../src/forward-auth/authenticators/rejection.ts'
 import type { Authenticate, Authenticated } from '../../../src/forward-auth/decision/authentication.ts';
 import { decide } from '../../../src/forward-auth/decision/decide.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
-import { clientNetwork } from '../../../src/forward-auth/limits/client-network.ts';
 import { RateLimits } from '../../../src/forward-auth/limits/rate-limits.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { createStoreMetrics } from '../../../src/platform/metrics.ts';
+import { clientNetwork } from '../../../src/platform/networks.ts';
 import { openStores } from '../../../src/stores/open-stores.ts';
 import { compileRules, imagineIdentity, imagineRequest } from '../support/imagined.ts';
 import { SharedStore } from '../support/shared-store.ts';

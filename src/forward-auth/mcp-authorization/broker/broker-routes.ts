@@ -1,3 +1,4 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import type { IncomingMessage } from 'node:http';
 import type { Context, Middleware } from 'koa';
 import type Provider from 'oidc-provider';
@@ -11,7 +12,12 @@ import type { RequestPlaces } from '../../login/request-place.ts';
 import type { AuthorizationAudit } from './audit.ts';
 import type { BrokerLimits } from './broker-limits.ts';
 import { type InteractionContext, interact } from './interaction.ts';
+import { readRegistration } from './registration-request.ts';
 import type { ResourceServers } from './resource-servers.ts';
+
+/** Characters of all parameters of an authorization, and of one, such as `state`. */
+const MAX_QUERY = 8_192;
+const MAX_PARAMETER = 4_096;
 
 export interface BrokerRoutesContext {
   readonly issuer: string;
@@ -20,6 +26,10 @@ export interface BrokerRoutesContext {
   readonly resourceServers: ResourceServers;
   readonly limits: BrokerLimits;
   readonly places: Pick<RequestPlaces, 'addressOf'>;
+  /** Address of the request that the library answers. */
+  readonly requester: AsyncLocalStorage<string>;
+  /** Bytes of what a client registers. */
+  readonly maxRegistration: number;
   readonly originEndpoints: boolean;
   /** Bounds how often an address may begin an authorization, as it does sign-ins. */
   readonly allowAttempt: LoginContext['allowAttempt'];
@@ -42,9 +52,12 @@ export function brokerRoutes(context: BrokerRoutesContext): Middleware {
     } catch (error) {
       return showFailure(context, ctx, error);
     }
-    prepare(ctx.req, target, context);
+    const address = context.places.addressOf(ctx.req);
+    const req = target.endpoint === 'registration' ? await registrationOf(context, ctx) : ctx.req;
+    if (req === undefined) return;
+    prepare(req, target, context);
     ctx.respond = false;
-    await provider.callback()(ctx.req, ctx.res);
+    await context.requester.run(address, () => provider.callback()(req, ctx.res));
   };
 }
 
@@ -60,9 +73,37 @@ async function interactAt({ interaction }: BrokerRoutesContext, ctx: Context): P
   ctx.set('Allow', 'GET, POST');
 }
 
+/** @returns undefined where it is answered already */
+async function registrationOf(
+  { maxRegistration, audit, places }: BrokerRoutesContext,
+  ctx: Context,
+): Promise<IncomingMessage | undefined> {
+  if (ctx.method !== 'POST') return ctx.req;
+  const address = places.addressOf(ctx.req);
+  const read = await readRegistration(ctx.req, maxRegistration);
+  if (!('description' in read)) return read;
+  const { status, description } = read;
+  const error = 'invalid_client_metadata';
+  audit.note('registration_refused', { address, error, reason: description }, 'a registration was refused');
+  ctx.status = status;
+  ctx.set({ 'Cache-Control': 'no-store', ...(status === 413 ? { Connection: 'close' } : {}) });
+  ctx.body = { error, error_description: description };
+  return undefined;
+}
+
 /** Each leaves a record for a quarter of an hour, and anybody can begin one. */
 async function mayAuthorize({ allowAttempt, places, audit }: BrokerRoutesContext, ctx: Context): Promise<boolean> {
   const address = places.addressOf(ctx.req);
+  const long = tooLong(ctx.querystring);
+  if (long !== undefined) {
+    audit.note('authorization_refused', { address, error: 'invalid_request', reason: long }, 'a request is too long');
+    showProblem(ctx, {
+      status: 400,
+      title: 'That did not work',
+      advice: `The application sent a request that cannot be served (invalid_request: ${long}). Report this to whoever makes it.`,
+    });
+    return false;
+  }
   const limit = await allowAttempt(address);
   if (limit === undefined) return true;
   audit.note('authorization_refused', { address, error: 'too_many_requests' }, 'too many authorizations');
@@ -73,6 +114,13 @@ async function mayAuthorize({ allowAttempt, places, audit }: BrokerRoutesContext
     retryAfter: Math.max(1, Math.ceil(limit.resetIn / 1_000)),
   });
   return false;
+}
+
+/** All of it is kept until the person has answered. */
+function tooLong(query: string): string | undefined {
+  if (query.length > MAX_QUERY) return `the parameters are longer than ${MAX_QUERY} characters`;
+  const [name] = [...new URLSearchParams(query)].find(([, value]) => value.length > MAX_PARAMETER) ?? [];
+  return name === undefined ? undefined : `"${name.slice(0, 64)}" is longer than ${MAX_PARAMETER} characters`;
 }
 
 /** Browser-based clients register too, and oidc-provider answers no preflight there. */

@@ -3,8 +3,15 @@ import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RecordStore, Stores } from '../../../stores/stores.ts';
 import { RecordAdapter } from './record-adapter.ts';
 
-/** What only one authorization needs; a flood of those that nobody finishes drives out nothing else. */
-const OF_ONE_FLOW = ['Interaction', 'Session', 'ReplayDetection'];
+/** Store of each of oidc-provider's models: each kind is bounded by itself, so a flood of one drives out no other. */
+const STORES: Readonly<Record<string, string>> = {
+  Interaction: 'flows',
+  Session: 'flow-sessions',
+  AuthorizationCode: 'codes',
+  RefreshToken: 'tokens',
+  RegistrationAccessToken: 'registration-tokens',
+  ReplayDetection: 'used-assertions',
+};
 
 export interface BrokerStoresDependencies {
   readonly stores: Pick<Stores, 'records'>;
@@ -23,8 +30,11 @@ export class BrokerStores {
   readonly #grants: RecordAdapter;
   readonly #make: (model: string) => RecordAdapter;
 
-  constructor({ maxRecords, registration }: BrokerConfig, { stores, sealing, now }: BrokerStoresDependencies) {
-    const store = (kind: string) => stores.records(`oauth-${kind}`, maxRecords);
+  constructor(
+    { maxRecords, maxBytes, registration }: BrokerConfig,
+    { stores, sealing, now }: BrokerStoresDependencies,
+  ) {
+    const store = (kind: string) => stores.records(`oauth-${kind}`, { maxRecords, maxBytes });
     this.grantRecords = store('grant-records');
     this.consents = store('consents');
     const common = { sealing, now };
@@ -34,7 +44,7 @@ export class BrokerStores {
     this.#grants = new RecordAdapter('Grant', { ...common, store: store('grants'), onDestroy });
     this.#adapters.set('Client', this.clients).set('Grant', this.#grants);
     this.#make = (model) =>
-      new RecordAdapter(model, { ...common, store: store(OF_ONE_FLOW.includes(model) ? 'flows' : 'tokens') });
+      new RecordAdapter(model, { ...common, store: store(STORES[model] ?? `of-${model.toLowerCase()}`) });
   }
 
   /** One for each of oidc-provider's models. */

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Middleware } from 'koa';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
@@ -103,7 +104,9 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const accounts = new Accounts({ sessions, grants, clients: broker.clients });
   const limits = new BrokerLimits(broker, stores);
   const places = new RequestPlaces(trustedPeers(auth), new Origins(config), auth.trustedHops);
-  const documents = openDocumentFetch(broker.metadataDocuments);
+  // The library names no request where it fetches a key set.
+  const requester = new AsyncLocalStorage<string>();
+  const documents = openDocumentFetch(broker.metadataDocuments, (host) => limits.fetch(host, requester.getStore()));
   const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
 
   const rotation = new RefreshRotation({
@@ -126,7 +129,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
         accounts,
         resourceServers,
         fetch: documents.fetch,
-        allowDocument: (ctx, clientId) => allowDocument(limits, places, ctx, clientId),
+        allowDocument,
         policies,
         renderError: showError,
         longestSession: auth.sessions.absolute,
@@ -172,6 +175,8 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       resourceServers,
       limits,
       places,
+      requester,
+      maxRegistration: broker.registration.maxSize,
       originEndpoints: broker.originEndpoints,
       allowAttempt: deps.allowAttempt,
       audit,
@@ -197,19 +202,9 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   };
 }
 
-/**
- * Only by a URL with a path (client ID metadata documents §3), and not as often as somebody likes.
- *
- * @param ctx undefined where our own page asks again about a client that was let begin
- */
-async function allowDocument(
-  limits: BrokerLimits,
-  places: RequestPlaces,
-  ctx: KoaContextWithOIDC | undefined,
-  clientId: string,
-): Promise<boolean> {
-  if (new URL(clientId).pathname === '/') return false;
-  return ctx === undefined || limits.document(places.addressOf(ctx.req));
+/** Only by a URL with a path (client ID metadata documents §3). */
+async function allowDocument(_ctx: KoaContextWithOIDC | undefined, clientId: string): Promise<boolean> {
+  return new URL(clientId).pathname !== '/';
 }
 
 function showError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {

@@ -6,6 +6,8 @@ import { redirectProblem } from './redirect-uris.ts';
 /** Characters: a name is shown to people. */
 const MAX_NAME = 100;
 const MAX_REDIRECTS = 20;
+/** Characters of a redirect. */
+const MAX_REDIRECT = 2_048;
 /** What a client can register for itself; the other grants are given by the operator only. */
 const GRANTS = ['authorization_code', 'refresh_token'];
 /** Addresses that we would call or show because a stranger says so; nothing here needs them. */
@@ -49,6 +51,8 @@ function checkRedirects(uris: unknown, { registration }: BrokerConfig): void {
   if (uris.length > MAX_REDIRECTS)
     throw new (oidcErrors().InvalidClientMetadata)(`redirect_uris must be at most ${MAX_REDIRECTS}`);
   for (const uri of uris) {
+    if (typeof uri === 'string' && uri.length > MAX_REDIRECT)
+      throw new (oidcErrors().InvalidClientMetadata)(`redirect_uris must be at most ${MAX_REDIRECT} characters each`);
     const problem = redirectProblem(uri, registration);
     if (problem !== undefined) throw new (oidcErrors().InvalidClientMetadata)(`redirect_uris ${problem}`);
   }

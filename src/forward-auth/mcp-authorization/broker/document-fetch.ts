@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import type { Configuration } from 'oidc-provider';
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import { ConfigurationError } from '../../../platform/errors.ts';
+import { nestsDeeper } from '../../../platform/json-depth.ts';
 import { createSafeFetch, FetchRefused } from '../../../platform/safe-fetch.ts';
 
+/** Of arrays and objects within each other; a document with its key set has four. */
+const MAX_DEPTH = 8;
 /** Milliseconds: a person waits for it. */
 const TIMEOUT = 3_000;
 
@@ -15,14 +18,13 @@ export interface DocumentFetch {
 /**
  * Fetches what clients name: documents and key sets, as JSON, from public addresses and those hosts that the configuration lets.
  *
+ * @param mayFetch asked about each host before it is
  * @throws ConfigurationError where the authorities cannot be read
  */
-export function openDocumentFetch({
-  privateHosts,
-  hosts,
-  caPath,
-  maxSize,
-}: BrokerConfig['metadataDocuments']): DocumentFetch {
+export function openDocumentFetch(
+  { privateHosts, hosts, caPath, maxSize }: BrokerConfig['metadataDocuments'],
+  mayFetch: (host: string) => Promise<boolean>,
+): DocumentFetch {
   const safeFetch = createSafeFetch({
     allowedOrigins: privateHosts.map((host) => `https://${host}`),
     timeout: TIMEOUT,
@@ -34,14 +36,21 @@ export function openDocumentFetch({
       const url = new URL(input instanceof Request ? input.url : input);
       if (hosts.length > 0 && !hosts.includes(url.host) && !privateHosts.includes(url.host))
         throw new FetchRefused(`${url.origin} is not asked: it is none of auth.broker.metadataDocuments.hosts`);
+      if (!(await mayFetch(url.hostname)))
+        throw new FetchRefused(
+          `${url.origin} is not asked: too many documents and key sets were, for one client or from one host`,
+        );
       const signal = options?.signal;
       const response = await safeFetch(url, {
         headers: { accept: 'application/json' },
         ...(signal == null ? {} : { signal }),
       });
       const type = response.headers.get('content-type') ?? '';
-      if (/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) return response;
-      throw new FetchRefused(`${url.origin} answered with no JSON document`);
+      if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type))
+        throw new FetchRefused(`${url.origin} answered with no JSON document`);
+      if (nestsDeeper(await response.clone().text(), MAX_DEPTH))
+        throw new FetchRefused(`${url.origin} answered with JSON that is nested too deep`);
+      return response;
     },
     close: () => void safeFetch.close(),
   };

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { clientKey, type LimitKey } from '../../../stores/limit-key.ts';
 import type { Limiter } from '../../../stores/stores.ts';
-import { Networks, ONE_CLIENT } from '../../../watch/networks.ts';
 import { NotAdmitted, type Operator } from './operator.ts';
 
 /** RFC 7617 §2.1: names and passwords are UTF-8. */
@@ -19,8 +19,6 @@ export class PasswordSignIn {
   readonly #expected: readonly [Buffer, Buffer];
   readonly #limits: GuessLimits;
   readonly #onWrong: (client: string) => void;
-  /** A client with many addresses is one. */
-  readonly #clients = new Networks(ONE_CLIENT);
 
   constructor(
     { user, password }: { readonly user: string; readonly password: string },
@@ -41,7 +39,7 @@ export class PasswordSignIn {
    */
   async check(authorization: string, { client, peer }: { client: string; peer: string }): Promise<Operator> {
     const { byClient, byPeer } = this.#limits;
-    const [one, of] = [client, peer].map((address) => this.#clients.of(address)) as [string, string];
+    const [one, of] = [client, peer].map(clientKey) as [LimitKey, LimitKey];
     const counts = await Promise.all([byClient.consume(one), byPeer.consume(of)]);
     const over = counts.filter(({ allowed }) => !allowed).map(({ resetIn }) => resetIn);
     if (over.length > 0)

@@ -49,3 +49,15 @@ export class Networks {
 function withoutZone(address: string): string {
   return address.split('%')[0] as string;
 }
+
+const clients = new Networks(ONE_CLIENT);
+
+/**
+ * What counts as one client: an IPv4 address, or an IPv6 /64, which is what one subscriber gets and could otherwise count as 2^64
+ * clients.
+ *
+ * @returns empty for what is no address: all such clients are one
+ */
+export function clientNetwork(address: string): string {
+  return clients.of(address);
+}
