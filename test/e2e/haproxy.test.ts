@@ -155,6 +155,10 @@ describe('through the real HAProxy, with the files of deploy/haproxy', () => {
     const accept = 'application/json, text/event-stream';
     assert.equal(await ask({ accept, authorization: `Bearer ${alice}` }), 200);
     assert.equal(await ask({ accept }), 401);
+    const before = echo.seen.length;
+    for (const scheme of ['ftp', 'javascript', 'httpss', 'file'])
+      assert.equal(await ask({ ':scheme': scheme, accept, authorization: `Bearer ${alice}` }), 400, scheme);
+    assert.equal(echo.seen.length, before);
     const tunnel = session.request({ ':method': 'CONNECT', ':authority': `127.0.0.1:${relayPort}` });
     const [answer] = (await once(tunnel, 'response')) as [Record<string, unknown>];
     assert.equal(answer[':status'], 405);

@@ -140,9 +140,12 @@ export async function startProxy(
   const child = await startChild(name, program.path, args, {
     cwd: folder,
     env,
-    // Traefik answers 404 until it has read its routers.
-    ready: `http://127.0.0.1:${port}/_postern/jwks.json`,
-    readyOk: true,
+    // Traefik answers 404 until it has read its routers; forward-auth's, at a port that is not of publicUrl, is JSON.
+    ready: async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/_postern/jwks.json`);
+      await answer.body?.cancel();
+      return answer.ok || answer.headers.get('content-type')?.startsWith('application/json') === true;
+    },
   });
   return {
     output: async () => child.output + (log === undefined ? '' : await readFile(join(folder, log), 'utf8')),

@@ -62,6 +62,8 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
   // C1 controls, which are two bytes in UTF-8.
   if (/[\u0080-\u009f]/.test(path)) return new Ambiguous('the path holds a control character');
   if (path.split('/').some(isDotSegment)) return new Ambiguous('the path holds a dot segment');
+  if (normalizesToStructure(path))
+    return new Ambiguous('the path holds a character that Unicode normalization turns into a slash or a delimiter');
   return { rawPath, path, query };
 }
 
@@ -69,6 +71,12 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
 function isDotSegment(segment: string): boolean {
   const bare = segment.normalize('NFKC').replace(/[\s\p{Cf}]/gu, '');
   return bare === '.' || bare === '..';
+}
+
+/** A full-width slash is a slash to whatever applies NFKC before it looks (Unicode TR36 §3.3); so it is to nobody here. */
+function normalizesToStructure(path: string): boolean {
+  const structure = (text: string) => text.match(/[/\\;%?#]/g)?.length ?? 0;
+  return structure(path.normalize('NFKC')) !== structure(path);
 }
 
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]+\])$/;

@@ -61,6 +61,8 @@ function bind(verified: VerifiedAssertion, request: AssertedRequest): AssertionR
   const { binding } = verified;
   if (binding.method !== request.method) return otherRequest(`method ${binding.method}`);
   if (binding.path !== request.path) return otherRequest(`path ${binding.path}`);
+  // Traefik judges by X-Forwarded-Host, and sends an empty Host where that of HTTP/2 held a space: a server would act on none.
+  if (request.hosts.includes('')) return otherRequest(`host ${binding.host}`);
   const host = canonicalHost(binding.host);
   if (!request.hosts.some((given) => given !== undefined && canonicalHost(given) === host))
     return otherRequest(`host ${binding.host}`);
@@ -74,10 +76,14 @@ function canonicalHost(host: string): string {
   const address = /^\[[0-9a-f:.]+\](?=:|$)/i.exec(text)?.[0];
   const written =
     address !== undefined && URL.canParse(`http://${address}`) ? new URL(`http://${address}`).hostname : address;
-  return (address === undefined ? text : `${written}${text.slice(address.length)}`)
-    .toLowerCase()
-    .replace(/:(80|443)$/, '')
-    .replace(/\.(?=:|$)/, '');
+  return (
+    (address === undefined ? text : `${written}${text.slice(address.length)}`)
+      .toLowerCase()
+      // A port is a number, as forward-auth reads it: `:00080` is `:80`.
+      .replace(/:0+(?=[0-9]+$)/, ':')
+      .replace(/:(80|443)$/, '')
+      .replace(/\.(?=:|$)/, '')
+  );
 }
 
 function otherRequest(what: string): AssertionResult {

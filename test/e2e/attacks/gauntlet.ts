@@ -13,8 +13,8 @@ import { startWitness } from './witness.ts';
 
 export const SECRET = 'the secret that proxy and relay share';
 export const ECHO = '/servers/echo/mcp';
-/** As in `deploy/`; nothing listens there. */
-const PUBLIC_URL = 'http://127.0.0.1:8080';
+/** Nothing listens there; every request names this host, because a token counts at its own host only. */
+const PUBLIC_URL = 'http://127.0.0.1';
 
 /** A line of a deployment, and what stands in its place. */
 export interface Edit {
@@ -59,6 +59,7 @@ export async function startGauntlet() {
     const env = {
       ...secretEnv,
       POSTERN_LOG_LEVEL: 'debug',
+      POSTERN_PUBLIC_URL: PUBLIC_URL,
       POSTERN_AUTH_RULES: JSON.stringify([
         { match: { host: OPEN_HOST, path: '/admin/**' }, public: true },
         { match: { path: '/servers/**' }, allow: { groups: ['engineering'] } },

@@ -17,6 +17,12 @@ export function http2Attacks(host: string): ReadonlyArray<readonly [name: string
     ['an authority with a path', { ':authority': 'open.example/..' }],
     ['an empty authority', { ':authority': '' }],
     ['another scheme', { ':scheme': 'https' }],
+    ...['ftp', 'javascript', 'httpss'].map((scheme) => [`scheme ${scheme}`, { ':scheme': scheme }] as const),
+    ...[' ', '\t'].flatMap((mark) => [
+      [`an authority and ${JSON.stringify(mark)}`, { ':authority': `${host}${mark}` }] as const,
+      [`${JSON.stringify(mark)} and an authority`, { ':authority': `${mark}${host}` }] as const,
+      [`${JSON.stringify(mark)} in an authority`, { ':authority': `open.example${mark}${host}` }] as const,
+    ]),
     ['a scheme with an address', { ':scheme': 'http://open.example/public/x?' }],
     ['cookie crumbs', { cookie: ['a=1', '__Host-postern=forged', 'b=2'] }],
     ['te', { te: 'trailers', ...forged }],
@@ -59,7 +65,10 @@ export function askHttp2(port: number, fields: Fields, trailers?: Fields): Promi
     const timer = setTimeout(end, 2_000);
     session.on('error', end);
     try {
-      const stream = session.request(fields, { endStream: false, waitForTrailers: trailers !== undefined } as object);
+      const stream = session.request({ ':authority': '127.0.0.1', ...fields }, {
+        endStream: false,
+        waitForTrailers: trailers !== undefined,
+      } as object);
       stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
       stream.on('response', (head) => {
         status = head[':status'];

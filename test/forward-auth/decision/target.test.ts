@@ -58,6 +58,7 @@ describe('parseTarget', () => {
     ['/a?', '/a', ''],
     ['/a?x=1?y=/../%2f;z', '/a', 'x=1?y=/../%2f;z'],
     ['/?//', '/', '//'],
+    [`/${encodeURIComponent('ﬁle…ａ½')}`, '/ﬁle…ａ½', ''],
     ['/~u/a,b=(c)', '/~u/a,b=(c)', ''],
   ];
   for (const [target, path, query] of accepted)
@@ -112,6 +113,14 @@ describe('parseTarget', () => {
     ['/%ff', /UTF-8/],
     ['/%ed%a0%80', /UTF-8/],
     ['/%c2%85', /control/],
+    ...['／', '＼', '；', '％', '？', '＃', '℀', '℅', '﹖', '﹪'].map((mark): [string, RegExp] => [
+      `/public/..${encodeURIComponent(mark)}admin`,
+      /normalization/,
+    ]),
+    ...['．．', '．', '‥', '․․', '․', '.．', '﹒﹒'].map((dots): [string, RegExp] => [
+      `/public/${encodeURIComponent(dots)}/admin`,
+      /dot segment/,
+    ]),
     ['/a b', /space/],
     ['/a\tb', /control/],
     ['/a\r\nX: y', /control/],

@@ -170,6 +170,15 @@ describe('the signed assertion', () => {
   it('is compared with X-Forwarded-Host where the proxy changed Host, and without default port or case', async () => {
     const forwarded = ['Host', 'relay:4444', 'X-Forwarded-Host', 'MCP.example.com:443'];
     assert.equal((await asked(assertion(signer), [...USER, ...forwarded])).status, 200);
+    for (const host of ['mcp.example.com:00443', 'MCP.example.com.:080', 'mcp.example.com:0000443'])
+      assert.equal((await asked(assertion(signer), [...USER, 'Host', host])).status, 200, host);
+    for (const host of ['mcp.example.com:4430', 'mcp.example.com:0', 'mcp.example.com:00443x'])
+      assert.equal((await asked(assertion(signer), [...USER, 'Host', host])).status, 401, host);
+  });
+
+  it('is worth nothing beside an empty Host, whatever X-Forwarded-Host says', async () => {
+    const forwarded = ['Host', '', 'X-Forwarded-Host', 'mcp.example.com'];
+    assert.equal((await asked(assertion(signer), [...USER, ...forwarded])).status, 401);
   });
 
   it('is worth nothing for another method, host or path', async () => {
