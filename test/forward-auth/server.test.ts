@@ -357,6 +357,44 @@ describe('keys of a provider', () => {
     }
   });
 
+  it('that are new are found although others are invented, and are never refused as unknown', async () => {
+    const key = rsaKey('one');
+    const next = rsaKey('two');
+    const stranger = rsaKey('x');
+    const idp = await startKeyServer([key]);
+    const gate = await openGate({ providers: [{ id: 'corp', issuer: idp.issuer }], rules: RULES });
+    const seconds = () => Math.floor(Date.now() / 1000);
+    try {
+      const invent = async (id: number, iat: number) =>
+        gate.ask(GITHUB, { token: await idp.sign(stranger, { aud: RESOURCE, iat }, { kid: `k${id}` }) });
+      for (let i = 0; i < 30; i++) assertRefused(await invent(i, seconds() - 60), 401, 'token_key');
+      idp.keys = [publicJwk(key), publicJwk(next)];
+      const before = idp.asked.length;
+      const young = await idp.sign(next, { aud: RESOURCE, iat: seconds() + 1 });
+      const flood = Array.from({ length: 50 }, (_, i) => invent(100 + i, seconds() + 10));
+      assertAllowed(await gate.ask(GITHUB, { token: young }), 'alice');
+      for (const answer of await Promise.all(flood)) assertRefused(answer, 401, 'token_key');
+      assert.ok(idp.asked.length - before <= 3, `asked ${idp.asked.length - before} times`);
+    } finally {
+      await gate.close();
+      await idp.stop();
+    }
+  });
+
+  it('that are more than are used are told, once', async () => {
+    const key = rsaKey('one');
+    const idp = await startKeyServer([key]);
+    idp.keys = [publicJwk(key), ...Array.from({ length: 100 }, (_, i) => ({ ...publicJwk(key), kid: `k${i}` }))];
+    const gate = await openGate({ providers: [{ id: 'corp', issuer: idp.issuer }], rules: RULES });
+    try {
+      assertAllowed(await gate.ask(GITHUB, { token: await idp.sign(key, { aud: RESOURCE }) }), 'alice');
+      assert.match(gate.log(), /"count":101,"used":100.*publishes more keys than are used/);
+    } finally {
+      await gate.close();
+      await idp.stop();
+    }
+  });
+
   it('that were never loaded are 503 with Retry-After, not ready, and load later', async () => {
     const key = rsaKey('one');
     const idp = await startKeyServer([key]);

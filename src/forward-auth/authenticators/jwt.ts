@@ -123,10 +123,10 @@ export class JwtAuthenticator implements Authenticator {
     const kid = typeof jws.header.kid === 'string' ? jws.header.kid : undefined;
     const keys = provider.keys.find(kid, alg);
     if (keys.length > 0) return this.#verifyWith(token, jws, alg, keys, provider);
-    return provider.keys.search(kid, alg).then((found) => {
+    const issuedAt = typeof jws.payload.iat === 'number' ? jws.payload.iat * 1000 : undefined;
+    return provider.keys.search(kid, alg, issuedAt).then((found) => {
+      if (found === undefined) throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`);
       if (found.length > 0) return this.#verifyWith(token, jws, alg, found, provider);
-      if (!provider.keys.loaded || provider.keys.failing)
-        throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`);
       return rejected('token_key', 'the token is signed by a key that its issuer does not publish');
     });
   }

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { discoverEndpoint } from '../../platform/discovery.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
@@ -7,7 +8,9 @@ import { importVerificationKey, keyFits, type VerificationKey } from './jws.ts';
 
 /** Milliseconds between scheduled fetches of a key set that answers. */
 const REFRESH = 10 * 60_000;
-/** Milliseconds; failures and fruitless look-ups for an unknown key id double the wait from the first to the second. */
+/** Milliseconds between two fetches because of unknown key ids: a new key waits no longer, however many others are invented. */
+const SEARCH_PAUSE = 2_000;
+/** Milliseconds; failures double the wait from the first to the second. */
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
 const MAX_KEYS = 100;
@@ -37,8 +40,11 @@ export class ProviderKeys {
   #closed = false;
   #failures = 0;
   #retryAt = 0;
-  #fruitless = 0;
   #searchAt = 0;
+  /** When the newest fetch that succeeded began. */
+  #fetchedAt = 0;
+  #nextSearch: Promise<void> | undefined;
+  #told = 0;
 
   constructor(provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri'>, dependencies: ProviderKeysDependencies) {
     this.#provider = provider;
@@ -68,17 +74,26 @@ export class ProviderKeys {
   }
 
   /**
-   * Looks once more for a key that is not there: the provider may have rotated, or not have answered yet. Bounded, because
-   * anybody can invent a key id.
+   * Looks once more for a key that is not there: the provider may have rotated, or not have answered yet. Anybody can invent a key id:
+   * after a fruitless look-up the next one waits for `SEARCH_PAUSE`, and only for a token that says it is younger than the keys.
+   *
+   * @param issuedAt Unix time in milliseconds, as the token claims
+   * @returns undefined where the keys cannot be known to be fresh, so that the token is neither believed nor refused
    */
-  async search(kid: string | undefined, alg: string): Promise<KeyObject[]> {
+  async search(kid: string | undefined, alg: string, issuedAt = 0): Promise<KeyObject[] | undefined> {
     const now = this.#dependencies.now();
-    if (this.#running === undefined && (now < this.#retryAt || (this.loaded && now < this.#searchAt))) return [];
-    await this.refresh();
+    if (this.#running === undefined && now < this.#retryAt) return undefined;
+    if (this.#running === undefined && this.loaded && now < this.#searchAt) {
+      if (issuedAt <= this.#fetchedAt) return [];
+      this.#nextSearch ??= sleep(this.#searchAt - now).then(() => {
+        this.#nextSearch = undefined;
+        return this.refresh();
+      });
+      await this.#nextSearch;
+    } else await this.refresh();
     const found = this.find(kid, alg);
-    this.#fruitless = found.length > 0 ? 0 : this.#fruitless + 1;
-    this.#searchAt = found.length > 0 ? 0 : this.#dependencies.now() + wait(this.#fruitless);
-    return found;
+    this.#searchAt = found.length > 0 ? 0 : this.#dependencies.now() + SEARCH_PAUSE;
+    return found.length === 0 && this.failing ? undefined : found;
   }
 
   /** Fetches now, once for all who ask at the same time, and plans the next fetch. Never rejects. */
@@ -98,10 +113,12 @@ export class ProviderKeys {
   async #fetch(): Promise<void> {
     const { log, now, fetch: fetcher, onKeys } = this.#dependencies;
     const { id } = this.#provider;
+    const startedAt = now();
     try {
       this.#jwksUri ??= this.#provider.jwksUri ?? (await discoverEndpoint(this.#provider.issuer, 'jwks_uri', fetcher));
       const { keys } = await fetchJson(this.#jwksUri, fetcher);
       if (!Array.isArray(keys)) throw new Error(`${this.#jwksUri} is no JWK Set`);
+      if (keys.length > MAX_KEYS) this.#tellTooMany(keys.length);
       const usable = keys
         .slice(0, MAX_KEYS)
         .map(importVerificationKey)
@@ -110,6 +127,7 @@ export class ProviderKeys {
       if (this.#keys === undefined || this.#failures > 0)
         log.info({ provider: id, count: usable.length }, 'keys of the identity provider loaded');
       this.#keys = usable;
+      this.#fetchedAt = startedAt;
       this.#failures = 0;
       this.#retryAt = 0;
       onKeys?.(id, true);
@@ -121,6 +139,16 @@ export class ProviderKeys {
       onKeys?.(id, false);
       log.warn({ provider: id, error, stale: this.loaded }, 'keys of the identity provider could not be fetched');
     }
+  }
+
+  /** Once for each number: tokens by the keys beyond are refused, and nothing else would say why. */
+  #tellTooMany(count: number): void {
+    if (this.#told === count) return;
+    this.#told = count;
+    this.#dependencies.log.warn(
+      { provider: this.#provider.id, count, used: MAX_KEYS },
+      'the identity provider publishes more keys than are used; tokens by the others are refused',
+    );
   }
 
   #schedule(): void {

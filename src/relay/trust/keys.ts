@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { errors, type JWTVerifyGetKey } from 'jose';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { keySet } from './key-set.ts';
 
 /** Public keys that verify assertions and other proxies' tokens. */
 export interface KeySource {
@@ -14,12 +15,12 @@ const COOLDOWN = 1000;
 
 /** Keys from a file, read again when an unknown key id turns up, because keys are rotated by replacing that file. */
 export function fileKeys(path: string, now: () => number): KeySource {
-  let set: ReturnType<typeof createLocalJWKSet> | undefined;
+  let set: ReturnType<typeof keySet> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   const read = async () => {
     readAt = now();
     try {
-      set = createLocalJWKSet(JSON.parse(await readFile(path, 'utf8')) as JSONWebKeySet);
+      set = keySet(JSON.parse(await readFile(path, 'utf8')));
     } catch (cause) {
       throw new DependencyUnavailable('the file with assertion keys', cause);
     }

@@ -1,11 +1,15 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errors, type JWTVerifyGetKey } from 'jose';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
+import { keySet } from './key-set.ts';
 import type { KeySource } from './keys.ts';
 
 /** Milliseconds for which a key set counts as fresh; after that it is fetched again, and serves on until that succeeds. */
 const FRESH = 10 * 60_000;
-/** Milliseconds; each failure or fruitless look-up in a row doubles the wait from the first to the second. */
+/** Milliseconds between two fetches because of unknown key ids: a new key waits no longer, however many others are invented. */
+const SEARCH_PAUSE = 2_000;
+/** Milliseconds; each failure in a row doubles the wait from the first to the second. */
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
 
@@ -25,12 +29,14 @@ export class RemoteKeys implements KeySource {
   readonly getKey: JWTVerifyGetKey;
   readonly #locate: () => string | Promise<string>;
   readonly #deps: RemoteKeysDeps;
-  #set: ReturnType<typeof createLocalJWKSet> | undefined;
+  #set: ReturnType<typeof keySet> | undefined;
   #staleAt = 0;
   #failures = 0;
-  #fruitless = 0;
   #retryAt = 0;
   #searchAt = 0;
+  /** When the newest fetch that succeeded began. */
+  #fetchedAt = 0;
+  #nextSearch: Promise<void> | undefined;
   #running: Promise<void> | undefined;
 
   constructor(locate: () => string | Promise<string>, deps: RemoteKeysDeps) {
@@ -42,8 +48,14 @@ export class RemoteKeys implements KeySource {
         return await set(header, token);
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        const fresh = await this.#search(set);
-        return (fresh ?? set)(header, token);
+        await this.#search(issuedAt(token?.payload));
+        const fresh = this.#set ?? set;
+        try {
+          return await fresh(header, token);
+        } catch (missing) {
+          this.#searchAt = Math.max(this.#searchAt, deps.now() + SEARCH_PAUSE);
+          throw missing;
+        }
       }
     };
   }
@@ -53,7 +65,7 @@ export class RemoteKeys implements KeySource {
     return undefined;
   }
 
-  async #loaded(): Promise<ReturnType<typeof createLocalJWKSet>> {
+  async #loaded(): Promise<ReturnType<typeof keySet>> {
     const { now } = this.#deps;
     if (this.#set === undefined) {
       if (now() < this.#retryAt) throw unavailable();
@@ -65,17 +77,22 @@ export class RemoteKeys implements KeySource {
     return this.#set;
   }
 
-  /** @returns the set after a look-up, or undefined where it was too soon for one */
-  async #search(known: ReturnType<typeof createLocalJWKSet>) {
-    const { now } = this.#deps;
-    if (this.#running === undefined && (now() < this.#searchAt || now() < this.#retryAt)) {
-      if (this.#failures > 0) throw unavailable();
-      return undefined;
-    }
-    await this.#refresh();
-    this.#fruitless += 1;
-    this.#searchAt = now() + wait(this.#fruitless);
-    return this.#set === known ? undefined : this.#set;
+  /**
+   * Fetches because of a key that is not there. After a fruitless look-up the next one waits for `SEARCH_PAUSE`, and only for a token
+   * that says it is younger than the keys, because anybody can invent a key id.
+   *
+   * @param issued Unix time in milliseconds, as the token claims
+   */
+  async #search(issued: number): Promise<void> {
+    const now = this.#deps.now();
+    if (this.#running === undefined && now < this.#retryAt) throw unavailable();
+    if (this.#running !== undefined || now >= this.#searchAt) return this.#refresh();
+    if (issued <= this.#fetchedAt) return undefined;
+    this.#nextSearch ??= sleep(this.#searchAt - now).then(() => {
+      this.#nextSearch = undefined;
+      return this.#refresh();
+    });
+    return this.#nextSearch;
   }
 
   /** Once for all who ask at the same time. */
@@ -88,17 +105,30 @@ export class RemoteKeys implements KeySource {
 
   async #fetch(): Promise<void> {
     const { now, fetch: fetcher = fetch } = this.#deps;
+    const startedAt = now();
     try {
       const url = await this.#locate();
-      const document = await fetchJson(url, fetcher);
-      this.#set = createLocalJWKSet(document as unknown as JSONWebKeySet);
+      this.#set = keySet(await fetchJson(url, fetcher));
+      this.#fetchedAt = startedAt;
       this.#failures = 0;
+      this.#retryAt = 0;
       this.#staleAt = now() + FRESH;
     } catch (cause) {
       this.#failures += 1;
       this.#retryAt = now() + wait(this.#failures);
       throw unavailable(cause);
     }
+  }
+}
+
+/** The claimed time of issue, in milliseconds; 0 where there is none. Read before the signature is checked: it only decides how long to look. */
+function issuedAt(payload: string | Uint8Array | undefined): number {
+  try {
+    const text = typeof payload === 'string' ? Buffer.from(payload, 'base64url').toString() : '{}';
+    const { iat } = JSON.parse(text) as { iat?: unknown };
+    return typeof iat === 'number' ? iat * 1000 : 0;
+  } catch {
+    return 0;
   }
 }
 

@@ -58,6 +58,37 @@ describe('a key set behind an address', () => {
     assert.ok(server.asked.length - before <= 1, String(server.asked.length));
   });
 
+  it('finds a new key within the pause that invented ids caused, and the pause does not grow', async () => {
+    now = Date.now();
+    await verify(first);
+    for (let index = 0; index < 10; index += 1) {
+      await assert.rejects(verify(makeKeys('ES256')), { code: 'ERR_JWKS_NO_MATCHING_KEY' });
+      now += 2_000;
+    }
+    await assert.rejects(verify(makeKeys('ES256')), { code: 'ERR_JWKS_NO_MATCHING_KEY' });
+    server.answer = () => jwks(first, second);
+    const before = server.asked.length;
+    const young = () =>
+      jwtVerify(signToken(second, { sub: 'alice', iat: now / 1000 + 1, exp: seconds(60) }), keys.getKey);
+    await Promise.all([young(), young(), young()]);
+    assert.equal(server.asked.length, before + 1);
+  });
+
+  for (const [title, document] of [
+    ['no key', { keys: [] }],
+    ['a secret key', { keys: [{ kty: 'oct', k: 'c2VjcmV0' }] }],
+    ['a broken key', { keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'one' }, 7, null] }],
+    ['keys for encryption alone', { keys: [{ ...JSON.parse(jwks(makeKeys('ES256'))).keys[0], use: 'enc' }] }],
+  ] as const)
+    it(`does not replace good keys by a set with ${title}`, async () => {
+      await verify(first);
+      server.answer = () => JSON.stringify(document);
+      now += 3_600_000;
+      await verify(first);
+      await assert.rejects(verify(second), DependencyUnavailable);
+      await verify(first);
+    });
+
   it('takes nothing that is no key set, nor too much of it', async () => {
     for (const answer of ['[]', '{"keys":7}', 'x', `{"keys":[],"x":"${'x'.repeat(2 * 1024 * 1024)}"}`]) {
       server.answer = () => answer;

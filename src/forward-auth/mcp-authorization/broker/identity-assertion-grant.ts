@@ -74,7 +74,7 @@ async function verifyAssertion(deps: IdentityAssertionDependencies, ctx: Context
   const id = typeof kid === 'string' ? kid : undefined;
   const known = keys.find(id, alg as string);
   const candidates = known.length > 0 ? known : await keys.search(id, alg as string);
-  if (candidates.length === 0 && (!keys.loaded || keys.failing)) throw unavailable(home);
+  if (candidates === undefined) throw unavailable(home);
   if (!candidates.some((key) => verifySignature(jws, alg as string, key)))
     throw refusal('the signature of the assertion is wrong');
   checkContents(deps, ctx, jws, home);
