@@ -3,8 +3,8 @@ import { DependencyUnavailable } from '../platform/errors.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics } from '../platform/metrics.ts';
-import type { Gate, Permit } from './gate/gate.ts';
-import type { Json } from './protocol/json-rpc.ts';
+import type { AuthorizationRequest, Gate, Permit } from './gate/gate.ts';
+import type { ResponseGuard } from './gate/response-guard.ts';
 import type { Malformed } from './protocol/malformed.ts';
 import type { Message } from './protocol/message.ts';
 import { type Era, eraOf } from './protocol/versions.ts';
@@ -39,8 +39,8 @@ export interface ServerGate {
   authorize(message: Message, bytes?: Buffer): Permit | Refusal | Promise<Permit | Refusal>;
   /** A message was refused before it came to the gate. */
   recordRefusal(refusal: Refusal): void;
-  /** A message of the server that answers no known request, as the caller may see it. */
-  visible(message: Json): Json;
+  /** For what the server says unasked; undefined: it passes as it comes. */
+  listening(): ResponseGuard | undefined;
 }
 
 export interface IntakeDeps {
@@ -79,14 +79,22 @@ export class Intake {
     return { ...caller, server, upstream, era, userAgent: request.headers['user-agent'] };
   }
 
-  /** @param id of the HTTP request that a message came by, or what stands for it */
-  gateOf({ identity, way }: Pick<Caller, 'identity' | 'way'>, server: string, id: () => string): ServerGate {
+  /**
+   * @param id of the HTTP request that a message came by, or what stands for it
+   * @param stream what is known of the stream that the server answers on
+   */
+  gateOf(
+    { identity, way }: Pick<Caller, 'identity' | 'way'>,
+    server: string,
+    id: () => string,
+    stream: Pick<AuthorizationRequest, 'session' | 'resumes'> = {},
+  ): ServerGate {
     const { gate } = this.#deps;
-    const about = { identity, way, server, requestId: id };
+    const about = { identity, way, server, requestId: id, ...stream };
     return {
       authorize: (message, bytes) => gate.authorize({ ...about, message, bytes }),
       recordRefusal: (refusal) => gate.recordRefusal(refusal, about),
-      visible: (message) => gate.visible(message, identity, server),
+      listening: () => gate.listening(identity, server),
     };
   }
 

@@ -1,7 +1,8 @@
-import { answerTooLarge, callTooLong } from '../gate/denials.ts';
 import type { Permit } from '../gate/gate.ts';
+import { AnswerRefused } from '../gate/response-guard.ts';
 import { SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
+import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
 import type { Hear } from '../upstreams/post-message.ts';
@@ -17,33 +18,41 @@ export type Send = (signal: AbortSignal, hear: Hear) => Promise<Json>;
  * @throws RefusedError where the answer is over a limit; what `send` throws
  */
 export async function throughGate(
-  { rules }: Permit,
+  { guard }: Permit,
   { id }: Pick<ServerRequest, 'id'>,
   signal: AbortSignal,
   hear: Hear,
   send: Send,
 ): Promise<Json> {
-  if (rules === undefined) return send(signal, hear);
-  const { rewrite, maxBytes, maxTime } = rules;
+  if (guard === undefined) return send(signal, hear);
   const stop = new AbortController();
   const refuse = (refusal: Refusal) => stop.abort(new RefusedError(refusal));
-  const timer = maxTime === undefined ? undefined : setTimeout(() => refuse(callTooLong(maxTime)), maxTime);
+  guard.start(refuse);
   const seen = (message: Json) => {
-    const passing = rewrite?.(message) ?? message;
-    if (maxBytes !== undefined && Buffer.byteLength(JSON.stringify(passing)) > maxBytes)
-      refuse(answerTooLarge(maxBytes));
-    return passing;
+    try {
+      if (guard.maxBytes !== undefined) guard.count(Buffer.byteLength(writeJson(message)));
+      return guard.pass(message)?.value;
+    } catch (error) {
+      if (!(error instanceof AnswerRefused)) throw error;
+      refuse(error.refusal);
+      return undefined;
+    }
   };
   const heard: Hear = (message) => {
     const passing = seen(message);
-    if (!stop.signal.aborted) hear(passing);
+    if (passing !== undefined && !stop.signal.aborted) hear(passing);
   };
   try {
-    const answer = seen({ jsonrpc: '2.0', id, result: await send(AbortSignal.any([signal, stop.signal]), heard) });
+    const result = await send(AbortSignal.any([signal, stop.signal]), heard).catch((error: unknown) => {
+      if (error instanceof ServerError) seen({ jsonrpc: '2.0', id, error: error.json });
+      throw error;
+    });
+    const answer = seen({ jsonrpc: '2.0', id, result });
     stop.signal.throwIfAborted();
+    if (answer === undefined) throw new RefusedError(guard.unanswered);
     return answer.result as Json;
   } finally {
-    clearTimeout(timer);
+    guard.end();
   }
 }
 

@@ -4,8 +4,8 @@ import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { headerOf } from '../eras/server-link.ts';
-import type { AnswerRules } from '../gate/answer-filter.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
+import type { ResponseGuard } from '../gate/response-guard.ts';
 import { type ClientFacts, factsOf, modernFacts } from '../protocol/client-facts.ts';
 import { parseJson } from '../protocol/json.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
@@ -62,8 +62,8 @@ export class AggregateServer implements Upstream {
     this.#deps = deps;
   }
 
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    this.dispatch(request, answerHandler(response, events, this.#deps.streams, rules));
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
+    this.dispatch(request, answerHandler(response, events, this.#deps.streams, guard));
   }
 
   /** Answers as a streamable HTTP server would. Never throws. */

@@ -72,7 +72,13 @@ export class MeteredMember implements Member {
   }
 
   listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
-    return this.#member.listen(filter, (message) => hear(this.#gate.visible(message)), signal);
+    const guard = this.#gate.listening();
+    if (guard === undefined) return this.#member.listen(filter, hear, signal);
+    const heard: Hear = (message) => {
+      const passing = guard.pass(message);
+      if (passing !== undefined) hear(passing.value);
+    };
+    return this.#member.listen(filter, heard, signal);
   }
 
   isThere(signal: AbortSignal): Promise<boolean> {

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
-import type { AnswerRules } from '../gate/answer-filter.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
+import type { ResponseGuard } from '../gate/response-guard.ts';
 import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
@@ -76,9 +76,9 @@ export class EraBridge implements Upstream {
     });
   }
 
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    if (this.#passes(request)) return void this.#inner.forward(request, response, events, rules);
-    this.#route(request, answerHandler(response, events, this.#options.times, rules));
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
+    if (this.#passes(request)) return void this.#inner.forward(request, response, events, guard);
+    this.#route(request, answerHandler(response, events, this.#options.times, guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {

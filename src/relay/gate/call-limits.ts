@@ -25,14 +25,22 @@ export class CallLimits {
   }
 
   of(server: string, tool: string): CallLimit | undefined {
-    const found = this.#limits.filter(({ servers, tools }) => servers.has(server) && tools.hasLike(tool));
-    if (found.length === 0) return undefined;
-    return {
-      arguments: least(found.map((limit) => limit.arguments)),
-      result: least(found.map((limit) => limit.result)),
-      duration: least(found.map((limit) => limit.duration)),
-    };
+    return strictest(this.#limits.filter(({ servers, tools }) => servers.has(server) && tools.hasLike(tool)));
   }
+
+  /** Of all calls there, for an answer of which nobody knows whose it is; undefined: none has a limit. */
+  strictestAt(server: string): CallLimit | undefined {
+    return strictest(this.#limits.filter(({ servers }) => servers.has(server)));
+  }
+}
+
+function strictest(found: readonly CallLimit[]): CallLimit | undefined {
+  if (found.length === 0) return undefined;
+  return {
+    arguments: least(found.map((limit) => limit.arguments)),
+    result: least(found.map((limit) => limit.result)),
+    duration: least(found.map((limit) => limit.duration)),
+  };
 }
 
 function least(values: ReadonlyArray<number | undefined>): number | undefined {

@@ -116,3 +116,17 @@ export function callTooLong(limit: number): Refusal {
     fix: 'raise `duration` in relay.callLimits if such calls are wanted',
   };
 }
+
+export const UNREADABLE: Refusal = {
+  status: 502,
+  reason: 'upstream_unreachable',
+  message: 'the MCP server answered in a form that the policy cannot read',
+  fix: 'it must answer with application/json or text/event-stream in UTF-8, without Content-Encoding, and give each key once',
+};
+
+export const ANSWER_ELSEWHERE: Refusal = {
+  status: 502,
+  reason: 'upstream_unreachable',
+  message: 'the MCP server answered another request than the one it was asked',
+  fix: 'the id of its answer must be that of the request (JSON-RPC 2.0 §5)',
+};

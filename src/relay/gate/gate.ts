@@ -1,7 +1,8 @@
 import { closest } from 'fastest-levenshtein';
-import type { Identity } from '../../identity/identity.ts';
+import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../../platform/metrics.ts';
 import { currentSpan, step } from '../../platform/tracing/current-span.ts';
@@ -16,15 +17,15 @@ import type { Policy } from '../policy/policy.ts';
 import { visible } from '../policy/visible.ts';
 import type { Message } from '../protocol/message.ts';
 import { type Refusal, refusalOf } from '../refusal.ts';
-import { errorOf } from '../transports/streamable-http/json-rpc-error.ts';
 import { ALL_SERVERS } from '../transports/streamable-http/route.ts';
 import type { Way } from '../trust/trust.ts';
-import type { AnswerRules } from './answer-filter.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
 import { observeDenial } from './denial-watch.ts';
 import { argumentsTooLarge, denialOf, heldBack, UNRECORDED } from './denials.ts';
+import { type CallPlace, type OpenCall, OpenCalls } from './open-calls.ts';
 import type { RateLimitStates } from './rate-limit-states.ts';
 import { RelayRateLimits } from './rate-limits.ts';
+import { ResponseGuard } from './response-guard.ts';
 import type { Tools } from './tools/tools.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -35,6 +36,10 @@ export interface AuthorizationRequest {
   readonly way: Way;
   readonly server: string;
   readonly message: Message;
+  /** The server's session; undefined: none, or none of the client's. */
+  readonly session?: string | undefined;
+  /** A stream is taken up again: it brings answers to earlier requests (`Last-Event-ID`). */
+  readonly resumes?: boolean;
   /** As the server will get it; undefined where it gets what was parsed. */
   readonly bytes?: Buffer | null | undefined;
   readonly requestId: () => string;
@@ -59,12 +64,12 @@ export const NO_MESSAGE: Message = { id: undefined, method: undefined, params: {
 
 /** A message that was let in, until what became of it is known. */
 export class Permit {
-  /** What must be done with the answer; undefined: it passes as it comes. */
-  readonly rules: AnswerRules | undefined;
+  /** What the server says on its stream passes this; undefined: it passes as it comes. */
+  readonly guard: ResponseGuard | undefined;
   readonly #ended: (outcome: string) => void;
 
-  constructor(rules: AnswerRules | undefined, ended: (outcome: string) => void) {
-    this.rules = rules;
+  constructor(guard: ResponseGuard | undefined, ended: (outcome: string) => void) {
+    this.guard = guard;
     this.#ended = ended;
   }
 
@@ -82,6 +87,7 @@ export class Gate {
   readonly #policy: Policy | undefined;
   readonly #rateLimits: RelayRateLimits;
   readonly #callLimits: CallLimits;
+  readonly #openCalls = new OpenCalls();
   readonly #recorded: RecordedArguments;
   readonly #reported = new Set<string>();
   readonly #maxMessage: number;
@@ -142,10 +148,17 @@ export class Gate {
     return this.#policy?.judge({ identity, server, method, params, text: undefined }).kind !== 'denied';
   }
 
-  /** A message of the server, as the caller may see it; by its form, for streams that answer nobody knows what. */
-  visible(message: Json, identity: Identity, server: string): Json {
-    if (server === ALL_SERVERS) return message;
-    const known = this.#deps.tools.take(message, server);
+  /** For a stream on which the server says what nobody asked for; undefined: it passes as it comes. */
+  listening(identity: Identity, server: string): ResponseGuard | undefined {
+    return server === ALL_SERVERS ? undefined : this.#guard({ identity, server, message: NO_MESSAGE }, undefined);
+  }
+
+  /** An answer of the server, as the caller may see it; by its form, which says more than the request. */
+  #visible(
+    answer: Json,
+    { identity, server, message }: Pick<AuthorizationRequest, 'identity' | 'server' | 'message'>,
+  ): Json {
+    const known = this.#deps.tools.take(answer, server, { owner: ownerKey(identity), request: message });
     this.#reportUnknownTools(server);
     const policy = this.#policy;
     return policy === undefined ? known : visible(known, identity, server, policy.shows.bind(policy));
@@ -198,30 +211,60 @@ export class Gate {
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
     const startedAt = performance.now();
-    return new Permit(this.#answerRules(entry, limit), (outcome) => {
+    return new Permit(this.#guard(entry, limit), (outcome) => {
       this.#count(entry, outcome);
       this.#record(entry, judgement, outcome, performance.now() - startedAt);
     });
   }
 
-  /** Lists are read to know the server's tools; without a policy an answer that cannot be read passes all the same. */
-  #answerRules(
-    { identity, server, message }: AuthorizationRequest,
+  /** Lists are read to know the server's tools; where nothing is to be guarded, what cannot be read passes all the same. */
+  #guard(
+    entry: Pick<AuthorizationRequest, 'identity' | 'server' | 'message' | 'session' | 'resumes'>,
     limit: CallLimit | undefined,
-  ): AnswerRules | undefined {
-    const { method } = message;
-    const guarded = this.#policy !== undefined || this.#deps.tools.guards(server);
-    const mayList = method === undefined ? guarded : method.endsWith('/list');
-    const reads = mayList && (guarded || method === 'tools/list');
-    if (!reads && limit?.result === undefined && limit?.duration === undefined) return undefined;
-    return {
-      rewrite: reads ? (answer) => this.visible(answer, identity, server) : undefined,
-      strict: guarded,
-      maxBytes: limit?.result,
-      maxTime: limit?.duration,
+  ): ResponseGuard | undefined {
+    const { identity, server, message, session, resumes } = entry;
+    const strictest = this.#callLimits.strictestAt(server);
+    const limits = strictest?.result !== undefined || strictest?.duration !== undefined;
+    const strict = this.#policy?.enforced === true || this.#deps.tools.guards(server) || limits;
+    if (!strict && message.method !== 'tools/list') return undefined;
+    const place = { owner: ownerKey(identity), server, session };
+    const { id, method } = message;
+    const asked = method !== undefined && id !== undefined;
+    const startedAt = performance.now();
+    const call = limits && asked ? this.#begin(place, message, limit) : undefined;
+    const taken = ({ limit: own, since }: OpenCall) => own && { limit: own, taken: performance.now() - since };
+    return new ResponseGuard({
+      expected: asked ? { kind: 'answer', id } : { kind: resumes === true ? 'resumed' : 'none' },
+      strict,
+      judge: (answer) => {
+        if (call !== undefined) this.#noteAnswer(place, answer, call);
+        return this.#visible(answer, entry);
+      },
+      limit: call?.limit && (call.since < startedAt ? remaining(call.limit, call.since) : call.limit),
+      limitOf: (of) => {
+        const known = this.#openCalls.find(place, of);
+        return known === undefined ? strictest && { limit: strictest, taken: 0 } : taken(known);
+      },
       maxMessage: this.#maxMessage,
-      errorOf: (refusal) => errorOf(refusal, message.id ?? null),
-    };
+      onDropped: (reason) =>
+        this.#deps.log.warn({ server, user: identity.subject, reason }, 'a message of the MCP server was left out'),
+    });
+  }
+
+  /** A task is bound by the limits of the call that it goes on with. */
+  #begin(place: CallPlace, { id, method, params }: Message, limit: CallLimit | undefined): OpenCall {
+    const { taskId } = params;
+    if (method?.startsWith('tasks/') !== true || typeof taskId !== 'string')
+      return this.#openCalls.begin(place, id, limit);
+    const known = this.#openCalls.task(place, taskId);
+    return known ?? this.#openCalls.begin(place, id, this.#callLimits.strictestAt(place.server));
+  }
+
+  #noteAnswer(place: CallPlace, { id, result }: Json, call: OpenCall): void {
+    this.#openCalls.answered(place, id);
+    if (!isRecord(result)) return;
+    const { taskId } = isRecord(result.task) ? result.task : result;
+    if (typeof taskId === 'string') this.#openCalls.becomes(place, call, taskId);
   }
 
   /** What was refused before it came to the gate, or carries no message. */
@@ -305,6 +348,12 @@ function tell<T extends Permit | Refusal>(span: Span, entered: T): T {
   span.set({ 'postern.reason': entered.reason });
   span.keep();
   return entered;
+}
+
+/** What is left of the limits of a call that has gone on since then. */
+function remaining(limit: CallLimit, since: number): CallLimit {
+  if (limit.duration === undefined) return limit;
+  return { ...limit, duration: Math.max(1, Math.ceil(limit.duration - (performance.now() - since))) };
 }
 
 /** The tool of a call. */

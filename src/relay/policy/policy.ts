@@ -27,6 +27,11 @@ export class Policy {
     this.#isReadOnly = isReadOnly;
   }
 
+  /** It refuses and hides; in dry run it only says so. */
+  get enforced(): boolean {
+    return !this.#dryRun;
+  }
+
   /** One message. */
   judge(call: Call): Judgement {
     const operation = operationOf(call.method, call.params);

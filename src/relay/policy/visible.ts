@@ -11,6 +11,11 @@ const LISTS = [
   { key: 'resourceTemplates', kind: 'resource', name: 'uriTemplate', template: true },
 ] as const satisfies ReadonlyArray<{ key: string; kind: McpObjectKind; name: string; template: boolean }>;
 
+/** Whether a message holds one of the lists. */
+export function isList({ result }: Readonly<Record<string, unknown>>): boolean {
+  return isRecord(result) && LISTS.some(({ key }) => key in result);
+}
+
 /** Whether one entry of a list is shown. */
 export type Shows = (
   identity: Identity,

@@ -1,5 +1,9 @@
-/** Returns the data that goes on in place of this, or the same text. */
-export type RewriteData = (data: string) => string;
+/**
+ * Returns the data that goes on in place of this, or the same text; undefined: none does.
+ *
+ * @param bytes the data as it came
+ */
+export type RewriteData = (data: string, bytes: Buffer) => string | undefined;
 
 /** U+FEFF in UTF-8, byte by byte; readers skip it where a stream begins with it (HTML §9.2.5). */
 const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
@@ -57,10 +61,13 @@ export class EventRewriter {
     const lines = event.split('\n').slice(0, -1);
     const data = lines.filter(isData).map((line) => line.replace(/^data:? ?/, ''));
     if (data.length === 0) return `${event}\n`;
-    const text = Buffer.from(data.join('\n'), 'latin1').toString();
-    const rewritten = this.#rewrite(text);
+    const bytes = Buffer.from(data.join('\n'), 'latin1');
+    const text = bytes.toString();
+    const rewritten = this.#rewrite(text, bytes);
     if (rewritten === text) return `${event}\n`;
     const others = lines.filter((line) => !isData(line)).map((line) => `${line}\n`);
+    // Without data it is no event (HTML §9.2.6), but its id still says where the stream may be taken up again.
+    if (rewritten === undefined) return `${others.join('')}\n`;
     return `${others.join('')}data: ${Buffer.from(rewritten).toString('latin1')}\n\n`;
   }
 }

@@ -1,16 +1,44 @@
 import { scanJson } from './json-scanner.ts';
 import { VERSION_KEY } from './meta.ts';
 
-/** Keys that decide something, at the places where they do, without case. */
-const DECISIVE = {
-  message: new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']),
-  params: new Set(['name', 'uri', '_meta']),
-  meta: new Set([VERSION_KEY.toLowerCase()]),
-} as const;
-type Place = keyof typeof DECISIVE;
+/** An object of a message, as far as keys in it decide something. */
+interface Place {
+  /** The deciding keys, as they are spelled. */
+  readonly keys: readonly string[];
+  /** The place of the object under a key, or of each object in the list there. */
+  readonly below?: Readonly<Record<string, Place>>;
+}
 
-/** The only decisive key that is not lower case throughout. */
-const EXACT: ReadonlyMap<string, string> = new Map([[VERSION_KEY.toLowerCase(), VERSION_KEY]]);
+/** By the key without case: how it is spelled. */
+const SPELLINGS = new WeakMap<Place, ReadonlyMap<string, string>>();
+
+const MESSAGE = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'];
+const ENTRY: Place = {
+  keys: ['name', 'uri', 'uriTemplate', 'title', 'description', 'inputSchema', 'outputSchema', 'annotations', '_meta'],
+};
+const FROM_CLIENT: Place = {
+  keys: MESSAGE,
+  below: { params: { keys: ['name', 'uri', '_meta'], below: { _meta: { keys: [VERSION_KEY] } } } },
+};
+const FROM_SERVER: Place = {
+  keys: MESSAGE,
+  below: {
+    result: {
+      keys: [
+        'tools',
+        'prompts',
+        'resources',
+        'resourceTemplates',
+        'nextCursor',
+        'cacheScope',
+        'resultType',
+        'task',
+        'taskId',
+      ],
+      below: { tools: ENTRY, prompts: ENTRY, resources: ENTRY, resourceTemplates: ENTRY },
+    },
+  },
+};
 
 /**
  * Finds a key that two JSON readers could take for different things: one that comes twice (RFC 8259 §4: behaviour then is
@@ -21,40 +49,55 @@ const EXACT: ReadonlyMap<string, string> = new Map([[VERSION_KEY.toLowerCase(), 
  * @returns the key as written, or undefined where the text has one meaning
  */
 export function ambiguousKey(text: string): string | undefined {
-  const places: Array<{ place: Place | undefined; seen: Set<string> } | undefined> = [];
-  let pending: Place | undefined = 'message';
+  return findAmbiguous(text, FROM_CLIENT);
+}
+
+/** The same of what a server said. @param text a message, or a batch */
+export function ambiguousAnswerKey(text: string): string | undefined {
+  return findAmbiguous(text, FROM_SERVER);
+}
+
+function findAmbiguous(text: string, whole: Place): string | undefined {
+  /** Of a list: the place of the objects in it. */
+  const open: Array<{ readonly place: Place | undefined; readonly seen: Set<string> | undefined }> = [];
+  let pending: Place | undefined = whole;
   let found: string | undefined;
   scanJson(text, {
     open(isObject) {
-      places.push(isObject ? { place: pending, seen: new Set() } : undefined);
+      const around = open.at(-1);
+      const place = pending ?? (around?.seen === undefined ? around?.place : undefined);
+      open.push({ place, seen: isObject ? new Set() : undefined });
       pending = undefined;
       return false;
     },
     close() {
-      places.pop();
+      open.pop();
     },
     key(start, end) {
       pending = undefined;
-      const object = places.at(-1);
+      const object = open.at(-1);
       if (object?.place === undefined) return false;
+      const { place, seen } = object;
       const key = JSON.parse(text.slice(start, end)) as string;
       const folded = fold(key);
-      if (!DECISIVE[object.place].has(folded)) return false;
-      if (key !== (EXACT.get(folded) ?? folded) || object.seen.has(folded)) {
+      const spelling = spellingsOf(place).get(folded);
+      if (spelling === undefined) return false;
+      if (key !== spelling || seen?.has(folded) === true) {
         found = key;
         return true;
       }
-      object.seen.add(folded);
-      pending = placeBelow(object.place, key);
+      seen?.add(folded);
+      pending = place.below?.[key];
       return false;
     },
   });
   return found;
 }
 
-function placeBelow(place: Place, key: string): Place | undefined {
-  if (place === 'message' && key === 'params') return 'params';
-  return place === 'params' && key === '_meta' ? 'meta' : undefined;
+function spellingsOf(place: Place): ReadonlyMap<string, string> {
+  const known = SPELLINGS.get(place) ?? new Map(place.keys.map((key) => [fold(key), key]));
+  SPELLINGS.set(place, known);
+  return known;
 }
 
 /** The long s and the Kelvin sign fold to ASCII letters (Unicode CaseFolding). */
@@ -87,4 +130,9 @@ export function hasRepeatedKey(text: string, reading: (key: string) => string): 
       return false;
     },
   });
+}
+
+/** Whether an object anywhere in the text has exactly the same key twice. @param text JSON that has been parsed without error */
+export function repeatsKey(text: string): boolean {
+  return hasRepeatedKey(text, (key) => key);
 }

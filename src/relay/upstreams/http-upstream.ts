@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
-import type { AnswerRules } from '../gate/answer-filter.ts';
+import type { ResponseGuard } from '../gate/response-guard.ts';
 import { answerHandler } from './answer-handler.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
 import { guarded } from './guarded-handler.ts';
@@ -50,8 +50,8 @@ export class HttpUpstream implements Upstream {
     this.#streams = new Pool(url.origin, options);
   }
 
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    this.dispatch(request, answerHandler(response, events, this.#times, rules));
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
+    this.dispatch(request, answerHandler(response, events, this.#times, guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
-import { AnswerRefused } from '../gate/answer-filter.ts';
+import { AnswerRefused } from '../gate/response-guard.ts';
 import { EventBoundary } from '../protocol/event-boundary.ts';
 import { isEventStream } from '../protocol/media-type.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';

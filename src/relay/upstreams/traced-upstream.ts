@@ -4,7 +4,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import { currentSpan, within } from '../../platform/tracing/current-span.ts';
 import type { Attributes, Span, Tracing } from '../../platform/tracing/span.ts';
 import { TRACE_FIELDS, validContext } from '../../platform/tracing/trace-context.ts';
-import type { AnswerRules } from '../gate/answer-filter.ts';
+import type { ResponseGuard } from '../gate/response-guard.ts';
 import { mcpAttributes, mcpSpanName } from '../mcp-attributes.ts';
 import { type Message, parseMessage } from '../protocol/message.ts';
 import { withTraceMeta } from '../protocol/trace-meta.ts';
@@ -37,9 +37,9 @@ export class TracedUpstream implements Upstream {
     this.#about = { 'postern.server': server.name, ...addressOf(server.url) };
   }
 
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
     const { span, outer, told } = this.#begin(request);
-    within(span, () => this.#upstream.forward(told, response, tracedEvents(events, span, outer), rules));
+    within(span, () => this.#upstream.forward(told, response, tracedEvents(events, span, outer), guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Outgoing } from '../credentials/credential.ts';
-import type { AnswerRules } from '../gate/answer-filter.ts';
+import type { ResponseGuard } from '../gate/response-guard.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
@@ -25,9 +25,9 @@ export interface Upstream {
   /**
    * Sends the request and passes the answer on into `response`.
    *
-   * @param rules where the answer must be read or limited on its way
+   * @param guard where what the server says must be read or limited on its way
    */
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void;
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void;
   /** Sends the request and hands the answer to `handler` piece by piece. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void;
   close(): Promise<void>;

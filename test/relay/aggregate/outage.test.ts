@@ -46,7 +46,7 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
       const gate = {
         authorize: () => Promise.reject(unavailable),
         recordRefusal: () => {},
-        visible: (message: object) => ({ ...message }),
+        listening: () => undefined,
       };
       return new MeteredMember(new SessionMember(server, facts, slot, link), gate, () => {});
     },

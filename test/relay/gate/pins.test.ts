@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { main } from '../../../src/cli/main.ts';
 import { type HeldTool, ToolBook } from '../../../src/relay/gate/tools/tool-book.ts';
+import { describe as describeTool } from '../../../src/relay/gate/tools/tool-record.ts';
+import { parseJson } from '../../../src/relay/protocol/json.ts';
 import { programOrSkip } from '../../support/programs.ts';
 import { startRedis } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
@@ -188,6 +190,13 @@ describe('pinned tools', () => {
 });
 
 describe('what replicas know of tools', () => {
+  it('tells definitions apart by numbers, however those are written', () => {
+    const schema = (minimum: string) => parseJson(`{"name":"x","inputSchema":{"minimum":${minimum}}}`) as Json;
+    const hash = (minimum: string) => describeTool(schema(minimum)).listed;
+    assert.notEqual(hash('1.0'), hash('2.0'));
+    assert.equal(hash('1.0'), hash('1'));
+  });
+
   const book = () => new ToolBook(() => 'first-list');
 
   it('comes to the same, in whatever order they exchange it', () => {

@@ -15,6 +15,18 @@ export interface ServerTools {
 /** Tools kept of one server. More than that is a server gone wrong, and the rest counts as unlisted. */
 export const MAX_TOOLS = 2_000;
 
+/** Milliseconds after its first page for which a server's first list may go on. */
+export const FIRST_LIST = 60_000;
+
+interface Known {
+  complete: boolean;
+  readonly tools: Map<string, ToolRecord>;
+  /** When the first page of a list came. */
+  begunAt: number | undefined;
+  /** Who has asked for a list from its start. */
+  readonly begunBy: Set<string>;
+}
+
 /** A tool that waits for an operator. */
 export interface HeldTool {
   readonly server: string;
@@ -26,7 +38,7 @@ export interface HeldTool {
 
 /** What servers listed, as far as it went through here. Bounded: names come from servers only, never from a client. */
 export class ToolBook {
-  readonly #servers = new Map<string, { complete: boolean; readonly tools: Map<string, ToolRecord> }>();
+  readonly #servers = new Map<string, Known>();
   readonly #pinning: (server: string) => NewTools | undefined;
 
   constructor(pinning: (server: string) => NewTools | undefined) {
@@ -42,6 +54,26 @@ export class ToolBook {
   }
 
   /**
+   * An answer to `tools/list`. The first list of a server ends by its last page, but also where it fails, where the same client
+   * begins another one, and after a while: a server could go on with it for ever.
+   *
+   * @param owner who asked
+   * @param fromStart without a cursor
+   * @returns whether the first list ends by that
+   */
+  beginList(server: string, owner: string, fromStart: boolean, failed: boolean, now: number): boolean {
+    const known = this.#of(server);
+    const { complete, begunAt, begunBy } = known;
+    if (complete || begunAt === undefined) {
+      if (!complete && fromStart && !failed) begunBy.add(owner);
+      return false;
+    }
+    known.complete = failed || (fromStart && begunBy.has(owner)) || now - begunAt >= FIRST_LIST;
+    if (fromStart && begunBy.size < MAX_TOOLS) begunBy.add(owner);
+    return known.complete;
+  }
+
+  /**
    * Takes over the tools of a `tools/list` result.
    *
    * @param last whether the list ends here
@@ -51,6 +83,7 @@ export class ToolBook {
     const known = this.#of(server);
     const held: string[] = [];
     let news = last && !known.complete;
+    known.begunAt ??= now;
     for (const definition of listed) {
       if (!isRecord(definition) || typeof definition.name !== 'string') continue;
       const { name } = definition;
@@ -117,6 +150,7 @@ export class ToolBook {
       const own = known.tools.get(name);
       if (own === undefined && known.tools.size >= MAX_TOOLS) continue;
       known.tools.set(name, own === undefined ? record : merged(own, record));
+      known.begunAt = Math.min(known.begunAt ?? record.listedAt, record.pinnedAt ?? record.listedAt);
     }
   }
 
@@ -126,7 +160,12 @@ export class ToolBook {
   }
 
   #of(server: string) {
-    const known = this.#servers.get(server) ?? { complete: false, tools: new Map<string, ToolRecord>() };
+    const known = this.#servers.get(server) ?? {
+      complete: false,
+      tools: new Map<string, ToolRecord>(),
+      begunAt: undefined,
+      begunBy: new Set<string>(),
+    };
     this.#servers.set(server, known);
     return known;
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
+import { withPlainNumbers } from '../../protocol/json.ts';
 
 /** What is known of one tool of a server. Hashes are of its whole definition, name aside nothing is left out. */
 export interface ToolRecord {
@@ -17,7 +18,8 @@ export interface ToolRecord {
 }
 
 /** What a server's definition of a tool says of it. */
-export function describe(definition: Readonly<Record<string, unknown>>): Pick<ToolRecord, 'readOnly' | 'listed'> {
+export function describe(given: Readonly<Record<string, unknown>>): Pick<ToolRecord, 'readOnly' | 'listed'> {
+  const definition = withPlainNumbers(given);
   const { annotations } = definition;
   return {
     readOnly: isRecord(annotations) && annotations.readOnlyHint === true,

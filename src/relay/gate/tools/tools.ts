@@ -6,6 +6,7 @@ import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import { Names } from '../../policy/names.ts';
+import type { Message } from '../../protocol/message.ts';
 import { SharedTools } from './shared-tools.ts';
 import { type HeldTool, ToolBook } from './tool-book.ts';
 import { describe } from './tool-record.ts';
@@ -19,6 +20,12 @@ export interface ToolsDeps {
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+}
+
+/** Whose request an answer belongs to. */
+export interface Asked {
+  readonly owner: string;
+  readonly request: Pick<Message, 'method' | 'params'>;
 }
 
 /** Characters of one definition, and of all that are remembered. */
@@ -65,17 +72,29 @@ export class Tools {
     return this.#shared.load();
   }
 
-  /** A message of the server: learns its tools, and takes out those that are held back. */
-  take(message: Json, server: string): Json {
+  /** An answer of the server: learns its tools, and takes out those that are held back. */
+  take(message: Json, server: string, { owner, request }: Asked): Json {
     const { result } = message;
+    const asksForTools = request.method === 'tools/list';
+    const now = this.#deps.now();
+    if (asksForTools && this.guards(server)) {
+      const fromStart = request.params.cursor === undefined || request.params.cursor === null;
+      if (this.book.beginList(server, owner, fromStart, 'error' in message, now)) this.#shared.save(server);
+    }
     if (!isRecord(result) || !Array.isArray(result.tools)) return message;
+    // What answers something else is no list, whatever it looks like; of a resumed stream nobody knows what it answers.
+    if (!asksForTools && request.method !== undefined) return this.#shown(message, result, result.tools, server);
     const last = result.nextCursor === undefined || result.nextCursor === null;
-    const { news, held } = this.book.learn(server, result.tools, last, this.#deps.now());
+    const { news, held } = this.book.learn(server, result.tools, last, now);
     if (this.guards(server) && (news || !this.#seen.has(server))) this.#remember(server, result.tools);
     if (news) this.#shared.save(server);
     if (held.length > 0) this.#report(server, held);
-    const shown = result.tools.filter((definition) => this.book.shows(server, definition));
-    return shown.length === result.tools.length ? message : { ...message, result: { ...result, tools: shown } };
+    return this.#shown(message, result, result.tools, server);
+  }
+
+  #shown(message: Json, result: Json, tools: readonly unknown[], server: string): Json {
+    const shown = tools.filter((definition) => this.book.shows(server, definition));
+    return shown.length === tools.length ? message : { ...message, result: { ...result, tools: shown } };
   }
 
   /** With the definition that waits, where this replica has seen it. */

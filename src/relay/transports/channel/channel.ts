@@ -1,7 +1,7 @@
 import { chargeOf } from '../../gate/budgets/request-hold.ts';
-import { answerTooLarge, callTooLong } from '../../gate/denials.ts';
 import type { Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
+import { AnswerRefused, type Passing } from '../../gate/response-guard.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
 import { writeJson } from '../../protocol/json.ts';
 import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
@@ -12,7 +12,7 @@ import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { errorOf } from '../streamable-http/json-rpc-error.ts';
 import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
-import { answers, cancelledId, type Exchange, end, isRequest, mustGoFirst, rulesOf } from './exchange.ts';
+import { answers, cancelledId, type Exchange, end, guardOf, isRequest, mustGoFirst } from './exchange.ts';
 import {
   ALREADY_INITIALIZED,
   CUT,
@@ -97,7 +97,6 @@ export class Channel {
       permit,
       reader: undefined,
       rest: undefined,
-      timer: undefined,
       ended: false,
     };
     this.#exchanges.add(exchange);
@@ -176,7 +175,7 @@ export class Channel {
       if (exchange === undefined || (exchange.permit instanceof Promise && !exchange.ended)) return;
       this.#waiting.shift();
       if (exchange.ended) continue;
-      this.#limitTime(exchange);
+      guardOf(exchange)?.start((refusal) => this.#stop(exchange, refusal));
       if (mustGoFirst(exchange.message)) this.#first = exchange;
       exchange.reader = this.#session.post(exchange.bytes, exchange.message.method === 'initialize', {
         message: (text, value) => this.#take(exchange, text, value),
@@ -186,17 +185,14 @@ export class Channel {
   }
 
   #take(exchange: Exchange, text: string, value: Record<string, unknown>): void {
-    const rules = rulesOf(exchange);
-    const passing = rules?.rewrite?.(value) ?? value;
-    const sent = passing === value ? text : writeJson(passing);
-    if (rules?.maxBytes !== undefined && Buffer.byteLength(sent) > rules.maxBytes)
-      return void this.#stop(exchange, answerTooLarge(rules.maxBytes));
+    const passing = this.#guarded(exchange, text, value);
+    if (passing === undefined) return;
     // Before it counts as finished: a connection that drains closes with its last answer.
-    this.#send(sent);
-    if (exchange.ended || !isRequest(exchange.message) || !answers(value, exchange.message.id)) return;
+    this.#send(passing.text);
+    if (exchange.ended || !isRequest(exchange.message) || !answers(passing.value, exchange.message.id)) return;
     exchange.rest?.stop();
     if (exchange.message.method === 'initialize') {
-      this.#initialized = this.#session.negotiated(value);
+      this.#initialized = this.#session.negotiated(passing.value);
       if (this.#initialized) this.#listen();
     }
     this.#finish(exchange, 'relayed', { seconds: (performance.now() - exchange.startedAt) / 1000 });
@@ -241,9 +237,18 @@ export class Channel {
     }
   }
 
-  #limitTime(exchange: Exchange): void {
-    const time = rulesOf(exchange)?.maxTime;
-    if (time !== undefined) exchange.timer = setTimeout(() => this.#stop(exchange, callTooLong(time)), time);
+  /** @returns undefined where the message does not go on, and perhaps the whole call is stopped */
+  #guarded(exchange: Exchange, text: string, value: Record<string, unknown>): Passing | undefined {
+    const guard = guardOf(exchange);
+    if (guard === undefined) return { text, value };
+    try {
+      guard.count(Buffer.byteLength(text));
+      return guard.pass(value, text);
+    } catch (error) {
+      if (!(error instanceof AnswerRefused)) throw error;
+      this.#stop(exchange, error.refusal);
+      return undefined;
+    }
   }
 
   /** A call that is over one of its limits. */
@@ -274,10 +279,11 @@ export class Channel {
   /** Opens the stream of what the server says unasked. */
   #listen(): void {
     if (this.#standing !== undefined || this.#closed) return;
+    const guard = this.#options.gate.listening();
     this.#standing = this.#session.stream({
       message: (text, value) => {
-        const visible = this.#options.gate.visible(value);
-        this.#send(visible === value ? text : writeJson(visible));
+        const passing = guard === undefined ? { text } : guard.pass(value, text);
+        if (passing !== undefined) this.#send(passing.text);
       },
       finished: (how) => {
         if (how === 'session_lost' || how === 'unreachable') return this.#lose(how);

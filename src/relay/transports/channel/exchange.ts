@@ -1,6 +1,6 @@
-import type { AnswerRules } from '../../gate/answer-filter.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Permit } from '../../gate/gate.ts';
+import type { ResponseGuard } from '../../gate/response-guard.ts';
 import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
@@ -19,8 +19,6 @@ export interface Exchange {
   permit: Permit | Promise<void>;
   /** Of its bytes, and of a request that waits. */
   readonly hold: Hold;
-  /** Ends a call that takes too long. */
-  timer: NodeJS.Timeout | undefined;
   /** Dealt with: answered, refused, cancelled or failed. */
   ended: boolean;
 }
@@ -45,14 +43,14 @@ export function cancelledId(message: Message): unknown {
 }
 
 /** What its answer must pass. */
-export function rulesOf({ permit }: Exchange): AnswerRules | undefined {
-  return permit instanceof Promise ? undefined : permit.rules;
+export function guardOf({ permit }: Exchange): ResponseGuard | undefined {
+  return permit instanceof Promise ? undefined : permit.guard;
 }
 
 /** Nothing more comes of it. */
 export function end(exchange: Exchange, outcome: Outcome | 'refused'): void {
   exchange.ended = true;
-  clearTimeout(exchange.timer);
+  guardOf(exchange)?.end();
   exchange.hold.release();
   if (!(exchange.permit instanceof Promise)) exchange.permit.ended(outcome);
 }

@@ -128,7 +128,12 @@ export class StreamableHttpEndpoint {
 
     if (session !== undefined && 'reason' in session) return noSession(session.reason);
     const { message = NO_MESSAGE, bytes } = received ?? {};
-    const authorized = intake.gateOf(admitted, route.server, () => requestId(request)).authorize(message, bytes);
+    const stream = {
+      session: session?.upstreamId,
+      resumes: route.method === 'GET' && request.headers['last-event-id'] !== undefined,
+    };
+    const gate = intake.gateOf(admitted, route.server, () => requestId(request), stream);
+    const authorized = gate.authorize(message, bytes);
     const permit = authorized instanceof Promise ? await authorized : authorized;
     if ('status' in permit) {
       exchange.recorded = received !== undefined;
@@ -204,7 +209,7 @@ export class StreamableHttpEndpoint {
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
-      exchange.permit?.rules,
+      exchange.permit?.guard,
     );
   }
 

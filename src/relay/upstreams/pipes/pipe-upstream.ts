@@ -4,8 +4,8 @@ import { ownerKey } from '../../../identity/identity.ts';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
-import type { AnswerRules } from '../../gate/answer-filter.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
+import type { ResponseGuard } from '../../gate/response-guard.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
@@ -76,8 +76,8 @@ export class PipeUpstream implements Upstream {
     this.#sweep.unref();
   }
 
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, rules?: AnswerRules): void {
-    this.dispatch(request, answerHandler(response, events, this.#options.times, rules));
+  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
+    this.dispatch(request, answerHandler(response, events, this.#options.times, guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
