@@ -230,7 +230,7 @@ describe('attacks through the real proxies', () => {
             lines: at % 2 === 0 ? MCP : [...MCP, 'Origin: https://evil.example'],
           }),
         }));
-        const answers = await inTurns(tries, (one) => exchange(front, one));
+        const answers = await inTurns(tries, (one) => exchange(front, { ...one, patience: 10_000 }));
         assert.deepEqual([...new Set(answers.flatMap(({ statuses }) => statuses))], [401]);
         assert.equal(gauntlet.witness.seen.length, before);
       });
