@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PosternError } from './errors.ts';
 import type { ListenerCredentials } from './tls.ts';
+
+/** Proxies send a client's fields and a dozen of their own; Envoy takes 100 from a client, nginx and Traefik as many as fit. */
+const MAX_HEADER_FIELDS = 300;
 
 export interface HttpLimits {
   /** Bytes of all request headers together; more is answered 431. */
@@ -34,9 +37,11 @@ export function createHttpServer(limits: HttpLimits, listener: RequestListener, 
     insecureHTTPParser: false,
     requireHostHeader: true,
   };
-  const server = tls === undefined ? createServer(options, listener) : overTls(options, listener, tls);
-  // By size only: past a count Node drops headers without a word, and what is dropped cannot be refused.
-  server.maxHeadersCount = 0;
+  const bounded: RequestListener = (request, response) =>
+    tooManyFields(request) ? refuseFields(request, response) : listener(request, response);
+  const server = tls === undefined ? createServer(options, bounded) : overTls(options, bounded, tls);
+  // Past a count Node drops header fields without a word: it is told to stop one later than what is refused.
+  server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
   const answers = new WeakMap<object, ServerResponse>();
   server.prependListener('request', (request, response) => answers.set(request.socket, response));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -47,6 +52,21 @@ export function createHttpServer(limits: HttpLimits, listener: RequestListener, 
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   });
   return server;
+}
+
+/** Whether a request has more header fields than are read: reading thousands of tiny ones costs milliseconds. */
+export function tooManyFields({ rawHeaders }: WithHeaders): boolean {
+  return rawHeaders.length > 2 * MAX_HEADER_FIELDS;
+}
+
+function refuseFields(request: IncomingMessage, response: ServerResponse): void {
+  // What follows on this connection is not read either.
+  response.shouldKeepAlive = false;
+  request.resume();
+  sendJson(response, 431, {
+    error: 'too_many_headers',
+    error_description: `a request may have ${MAX_HEADER_FIELDS} header fields`,
+  });
 }
 
 function overTls(options: object, listener: RequestListener, tls: ListenerCredentials): Server {

@@ -1,6 +1,7 @@
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { tooManyFields } from './http.ts';
 
 /** Milliseconds in which a refused client may take its answer. */
 const LINGER = 2_000;
@@ -18,7 +19,8 @@ export function onWebSocketUpgrade(
     const socket = duplex as Socket & { _httpMessage?: ServerResponse | null };
     // Sent behind a request that is not answered yet: two answers would be mixed on one connection (RFC 9112 §9.3.2).
     if (socket._httpMessage) return void socket.destroy();
-    if (isWebSocket(request)) {
+    // Refused by what answers every other request.
+    if (isWebSocket(request) && !tooManyFields(request)) {
       socket.on('error', () => socket.destroy());
       return listener(request, socket, head);
     }

@@ -39,6 +39,24 @@ describe('HTTP server', () => {
     assert.match(await raw(`GET / HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(5000)}\r\n\r\n`), /^HTTP\/1\.1 431 /);
   });
 
+  for (const [name, lines] of [
+    ['tiny ones', (i: number) => `A-${i}: b`],
+    ['one name many times', () => 'A: b'],
+    ['empty ones', (i: number) => `E${i}:`],
+    ['upgrades', (i: number) => (i === 0 ? 'Upgrade: websocket' : `U${i}: b`)],
+  ] as const)
+    it(`answers 431 to more header fields than are read, and reads all of fewer: ${name}`, async () => {
+      const ask = (count: number) =>
+        raw(`GET / HTTP/1.1\r\nHost: a\r\n${Array.from({ length: count }, (_, i) => lines(i)).join('\r\n')}\r\n\r\n`);
+      for (const count of [300, 350]) {
+        const answer = await ask(count);
+        assert.match(answer, /^HTTP\/1\.1 431 /, String(count));
+        assert.match(answer, /Connection: close/);
+        assert.match(answer, /a request may have 300 header fields/);
+      }
+      assert.match(await ask(299), /^HTTP\/1\.1 200 /);
+    });
+
   for (const [name, text] of [
     ['no HTTP', 'nonsense\r\n\r\n'],
     [

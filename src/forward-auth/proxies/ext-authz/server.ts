@@ -51,6 +51,15 @@ export interface RunningExtAuthz {
   close(grace: number): Promise<void>;
 }
 
+/** Milliseconds: an idle or an old connection ends, so that none is held for ever and replicas share the load anew; a dead one is found. */
+const CONNECTIONS = {
+  'grpc.max_connection_idle_ms': 15 * 60_000,
+  'grpc.max_connection_age_ms': 60 * 60_000,
+  'grpc.max_connection_age_grace_ms': 30_000,
+  'grpc.keepalive_time_ms': 60_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+};
+
 const V2 = {
   code: status.UNIMPLEMENTED,
   details: `use ${SERVICE}: set transport_api_version: V3 in Envoy’s ext_authz`,
@@ -63,7 +72,7 @@ const V2 = {
  */
 export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz> {
   const { listen, credentials = ServerCredentials.createInsecure(), maxMessage } = context;
-  const server = new Server({ 'grpc.max_receive_message_length': maxMessage });
+  const server = new Server({ 'grpc.max_receive_message_length': maxMessage, ...CONNECTIONS });
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   server.addService(AUTHORIZATION, {
     Check: (call: ServerUnaryCall<CheckQuestion, CheckResponse>, answer: sendUnaryData<CheckResponse>) =>
