@@ -5,10 +5,10 @@ import { ServerError, SessionLost } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import { RefusedError } from '../refusal.ts';
-import type { RetryTimes } from '../transports/channel/standing-stream.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
 import { type Answered, type Hear, post } from '../upstreams/post-message.ts';
+import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
 import { unreached } from './unreached.ts';
 
@@ -52,8 +52,9 @@ export async function ask(
 ): Promise<Answered> {
   try {
     return await post(message, ['content-type', 'application/json', 'accept', ACCEPT, ...headers], {
-      dispatch: (all, body, handler) => dispatchTo(link, 'POST', all, body, handler),
+      send: (method, all, body, handler) => dispatchTo(link, method, all, body, handler),
       limit: link.limit,
+      retry: link.era === 'legacy' ? link.retry : undefined,
       signal,
       hear,
     });

@@ -1,16 +1,19 @@
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { ServerError, SessionLost } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import { MessageReader } from '../protocol/message-reader.ts';
-import { StandingStream } from '../transports/channel/standing-stream.ts';
+import {
+  CLOSE_GRACE,
+  endSession,
+  type SendInSession,
+  sessionHeaders,
+  sessionStream,
+} from '../upstreams/legacy-session.ts';
 import type { Hear } from '../upstreams/post-message.ts';
+import type { StreamEnd } from '../upstreams/resumable-stream.ts';
 import type { Description } from './capabilities.ts';
 import { Cancelled, type Filter, type Member, type ServerRequest, type SessionSlot, Unreached } from './member.ts';
 import { descriptionOf, fromText, type Opened, toText } from './opened.ts';
 import { ask, dispatchTo, NOBODY, type ServerLink } from './server-link.ts';
-
-/** Milliseconds for the end of a session, or what nobody waits for, to reach the server. */
-const GOODBYE = 1_000;
 
 /** One server, asked for a client of the sessions' era, whose session with it is part of the client's own. */
 export class SessionMember implements Member {
@@ -50,7 +53,7 @@ export class SessionMember implements Member {
   async tell(message: Json): Promise<void> {
     const opened = this.#opened();
     if (opened === undefined) return;
-    await ask(this.#link, message, headersOf(opened), AbortSignal.timeout(GOODBYE), NOBODY).catch(() => {});
+    await ask(this.#link, message, sessionHeaders(opened), AbortSignal.timeout(CLOSE_GRACE), NOBODY).catch(() => {});
   }
 
   /** Which server it is says nothing of that. */
@@ -75,16 +78,10 @@ export class SessionMember implements Member {
   async close(): Promise<void> {
     const opened = this.#opened();
     if (opened?.id === undefined) return;
-    await new Promise<void>((resolve) => {
-      const late = setTimeout(resolve, GOODBYE);
-      const ended = () => {
-        clearTimeout(late);
-        resolve();
-      };
-      const reader = new MessageReader(this.#link.limit, { full: () => false, message: () => {}, ended });
-      dispatchTo(this.#link, 'DELETE', headersOf(opened), null, reader);
-    });
+    await endSession(this.#send, sessionHeaders(opened), this.#link.limit);
   }
+
+  readonly #send: SendInSession = (...request) => dispatchTo(this.#link, ...request);
 
   #opened(): Opened | undefined {
     return this.#slot.session === undefined ? undefined : fromText(this.#slot.session);
@@ -114,7 +111,7 @@ export class SessionMember implements Member {
     const version = typeof result.protocolVersion === 'string' ? result.protocolVersion : protocolVersion;
     const opened = { id: sessionId, version, capabilities: this.#description.capabilities };
     const initialized = { jsonrpc: '2.0', method: 'notifications/initialized' };
-    await ask(this.#link, initialized, headersOf(opened), signal, NOBODY).catch((error: unknown) => {
+    await ask(this.#link, initialized, sessionHeaders(opened), signal, NOBODY).catch((error: unknown) => {
       throw error instanceof SessionLost ? new Unreached('failed', error.message, error) : error;
     });
     this.#slot.session = toText(opened);
@@ -129,7 +126,7 @@ export class SessionMember implements Member {
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       const message = { jsonrpc: '2.0', id, method, params };
-      return (await ask(this.#link, message, headersOf(opened), signal, hear)).result;
+      return (await ask(this.#link, message, sessionHeaders(opened), signal, hear)).result;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
@@ -137,24 +134,11 @@ export class SessionMember implements Member {
 
   #listen(opened: Opened, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
     return new Promise((resolve) => {
-      const stream: StandingStream = new StandingStream(
-        {
-          open: (lastEventId) => {
-            const reader = new MessageReader(this.#link.limit, {
-              full: () => false,
-              message: (_text, value) => void hear(value),
-              ended: (ended, error) => stream.ended(ended, error),
-            });
-            const headers = ['accept', 'text/event-stream', ...headersOf(opened)];
-            if (lastEventId !== undefined && /^[\x21-\x7e]+$/.test(lastEventId))
-              headers.push('last-event-id', lastEventId);
-            dispatchTo(this.#link, 'GET', headers, null, reader);
-            return reader;
-          },
-          finished: (how) => resolve(how === 'not_offered' || how === 'refused' ? 'not_offered' : 'lost'),
-        },
-        this.#link.retry,
-      );
+      const events = {
+        message: (_text: string, value: Json) => void hear(value),
+        finished: (how: StreamEnd) => resolve(how === 'not_offered' || how === 'refused' ? 'not_offered' : 'lost'),
+      };
+      const stream = sessionStream(this.#send, () => sessionHeaders(opened), events, this.#link);
       signal.addEventListener('abort', () => {
         stream.stop();
         resolve('lost');
@@ -162,8 +146,4 @@ export class SessionMember implements Member {
       stream.start();
     });
   }
-}
-
-function headersOf({ id, version }: Opened): string[] {
-  return ['mcp-protocol-version', version, ...(id === undefined ? [] : ['mcp-session-id', id])];
 }

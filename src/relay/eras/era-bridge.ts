@@ -7,12 +7,12 @@ import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
-import type { RetryTimes } from '../transports/channel/standing-stream.ts';
 import { answerHandler } from '../upstreams/answer-handler.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
 import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
+import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
@@ -63,13 +63,13 @@ export class EraBridge implements Upstream {
     this.#inner = inner;
     this.#options = options;
     const { limit, retry, streams, channel, budgets } = options;
-    const link = { upstream: inner, limit };
+    const link = { upstream: inner, limit, retry };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
     this.#sessions = new SessionFront({ link, retry, channel, budgets });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
-      sessions: new HeldSessions({ link, retry }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
-      listening: new HeldSessions({ link, retry }, { perOwner: streams, all, waiting: 0, idle: 0 }),
+      sessions: new HeldSessions({ link }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
+      listening: new HeldSessions({ link }, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
       budgets,
       channel,

@@ -8,6 +8,7 @@ import type { Caller } from '../trust/caller.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import { type Answered, type Hear, post } from '../upstreams/post-message.ts';
 import { refusedAnswer } from '../upstreams/response-relay.ts';
+import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
 
 /** How the requests of the bridge reach its server. */
@@ -15,6 +16,7 @@ export interface ServerLink {
   readonly upstream: Upstream;
   /** Bytes of one message of the server. */
   readonly limit: number;
+  readonly retry: RetryTimes;
 }
 
 /** On whose behalf a request is. */
@@ -46,16 +48,17 @@ export function askServer(
   message: Json,
   era: Era,
   headers: readonly string[],
-  { upstream, limit }: ServerLink,
+  { upstream, limit, retry }: ServerLink,
   { caller, elicitsUrls, kept = [], signal, hear }: Asking,
 ): Promise<Answered> {
   return post(
     message,
     ['content-type', 'application/json', 'accept', 'application/json, text/event-stream', ...kept, ...headers],
     {
-      dispatch: (all, body, handler) =>
-        upstream.dispatch({ method: 'POST', era, headers: all, body, caller, elicitsUrls }, handler),
+      send: (method, all, body, handler) =>
+        upstream.dispatch({ method, era, headers: all, body, caller, elicitsUrls }, handler),
       limit,
+      retry: era === 'legacy' ? retry : undefined,
       signal,
       hear,
     },

@@ -3,22 +3,25 @@ import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import { MessageReader } from '../../protocol/message-reader.ts';
 import { withoutEnvelope } from '../../protocol/meta.ts';
 import { LEGACY_VERSIONS } from '../../protocol/versions.ts';
-import { type RetryTimes, StandingStream } from '../../transports/channel/standing-stream.ts';
 import type { Caller } from '../../trust/caller.ts';
+import {
+  CLOSE_GRACE,
+  endSession,
+  type SendInSession,
+  sessionHeaders,
+  sessionStream,
+} from '../../upstreams/legacy-session.ts';
 import type { Hear } from '../../upstreams/post-message.ts';
+import type { ResumableStream, StreamEnd } from '../../upstreams/resumable-stream.ts';
 import { type Asking, askServer, type From, IGNORE, type ServerLink } from '../server-link.ts';
 
-/** Milliseconds for a notification, or the end of a session, to reach the server. */
-const GOODBYE = 1_000;
 /** Milliseconds that a first request waits for the stream on which some servers ask back. */
 const STREAM = 1_000;
 
 export interface HeldSessionDeps {
   readonly link: ServerLink;
-  readonly retry: RetryTimes;
 }
 
 /**
@@ -30,7 +33,7 @@ export class HeldSession {
   readonly #caller: Caller | undefined;
   #id: string | undefined;
   #version: string = LEGACY_VERSIONS[0];
-  #stream: StandingStream | undefined;
+  #stream: ResumableStream | undefined;
   #hear: Hear = IGNORE;
   #unasked: Hear = IGNORE;
   #nextId = 1;
@@ -130,7 +133,7 @@ export class HeldSession {
 
   /** Sends a notification, or the answer to a request of the server. Never rejects. */
   async tell(message: Json): Promise<void> {
-    const signal = AbortSignal.timeout(GOODBYE);
+    const signal = AbortSignal.timeout(CLOSE_GRACE);
     await this.#post(message, { caller: this.#caller, signal, hear: IGNORE }).catch(() => {});
   }
 
@@ -139,15 +142,7 @@ export class HeldSession {
     this.lost = true;
     this.#stream?.stop();
     if (this.#id === undefined) return;
-    await new Promise<void>((resolve) => {
-      const late = setTimeout(resolve, GOODBYE);
-      const ended = () => {
-        clearTimeout(late);
-        resolve();
-      };
-      const reader = new MessageReader(this.#deps.link.limit, { full: () => false, message: () => {}, ended });
-      this.#dispatch('DELETE', ['accept', 'application/json'], reader);
-    });
+    await endSession(this.#send, this.#headers(), this.#deps.link.limit);
   }
 
   /** What the server says on the session's own stream. Between requests there is nobody whom it could ask. */
@@ -155,7 +150,7 @@ export class HeldSession {
     if (this.#hear !== IGNORE) return void this.#hear(message);
     const { id, method } = message;
     if (id === undefined || method === undefined) return;
-    const error = { code: METHOD_NOT_FOUND, message: 'nobody is there who could be asked' };
+    const error = { code: METHOD_NOT_FOUND, message: 'no client is connected to answer this request' };
     void this.tell({ jsonrpc: '2.0', id, ...(method === 'ping' ? { result: {} } : { error }) });
   }
 
@@ -163,15 +158,11 @@ export class HeldSession {
     return askServer(message, 'legacy', this.#headers(), this.#deps.link, asking);
   }
 
-  #dispatch(method: 'GET' | 'DELETE', headers: readonly string[], reader: MessageReader): void {
-    const all = [...headers, ...this.#headers()];
-    const { upstream } = this.#deps.link;
-    upstream.dispatch({ method, era: 'legacy', headers: all, body: null, caller: this.#caller }, reader);
-  }
+  readonly #send: SendInSession = (method, headers, body, handler) =>
+    this.#deps.link.upstream.dispatch({ method, era: 'legacy', headers, body, caller: this.#caller }, handler);
 
   #headers(): string[] {
-    const version = ['mcp-protocol-version', this.#version];
-    return this.#id === undefined ? version : [...version, 'mcp-session-id', this.#id];
+    return sessionHeaders({ id: this.#id, version: this.#version });
   }
 
   /** Some servers ask back on this stream, whichever request it is about, and lose the question where it is not open. */
@@ -182,34 +173,16 @@ export class HeldSession {
         clearTimeout(late);
         resolve();
       };
-      const stream: StandingStream = new StandingStream(
-        {
-          open: (lastEventId) => {
-            const reader = new MessageReader(this.#deps.link.limit, {
-              head: opened,
-              full: () => false,
-              message: (_text, value) => this.#receive(value),
-              ended: (ended, error) => {
-                opened();
-                stream.ended(ended, error);
-              },
-            });
-            const known = lastEventId !== undefined && /^[\x21-\x7e]+$/.test(lastEventId);
-            this.#dispatch(
-              'GET',
-              ['accept', 'text/event-stream', ...(known ? ['last-event-id', lastEventId] : [])],
-              reader,
-            );
-            return reader;
-          },
-          finished: (how) => {
-            if (how !== 'session_lost' && how !== 'unreachable') return;
-            this.lost = true;
-            this.#onLost?.();
-          },
+      const events = {
+        opened,
+        message: (_text: string, value: Json) => this.#receive(value),
+        finished: (how: StreamEnd) => {
+          if (how !== 'session_lost' && how !== 'unreachable') return;
+          this.lost = true;
+          this.#onLost?.();
         },
-        this.#deps.retry,
-      );
+      };
+      const stream = sessionStream(this.#send, () => this.#headers(), events, this.#deps.link);
       this.#stream = stream;
       stream.start();
     });

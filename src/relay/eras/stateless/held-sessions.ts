@@ -55,7 +55,7 @@ export class HeldSessions {
     const owner = ownerOf(from.caller);
     const key = JSON.stringify([owner, facts.capabilities, facts.clientInfo]);
     for (;;) {
-      if (this.#closed) throw new ServerError(SERVER_ERROR, 'the relay is about to end: ask again');
+      if (this.#closed) throw new ServerError(SERVER_ERROR, 'the relay is shutting down; ask again');
       const idle = this.#takeIdle(key);
       if (idle !== undefined) return this.#leased(idle, owner, key, true);
       if (this.#isFull(owner)) this.#endIdle(owner);

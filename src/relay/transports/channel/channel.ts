@@ -8,7 +8,9 @@ import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
+import { isResumable } from '../../upstreams/post-message.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { ResumableStream } from '../../upstreams/resumable-stream.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
 import { errorOf } from '../streamable-http/json-rpc-error.ts';
 import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
@@ -23,7 +25,6 @@ import {
   MODERN_NOT_HERE,
   SESSION_LOST,
 } from './refusals.ts';
-import type { StandingStream } from './standing-stream.ts';
 import { UpstreamSession } from './upstream-session.ts';
 
 /**
@@ -39,7 +40,7 @@ export class Channel {
   readonly #waiting: Exchange[] = [];
   /** What must be through before the next message may follow: a parallel POST could overtake it. */
   #first: Exchange | undefined;
-  #standing: StandingStream | undefined;
+  #standing: ResumableStream | undefined;
   #initialized = false;
   #requests = 0;
   #draining = false;
@@ -207,8 +208,8 @@ export class Channel {
       this.#cancel(cancelledId(message));
       return void this.#finish(exchange, 'relayed', {});
     }
-    if (isRequest(message) && reader.isStream && reader.lastEventId !== undefined && !(error instanceof RangeError))
-      return void this.#resumeAnswer(exchange, reader.lastEventId, reader.retry);
+    if (isRequest(message) && isResumable(message, reader, error))
+      return void this.#resumeAnswer(exchange, reader.lastEventId as string, reader.retry);
     const { refusal, outcome, sessionLost } = failureOf(reader, error, this.#session.exists);
     this.#failed(exchange, refusal, outcome, error);
     if (sessionLost) this.#lose('session_lost');

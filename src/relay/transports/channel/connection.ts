@@ -9,10 +9,10 @@ import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted, Intake } from '../../intake.ts';
 import { causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 import type { OpenStreams, StreamEnding } from '../open-streams.ts';
 import { Channel } from './channel.ts';
 import type { ChannelSink, ReportDetails } from './channel-sink.ts';
-import type { RetryTimes } from './standing-stream.ts';
 
 /** Times of connections that no operator needs to set; milliseconds. */
 export interface ConnectionTimes {

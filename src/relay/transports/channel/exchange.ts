@@ -5,7 +5,7 @@ import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
 import type { MessageReader } from '../../protocol/message-reader.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { StandingStream } from './standing-stream.ts';
+import type { ResumableStream } from '../../upstreams/resumable-stream.ts';
 
 /** One message of the client on its way to the server, and for a request the wait for its answer. */
 export interface Exchange {
@@ -14,7 +14,7 @@ export interface Exchange {
   readonly startedAt: number;
   reader: MessageReader | undefined;
   /** The rest of an answer whose first stream ended too early. */
-  rest: StandingStream | undefined;
+  rest: ResumableStream | undefined;
   /** Whether and how it was let in; a promise until that is known. */
   permit: Permit | Promise<void>;
   /** Of its bytes, and of a request that waits. */

@@ -6,6 +6,7 @@ import type { MessageReader } from '../../protocol/message-reader.ts';
 import { metaOf, VERSION_KEY } from '../../protocol/meta.ts';
 import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
+import { isForgotten } from '../../upstreams/post-message.ts';
 import { type Outcome, refusedAnswer, TIMEOUT, unreachable } from '../../upstreams/response-relay.ts';
 
 /** Messages of one connection, beside requests, that may be on their way to the server at a time. */
@@ -20,7 +21,7 @@ export const TOO_MANY: Refusal = {
 export const DRAINING: Refusal = {
   status: 503,
   reason: 'draining',
-  message: 'the relay is about to end: connect again',
+  message: 'the relay is shutting down; reconnect',
 };
 export const ALREADY_INITIALIZED: Refusal = {
   status: 400,
@@ -76,7 +77,7 @@ export function failureOf(
       : fail(unreachable(error), 'upstream_unreachable');
   const refused = refusedAnswer(status);
   if (refused !== undefined) return fail(refused, 'upstream_refused');
-  if (status === 404 && hasSession) return fail(SESSION_LOST, 'relayed', true);
+  if (hasSession && isForgotten(status, reader.failure?.code)) return fail(SESSION_LOST, 'relayed', true);
   if (error !== undefined) return fail(CUT, 'upstream_cut');
   if (status < 300) return fail(NO_ANSWER, 'relayed');
   const { code, message, data } = reader.failure ?? {};

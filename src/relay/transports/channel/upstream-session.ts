@@ -2,10 +2,15 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { Outgoing } from '../../credentials/credential.ts';
 import { MessageReader, type ReaderEvents } from '../../protocol/message-reader.ts';
 import type { Caller } from '../../trust/caller.ts';
-import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
+import {
+  endSession,
+  type SendInSession,
+  type StreamEvents,
+  sessionHeaders,
+  sessionStream,
+} from '../../upstreams/legacy-session.ts';
+import type { ResumableStream, RetryTimes } from '../../upstreams/resumable-stream.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
-import type { McpMethod } from '../streamable-http/route.ts';
-import { type RetryTimes, StandingStream, type StreamEnd } from './standing-stream.ts';
 
 export interface SessionOptions {
   /** Bytes of one message of the server. */
@@ -15,14 +20,6 @@ export interface SessionOptions {
   /** On whose behalf the session is. */
   readonly caller: Caller;
 }
-
-export interface StreamEvents {
-  message(text: string, value: Record<string, unknown>): void;
-  finished(how: StreamEnd): void;
-}
-
-/** Milliseconds for the end of a session to reach the server. */
-const GOODBYE = 1_000;
 
 /** One session with a streamable HTTP server of the sessions' era: what every request to it carries, and all that is read. */
 export class UpstreamSession {
@@ -68,7 +65,8 @@ export class UpstreamSession {
         if (initialize && status < 300 && typeof id === 'string') this.#id = id;
       },
     });
-    this.#dispatch('POST', reader, bytes);
+    const accept = ['content-type', 'application/json', 'accept', 'application/json, text/event-stream'];
+    this.#send('POST', [...accept, ...this.#headers()], bytes, reader);
     return reader;
   }
 
@@ -82,22 +80,15 @@ export class UpstreamSession {
   }
 
   /** A GET stream, not yet started. */
-  stream(events: StreamEvents): StandingStream {
-    const stream: StandingStream = new StandingStream(
-      {
-        open: (lastEventId) => {
-          const reader = this.#reader({
-            message: events.message,
-            ended: (ended, error) => stream.ended(ended, error),
-          });
-          this.#dispatch('GET', reader, null, lastEventId);
-          return reader;
-        },
-        finished: events.finished,
-      },
-      this.#options.retry,
+  stream(events: StreamEvents): ResumableStream {
+    const { limit, retry } = this.#options;
+    return sessionStream(
+      this.#send,
+      () => this.#headers(),
+      events,
+      { limit, retry },
+      (own) => this.#reader(own),
     );
-    return stream;
   }
 
   /** The server does not know the session any more. */
@@ -110,52 +101,28 @@ export class UpstreamSession {
     this.#ended = true;
     for (const reader of this.#readers) reader.abort();
     if (this.#id === undefined) return;
-    await new Promise<void>((resolve) => {
-      const late = setTimeout(resolve, GOODBYE);
-      const ended = () => {
-        clearTimeout(late);
-        resolve();
-      };
-      this.#dispatch('DELETE', this.#reader({ message: () => {}, ended }), null);
-    });
+    await endSession(this.#send, this.#headers(), this.#options.limit);
   }
 
   #reader(events: Pick<ReaderEvents, 'head' | 'message' | 'ended'>): MessageReader {
-    return new MessageReader(this.#options.limit, {
+    const reader = new MessageReader(this.#options.limit, {
       ...events,
       full: () => this.#full && !this.#ended,
-      closed: (reader) => this.#readers.delete(reader),
+      closed: (closed) => this.#readers.delete(closed),
     });
-  }
-
-  #dispatch(method: McpMethod, reader: MessageReader, body: Buffer | null, lastEventId?: string): void {
     this.#readers.add(reader);
-    const { userAgent, caller } = this.#options;
-    const { elicitsUrls = false } = this;
-    const headers = ['accept', method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'];
-    if (userAgent !== undefined) headers.push('user-agent', userAgent);
-    if (this.#version !== undefined) headers.push('mcp-protocol-version', this.#version);
-    if (lastEventId !== undefined && isFieldText(lastEventId)) headers.push('last-event-id', asUtf8(lastEventId));
-    this.#upstream.dispatch(
-      {
-        method,
-        era: 'legacy',
-        headers: upstreamRequestHeaders(headers, this.#id, body !== null),
-        body,
-        caller,
-        elicitsUrls,
-      },
-      reader,
-    );
+    return reader;
   }
-}
 
-/** Ids are a server's invention: a control character in one must not make the request fail (RFC 9110 §5.5). */
-function isFieldText(id: string): boolean {
-  return [...id].every((character) => character >= ' ' && character !== '\u007f');
-}
+  #headers(): string[] {
+    const { userAgent } = this.#options;
+    const fields = sessionHeaders({ id: this.#id, version: this.#version });
+    return userAgent === undefined ? fields : ['user-agent', userAgent, ...fields];
+  }
 
-/** Header fields hold bytes, and those of an event id are UTF-8 (HTML §9.2.4). */
-function asUtf8(id: string): string {
-  return Buffer.from(id).toString('latin1');
+  readonly #send: SendInSession = (method, headers, body, handler) => {
+    const { elicitsUrls = false } = this;
+    const { caller } = this.#options;
+    this.#upstream.dispatch({ method, era: 'legacy', headers, body, caller, elicitsUrls }, handler);
+  };
 }

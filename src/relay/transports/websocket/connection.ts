@@ -12,7 +12,7 @@ const LOW_WATER = 256 * 1024;
 
 /** Close codes (RFC 6455 §7.4.1) and what the client is told with them; at most 123 bytes. */
 const ENDINGS: Readonly<Record<Ending, readonly [number, string]>> = {
-  draining: [1001, 'the relay is about to end: connect again'],
+  draining: [1001, 'the relay is shutting down; reconnect'],
   identity_revoked: [1008, 'sign in again: the session, key or grant of this connection has ended'],
   operator: [1008, 'an operator ended this connection'],
   identity_expired: [1008, 'sign in again: the identity of this connection is no longer valid'],

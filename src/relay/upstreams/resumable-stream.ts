@@ -1,4 +1,4 @@
-import type { MessageReader } from '../../protocol/message-reader.ts';
+import type { MessageReader } from '../protocol/message-reader.ts';
 
 /** How often and how long a lost stream is tried again. */
 export interface RetryTimes {
@@ -15,15 +15,15 @@ export interface RetryTimes {
  */
 export type StreamEnd = 'not_offered' | 'session_lost' | 'refused' | 'unreachable';
 
-export interface StandingStreamEvents {
-  /** Sends the GET request; `ended` of its reader must come to `StandingStream.ended`. */
+export interface ResumableStreamEvents {
+  /** Sends the GET request; `ended` of its reader must come to `ResumableStream.ended`. */
   open(lastEventId: string | undefined): MessageReader;
   finished(how: StreamEnd): void;
 }
 
 /** One GET stream that is opened again where it ended, from the last event on (basic/transports, resumability). */
-export class StandingStream {
-  readonly #events: StandingStreamEvents;
+export class ResumableStream {
+  readonly #events: ResumableStreamEvents;
   readonly #times: RetryTimes;
   #reader: MessageReader | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -33,7 +33,7 @@ export class StandingStream {
   #worked = false;
   #stopped = false;
 
-  constructor(events: StandingStreamEvents, times: RetryTimes) {
+  constructor(events: ResumableStreamEvents, times: RetryTimes) {
     this.#events = events;
     this.#times = times;
   }
