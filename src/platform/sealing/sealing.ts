@@ -47,9 +47,8 @@ export function sealingWith(keys: (missing?: Buffer) => readonly SealingKey[]): 
       return Buffer.concat([id, iv, ...body, cipher.getAuthTag()]).toString('base64url');
     },
     open(purpose, text) {
-      if (text.length > MAX_LENGTH || !/^[\w-]+$/.test(text)) return undefined;
-      const bytes = Buffer.from(text, 'base64url');
-      if (bytes.length < ID_BYTES + IV_BYTES + TAG_BYTES) return undefined;
+      const bytes = text.length > MAX_LENGTH ? undefined : decode(text);
+      if (bytes === undefined || bytes.length < ID_BYTES + IV_BYTES + TAG_BYTES) return undefined;
       const id = bytes.subarray(0, ID_BYTES);
       const found = withId(keys(), id) ?? withId(keys(id), id);
       return found && decrypt(found.key, bound(purpose, id), bytes.subarray(ID_BYTES));
@@ -63,14 +62,19 @@ export function sealingWith(keys: (missing?: Buffer) => readonly SealingKey[]): 
  * @returns undefined for whatever is wrong with it
  */
 export function openUnnamed(keys: readonly SealingKey[], purpose: string, text: string): Buffer | undefined {
-  if (text.length > MAX_UNNAMED || !/^[\w-]+$/.test(text)) return undefined;
-  const bytes = Buffer.from(text, 'base64url');
-  if (bytes.length < IV_BYTES + TAG_BYTES) return undefined;
+  const bytes = text.length > MAX_UNNAMED ? undefined : decode(text);
+  if (bytes === undefined || bytes.length < IV_BYTES + TAG_BYTES) return undefined;
   for (const { key } of keys) {
     const opened = decrypt(key, Buffer.from(purpose), bytes);
     if (opened !== undefined) return opened;
   }
   return undefined;
+}
+
+/** @returns undefined for every other spelling than the one that was given out (RFC 4648 §3.5): Node skips what does not fit */
+function decode(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? bytes : undefined;
 }
 
 /** @param bytes initialization vector, text and tag */

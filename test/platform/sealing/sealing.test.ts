@@ -32,6 +32,26 @@ describe('sealing', () => {
     assert.notEqual(sealing.seal('state 1', 'text é'), sealed, 'never the same twice');
   });
 
+  for (let length = 0; length < 6; length++)
+    it(`opens one spelling only of what it sealed, of ${length} characters`, () => {
+      const { sealing } = open({ keys: key(1) });
+      const sealed = sealing.seal('p', 'x'.repeat(length));
+      for (const other of [
+        `${sealed}x`,
+        `${sealed}xx`,
+        `${sealed}=`,
+        `${sealed}==`,
+        ` ${sealed}`,
+        `${sealed}\n`,
+        `${sealed}!`,
+      ])
+        assert.equal(sealing.open('p', other), undefined, JSON.stringify(other.slice(sealed.length)));
+      const last = sealed.at(-1) as string;
+      const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+      for (const other of alphabet)
+        if (other !== last) assert.equal(sealing.open('p', sealed.slice(0, -1) + other), undefined, other);
+    });
+
   it('answers undefined for every change at every place, and for what is no sealed text', () => {
     const { sealing } = open({ keys: key(1) });
     const bytes = Buffer.from(sealing.seal('p', 'secret'), 'base64url');
