@@ -70,8 +70,15 @@ export class AuditLog {
   #line(entry: AuditEntry): string {
     const time = new Date(this.#deps.now()).toISOString();
     const record = { time, process: this.#deps.process, ...(redact(entry) as object) };
-    return JSON.stringify(record, (_name, value: unknown) => (typeof value === 'string' ? bounded(value) : value));
+    return JSON.stringify(record, (_name, value: unknown) => written(value));
   }
+}
+
+/** Keys come from strangers as values do: arguments of a call are objects. */
+function written(value: unknown): unknown {
+  if (typeof value === 'string') return bounded(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [bounded(key), item]));
 }
 
 /** What a terminal or a line reader would obey is spelled out: a name must not look like another line. */

@@ -1,6 +1,7 @@
 import type { DemandEntry, OperationDemand } from '../../identity/operation-demand.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
-import { nameGlob } from '../../platform/name-glob.ts';
+import { Names } from '../policy/names.ts';
+import { ResourceUris } from '../policy/resource-uris.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Refusal } from '../refusal.ts';
 
@@ -46,8 +47,10 @@ export function insufficientScope(demand: OperationDemand | undefined, message: 
 }
 
 function asksFor({ by, glob }: DemandEntry, method: string, params: Message['params']): boolean {
-  const matches = nameGlob(glob);
-  if (by === 'method') return matches(method) || matches(method.toLowerCase());
+  // What refuses compares as a deny rule of the policy does.
+  const globs = by === 'resource' ? new ResourceUris([glob]) : new Names([glob]);
+  const matches = (name: string) => globs.hasLike(name);
+  if (by === 'method') return matches(method);
   const named = NAMED.get(method.toLowerCase());
   if (named?.[0] !== by) return by === 'resource' && method === 'subscriptions/listen' && listensTo(matches, params);
   const name = params[named[1]];
