@@ -3,6 +3,8 @@ import type { ParseArgsConfig } from 'node:util';
 /** sysexits.h: the user's command line is wrong; the configuration is wrong. */
 export const EXIT_USAGE = 64;
 export const EXIT_CONFIG = 78;
+/** sysexits.h: what should never happen happened in a running process. */
+export const EXIT_UNEXPECTED = 70;
 
 export interface CommandLine {
   readonly values: Readonly<Record<string, string | boolean | Array<string | boolean> | undefined>>;

@@ -8,6 +8,7 @@ import type { ReadConfig } from '../platform/reloading/reloading.ts';
 import { isFileGoneMessage, type ReadyMessage } from '../quickstart/ready-message.ts';
 import { type CommandLine, optionalText, type Terminal } from './command.ts';
 import { stopSignal } from './stop-signal.ts';
+import { endOnUnexpected } from './unexpected.ts';
 
 interface Service {
   readonly port: number;
@@ -17,6 +18,8 @@ interface Service {
   /** Tells everybody who routes to this process to stop; requests are still taken. */
   announceStop(): void;
   close(): Promise<void>;
+  /** Ends at once, but for what waits to be written. */
+  fail(): Promise<void>;
 }
 
 /** Milliseconds beyond the drain time after which a service that does not close is left. */
@@ -40,9 +43,12 @@ export async function runService(
   const log = createLogger(name, config.log.level);
   for (const warning of warnings) log.warn(warning);
 
+  let flush = async () => {};
+  endOnUnexpected(log, () => flush());
   const signal = stopSignal();
   const hangUp = hangUpSignal();
   const service = await start(config, { log }).finally(unrefChannel);
+  flush = () => service.fail();
   log.info({ port: service.port, internalPort: service.internalPort, file }, 'listening');
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };
   process.send?.(message);

@@ -34,6 +34,8 @@ export interface ForwardAuthDependencies {
 export interface RunningForwardAuth extends Listeners {
   /** Takes another configuration without missing a request. Never rejects: a wrong one is logged, and the one before goes on. */
   reload(read: ReadConfig): Promise<void>;
+  /** Writes what waits and gives back what is open; its ports end with the process. */
+  fail(): Promise<void>;
 }
 
 /** Milliseconds that the last audit lines get to reach their sinks. */
@@ -127,6 +129,10 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       reload: (read) => reloading.reload(read),
       close: async () => {
         await listeners.close();
+        await opened.close();
+      },
+      fail: async () => {
+        await audit?.flush(AUDIT_GRACE);
         await opened.close();
       },
     };

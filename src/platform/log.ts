@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
 import { redact } from './redact.ts';
+import { StandardOutput } from './standard-output.ts';
 import { spanFields } from './tracing/current-span.ts';
 
 export type { Logger };
@@ -10,9 +11,11 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export function createLogger(
   process: string,
   level: (typeof LOG_LEVELS)[number],
-  destination: DestinationStream = pino.destination({ fd: 1, sync: false }),
+  destination?: DestinationStream,
 ): Logger {
-  const logger = pino(
+  const onDropped = (dropped: number) =>
+    logger.warn({ dropped }, 'lines of the log were left out, because nobody read them');
+  const logger: Logger = pino(
     {
       level,
       base: { process },
@@ -34,7 +37,7 @@ export function createLogger(
         },
       },
     },
-    destination,
+    destination ?? new StandardOutput(onDropped),
   );
   // pino formats the bindings of the root only; children inherit this method.
   const { child } = logger;

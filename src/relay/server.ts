@@ -66,6 +66,8 @@ export interface RunningRelay {
   announceStop(): void;
   /** Takes no new work, ends standing streams, lets requests end within `drain`, counted from `announceStop`, then cuts them. */
   close(): Promise<void>;
+  /** Writes what waits, cuts everything. */
+  fail(): Promise<void>;
 }
 
 /** Milliseconds that the last audit lines get to reach their sinks. */
@@ -278,6 +280,10 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     close: () => {
       grace = deadline === undefined ? total : Math.max(0, deadline - performance.now());
       return opened.close();
+    },
+    fail: async () => {
+      await audit?.flush(AUDIT_GRACE);
+      await opened.close();
     },
   };
 }

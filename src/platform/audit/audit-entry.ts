@@ -32,6 +32,8 @@ export interface AuditEntry {
   readonly wouldDeny?: string | undefined;
   readonly durationMs?: number | undefined;
   readonly requestId?: string | undefined;
+  /** Of a tool call: the same in its line `admitted` and in the one with its outcome. */
+  readonly call?: string | undefined;
   /** Of a tool call, where the configuration lists them. */
   readonly arguments?: Readonly<Record<string, unknown>> | undefined;
 }

@@ -62,6 +62,11 @@ export class AuditLog {
     for (const queue of this.#queues) queue.push(line);
   }
 
+  /** Writes what waits, and goes on. @param grace milliseconds */
+  async flush(grace: number): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.flush(grace)));
+  }
+
   /** Writes what waits. @param grace milliseconds */
   async close(grace: number): Promise<void> {
     await Promise.all(this.#queues.map((queue) => queue.close(grace)));

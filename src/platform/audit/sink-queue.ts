@@ -49,12 +49,17 @@ export class SinkQueue {
     if (this.#retry === undefined) this.#pump();
   }
 
-  /** Writes what waits, for so many milliseconds at most, then closes the sink. */
-  async close(grace: number): Promise<void> {
+  /** Writes what waits, for so many milliseconds at most. */
+  async flush(grace: number): Promise<void> {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     this.#pump();
-    await Promise.race([this.#emptied(), new Promise((resolve) => setTimeout(resolve, grace).unref())]);
+    await Promise.race([this.#emptied(), new Promise((resolve) => setTimeout(resolve, grace))]);
+  }
+
+  /** As `flush`, then closes the sink. */
+  async close(grace: number): Promise<void> {
+    await this.flush(grace);
     clearTimeout(this.#retry);
     if (this.#lines.length > 0) this.#options.onDropped(this.#sink.name, this.#lines.length);
     this.#lines.length = 0;

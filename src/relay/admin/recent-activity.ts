@@ -44,7 +44,11 @@ export class RecentActivity implements AuditSink {
   }
 
   async write(lines: readonly string[]): Promise<void> {
-    for (const line of lines) this.#keep(activityEntry.parse({ ...JSON.parse(line), id: ++this.#count }));
+    for (const line of lines) {
+      const entry = JSON.parse(line) as Readonly<Record<string, unknown>>;
+      // Each call is shown once, with its outcome.
+      if (entry.outcome !== 'admitted') this.#keep(activityEntry.parse({ ...entry, id: ++this.#count }));
+    }
   }
 
   async close(): Promise<void> {

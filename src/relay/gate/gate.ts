@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { closest } from 'fastest-levenshtein';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
@@ -211,9 +212,10 @@ export class Gate {
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
     const startedAt = performance.now();
+    const recordOutcome = this.#recordAdmission(entry, judgement);
     return new Permit(this.#guard(entry, limit), (outcome) => {
       this.#count(entry, outcome);
-      this.#record(entry, judgement, outcome, performance.now() - startedAt);
+      recordOutcome?.(outcome, Math.round((performance.now() - startedAt) * 10) / 10);
     });
   }
 
@@ -289,20 +291,31 @@ export class Gate {
     });
   }
 
-  /** Sampling is for what was allowed and is no tool call. */
-  #record(entry: AuthorizationRequest, judgement: Judgement | undefined, outcome: string, durationMs: number): void {
+  /**
+   * A tool call is written down before the server has it, because what it did there stays done whatever becomes of this process, and
+   * once more with its outcome. Sampling is for what was allowed and is no tool call.
+   *
+   * @returns records the outcome; undefined where it is not recorded
+   */
+  #recordAdmission(
+    entry: AuthorizationRequest,
+    judgement: Judgement | undefined,
+  ): ((outcome: string, durationMs: number) => void) | undefined {
     const { audit } = this.#deps;
-    if (audit === undefined) return;
-    const event = entry.message.method === 'tools/call' ? 'tool_call' : 'message';
-    if (event === 'message' && !audit.sampled()) return;
-    audit.record({
-      event,
-      outcome,
+    if (audit === undefined) return undefined;
+    const isCall = entry.message.method === 'tools/call';
+    if (!isCall && !audit.sampled()) return undefined;
+    const about = () => ({
+      event: isCall ? ('tool_call' as const) : ('message' as const),
       ...messageEntry(entry, this.#recorded),
       rule: judgement?.rule,
       wouldDeny: judgement?.kind === 'allowed' ? judgement.wouldDeny?.rule : undefined,
-      durationMs: Math.round(durationMs * 10) / 10,
     });
+    if (!isCall) return (outcome, durationMs) => audit.record({ ...about(), outcome, durationMs });
+    const call = { ...about(), call: randomUUID() };
+    audit.record({ ...call, outcome: 'admitted' });
+    const { arguments: _, ...known } = call;
+    return (outcome, durationMs) => audit.record({ ...known, outcome, durationMs });
   }
 
   #refused(entry: AuthorizationRequest, refusal: Refusal, denied?: Denied): Refusal {

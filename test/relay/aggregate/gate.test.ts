@@ -200,6 +200,7 @@ describe('the gate before each server of the whole', function () {
         .filter(({ action }) => action === 'tools/call')
         .map(({ event, user, server, object, outcome }) => [event, user, server, object, outcome]);
       assert.deepEqual(calls, [
+        ['tool_call', 'bob', 'open', 'test_simple_text', 'admitted'],
         ['tool_call', 'bob', 'open', 'test_simple_text', 'relayed'],
         ['denial', 'bob', 'open', 'test_image_content', 'refused'],
         ['denial', 'bob', 'closed', 'test_simple_text', 'refused'],

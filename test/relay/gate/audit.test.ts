@@ -46,13 +46,16 @@ describe('the audit log of the relay', () => {
     client.socket.send('{"no": "message"}');
     await client.find(({ id }) => id === null);
     await running.close();
-    const [searched, forged, merged, , nobody] = lines();
-    const { time, durationMs, ...rest } = searched as Json;
+    const [admitted, searched, forged, , merged, , nobody] = lines();
+    const { time, call: number, arguments: given, ...rest } = admitted as Json;
+    const { durationMs, ...outcome } = searched as Json;
+    assert.deepEqual({ ...outcome, time }, { ...rest, time, call: number, outcome: 'relayed' });
+    assert.match(String(number), /^[0-9a-f-]{36}$/);
     assert.ok(typeof time === 'string' && typeof durationMs === 'number');
     assert.deepEqual(rest, {
       process: 'relay',
       event: 'tool_call',
-      outcome: 'relayed',
+      outcome: 'admitted',
       user: 'alice',
       issuer: '',
       credential: 'session',
@@ -61,9 +64,9 @@ describe('the audit log of the relay', () => {
       action: 'tools/call',
       object: 'search',
       requestId: 'r-1',
-      arguments: { q: 'x', password: '[redacted]' },
       rule: 'relay.policy.rules[1]',
     });
+    assert.deepEqual(given, { q: 'x', password: '[redacted]' });
     assert.doesNotMatch(String(forged?.object), /\n/);
     assert.equal(lines().filter(({ event }) => event === 'forged').length, 0);
     assert.deepEqual([merged?.event, merged?.reason, merged?.rule], ['denial', 'rule', 'relay.policy.rules[0]']);
@@ -93,7 +96,7 @@ describe('the audit log of the relay', () => {
     await running.close();
     assert.deepEqual(
       lines().map(({ event }) => event),
-      ['tool_call', 'denial'],
+      ['tool_call', 'tool_call', 'denial'],
     );
   });
 
@@ -103,7 +106,7 @@ describe('the audit log of the relay', () => {
     const { url } = await scriptedServer();
     const dropping = await relay({ servers: { one: { url } } }, { audit: { file: file(), queue: 2 } });
     for (let turn = 0; turn < 4; turn++) assert.equal((await call(dropping.port, { name: 'search' })).status, 200);
-    assert.match(await dropping.metrics(), /postern_audit_dropped_total\{sink="file"\} 2/);
+    assert.match(await dropping.metrics(), /postern_audit_dropped_total\{sink="file"\} 6/);
     assert.ok(dropping.logs.some((line) => line.includes('the audit log cannot be written')));
     const refusing = await relay(
       { servers: { one: { url } } },
@@ -111,6 +114,7 @@ describe('the audit log of the relay', () => {
     );
     const statuses = [];
     for (let turn = 0; turn < 3; turn++) statuses.push((await call(refusing.port, { name: 'search' })).status);
-    assert.deepEqual(statuses, [200, 200, 503]);
+    // Each call has two lines.
+    assert.deepEqual(statuses, [200, 503, 503]);
   });
 });
