@@ -37,6 +37,10 @@ export class Child {
     return this.#output;
   }
 
+  get pid(): number {
+    return this.#process.pid as number;
+  }
+
   get ended(): boolean {
     return this.#process.exitCode !== null || this.#process.signalCode !== null;
   }

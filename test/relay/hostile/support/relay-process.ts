@@ -1,9 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { stringify } from 'yaml';
-import type { Child } from '../../../support/child.ts';
+import { type Child, startChild } from '../../../support/child.ts';
 import { freePorts } from '../../../support/free-port.ts';
-import { startPostern } from '../../../support/postern-process.ts';
+import { POSTERN_COMMAND } from '../../../support/postern-process.ts';
 import { scratchFolder } from './scratch-folder.ts';
 
 export interface Reply {
@@ -25,6 +25,8 @@ export interface RelayProcess {
   goodCall(): Promise<void>;
   /** One value of the process's metrics. */
   metric(name: string): Promise<number>;
+  /** File descriptors that the process holds. */
+  openFiles(): Promise<number>;
   stop(): Promise<number | undefined>;
 }
 
@@ -70,7 +72,12 @@ export async function startRelayProcess(
     },
   };
   await writeFile(file, stringify(config));
-  const child = await startPostern('relay', file, internalPort, { NODE_OPTIONS: '--max-old-space-size=400' });
+  const child = await startChild('postern relay', process.execPath, [...POSTERN_COMMAND, 'relay', '--config', file], {
+    env: { NODE_OPTIONS: '--max-old-space-size=400' },
+    ready: `http://127.0.0.1:${internalPort}/readyz`,
+    readyOk: true,
+    patience: 80_000,
+  });
 
   const post = async (
     server: string,
@@ -106,6 +113,7 @@ export async function startRelayProcess(
       const line = text.split('\n').find((candidate) => candidate.startsWith(name));
       return Number(line?.split(' ').at(-1));
     },
+    openFiles: async () => (await readdir(`/proc/${child.pid}/fd`)).length,
     stop: async () => {
       const code = await child.stop();
       good.closeAllConnections();
