@@ -31,8 +31,14 @@ export function isFor(
 /** Hashes that only an ID token carries (OIDC Core §3.1.3.6, §3.3.2.11), and the event of a logout token. */
 const OTHER_TOKENS = ['at_hash', 'c_hash', 's_hash', 'events'];
 
-/** Where providers write the client that a token was issued to: OIDC Core §2, RFC 9068 §2.2, Entra v1, Okta. */
-const CLIENT_CLAIMS = ['azp', 'client_id', 'appid', 'cid'];
+/** Where providers write the client that a token was issued to: RFC 9068 §2.2, OIDC Core §2, Entra v1, Okta. */
+const CLIENT_CLAIMS = ['client_id', 'azp', 'appid', 'cid'];
+
+/** Claims of people. */
+const PERSONAL = ['username', 'preferred_username', 'email', 'name', 'upn'];
+
+/** No person's subject begins with it. */
+const PROGRAM_PREFIX = 'client:';
 
 /** Checks times (RFC 7519 §4.1) and that this is an access token. @param now milliseconds */
 export function checkClaims(
@@ -113,19 +119,48 @@ export function configuredAudience(values: readonly string[], provider: TokenIss
   return { general: known(provider.audiences), resources: new Set(), configured: new Set(configured) };
 }
 
-/** @returns undefined where there is no subject */
+/**
+ * Who an access token stands for, a person or a program.
+ *
+ * @returns undefined where there is no subject, or one that only a program can have
+ */
 export function readIdentity(claims: Claims, provider: TokenIssuerConfig): Identity | undefined {
-  const names = provider.claims;
-  const unverified = isUnverified(claims.email_verified);
-  const named = text(claimAt(claims, names.subject));
-  // Whoever may write any address into their account would otherwise become its owner.
-  const isAddress = names.subject === 'email' || (names.subject === names.email && named.includes('@'));
-  const person = isAddress ? (unverified ? '' : emailOf(named)) : named;
-  const subject = person || machine(claims);
+  const named = subjectOf(claims, provider);
+  const program = programOf(claims);
+  const isPrograms = program !== '' && (named === program || (named === '' && !isPersonal(claims)));
+  // The operator who takes the client for the subject says that no person has tokens there.
+  if (CLIENT_CLAIMS.includes(provider.claims.subject))
+    return identityOf(isPrograms ? program : named, claims, provider);
+  return isPrograms ? identityOf(programSubject(program), claims, provider) : personOf(named, claims, provider);
+}
+
+/**
+ * Who an ID token or an assertion stands for: always a person, even one who is called like the client.
+ *
+ * @returns undefined where there is no subject, or one that only a program can have
+ */
+export function readPerson(claims: Claims, provider: TokenIssuerConfig): Identity | undefined {
+  return personOf(subjectOf(claims, provider), claims, provider);
+}
+
+/**
+ * The subject of a program that signed in as itself. Client ids are unique among clients only, and some issuers let anybody
+ * choose one: without the prefix a client called like a person would be that person (RFC 9068 §5).
+ */
+export function programSubject(clientId: string): string {
+  return `${PROGRAM_PREFIX}${clientId}`;
+}
+
+function personOf(subject: string, claims: Claims, provider: TokenIssuerConfig): Identity | undefined {
+  return subject.startsWith(PROGRAM_PREFIX) ? undefined : identityOf(subject, claims, provider);
+}
+
+function identityOf(subject: string, claims: Claims, provider: TokenIssuerConfig): Identity | undefined {
   if (subject === '') return undefined;
+  const names = provider.claims;
   return {
     subject,
-    email: unverified ? '' : emailOf(claimAt(claims, names.email)),
+    email: isUnverified(claims.email_verified) ? '' : emailOf(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
     groups: list(claimAt(claims, names.groups), undefined),
     scopes: [...new Set(names.scopes.flatMap((name) => list(claimAt(claims, name), /\s+/)))].filter(isScope),
@@ -134,17 +169,27 @@ export function readIdentity(claims: Claims, provider: TokenIssuerConfig): Ident
   };
 }
 
-/** Claims of people. */
-const PERSONAL = ['username', 'preferred_username', 'email', 'name', 'upn'];
+/** What the provider calls the subject; empty where it says nothing that counts. */
+function subjectOf(claims: Claims, { claims: names }: TokenIssuerConfig): string {
+  const named = text(claimAt(claims, names.subject));
+  // Whoever may write any address into their account would otherwise become its owner.
+  const isAddress = names.subject === 'email' || (names.subject === names.email && named.includes('@'));
+  if (!isAddress) return named;
+  return isUnverified(claims.email_verified) ? '' : emailOf(named);
+}
 
 /**
- * A program that signed in as itself (RFC 6749 §4.4) is the client: its token has no subject, or the client as the subject
- * (RFC 9068 §2.2). A person's token whose claim is missing must not make them the client.
+ * The client, where the token is for itself (RFC 6749 §4.4): without a subject, or with the client as the subject
+ * (RFC 9068 §2.2), whichever claim names it. Empty where it is somebody else's.
  */
-function machine(claims: Claims): string {
-  const client = text(claims.client_id) || text(claims.azp) || text(claims.appid) || text(claims.cid);
-  const isMachine = claims.sub === undefined || claims.sub === client;
-  return isMachine && !PERSONAL.some((name) => Object.hasOwn(claims, name)) ? client : '';
+function programOf(claims: Claims): string {
+  const clients = CLIENT_CLAIMS.map((name) => text(claims[name])).filter(Boolean);
+  return (claims.sub === undefined ? clients[0] : clients.find((client) => client === claims.sub)) ?? '';
+}
+
+/** A person's token whose claim is missing must not make them the client. */
+function isPersonal(claims: Claims): boolean {
+  return PERSONAL.some((name) => Object.hasOwn(claims, name));
 }
 
 /** Some providers send the claim as text; one that is absent says nothing against the address. */

@@ -1,6 +1,6 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
-import { readIdentity } from '../authenticators/token-claims.ts';
+import { readPerson } from '../authenticators/token-claims.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
@@ -10,7 +10,7 @@ export function sessionIdentity(
   provider: ProviderConfig,
   scopes: readonly string[],
 ): Identity | undefined {
-  const identity = readIdentity(claims, provider);
+  const identity = readPerson(claims, provider);
   return identity && { ...identity, scopes, method: 'session' };
 }
 

@@ -4,6 +4,7 @@ import {
   isFor,
   readAudience,
   readIdentity,
+  readPerson,
 } from '../../../src/forward-auth/authenticators/token-claims.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
@@ -127,9 +128,24 @@ describe('tokens of programs that signed in as themselves', () => {
       { appid: 'robot' },
       { cid: 'robot' },
     ])
-      assert.equal(readIdentity(claims, provider)?.subject, 'robot', JSON.stringify(claims));
+      assert.equal(readIdentity(claims, provider)?.subject, 'client:robot', JSON.stringify(claims));
     const byEmail = imagineProvider({ claims: { subject: 'email' } });
-    assert.equal(readIdentity({ client_id: 'robot', sub: 'robot' }, byEmail)?.subject, 'robot');
+    assert.equal(readIdentity({ client_id: 'robot', sub: 'robot' }, byEmail)?.subject, 'client:robot');
+    assert.equal(readIdentity({ client_id: 'a@example.com' }, byEmail)?.subject, 'client:a@example.com');
+  });
+
+  it('keep the bare id where the operator takes the client for the subject, so that no person is one', () => {
+    for (const subject of ['client_id', 'azp', 'appid', 'cid']) {
+      const byClient = imagineProvider({ claims: { subject } });
+      for (const sub of [undefined, 'robot', 'alice'])
+        assert.equal(readIdentity({ [subject]: 'robot', sub }, byClient)?.subject, 'robot', subject);
+    }
+  });
+
+  it('are never those of a person who signs in or is vouched for, whatever they are called', () => {
+    assert.equal(readPerson({ sub: 'gate', azp: 'gate' }, provider)?.subject, 'gate');
+    assert.equal(readPerson({ azp: 'gate' }, provider), undefined);
+    assert.equal(readPerson({ sub: 'client:robot', azp: 'robot' }, provider), undefined);
   });
 
   it('are not those of people, whose missing claim would make them all one', () => {

@@ -50,9 +50,19 @@ describe('programs at the broker', () => {
       assert.equal(body.refresh_token, undefined);
       const allowed = await gate.check('github', String(body.access_token));
       assert.equal(allowed.status, 200);
-      assert.equal(allowed.headers.get('x-authenticated-user'), 'robot');
+      assert.equal(allowed.headers.get('x-authenticated-user'), 'client:robot');
       assert.equal(allowed.headers.get('x-authenticated-issuer'), gate.issuer);
       assert.equal((await gate.check('files', String(body.access_token))).status, 401);
+    });
+
+    it('is not the person of the same name, whom a rule without providers means', async () => {
+      await gate.reload({
+        rules: [{ match: { path: '/servers/**' }, allow: { users: ['robot'] }, scopes: { default: ['mcp:use'] } }],
+      });
+      const { body } = await ask({ scope: 'mcp:use' });
+      assert.equal((await gate.check('github', String(body.access_token))).status, 403);
+      await gate.reload({});
+      assert.equal((await gate.check('github', String(body.access_token))).status, 200);
     });
 
     it('gets what every request needs where it asks for no scope', async () => {

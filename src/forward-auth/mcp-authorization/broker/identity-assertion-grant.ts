@@ -4,7 +4,7 @@ import type { TokenEndpointGrantContext } from 'oidc-provider';
 import type { ProviderConfig } from '../../../platform/config/schema.ts';
 import { type CompactJws, parseJws, verifySignature } from '../../authenticators/jws.ts';
 import type { ProviderKeys } from '../../authenticators/provider-keys.ts';
-import { checkClaims, normalType, readIdentity } from '../../authenticators/token-claims.ts';
+import { checkClaims, normalType, readPerson } from '../../authenticators/token-claims.ts';
 import { mayThey } from '../../login/session-identity.ts';
 import { accountId } from './account.ts';
 import type { Accounts } from './accounts.ts';
@@ -52,7 +52,7 @@ export function registerIdentityAssertionGrant(provider: Provider, deps: Identit
       const { home, claims } = await verifyAssertion(deps, ctx);
       const resource = resourceOf(deps, claims);
       const scopes = scopesOf(deps, ctx, claims, resource);
-      const identity = readIdentity(claims, home);
+      const identity = readPerson(claims, home);
       if (identity === undefined || !mayThey(claims, identity, home)) throw refusal('the person may not sign in here');
       await issue(deps, provider, ctx, { account: accountId(home.id, identity.subject), identity, resource, scopes });
     },
