@@ -76,6 +76,8 @@ async function readInOtherProcess(url: string): Promise<undefined> {
   await once(reader, 'exit');
 }
 
+/** Milliseconds below which a call of a quiet machine is too short to be compared with. */
+const SHORTEST = 25;
 /** How many times as long they may take: far from a stall, and far from what other work on the machine does. */
 const MARGIN = 8;
 
@@ -128,7 +130,7 @@ describe('one noisy MCP server and the calls of everybody else', function () {
     const session = answer?.headers.get('mcp-session-id');
     if (session) await running.end(name, session);
     const figures = `${before.toFixed(1)} ms before, ${during.toFixed(1)} during, ${after.toFixed(1)} after`;
-    assert.ok(Math.max(during, after) <= MARGIN * before, figures);
+    assert.ok(Math.max(during, after) <= MARGIN * Math.max(before, SHORTEST), figures);
     if (answer === undefined || answer.status === 200) return;
     // A failed start gives its place back at once.
     const again = await running.post(name, INITIALIZE, { patience: 3_000 });
