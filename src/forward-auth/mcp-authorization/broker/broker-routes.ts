@@ -143,10 +143,7 @@ async function mayRegister({ limits, places, audit }: BrokerRoutesContext, ctx: 
   return false;
 }
 
-/**
- * Addresses are made of the configured origin, never of what a client or a proxy says it asked, and what oidc-provider remembers
- * of the browser is not carried from one authorization to the next.
- */
+/** Addresses are made of the configured origin, never of what a client or a proxy says it asked. */
 function prepare(
   req: IncomingMessage,
   { endpoint, path }: OAuthTarget,
@@ -158,13 +155,7 @@ function prepare(
   req.headers.host = origin.host;
   req.headers['x-forwarded-proto'] = origin.protocol.slice(0, -1);
   delete req.headers['x-forwarded-host'];
-  if (endpoint === 'authorization') {
-    req.headers.cookie = (req.headers.cookie ?? '')
-      .split(';')
-      .filter((pair) => !/^\s*postern_oauth(?:\.sig)?=/.test(pair))
-      .join(';');
-    completeScope(url.searchParams, resourceServers);
-  }
+  if (endpoint === 'authorization') completeScope(url.searchParams, resourceServers);
   req.url = url.pathname + url.search;
 }
 

@@ -32,6 +32,7 @@ import { Consents } from './consents.ts';
 import { openDocumentFetch } from './document-fetch.ts';
 import { Grants } from './grants.ts';
 import { registerIdentityAssertionGrant } from './identity-assertion-grant.ts';
+import { useInteractionCookies } from './interaction-cookies.ts';
 import { brokerTokens } from './issued-tokens.ts';
 import { createProvider, loadLibrary } from './oidc-library.ts';
 import { providerConfiguration } from './provider-configuration.ts';
@@ -136,6 +137,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       }),
     );
     provider.proxy = true;
+    useInteractionCookies(provider, auth.sessions.cookie, now);
     registerRefreshTokenGrant(provider, { accounts, resourceServers, rotation, revoke });
     if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);
     if (taken.length > 0)

@@ -5,6 +5,7 @@ import { identityClaims } from './account.ts';
 import type { Accounts } from './accounts.ts';
 import { checkClientMetadata } from './client-metadata.ts';
 import { ID_JAG_PROFILE } from './identity-assertion-grant.ts';
+import { LIBRARY_COOKIES } from './interaction-cookies.ts';
 import { preRegistered } from './pre-registered-clients.ts';
 import { type ResourceServers, SIGNING_ALGORITHM } from './resource-servers.ts';
 
@@ -71,11 +72,7 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
       return id === undefined ? undefined : oidc.provider.Grant.find(id);
     },
     clientBasedCORS: () => true,
-    cookies: {
-      names: { session: 'postern_oauth', interaction: 'postern_oauth_interaction', resume: 'postern_oauth_resume' },
-      long: { httpOnly: true, sameSite: 'lax', path: OAUTH_PATHS.authorization },
-      short: { httpOnly: true, sameSite: 'lax' },
-    },
+    cookies: { names: LIBRARY_COOKIES },
     routes: OAUTH_PATHS,
     fetch: context.fetch,
     fetchResponseBodyLimits: {
