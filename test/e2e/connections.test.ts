@@ -54,7 +54,8 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
       });
 
     it('WebSocket: without a token the upgrade is refused with the challenge, and a forged identity changes nothing', async () => {
-      const upgrade = (headers: string[]) => handshake(chain.ports.edge, headers, { path: '/servers/everything/ws' });
+      const upgrade = (headers: string[]) =>
+        handshake(chain.ports.edge, headers, { path: '/servers/everything/ws', host: new URL(base).host });
       for (const headers of [[], ['X-Authenticated-User', 'alice']]) {
         const answer = await upgrade(headers);
         assert.equal(answer.status, 401);

@@ -83,7 +83,7 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
     it('GET: the upstream gets every identity header, the proof and no token of the client’s cookie', async () => {
       const answer = await rawRequest(front.port, '/app/x?y=z', { headers: ['Cookie', 'own=1'] });
       assert.equal(answer.status, 401, 'first without a token');
-      const token = await chain.provider.token('alice', `http://127.0.0.1:${chain.ports.edge}`);
+      const token = await chain.provider.token('alice', `http://127.0.0.1:${front.port}`);
       const allowed = await rawRequest(front.port, '/app/x?y=z', { headers: bearer(token) });
       assert.equal(allowed.status, 200, allowed.body);
       const seen = front.upstream.last();
@@ -109,7 +109,7 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
     });
 
     it('a WebSocket opens with a token, and not without', async () => {
-      const token = await chain.provider.token('alice', `http://127.0.0.1:${chain.ports.edge}`);
+      const token = await chain.provider.token('alice', `http://127.0.0.1:${front.port}`);
       const url = `ws://127.0.0.1:${front.port}/app/ws`;
       const socket = new WebSocket(url, { headers: { Authorization: `Bearer ${token}` } });
       await once(socket, 'open');
@@ -239,7 +239,7 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
 
     it('Connection cannot have the identity removed', async () => {
       const before = front.upstream.count();
-      const token = await chain.provider.token('alice', `http://127.0.0.1:${chain.ports.edge}`);
+      const token = await chain.provider.token('alice', `http://127.0.0.1:${front.port}`);
       const answer = await rawRequest(front.port, '/app/x', {
         headers: [...bearer(token), 'Connection', 'X-Authenticated-User, X-Authenticated-Assertion'],
       });

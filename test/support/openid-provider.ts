@@ -4,7 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
 
-/** Each user of the tests is a client of its own, because client credentials are the grant that needs no browser. */
+/**
+ * Each user of the tests has a client of their own, because client credentials are the grant that needs no browser; the tokens name
+ * the person as their subject.
+ */
 const USERS: Readonly<Record<string, readonly string[]>> = {
   alice: ['engineering'],
   bob: ['engineering', 'admins'],
@@ -73,7 +76,7 @@ function createProvider(issuer: string, jwk: object): Provider {
   return new Provider(issuer, {
     jwks: { keys: [jwk as never] },
     clients: Object.keys(USERS).map((user) => ({
-      client_id: user,
+      client_id: clientOf(user),
       client_secret: secretOf(user),
       grant_types: ['client_credentials'],
       redirect_uris: [],
@@ -81,7 +84,14 @@ function createProvider(issuer: string, jwk: object): Provider {
       token_endpoint_auth_method: 'client_secret_post',
     })),
     scopes: ['mcp:use'],
-    extraTokenClaims: (_context, token) => ({ groups: USERS[token.clientId ?? ''] ?? [] }),
+    extraTokenClaims: (_context, token) => ({ groups: USERS[userOf(token.clientId)] ?? [] }),
+    formats: {
+      customizers: {
+        jwt: (_context, token, { payload }) => {
+          payload.sub = userOf(token.clientId);
+        },
+      },
+    },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -105,7 +115,7 @@ async function clientCredentials(issuer: string, user: string, resource: string)
     method: 'POST',
     body: new URLSearchParams({
       grant_type: 'client_credentials',
-      client_id: user,
+      client_id: clientOf(user),
       client_secret: secretOf(user),
       scope: 'mcp:use',
       resource,
@@ -114,6 +124,14 @@ async function clientCredentials(issuer: string, user: string, resource: string)
   const body = (await answer.json()) as { access_token?: string };
   if (body.access_token === undefined) throw new Error(`no token for ${user}: ${JSON.stringify(body)}`);
   return body.access_token;
+}
+
+function clientOf(user: string): string {
+  return `client-of-${user}`;
+}
+
+function userOf(client: string | undefined): string {
+  return (client ?? '').replace('client-of-', '');
 }
 
 function secretOf(user: string): string {

@@ -1,3 +1,4 @@
+import { SIGN_IN_PATHS } from '../../src/forward-auth/decision/own-endpoints.ts';
 import type { Child } from './child.ts';
 import { copyDeployment, type RunningProxy, startProxy } from './deployment.ts';
 import { freePorts } from './free-port.ts';
@@ -25,8 +26,9 @@ export async function startSignInChain(traefikProgram: Program): Promise<SignInC
   const [edge, auth, authInternal] = (await freePorts(3)) as [number, number, number];
   const publicUrl = `http://127.0.0.1:${edge}`;
   const app = await startWebApp();
-  const corp = await startSignInProvider([publicUrl]);
-  const partner = await startSignInProvider([publicUrl], { name: 'partner' });
+  const callback = (id: string) => `${SIGN_IN_PATHS.callback}/${id}`;
+  const corp = await startSignInProvider([publicUrl], { callback: callback('corp') });
+  const partner = await startSignInProvider([publicUrl], { name: 'partner', callback: callback('partner') });
   const secretEnv = { POSTERN_RELAY_TRUST_SECRET: 'the secret that Traefik adds for the relay' };
   const addresses = {
     '127.0.0.1:8080': `127.0.0.1:${edge}`,

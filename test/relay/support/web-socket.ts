@@ -9,10 +9,11 @@ const HANDSHAKE = ['Connection', 'Upgrade', 'Upgrade', 'websocket', 'Sec-WebSock
 export function handshake(
   port: number,
   headers: readonly string[],
-  options: { path?: string; method?: string; protocol?: string; key?: string } = {},
+  options: { path?: string; method?: string; protocol?: string; key?: string; host?: string } = {},
 ): Promise<Answer> {
   const { path = '/servers/one/ws', method = 'GET', protocol = 'mcp', key = 'dGhlIHNhbXBsZSBub25jZQ==' } = options;
-  const all = ['Host', 'mcp.example.com', ...HANDSHAKE, 'Sec-WebSocket-Key', key, ...headers];
+  const { host = 'mcp.example.com' } = options;
+  const all = ['Host', host, ...HANDSHAKE, 'Sec-WebSocket-Key', key, ...headers];
   if (protocol !== '') all.push('Sec-WebSocket-Protocol', protocol);
   return new Promise((resolve, reject) => {
     const request = send({ host: '127.0.0.1', port, path, method, headers: all, agent: false }, (response) => {
