@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
-import { API_KEY_PREFIX } from '../api-keys/key-format.ts';
 import type { Authenticated, Authentication, Rejected } from '../decision/authentication.ts';
 import type { Limit } from '../decision/decision.ts';
 import type { CheckRequest } from '../decision/request.ts';
@@ -10,6 +9,7 @@ import type { Resource } from '../decision/resources.ts';
 import type { Rule } from '../decision/rules.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { IntrospectionEndpoint, type IntrospectionEndpointDependencies } from './introspection-endpoint.ts';
+import { isOwnToken } from './own-tokens.ts';
 import { rejected, WRONG_AUDIENCE } from './rejection.ts';
 import { type Audience, checkClaims, configuredAudience, isFor, readAudience, readIdentity } from './token-claims.ts';
 
@@ -127,7 +127,7 @@ export class Introspection {
   ): readonly Introspector[] {
     const taken = this.#introspectors.filter(({ config }) => issuers?.has(config.issuer) !== false);
     if (jwt !== undefined) return taken.filter(({ config }) => config.issuer === jwt.iss);
-    if (token.startsWith(API_KEY_PREFIX)) return [];
+    if (isOwnToken(token)) return [];
     const named = taken.filter(({ patterns }) => patterns?.some((matches) => matches(token)) === true);
     return named.length > 0 ? named : taken.filter(({ patterns }) => patterns === undefined);
   }

@@ -43,6 +43,7 @@ import { markShown, showRefusalsFirst } from './refusal-page.ts';
 import { RegisteredClients } from './registered-clients.ts';
 import { ResourceServers } from './resource-servers.ts';
 import { TokenKeys } from './token-keys.ts';
+import { prefixTokens } from './token-prefix.ts';
 
 export interface BrokerDependencies {
   readonly log: Logger;
@@ -137,6 +138,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       }),
     );
     provider.proxy = true;
+    prefixTokens(provider);
     useInteractionCookies(provider, auth.sessions.cookie, now);
     registerRefreshTokenGrant(provider, { accounts, resourceServers, rotation, revoke });
     if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);
