@@ -7,6 +7,7 @@ import type { AddressList } from '../../platform/addresses.ts';
 import type { Refusal } from '../refusal.ts';
 import type { AssertionCheck, AssertionResult } from './assertion.ts';
 import type { RequestHeaders } from './headers.ts';
+import { mayBeTwo } from './presets/field-value.ts';
 import type { Preset, Reading } from './presets/preset.ts';
 
 /** What somebody's credential says: nothing (`absent`, with what to say where one is needed), a person, or a lie. */
@@ -73,8 +74,18 @@ export class ProxyClaims {
     const { assertion } = this.#proofs;
     if (assertion !== undefined) return this.#withAssertion(assertion, reading, request, headers);
     if (reading.kind === 'absent') return this.#noUser(request, headers);
-    const spoofed = this.#preset.signature !== undefined && headers.unread;
+    const signed = this.#preset.signature !== undefined;
+    const joined = signed ? undefined : this.#joinedHeader(reading.identity);
+    if (joined !== undefined)
+      return reject('identity_malformed', `${joined} holds a comma, so that it may be two headers joined by a proxy`);
+    const spoofed = signed && headers.unread;
     return { kind: 'claimed', identity: reading.identity, expiresAt: reading.expiresAt, spoofed };
+  }
+
+  /** The header that may be two, where no signature says otherwise: a rule would compare both as one name. */
+  #joinedHeader({ subject, issuer }: Identity): string | undefined {
+    if (mayBeTwo(subject)) return this.#preset.userHeader;
+    return mayBeTwo(issuer) ? IDENTITY_HEADERS.issuer : undefined;
   }
 
   #withAssertion(

@@ -35,8 +35,8 @@ function fromQ(data: string): Buffer {
   );
 }
 
-/** A distinguished name (RFC 4514) has commas of its own. */
-const DISTINGUISHED_NAME = /^(?:[A-Za-z]+|[\d.]+)=[^,=]*(?:,\s*(?:[A-Za-z]+|[\d.]+)=[^,=]*)*$/;
+/** A distinguished name (RFC 4514) has commas of its own, between its parts and, escaped, in their values. */
+const DISTINGUISHED_NAME = /^(?:[A-Za-z]+|[\d.]+)=(?:[^,=\\]|\\.)*(?:,\s*(?:[A-Za-z]+|[\d.]+)=(?:[^,=\\]|\\.)*)*$/;
 
 /**
  * Whether a value may be two: what joins two headers of one name is a comma (RFC 9110 §5.3), and proxies do so before

@@ -1,6 +1,6 @@
 import { ANONYMOUS, type IdentityMethod } from '../../../identity/identity.ts';
-import { decodeText, mayBeTwo, splitList } from './field-value.ts';
-import { ABSENT, type Lookup, type Preset, type Reading, refused } from './preset.ts';
+import { decodeText, splitList } from './field-value.ts';
+import { ABSENT, type Lookup, type Preset, type Reading } from './preset.ts';
 
 /** Which headers hold what. */
 export interface HeaderNames {
@@ -41,11 +41,6 @@ export function readPlain(headers: PlainHeaders, get: Lookup): Reading {
   };
   const subject = text(headers.user);
   if (subject === '') return ABSENT;
-  if (mayBeTwo(subject))
-    return refused(
-      'identity_malformed',
-      `${headers.user} holds a comma, so that it may be two headers joined by a proxy`,
-    );
   const email = text(headers.email);
   return {
     kind: 'read',

@@ -142,10 +142,27 @@ for (const [name, make, signs] of ALL)
       }
     });
 
-    // Ours is written by forward-auth alone, and a subject may hold a comma there.
-    if (!signs && name !== 'postern')
+    if (!signs) {
       it('refuses a user that may be two', async () => {
-        await refuses(system, [system.user, 'alice, admin'], 401, 'identity_malformed');
+        for (const user of ['alice, admin', 'alice,alice', 'alice,', ', alice', 'CN=alice, admin', 'Doe, CN=alice'])
+          await refuses(system, [system.user, user], 401, 'identity_malformed');
+      });
+
+      it('takes a distinguished name, whose commas are its own', async () => {
+        const running = await start(system);
+        for (const user of [
+          'CN=alice',
+          'CN=alice, OU=Dev,O=Example',
+          '2.5.4.3=alice,dc=example,dc=com',
+          'CN=Doe\\, A,O=E',
+        ])
+          assert.equal((await send(running, system, [system.user, user])).status, 200, user);
+      });
+    }
+    if (name === 'postern')
+      it('refuses an issuer that may be two', async () => {
+        const issuer = 'https://a.example.com, https://b.example.com';
+        await refuses(system, [system.user, 'alice', 'X-Authenticated-Issuer', issuer], 401, 'identity_malformed');
       });
     if (signs) signedContract(() => system, name !== 'hyprmcp');
   });
