@@ -259,7 +259,7 @@ describe('a WebSocket connection', () => {
     const end = running.close();
     onEnd(() => end);
     assert.equal((await idle.closed)[0], 1001);
-    assert.match(errorOf(await busy.answerTo(busy.request('ping'))).message, /connect again/);
+    assert.match(errorOf(await busy.answerTo(busy.request('ping'))).message, /shutting down; reconnect/);
     release();
     assert.ok((await busy.answerTo(id)).result);
     assert.equal((await busy.closed)[0], 1001);

@@ -186,7 +186,7 @@ describe('what is special of HyprMCP Gateway', () => {
     assert.ok(!/authorization/i.test(genuine.text), genuine.text);
     const bad = await ask(running.port, { headers: [...carry(signToken(keys, { ...claims, aud: 'grafana' }))] });
     assert.equal(bad.status, 401);
-    assert.equal(bad.headers['www-authenticate'], 'Bearer error="invalid_token"');
+    assert.match(String(bad.headers['www-authenticate']), /^Bearer error="invalid_token", resource_metadata="[^"]+"$/);
   });
 
   it('clients that it registers have ids of a kind, which are accepted on request only', async () => {
