@@ -7,6 +7,8 @@ const waiting = new Map();
 /** Ids of its own questions that were answered with an error, and of requests that were taken back. */
 const refused = [];
 const cancelled = [];
+/** What came of its own questions. */
+const answers = [];
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const TOOLS = {
@@ -56,8 +58,13 @@ const TOOLS = {
     say({ id: question, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } });
     answer(id, 'asked');
   },
+  'after the answer': (id, { milliseconds, messages }) => {
+    answer(id, 'done');
+    setTimeout(() => messages.forEach(say), milliseconds);
+  },
   refusals: (id) => answer(id, refused),
   cancelled: (id) => answer(id, cancelled),
+  answers: (id) => answer(id, answers),
   meta: (id, _arguments, _token, meta) => answer(id, meta),
 };
 
@@ -74,6 +81,7 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   if (method === 'notifications/cancelled') cancelled.push(params.requestId);
   else if (method === undefined) {
     if (error !== undefined) refused.push(id);
+    answers.push([id, error?.code ?? result]);
     waiting.get(id)?.(result ?? { refused: error.code });
     waiting.delete(id);
   } else if (method === 'initialize' && params.clientInfo.name === 'unwelcome')

@@ -79,6 +79,9 @@ export class PipeServer {
   readonly #heard: PacedQueue<Heard>;
   readonly #noise: NoiseBudget;
   #strayed = false;
+  /** The owner whose messages it has been sent, where all were one owner's. */
+  #onlySender: string | undefined;
+  #hasSeveralSenders = false;
   /** Why it ended by itself. */
   #why: Error | undefined;
   #pipe: Pipe | undefined;
@@ -216,7 +219,7 @@ export class PipeServer {
       const { id } = message;
       if (!isId(id) || this.#serverRequests.get(id)?.session !== session) return;
       this.#forgetQuestion(id);
-      this.#send(message);
+      this.#sendFor(session, message);
     } else if (message.method === 'notifications/cancelled') {
       for (const [id, asked] of this.#asked)
         if (asked.session === session && asked.id === params.requestId) {
@@ -224,9 +227,9 @@ export class PipeServer {
           session.cancelled(asked.id);
         }
     } else if (message.method === 'notifications/initialized') {
-      if (!this.#initialized) this.#send(message);
+      if (!this.#initialized) this.#sendFor(session, message);
       this.#initialized = true;
-    } else this.#send(message);
+    } else this.#sendFor(session, message);
   }
 
   /** @returns the id that the server knows it by */
@@ -242,7 +245,8 @@ export class PipeServer {
     const meta = isRecord(params._meta) ? params._meta : {};
     const token = meta.progressToken;
     this.#asked.set(own, { session, id, method: message.method, token, settled, subscribing });
-    this.#send(
+    this.#sendFor(
+      session,
       token === undefined
         ? { ...message, id: own }
         : { ...message, id: own, params: { ...params, _meta: { ...meta, progressToken: own } } },
@@ -399,11 +403,11 @@ export class PipeServer {
       if (isId(requestId)) this.#forgetQuestion(requestId);
       return void question?.session.hear(message);
     }
-    if (method === 'notifications/resources/updated' && this.#sessions.size > 1) {
+    if (method === 'notifications/resources/updated') {
       const { uri } = params;
       const subscribers = typeof uri === 'string' ? this.#subscriptions.get(uri) : undefined;
       for (const session of subscribers?.keys() ?? []) session.hear(message);
-      return;
+      if (subscribers !== undefined || this.#sessions.size > 1) return;
     }
     if (LIST_CHANGED.test(method) || this.#options.oneOwner) {
       for (const session of this.#sessions) session.hear(message);
@@ -413,11 +417,17 @@ export class PipeServer {
     this.#spokenTo()?.hear(message);
   }
 
-  /** Whom a word of the server must be meant for; undefined: that cannot be known. */
+  /**
+   * The session that an unrelated message of the server is for; undefined: unknown. A pipe does not show which request a message
+   * belongs to, and a server may speak after its answer or after the client has left, so no open request proves whom it means.
+   */
   #spokenTo(): PipeSession | undefined {
-    if (this.#sessions.size === 1) return this.#sessions.values().next().value;
+    const { oneOwner } = this.#options;
+    const candidates = [...this.#sessions].filter(({ owner }) => oneOwner || owner === this.#onlySender);
+    if (candidates.length <= 1) return candidates[0];
     const busy = new Set([...this.#asked.values()].map(({ session }) => session));
-    return busy.size === 1 ? busy.values().next().value : undefined;
+    const asking = candidates.filter((session) => busy.has(session));
+    return asking.length === 1 ? asking[0] : undefined;
   }
 
   #subscribe({ uri, hold }: Subscribing, session: PipeSession): void {
@@ -447,6 +457,12 @@ export class PipeServer {
     asked?.settled?.();
     const params = { requestId: own, ...(typeof reason === 'string' ? { reason } : {}) };
     this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
+  }
+
+  #sendFor({ owner }: PipeSession, message: Json): void {
+    this.#hasSeveralSenders ||= this.#onlySender !== undefined && this.#onlySender !== owner;
+    this.#onlySender = this.#hasSeveralSenders ? undefined : owner;
+    this.#send(message);
   }
 
   #send(message: Json): void {

@@ -4,7 +4,9 @@ import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CreateMessageRequestSchema,
+  ElicitRequestSchema,
   EmptyResultSchema,
+  ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, it } from 'mocha';
@@ -23,6 +25,8 @@ const program = (settings: object = {}, ...args: string[]) => ({
   args: [PROGRAM, ...args],
   ...settings,
 });
+
+const OBJECT = { type: 'object', properties: {} };
 
 /** What the scripted program says as its one text, which is JSON. */
 async function call(client: Client, name: string, args: object = {}, options: object = {}): Promise<unknown> {
@@ -307,6 +311,104 @@ describe('MCP servers as child processes', function () {
       assert.equal(await waits, 'late');
       assert.equal(asked, 1);
       assert.deepEqual(heard, []);
+    });
+
+    describe('one for everybody: what the server says after the call it is about', () => {
+      const MESSAGES = [
+        { method: 'notifications/message', params: { level: 'info', data: 'of alice' } },
+        { id: 'sampling', method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } },
+        { id: 'form', method: 'elicitation/create', params: { message: '?', requestedSchema: OBJECT } },
+        { id: 'roots', method: 'roots/list' },
+      ];
+      const REFUSED = [
+        ['form', -32601],
+        ['roots', -32601],
+        ['sampling', -32601],
+      ];
+
+      interface Person {
+        readonly client: Client;
+        readonly heard: string[];
+      }
+
+      async function person(url: string, user: string): Promise<Person> {
+        const heard: string[] = [];
+        const client = await connectAs(url, user);
+        client.setNotificationHandler(LoggingMessageNotificationSchema, () => void heard.push('log'));
+        client.setRequestHandler(CreateMessageRequestSchema, () => {
+          heard.push('sampling');
+          return { model: user, role: 'assistant' as const, content: { type: 'text' as const, text: user } };
+        });
+        client.setRequestHandler(ElicitRequestSchema, () => {
+          heard.push('form');
+          return { action: 'decline' as const };
+        });
+        client.setRequestHandler(ListRootsRequestSchema, () => {
+          heard.push('roots');
+          return { roots: [] };
+        });
+        return { client, heard };
+      }
+
+      const sayLater = ({ client }: Person, milliseconds: number) =>
+        call(client, 'after the answer', { milliseconds, messages: MESSAGES });
+      const leave = ({ client }: Person) => (client.transport as StreamableHTTPClientTransport).terminateSession();
+      async function answers({ client }: Person): Promise<unknown[]> {
+        let got: unknown[] = [];
+        await until('the server has its answers', async () => {
+          got = (await call(client, 'answers')) as unknown[];
+          return got.length >= 3;
+        });
+        return got.sort();
+      }
+
+      async function two(): Promise<[alice: Person, bob: Person]> {
+        const { url } = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
+        return [await person(url, 'alice'), await person(url, 'bob')];
+      }
+
+      for (const first of ['alice', 'bob'])
+        it(`reaches nobody where another’s call is open (${first} was there first)`, async () => {
+          const [one, other] = await two();
+          const [alice, bob] = first === 'alice' ? [one, other] : [other, one];
+          await sayLater(alice, 100);
+          assert.equal(await call(bob.client, 'slow', { milliseconds: 300, say: 'of bob' }), 'of bob');
+          assert.deepEqual(await answers(bob), REFUSED);
+          assert.deepEqual([alice.heard, bob.heard], [[], []]);
+        });
+
+      it('reaches nobody where the one it is about has left', async () => {
+        const [alice, bob] = await two();
+        await sayLater(alice, 150);
+        await leave(alice);
+        assert.equal(await call(bob.client, 'slow', { milliseconds: 300, say: 'of bob' }), 'of bob');
+        assert.deepEqual(await answers(bob), REFUSED);
+        assert.deepEqual(bob.heard, []);
+      });
+
+      it('reaches nobody where the one it is about has left and the other has not called yet', async () => {
+        const [alice, bob] = await two();
+        await sayLater(alice, 150);
+        await leave(alice);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        assert.deepEqual(await answers(bob), REFUSED);
+        assert.deepEqual(bob.heard, []);
+      });
+
+      it('reaches nobody in a call of the one where the other has called before and may still be meant', async () => {
+        const [alice, bob] = await two();
+        await call(bob.client, 'pid');
+        assert.deepEqual(await call(alice.client, 'ask'), { refused: -32601 });
+        await call(alice.client, 'log', { text: 'of whom?' });
+        assert.deepEqual([alice.heard, bob.heard], [[], []]);
+      });
+
+      it('reaches the only one from whom the server has ever had a message', async () => {
+        const [alice, bob] = await two();
+        await sayLater(alice, 50);
+        await until('she has been asked', () => alice.heard.length === 4);
+        assert.deepEqual([alice.heard.sort(), bob.heard], [['form', 'log', 'roots', 'sampling'], []]);
+      });
     });
 
     it('one for everybody: a session that ends takes its requests along and leaves the others', async () => {
