@@ -33,10 +33,10 @@ describe('attacks past the proxy', () => {
   });
 
   /** Lines that forward-auth issued for a request of alice. */
-  async function ask(method: string, uri: string, host: string): Promise<string[]> {
+  async function ask(method: string, uri: string, host: string, token = gauntlet.echoToken): Promise<string[]> {
     const lines = [
       ...[`X-Forwarded-Method: ${method}`, `X-Forwarded-Uri: ${uri}`, `X-Forwarded-Host: ${host}`],
-      ...['X-Forwarded-Proto: http', 'X-Forwarded-For: 127.0.0.1', `Authorization: Bearer ${gauntlet.echoToken}`],
+      ...['X-Forwarded-Proto: http', 'X-Forwarded-For: 127.0.0.1', `Authorization: Bearer ${token}`],
     ];
     const bytes = written({ target: '/verify/traefik', lines });
     const { text, statuses } = await exchange(gauntlet.ports.auth, { bytes, patience: 10_000 });
@@ -126,9 +126,10 @@ describe('attacks past the proxy', () => {
       ['POST', `${ECHO}/`, HOST],
       ['POST', '/servers/echo/%6dcp', HOST],
       ['GET', ECHO, HOST],
-      ['POST', ECHO, 'elsewhere.example'],
     ] as const)
       await refused(swapped(assertionOf(await ask(method, uri, host))));
+    const elsewhere = await gauntlet.provider.token('alice', 'http://elsewhere.example');
+    await refused(swapped(assertionOf(await ask('POST', ECHO, 'elsewhere.example', elsewhere))));
     await refused([...allowed, proof], { host: 'elsewhere.example' });
     await refused([...allowed, proof, 'X-Forwarded-Host: elsewhere.example'], { host: 'another.example' });
     await refused([...allowed, proof], { target: '/servers/echo/ws' });
