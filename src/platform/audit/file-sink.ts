@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { ConfigurationError } from '../errors.ts';
 import type { AuditSink } from './audit-sink.ts';
+import { readLastLine } from './last-line.ts';
 
 export interface FileSinkOptions {
   readonly path: string;
@@ -17,8 +18,6 @@ export interface FileSinkOptions {
 
 /** For whoever runs the process and their group. */
 const MODE = 0o640;
-/** Bytes at the end of a file that are looked through for its last line. */
-const TAIL = 65_536;
 
 /** A file that is followed by another one when it is large or old: `path`, `path.1` and so on, the last of which goes. */
 export class FileSink implements AuditSink {
@@ -42,10 +41,11 @@ export class FileSink implements AuditSink {
     try {
       const opened = await openFile(options.path, options.now);
       const { lastLine, end } = await readEnd(opened);
-      return new FileSink(options, { ...opened, size: end }, lastLine ?? (await lastOf(`${options.path}.1`)));
+      return new FileSink(options, { ...opened, size: end }, lastLine || (await lastOf(`${options.path}.1`)));
     } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException;
-      throw new ConfigurationError([`audit.file.path: ${options.path} cannot be opened (${code})`], cause);
+      const { code, message } = cause as NodeJS.ErrnoException;
+      const why = cause instanceof RangeError ? `is not an audit file: ${message}` : `cannot be opened (${code})`;
+      throw new ConfigurationError([`audit.file.path: ${options.path} ${why}`], cause);
     }
   }
 
@@ -102,16 +102,13 @@ async function openFile(path: string, now: () => number): Promise<OpenedFile> {
   return { file, size, begun: size > 0 && birthtimeMs > 0 ? birthtimeMs : now() };
 }
 
-/** The last whole line, and where it ends: what a crash left half written is written over. */
-async function readEnd({ file, size }: OpenedFile): Promise<{ lastLine: string | undefined; end: number }> {
-  const length = Math.min(size, TAIL);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
-  const newline = buffer.subarray(0, bytesRead).lastIndexOf(0x0a);
-  if (newline === -1) return { lastLine: undefined, end: length === TAIL ? size : 0 };
-  const end = size - bytesRead + newline + 1;
-  if (end < size) await file.truncate(end);
-  const text = buffer.toString('utf8', 0, newline);
-  return { lastLine: text.slice(text.lastIndexOf('\n') + 1), end };
+/** What a crash left half written is written over. */
+async function readEnd({ file, size }: OpenedFile): Promise<{ lastLine: string; end: number }> {
+  const { text, end, terminated } = await readLastLine(file, size);
+  if (text !== '' && !terminated) await file.write('\n', end);
+  const next = text === '' && !terminated ? end : end + 1;
+  if (next < size) await file.truncate(next);
+  return { lastLine: text, end: next };
 }
 
 async function lastOf(path: string): Promise<string | undefined> {
@@ -119,9 +116,7 @@ async function lastOf(path: string): Promise<string | undefined> {
   if (file === undefined) return undefined;
   try {
     const { size } = await file.stat();
-    const length = Math.min(size, TAIL);
-    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
-    return buffer.toString('utf8').trimEnd().split('\n').at(-1);
+    return (await readLastLine(file, size)).text;
   } finally {
     await file.close();
   }

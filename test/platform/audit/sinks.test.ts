@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { open as openHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -7,6 +8,7 @@ import { Registry } from 'prom-client';
 import { AuditLog } from '../../../src/platform/audit/audit-log.ts';
 import type { AuditSink } from '../../../src/platform/audit/audit-sink.ts';
 import { FileSink } from '../../../src/platform/audit/file-sink.ts';
+import { readLastLine } from '../../../src/platform/audit/last-line.ts';
 import { stdoutSink } from '../../../src/platform/audit/stdout-sink.ts';
 import { verifyChain } from '../../../src/platform/audit/verify.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
@@ -32,10 +34,11 @@ function open(sink: AuditSink, settings: object = {}): Opened {
 }
 
 async function openFile(file: string, settings: object = {}, more: object = {}): Promise<Opened> {
-  const options = { maxSize: 1e9, maxAge: 1e9, keep: 3, sync: 'never' as const, now: () => 1_700_000_000_000, ...more };
+  const options = { ...NEVER, ...more };
   return open(await FileSink.open({ path: file, ...options }), settings);
 }
 
+const NEVER = { maxSize: 1e9, maxAge: 1e9, keep: 3, sync: 'never' as const, now: () => 1_700_000_000_000 };
 const CHAIN = { chain: { enabled: true } };
 const linesOf = (file: string) => readFileSync(file, 'utf8').trimEnd().split('\n');
 
@@ -143,6 +146,85 @@ describe('the audit log', () => {
       await audit.close(5_000);
       const report = await verifyChain([file], undefined);
       assert.deepEqual([report.problems, report.lines, report.lastSeq], [[], 4, 4]);
+    });
+
+    /** Text of the arguments of one call, whose line is then about this long. */
+    const long = (bytes: number) =>
+      Object.fromEntries(Array.from({ length: Math.ceil(bytes / 1_000) }, (_, at) => [`a${at}`, 'é'.repeat(497)]));
+
+    for (const bytes of [1_000, 63_000, 64_000, 65_000, 66_000, 70_000, 131_000, 1_000_000, 5_000_000])
+      for (const tail of ['', '{"time":"20', `{"time":"${'x'.repeat(200_000)}`])
+        it(`goes on after a line of about ${bytes} bytes and ${tail.length} half written ones`, async () => {
+          const file = path();
+          const before = await openFile(file, CHAIN);
+          write(before.audit, 1, 2);
+          before.audit.record({ event: 'tool_call', outcome: 'allow', user: 'u3', arguments: long(bytes) });
+          await before.audit.close(5_000);
+          writeFileSync(file, `${readFileSync(file, 'utf8')}${tail}`);
+          const { audit } = await openFile(file, CHAIN);
+          write(audit, 4, 5);
+          await audit.close(5_000);
+          const report = await verifyChain([file], undefined);
+          assert.deepEqual([report.problems, report.lines, report.lastSeq], [[], 5, 5]);
+        });
+
+    it('goes on after lines of every length around the first read', async () => {
+      for (let length = 65_530; length <= 65_542; length++) {
+        const file = path();
+        writeFileSync(file, `${'x'.repeat(length - 1)}\n`);
+        const sink = await FileSink.open({ path: file, ...NEVER });
+        assert.equal(sink.lastLine?.length, length - 1, String(length));
+        await sink.close();
+      }
+    });
+
+    it('goes on in the next file after a long last line, which the one before it keeps', async () => {
+      const file = path();
+      const before = await openFile(file, CHAIN);
+      before.audit.record({ event: 'tool_call', outcome: 'allow', user: 'u1', arguments: long(300_000) });
+      await before.audit.close(5_000);
+      renameSync(file, `${file}.1`);
+      for (const there of [undefined, '', '{"time":']) {
+        if (there !== undefined) writeFileSync(file, there);
+        const { audit } = await openFile(file, CHAIN);
+        write(audit, 2, 3);
+        await audit.close(5_000);
+        const report = await verifyChain([`${file}.1`, file], undefined);
+        assert.deepEqual([report.problems, report.lastSeq], [[], 3]);
+      }
+    });
+
+    it('keeps a whole line whose newline is missing', async () => {
+      for (const bytes of [10, 66_000]) {
+        const file = path();
+        const before = await openFile(file, CHAIN);
+        before.audit.record({ event: 'tool_call', outcome: 'allow', user: 'u1', arguments: long(bytes) });
+        await before.audit.close(5_000);
+        writeFileSync(file, readFileSync(file, 'utf8').trimEnd());
+        const { audit } = await openFile(file, CHAIN);
+        write(audit, 2, 2);
+        await audit.close(5_000);
+        const report = await verifyChain([file], undefined);
+        assert.deepEqual([report.problems, report.lines], [[], 2]);
+      }
+    });
+
+    it('that is empty begins a chain', async () => {
+      const file = path();
+      writeFileSync(file, '');
+      const { audit } = await openFile(file, CHAIN);
+      write(audit, 1, 1);
+      await audit.close(5_000);
+      const report = await verifyChain([file], undefined);
+      assert.deepEqual([report.problems, report.firstSeq], [[], 1]);
+    });
+
+    it('without a line at its end is read back to a bound', async () => {
+      const file = path();
+      writeFileSync(file, 'x'.repeat(200_000));
+      const handle = await openHandle(file);
+      await assert.rejects(readLastLine(handle, 200_000, 65_536), /no line ends in its last 65536 bytes/);
+      await handle.close();
     });
 
     it('that cannot be opened ends the start with its path', async () => {
