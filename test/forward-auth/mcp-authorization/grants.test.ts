@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
 import { type BrokerGate, OPERATOR_TOKEN, openBrokerGate } from './support/broker-gate.ts';
 import { type CallbackPage, openCallbackPage } from './support/mcp-client.ts';
@@ -94,6 +95,42 @@ describe('grants at the broker', () => {
     assert.equal(status, 200, JSON.stringify(body));
     await client.person.submit(await client.person.visit(`${gate.issuer}/_postern/sign-out`));
     await isOver(client, { access_token: String(body.access_token), refresh_token: String(body.refresh_token) });
+  });
+
+  it('live as long as the session that they went over to, and not as the one before', async () => {
+    const old = await openBrokerGate({ auth: { sessions: { absolute: '24h', idle: '24h' } } });
+    try {
+      const client = await RawClient.register(old, callback.url);
+      let { refresh_token: token } = await client.tokens();
+      for (const days of [1, 2, 3]) {
+        old.pass(20 * 3_600_000);
+        await client.person.visit(`${old.issuer}/_postern/sign-in?switch=1&rd=/servers/github/mcp`);
+        const { status, body } = await client.refresh(token);
+        assert.equal(status, 200, `after ${days} sign-ins: ${JSON.stringify(body)}`);
+        token = String(body.refresh_token);
+      }
+      old.pass(25 * 3_600_000);
+      assert.equal((await client.refresh(token)).body.error, 'invalid_grant');
+    } finally {
+      await old.stop();
+    }
+  });
+
+  it('go over to the next session also while a client refreshes and the provider takes its time', async () => {
+    const slow = await openBrokerGate({ provider: { slowness: 1_000 } });
+    try {
+      const client = await RawClient.register(slow, callback.url);
+      const { refresh_token: token } = await client.tokens();
+      const signingIn = client.person.visit(`${slow.issuer}/_postern/sign-in?switch=1&rd=/servers/github/mcp`);
+      // The session is replaced while the provider is still asked about the one before.
+      await sleep(300);
+      const refreshed = await client.refresh(token);
+      await signingIn;
+      assert.equal(refreshed.status, 200, JSON.stringify(refreshed.body));
+      assert.equal((await client.refresh(refreshed.body.refresh_token)).status, 200);
+    } finally {
+      await slow.stop();
+    }
   });
 
   it('end where another person signs in with the same browser', async () => {

@@ -97,6 +97,10 @@ describe('an address that anybody can register', () => {
       'ms-word:ofe|u|https://evil.example/x',
       'tel:+1',
       'com:/x',
+      'x-apple.systempreferences:com.apple.preference.security',
+      'ms-settings.privacy:camera',
+      'ms-word.ofe:u|https://evil.example/x',
+      'web+app.example:x',
     ]) {
       const { status, body } = await register(gate, { redirect_uris: [redirect] });
       assert.deepEqual([status, body.error], [400, 'invalid_redirect_uri'], redirect);
@@ -104,6 +108,8 @@ describe('an address that anybody can register', () => {
     for (const redirect of [
       'com.example.app:/callback',
       'io.github.someone.tool://callback',
+      'xn--p1ai.example.app:/callback',
+      'com.my-company.app2:/callback',
       'cursor://anysphere.cursor-mcp/oauth/callback',
       'vscode://vscode.github-authentication/did-authenticate',
       'claude://callback',

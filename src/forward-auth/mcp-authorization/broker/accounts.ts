@@ -64,7 +64,12 @@ export class Accounts {
   async #sessionOf(grantId: string, renew: boolean): Promise<Session | undefined> {
     const grant = await this.#deps.grants.find(grantId);
     if (grant === undefined) return undefined;
-    return renew ? this.#deps.sessions.renew(grant.session) : this.#deps.sessions.byKey(grant.session);
+    const { sessions, grants } = this.#deps;
+    const session = await (renew ? sessions.renew(grant.session) : sessions.byKey(grant.session));
+    if (session !== undefined) return session;
+    // The person may have signed in anew while their provider was asked: what is over then is the session before.
+    const moved = (await grants.find(grantId))?.session !== grant.session;
+    return moved ? this.#sessionOf(grantId, renew) : undefined;
   }
 
   #account(id: string, identity: Known | undefined): Account {

@@ -54,6 +54,12 @@ export class BrokerStores {
     return adapter;
   }
 
+  /** @param until Unix time in milliseconds */
+  async prolongGrant(id: string, until: number): Promise<void> {
+    await this.#grants.update(id, (grant) => ({ ...grant, exp: Math.max(grant.exp ?? 0, Math.ceil(until / 1_000)) }));
+    await this.#grants.extend(id, until);
+  }
+
   async revokeGrant(id: string): Promise<void> {
     for (const model of ['AuthorizationCode', 'RefreshToken']) await this.adapter(model).revokeByGrantId(id);
     await this.#grants.destroy(id);

@@ -94,7 +94,8 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     ...{ log, audit: deps.audit },
     count: (event) => metrics.oauthEvents.inc({ event }),
   });
-  const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, audit, now, revoke });
+  const prolong = (id: string, until: number) => brokerStores.prolongGrant(id, until);
+  const grants = new Grants({ records: brokerStores.grantRecords, ended, sealing, audit, now, revoke, prolong });
   brokerStores.onGrantEnd = (id) => grants.forget(id);
   const subscriptions = [
     sessions.onReplace((from, to) => grants.move(from, to)),

@@ -37,6 +37,8 @@ export interface GrantsDependencies {
   readonly now: () => number;
   /** Ends oidc-provider's own grant with its codes and refresh tokens. */
   readonly revoke: (id: string) => Promise<void>;
+  /** Lets oidc-provider's own grant live at least until then. */
+  readonly prolong: (id: string, until: number) => Promise<void>;
 }
 
 const EVERY = term('every', '');
@@ -75,8 +77,10 @@ export class Grants {
 
   /** The person has signed in anew: what they granted goes on with the new session. */
   async move(from: string, to: Session): Promise<void> {
-    for (const grant of await this.ofSession(from))
+    for (const grant of await this.ofSession(from)) {
+      await this.#deps.prolong(grant.id, to.endsAt);
       await this.#write({ ...grant, session: to.key, expiresAt: to.endsAt });
+    }
   }
 
   async find(id: string): Promise<Grant | undefined> {

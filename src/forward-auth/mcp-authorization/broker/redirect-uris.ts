@@ -1,8 +1,11 @@
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
-/** A scheme that its application may call its own: the reversed name of a domain (RFC 8252 §7.1). */
-const REVERSE_DOMAIN = /^[a-z][a-z-]*[a-z](?:\.[a-z0-9][a-z0-9-]*)+$/;
+/**
+ * A scheme that its application may call its own: the reversed name of a domain (RFC 8252 §7.1). No top-level domain but an
+ * internationalized one has a hyphen, and the system's schemes have: `x-apple.systempreferences`.
+ */
+const REVERSE_DOMAIN = /^(?:[a-z]{2,}|xn--[a-z0-9-]+)(?:\.[a-z0-9][a-z0-9-]*)+$/;
 
 /** Where a code is sent to, by what can be known of who listens there. */
 export type RedirectKind =
