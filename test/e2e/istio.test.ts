@@ -138,8 +138,13 @@ describe('the real Envoy, as Istio would configure it from deploy/istio', () => 
   });
 
   const bearer = (token: string) => ['Authorization', `Bearer ${token}`];
+  /** To any of the gateways as clients know it: a token counts at the host that it was issued for. */
   const post = (port: number, headers: readonly string[] = [], path = PATH): Promise<RawAnswer> =>
-    rawRequest(port, path, { method: 'POST', headers: [...MCP, ...headers], body: CALL });
+    rawRequest(port, path, {
+      method: 'POST',
+      headers: ['Host', `127.0.0.1:${ports.http}`, ...MCP, ...headers],
+      body: CALL,
+    });
   const tokenFor = (user: string) => provider.token(user, `http://127.0.0.1:${ports.http}${PATH}`);
 
   for (const [way, behind] of [
@@ -270,7 +275,8 @@ describe('the real Envoy, as Istio would configure it from deploy/istio', () => 
 
   for (const behind of ['grpcLive', 'tokenLive'] as const)
     it(`streams and WebSockets, ${behind === 'grpcLive' ? 'CUSTOM' : 'RequestAuthentication'}`, async () => {
-      const headers = { Authorization: `Bearer ${alice}` };
+      const own = await provider.token('alice', `http://127.0.0.1:${ports[behind]}`);
+      const headers = { Authorization: `Bearer ${behind === 'grpcLive' ? own : alice}` };
       const stop = new AbortController();
       const base = `127.0.0.1:${ports[behind]}/servers/everything`;
       const answer = await fetch(`http://${base}/events`, { headers, signal: stop.signal });
