@@ -1,5 +1,7 @@
 import { ANONYMOUS, type Identity } from '../../src/identity/identity.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
+import { looseName, Names } from '../../src/platform/names.ts';
+import { ResourceUris } from '../../src/platform/resource-uris.ts';
 import { Names as AggregateNames } from '../../src/relay/aggregate/names.ts';
 import { sessionState } from '../../src/relay/aggregate/session-state.ts';
 import { uriToServer } from '../../src/relay/aggregate/uris.ts';
@@ -9,8 +11,6 @@ import { ToolBook } from '../../src/relay/gate/tools/tool-book.ts';
 import { ArgumentSchema } from '../../src/relay/policy/argument-schema.ts';
 import { compilePolicy } from '../../src/relay/policy/compile.ts';
 import { permissionOf } from '../../src/relay/policy/judgement.ts';
-import { looseName, Names } from '../../src/relay/policy/names.ts';
-import { ResourceUris } from '../../src/relay/policy/resource-uris.ts';
 import { visible } from '../../src/relay/policy/visible.ts';
 import { EventBoundary } from '../../src/relay/protocol/event-boundary.ts';
 import { EventParser } from '../../src/relay/protocol/event-parser.ts';

@@ -1,4 +1,5 @@
 import { readFieldText } from '../../identity/mcp-field-text.ts';
+import { looseName } from '../../platform/names.ts';
 import { type CheckRequest, DUPLICATED, type RequestHeaders } from './request.ts';
 
 /** First revision whose `Mcp-Method` and `Mcp-Name` mirror the body, and whose server refuses a mismatch. */
@@ -42,7 +43,8 @@ export function readOperation(request: CheckRequest): McpOperation | typeof HIDD
   if (method === undefined) return 'Mcp-Method is missing';
   const name = readText(request.headers, 'Mcp-Name');
   if (typeof name === 'object') return name.problem;
-  const named = NAMED_METHODS.get(method);
+  // Read as a careless server reads it, or what it works on would be seen by nobody.
+  const named = NAMED_METHODS.get(looseName(method));
   if (named === undefined) return { method, tool: undefined };
   if (name === undefined) return 'Mcp-Name is missing';
   return named === 'tool' ? { method, tool: name } : { method, tool: undefined, [named]: name };

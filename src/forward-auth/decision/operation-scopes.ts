@@ -1,7 +1,8 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { DemandedBy, OperationDemand } from '../../identity/operation-demand.ts';
 import type { RuleConfig } from '../../platform/config/schema.ts';
-import { nameGlob } from '../../platform/name-glob.ts';
+import { Names } from '../../platform/names.ts';
+import { ResourceUris } from '../../platform/resource-uris.ts';
 import { HIDDEN, type McpOperation } from './mcp-operation.ts';
 
 type Scopes = readonly string[];
@@ -12,7 +13,7 @@ export type ScopeUse = { readonly by: 'every-request' } | { readonly by: Demande
 interface Entry {
   readonly by: DemandedBy;
   readonly glob: string;
-  readonly matches: (name: string) => boolean;
+  readonly globs: Names | ResourceUris;
   readonly scopes: Scopes;
 }
 
@@ -31,7 +32,7 @@ export class OperationScopes {
       Object.entries(globs).map(([glob, scopes]) => ({
         by: kind as DemandedBy,
         glob,
-        matches: nameGlob(glob),
+        globs: kind === 'resource' ? new ResourceUris([glob]) : new Names([glob]),
         scopes,
       })),
     );
@@ -49,9 +50,10 @@ export class OperationScopes {
   of(operation: McpOperation | typeof HIDDEN | undefined): Scopes {
     if (operation === undefined || this.#entries.length === 0) return this.always;
     if (operation === HIDDEN) return this.all;
-    const more = this.#entries.filter(({ by, matches }) => {
+    // What refuses compares as a deny rule of the relay does: a careless server runs `Delete_repo` as `delete_repo`.
+    const more = this.#entries.filter(({ by, globs }) => {
       const name = operation[by];
-      return name !== undefined && matches(name);
+      return name !== undefined && globs.hasLike(name);
     });
     return more.length === 0 ? this.always : [...new Set([...this.always, ...more.flatMap(({ scopes }) => scopes)])];
   }

@@ -1,6 +1,7 @@
 import { ownerKey } from '../../identity/identity.ts';
 import type { AuthConfig, LimitedBy, RateLimitConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
+import { looseName } from '../../platform/names.ts';
 import { clientNetwork } from '../../platform/networks.ts';
 import { clientKey, type LimitKey, namedKey } from '../../stores/limit-key.ts';
 import type { Limiter, Stores } from '../../stores/stores.ts';
@@ -101,7 +102,7 @@ export class RateLimits implements Limits {
     if (!resource.isMcp) return undefined;
     if (by === 'server') return JSON.stringify([user, resource.uri]);
     const tool = operation === undefined ? hiddenTool(request) : operation.tool;
-    return tool === undefined ? undefined : JSON.stringify([user, resource.uri, tool]);
+    return tool === undefined ? undefined : JSON.stringify([user, resource.uri, looseName(tool)]);
   }
 
   #clientKey(address: string): LimitKey {

@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { Config } from '../../platform/config/schema.ts';
+import { Names } from '../../platform/names.ts';
 import type { AuthorizationRequest } from '../gate/gate.ts';
-import { Names } from '../policy/names.ts';
 import { operationOf } from '../policy/operation.ts';
 
 /** Which arguments of which calls are recorded. */

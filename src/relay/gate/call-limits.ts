@@ -1,5 +1,5 @@
 import type { RelayConfig } from '../../platform/config/schema.ts';
-import { Names } from '../policy/names.ts';
+import { Names } from '../../platform/names.ts';
 
 export interface CallLimit {
   /** Bytes. */

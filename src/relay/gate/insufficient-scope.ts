@@ -1,7 +1,7 @@
 import type { DemandEntry, OperationDemand } from '../../identity/operation-demand.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
-import { Names } from '../policy/names.ts';
-import { ResourceUris } from '../policy/resource-uris.ts';
+import { Names } from '../../platform/names.ts';
+import { ResourceUris } from '../../platform/resource-uris.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Refusal } from '../refusal.ts';
 

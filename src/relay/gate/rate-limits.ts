@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
+import { looseName, Names } from '../../platform/names.ts';
 import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter, Stores } from '../../stores/stores.ts';
-import { looseName, Names } from '../policy/names.ts';
 import type { Refusal } from '../refusal.ts';
 import { tooMany } from './denials.ts';
 import type { RateLimitState, RateLimitStates } from './rate-limit-states.ts';

@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { isRecord } from '../../platform/is-record.ts';
-import { looseName } from './names.ts';
+import { looseName } from '../../platform/names.ts';
 
 /** `unclear`: two readers of JSON could take the arguments for different things. */
 export type ArgumentVerdict = 'fits' | 'does_not_fit' | 'unclear';

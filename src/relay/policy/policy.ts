@@ -1,8 +1,8 @@
 import type { Identity } from '../../identity/identity.ts';
 import type { PolicyConfig } from '../../platform/config/schema.ts';
+import { looseName, Names } from '../../platform/names.ts';
 import { hasRepeatedKey } from '../protocol/message-keys.ts';
 import { type Call, type DenialReason, type Denied, type Judgement, permissionOf } from './judgement.ts';
-import { looseName, Names } from './names.ts';
 import { type McpObject, type Operation, operationOf } from './operation.ts';
 import type { Rule } from './rule.ts';
 

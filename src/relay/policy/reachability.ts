@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { PolicyRuleConfig } from '../../platform/config/schema.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
-import type { Names } from './names.ts';
+import type { Names } from '../../platform/names.ts';
 import type { Rule } from './rule.ts';
 
 /** What is contradictory in one rule: it reads as if it did something and can not. */

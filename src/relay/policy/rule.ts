@@ -1,8 +1,8 @@
 import type { PolicyRuleConfig } from '../../platform/config/schema.ts';
+import { Names } from '../../platform/names.ts';
+import { ResourceUris } from '../../platform/resource-uris.ts';
 import { ArgumentSchema } from './argument-schema.ts';
-import { Names } from './names.ts';
 import { type McpObject, type McpObjectKind, methodsOf, type Operation } from './operation.ts';
-import { ResourceUris } from './resource-uris.ts';
 import { Who } from './who.ts';
 
 /** One configured rule, ready to be compared. */

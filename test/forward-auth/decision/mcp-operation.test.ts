@@ -32,6 +32,15 @@ describe('readOperation', () => {
     });
   });
 
+  it('takes a name for a tool in whatever a careless server takes for tools/call', () => {
+    for (const method of ['Tools/Call', 'TOOLS/CALL', 'tools/call\u200b', '\uff54ools/call'])
+      assert.deepEqual(read([...MODERN, 'Mcp-Method', encoded(method), 'Mcp-Name', 'delete_x']), {
+        method,
+        tool: 'delete_x',
+      });
+    assert.match(String(read([...MODERN, 'Mcp-Method', 'Tools/Call'])), /Mcp-Name is missing/);
+  });
+
   it('takes a name for a tool in tools/call only', () => {
     for (const [method, more] of [
       ['prompts/get', { prompt: 'delete_x' }],

@@ -80,6 +80,39 @@ describe('Rules', () => {
     ]).match(imagineRequest('/'));
     const scopes = (method: string, tool?: string) => rule?.scopes.of({ method, tool });
 
+    const spelt: Array<[what: string, change: (name: string) => string]> = [
+      ['in another case', (name) => name[0]?.toUpperCase() + name.slice(1)],
+      ['in capitals', (name) => name.toUpperCase()],
+      ['in full width', (name) => name.replace(/[!-~]/g, (c) => String.fromCharCode(c.charCodeAt(0) + 0xfee0))],
+      ['with a zero-width space', (name) => `${name.slice(0, 3)}\u200b${name.slice(3)}`],
+      ['with a joiner and a soft hyphen', (name) => `\u200d${name.slice(0, 5)}\u00ad${name.slice(5)}`],
+      ['with a combining mark', (name) => `${name.slice(0, 2)}\u0332${name.slice(2)}`],
+      ['with mathematical letters', (name) => name.replace('e', '\u{1d41e}')],
+      ['with space around it', (name) => ` ${name}\u00a0`],
+    ];
+    for (const [what, change] of spelt)
+      it(`asks of a name ${what} what the server may take it for`, () => {
+        assert.deepEqual(scopes('tools/call', change('delete_item')), ['use', 'tools', 'admin']);
+        assert.deepEqual(scopes('tools/call', change('rewrite_repo')), ['use', 'tools', 'repo']);
+        assert.deepEqual(scopes(change('resources/read')), ['use', 'read']);
+        assert.deepEqual(scopes('tools/call', change('list')), ['use', 'tools'], 'and no more');
+      });
+
+    it('asks of a dotted capital what the server may take it for', () => {
+      const turkish = compileRules([{ match: {}, scopes: { tools: { 'write_*': ['write'] } } }]);
+      const of = turkish.match(imagineRequest('/'))?.scopes.of({ method: 'tools/call', tool: 'WR\u0130TE_x' });
+      assert.deepEqual(of, ['write']);
+    });
+
+    it('asks of a URI what the server may take it for', () => {
+      const [own] = [{ match: {}, scopes: { resources: { 'file:///etc/*': ['root'] } } }];
+      const uris = compileRules([own]).match(imagineRequest('/'))?.scopes;
+      const of = (resource: string) => uris?.of({ method: 'resources/read', tool: undefined, resource });
+      for (const uri of ['file:///etc/x', 'FILE:///etc/x', 'file:///a/../etc/x', 'file:///%65tc/x', 'file:////etc//x'])
+        assert.deepEqual(of(uri), ['root'], uri);
+      assert.deepEqual(of('file:///home/etc/x'), []);
+    });
+
     it('adds up the default, the method and the tool, each once', () => {
       assert.deepEqual(scopes('ping'), ['use']);
       assert.deepEqual(scopes('tools/list'), ['use', 'tools']);

@@ -140,6 +140,8 @@ describe('rate limits', () => {
       false,
       false,
     ]);
+    const spelt = ['delete_repo', 'Delete_repo', 'delete\u200b_repo', '\uff44elete_repo'].map(call);
+    assert.deepEqual(await one('tool', ...spelt), [false, true, true, true], 'as a careless server reads the name');
     // An old revision hides its tool: such calls share one count instead of having none.
     const hidden = () => tool.afterAuthentication(post, as('alice'), undefined);
     assert.deepEqual(await one('tool', hidden, hidden), [false, true]);

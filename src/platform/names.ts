@@ -1,4 +1,4 @@
-import { nameGlob } from '../../platform/name-glob.ts';
+import { nameGlob } from './name-glob.ts';
 
 /**
  * A name as a careless server may read it: without case, compatibility forms, marks that nobody sees and space around it.
@@ -7,11 +7,11 @@ import { nameGlob } from '../../platform/name-glob.ts';
 export function looseName(name: string): string {
   return name
     .normalize('NFKC')
-    .replace(/[\p{C}\p{M}\s]/gu, '')
-    .toLowerCase();
+    .toLowerCase()
+    .replace(/[\p{C}\p{M}\s]/gu, '');
 }
 
-/** Some globs over names. */
+/** Globs over names. */
 export class Names {
   readonly globs: readonly string[];
   readonly #exact: ReadonlyArray<(name: string) => boolean>;
