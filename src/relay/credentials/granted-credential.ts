@@ -69,9 +69,12 @@ function isNobody(identity: Identity | undefined): boolean {
   return identity === undefined || identity.method === 'anonymous';
 }
 
-/** All that a token depends on: groups and scopes are in the statement, and may decide what is granted. */
+/** All that a token depends on: whatever the statement says about a person may decide what is granted. */
 function cacheKey({ server, issuer, clientId, scopes }: GrantSettings, identity: Identity | undefined): string {
-  const person = identity === undefined ? null : [ownerKey(identity), identity.groups, identity.scopes, identity.email];
+  const person =
+    identity === undefined
+      ? null
+      : [ownerKey(identity), identity.method, identity.name, identity.email, identity.groups, identity.scopes];
   return JSON.stringify([server, issuer, clientId, scopes, person]);
 }
 

@@ -67,6 +67,19 @@ describe('tokens of an authorization server', () => {
     assert.equal(count(house), 2);
   });
 
+  for (const [what, header, values] of [
+    ['how somebody signed in', 'X-Authenticated-Method', ['session', 'api-key', 'mtls']],
+    ['the name', 'X-Authenticated-Name', ['Alice', 'Alice B']],
+    ['the address', 'X-Authenticated-Email', ['a@example.com', 'b@example.com']],
+    ['the scopes', 'X-Authenticated-Scopes', ['read', 'read write']],
+    ['the issuer', 'X-Authenticated-Issuer', ['https://a.example', 'https://b.example']],
+  ] as const)
+    it(`of token exchange depend on ${what}, which the statement about the person holds`, async () => {
+      const { house, port } = await start('tokenExchange');
+      for (const value of [...values, ...values]) assert.equal(await who(port, 'alice', header, value), 'alice');
+      assert.equal(count(house), values.length);
+    });
+
   it('are renewed before they end, beside the request, and once', async () => {
     let now = Date.now();
     const { house, port } = await start('clientCredentials', {}, { now: () => now });

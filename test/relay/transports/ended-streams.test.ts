@@ -42,38 +42,54 @@ async function trusting(listener: RequestListener) {
   return { running, headers };
 }
 
+const STREAM_TYPES = [
+  'text/event-stream',
+  'Text/Event-Stream',
+  'TEXT/EVENT-STREAM; Charset=UTF-8',
+  'text/event-stream ;charset="utf-8"',
+  'text/event-stream;',
+  '\t Text/event-Stream\t;  x=y ',
+];
+
 describe('a stream', () => {
   afterEach(endAll);
 
-  it('ends when the credential expires that the assertion names, and the server hears of it', async () => {
-    let left: () => void = () => {};
-    const gone = new Promise<void>((resolve) => {
-      left = resolve;
-    });
-    const { running, headers } = await trusting((request, response) => {
-      request.resume();
-      response.on('close', left);
-      response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(': open\n\n');
-    });
-    const until = Date.now() + 1_500;
-    const text = await new Promise<string>((resolve, reject) => {
-      const sent = [...headers('GET', { expiresAt: until }), 'Accept', 'text/event-stream'];
-      const options = { host: '127.0.0.1', port: running.port, path: PATH, headers: sent, agent: false };
-      const request = send(options, (response) => {
-        let received = '';
-        response.on('data', (chunk) => {
-          received += chunk;
-        });
-        response.on('end', () => resolve(received));
-        response.on('error', reject);
+  for (const type of STREAM_TYPES)
+    it(`ends when the credential expires that the assertion names, and the server hears of it (${type})`, async () => {
+      let left: () => void = () => {};
+      const gone = new Promise<void>((resolve) => {
+        left = resolve;
       });
-      request.on('error', reject).end();
+      const { running, headers } = await trusting((request, response) => {
+        request.resume();
+        response.on('close', left);
+        response.writeHead(200, { 'Content-Type': type }).write(': open\n\n');
+      });
+      const until = Date.now() + 1_500;
+      let whileOpen = '';
+      const text = await new Promise<string>((resolve, reject) => {
+        const sent = [...headers('GET', { expiresAt: until }), 'Accept', 'text/event-stream'];
+        const options = { host: '127.0.0.1', port: running.port, path: PATH, headers: sent, agent: false };
+        const request = send(options, (response) => {
+          let received = '';
+          response.on('data', (chunk) => {
+            received += chunk;
+            running.metrics().then((metrics) => {
+              whileOpen = metrics;
+            }, reject);
+          });
+          response.on('end', () => resolve(received));
+          response.on('error', reject);
+        });
+        request.on('error', reject).end();
+      });
+      assert.match(whileOpen, /open_streams\{transport="streamable-http"\} 1/);
+      assert.match(await running.metrics(), /open_streams\{transport="streamable-http"\} 0/);
+      assert.equal(text, ': open\n\n');
+      await gone;
+      assert.match(await running.metrics(), /streams_ended_total\{reason="identity_expired"\} 1/);
+      assert.match(await running.metrics(), /requests_total\{server="one",method="proxy",outcome="stream_ended"\} 1/);
     });
-    assert.equal(text, ': open\n\n');
-    await gone;
-    assert.match(await running.metrics(), /streams_ended_total\{reason="identity_expired"\} 1/);
-    assert.match(await running.metrics(), /requests_total\{server="one",method="proxy",outcome="stream_ended"\} 1/);
-  });
 
   it('is not opened by an assertion whose credential cannot be read', async () => {
     const { running, headers } = await trusting(ECHO);
