@@ -109,6 +109,9 @@ export class EraBridge implements Upstream {
       understood: () => {
         if (era === 'legacy' || !GONE.has(messageOf(body).method)) this.#knowledge.saw(era, true);
       },
+      unclear: () => {
+        if (era === 'modern') this.#knowledge.ask(era, request.caller).catch(() => {});
+      },
       refused: (pass: () => void) => {
         this.#reconsider(request, handler, pass).catch((error: unknown) =>
           handler.onResponseError?.(NO_CONNECTION, error as Error),

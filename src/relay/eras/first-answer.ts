@@ -1,18 +1,28 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
-import { INVALID_REQUEST, METHOD_NOT_FOUND, UNSUPPORTED_VERSION } from '../protocol/error-codes.ts';
+import {
+  INVALID_PARAMS,
+  INVALID_REQUEST,
+  METHOD_NOT_FOUND,
+  PARSE_ERROR,
+  SERVER_ERROR,
+} from '../protocol/error-codes.ts';
 import { isJson } from '../protocol/media-type.ts';
 
 /** Bytes; an answer that is longer is no refusal. */
 const MAX_HELD = 65_536;
-/** How servers refuse what they cannot read (basic/transports, JSON-RPC 2.0 §5.1), beside statuses. */
-const REFUSING_CODES: ReadonlySet<unknown> = new Set([UNSUPPORTED_VERSION, METHOD_NOT_FOUND, INVALID_REQUEST]);
+/** How servers refuse what they cannot read (JSON-RPC 2.0 §5.1), beside statuses; nothing was done for it then. */
+const REFUSING_CODES: ReadonlySet<unknown> = new Set([PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS]);
+/** The last of the codes that are left to implementations (JSON-RPC 2.0 §5.1): "not initialized" is one of them. */
+const LAST_SERVER_ERROR = -32099;
 const REFUSING_STATUSES: ReadonlySet<number> = new Set([400, 404, 405, 406, 415]);
 
 export interface FirstAnswerEvents {
   /** The server took the request. */
   understood(): void;
+  /** It has answered, and that does not show whether it knows the era. The answer goes to the client. */
+  unclear(): void;
   /** Perhaps it did not. Nothing has been said to the client; `pass` says what the server said. */
   refused(pass: () => void): void;
 }
@@ -52,7 +62,7 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
       this.#start = start;
       return;
     }
-    if (status === 200) this.#events.understood();
+    if (status === 200) this.#events.unclear();
     start();
   }
 
@@ -61,7 +71,7 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     this.#held.push(chunk);
     this.#size += chunk.length;
     if (this.#size <= MAX_HELD) return;
-    if (this.#status === 200) this.#events.understood();
+    if (this.#status === 200) this.#events.unclear();
     this.#release(controller);
   }
 
@@ -71,8 +81,9 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
       this.#handler.onResponseEnd?.(controller, trailers);
     };
     if (this.#held === undefined) return void pass();
-    if (this.#isRefusal(this.#held)) return void this.#events.refused(pass);
-    this.#events.understood();
+    const shown = this.#shown(this.#held);
+    if (shown === 'refused') return void this.#events.refused(pass);
+    this.#events[shown]();
     pass();
   }
 
@@ -89,13 +100,21 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     for (const chunk of held) this.#handler.onResponseData?.(controller, chunk);
   }
 
-  #isRefusal(held: readonly Buffer[]): boolean {
-    if (this.#status !== 200) return true;
+  /** Only a result shows that the server has read the request. */
+  #shown(held: readonly Buffer[]): 'understood' | 'unclear' | 'refused' {
+    if (this.#status !== 200) return 'refused';
     try {
       const message: unknown = JSON.parse(Buffer.concat(held).toString());
-      return isRecord(message) && isRecord(message.error) && REFUSING_CODES.has(message.error.code);
+      if (!isRecord(message)) return 'unclear';
+      if (!isRecord(message.error)) return message.result === undefined ? 'unclear' : 'understood';
+      return isRefusing(message.error.code) ? 'refused' : 'unclear';
     } catch {
-      return false;
+      return 'unclear';
     }
   }
+}
+
+function isRefusing(code: unknown): boolean {
+  if (typeof code !== 'number') return false;
+  return REFUSING_CODES.has(code) || (code <= SERVER_ERROR && code >= LAST_SERVER_ERROR);
 }
