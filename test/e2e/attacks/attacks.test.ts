@@ -279,6 +279,8 @@ describe('attacks through the real proxies', () => {
         assert.equal(wrong.length, 0, `${wrong.length} got through:\n${wrong.slice(0, 8).join('\n')}`);
         const reached = gauntlet.witness.seen.length - before;
         assert.ok(reached > 10, 'some of them are allowed');
+        // Judged here, by a rule of its own.
+        judged = [gauntlet.witness.seen.length, gauntlet.echo.seen.length];
         matrix.set(`HTTP/2 × ${name}`, `${statuses.length + 2 - reached}, ${reached}`);
       });
 
