@@ -49,6 +49,24 @@ describe('a refresh token that comes again', () => {
     await good(client, third);
   });
 
+  it('many rotations ago is refused, and leaves room for the tokens of others', async () => {
+    const small = await openBrokerGate({ broker: { registration: { perAddress: 200 }, maxBytes: '128KiB' } });
+    try {
+      const patient = await RawClient.register(small, callback.url);
+      const { refresh_token: kept } = await patient.tokens();
+      const busy = await RawClient.register(small, callback.url);
+      const { refresh_token: first } = await busy.tokens();
+      let token: unknown = first;
+      for (let count = 0; count < 120; count += 1) token = (await good(busy, token)).refresh_token;
+      await good(patient, kept);
+      const old = await busy.refresh(first);
+      assert.deepEqual([old.status, old.body.error], [400, 'invalid_grant']);
+      await good(busy, token);
+    } finally {
+      await small.stop();
+    }
+  });
+
   it('later is theft: the grant ends, its access tokens too', async () => {
     const client = await RawClient.register(gate, callback.url);
     const { refresh_token: token } = await client.tokens();

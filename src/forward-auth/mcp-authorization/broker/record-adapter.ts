@@ -95,9 +95,17 @@ export class RecordAdapter implements Adapter {
   }
 
   async revokeByGrantId(grantId: string): Promise<void> {
+    await this.endOf(grantId, () => true);
+  }
+
+  /** Ends those records of a grant that are meant. */
+  async endOf(grantId: string, isMeant: (payload: AdapterPayload) => boolean): Promise<void> {
     const { store } = this.#deps;
     const found = await orUnavailable(store.find(this.#term('grant', grantId)));
-    for (const { key } of found) await orUnavailable(store.end(key));
+    for (const entry of found) {
+      const payload = this.#open(entry);
+      if (payload === undefined || isMeant(payload)) await orUnavailable(store.end(entry.key));
+    }
   }
 
   async list(): Promise<AdapterPayload[]> {

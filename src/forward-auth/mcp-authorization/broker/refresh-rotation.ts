@@ -1,6 +1,14 @@
 import type { AdapterPayload } from 'oidc-provider';
 import type { RecordAdapter } from './record-adapter.ts';
 
+/**
+ * Used tokens of a grant that are remembered, so that one of them that comes again is known as theft. Older ones are refused as
+ * unknown. Without a bound a client that refreshes in a loop would drive other people's good tokens out of the store.
+ */
+const REMEMBERED = 20;
+/** Rotations between two times that a grant's older tokens are looked for. */
+const PRUNED_EVERY = 10;
+
 /** What a refresh token's record says once the token is used. */
 interface Rotated extends AdapterPayload {
   /** The token that took its place. */
@@ -11,7 +19,7 @@ interface Rotated extends AdapterPayload {
 
 export interface RefreshRotationDependencies {
   /** Records of refresh tokens. */
-  readonly records: Pick<RecordAdapter, 'find' | 'update' | 'destroy'>;
+  readonly records: Pick<RecordAdapter, 'find' | 'update' | 'destroy' | 'endOf'>;
   /** Milliseconds. */
   readonly reuseInterval: number;
   /** Unix time in milliseconds. */
@@ -61,6 +69,7 @@ export class RefreshRotation {
       successor: successor ?? made,
     }))) as Rotated | undefined;
     if (after?.successor !== made) await records.destroy(made);
+    else await this.#forgetOlder(after);
     return after?.successor;
   }
 
@@ -69,6 +78,14 @@ export class RefreshRotation {
     const { records, now } = this.#deps;
     const note = ({ answeredAt = now(), ...rest }: Rotated): Rotated => ({ ...rest, answeredAt });
     await records.update(token, note).catch(() => {});
+  }
+
+  /** Never fails: what is left now is found by a later rotation. `rotations` counts the tokens of the grant that came before. */
+  async #forgetOlder({ grantId, rotations = 0 }: Rotated): Promise<void> {
+    if (grantId === undefined || rotations <= REMEMBERED || rotations % PRUNED_EVERY !== 0) return;
+    const isOlder = (payload: AdapterPayload) =>
+      payload.consumed !== undefined && (payload.rotations ?? 0) < rotations - REMEMBERED;
+    await this.#deps.records.endOf(grantId, isOlder).catch(() => {});
   }
 
   async #usedAt(token: string): Promise<number | undefined> {
