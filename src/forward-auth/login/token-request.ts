@@ -1,4 +1,4 @@
-/** Milliseconds and bytes are the caller's to bound: the fetch that is given has its own time limit. */
+/** Its time limit is the `signal` of each request, which `openid-client` sets. */
 type Fetch = typeof fetch;
 
 interface KeptAnswer {
