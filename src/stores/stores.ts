@@ -91,8 +91,8 @@ export interface Locks {
 }
 
 /**
- * Messages to every process, the sender included. What one process says is heard by all within a second, or they know that
- * they may have missed something.
+ * Messages to every process, the sender included. What one process says is heard by all within a second and the round trip
+ * to the store, or they know that they may have missed something.
  */
 export interface Announcements {
   /** Where it rejects, it goes on trying: what is announced is a fact already. */

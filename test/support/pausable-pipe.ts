@@ -4,6 +4,8 @@ import { type AddressInfo, createConnection, createServer, type Socket } from 'n
 /** A TCP connection in between that can fall silent without closing, as a network that drops packets does. */
 export interface PausablePipe {
   readonly port: number;
+  /** Milliseconds that everything takes longer in each direction. */
+  delay: number;
   pause(): void;
   /** Ends all connections and takes no new one. */
   cut(): void;
@@ -29,7 +31,10 @@ export async function startPipe(targetPort: number): Promise<PausablePipe> {
       [far, near],
     ] as const) {
       keep(from);
-      from.on('data', (chunk) => to.write(chunk));
+      from.on('data', (chunk) => {
+        if (pipe.delay === 0) to.write(chunk);
+        else setTimeout(() => to.write(chunk), pipe.delay);
+      });
       from.on('close', () => to.destroy());
       if (silent) from.pause();
     }
@@ -37,8 +42,9 @@ export async function startPipe(targetPort: number): Promise<PausablePipe> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return {
+  const pipe: PausablePipe = {
     port: (server.address() as AddressInfo).port,
+    delay: 0,
     pause: () => {
       silent = true;
       for (const socket of sockets) socket.pause();
@@ -57,4 +63,5 @@ export async function startPipe(targetPort: number): Promise<PausablePipe> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+  return pipe;
 }

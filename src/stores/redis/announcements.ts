@@ -8,6 +8,8 @@ import { Subscription } from './subscription.ts';
 import { Unsaid } from './unsaid.ts';
 
 const HEARTBEAT = 300;
+/** Milliseconds of a heartbeat's round trip that are allowed for; one that takes longer comes too late. */
+const LONGEST_ROUND_TRIP = 1_000;
 /**
  * Through a script, because that has a key: a cluster sends a plain PUBLISH to any of its nodes, and what goes through two
  * nodes can arrive in another order.
@@ -33,6 +35,8 @@ export class RedisAnnouncements implements Announcements {
   readonly #unsaid = new Unsaid((text) => this.#say('publish', this.#channel, text));
   /** When the newest heartbeat that came back was sent, on the clock that nobody sets. */
   #heard = Number.NEGATIVE_INFINITY;
+  /** Milliseconds that it was under way. */
+  #roundTrip = 0;
   #was = false;
   #deafSince = performance.now();
 
@@ -56,7 +60,8 @@ export class RedisAnnouncements implements Announcements {
   }
 
   get complete(): boolean {
-    return performance.now() - this.#heard < this.#beat * 3;
+    // From a far Redis every heartbeat comes late: three may fail, and the one that is under way is waited for.
+    return performance.now() - this.#heard < this.#beat * 3 + Math.min(this.#roundTrip, LONGEST_ROUND_TRIP);
   }
 
   async publish(topic: string, message: string): Promise<void> {
@@ -108,12 +113,17 @@ export class RedisAnnouncements implements Announcements {
     if (channel === this.#pulse) {
       // Whoever stood still for a while finds old heartbeats first: the gap is told before anything counts as complete again.
       this.#watch();
-      this.#heard = Math.max(this.#heard, Number(message));
+      this.#hear(Number(message));
       this.#watch();
       return;
     }
     const parsed = parse(message);
     if (parsed !== undefined) this.#topics.deliver(...parsed);
+  }
+
+  #hear(sentAt: number): void {
+    this.#roundTrip = performance.now() - sentAt;
+    this.#heard = Math.max(this.#heard, sentAt);
   }
 
   /** Tells of each change: what was cached before it may be wrong. */

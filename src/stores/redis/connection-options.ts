@@ -50,8 +50,6 @@ export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     retryStrategy: pauseBefore,
-    // After a fail-over the old master is a replica: connect anew, to the master.
-    reconnectOnError: (error: Error) => /^(READONLY|UNBLOCKED|MASTERDOWN)/.test(error.message),
   };
   const db = config.database ?? url?.database ?? 0;
   if (url !== undefined) return { common, server: { host: url.host, port: url.port, ...database(db) } };

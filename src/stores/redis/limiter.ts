@@ -50,8 +50,9 @@ export function createRedisLimiter(
 
   return {
     consume: async (key, points = 1) => {
-      // The heartbeat finds out when Redis is back: until then nobody waits for it here.
-      if (withoutRedis === 'local' && !link.answering) return local.consume(key, points);
+      // The heartbeat and the link find out when Redis counts again: until then nobody waits for it here.
+      if (withoutRedis === 'local' && (!link.answering || link.refusesWrites !== undefined))
+        return local.consume(key, points);
       try {
         return await link.run('limit', () => count(key, points));
       } catch (error) {

@@ -5,6 +5,7 @@ import type { StoreMetrics } from '../../platform/metrics.ts';
 import { exemplarLabels, step } from '../../platform/tracing/current-span.ts';
 import type { Tracing } from '../../platform/tracing/span.ts';
 import { pauseBefore, type RedisTarget } from './connection-options.ts';
+import { refusedWrite, WriteAccess } from './write-access.ts';
 
 export type RedisClient = Redis | Cluster;
 type Script = (...args: Array<string | number>) => Promise<unknown>;
@@ -18,12 +19,13 @@ export class RedisLink {
   readonly #metrics: StoreMetrics;
   readonly #timeout: number;
   readonly #tracing: Tracing | undefined;
+  readonly #writes: WriteAccess;
   #told: 'nothing' | 'up' | 'down' = 'nothing';
   #closed = false;
 
   constructor(
     target: RedisTarget,
-    options: { log: Logger; metrics: StoreMetrics; timeout: number; tracing?: Tracing | undefined },
+    options: { log: Logger; metrics: StoreMetrics; timeout: number; prefix: string; tracing?: Tracing | undefined },
   ) {
     this.#tracing = options.tracing;
     this.#log = options.log;
@@ -34,6 +36,14 @@ export class RedisLink {
     this.client.on('error', (error: Error) => this.#tell('down', error));
     this.client.on('close', () => this.#tell('down'));
     this.client.on('ready', () => this.#tell('up'));
+    this.#writes = new WriteAccess(target, this.client, `${options.prefix}write-probe`, {
+      regained: (elsewhere) => this.#regained(elsewhere),
+    });
+  }
+
+  /** Why Redis takes no writes, as the code of its reply; undefined: it does. */
+  get refusesWrites(): string | undefined {
+    return this.#writes.refusal;
   }
 
   /** Resolves once connected, or after so many milliseconds. */
@@ -75,7 +85,9 @@ export class RedisLink {
       this.#heard(true);
       return answer;
     } catch (error) {
-      this.#heard(false);
+      const refusal = refusedWrite(error);
+      this.#heard(refusal !== undefined);
+      if (refusal !== undefined) this.#noteRefusal(refusal);
       throw new DependencyUnavailable('the session store', plainError(error));
     } finally {
       clearTimeout(timer);
@@ -94,7 +106,19 @@ export class RedisLink {
 
   close(): void {
     this.#closed = true;
+    this.#writes.close();
     this.client.disconnect();
+  }
+
+  #noteRefusal(code: string): void {
+    if (!this.#writes.refused(code)) return;
+    this.#log.warn({ code }, 'the session store takes no writes; sessions are read, and nobody can sign in or out');
+  }
+
+  #regained(elsewhere: boolean): void {
+    this.#log.info('the session store takes writes again');
+    // Now, and not at the first refusal: until a new connection leads to a master, this one still answers reads.
+    if (elsewhere && this.client instanceof Redis) this.client.disconnect(true);
   }
 
   #heard(answer: boolean): void {

@@ -34,7 +34,7 @@ export async function openRedisStores(
   const { log, metrics, now, withoutRedis, tracing } = options;
   const prefix = config.keyPrefix;
   const target = await readTarget(config);
-  const link = new RedisLink(target, { log, metrics, timeout: config.timeout, tracing });
+  const link = new RedisLink(target, { log, metrics, timeout: config.timeout, prefix, tracing });
   const wait = Math.min(START_WAIT, config.connectTimeout);
   await link.settled(wait);
   const announcements = new RedisAnnouncements(link, target, prefix, new Topics(log), options.heartbeat);
@@ -69,6 +69,8 @@ export async function openRedisStores(
       } catch {
         return 'Redis does not answer';
       }
+      const { refusesWrites } = link;
+      if (refusesWrites !== undefined) return `Redis takes no writes (${refusesWrites})`;
       return announcements.complete ? undefined : 'announcements are not heard';
     },
     close: async () => {
