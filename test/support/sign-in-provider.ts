@@ -38,6 +38,8 @@ export interface SignInProvider {
   mint(claims: JWTPayload & { sub: string }, typ?: string): Promise<string>;
   /** Name of what went wrong with logout by back channel. */
   readonly logoutFailures: string[];
+  /** How its token endpoint fails: with a status, or by closing the connection without an answer. */
+  outage: number | 'reset' | undefined;
   stop(): Promise<void>;
 }
 
@@ -85,11 +87,13 @@ export async function startSignInProvider(
   provider.on('backchannel.error', (_context, error) => void logoutFailures.push(error.message));
   const serve = provider.callback();
   server.on('request', (request, response) => {
+    const { outage } = self;
     if (request.url?.startsWith('/interaction/') === true)
       void interact(provider, name, request, response).catch(() => response.writeHead(400).end('no such sign-in'));
+    else if (request.url === '/token' && outage !== undefined) failTokenRequest(response, outage);
     else void serve(request, response);
   });
-  return {
+  const self: SignInProvider = {
     issuer,
     tokenRequests,
     logoutFailures,
@@ -105,7 +109,9 @@ export async function startSignInProvider(
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+    outage: undefined,
   };
+  return self;
 }
 
 function createProvider(
@@ -194,6 +200,11 @@ function createProvider(
     rotateRefreshToken: true,
     ttl: { AccessToken: accessTokenLifetime, IdToken: 300, RefreshToken: 3_600, Session: 3_600, Grant: 3_600 },
   });
+}
+
+function failTokenRequest(response: ServerResponse, outage: number | 'reset'): void {
+  if (outage === 'reset') response.socket?.destroy();
+  else response.writeHead(outage, { 'Content-Type': 'text/html' }).end('<h1>Not now</h1>');
 }
 
 /** The provider's own sign-in page: a user name, and a way out. */

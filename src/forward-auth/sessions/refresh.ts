@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Lock, Locks } from '../../stores/stores.ts';
-import type { RefreshTokens, Session, SessionEvent, SignedIn } from './session.ts';
+import type { EndReason, RefreshTokens, Session, SessionEvent, SignedIn } from './session.ts';
 
 /**
  * Milliseconds: longer than metadata, token, keys and userinfo together may take at a slow provider, so that no two ask at
@@ -31,8 +31,15 @@ export interface RefreshStore {
   read(key: string): Promise<Session | undefined>;
   /** Compare and set, announced. @returns false where it changed or ended meanwhile */
   replace(session: Session): Promise<boolean>;
-  end(key: string): Promise<unknown>;
+  end(key: string, reason: EndReason): Promise<unknown>;
   news(key: string, timeout: number): Promise<void>;
+}
+
+export interface RefreshTimes {
+  /** Milliseconds before its expiry at which an access token is renewed. */
+  readonly refreshBefore: number;
+  /** Milliseconds from a session's first failed refresh to its last that end it; 0: the first ends it. */
+  readonly outageTimeout: number;
 }
 
 export interface RefreshDependencies {
@@ -46,16 +53,15 @@ export interface RefreshDependencies {
 
 /** Renews access tokens: one token request for each session, across all processes (RFC 6749 §6, RFC 9700 §4.14). */
 export class Refresher {
-  readonly #before: number;
+  readonly #times: RefreshTimes;
   readonly #deps: RefreshDependencies;
   readonly #running = new Map<string, Promise<Session | undefined>>();
   readonly #later = new LRUCache<string, { next: number; delay: number }>({ max: MAX_REMEMBERED });
   /** Renewed at the provider, which may take the token before no more, and not known to be in the store. */
   readonly #unsaved = new LRUCache<string, Session>({ max: MAX_REMEMBERED });
 
-  /** @param before milliseconds before its expiry at which an access token is renewed */
-  constructor(before: number, deps: RefreshDependencies) {
-    this.#before = before;
+  constructor(times: RefreshTimes, deps: RefreshDependencies) {
+    this.#times = times;
     this.#deps = deps;
   }
 
@@ -63,8 +69,8 @@ export class Refresher {
   dueAt({ key, tokens, renewedAt }: Session): number {
     const { accessTokenExpiresAt: expiry, refreshToken } = tokens;
     if (expiry === undefined || refreshToken === undefined) return Number.POSITIVE_INFINITY;
-    // A token that lives no longer than `before` would otherwise be renewed by every request.
-    const due = expiry - Math.min(this.#before, Math.max(0, expiry - renewedAt) / 2);
+    // A token that lives no longer than `refreshBefore` would otherwise be renewed by every request.
+    const due = expiry - Math.min(this.#times.refreshBefore, Math.max(0, expiry - renewedAt) / 2);
     return Math.max(due, this.#later.get(key)?.next ?? 0);
   }
 
@@ -95,7 +101,7 @@ export class Refresher {
     for (;;) {
       const latest = await (this.#running.get(key) ?? this.#start(session));
       if (latest === undefined) return undefined;
-      const failing = (this.#later.get(key)?.delay ?? 0) > 0;
+      const failing = latest.failingSince !== undefined;
       if (latest.version > version && !failing) return latest;
       if (failing || performance.now() >= deadline)
         throw new DependencyUnavailable(`the identity provider "${provider}"`);
@@ -144,7 +150,7 @@ export class Refresher {
   }
 
   async #ask(session: Session): Promise<Session | undefined> {
-    const { refreshTokens, store } = this.#deps;
+    const { refreshTokens } = this.#deps;
     const { key } = session;
     const unsaved = this.#unsaved.get(key);
     if (unsaved?.version === session.version + 1) return this.#save(unsaved);
@@ -152,16 +158,11 @@ export class Refresher {
     try {
       answer = await refreshTokens(session, AbortSignal.timeout(ATTEMPT));
     } catch (error) {
-      this.#failed(session, error);
-      return session;
+      return this.#failed(session, error);
     }
-    if (answer.kind === 'unchecked') return this.#keepToken(session, answer.refreshToken, answer.cause);
-    if (answer.kind === 'refused' || !samePerson(session, answer.signedIn)) {
-      const found = await store.read(key);
-      if (found === undefined || found.version > session.version) return found;
-      await store.end(key);
-      return undefined;
-    }
+    if (answer.kind === 'unchecked') return this.#failed(session, answer.cause, answer.refreshToken);
+    if (answer.kind === 'refused' || !samePerson(session, answer.signedIn))
+      return this.#end(session, 'refresh_refused');
     return this.#save(this.#renewed(session, answer.signedIn));
   }
 
@@ -182,12 +183,13 @@ export class Refresher {
     return renewed;
   }
 
-  /** The next attempt needs the new refresh token; all else waits until it can be checked. */
-  async #keepToken(session: Session, refreshToken: string, cause: unknown): Promise<Session | undefined> {
-    const kept = { ...session, version: session.version + 1, tokens: { ...session.tokens, refreshToken } };
-    if (!(await this.#deps.store.replace(kept))) return this.#deps.store.read(session.key);
-    this.#failed(session, cause);
-    return kept;
+  /** @returns the session that was renewed meanwhile, which goes on */
+  async #end({ key, version }: Session, reason: EndReason): Promise<Session | undefined> {
+    const { store } = this.#deps;
+    const found = await store.read(key);
+    if (found === undefined || found.version > version) return found;
+    await store.end(key, reason);
+    return undefined;
   }
 
   /** Also where nobody asks here again, because another process might: with a token that the provider takes no more. */
@@ -202,7 +204,7 @@ export class Refresher {
     setTimeout(again, SAVE_AGAIN).unref();
   }
 
-  #renewed(session: Session, { identity, tokens }: SignedIn): Session {
+  #renewed({ failingSince: _over, ...session }: Session, { identity, tokens }: SignedIn): Session {
     const { refreshToken, idToken } = session.tokens;
     return {
       ...session,
@@ -218,13 +220,40 @@ export class Refresher {
     };
   }
 
-  #failed({ key, provider }: Session, error: unknown): void {
-    const { log, now, onEvent } = this.#deps;
+  /**
+   * The session goes on with what it has until refreshes have failed for `outageTimeout`. The first failure is stored, because the
+   * next one may be another process's.
+   *
+   * @param refreshToken a new one that the next attempt needs; all else waits until it can be checked
+   */
+  async #failed(session: Session, error: unknown, refreshToken?: string): Promise<Session | undefined> {
+    const { log, now, onEvent, store } = this.#deps;
+    const { key, provider, tokens } = session;
+    const failed = now();
+    const first = this.#backOff(key, failed);
+    onEvent('refresh_failed');
+    const { failingSince = failed } = session;
+    if (failed - failingSince >= this.#times.outageTimeout) {
+      log.warn({ error, provider }, 'tokens could not be refreshed for auth.sessions.outageTimeout; the session ends');
+      return this.#end(session, 'provider_outage');
+    }
+    if (first) log.warn({ error, provider }, 'tokens cannot be refreshed; the session goes on with its old ones');
+    if (session.failingSince !== undefined && refreshToken === undefined) return session;
+    const marked: Session = {
+      ...session,
+      version: session.version + 1,
+      failingSince,
+      tokens: { ...tokens, ...(refreshToken === undefined ? {} : { refreshToken }) },
+    };
+    return (await store.replace(marked)) ? marked : store.read(key);
+  }
+
+  /** @returns whether nothing had failed here since the last success */
+  #backOff(key: string, failed: number): boolean {
     const last = this.#later.get(key)?.delay ?? 0;
     const delay = last === 0 ? FIRST_BACKOFF : Math.min(last * 2, LAST_BACKOFF);
-    this.#later.set(key, { next: now() + delay, delay });
-    onEvent('refresh_failed');
-    if (last === 0) log.warn({ error, provider }, 'tokens cannot be refreshed; the session goes on with its old ones');
+    this.#later.set(key, { next: failed + delay, delay });
+    return last === 0;
   }
 
   #expired({ tokens }: Session): boolean {

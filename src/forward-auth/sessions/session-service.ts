@@ -44,7 +44,7 @@ export class SessionService implements Sessions {
     this.#stored = new StoredSessions(config.idle, this.#cache, deps);
     const { refreshTokens, stores, log, now, onEvent } = deps;
     if (refreshTokens !== undefined)
-      this.#refresher = new Refresher(config.refreshBefore, {
+      this.#refresher = new Refresher(config, {
         refreshTokens,
         locks: stores.locks,
         log,
@@ -53,7 +53,7 @@ export class SessionService implements Sessions {
         store: {
           read: async (key) => (await this.#stored.read(key))?.session,
           replace: (session) => this.#stored.replace(session),
-          end: (key) => this.#stored.end(key, 'refresh_refused'),
+          end: (key, reason) => this.#stored.end(key, reason),
           news: (key, timeout) => this.#cache.news(key, timeout),
         },
       });

@@ -29,6 +29,8 @@ export interface Session extends SignedIn {
   readonly createdAt: number;
   /** When its tokens came. */
   readonly renewedAt: number;
+  /** When its tokens could not be renewed for the first time since they last were. */
+  readonly failingSince?: number;
   /** It ends then, used or not. */
   readonly endsAt: number;
   /** From where it was begun, for the person's own list. */
@@ -51,6 +53,7 @@ export type EndReason =
   | 'provider_removed'
   | 'operator'
   | 'refresh_refused'
+  | 'provider_outage'
   | 'expired';
 
 /** What is counted about sessions; a metric label. */

@@ -124,6 +124,9 @@ const sessions = z.strictObject({
     description: 'file with those keys, one a line; needed for several replicas and to keep sessions over a restart',
   }),
   refreshBefore: duration('an access token is renewed so long before it expires').prefault('60s'),
+  outageTimeout: duration(
+    'ends a session whose refreshes have failed for so long without an answer of the provider, from the first failed refresh to the last; `0s`: at the first',
+  ).prefault('1h'),
   max: z.int().min(1).default(100_000).meta({ description: 'sessions in memory where there is no Redis' }),
   cache: z
     .strictObject({

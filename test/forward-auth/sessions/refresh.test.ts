@@ -137,6 +137,83 @@ describe('refresh of access tokens', () => {
     assert.equal(stores.entries.size, 1);
   });
 
+  describe('while the provider is away', () => {
+    const away = { now: true };
+    const answers = () => (away.now ? new DependencyUnavailable('the provider') : renewed());
+    const two = async (outageTimeout: string) => {
+      away.now = true;
+      const idp = provider(answers);
+      const imagined = imagineReplicas({ count: 2, refreshTokens: idp.refreshTokens, sessions: { outageTimeout } });
+      const [a, b] = imagined.replicas.map(({ service }) => service) as [
+        typeof imagined.service,
+        typeof imagined.service,
+      ];
+      const cookie = cookieOf(await a.begin(signedIn({ tokens: TOKENS }), BROWSER, undefined));
+      return { ...imagined, ...idp, a, b, cookie };
+    };
+
+    it('ends the session at the failure that is outageTimeout after the first, whichever process saw that', async () => {
+      const { a, b, cookie, clock, events, stores, log } = await two('30m');
+      clock.now = START + 11 * MINUTE;
+      assert.equal((await a.visit(cookie, HOST)).kind, 'live');
+      clock.now += 29.9 * MINUTE;
+      assert.equal((await b.visit(cookie, HOST)).kind, 'live');
+      assert.equal((await a.visit(cookie, HOST)).kind, 'live');
+      clock.now += 2 * MINUTE;
+      assert.equal((await b.visit(cookie, HOST)).kind, 'ended');
+      assert.equal((await a.visit(cookie, HOST)).kind, 'ended');
+      assert.equal(stores.entries.size, 0);
+      assert.deepEqual(
+        events.filter((event) => event !== 'refresh_failed'),
+        ['begun', 'provider_outage'],
+      );
+      assert.match(log(), /auth\.sessions\.outageTimeout; the session ends/);
+    });
+
+    it('does not count the time in which nobody used the session', async () => {
+      const { a, b, cookie, clock } = await two('30m');
+      clock.now = START + 3 * HOUR;
+      assert.equal(
+        (await a.visit(cookie, HOST)).kind,
+        'live',
+        'its token ended hours ago, and this is the first failure',
+      );
+      clock.now += 20 * MINUTE;
+      assert.equal((await b.visit(cookie, HOST)).kind, 'live');
+    });
+
+    it('forgets the failures once the provider has answered', async () => {
+      const { a, b, cookie, clock, events } = await two('30m');
+      clock.now = START + 11 * MINUTE;
+      await a.visit(cookie, HOST);
+      clock.now += 20 * MINUTE;
+      away.now = false;
+      const back = await b.visit(cookie, HOST);
+      assert.ok(back.kind === 'live' && back.session.failingSince === undefined);
+      away.now = true;
+      clock.now = START + 61 * MINUTE;
+      assert.equal((await a.visit(cookie, HOST)).kind, 'live', 'the first failure of another outage');
+      assert.ok(!events.includes('provider_outage'));
+    });
+
+    it('is asked by a session that another process marked as failing, which is not renewed by the mark', async () => {
+      const { a, b, cookie, clock, asked, stores } = await two('30m');
+      clock.now = START + 11 * MINUTE;
+      await a.visit(cookie, HOST);
+      const key = [...stores.entries.keys()][0] as string;
+      for (const service of [a, b]) await assert.rejects(service.renew(key), DependencyUnavailable);
+      assert.equal(asked.length, 3);
+      away.now = false;
+      assert.equal((await b.renew(key))?.tokens.accessToken, 'access-2');
+    });
+
+    it('ends at the first failure where outageTimeout is 0s', async () => {
+      const { a, cookie, clock } = await two('0s');
+      clock.now = START + 11 * MINUTE;
+      assert.equal((await a.visit(cookie, HOST)).kind, 'ended');
+    });
+  });
+
   it('keeps others away for as long as a slow provider may take over all that is asked of it', async () => {
     const asked: string[] = [];
     const now = { at: START + 9.5 * MINUTE };
@@ -148,18 +225,21 @@ describe('refresh of access tokens', () => {
       answer = resolve;
     });
     const process = () =>
-      new Refresher(MINUTE, {
-        refreshTokens: async ({ tokens }) => {
-          asked.push(tokens.refreshToken ?? '');
-          await answered;
-          return renewed();
+      new Refresher(
+        { refreshBefore: MINUTE, outageTimeout: HOUR },
+        {
+          refreshTokens: async ({ tokens }) => {
+            asked.push(tokens.refreshToken ?? '');
+            await answered;
+            return renewed();
+          },
+          store: { read: async () => stored, replace: async () => true, end: async () => {}, news: async () => {} },
+          locks,
+          log: createLogger('auth', 'silent'),
+          now: () => now.at,
+          onEvent: () => {},
         },
-        store: { read: async () => stored, replace: async () => true, end: async () => {}, news: async () => {} },
-        locks,
-        log: createLogger('auth', 'silent'),
-        now: () => now.at,
-        onEvent: () => {},
-      });
+      );
     const first = process().refresh(stored);
     while (asked.length === 0) await wait(1);
     // Metadata, token, keys and userinfo, five seconds each.
