@@ -1,6 +1,9 @@
 import type { Refusal } from '../refusal.ts';
 import type { Caller } from '../trust/caller.ts';
 
+/** What headers may say of the client's request: who it is, and headers of its own. */
+export type Origin = Pick<Caller, 'identity' | 'rawHeaders'>;
+
 /** Names and values in turn, as undici takes them. */
 export type Fields = readonly string[];
 
@@ -8,7 +11,7 @@ export type Fields = readonly string[];
 export interface Outgoing {
   readonly method: string;
   /** On whose behalf; undefined: the relay's own. */
-  readonly caller: Caller | undefined;
+  readonly caller: Origin | undefined;
   /**
    * Whether the client can lead its person to an address: `true` where an error tells it to (-32042, 2025-11-25), `by-result`
    * where a result does (2026-07-28).

@@ -68,9 +68,11 @@ export async function openOutgoing(config: Config, deps: OutgoingDependencies): 
   const all = new Map(
     Object.entries(servers).map(([name, server]) => {
       const credential = openCredential(name, server, parts);
-      const sources = headerSources(config.relay, server, credential, assertions);
-      const empty = sources.length === 0 && credential === undefined;
-      return [name, empty ? undefined : new OutgoingHeaders(sources, credential)] as const;
+      const passed = passedHeaders(config.relay, server, credential);
+      const identity = identitySources(server, assertions);
+      const empty = passed === undefined && identity.length === 0 && credential === undefined;
+      const personal = server.credential?.tokenExchange !== undefined;
+      return [name, empty ? undefined : new OutgoingHeaders({ passed, identity, credential, personal })] as const;
     }),
   );
   return {
@@ -104,21 +106,22 @@ function fetchOptions({ servers, authorizationServers }: RelayConfig): SafeFetch
   }
 }
 
-function headerSources(
-  relay: RelayConfig,
+function passedHeaders(
+  { passthrough, trust }: RelayConfig,
   server: ServerConfig,
   credential: Credential | undefined,
-  assertions: RelayAssertions | undefined,
-): HeaderSource[] {
-  const { passthrough, trust } = relay;
+): HeaderSource | undefined {
   const owned = new Set(credential?.names);
   if (server.identityHeaders) for (const name of IDENTITY_HEADER_NAMES) owned.add(name.toLowerCase());
   const names = passthrough.enabled ? [...passthrough.headers, ...server.passthrough] : [];
   const plain = names
     .map((name) => name.toLowerCase())
     .filter((name) => !passesAlways(name) && passThroughKind(name, trust) !== 'identity');
+  return plain.length === 0 ? undefined : passThrough(plain, owned, passthrough.maxValue);
+}
+
+function identitySources(server: ServerConfig, assertions: RelayAssertions | undefined): HeaderSource[] {
   return [
-    ...(plain.length === 0 ? [] : [passThrough(plain, owned, passthrough.maxValue)]),
     ...(server.identityHeaders ? [identityHeaders] : []),
     ...(server.assertion && server.url !== undefined && assertions !== undefined
       ? [assertionHeader(new URL(server.url), server.resource ?? server.url, assertions)]

@@ -7,6 +7,7 @@ import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
+import type { Caller } from '../trust/caller.ts';
 import { answerHandler } from '../upstreams/answer-handler.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
@@ -31,6 +32,8 @@ export interface EraBridgeOptions {
   readonly times: StreamTimes;
   readonly retry: RetryTimes;
   readonly budgets: Budgets;
+  /** Requests with the same key get the same headers at the server. */
+  readonly keyOf: (caller: Caller) => string;
   /** Streams of one identity that last. */
   readonly streams: number;
   /** With the other replicas; undefined: there are none. */
@@ -62,14 +65,14 @@ export class EraBridge implements Upstream {
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
     this.#options = options;
-    const { limit, retry, streams, channel, budgets } = options;
+    const { limit, retry, streams, channel, budgets, keyOf } = options;
     const link = { upstream: inner, limit, retry };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
     this.#sessions = new SessionFront({ link, retry, channel, budgets });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
-      sessions: new HeldSessions({ link }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
-      listening: new HeldSessions({ link }, { perOwner: streams, all, waiting: 0, idle: 0 }),
+      sessions: new HeldSessions({ link, keyOf }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
+      listening: new HeldSessions({ link, keyOf }, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
       budgets,
       channel,

@@ -42,7 +42,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
   const transport = openTransport(name, server, deps);
   // Next to the server, so that each request that is made for one of a client has its own span.
   const reached = deps.traced?.(transport) ?? transport;
-  const { era } = server;
+  const { era, url } = server;
   if (era === 'both') return reached;
   const { limits, channel, now } = deps;
   // Behind a pipe the relay speaks the sessions' era itself.
@@ -54,6 +54,8 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
     retry: CONNECTION_TIMES.retry,
     streams: deps.maxStreams,
     budgets: deps.budgets,
+    // A program gets no headers.
+    keyOf: (caller) => (url === undefined ? undefined : deps.outgoing?.key(caller)) ?? '',
     channel: channel?.('era'),
     now,
   });

@@ -22,6 +22,8 @@ const STREAM = 1_000;
 
 export interface HeldSessionDeps {
   readonly link: ServerLink;
+  /** Requests with the same key may be made in one session. */
+  readonly keyOf: (caller: Caller) => string;
 }
 
 /**

@@ -30,13 +30,13 @@ export interface Lease {
 }
 
 /**
- * The sessions that are held at one server. A client gets one that its own identity has opened, with the same abilities, or a
- * new one: never somebody else's.
+ * The sessions that are held at one server. A client gets one that its own identity has opened, with the same abilities and the
+ * same headers for the server, or a new one: never somebody else's.
  */
 export class HeldSessions {
   readonly #deps: HeldSessionDeps;
   readonly #limits: SessionLimits;
-  /** By identity and abilities of the client. */
+  /** By identity, headers and abilities of the client. */
   readonly #idle = new Map<string, Idle[]>();
   readonly #owned = new Map<string, number>();
   /** Called when a session of the identity has become free, in the order in which they came. */
@@ -53,7 +53,8 @@ export class HeldSessions {
   /** @throws ServerError where there are too many, and what opening one throws */
   async lease(from: From, facts: ClientFacts, signal: AbortSignal): Promise<Lease> {
     const owner = ownerOf(from.caller);
-    const key = JSON.stringify([owner, facts.capabilities, facts.clientInfo]);
+    const headers = from.caller && this.#deps.keyOf(from.caller);
+    const key = JSON.stringify([owner, headers, facts.capabilities, facts.clientInfo]);
     for (;;) {
       if (this.#closed) throw new ServerError(SERVER_ERROR, 'the relay is shutting down; ask again');
       const idle = this.#takeIdle(key);

@@ -4,7 +4,7 @@ import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
 import { EventParser, type StreamEvent } from '../../protocol/event-parser.ts';
 import { isEventStream } from '../../protocol/media-type.ts';
-import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
+import type { MessageFields, OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
 export interface HttpSseOptions {
   /** Characters of one message. */
@@ -35,7 +35,8 @@ export function httpSsePipe(address: string, options: HttpSseOptions): OpenPipe 
 class HttpSsePipe implements Pipe {
   readonly #pool: Pool;
   readonly #url: URL;
-  readonly #fields: string[];
+  readonly #opening: Fields;
+  #fields: MessageFields;
   readonly #events: PipeEvents;
   readonly #options: HttpSseOptions;
   readonly #ended = new AbortController();
@@ -48,7 +49,8 @@ class HttpSsePipe implements Pipe {
   constructor(pool: Pool, url: URL, fields: Fields, events: PipeEvents, options: HttpSseOptions) {
     this.#pool = pool;
     this.#url = url;
-    this.#fields = [...fields];
+    this.#opening = fields;
+    this.#fields = async () => fields;
     this.#events = events;
     this.#options = options;
   }
@@ -63,7 +65,7 @@ class HttpSsePipe implements Pipe {
     const { statusCode, headers, body } = await this.#pool.request({
       method: 'GET',
       path: this.#url.pathname + this.#url.search,
-      headers: ['accept', 'text/event-stream', ...this.#fields],
+      headers: ['accept', 'text/event-stream', ...this.#opening],
       headersTimeout: timeout,
       bodyTimeout: idle,
       signal: this.#ended.signal,
@@ -75,11 +77,12 @@ class HttpSsePipe implements Pipe {
     await this.#listen(body, timeout);
   }
 
-  send(text: string): void {
+  send(text: string, fields = this.#fields): void {
+    this.#fields = fields;
     const size = Buffer.byteLength(text);
     this.#waiting += size;
     this.#last = this.#last
-      .then(() => this.#post(text))
+      .then(() => this.#post(text, fields))
       .finally(() => {
         this.#waiting -= size;
       });
@@ -135,13 +138,13 @@ class HttpSsePipe implements Pipe {
   }
 
   /** A message that the server does not take fails alone: the stream says whether the server is gone. */
-  async #post(text: string): Promise<void> {
+  async #post(text: string, fields: MessageFields): Promise<void> {
     if (this.#ended.signal.aborted) return;
     try {
       const { statusCode, body } = await this.#pool.request({
         method: 'POST',
         path: this.#endpoint as string,
-        headers: ['content-type', 'application/json', ...this.#fields],
+        headers: ['content-type', 'application/json', ...(await fields())],
         body: text,
         headersTimeout: this.#options.timeout,
         bodyTimeout: this.#options.timeout,

@@ -6,9 +6,10 @@ import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.
 import { isTooLongId } from '../../protocol/message-bounds.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
+import { RefusedError } from '../../refusal.ts';
 import { NoiseBudget } from './noise-budget.ts';
 import { PacedQueue } from './paced-queue.ts';
-import type { OpenPipe, Pipe } from './pipe.ts';
+import type { MessageFields, OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession } from './pipe-session.ts';
 import { ProgramEnded, ServerNotStarted } from './server-not-started.ts';
 
@@ -224,7 +225,7 @@ export class PipeServer {
       for (const [id, asked] of this.#asked)
         if (asked.session === session && asked.id === params.requestId) {
           this.#takeBack(id, params.reason);
-          session.cancelled(asked.id);
+          session.failed(asked.id, new Error('the client has cancelled the request'));
         }
     } else if (message.method === 'notifications/initialized') {
       if (!this.#initialized) this.#sendFor(session, message);
@@ -334,8 +335,13 @@ export class PipeServer {
 
   #undelivered(text: string, why: Error): void {
     const message = readMessage(text);
-    if (isRecord(message) && isId(message.id) && message.method !== undefined)
-      this.#answer(errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`));
+    if (!isRecord(message) || !isId(message.id) || message.method === undefined) return;
+    if (!(why instanceof RefusedError))
+      return void this.#answer(
+        errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`),
+      );
+    const asked = this.#drop(Number(message.id));
+    if (asked?.abandoned !== true) asked?.session.failed(asked.id, why);
   }
 
   #answer(message: Json): void {
@@ -359,6 +365,15 @@ export class PipeServer {
     const abandoned = this.#abandoned.get(asked.session);
     abandoned?.delete(own);
     if (abandoned?.size === 0) this.#abandoned.delete(asked.session);
+  }
+
+  /** @returns what will not be answered */
+  #drop(own: number): Asked | undefined {
+    const asked = this.#asked.get(own);
+    this.#forgetAsked(own);
+    asked?.subscribing?.hold.release();
+    asked?.settled?.();
+    return asked;
   }
 
   #question(id: Id, method: string, message: Json): void {
@@ -451,22 +466,19 @@ export class PipeServer {
   }
 
   #takeBack(own: number, reason: unknown): void {
-    const asked = this.#asked.get(own);
-    this.#forgetAsked(own);
-    asked?.subscribing?.hold.release();
-    asked?.settled?.();
+    this.#drop(own);
     const params = { requestId: own, ...(typeof reason === 'string' ? { reason } : {}) };
     this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
   }
 
-  #sendFor({ owner }: PipeSession, message: Json): void {
+  #sendFor({ owner, fields }: PipeSession, message: Json): void {
     this.#hasSeveralSenders ||= this.#onlySender !== undefined && this.#onlySender !== owner;
     this.#onlySender = this.#hasSeveralSenders ? undefined : owner;
-    this.#send(message);
+    this.#send(message, fields);
   }
 
-  #send(message: Json): void {
-    this.#pipe?.send(writeJson(message));
+  #send(message: Json, fields?: MessageFields): void {
+    this.#pipe?.send(writeJson(message), fields);
   }
 
   /** The server does what no server may. */

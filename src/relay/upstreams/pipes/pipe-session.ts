@@ -4,6 +4,7 @@ import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import type { LocalResponse } from '../local-response.ts';
+import type { MessageFields } from './pipe.ts';
 
 export interface SessionTimes {
   /** Milliseconds until the first word of an answer. */
@@ -23,6 +24,8 @@ export class PipeSession {
   /** From `ownerKey(identity)`: nobody else may use the session. */
   readonly owner: string;
   readonly budget: Budget;
+  /** Of the last request in it; undefined: as the server was opened with. */
+  fields: MessageFields | undefined;
   readonly #times: SessionTimes;
   readonly #now: () => number;
   /** What waits for an answer, by the client's id of it. */
@@ -89,9 +92,9 @@ export class PipeSession {
     this.#open.get(id)?.response.answer(message);
   }
 
-  /** The client has taken the request back: there is no answer. */
-  cancelled(id: Id): void {
-    this.#open.get(id)?.response.abort(new Error('the client has cancelled the request'));
+  /** There is no answer. */
+  failed(id: Id, why: Error): void {
+    this.#open.get(id)?.response.abort(why);
   }
 
   /**

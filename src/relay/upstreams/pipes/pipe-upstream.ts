@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../../identity/identity.ts';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Origin, Outgoing } from '../../credentials/credential.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import type { ResponseGuard } from '../../gate/response-guard.ts';
@@ -17,6 +18,7 @@ import { answerHandler } from '../answer-handler.ts';
 import { LocalResponse } from '../local-response.ts';
 import type { RelayEvents, StreamTimes } from '../response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstream.ts';
+import type { MessageFields } from './pipe.ts';
 import type { PipeServer } from './pipe-server.ts';
 import type { PipeServers, Sharing } from './pipe-servers.ts';
 import { PipeSession, type SessionTimes } from './pipe-session.ts';
@@ -42,6 +44,14 @@ const NOBODY = '';
 
 /** Requests that may wait for other replicas, streams included. */
 const REMOTE_LIMITS = { max: 10_000, perOwner: 1_000 };
+
+interface FieldsOf extends Pick<Outgoing, 'elicitsUrls'> {
+  readonly caller: Origin | undefined;
+}
+
+interface SessionRequest extends Pick<UpstreamRequest, 'method' | 'body'>, FieldsOf {
+  readonly owner: string;
+}
 
 interface Running {
   readonly session: PipeSession;
@@ -87,17 +97,15 @@ export class PipeUpstream implements Upstream {
     if (eraOf(fieldOf(request, 'mcp-protocol-version')) !== 'legacy') return void unsupported(request, response);
     const id = fieldOf(request, 'mcp-session-id');
     if (id === undefined) return void this.#outside(request, owner, response);
-    const { method, body } = request;
-    if (this.#sessions.has(id)) return void this.#inside(id, { method, body, owner }, response);
-    void this.#askReplicas({ session: id, owner, method, body: body === null ? null : body.toString() }, response);
+    if (this.#sessions.has(id)) return void this.#inside(id, { ...request, owner }, response);
+    void this.#askReplicas(id, request, owner, response);
   }
 
   /** A session lives where its program or connection is: the request is served there. Never rejects. */
-  async #askReplicas(request: RemoteSessionRequest, response: LocalResponse): Promise<void> {
+  async #askReplicas(session: string, request: UpstreamRequest, owner: string, response: LocalResponse): Promise<void> {
     if (this.#remote === undefined) return unknown(response);
-    const { owner } = request;
     try {
-      const called = await this.#remote.call(request, {
+      const called = await this.#remote.call(this.#remoteRequest(session, request, owner), {
         ...{ owner, signal: response.signal },
         onMessage: (piece) => takePiece(piece, response),
       });
@@ -109,6 +117,16 @@ export class PipeUpstream implements Upstream {
     } catch (error) {
       response.abort(error as Error);
     }
+  }
+
+  /** @throws RefusedError where its headers may not go on */
+  #remoteRequest(session: string, request: UpstreamRequest, owner: string): RemoteSessionRequest {
+    const { method, body, caller, elicitsUrls } = request;
+    const asked = { session, owner, method, body: body === null ? null : body.toString() };
+    const origin = caller && this.#options.outgoing?.origin(caller);
+    if (origin === undefined) return asked;
+    if ('status' in origin) throw new RefusedError(origin);
+    return { ...asked, origin, ...(elicitsUrls === undefined ? {} : { elicitsUrls }) };
   }
 
   async close(): Promise<void> {
@@ -133,7 +151,7 @@ export class PipeUpstream implements Upstream {
     const hold = this.#sessionHold(owner);
     let server: PipeServer;
     try {
-      server = await this.#servers.for(owner, () => this.#fields(request));
+      server = await this.#servers.for(this.#sharer(request, owner), () => this.#fields('GET', request));
     } catch (error) {
       hold.release();
       throw error;
@@ -143,6 +161,7 @@ export class PipeUpstream implements Upstream {
       return this.#servers.release(server);
     }
     const session = new PipeSession(owner, budgets, hold, times, now);
+    session.fields = this.#messageFields(request);
     server.join(session);
     this.#sessions.set(session.id, { session, server });
     response.headers['mcp-session-id'] = session.id;
@@ -168,16 +187,16 @@ export class PipeUpstream implements Upstream {
   }
 
   /** Asked by another replica. */
-  #serve({ session, owner, method, body }: RemoteSessionRequest, handler: Dispatcher.DispatchHandler): void {
+  #serve(
+    { session, owner, method, body, origin, elicitsUrls }: RemoteSessionRequest,
+    handler: Dispatcher.DispatchHandler,
+  ): void {
     const response = new LocalResponse(handler, this.#options.limit, this.#options.budgets.of(owner));
-    this.#inside(session, { method, owner, body: body === null ? null : Buffer.from(body) }, response);
+    const message = body === null ? null : Buffer.from(body);
+    this.#inside(session, { method, owner, body: message, caller: origin, elicitsUrls }, response);
   }
 
-  #inside(
-    id: string,
-    request: Pick<UpstreamRequest, 'method' | 'body'> & { readonly owner: string },
-    response: LocalResponse,
-  ): void {
+  #inside(id: string, request: SessionRequest, response: LocalResponse): void {
     const running = this.#sessions.get(id);
     if (running?.session.owner !== request.owner) return void unknown(response);
     const { session, server } = running;
@@ -198,6 +217,7 @@ export class PipeUpstream implements Upstream {
     if (message === undefined) return void response.answer(errorMessage(null, INVALID_REQUEST, 'no message'), 400);
     if (server.waiting > this.#options.limit)
       return void response.abort(new Error('the MCP server does not read what it is sent'));
+    session.fields = this.#messageFields(request) ?? session.fields;
     const { id: asked } = message;
     if (typeof message.method !== 'string' || !isId(asked)) {
       server.tell(session, message);
@@ -207,19 +227,29 @@ export class PipeUpstream implements Upstream {
     else response.answer(errorMessage(asked, INVALID_REQUEST, 'a request with this id waits for its answer'), 400);
   }
 
-  /** @throws RefusedError, DependencyUnavailable where the credential cannot be had: nothing is started without it */
-  async #fields({ caller, elicitsUrls }: UpstreamRequest): Promise<readonly string[]> {
+  /** Who uses the same server. What it was opened with for one request must not serve another that has other headers. */
+  #sharer({ caller }: UpstreamRequest, owner: string): string {
+    const { outgoing } = this.#options;
+    return outgoing === undefined || caller === undefined ? owner : JSON.stringify([owner, outgoing.key(caller)]);
+  }
+
+  #messageFields(from: FieldsOf): MessageFields | undefined {
+    return from.caller === undefined ? undefined : () => this.#fields('POST', from);
+  }
+
+  /** @throws RefusedError where they cannot be had: nothing is started or sent without them */
+  async #fields(method: 'GET' | 'POST', { caller, elicitsUrls }: FieldsOf): Promise<readonly string[]> {
     const { outgoing, sharing } = this.#options;
     if (outgoing === undefined) return [];
     // What proves one person must not serve another.
     const on = sharing === 'everybody' ? undefined : caller;
-    const fields = await outgoing.fields({
-      method: 'GET',
-      caller: on,
-      ...(elicitsUrls === undefined ? {} : { elicitsUrls }),
-    });
-    if ('status' in fields) throw new RefusedError(fields);
-    return fields;
+    try {
+      const fields = await outgoing.fields({ method, caller: on, elicitsUrls });
+      if ('status' in fields) throw new RefusedError(fields);
+      return fields;
+    } catch (error) {
+      throw error instanceof RefusedError ? error : new RefusedError(refusalOf(error), error);
+    }
   }
 
   async #end({ session, server }: Running): Promise<void> {

@@ -1,13 +1,19 @@
 import type { Fields } from '../../credentials/credential.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
 
+/** Names and values in turn. @throws RefusedError, DependencyUnavailable where they cannot be had: the message must not go */
+export type MessageFields = () => Promise<Fields>;
+
 /**
  * A two-way stream of JSON-RPC messages with one running MCP server: a child process, a WebSocket, or HTTP+SSE of 2024-11-05.
  * In contrast to streamable HTTP nothing in it says which request a message belongs to.
  */
 export interface Pipe {
-  /** @param text one message as JSON */
-  send(text: string): void;
+  /**
+   * @param text one message as JSON
+   * @param fields those of the request that it comes of, where each message has its own; absent: as the last one
+   */
+  send(text: string, fields?: MessageFields): void;
   /** Bytes that were sent and not taken yet. */
   readonly waiting: number;
   /** Reads nothing more of the server until `resume`, so that it has to wait. */

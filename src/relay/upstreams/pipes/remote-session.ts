@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Origin, Outgoing } from '../../credentials/credential.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import type { RemoteContext } from '../../replicas/remote-call.ts';
 import type { LocalResponse } from '../local-response.ts';
@@ -10,6 +11,9 @@ export interface RemoteSessionRequest extends Pick<UpstreamRequest, 'method'> {
   readonly session: string;
   /** From `ownerKey(identity)`, which the asking replica has authenticated. */
   readonly owner: string;
+  /** What the headers of its message depend on; absent: they are those of the message before it. */
+  readonly origin?: Origin;
+  readonly elicitsUrls?: Outgoing['elicitsUrls'];
   /** The message; null: none. */
   readonly body: string | null;
 }
