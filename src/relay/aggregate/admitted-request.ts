@@ -5,26 +5,22 @@ import { ServerError } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
-import type { Hear } from '../upstreams/post-message.ts';
-import type { ServerRequest } from './member.ts';
-
-/** Sends the request, and gives what comes before its answer to `hear`. */
-export type Send = (signal: AbortSignal, hear: Hear) => Promise<Json>;
+import type { ClientRequest } from '../upstreams/mcp-server.ts';
+import type { OnMessage, RequestOptions } from '../upstreams/upstream-request.ts';
 
 /**
- * One request that the gate has let in: what the server says passes the gate's rules on its way back, and ends with its limits.
+ * One request that the gate has let in: what the server sends passes the gate's rules on its way back, and ends with its limits.
  *
  * @returns `result` of the answer, as the caller may see it
  * @throws RefusedError where the answer is over a limit; what `send` throws
  */
 export async function throughGate(
   { guard }: Permit,
-  { id }: Pick<ServerRequest, 'id'>,
-  signal: AbortSignal,
-  hear: Hear,
-  send: Send,
+  { id }: Pick<ClientRequest, 'id'>,
+  options: RequestOptions,
+  send: (options: RequestOptions) => Promise<Json>,
 ): Promise<Json> {
-  if (guard === undefined) return send(signal, hear);
+  if (guard === undefined) return send(options);
   const stop = new AbortController();
   const refuse = (refusal: Refusal) => stop.abort(new RefusedError(refusal));
   guard.start(refuse);
@@ -38,12 +34,13 @@ export async function throughGate(
       return undefined;
     }
   };
-  const heard: Hear = (message) => {
+  const onMessage: OnMessage = (message) => {
     const passing = seen(message);
-    if (passing !== undefined && !stop.signal.aborted) hear(passing);
+    if (passing !== undefined && !stop.signal.aborted) options.onMessage(passing);
   };
   try {
-    const result = await send(AbortSignal.any([signal, stop.signal]), heard).catch((error: unknown) => {
+    const signal = AbortSignal.any([options.signal, stop.signal]);
+    const result = await send({ ...options, signal, onMessage }).catch((error: unknown) => {
       if (error instanceof ServerError) seen({ jsonrpc: '2.0', id, error: error.json });
       throw error;
     });

@@ -1,11 +1,6 @@
 import { isRecord } from '../../platform/is-record.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-
-/** What a server says of itself when it is first asked. */
-export interface Description {
-  readonly capabilities: Json;
-  readonly instructions: string | undefined;
-}
+import type { Description } from '../upstreams/mcp-server.ts';
 
 /** Capabilities that can be offered for several servers at once; of the others nobody could say which server is meant. */
 const LISTED = ['tools', 'prompts', 'resources'] as const;

@@ -2,33 +2,27 @@ import { isRecord } from '../../platform/is-record.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import type { Hear } from '../upstreams/post-message.ts';
-import { type Description, mergedCapabilities, mergedInstructions } from './capabilities.ts';
+import type { ClientRequest, Description } from '../upstreams/mcp-server.ts';
+import { ignoreMessage } from '../upstreams/upstream-request.ts';
+import { mergedCapabilities, mergedInstructions } from './capabilities.ts';
 import { withClientUris } from './content-uris.ts';
 import { destinationOf } from './destination.ts';
 import { type ListDeps, type ListPage, listPage } from './list-page.ts';
 import { LISTINGS, type ListMethod } from './listings.ts';
-import { type Member, type ServerRequest, Unreached } from './member.ts';
+import { type Member, Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';
-
-/** JSON-RPC error codes (JSON-RPC 2.0 §5.1). */
-
-export interface Descriptions {
-  readonly capabilities: Json;
-  readonly instructions: string | undefined;
-}
 
 export interface CommonRequest {
   readonly owner: string;
   readonly signal: AbortSignal;
   /** Takes what `server` says before its answer. */
-  readonly hear: (server: string, message: Json) => void;
+  readonly onMessage: (server: string, message: Json) => void;
 }
 
 export interface CommonServerDeps extends ListDeps {
   readonly separator: string;
   /** What is asked of a server that the identity may not use, or that is none: for the records. */
-  readonly onHidden: (server: string, request: ServerRequest) => Promise<void>;
+  readonly onHidden: (server: string, request: ClientRequest) => Promise<void>;
   /** A list came without these. */
   readonly onGaps: (method: ListMethod, page: ListPage) => void;
 }
@@ -53,7 +47,7 @@ export class CommonServer {
   }
 
   /** Asks every server what it is; one that does not answer in time is not part of what is offered. */
-  async describe(signal: AbortSignal): Promise<Descriptions> {
+  async describe(signal: AbortSignal): Promise<Description> {
     const described = await Promise.all(
       this.members.map(async (member): Promise<[string, Description] | undefined> => {
         try {
@@ -77,7 +71,7 @@ export class CommonServer {
    * @returns `result` of the answer
    * @throws ServerError where the answer is an error, Unreached where the server that is meant gives none
    */
-  async answer(request: ServerRequest, context: CommonRequest): Promise<Json> {
+  async answer(request: ClientRequest, context: CommonRequest): Promise<Json> {
     const destination = destinationOf(request.method, request.params, this.#deps.names);
     switch (destination.kind) {
       case 'list':
@@ -98,20 +92,23 @@ export class CommonServer {
     }
   }
 
-  async #ask(server: string, request: ServerRequest, { signal, hear }: CommonRequest): Promise<Json> {
+  async #ask(server: string, request: ClientRequest, { signal, onMessage }: CommonRequest): Promise<Json> {
     const member = this.#members.get(server);
     // The same answer as for a server that is not: who may not use it learns nothing of it.
     if (member === undefined) {
       await this.#deps.onHidden(server, request);
       throw nothingThere('server', request.params);
     }
-    const result = await member.request(request, signal, (message) => hear(server, message));
+    const result = await member.request(request, {
+      signal,
+      onMessage: (message) => onMessage(server, message),
+    });
     const changed = withClientUris(server, result);
     // Whatever the server says, what one identity sees of several servers is nothing for a shared cache.
     return 'cacheScope' in changed ? { ...changed, cacheScope: 'private' } : changed;
   }
 
-  async #list(method: ListMethod, request: ServerRequest, { owner, signal }: CommonRequest): Promise<Json> {
+  async #list(method: ListMethod, request: ClientRequest, { owner, signal }: CommonRequest): Promise<Json> {
     const asked = {
       owner,
       cursor: request.params.cursor,
@@ -141,12 +138,13 @@ export class CommonServer {
   }
 
   /** Every server that logs gets the level; one that is away starts with its own. */
-  async #setLevel(request: ServerRequest, { signal }: CommonRequest): Promise<Json> {
+  async #setLevel(request: ClientRequest, { signal }: CommonRequest): Promise<Json> {
     const settled = await Promise.allSettled(
       this.members.map((member) =>
         withinTime(this.#deps.timeout, signal, async (limited) => {
           const { capabilities } = await member.describe(limited);
-          if (isRecord(capabilities.logging)) await member.request(request, limited, IGNORE);
+          if (isRecord(capabilities.logging))
+            await member.request(request, { signal: limited, onMessage: ignoreMessage });
         }),
       ),
     );
@@ -158,8 +156,6 @@ export class CommonServer {
     return {};
   }
 }
-
-const IGNORE: Hear = () => {};
 
 function nothingThere(what: string, params: Json): ServerError {
   const name = params.name ?? params.uri;

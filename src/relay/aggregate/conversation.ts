@@ -6,12 +6,13 @@ import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
+import type { ClientRequest, Filter } from '../upstreams/mcp-server.ts';
 import { CommonServer, type CommonServerDeps, errorFor } from './common-server.ts';
 import type { Cursors } from './cursors.ts';
 import type { ListPage } from './list-page.ts';
 import type { Listeners } from './listeners.ts';
 import { Listening } from './listening.ts';
-import { type Filter, type Member, type ServerRequest, Unreached } from './member.ts';
+import { type Member, Unreached } from './member.ts';
 import type { Names } from './names.ts';
 import { forClient } from './server-messages.ts';
 import type { ServerRequestIds } from './server-requests.ts';
@@ -27,7 +28,7 @@ export interface ConversationDeps {
   readonly times: WatchTimes;
   readonly onGaps: (caller: Caller, page: ListPage) => void;
   /** A server was asked for that is hidden from the caller, or is none. */
-  readonly onHidden: (caller: Caller, server: string, request: ServerRequest) => Promise<void>;
+  readonly onHidden: (caller: Caller, server: string, request: ClientRequest) => Promise<void>;
   readonly listeners: Listeners;
 }
 
@@ -64,7 +65,7 @@ export class Conversation {
    * @param signal takes the request back
    */
   async answer(
-    request: ServerRequest,
+    request: ClientRequest,
     response: LocalResponse,
     form: { readonly result: (result: Json) => Json; readonly unknownMethod: 200 | 404 },
     signal: AbortSignal = response.signal,
@@ -72,13 +73,13 @@ export class Conversation {
     const { id, params } = request;
     const token = isRecord(params._meta) ? params._meta.progressToken : undefined;
     const isProgressToken = (candidate: unknown) => token !== undefined && candidate === token;
-    const hear = (server: string, message: Json) => {
+    const onMessage = (server: string, message: Json) => {
       const found = forClient(message, { server, owner: this.owner, ids: this.#deps.ids, isProgressToken });
       if (found.kind === 'pass') response.event(found.message);
       else if (found.kind === 'list_changed') response.event({ jsonrpc: '2.0', method: found.method });
     };
     try {
-      const result = await this.common.answer(request, { owner: this.owner, signal, hear });
+      const result = await this.common.answer(request, { owner: this.owner, signal, onMessage });
       response.answer({ jsonrpc: '2.0', id, result: form.result(result) });
     } catch (error) {
       if (!(error instanceof ServerError || error instanceof Unreached)) throw error;

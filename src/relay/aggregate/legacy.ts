@@ -70,12 +70,12 @@ export class LegacySession {
     const { common, owner } = this.conversation;
     if (message.method === undefined) {
       const asked = this.#ids.toServer(owner, message.id);
-      if (asked !== undefined) await common.member(asked.server)?.tell({ ...whole, id: asked.id });
+      if (asked !== undefined) await common.member(asked.server)?.notify({ ...whole, id: asked.id });
       return;
     }
     if (message.method === 'notifications/cancelled' && this.#cancel(message.params.requestId)) return;
     if (message.method === 'notifications/cancelled' || message.method === 'notifications/roots/list_changed')
-      await Promise.all(common.members.map((member) => member.tell(whole)));
+      await Promise.all(common.members.map((member) => member.notify(whole)));
   }
 
   /** What is said unasked, until the client has enough. */

@@ -1,6 +1,7 @@
 import { ServerError } from '../protocol/failures.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
-import type { Description } from './capabilities.ts';
+import type { Description } from '../upstreams/mcp-server.ts';
+import { ignoreMessage } from '../upstreams/upstream-request.ts';
 import { type Cursors, MAX_SERVER_CURSOR, type Positions } from './cursors.ts';
 import { clientEntries, type LeftOutReason, LISTINGS, type ListMethod } from './listings.ts';
 import { type Member, Unreached, type UnreachedReason } from './member.ts';
@@ -91,7 +92,7 @@ async function part(
       return {
         kind: 'page',
         server,
-        result: await member.request({ id, method, params }, signal, () => {}),
+        result: await member.request({ id, method, params }, { signal, onMessage: ignoreMessage }),
       };
     });
   } catch (error) {

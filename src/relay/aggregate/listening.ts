@@ -1,6 +1,7 @@
 import type { Json } from '../protocol/json-rpc.ts';
+import type { Filter } from '../upstreams/mcp-server.ts';
 import { Coalescing } from './coalescing.ts';
-import type { Filter, Member } from './member.ts';
+import type { Member } from './member.ts';
 import { forClient, type MessageContext } from './server-messages.ts';
 import { uriToServer } from './uris.ts';
 import { Watch, type WatchTimes } from './watch.ts';
@@ -30,7 +31,7 @@ export class Listening {
     this.#filter = filter;
     this.#coalescing = new Coalescing(COALESCE, (method) => send({ jsonrpc: '2.0', method }));
     const events = {
-      hear: (server: string, message: Json) => {
+      onMessage: (server: string, message: Json) => {
         const found = forClient(message, { ...deps.context, server, isProgressToken: () => false });
         if (found.kind === 'list_changed') this.#announce(found.method);
         else if (found.kind === 'pass') send(found.message);

@@ -1,14 +1,21 @@
+import { isRecord } from '../../platform/is-record.ts';
 import { NO_MESSAGE, type Permit } from '../gate/gate.ts';
 import type { ServerGate } from '../intake.ts';
 import { ServerError } from '../protocol/failures.ts';
 import { withPlainNumbers } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { RefusedError } from '../refusal.ts';
-import type { Hear } from '../upstreams/post-message.ts';
+import {
+  type ClientRequest,
+  type Description,
+  descriptionOf,
+  type Filter,
+  type McpServer,
+} from '../upstreams/mcp-server.ts';
 import type { Outcome } from '../upstreams/response-relay.ts';
+import type { OnMessage, RequestOptions } from '../upstreams/upstream-request.ts';
 import { refusedError, throughGate } from './admitted-request.ts';
-import type { Description } from './capabilities.ts';
-import { type Filter, type Member, type ServerRequest, Unreached, type UnreachedReason } from './member.ts';
+import { type Member, Unreached, type UnreachedReason, unreached } from './member.ts';
 
 /** What became of one request to one server; `seconds` where it was answered. */
 export type Report = (outcome: Outcome, seconds: number | undefined, error: unknown) => void;
@@ -24,12 +31,12 @@ const OUTCOMES: Readonly<Record<UnreachedReason, Outcome>> = {
 /** Judges and counts what one server is asked, as it is where the server is asked alone. */
 export class MeteredMember implements Member {
   readonly server: string;
-  readonly #member: Member;
+  readonly #member: McpServer;
   readonly #gate: ServerGate;
   readonly #report: Report;
 
-  constructor(member: Member, gate: ServerGate, report: Report) {
-    this.server = member.server;
+  constructor(server: string, member: McpServer, gate: ServerGate, report: Report) {
+    this.server = server;
     this.#member = member;
     this.#gate = gate;
     this.#report = report;
@@ -37,29 +44,26 @@ export class MeteredMember implements Member {
 
   /** What the relay asks for itself counts only where it fails. */
   describe(signal: AbortSignal): Promise<Description> {
-    return this.#counted(signal, () => this.#member.describe(signal), undefined);
+    return this.#counted(signal, () => answerOf(this.#member.describe(signal), signal, descriptionOf), undefined);
   }
 
-  async request(request: ServerRequest, signal: AbortSignal, hear: Hear): Promise<Json> {
+  async request(request: ClientRequest, options: RequestOptions): Promise<Json> {
     const permit = await this.#gate.authorize({ ...request, params: withPlainNumbers(request.params) });
     if ('status' in permit) {
       this.#report('refused', undefined, undefined);
       throw refusedError(permit);
     }
-    return this.#counted(
-      signal,
-      () =>
-        throughGate(permit, request, signal, hear, (limited, heard) => this.#member.request(request, limited, heard)),
-      permit,
-    );
+    const ask = (limited: RequestOptions) =>
+      answerOf(this.#member.request(request, limited), limited.signal, (question) => question);
+    return this.#counted(options.signal, () => throughGate(permit, request, options, ask), permit);
   }
 
-  async tell(message: Json): Promise<void> {
+  async notify(message: Json): Promise<void> {
     const { method } = message;
     const entered = typeof method === 'string' ? { ...NO_MESSAGE, method } : NO_MESSAGE;
     const permit = await this.#gate.authorize(entered);
     if ('status' in permit) return;
-    await this.#member.tell(message);
+    await this.#member.notify(message);
     permit.ended('relayed');
   }
 
@@ -71,18 +75,18 @@ export class MeteredMember implements Member {
     return true;
   }
 
-  listen(filter: Filter | undefined, hear: Hear, signal: AbortSignal): Promise<'not_offered' | 'lost'> {
+  listen(filter: Filter | undefined, options: RequestOptions): Promise<'not_offered' | 'lost'> {
     const guard = this.#gate.listening();
-    if (guard === undefined) return this.#member.listen(filter, hear, signal);
-    const heard: Hear = (message) => {
+    if (guard === undefined) return this.#member.listen(filter, options);
+    const onMessage: OnMessage = (message) => {
       const passing = guard.pass(message);
-      if (passing !== undefined) hear(passing.value);
+      if (passing !== undefined) options.onMessage(passing.value);
     };
-    return this.#member.listen(filter, heard, signal);
+    return this.#member.listen(filter, { ...options, onMessage });
   }
 
-  isThere(signal: AbortSignal): Promise<boolean> {
-    return this.#counted(signal, () => this.#member.isThere(signal), undefined);
+  ping(signal: AbortSignal): Promise<void> {
+    return this.#counted(signal, () => answerOf(this.#member.ping(signal), signal, () => {}), undefined);
   }
 
   close(): Promise<void> {
@@ -116,4 +120,16 @@ export class MeteredMember implements Member {
 /** `AbortSignal.timeout` ended it, the relay's own patience; the client's leaving has another reason. */
 function isTimeout({ reason }: AbortSignal): boolean {
   return reason instanceof DOMException && reason.name === 'TimeoutError';
+}
+
+/** @throws ServerError, Unreached; the signal's reason if that ended it */
+async function answerOf<T>(answer: Promise<T>, signal: AbortSignal, ofQuestion: (result: Json) => T): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    // The relay's own question to a stateless client, in the place of the server's answer.
+    if (error instanceof RefusedError && isRecord(error.refusal.result)) return ofQuestion(error.refusal.result);
+    if (signal.aborted || error instanceof ServerError) throw error;
+    throw unreached(error as Error);
+  }
 }

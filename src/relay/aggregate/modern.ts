@@ -7,9 +7,9 @@ import { META } from '../protocol/meta.ts';
 import { toModernResult } from '../protocol/to-modern-result.ts';
 import { SUPPORTED_VERSIONS } from '../protocol/versions.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
+import type { ClientRequest, Filter } from '../upstreams/mcp-server.ts';
 import { errorFor } from './common-server.ts';
 import type { Conversation } from './conversation.ts';
-import type { Filter, ServerRequest } from './member.ts';
 import { uriToServer } from './uris.ts';
 
 /** Gone from the stateless era. */
@@ -20,7 +20,7 @@ const MAX_SUBSCRIPTIONS = 1_000;
 
 /** Answers one request of the stateless era. */
 export async function answerModern(
-  request: ServerRequest,
+  request: ClientRequest,
   conversation: Conversation,
   response: LocalResponse,
 ): Promise<void> {

@@ -9,19 +9,19 @@ import type { Intake } from '../intake.ts';
 import { hasUrlMode } from '../protocol/elicitation.ts';
 import type { ConnectionTimes } from '../transports/channel/connection.ts';
 import type { Caller } from '../trust/caller.ts';
+import type { ClientRequest } from '../upstreams/mcp-server.ts';
+import { ModernClient } from '../upstreams/modern-client.ts';
 import { KEEP_ALIVE } from '../upstreams/open-upstream.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
+import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { AggregateServer, type MemberClient } from './aggregate-server.ts';
 import { Cursors } from './cursors.ts';
+import { LegacyMember } from './legacy-member.ts';
 import type { ListPage } from './list-page.ts';
 import { Listeners } from './listeners.ts';
-import type { ServerRequest } from './member.ts';
 import { MeteredMember, type Report } from './metered-member.ts';
 import { Names } from './names.ts';
-import type { ServerLink } from './server-link.ts';
 import { ServerRequestIds } from './server-requests.ts';
-import { SessionMember } from './session-member.ts';
-import { StatelessMember } from './stateless-member.ts';
 
 export interface AggregateWiring {
   readonly upstreams: ReadonlyMap<string, Upstream>;
@@ -65,18 +65,11 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
       const upstream = wiring.upstreams.get(server);
       if (upstream === undefined) throw new Error(`the configuration let in an unknown server: ${server}`);
       const { caller, era, facts } = client;
-      const link: ServerLink = {
-        upstream,
-        caller,
-        era,
-        elicitsUrls: elicitation(client),
-        limit: limits.maxServerMessage,
-        retry: times.retry,
-      };
-      const member =
-        era === 'modern' ? new StatelessMember(server, facts, link) : new SessionMember(server, facts, slot, link);
+      const link = { upstream, limit: limits.maxServerMessage, retry: times.retry };
+      const context = { caller, elicitsUrls: elicitation(client) };
       return new MeteredMember(
-        member,
+        server,
+        era === 'modern' ? new ModernClient(link, facts, context) : new LegacyMember(facts, slot, link, context),
         intake.gateOf(caller, server, () => requestId(caller)),
         report(server, caller, wiring),
       );
@@ -88,7 +81,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
 async function recordHidden(
   server: string,
   caller: Caller,
-  request: ServerRequest,
+  request: ClientRequest,
   { intake, upstreams }: AggregateWiring,
 ): Promise<void> {
   if (!upstreams.has(server)) return;
@@ -114,7 +107,7 @@ function logGaps({ identity }: Caller, { unavailable, leftOut }: ListPage, log: 
 }
 
 /** How the client can be led to an address, which it said of itself once or with this request. */
-function elicitation({ era, facts }: MemberClient): ServerLink['elicitsUrls'] {
+function elicitation({ era, facts }: MemberClient): RequestContext['elicitsUrls'] {
   if (!hasUrlMode(facts.capabilities)) return false;
   return era === 'modern' ? 'by-result' : true;
 }

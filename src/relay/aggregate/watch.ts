@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../../platform/is-record.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import type { Description } from './capabilities.ts';
-import { type Filter, type Member, Unreached } from './member.ts';
+import type { Description, Filter } from '../upstreams/mcp-server.ts';
+import { type Member, Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';
 
 /** When a server that is away is looked for again; milliseconds. */
@@ -14,8 +14,8 @@ export interface WatchTimes {
 }
 
 export interface WatchEvents {
-  /** A server says something unasked. */
-  hear(server: string, message: Json): void;
+  /** A server sends something unasked. */
+  onMessage(server: string, message: Json): void;
   /** A server is there again: what it offers may differ from what the client has seen. */
   listChanged(method: string): void;
 }
@@ -50,7 +50,7 @@ export class Watch {
     while (!signal.aborted) {
       const description = await this.#find(signal, wasAway);
       if (description === undefined) return;
-      await this.#hear(filter, signal);
+      await this.#listen(filter, signal);
       wasAway = true;
     }
   }
@@ -74,9 +74,10 @@ export class Watch {
 
   async #ask(signal: AbortSignal): Promise<Description | undefined> {
     try {
-      return await withinTime(this.#timeout, signal, async (limited) =>
-        (await this.#member.isThere(limited)) ? this.#member.describe(limited) : undefined,
-      );
+      return await withinTime(this.#timeout, signal, async (limited) => {
+        await this.#member.ping(limited);
+        return this.#member.describe(limited);
+      });
     } catch (error) {
       if (signal.aborted || error instanceof Unreached || error instanceof ServerError) return undefined;
       throw error;
@@ -84,12 +85,15 @@ export class Watch {
   }
 
   /** Returns when the server is thought to be away, or the signal ends it. */
-  async #hear(filter: Filter | undefined, signal: AbortSignal): Promise<void> {
+  async #listen(filter: Filter | undefined, signal: AbortSignal): Promise<void> {
     const interrupt = new AbortController();
     this.#interrupt = interrupt;
     const until = AbortSignal.any([signal, interrupt.signal]);
     const { server } = this.#member;
-    const how = await this.#member.listen(filter, (message) => this.#events.hear(server, message), until);
+    const how = await this.#member.listen(filter, {
+      signal: until,
+      onMessage: (message) => this.#events.onMessage(server, message),
+    });
     // A server that never says anything unasked is only known to be away when a list misses it.
     if (how === 'not_offered') await ended(until);
     this.#interrupt = undefined;

@@ -7,7 +7,6 @@ import { parseJson } from '../protocol/json.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
-import type { Caller } from '../trust/caller.ts';
 import { answerHandler } from '../upstreams/answer-handler.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
@@ -15,12 +14,12 @@ import { LocalResponse } from '../upstreams/local-response.ts';
 import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
 import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
+import { headerOf, keptHeaders, ownerOf } from '../upstreams/upstream-request.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
-import { headerOf, keptHeaders, ownerOf } from './server-link.ts';
 import { SessionFront } from './sessions/session-front.ts';
 import { isOwnSession } from './sessions/session-id.ts';
-import { HeldSessions } from './stateless/held-sessions.ts';
+import { type KeyOf, SessionPool } from './stateless/session-pool.ts';
 import { GONE, StatelessFront } from './stateless/stateless-front.ts';
 import { WaitingCalls } from './stateless/waiting-calls.ts';
 
@@ -32,8 +31,7 @@ export interface EraBridgeOptions {
   readonly times: StreamTimes;
   readonly retry: RetryTimes;
   readonly budgets: Budgets;
-  /** Requests with the same key get the same headers at the server. */
-  readonly keyOf: (caller: Caller) => string;
+  readonly keyOf: KeyOf;
   /** Streams of one identity that last. */
   readonly streams: number;
   /** With the other replicas; undefined: there are none. */
@@ -71,8 +69,8 @@ export class EraBridge implements Upstream {
     this.#sessions = new SessionFront({ link, retry, channel, budgets });
     const all = SESSIONS;
     this.#stateless = new StatelessFront({
-      sessions: new HeldSessions({ link, keyOf }, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
-      listening: new HeldSessions({ link, keyOf }, { perOwner: streams, all, waiting: 0, idle: 0 }),
+      sessions: new SessionPool(link, keyOf, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
+      listening: new SessionPool(link, keyOf, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
       budgets,
       channel,

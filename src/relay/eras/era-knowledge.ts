@@ -2,11 +2,11 @@ import { version } from '../../platform/version.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { NoAnswer, ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import { mirroredHeaders } from '../protocol/mcp-headers.ts';
-import { withEnvelope } from '../protocol/meta.ts';
 import { type Era, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
-import { askServer, IGNORE, type ServerLink } from './server-link.ts';
+import { LegacyClient } from '../upstreams/legacy-client.ts';
+import { ModernClient } from '../upstreams/modern-client.ts';
+import { ignoreMessage, type RequestOptions, type UpstreamLink } from '../upstreams/upstream-request.ts';
 
 /** Milliseconds after which what was found out is looked at again: a server may have been replaced. */
 const FRESH = 60_000;
@@ -21,7 +21,7 @@ const RELAY: ClientFacts = {
 
 /** Which eras one server speaks, as far as that is known. */
 export class EraKnowledge {
-  readonly #link: ServerLink;
+  readonly #link: UpstreamLink;
   readonly #now: () => number;
   readonly #configured: Readonly<Record<Era, boolean>> | undefined;
   readonly #found = new Map<Era, { readonly speaks: boolean; readonly at: number }>();
@@ -31,7 +31,7 @@ export class EraKnowledge {
    * @param configured undefined: found out by asking
    * @param now milliseconds
    */
-  constructor(configured: Era | undefined, link: ServerLink, now: () => number) {
+  constructor(configured: Era | undefined, link: UpstreamLink, now: () => number) {
     this.#configured =
       configured === undefined ? undefined : { legacy: configured === 'legacy', modern: configured === 'modern' };
     this.#link = link;
@@ -73,38 +73,29 @@ export class EraKnowledge {
   }
 
   async #discovers(caller: Caller | undefined): Promise<boolean> {
-    const params = withEnvelope({}, RELAY);
-    const message = { jsonrpc: '2.0', id: 'discover', method: 'server/discover', params };
-    const answer = await this.#try(message, 'modern', mirroredHeaders('server/discover', params), caller);
-    return Array.isArray(answer?.result.supportedVersions);
+    const client = new ModernClient(this.#link, RELAY, { caller });
+    const result = await unlessRefused(({ signal }) => client.discover(signal));
+    return Array.isArray(result?.supportedVersions);
   }
 
   /** The session that comes of it is ended at once. */
   async #initializes(caller: Caller | undefined): Promise<boolean> {
+    const client = new LegacyClient(this.#link, { caller });
     const params = { ...RELAY, protocolVersion: LEGACY_VERSIONS[0] };
-    const answer = await this.#try(
-      { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params },
-      'legacy',
-      [],
-      caller,
-    );
-    if (answer?.sessionId !== undefined)
-      this.#link.upstream.dispatch(
-        { method: 'DELETE', era: 'legacy', headers: ['mcp-session-id', answer.sessionId], body: null, caller },
-        { onResponseStart: (controller) => controller.abort(new Error('no longer wanted')), onResponseError: () => {} },
-      );
-    return typeof answer?.result.protocolVersion === 'string';
+    const message = { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params };
+    const result = await unlessRefused((options) => client.post(message, options));
+    void client.close();
+    return typeof result?.protocolVersion === 'string';
   }
+}
 
-  /** @returns undefined where the server says, in whichever way, that it cannot read this */
-  async #try(message: Json, era: Era, headers: readonly string[], caller: Caller | undefined) {
-    const signal = AbortSignal.timeout(PATIENCE);
-    try {
-      return await askServer(message, era, headers, this.#link, { caller, signal, hear: IGNORE });
-    } catch (error) {
-      if (error instanceof ServerError) return undefined;
-      if (error instanceof NoAnswer && [400, 404, 405, 406, 415].includes(error.status)) return undefined;
-      throw error;
-    }
+/** @returns undefined where the server says, in whichever way, that it cannot read this */
+async function unlessRefused(ask: (options: RequestOptions) => Promise<Json>): Promise<Json | undefined> {
+  try {
+    return await ask({ signal: AbortSignal.timeout(PATIENCE), onMessage: ignoreMessage });
+  } catch (error) {
+    if (error instanceof ServerError) return undefined;
+    if (error instanceof NoAnswer && [400, 404, 405, 406, 415].includes(error.status)) return undefined;
+    throw error;
   }
 }

@@ -39,3 +39,14 @@ export class SessionLost extends Error {
     super('the MCP server has ended the session');
   }
 }
+
+/** The connection broke, or the stream ended, after the server had begun its response. */
+export class AnswerCut extends Error {
+  override readonly name = 'AnswerCut';
+  readonly sessionLost: boolean;
+
+  constructor(sessionLost: boolean, cause?: unknown) {
+    super('the connection to the MCP server broke before it had answered', { cause });
+    this.sessionLost = sessionLost;
+  }
+}

@@ -14,10 +14,10 @@ const SIGNAL = new AbortController().signal;
 const DEPS = { names: new Names(['a', 'b', 'c'], '__', 64), cursors: new Cursors(sealingOf(KEY)), timeout: 50 };
 
 const QUIET = {
-  tell: async () => {},
+  notify: async () => {},
   mayHear: async () => true,
   listen: async () => 'not_offered' as const,
-  isThere: async () => true,
+  ping: async () => {},
   close: async () => {},
 };
 

@@ -4,11 +4,11 @@ import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { sealingKey } from '../../../src/platform/sealing/sealing.ts';
 import { AggregateServer, type AggregateServerDeps } from '../../../src/relay/aggregate/aggregate-server.ts';
 import { Cursors } from '../../../src/relay/aggregate/cursors.ts';
+import { LegacyMember } from '../../../src/relay/aggregate/legacy-member.ts';
 import { Listeners } from '../../../src/relay/aggregate/listeners.ts';
 import { MeteredMember } from '../../../src/relay/aggregate/metered-member.ts';
 import { Names } from '../../../src/relay/aggregate/names.ts';
 import { ServerRequestIds } from '../../../src/relay/aggregate/server-requests.ts';
-import { SessionMember } from '../../../src/relay/aggregate/session-member.ts';
 import { newSession, sessionId } from '../../../src/relay/aggregate/session-state.ts';
 import { Budgets } from '../../../src/relay/gate/budgets/budgets.ts';
 import type { Caller } from '../../../src/relay/trust/caller.ts';
@@ -41,14 +41,14 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     onGaps: () => {},
     onHidden: async () => {},
     onFailure,
-    open: (server, { caller, era, facts }, slot) => {
-      const link = { upstream: NOWHERE, caller, era, elicitsUrls: false, limit: 1_000, retry } as const;
+    open: (server, { caller, facts }, slot) => {
+      const link = { upstream: NOWHERE, limit: 1_000, retry };
       const gate = {
         authorize: () => Promise.reject(unavailable),
         recordRefusal: () => {},
         listening: () => undefined,
       };
-      return new MeteredMember(new SessionMember(server, facts, slot, link), gate, () => {});
+      return new MeteredMember(server, new LegacyMember(facts, slot, link, { caller }), gate, () => {});
     },
   };
   return new AggregateServer(deps);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
-import type { Member } from '../../../src/relay/aggregate/member.ts';
+import { type Member, Unreached } from '../../../src/relay/aggregate/member.ts';
 import { Watch } from '../../../src/relay/aggregate/watch.ts';
-import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
+import type { RequestOptions } from '../../../src/relay/upstreams/upstream-request.ts';
 
 const TIMES = { first: 1, longest: 4 };
 
@@ -19,20 +19,20 @@ class MovableServer implements Member {
     return { capabilities: { tools: {}, resources: {} }, instructions: undefined };
   }
   request = async () => ({});
-  tell = async () => {};
+  notify = async () => {};
   close = async () => {};
-  async isThere() {
+  async ping() {
     this.asked += 1;
-    return this.there;
+    if (!this.there) throw new Unreached('unreachable', 'away');
   }
   async mayHear() {
     return true;
   }
 
-  async listen(_filter: unknown, hear: (message: Json) => void, signal: AbortSignal) {
+  async listen(_filter: unknown, { onMessage, signal }: RequestOptions) {
     if (!this.offersStream) return 'not_offered' as const;
     this.streams += 1;
-    hear({ method: 'hello' });
+    onMessage({ method: 'hello' });
     await new Promise<void>((resolve) => {
       this.#end = resolve;
       signal.addEventListener('abort', () => resolve(), { once: true });
@@ -55,7 +55,7 @@ describe('listening to a server for as long as a client listens', () => {
   const start = (server: MovableServer) => {
     stop = new AbortController();
     const heard: string[] = [];
-    const events = { hear: () => heard.push('hello'), listChanged: (method: string) => heard.push(method) };
+    const events = { onMessage: () => heard.push('hello'), listChanged: (method: string) => heard.push(method) };
     const watch = new Watch(server, events, 1000, TIMES);
     return { watch, heard, ended: watch.run(undefined, stop.signal) };
   };

@@ -3,13 +3,12 @@ import { isRecord } from '../../../platform/is-record.ts';
 import { INTERNAL_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
-import { withEnvelope } from '../../protocol/meta.ts';
 import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
+import { ModernClient } from '../../upstreams/modern-client.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
-import { askServer, type ServerLink } from '../server-link.ts';
+import type { UpstreamLink } from '../../upstreams/upstream-request.ts';
 import type { SessionState } from './session-id.ts';
 import type { SessionMemory, StandingListener } from './session-memory.ts';
 
@@ -17,7 +16,7 @@ const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const LISTS = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
 
 export interface ServerStreamDeps {
-  readonly link: ServerLink;
+  readonly link: UpstreamLink;
   readonly retry: RetryTimes;
 }
 
@@ -101,43 +100,40 @@ export class ServerStream implements StandingListener {
   #listen(current: AbortController): Promise<ReadonlySet<string>> {
     const wanted = this.#memory.resources;
     const notifications = { ...LISTS, resourceSubscriptions: wanted };
-    const params = withEnvelope({ notifications }, this.#session.client);
-    const method = 'subscriptions/listen';
+    const client = new ModernClient(this.#deps.link, this.#session.client, { caller: this.#caller });
     let tells = false;
     return new Promise((resolve, reject) => {
-      askServer(
-        { jsonrpc: '2.0', id: 'listen', method, params },
-        'modern',
-        mirroredHeaders(method, params),
-        this.#deps.link,
-        {
-          caller: this.#caller,
-          signal: AbortSignal.any([this.#ended.signal, current.signal]),
-          hear: (message) => {
-            if (message.method !== ACKNOWLEDGED) return this.#hear(message);
-            this.#failures = 0;
-            tells = Object.keys(acknowledged(message)).length > 0;
-            const told = resourcesOf(acknowledged(message));
-            // What was subscribed to while no stream was open counts from when the server has accepted it.
-            for (const uri of wanted) if (!told.has(uri)) this.#memory.unsubscribe(uri);
-            resolve(told);
+      client
+        .request(
+          { id: 'listen', method: 'subscriptions/listen', params: { notifications } },
+          {
+            signal: AbortSignal.any([this.#ended.signal, current.signal]),
+            onMessage: (message) => {
+              if (message.method !== ACKNOWLEDGED) return this.#onMessage(message);
+              this.#failures = 0;
+              tells = Object.keys(acknowledged(message)).length > 0;
+              const told = resourcesOf(acknowledged(message));
+              // What was subscribed to while no stream was open counts from when the server has accepted it.
+              for (const uri of wanted) if (!told.has(uri)) this.#memory.unsubscribe(uri);
+              resolve(told);
+            },
           },
-        },
-      ).then(
-        () => {
-          reject(new ServerError(INTERNAL_ERROR, 'the MCP server ended the stream before it had begun'));
-          // One that has nothing to tell ends at once. There may be something as soon as the client subscribes.
-          if (tells) void this.#again(current);
-        },
-        (error: unknown) => {
-          reject(error);
-          void this.#again(current);
-        },
-      );
+        )
+        .then(
+          () => {
+            reject(new ServerError(INTERNAL_ERROR, 'the MCP server ended the stream before it had begun'));
+            // One that has nothing to tell ends at once. There may be something as soon as the client subscribes.
+            if (tells) void this.#again(current);
+          },
+          (error: unknown) => {
+            reject(error);
+            void this.#again(current);
+          },
+        );
     });
   }
 
-  #hear(message: Json): void {
+  #onMessage(message: Json): void {
     if (message.id === undefined && !this.#ended.signal.aborted) this.#response.event(toLegacyNotification(message));
   }
 

@@ -5,23 +5,24 @@ import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { INVALID_REQUEST, NO_SESSION } from '../../protocol/error-codes.ts';
 import { NoAnswer, ServerError } from '../../protocol/failures.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
-import { mirroredHeaders } from '../../protocol/mcp-headers.ts';
-import { META, withEnvelope } from '../../protocol/meta.ts';
+import { META } from '../../protocol/meta.ts';
 import { ParameterHeaders } from '../../protocol/parameter-headers.ts';
 import { toLegacyResult } from '../../protocol/to-legacy-result.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import type { McpMethod } from '../../transports/streamable-http/route.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
-import { answerFailure, askServer, type From, IGNORE, ownerOf } from '../server-link.ts';
-import { hear, OF_THE_SESSION, take } from './said.ts';
+import { ModernClient } from '../../upstreams/modern-client.ts';
+import { ownerOf, type RequestContext } from '../../upstreams/upstream-request.ts';
+import { answerFailure } from '../answer-failure.ts';
 import { ServerStream, type ServerStreamDeps } from './server-stream.ts';
 import { openedBy, type SessionState, sessionIdOf, sessionOf } from './session-id.ts';
 import { SessionMemories, type SessionMemory } from './session-memory.ts';
+import { applySessionMethod, onClientMessage, SESSION_METHODS } from './session-methods.ts';
 import { SessionRequest } from './session-request.ts';
 
 /** A request of a client of sessions. */
-export interface InSession extends From {
+export interface InSession extends RequestContext {
   readonly method: McpMethod;
   /** Undefined: none, as for `initialize`. */
   readonly sessionId: string | undefined;
@@ -49,7 +50,7 @@ export class SessionFront {
   constructor(deps: SessionFrontDeps) {
     this.#deps = deps;
     this.#memories = new SessionMemories(deps.budgets);
-    this.#ended = deps.channel?.subscribe((message) => this.#heard(message));
+    this.#ended = deps.channel?.subscribe((message) => this.#receive(message));
   }
 
   /** Answers one request. Never rejects. */
@@ -96,10 +97,7 @@ export class SessionFront {
 
   /** What the server would have said to `initialize`. @throws as `post` does */
   async #describe(client: ClientFacts, caller: Caller | undefined, signal: AbortSignal): Promise<Json> {
-    const params = withEnvelope({}, client);
-    const message = { jsonrpc: '2.0', id: 'discover', method: 'server/discover', params };
-    const headers = mirroredHeaders('server/discover', params);
-    const { result } = await askServer(message, 'modern', headers, this.#deps.link, { caller, signal, hear: IGNORE });
+    const result = await new ModernClient(this.#deps.link, client, { caller }).discover(signal);
     const { _meta, instructions } = result;
     const serverInfo = isRecord(_meta) ? _meta[`${META}serverInfo`] : undefined;
     return {
@@ -114,7 +112,7 @@ export class SessionFront {
     if (request.method === 'GET') return this.#listen(request, session, response);
     const { id, method } = request.message;
     if (typeof method !== 'string' || !isId(id)) {
-      if (!hear(request.message, session.memory)) this.#share(request, session.state);
+      if (!onClientMessage(request.message, session.memory)) this.#share(request, session.state);
       return void response.status(202);
     }
     try {
@@ -146,7 +144,7 @@ export class SessionFront {
     if (method === 'ping') return {};
     if (method === 'initialize')
       throw new ServerError(INVALID_REQUEST, 'this session has begun: initialize without it to begin another');
-    if (OF_THE_SESSION.has(method)) return this.#remember(request, state, memory);
+    if (SESSION_METHODS.has(method)) return this.#remember(request, state, memory);
     const params = isRecord(request.message.params) ? request.message.params : {};
     return new SessionRequest({ link: this.#deps.link, mirrored: this.#mirrored }, state.client, memory, response)
       .answer({ id, method, params }, request)
@@ -154,7 +152,7 @@ export class SessionFront {
   }
 
   async #remember(request: InSession, state: SessionState, memory: SessionMemory): Promise<Json> {
-    const result = await take(request.message, memory);
+    const result = await applySessionMethod(request.message, memory);
     this.#share(request, state);
     return result;
   }
@@ -164,20 +162,20 @@ export class SessionFront {
     this.#deps.channel?.publish({ kind: 'session', owner: ownerOf(caller), id, message });
   }
 
-  #heard({ kind, owner, id, message }: Json): void {
+  #receive({ kind, owner, id, message }: Json): void {
     if (typeof owner !== 'string' || typeof id !== 'string') return;
     if (kind === 'ended') this.#memories.end(owner, id);
     if (kind !== 'session' || !isRecord(message)) return;
-    if (!OF_THE_SESSION.has(message.method)) {
+    if (!SESSION_METHODS.has(message.method)) {
       const memory = this.#memories.known(owner, id);
-      if (memory !== undefined) hear(message, memory);
+      if (memory !== undefined) onClientMessage(message, memory);
       return;
     }
     // Where this replica holds the stream and the server does not tell, nobody is there to hear so any more.
-    this.#takeFromElsewhere(owner, id, message).catch(() => {});
+    this.#applyRemote(owner, id, message).catch(() => {});
   }
 
-  async #takeFromElsewhere(owner: string, id: string, message: Json): Promise<void> {
-    await take(message, this.#memories.of(owner, id));
+  async #applyRemote(owner: string, id: string, message: Json): Promise<void> {
+    await applySessionMethod(message, this.#memories.of(owner, id));
   }
 }

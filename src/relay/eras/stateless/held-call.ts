@@ -4,8 +4,8 @@ import { holdOrThrow, sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import type { Hear } from '../../upstreams/post-message.ts';
-import type { HeldSession } from './held-session.ts';
+import type { OnMessage } from '../../upstreams/upstream-request.ts';
+import type { PooledSession } from './pooled-session.ts';
 
 /** What a server may ask its client, and the ability that the client must have declared (client features). */
 const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
@@ -27,7 +27,7 @@ export type Turn =
 
 /** What the client of one turn takes: progress goes by the token of its own request. */
 export interface Listener {
-  readonly hear: Hear;
+  readonly onMessage: OnMessage;
   readonly progressToken: unknown;
 }
 
@@ -43,7 +43,7 @@ export class HeldCall {
   readonly #budget: Budget;
   /** Of an answer that came while its client was away. */
   #kept: Hold | undefined;
-  #session: HeldSession | undefined;
+  #session: PooledSession | undefined;
   #listener: Listener | undefined;
   #asked: (() => void) | undefined;
 
@@ -55,7 +55,7 @@ export class HeldCall {
   constructor(
     capabilities: Json,
     budget: Budget,
-    start: (call: { take: (from: HeldSession, message: Json) => void; signal: AbortSignal }) => Promise<Json>,
+    start: (call: { take: (from: PooledSession, message: Json) => void; signal: AbortSignal }) => Promise<Json>,
   ) {
     this.#capabilities = capabilities;
     this.#budget = budget;
@@ -105,7 +105,7 @@ export class HeldCall {
       const result = given[key];
       if (!isRecord(result)) continue;
       this.#forgetQuestion(key);
-      void this.#session?.tell({ jsonrpc: '2.0', id, result });
+      void this.#session?.notify({ jsonrpc: '2.0', id, result });
     }
   }
 
@@ -131,16 +131,16 @@ export class HeldCall {
     for (const key of [...this.#open.keys()]) this.#forgetQuestion(key);
   }
 
-  #take(session: HeldSession, message: Json): void {
+  #take(session: PooledSession, message: Json): void {
     this.#session = session;
     const { id, method } = message;
     if (method === 'notifications/progress') this.#progress(message);
     else if (method === 'notifications/cancelled') this.#takeBack(message.params);
-    else if (id === undefined) this.#listener?.hear(message);
-    else if (method === 'ping') void session.tell({ jsonrpc: '2.0', id, result: {} });
+    else if (id === undefined) this.#listener?.onMessage(message);
+    else if (method === 'ping') void session.notify({ jsonrpc: '2.0', id, result: {} });
     else if (this.#capabilities[QUESTIONS.get(method) ?? ''] !== undefined) this.#ask(message);
     else
-      void session.tell({
+      void session.notify({
         jsonrpc: '2.0',
         id,
         error: { code: METHOD_NOT_FOUND, message: 'this client cannot be asked that' },
@@ -171,7 +171,7 @@ export class HeldCall {
   #progress(message: Json): void {
     const token = this.#listener?.progressToken;
     if (token === undefined || !isRecord(message.params)) return;
-    this.#listener?.hear({ ...message, params: { ...message.params, progressToken: token } });
+    this.#listener?.onMessage({ ...message, params: { ...message.params, progressToken: token } });
   }
 
   /** The server does not want to know any more. */

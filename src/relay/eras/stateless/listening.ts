@@ -5,9 +5,9 @@ import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
 import { META } from '../../protocol/meta.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
-import type { Asking, From } from '../server-link.ts';
-import type { HeldSession } from './held-session.ts';
-import type { HeldSessions } from './held-sessions.ts';
+import type { OnMessage, RequestContext, RequestOptions } from '../../upstreams/upstream-request.ts';
+import type { PooledSession } from './pooled-session.ts';
+import type { SessionPool } from './session-pool.ts';
 
 /** Wishes of a listening client (2026-07-28, subscriptions), and what the server must have for each. */
 const LISTS = [
@@ -26,28 +26,28 @@ const MAX_EARLY = 100;
  * the client has enough or the server's session ends.
  */
 export async function listenInSession(
-  sessions: HeldSessions,
-  { id, params, ...from }: From & { readonly id: Id; readonly params: Json },
+  sessions: SessionPool,
+  { id, params, ...context }: RequestContext & { readonly id: Id; readonly params: Json },
   response: LocalResponse,
 ): Promise<void> {
   const wanted = params.notifications;
   if (!isRecord(wanted)) throw new ServerError(INVALID_PARAMS, '"notifications" must say what to listen to');
   const { signal } = response;
-  const lease = await sessions.lease(from, modernFacts(params), signal);
+  const lease = await sessions.lease(context, modernFacts(params), signal);
   const { session } = lease;
   try {
     const lists = offeredLists(wanted, session);
     const uris = new Set(offeredResources(wanted, session));
     /** What came before the client knew what it would hear. */
     let early: Json[] | undefined = [];
-    const hear = (message: Json) => {
-      if (message.method === 'ping') void session.tell({ jsonrpc: '2.0', id: message.id, result: {} });
+    const onMessage: OnMessage = (message) => {
+      if (message.method === 'ping') void session.notify({ jsonrpc: '2.0', id: message.id, result: {} });
       else if (!isWanted(message, lists, uris)) return;
       else if (early === undefined) response.event(stamped(message, 'params', id));
       else if (early.length < MAX_EARLY) early.push(message);
     };
-    session.listen(hear);
-    for (const uri of uris) if (!(await subscribed(session, uri, { ...from, signal, hear }))) uris.delete(uri);
+    session.listen(onMessage);
+    for (const uri of uris) if (!(await subscribed(session, uri, { ...context, signal, onMessage }))) uris.delete(uri);
     const notifications = { ...lists, ...(uris.size > 0 && { resourceSubscriptions: [...uris] }) };
     const method = 'notifications/subscriptions/acknowledged';
     response.event(stamped({ jsonrpc: '2.0', method, params: { notifications } }, 'params', id));
@@ -62,9 +62,9 @@ export async function listenInSession(
 }
 
 /** @returns whether the server took it; one resource that it does not know is no reason to hear nothing of the others */
-async function subscribed(session: HeldSession, uri: string, asking: Asking): Promise<boolean> {
+async function subscribed(session: PooledSession, uri: string, options: RequestOptions): Promise<boolean> {
   try {
-    await session.request('resources/subscribe', { uri }, asking);
+    await session.request('resources/subscribe', { uri }, options);
     return true;
   } catch (error) {
     if (error instanceof ServerError) return false;
@@ -73,7 +73,7 @@ async function subscribed(session: HeldSession, uri: string, asking: Asking): Pr
 }
 
 /** The lists among the wishes whose changes the server tells. */
-function offeredLists(wanted: Json, session: HeldSession): Json {
+function offeredLists(wanted: Json, session: PooledSession): Json {
   return Object.fromEntries(
     LISTS.filter(([wish, name]) => wanted[wish] === true && session.offers(name)?.listChanged === true).map(
       ([wish]) => [wish, true],
@@ -81,7 +81,7 @@ function offeredLists(wanted: Json, session: HeldSession): Json {
   );
 }
 
-function offeredResources({ resourceSubscriptions: uris }: Json, session: HeldSession): string[] {
+function offeredResources({ resourceSubscriptions: uris }: Json, session: PooledSession): string[] {
   if (!Array.isArray(uris) || session.offers('resources')?.subscribe !== true) return [];
   return uris.filter((uri): uri is string => typeof uri === 'string').slice(0, MAX_RESOURCES);
 }

@@ -13,13 +13,13 @@ import { FIRST_MODERN, SUPPORTED_VERSIONS } from '../../protocol/versions.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import type { LocalResponse } from '../../upstreams/local-response.ts';
-import type { Hear } from '../../upstreams/post-message.ts';
-import { answerFailure, type From, IGNORE, ownerOf } from '../server-link.ts';
+import { ignoreMessage, type OnMessage, ownerOf, type RequestContext } from '../../upstreams/upstream-request.ts';
+import { answerFailure } from '../answer-failure.ts';
 import { HeldCall, type Listener } from './held-call.ts';
-import type { HeldSession } from './held-session.ts';
-import type { HeldSessions } from './held-sessions.ts';
 import { listenInSession } from './listening.ts';
+import type { PooledSession } from './pooled-session.ts';
 import { errorOf, type NextTurn, sendTurn } from './remote-turn.ts';
+import type { SessionPool } from './session-pool.ts';
 import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
 
 /** Gone from the stateless era. */
@@ -34,7 +34,7 @@ export const GONE: ReadonlySet<unknown> = new Set([
 const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 
 /** A request of the stateless era, and on whose behalf it is. */
-export interface StatelessRequest extends From {
+export interface StatelessRequest extends RequestContext {
   readonly id: Id;
   readonly method: string;
   readonly params: Json;
@@ -45,9 +45,9 @@ const REMOTE_LIMITS = { max: 1_000, perOwner: 16 };
 
 export interface StatelessFrontDeps {
   /** For calls. */
-  readonly sessions: HeldSessions;
+  readonly sessions: SessionPool;
   /** For streams that last. */
-  readonly listening: HeldSessions;
+  readonly listening: SessionPool;
   readonly waiting: WaitingCalls;
   readonly budgets: Budgets;
   /** Undefined: there is one process only. */
@@ -57,7 +57,7 @@ export interface StatelessFrontDeps {
 /** The client's end of one request. */
 interface Answering {
   readonly signal: AbortSignal;
-  readonly event: Hear;
+  readonly event: OnMessage;
 }
 
 /** Shows stateless clients a server of the sessions' era: the relay holds its sessions. */
@@ -133,7 +133,7 @@ export class StatelessFront {
   }
 
   /** @returns undefined if no replica has a call that waits for this */
-  async #goOnRemotely(turn: NextTurn, onMessage: Hear, signal: AbortSignal): Promise<Json | undefined> {
+  async #goOnRemotely(turn: NextTurn, onMessage: OnMessage, signal: AbortSignal): Promise<Json | undefined> {
     const called = await this.#remote?.call(turn, { owner: turn.owner, signal, onMessage });
     if (called?.kind === 'lost')
       throw new ServerError(SERVER_ERROR, 'the replica that held the call has gone: make it again');
@@ -143,12 +143,12 @@ export class StatelessFront {
   }
 
   /** @returns undefined where the call does not wait here */
-  #goOn(turn: NextTurn, say: Hear, signal: AbortSignal): Promise<Json> | undefined {
+  #goOn(turn: NextTurn, say: OnMessage, signal: AbortSignal): Promise<Json> | undefined {
     const call = this.#deps.waiting.take(turn.state, turn.owner, turn.what);
     return call === undefined ? undefined : this.#answered(call, turn, say, signal);
   }
 
-  async #answered(call: HeldCall, turn: NextTurn, say: Hear, signal: AbortSignal): Promise<Json> {
+  async #answered(call: HeldCall, turn: NextTurn, say: OnMessage, signal: AbortSignal): Promise<Json> {
     try {
       call.give(turn.inputResponses);
     } catch (error) {
@@ -161,7 +161,7 @@ export class StatelessFront {
   async #turn(
     call: HeldCall,
     { method, owner, what, meta }: Pick<NextTurn, 'method' | 'owner' | 'what' | 'meta'>,
-    say: Hear,
+    say: OnMessage,
     signal: AbortSignal,
   ): Promise<Json> {
     const turn = await call.turn(listenerOf(meta, say), signal);
@@ -183,7 +183,7 @@ export class StatelessFront {
   async #inSession(
     request: StatelessRequest,
     wanted: AbortSignal,
-    call: { take: (from: HeldSession, message: Json) => void; ended: AbortSignal },
+    call: { take: (from: PooledSession, message: Json) => void; ended: AbortSignal },
   ): Promise<Json> {
     for (;;) {
       const lease = await this.#deps.sessions.lease(request, modernFacts(request.params), wanted);
@@ -201,22 +201,22 @@ export class StatelessFront {
 }
 
 async function ask(
-  session: HeldSession,
+  session: PooledSession,
   { method, params, caller, elicitsUrls, kept }: StatelessRequest,
-  { take, ended: signal }: { take: (from: HeldSession, message: Json) => void; ended: AbortSignal },
+  { take, ended: signal }: { take: (from: PooledSession, message: Json) => void; ended: AbortSignal },
 ): Promise<Json> {
   const level = isRecord(params._meta) ? params._meta[`${META}logLevel`] : undefined;
-  await session.setLevel(level, { caller, kept, signal, hear: IGNORE });
-  const hear = (message: Json) => take(session, message);
-  return session.request(method, params, { caller, elicitsUrls, kept, signal, hear });
+  await session.setLevel(level, { caller, kept, signal, onMessage: ignoreMessage });
+  const onMessage: OnMessage = (message) => take(session, message);
+  return session.request(method, params, { caller, elicitsUrls, kept, signal, onMessage });
 }
 
 /** What the server says on the way to its answer: progress and logs, where the client asked for them. */
-function listenerOf(meta: Json, say: Hear): Listener {
+function listenerOf(meta: Json, say: OnMessage): Listener {
   const logs = meta[`${META}logLevel`] !== undefined;
   return {
     progressToken: meta.progressToken,
-    hear: (message) => {
+    onMessage: (message) => {
       if (message.method === 'notifications/progress' || (logs && message.method === 'notifications/message'))
         say(message);
     },

@@ -1,8 +1,9 @@
 import type { Budget } from '../../gate/budgets/budgets.ts';
 import type { ServerGate } from '../../intake.ts';
 import type { Refusal } from '../../refusal.ts';
+import type { Caller } from '../../trust/caller.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { SessionOptions } from './upstream-session.ts';
+import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 
 /** What became of one message; `seconds` for a request that was answered. */
 export interface ReportDetails {
@@ -22,7 +23,12 @@ export interface ChannelSink {
   report(outcome: Outcome, details: ReportDetails): void;
 }
 
-export interface ChannelOptions extends SessionOptions {
+export interface ChannelOptions {
+  /** Bytes of one message of the server. */
+  readonly limit: number;
+  readonly retry: RetryTimes;
+  readonly userAgent: string | undefined;
+  readonly caller: Caller;
   /** Of this connection. */
   readonly budget: Budget;
   readonly gate: ServerGate;

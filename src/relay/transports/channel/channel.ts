@@ -1,31 +1,24 @@
+import { isRecord } from '../../../platform/is-record.ts';
 import { chargeOf } from '../../gate/budgets/request-hold.ts';
 import type { Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { AnswerRefused, type Passing } from '../../gate/response-guard.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
+import { AnswerCut, NoAnswer, SessionLost } from '../../protocol/failures.ts';
 import { writeJson } from '../../protocol/json.ts';
-import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
+import { isSameId, type Json, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
-import type { MessageReader } from '../../protocol/message-reader.ts';
 import { type Refusal, refusalOf } from '../../refusal.ts';
-import { isResumable } from '../../upstreams/post-message.ts';
+import { LegacyClient } from '../../upstreams/legacy-client.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { ResumableStream } from '../../upstreams/resumable-stream.ts';
 import type { Upstream } from '../../upstreams/upstream.ts';
+import { failureOf, SESSION_LOST } from '../../upstreams/upstream-error.ts';
+import type { RequestContext } from '../../upstreams/upstream-request.ts';
 import { errorOf } from '../streamable-http/json-rpc-error.ts';
 import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
-import { answers, cancelledId, type Exchange, end, guardOf, isRequest, mustGoFirst } from './exchange.ts';
-import {
-  ALREADY_INITIALIZED,
-  CUT,
-  claimsModern,
-  DRAINING,
-  failureOf,
-  MAX_POSTS,
-  MODERN_NOT_HERE,
-  SESSION_LOST,
-} from './refusals.ts';
-import { UpstreamSession } from './upstream-session.ts';
+import { cancelledId, type Exchange, end, guardOf, isRequest, mustGoFirst } from './exchange.ts';
+import { ALREADY_INITIALIZED, claimsModern, DRAINING, MAX_POSTS, MODERN_NOT_HERE } from './refusals.ts';
 
 /**
  * One long-lived connection of one client with a streamable HTTP server of the sessions' era: each message becomes a POST,
@@ -33,7 +26,7 @@ import { UpstreamSession } from './upstream-session.ts';
  */
 export class Channel {
   readonly #sink: ChannelSink;
-  readonly #session: UpstreamSession;
+  readonly #session: LegacyClient;
   readonly #options: ChannelOptions;
   /** Every message that is not dealt with yet, the waiting ones at the end. */
   readonly #exchanges = new Set<Exchange>();
@@ -42,6 +35,8 @@ export class Channel {
   #first: Exchange | undefined;
   #standing: ResumableStream | undefined;
   #initialized = false;
+  /** The client said at `initialize` that it can lead its person to an address. */
+  #elicitsUrls: RequestContext['elicitsUrls'] = false;
   #requests = 0;
   #draining = false;
   #closed = false;
@@ -49,7 +44,9 @@ export class Channel {
   constructor(upstream: Upstream, sink: ChannelSink, options: ChannelOptions) {
     this.#sink = sink;
     this.#options = options;
-    this.#session = new UpstreamSession(upstream, options);
+    const { limit, retry, caller, userAgent } = options;
+    const kept = userAgent === undefined ? [] : ['user-agent', userAgent];
+    this.#session = new LegacyClient({ upstream, limit, retry }, { caller, kept });
   }
 
   /** No request waits for its answer. */
@@ -96,15 +93,14 @@ export class Channel {
       startedAt,
       hold,
       permit,
-      reader: undefined,
-      rest: undefined,
+      cancel: new AbortController(),
       ended: false,
     };
     this.#exchanges.add(exchange);
     if (isRequest(message)) this.#requests += 1;
     if (message.method === 'initialize') {
       this.#initialized = true;
-      this.#session.elicitsUrls = elicitsUrls(message);
+      this.#elicitsUrls = elicitsUrls(message);
     }
     this.#waiting.push(exchange);
     this.#next();
@@ -132,13 +128,12 @@ export class Channel {
     this.#closed = true;
     this.#standing?.stop();
     for (const exchange of this.#exchanges) {
-      exchange.rest?.stop();
       end(exchange, 'client_gone');
       this.#sink.report('client_gone', {});
     }
     this.#exchanges.clear();
     this.#requests = 0;
-    await this.#session.end();
+    await this.#session.close();
   }
 
   #refuseMessage(message: Message, refusal: Refusal): void {
@@ -178,53 +173,46 @@ export class Channel {
       if (exchange.ended) continue;
       guardOf(exchange)?.start((refusal) => this.#stop(exchange, refusal));
       if (mustGoFirst(exchange.message)) this.#first = exchange;
-      exchange.reader = this.#session.post(exchange.bytes, exchange.message.method === 'initialize', {
-        message: (text, value) => this.#take(exchange, text, value),
-        ended: (reader, error) => this.#ended(exchange, reader, error),
-      });
+      void this.#send(exchange);
     }
   }
 
-  #take(exchange: Exchange, text: string, value: Record<string, unknown>): void {
-    const passing = this.#guarded(exchange, text, value);
-    if (passing === undefined) return;
+  async #send(exchange: Exchange): Promise<void> {
+    const { message, bytes, cancel } = exchange;
+    try {
+      await this.#session.post(
+        message,
+        {
+          signal: cancel.signal,
+          elicitsUrls: this.#elicitsUrls,
+          onMessage: (value, text = writeJson(value)) => this.#pass(exchange, text, value),
+          onAnswer: (value, text) => this.#answered(exchange, text, value),
+        },
+        bytes,
+      );
+      if (exchange.ended || this.#closed) return;
+      // The guard has let none pass.
+      if (isRequest(message)) throw new NoAnswer(200);
+      if (message.method === 'notifications/initialized') this.#listen();
+      this.#cancel(cancelledId(message));
+      this.#finish(exchange, 'relayed', {});
+    } catch (error) {
+      if (exchange.ended || this.#closed) return;
+      const { refusal, outcome, cause } = failureOf(error as Error);
+      this.#failed(exchange, refusal, outcome, cause);
+      if (error instanceof SessionLost || (error instanceof AnswerCut && error.sessionLost)) this.#lose('session_lost');
+    }
+  }
+
+  #answered(exchange: Exchange, text: string, value: Json): void {
     // Before it counts as finished: a connection that drains closes with its last answer.
-    this.#send(passing.text);
-    if (exchange.ended || !isRequest(exchange.message) || !answers(passing.value, exchange.message.id)) return;
-    exchange.rest?.stop();
+    const passing = this.#pass(exchange, text, value);
+    if (passing === undefined || exchange.ended) return;
     if (exchange.message.method === 'initialize') {
-      this.#initialized = this.#session.negotiated(passing.value);
+      this.#initialized = isRecord(passing.value.result);
       if (this.#initialized) this.#listen();
     }
     this.#finish(exchange, 'relayed', { seconds: (performance.now() - exchange.startedAt) / 1000 });
-  }
-
-  /** The response of a POST is at its end. */
-  #ended(exchange: Exchange, reader: MessageReader, error: Error | undefined): void {
-    if (exchange.ended || this.#closed) return;
-    const { message } = exchange;
-    if (!isRequest(message) && error === undefined && reader.status < 300) {
-      if (message.method === 'notifications/initialized') this.#listen();
-      this.#cancel(cancelledId(message));
-      return void this.#finish(exchange, 'relayed', {});
-    }
-    if (isRequest(message) && isResumable(message, reader, error))
-      return void this.#resumeAnswer(exchange, reader.lastEventId as string, reader.retry);
-    const { refusal, outcome, sessionLost } = failureOf(reader, error, this.#session.exists);
-    this.#failed(exchange, refusal, outcome, error);
-    if (sessionLost) this.#lose('session_lost');
-  }
-
-  /** The server may end a stream before the answer and go on where it is asked for the rest (2025-11-25, polling). */
-  #resumeAnswer(exchange: Exchange, lastEventId: string, retry: number | undefined): void {
-    exchange.rest = this.#session.stream({
-      message: (text, value) => this.#take(exchange, text, value),
-      finished: (how) => {
-        this.#failed(exchange, CUT, 'upstream_cut', undefined);
-        if (how === 'session_lost') this.#lose(how);
-      },
-    });
-    exchange.rest.start({ lastEventId, retry });
   }
 
   /** A cancelled request gets no answer, so nothing would end its stream. */
@@ -232,19 +220,18 @@ export class Channel {
     if (id === undefined) return;
     for (const exchange of this.#exchanges) {
       if (!isRequest(exchange.message) || !isSameId(exchange.message.id, id)) continue;
-      exchange.reader?.abort();
-      exchange.rest?.stop();
       this.#finish(exchange, 'client_gone', {});
     }
   }
 
   /** @returns undefined where the message does not go on, and perhaps the whole call is stopped */
-  #guarded(exchange: Exchange, text: string, value: Record<string, unknown>): Passing | undefined {
+  #pass(exchange: Exchange, text: string, value: Json): Passing | undefined {
     const guard = guardOf(exchange);
-    if (guard === undefined) return { text, value };
     try {
-      guard.count(Buffer.byteLength(text));
-      return guard.pass(value, text);
+      guard?.count(Buffer.byteLength(text));
+      const passing = guard === undefined ? { text, value } : guard.pass(value, text);
+      if (passing !== undefined) this.#say(passing.text);
+      return passing;
     } catch (error) {
       if (!(error instanceof AnswerRefused)) throw error;
       this.#stop(exchange, error.refusal);
@@ -255,8 +242,6 @@ export class Channel {
   /** A call that is over one of its limits. */
   #stop(exchange: Exchange, refusal: Refusal): void {
     if (exchange.ended) return;
-    exchange.reader?.abort();
-    exchange.rest?.stop();
     this.#failed(exchange, refusal, 'answer_refused', undefined);
   }
 
@@ -284,7 +269,7 @@ export class Channel {
     this.#standing = this.#session.stream({
       message: (text, value) => {
         const passing = guard === undefined ? { text } : guard.pass(value, text);
-        if (passing !== undefined) this.#send(passing.text);
+        if (passing !== undefined) this.#say(passing.text);
       },
       finished: (how) => {
         if (how === 'session_lost' || how === 'unreachable') return this.#lose(how);
@@ -300,18 +285,16 @@ export class Channel {
     this.#session.forget();
     // What waits is answered as well and must not be sent.
     for (const exchange of [...this.#exchanges].reverse()) {
-      exchange.reader?.abort();
-      exchange.rest?.stop();
       this.#failed(exchange, SESSION_LOST, 'upstream_cut', undefined);
     }
     this.#sink.lost(how);
   }
 
   #fail(id: MessageId, refusal: Refusal): void {
-    if (!this.#closed) this.#send(writeJson(errorOf(refusal, id)));
+    if (!this.#closed) this.#say(writeJson(errorOf(refusal, id)));
   }
 
-  #send(text: string): void {
+  #say(text: string): void {
     if (!this.#closed && !this.#sink.send(text)) this.#session.pause();
   }
 }

@@ -1,20 +1,16 @@
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Permit } from '../../gate/gate.ts';
 import type { ResponseGuard } from '../../gate/response-guard.ts';
-import { isSameId, type MessageId } from '../../protocol/json-rpc.ts';
 import type { Message } from '../../protocol/message.ts';
-import type { MessageReader } from '../../protocol/message-reader.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { ResumableStream } from '../../upstreams/resumable-stream.ts';
 
 /** One message of the client on its way to the server, and for a request the wait for its answer. */
 export interface Exchange {
   readonly message: Message;
   readonly bytes: Buffer;
   readonly startedAt: number;
-  reader: MessageReader | undefined;
-  /** The rest of an answer whose first stream ended too early. */
-  rest: ResumableStream | undefined;
+  /** Ends it at the server. */
+  readonly cancel: AbortController;
   /** Whether and how it was let in; a promise until that is known. */
   permit: Permit | Promise<void>;
   /** Of its bytes, and of a request that waits. */
@@ -32,11 +28,6 @@ export function mustGoFirst({ method }: Message): boolean {
   return method === 'initialize' || method === 'notifications/initialized';
 }
 
-/** Whether a server's message answers the request with that id. */
-export function answers(value: Readonly<Record<string, unknown>>, id: MessageId | undefined): boolean {
-  return value.method === undefined && isSameId(value.id, id) && ('result' in value || 'error' in value);
-}
-
 /** The request that a `notifications/cancelled` takes back. */
 export function cancelledId(message: Message): unknown {
   return message.method === 'notifications/cancelled' ? message.params.requestId : undefined;
@@ -50,6 +41,7 @@ export function guardOf({ permit }: Exchange): ResponseGuard | undefined {
 /** Nothing more comes of it. */
 export function end(exchange: Exchange, outcome: Outcome | 'refused'): void {
   exchange.ended = true;
+  if (outcome !== 'relayed') exchange.cancel.abort();
   guardOf(exchange)?.end();
   exchange.hold.release();
   if (!(exchange.permit instanceof Promise)) exchange.permit.ended(outcome);

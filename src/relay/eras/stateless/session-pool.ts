@@ -1,8 +1,9 @@
 import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { type From, ownerOf } from '../server-link.ts';
-import { HeldSession, type HeldSessionDeps } from './held-session.ts';
+import type { Caller } from '../../trust/caller.ts';
+import { ownerOf, type RequestContext, type UpstreamLink } from '../../upstreams/upstream-request.ts';
+import { PooledSession } from './pooled-session.ts';
 
 export interface SessionLimits {
   /** Sessions with one server that one identity may have at a time, busy and idle ones. */
@@ -15,14 +16,17 @@ export interface SessionLimits {
   readonly idle: number;
 }
 
+/** Requests with the same key get the same headers at the server, and may be made in one session. */
+export type KeyOf = (caller: Caller) => string;
+
 interface Idle {
-  readonly session: HeldSession;
+  readonly session: PooledSession;
   readonly owner: string;
   readonly timer: NodeJS.Timeout;
 }
 
 export interface Lease {
-  readonly session: HeldSession;
+  readonly session: PooledSession;
   /** It was used before: the server may have forgotten it by now. */
   readonly isUsed: boolean;
   /** Gives it back; once. */
@@ -30,37 +34,39 @@ export interface Lease {
 }
 
 /**
- * The sessions that are held at one server. A client gets one that its own identity has opened, with the same abilities and the
- * same headers for the server, or a new one: never somebody else's.
+ * The sessions of stateless clients with one server. A client gets one that its own identity has opened, with the same abilities
+ * and the same headers for the server, or a new one: never somebody else's.
  */
-export class HeldSessions {
-  readonly #deps: HeldSessionDeps;
+export class SessionPool {
+  readonly #link: UpstreamLink;
+  readonly #keyOf: KeyOf;
   readonly #limits: SessionLimits;
   /** By identity, headers and abilities of the client. */
   readonly #idle = new Map<string, Idle[]>();
   readonly #owned = new Map<string, number>();
   /** Called when a session of the identity has become free, in the order in which they came. */
   readonly #waiting = new Map<string, Array<() => void>>();
-  readonly #busy = new Set<HeldSession>();
+  readonly #busy = new Set<PooledSession>();
   #count = 0;
   #closed = false;
 
-  constructor(deps: HeldSessionDeps, limits: SessionLimits) {
-    this.#deps = deps;
+  constructor(link: UpstreamLink, keyOf: KeyOf, limits: SessionLimits) {
+    this.#link = link;
+    this.#keyOf = keyOf;
     this.#limits = limits;
   }
 
   /** @throws ServerError where there are too many, and what opening one throws */
-  async lease(from: From, facts: ClientFacts, signal: AbortSignal): Promise<Lease> {
-    const owner = ownerOf(from.caller);
-    const headers = from.caller && this.#deps.keyOf(from.caller);
+  async lease(context: RequestContext, facts: ClientFacts, signal: AbortSignal): Promise<Lease> {
+    const owner = ownerOf(context.caller);
+    const headers = context.caller && this.#keyOf(context.caller);
     const key = JSON.stringify([owner, headers, facts.capabilities, facts.clientInfo]);
     for (;;) {
       if (this.#closed) throw new ServerError(SERVER_ERROR, 'the relay is shutting down; ask again');
       const idle = this.#takeIdle(key);
       if (idle !== undefined) return this.#leased(idle, owner, key, true);
       if (this.#isFull(owner)) this.#endIdle(owner);
-      if (!this.#isFull(owner)) return this.#open(from, facts, signal, { owner, key });
+      if (!this.#isFull(owner)) return this.#open(context, facts, signal, { owner, key });
       // Those of others may last, and none of them ends for this one.
       if (this.#count >= this.#limits.all) throw new ServerError(SERVER_ERROR, 'too many sessions at this server');
       await this.#turn(owner, signal);
@@ -77,14 +83,14 @@ export class HeldSessions {
   }
 
   async #open(
-    from: From,
+    context: RequestContext,
     facts: ClientFacts,
     signal: AbortSignal,
     { owner, key }: { owner: string; key: string },
   ): Promise<Lease> {
     this.#add(owner, 1);
     try {
-      return this.#leased(await HeldSession.open(this.#deps, facts, from, signal), owner, key, false);
+      return this.#leased(await PooledSession.open(this.#link, facts, context, signal), owner, key, false);
     } catch (error) {
       this.#add(owner, -1);
       this.#wake(owner);
@@ -121,7 +127,7 @@ export class HeldSessions {
     next?.();
   }
 
-  #leased(session: HeldSession, owner: string, key: string, isUsed: boolean): Lease {
+  #leased(session: PooledSession, owner: string, key: string, isUsed: boolean): Lease {
     this.#busy.add(session);
     return {
       session,
@@ -135,7 +141,7 @@ export class HeldSessions {
     };
   }
 
-  #rest(session: HeldSession, owner: string, key: string): void {
+  #rest(session: PooledSession, owner: string, key: string): void {
     const timer = setTimeout(() => {
       this.#keep(
         key,
@@ -146,7 +152,7 @@ export class HeldSessions {
     this.#keep(key, [...(this.#idle.get(key) ?? []), { session, owner, timer }]);
   }
 
-  #takeIdle(key: string): HeldSession | undefined {
+  #takeIdle(key: string): PooledSession | undefined {
     const idle = this.#idle.get(key) ?? [];
     let taken = idle.pop();
     for (; taken !== undefined; taken = idle.pop()) {
@@ -181,7 +187,7 @@ export class HeldSessions {
     else this.#idle.set(key, idle);
   }
 
-  #end(session: HeldSession, owner: string): void {
+  #end(session: PooledSession, owner: string): void {
     this.#add(owner, -1);
     void session.close();
   }

@@ -12,7 +12,6 @@ const ABILITIES: ReadonlyMap<unknown, string> = new Map([
   ['sampling/createMessage', 'sampling'],
   ['roots/list', 'roots'],
 ]);
-/** 2026-07-28: the client lacks an ability that the request needs. */
 /** Questions of one round. */
 const MAX_QUESTIONS = 16;
 
@@ -20,8 +19,8 @@ const MAX_QUESTIONS = 16;
 export interface Asked {
   readonly capabilities: Json;
   readonly memory: SessionMemory;
-  /** Says something on the stream of the request that is under way. */
-  say(message: Json): void;
+  /** Sends on the stream of the request that is under way. */
+  send(message: Json): void;
 }
 
 /**
@@ -36,7 +35,7 @@ export async function askClient(questions: Json, client: Asked, signal: AbortSig
     throw new ServerError(INTERNAL_ERROR, 'the MCP server asks too many things at once');
   for (const [, question] of asked) mustBeAble(question, client.capabilities);
   const answers = await Promise.all(
-    asked.map(async ([key, question]) => [key, await put(question as Json, client, signal)]),
+    asked.map(async ([key, question]) => [key, await ask(question as Json, client, signal)]),
   );
   return Object.fromEntries(answers) as Json;
 }
@@ -58,13 +57,13 @@ function mustBeAble(question: unknown, capabilities: Json): asserts question is 
   );
 }
 
-async function put({ method, params }: Json, { memory, say }: Asked, signal: AbortSignal): Promise<Json> {
+async function ask({ method, params }: Json, { memory, send }: Asked, signal: AbortSignal): Promise<Json> {
   const id = `postern-${randomUUID()}`;
   const asked = isRecord(params) ? params : undefined;
   // Gone from 2026-07-28, required before (client/elicitation, URL mode).
   const byUrl = asked?.mode === 'url' ? { elicitationId: randomUUID() } : {};
   const question = { jsonrpc: '2.0', id, method, ...(asked === undefined ? {} : { params: { ...asked, ...byUrl } }) };
-  const { result, error } = await memory.answerTo(id, sizeOf(question), signal, () => say(question));
+  const { result, error } = await memory.answerTo(id, sizeOf(question), signal, () => send(question));
   if (isRecord(result)) return result;
   if (method === 'elicitation/create') return { action: 'cancel' };
   const { code, message } = isRecord(error) ? error : {};

@@ -7,20 +7,20 @@ import type { SessionMemory } from './session-memory.ts';
 /** Levels of logs, the least severe first (server/utilities/logging). */
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
-/** What a client says of its session, beside requests for its server. */
-export const OF_THE_SESSION: ReadonlySet<unknown> = new Set([
+/** Requests about the session itself, which the relay answers. */
+export const SESSION_METHODS: ReadonlySet<unknown> = new Set([
   'logging/setLevel',
   'resources/subscribe',
   'resources/unsubscribe',
 ]);
 
 /**
- * Remembers what a client says of its session.
+ * Applies a request about the session.
  *
  * @returns the result of a request
  * @throws ServerError where it cannot be done, as `post` does where the server's stream cannot be begun anew
  */
-export async function take({ method, params }: Json, memory: SessionMemory): Promise<Json> {
+export async function applySessionMethod({ method, params }: Json, memory: SessionMemory): Promise<Json> {
   const { level, uri } = isRecord(params) ? params : {};
   switch (method) {
     case 'logging/setLevel':
@@ -37,11 +37,11 @@ export async function take({ method, params }: Json, memory: SessionMemory): Pro
 }
 
 /**
- * Hears a notification of the client, or its answer to a question.
+ * Takes a notification of the client, or its answer to a question.
  *
  * @returns false where it is about something that is not in this process
  */
-export function hear(message: Json, memory: SessionMemory): boolean {
+export function onClientMessage(message: Json, memory: SessionMemory): boolean {
   const { method, params } = message;
   if (method === undefined) return memory.answered(message);
   if (method === 'notifications/cancelled' && isRecord(params)) return memory.cancelled(params.requestId as Id);

@@ -1,0 +1,59 @@
+import { isRecord } from '../../platform/is-record.ts';
+import type { Id, Json } from '../protocol/json-rpc.ts';
+import type { RequestOptions } from './upstream-request.ts';
+
+/** What a server says of itself when it is first asked. */
+export interface Description {
+  readonly capabilities: Json;
+  readonly instructions: string | undefined;
+}
+
+/** A request to one server. */
+export interface ClientRequest {
+  readonly id: Id;
+  readonly method: string;
+  readonly params: Json;
+  /** `Mcp-Param-*` fields, names and values in turn: the server compares them with the body. */
+  readonly mirrored?: readonly string[] | undefined;
+}
+
+/** What a client wants to hear unasked (2026-07-28, `subscriptions/listen`); legacy clients hear all there is. */
+export interface Filter {
+  readonly toolsListChanged?: boolean;
+  readonly promptsListChanged?: boolean;
+  readonly resourcesListChanged?: boolean;
+  /** URIs as the server knows them. */
+  readonly resourceSubscriptions?: readonly string[];
+}
+
+/** One MCP server, whatever its transport and its era. */
+export interface McpServer {
+  /** What the server says of itself: asked once, then known. @throws as `request` does */
+  describe(signal: AbortSignal): Promise<Description>;
+  /**
+   * @param options `onMessage` takes what belongs to the request and comes before its answer
+   * @returns `result` of the answer
+   * @throws ServerError if the server answers with an error; what the connection failed with
+   */
+  request(request: ClientRequest, options: RequestOptions): Promise<Json>;
+  /** Sends a notification, or the answer to a request of the server. Never rejects: nobody waits for what comes of it. */
+  notify(message: Json): Promise<void>;
+  /**
+   * Takes what the server sends unasked, until the signal ends it.
+   *
+   * @returns when there is no such stream any more: `not_offered` if the server has none, `lost` if it broke
+   */
+  listen(filter: Filter | undefined, options: RequestOptions): Promise<'not_offered' | 'lost'>;
+  /** Resolves if the server answers now; a session that it has forgotten is opened anew. @throws as `request` does */
+  ping(signal: AbortSignal): Promise<void>;
+  /** Ends the server's session. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** @param result of `initialize` or `server/discover` */
+export function descriptionOf({ capabilities, instructions }: Json): Description {
+  return {
+    capabilities: isRecord(capabilities) ? capabilities : {},
+    instructions: typeof instructions === 'string' ? instructions : undefined,
+  };
+}

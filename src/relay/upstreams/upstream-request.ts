@@ -1,0 +1,72 @@
+import { ownerKey } from '../../identity/identity.ts';
+import type { Outgoing } from '../credentials/credential.ts';
+import type { Json } from '../protocol/json-rpc.ts';
+import type { Era } from '../protocol/versions.ts';
+import type { Caller } from '../trust/caller.ts';
+import type { SendRequest } from './post-message.ts';
+import type { RetryTimes } from './resumable-stream.ts';
+import type { Upstream } from './upstream.ts';
+
+/** Takes what a server sends before its answer: notifications, and requests to the client. `text`: as it came. */
+export type OnMessage = (message: Json, text?: string) => void;
+
+export const ignoreMessage: OnMessage = () => {};
+
+/** How the relay's own requests reach one server. */
+export interface UpstreamLink {
+  readonly upstream: Upstream;
+  /** Bytes of one message of the server. */
+  readonly limit: number;
+  readonly retry: RetryTimes;
+}
+
+/** On whose behalf a request is. */
+export interface RequestContext {
+  readonly caller: Caller | undefined;
+  readonly elicitsUrls?: Outgoing['elicitsUrls'];
+  /** Of the client's request, what says nothing of its era; names and values in turn. */
+  readonly kept?: readonly string[] | undefined;
+}
+
+/** One request of it. */
+export interface RequestOptions extends Partial<RequestContext> {
+  readonly signal: AbortSignal;
+  readonly onMessage: OnMessage;
+  /** Called at once with the answer, before anything that comes after it. */
+  readonly onAnswer?: ((message: Json, text: string) => void) | undefined;
+}
+
+const POST_FIELDS = ['content-type', 'application/json', 'accept', 'application/json, text/event-stream'];
+const KEPT: ReadonlySet<string> = new Set(['traceparent', 'tracestate', 'user-agent', 'x-request-id']);
+
+/** @param era in whose form the messages are */
+export function sendTo({ upstream }: UpstreamLink, era: Era, { caller, elicitsUrls }: RequestContext): SendRequest {
+  return (method, headers, body, handler) =>
+    upstream.dispatch({ method, era, headers, body, caller, elicitsUrls }, handler);
+}
+
+/** @param fields beside those that every POST has; names and values in turn */
+export function postHeaders({ kept = [] }: Partial<RequestContext>, fields: readonly string[]): string[] {
+  return [...POST_FIELDS, ...kept, ...fields];
+}
+
+/** To whom what is held belongs: one identity, or where there is none the relay itself. */
+export function ownerOf(caller: Caller | undefined): string {
+  return caller === undefined ? '' : ownerKey(caller.identity);
+}
+
+/** @param headers of the client's request @returns those that go with each request that comes of it */
+export function keptHeaders(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] as string;
+    if (KEPT.has(name.toLowerCase())) kept.push(name, headers[index + 1] as string);
+  }
+  return kept;
+}
+
+/** @param name in lower case, as the relay writes it @returns undefined where there is none */
+export function headerOf(headers: readonly string[], name: string): string | undefined {
+  for (let index = 0; index < headers.length; index += 2) if (headers[index] === name) return headers[index + 1];
+  return undefined;
+}
