@@ -32,6 +32,10 @@ export interface SignInProvider {
   readonly issuer: string;
   /** The grant type of every token request so far, and whether it was served. */
   readonly tokenRequests: Array<{ readonly grant: string; readonly status: number }>;
+  /** Token requests that came, answered or not. */
+  readonly tokenRequestsBegun: number;
+  /** Milliseconds that each token request takes from now on. */
+  slowness: number;
   /** By user; a change is in the next token. */
   readonly groups: Map<string, readonly string[]>;
   /** Signed by the provider, for any audience. @param typ header type */
@@ -64,6 +68,7 @@ export async function startSignInProvider(
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}`;
   const tokenRequests: SignInProvider['tokenRequests'] = [];
   const logoutFailures: string[] = [];
+  let begun = 0;
 
   const groups = new Map<string, readonly string[]>(Object.entries(GROUPS));
   const redirectUris = origins.map((origin) => origin + callback);
@@ -79,7 +84,10 @@ export async function startSignInProvider(
     claims,
   );
   provider.use(async (context, next) => {
-    if (context.path === '/token' && slowness > 0) await sleep(slowness);
+    if (context.path === '/token') {
+      begun += 1;
+      if (self.slowness > 0) await sleep(self.slowness);
+    }
     await next();
     if (context.path === '/token')
       tokenRequests.push({ grant: String(context.oidc?.params?.grant_type ?? ''), status: context.status });
@@ -96,6 +104,10 @@ export async function startSignInProvider(
   const self: SignInProvider = {
     issuer,
     tokenRequests,
+    get tokenRequestsBegun() {
+      return begun;
+    },
+    slowness,
     logoutFailures,
     groups,
     mint: (claims, typ = 'at+jwt') =>

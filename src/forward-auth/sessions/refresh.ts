@@ -13,8 +13,6 @@ const LOCK_LIFETIME = 25_000;
 const ATTEMPT = 10_000;
 /** Milliseconds that a request waits for somebody else's refresh once its access token has expired. */
 const WAIT = 10_000;
-/** Milliseconds that a request waits while its access token is still good. */
-const SHORT_WAIT = 3_000;
 const POLL = 50;
 /** Milliseconds until a process asks again whether another one still refreshes. */
 const ELSEWHERE = 1_000;
@@ -66,24 +64,34 @@ export class Refresher {
   }
 
   /** Unix time in milliseconds of the next attempt; never where there is nothing to refresh. */
-  dueAt({ key, tokens, renewedAt }: Session): number {
+  dueAt({ key, version, tokens, renewedAt }: Session): number {
     const { accessTokenExpiresAt: expiry, refreshToken } = tokens;
     if (expiry === undefined || refreshToken === undefined) return Number.POSITIVE_INFINITY;
     // A token that lives no longer than `refreshBefore` would otherwise be renewed by every request.
-    const due = expiry - Math.min(this.#times.refreshBefore, Math.max(0, expiry - renewedAt) / 2);
+    const window = Math.min(this.#times.refreshBefore, Math.max(0, expiry - renewedAt) / 2);
+    // Many people sign in at the same moment: their tokens, which end together, are not renewed together.
+    const due = expiry - window * (1 - spread(key, version) / 2);
     return Math.max(due, this.#later.get(key)?.next ?? 0);
   }
 
-  /** @returns the session with which the request goes on; undefined where it has ended */
+  /** Whether the access token is over, so that a request has to wait for another one. */
+  isExpired({ tokens }: Session): boolean {
+    const { accessTokenExpiresAt: expiry } = tokens;
+    return expiry !== undefined && this.#deps.now() >= expiry;
+  }
+
+  /** Renews the tokens beside the request, which goes on with those it has. @returns whether this began it */
+  refreshBeside(session: Session): boolean {
+    if (this.#running.has(session.key)) return false;
+    void this.#start(session);
+    return true;
+  }
+
+  /** @returns the session with which a request goes on whose access token is over; undefined where the session has ended */
   async refresh(session: Session): Promise<Session | undefined> {
     const { key, provider } = session;
-    const expired = this.#expired(session);
-    const running = this.#running.get(key);
-    if (running !== undefined && !expired) return session;
-    const attempt = running ?? this.#start(session);
-    const waited = await within(attempt, expired ? WAIT : SHORT_WAIT);
+    const waited = await within(this.#running.get(key) ?? this.#start(session), WAIT);
     if (waited !== TOO_LATE) return waited;
-    if (!expired) return session;
     throw new DependencyUnavailable(`the identity provider "${provider}"`);
   }
 
@@ -101,7 +109,8 @@ export class Refresher {
     for (;;) {
       const latest = await (this.#running.get(key) ?? this.#start(session));
       if (latest === undefined) return undefined;
-      const failing = latest.failingSince !== undefined;
+      const backingOff = (this.#later.get(key)?.delay ?? 0) > 0;
+      const failing = latest.failingSince !== undefined || (latest.version === version && backingOff);
       if (latest.version > version && !failing) return latest;
       if (failing || performance.now() >= deadline)
         throw new DependencyUnavailable(`the identity provider "${provider}"`);
@@ -122,9 +131,16 @@ export class Refresher {
     const { key } = session;
     const deadline = performance.now() + WAIT;
     for (let latest: Session = session; ; ) {
-      const lock = await locks.acquire(`refresh ${key}`, LOCK_LIFETIME);
+      let lock: Lock | undefined;
+      try {
+        lock = await locks.acquire(`refresh ${key}`, LOCK_LIFETIME);
+      } catch (error) {
+        // The session itself was found: where the store only reads, it goes on as it is. The provider was not asked, so this is no outage of it.
+        this.#notLocked(session, error);
+        return latest;
+      }
       if (lock !== undefined) return this.#holding(lock, session);
-      if (!this.#expired(latest)) {
+      if (!this.isExpired(latest)) {
         this.#later.set(key, { next: now() + ELSEWHERE, delay: this.#later.get(key)?.delay ?? 0 });
         return latest;
       }
@@ -248,6 +264,13 @@ export class Refresher {
     return (await store.replace(marked)) ? marked : store.read(key);
   }
 
+  #notLocked({ key, provider }: Session, error: unknown): void {
+    const { log, now, onEvent } = this.#deps;
+    onEvent('refresh_failed');
+    if (this.#backOff(key, now()))
+      log.warn({ error, provider }, 'tokens cannot be refreshed while the store takes no lock; the session goes on');
+  }
+
   /** @returns whether nothing had failed here since the last success */
   #backOff(key: string, failed: number): boolean {
     const last = this.#later.get(key)?.delay ?? 0;
@@ -255,11 +278,16 @@ export class Refresher {
     this.#later.set(key, { next: failed + delay, delay });
     return last === 0;
   }
+}
 
-  #expired({ tokens }: Session): boolean {
-    const { accessTokenExpiresAt: expiry } = tokens;
-    return expiry !== undefined && this.#deps.now() >= expiry;
-  }
+/** @returns the same share of 1 for a version of a session in all processes, another one for each */
+function spread(key: string, version: number): number {
+  let hash = version;
+  for (let at = 0; at < key.length; at++) hash = (Math.imul(hash, 31) + key.charCodeAt(at)) | 0;
+  // Of the finalizer of MurmurHash3: the last characters alone would move the lowest bits only.
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }
 
 /** Subjects are unique within one issuer only (OpenID Connect Core §5.7). */

@@ -167,9 +167,15 @@ export class SessionService implements Sessions {
 
   /** Refreshes and touches a session that is alive, where it is time. */
   #attend(known: Known, host: string | undefined): Visit | Promise<Visit> {
-    const due = this.#refresher?.dueAt(known.session) ?? Number.POSITIVE_INFINITY;
-    if (this.#refresher === undefined || this.#deps.now() < due) return this.#touch(known, host);
-    return this.#refresher.refresh(known.session).then((session) => {
+    const refresher = this.#refresher;
+    if (refresher === undefined || this.#deps.now() < refresher.dueAt(known.session)) return this.#touch(known, host);
+    if (!refresher.isExpired(known.session)) {
+      const began = refresher.refreshBeside(known.session);
+      if (!began || host === undefined) return this.#touch(known, host);
+      // A refresh moves the session's end in the store, as a touch does, and no other answer would tell the browser.
+      return this.#withCookie({ ...known, expiresAt: this.#stored.idleEnd(known.session) }, host);
+    }
+    return refresher.refresh(known.session).then((session) => {
       if (session === undefined) return ENDED;
       if (session.version === known.session.version) return this.#touch(this.#settle(known), host);
       // Not remembered: it may have been ended since. The next request looks it up.

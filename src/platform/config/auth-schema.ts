@@ -123,7 +123,9 @@ const sessions = z.strictObject({
   keysPath: z.string().min(1).optional().meta({
     description: 'file with those keys, one a line; needed for several replicas and to keep sessions over a restart',
   }),
-  refreshBefore: duration('an access token is renewed so long before it expires').prefault('60s'),
+  refreshBefore: duration(
+    'an access token is renewed so long before it expires, or up to half of that later: beside requests, and not of all people at once',
+  ).prefault('60s'),
   outageTimeout: duration(
     'ends a session whose refreshes have failed for so long without an answer of the provider, from the first failed refresh to the last; `0s`: at the first',
   ).prefault('1h'),

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import * as client from 'openid-client';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
@@ -17,6 +18,10 @@ const WAIT = 15_000;
 const POLL = 50;
 /** Milliseconds before its expiry at which a token is renewed, at most. */
 const BEFORE = 30_000;
+/** Milliseconds for which a token that still serves is not renewed again after its provider failed. */
+const FAILED = 5_000;
+/** Connections whose failures are remembered. */
+const MAX_REMEMBERED = 10_000;
 
 export interface AccountConnectionsDependencies {
   readonly store: ConnectionStore;
@@ -37,6 +42,8 @@ export class AccountConnections {
   readonly provider: UpstreamProvider;
   readonly #deps: AccountConnectionsDependencies;
   readonly #running = new Map<string, Promise<Connection | Missing>>();
+  /** By connection, Unix time in milliseconds. */
+  readonly #notBefore = new LRUCache<string, number>({ max: MAX_REMEMBERED });
 
   constructor(provider: UpstreamProvider, deps: AccountConnectionsDependencies) {
     this.provider = provider;
@@ -47,12 +54,15 @@ export class AccountConnections {
     return this.#deps.store.read(identity, this.#server);
   }
 
-  /** A connection whose access token can be used. @throws DependencyUnavailable */
+  /** A connection whose access token can be used; near its end it is renewed beside the request. @throws DependencyUnavailable */
   async usable(identity: Identity): Promise<Connection | Missing> {
     const connection = await this.read(identity);
     if (connection === undefined) return 'none';
     if (connection.broken === true || this.#isElsewhere(connection)) return 'broken';
-    return this.#isDue(connection) ? this.#renew(identity, connection) : connection;
+    if (isOver(connection, this.#deps.now())) return this.#renew(identity, connection);
+    // Its failure is in the log, and the next request that needs another token is told of it.
+    if (this.#isDue(identity, connection)) this.#renew(identity, connection).catch(() => {});
+    return connection;
   }
 
   /**
@@ -128,10 +138,10 @@ export class AccountConnections {
     return configured !== undefined && configured !== issuer;
   }
 
-  #isDue({ expiresAt, refreshToken }: Connection): boolean {
-    if (expiresAt === undefined) return false;
-    const now = this.#deps.now();
-    return now >= expiresAt || (refreshToken !== undefined && now >= expiresAt - BEFORE);
+  #isDue(identity: Identity, { expiresAt, refreshToken }: Connection): boolean {
+    if (expiresAt === undefined || refreshToken === undefined) return false;
+    const notBefore = this.#notBefore.get(connectionId(identity, this.#server)) ?? 0;
+    return this.#deps.now() >= Math.max(expiresAt - BEFORE, notBefore);
   }
 
   #renew(identity: Identity, connection: Connection): Promise<Connection | Missing> {
@@ -177,6 +187,7 @@ export class AccountConnections {
         'a connected account could not be renewed',
       );
       // A moment before its end the old token still serves.
+      this.#notBefore.set(connectionId(identity, this.#server), now() + FAILED);
       if (connection.expiresAt !== undefined && now() < connection.expiresAt) return connection;
       throw serverAway(issuer, error);
     }
@@ -248,4 +259,8 @@ export class AccountConnections {
       await wait(POLL);
     }
   }
+}
+
+function isOver({ expiresAt }: Connection, now: number): boolean {
+  return expiresAt !== undefined && now >= expiresAt;
 }

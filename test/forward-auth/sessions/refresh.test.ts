@@ -5,6 +5,7 @@ import type { RefreshTokens } from '../../../src/forward-auth/sessions/session.t
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { MemoryLocks } from '../../../src/stores/memory/locks.ts';
+import { until } from '../../support/until.ts';
 import {
   BROWSER,
   cookieOf,
@@ -16,6 +17,7 @@ import {
   signedIn,
 } from '../support/imagined-sessions.ts';
 
+const IMAGINED = { createdAt: START, renewedAt: START, endsAt: START + 24 * HOUR, userAgent: '', address: '' };
 const TOKENS = { refreshToken: 'refresh-1', accessTokenExpiresAt: START + 10 * MINUTE };
 
 function provider(answer: (count: number) => Awaited<ReturnType<RefreshTokens>> | Error) {
@@ -53,6 +55,7 @@ describe('refresh of access tokens', () => {
     const before = await one.service.find(cookie);
     assert.ok(before !== undefined);
     assert.notDeepEqual(before.identity.groups, ['checked']);
+    await until('it failed', () => events.includes('refresh_failed'));
     await one.service.find(cookie);
     assert.deepEqual(asked, ['refresh-1']);
     clock.now += MINUTE;
@@ -78,6 +81,7 @@ describe('refresh of access tokens', () => {
       const all = Array.from({ length: 200 }, (_, i) => (replicas[i % 2] as (typeof replicas)[0]).service.find(cookie));
       const found = await Promise.all(all);
       assert.ok(found.every((session) => session !== undefined));
+      await until('it is renewed', () => events.includes('refreshed'));
       if (minutes > 10) assert.ok(found.every((session) => session?.tokens.accessToken === 'access-2'));
       assert.deepEqual(asked, ['refresh-1']);
       for (const { service } of replicas) assert.deepEqual((await service.find(cookie))?.identity.groups, ['new']);
@@ -112,12 +116,70 @@ describe('refresh of access tokens', () => {
     ['is answered for another person', renewed({ subject: 'mallory' })],
     ['is answered by another issuer', renewed({ issuer: 'https://other.example.com' })],
   ] as const)
-    it(`ends the session in the store where it ${title}`, async () => {
-      const { service, cookie, stores, events } = await one(() => answer);
-      assert.equal((await service.visit(cookie, HOST)).kind, 'ended');
-      assert.equal(stores.entries.size, 0);
-      assert.deepEqual(events, ['begun', 'refresh_refused']);
+    for (const [when, minutes] of [
+      ['before the access token expires', 9.5],
+      ['after the access token expired', 11],
+    ] as const)
+      it(`ends the session in the store where it ${title} ${when}`, async () => {
+        const { service, cookie, stores, events } = await one(() => answer, minutes);
+        // The request that has it renewed is beside it while the token is good, and no later one is.
+        assert.equal((await service.visit(cookie, HOST)).kind, minutes < 10 ? 'live' : 'ended');
+        await until('the session is gone', () => stores.entries.size === 0);
+        assert.equal((await service.visit(cookie, HOST)).kind, 'ended');
+        assert.deepEqual(events, ['begun', 'refresh_refused']);
+      });
+
+  for (const minutes of [9.5, 9.9, 9.99])
+    it(`lets no request wait for a provider that hangs, ${10 - minutes} minutes before the token expires`, async () => {
+      let answer = () => {};
+      const hanging = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const { replicas, clock, events } = imagineReplicas({
+        count: 2,
+        refreshTokens: async () => {
+          await hanging;
+          return renewed();
+        },
+      });
+      const services = replicas.map(({ service }) => service);
+      const [first] = services as [(typeof services)[0]];
+      const cookie = cookieOf(await first.begin(signedIn({ tokens: TOKENS }), BROWSER, undefined));
+      clock.now = START + minutes * MINUTE;
+      // Only the answer of the provider lets the test go on where one of these waited for it.
+      for (let time = 0; time < 50; time++)
+        for (const service of services)
+          assert.equal((await service.find(cookie))?.tokens.accessToken, 'access-1', `request ${time}`);
+      answer();
+      await until('it is renewed', () => events.includes('refreshed'));
+      for (const service of services) assert.equal((await service.find(cookie))?.tokens.accessToken, 'access-2');
     });
+
+  it('renews the tokens of people who signed in together at moments spread over the time before they end', () => {
+    const refresher = new Refresher(
+      { refreshBefore: MINUTE, outageTimeout: HOUR },
+      {} as ConstructorParameters<typeof Refresher>[1],
+    );
+    const dues = Array.from({ length: 1_000 }, (_, i) =>
+      refresher.dueAt({ ...signedIn({ tokens: TOKENS }), ...IMAGINED, key: `key-${i}`, version: 1 }),
+    );
+    const expiry = TOKENS.accessTokenExpiresAt;
+    assert.ok(dues.every((due) => due >= expiry - MINUTE && due <= expiry - MINUTE / 2));
+    const inTenths = Array.from({ length: 10 }, (_, tenth) => {
+      const from = expiry - MINUTE + (tenth * MINUTE) / 20;
+      return dues.filter((due) => due >= from && due < from + MINUTE / 20).length;
+    });
+    assert.ok(Math.max(...inTenths) < 200 && Math.min(...inTenths) > 20, String(inTenths));
+    const again = refresher.dueAt({ ...signedIn({ tokens: TOKENS }), ...IMAGINED, key: 'key-1', version: 1 });
+    assert.equal(again, dues[1], 'all processes agree');
+  });
+
+  it('goes on with the old tokens where the store only reads', async () => {
+    const { service, cookie, stores, events } = await one(() => renewed(), 11);
+    stores.locksAway = true;
+    for (let time = 0; time < 3; time++) assert.equal((await service.find(cookie))?.tokens.accessToken, 'access-1');
+    assert.deepEqual(events, ['begun', 'refresh_failed']);
+  });
 
   it('goes on with the old tokens while the provider is away, and asks again later and later', async () => {
     const { service, cookie, clock, asked, stores } = await one(() => new DependencyUnavailable('the provider'), 11);
@@ -240,21 +302,25 @@ describe('refresh of access tokens', () => {
           onEvent: () => {},
         },
       );
-    const first = process().refresh(stored);
+    const first = process();
+    assert.ok(first.refreshBeside(stored));
     while (asked.length === 0) await wait(1);
     // Metadata, token, keys and userinfo, five seconds each.
     now.at += 20_000;
-    assert.equal(await process().refresh(stored), stored);
+    const second = process();
+    second.refreshBeside(stored);
+    await until('it found out', () => second.dueAt(stored) > now.at);
     assert.deepEqual(asked, ['refresh-1'], 'a refresh token that is used twice ends the grant at many providers');
+    const renewing = first.renew(stored);
     answer();
-    assert.equal((await first)?.version, 2);
+    assert.equal((await renewing)?.version, 2);
   });
 
   it('asks once where the store is away when the provider has answered, and writes it down once it is back', async () => {
     const { service, cookie, stores, asked, events } = await one(() => {
       stores.away = true;
       return renewed();
-    });
+    }, 11);
     await assert.rejects(Promise.resolve(service.find(cookie)), DependencyUnavailable);
     stores.away = false;
     while (!events.includes('refreshed')) await wait(20);
@@ -263,7 +329,7 @@ describe('refresh of access tokens', () => {
   });
 
   it('does not bring back a session that ended meanwhile', async () => {
-    const { service, cookie, stores, asked } = await one(() => renewed());
+    const { service, cookie, stores, asked } = await one(() => renewed(), 11);
     const key = [...stores.entries.keys()][0] as string;
     const found = service.find(cookie);
     while (asked.length === 0) await wait(1);
@@ -274,7 +340,7 @@ describe('refresh of access tokens', () => {
   });
 
   it('does not remember an ended session where the provider failed meanwhile', async () => {
-    const { service, cookie, stores, asked } = await one(() => new DependencyUnavailable('the provider'));
+    const { service, cookie, stores, asked } = await one(() => new DependencyUnavailable('the provider'), 11);
     const key = [...stores.entries.keys()][0] as string;
     const found = service.find(cookie);
     while (asked.length === 0) await wait(1);

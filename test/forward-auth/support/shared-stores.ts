@@ -10,6 +10,8 @@ export class SharedStores {
   readonly #listeners = new Set<(topic: string, message: string) => void>();
   /** The store does not answer. */
   away = false;
+  /** Locks cannot be taken, as where the store only reads. */
+  locksAway = false;
   /** Announcements go nowhere. */
   mute = false;
   reads = 0;
@@ -60,6 +62,7 @@ export class SharedStores {
   readonly locks: Locks = {
     acquire: async (name) => {
       await this.#reach();
+      if (this.locksAway) throw new DependencyUnavailable('the store');
       if (this.#locks.has(name)) return undefined;
       this.#locks.add(name);
       return { release: async () => void this.#locks.delete(name) };

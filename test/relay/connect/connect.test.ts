@@ -64,7 +64,7 @@ describe('accounts that people connect', () => {
     const { house, origin, port } = await startConnecting({ now: () => now });
     const alice = new ConnectingPerson(origin, 'alice');
     await alice.connect();
-    now += 599_000;
+    now += 600_000;
     assert.equal(await alice.who(port), 'alice');
     assert.deepEqual(house.tokenRequests, ['authorization_code', 'refresh_token']);
 
@@ -82,6 +82,27 @@ describe('accounts that people connect', () => {
     assert.match((await alice.page()).text, /Connect again/);
     await alice.connect();
     assert.equal(await alice.who(port), 'alice');
+  });
+
+  it('are renewed beside the requests while their tokens are good: a provider that hangs costs none of them', async () => {
+    let now = Date.now();
+    const { house, origin, port } = await startConnecting({ now: () => now });
+    const alice = new ConnectingPerson(origin, 'alice');
+    await alice.connect();
+    let answer = () => {};
+    house.slowly = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    now += 595_000;
+    // Only the provider's answer, which comes after them, would let these go on if they waited for it.
+    for (let time = 0; time < 5; time++) assert.equal(await alice.who(port), 'alice');
+    assert.equal(new Set(house.seen).size, 1);
+    answer();
+    await until('another token is used', async () => {
+      await alice.who(port);
+      return new Set(house.seen).size === 2;
+    });
+    assert.deepEqual(house.tokenRequests, ['authorization_code', 'refresh_token']);
   });
 
   it('end where the grant was revoked at the provider', async () => {
