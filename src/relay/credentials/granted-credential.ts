@@ -5,7 +5,7 @@ import type { Secret } from '../../platform/secret-source.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
 import type { Credential, Outgoing } from './credential.ts';
 import { assertFor, type RelayAssertions } from './identity-fields.ts';
-import { clientAuthentication, oauthErrorOf, serverAway } from './oauth-errors.ts';
+import { clientAuthentication, oauthDetailOf, oauthErrorOf, serverAway } from './oauth-errors.ts';
 import type { AuthorizationServers } from './server-metadata.ts';
 import type { GrantedToken, TokenCache } from './token-cache.ts';
 
@@ -105,7 +105,10 @@ async function grant(
     return { accessToken: tokens.access_token, expiresAt: now() + (tokens.expiresIn() ?? UNSAID / 1000) * 1000 };
   } catch (error) {
     const code = oauthErrorOf(error);
-    log.warn({ server, issuer, error: code ?? error, user: identity?.subject }, 'no token for an MCP server');
+    log.warn(
+      { server, issuer, error: code ?? error, detail: oauthDetailOf(error), user: identity?.subject },
+      'no token for an MCP server',
+    );
     if (code === undefined) throw serverAway(issuer, error);
     throw new RefusedError(
       {

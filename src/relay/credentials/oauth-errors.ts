@@ -14,6 +14,15 @@ export function oauthErrorOf(error: unknown): string | undefined {
   return error instanceof client.AuthorizationResponseError ? error.error : undefined;
 }
 
+/** Characters of a server's own words in the log. */
+const MAX_DETAIL = 300;
+
+/** What the authorization server says beside the code, for the log (`error_description`, RFC 6749 §5.2). */
+export function oauthDetailOf(error: unknown): string | undefined {
+  const described = error instanceof client.ResponseBodyError || error instanceof client.AuthorizationResponseError;
+  return described ? error.error_description?.slice(0, MAX_DETAIL) : undefined;
+}
+
 export function serverAway(issuer: string, cause: unknown): DependencyUnavailable {
   return cause instanceof DependencyUnavailable
     ? cause

@@ -7,6 +7,7 @@ import { answerHandler } from './answer-handler.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
 import { guarded } from './guarded-handler.ts';
 import { PacedHandler } from './paced-handler.ts';
+import { type OnServerRefusal, RefusalReader } from './refusal-reason.ts';
 import type { RelayEvents, StreamTimes } from './response-relay.ts';
 import type { Upstream, UpstreamRequest } from './upstream.ts';
 
@@ -21,6 +22,7 @@ export class HttpUpstream implements Upstream {
   readonly #idle: number;
   readonly #times: StreamTimes;
   readonly #outgoing: OutgoingHeaders | undefined;
+  readonly #onRefusal: OnServerRefusal;
   /** Streams have connections of their own: a pool looks for a free one by walking over all of them. */
   readonly #calls: Pool;
   readonly #streams: Pool;
@@ -31,6 +33,7 @@ export class HttpUpstream implements Upstream {
    * @param keepAlive milliseconds of silence after which the client gets a comment line
    * @param tls what is shown to and expected from a server with https
    * @param outgoing what goes with every request beside what the protocol needs
+   * @param onRefusal told of each refusal of the server, with its reason
    */
   constructor(
     server: { readonly url: string; readonly timeout: number },
@@ -38,8 +41,10 @@ export class HttpUpstream implements Upstream {
     keepAlive = 25_000,
     tls: UpstreamCredentials = {},
     outgoing?: OutgoingHeaders,
+    onRefusal: OnServerRefusal = () => {},
   ) {
     this.#outgoing = outgoing;
+    this.#onRefusal = onRefusal;
     const url = new URL(server.url);
     this.#path = url.pathname + url.search;
     this.#timeout = server.timeout;
@@ -62,7 +67,8 @@ export class HttpUpstream implements Upstream {
 
   #send(request: UpstreamRequest, headers: string[], handler: Dispatcher.DispatchHandler): void {
     const pool = request.method === 'GET' ? this.#streams : this.#calls;
-    const answered = new PacedHandler(guarded(handler));
+    const added = headers.slice(request.headers.length);
+    const answered = new PacedHandler(guarded(new RefusalReader(handler, added, this.#onRefusal)));
     pool.dispatch(
       {
         path: this.#path,

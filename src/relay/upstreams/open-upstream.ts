@@ -13,6 +13,7 @@ import type { OpenPipe } from './pipes/pipe.ts';
 import { PipeServers } from './pipes/pipe-servers.ts';
 import { PipeUpstream } from './pipes/pipe-upstream.ts';
 import { webSocketPipe } from './pipes/web-socket-pipe.ts';
+import { logServerRefusals, type OnServerRefusal } from './refusal-reason.ts';
 import type { Upstream } from './upstream.ts';
 
 type ServerConfig = RelayConfig['servers'][string];
@@ -70,13 +71,14 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
   const { limits, outgoing, log, now } = deps;
   const tls = server.tls === undefined ? {} : readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
   const { url, timeout, sharing, max, unused } = server;
+  const onRefusal = logServerRefusals(name, log, now);
   const transport = server.transport ?? (/^wss?:/.test(url ?? '') ? 'websocket' : 'streamable-http');
   if (url !== undefined && transport === 'streamable-http')
-    return new HttpUpstream({ url, timeout }, limits.idleStream, KEEP_ALIVE, tls, outgoing);
+    return new HttpUpstream({ url, timeout }, limits.idleStream, KEEP_ALIVE, tls, outgoing, onRefusal);
   const idle = limits.idleStream;
   const times = { timeout, idle, keepAlive: KEEP_ALIVE, stalled: idle };
   return new PipeUpstream(
-    new PipeServers(openPipe(name, server, transport, { ...deps, tls }), {
+    new PipeServers(openPipe(name, server, transport, { ...deps, tls, onRefusal }), {
       server: name,
       sharing,
       max,
@@ -102,7 +104,16 @@ function openPipe(
   name: string,
   server: ServerConfig,
   transport: ServerConfig['transport'],
-  { limits, log, env, tls }: OpenUpstreamDeps & { tls: ReturnType<typeof readUpstreamTls> },
+  {
+    limits,
+    log,
+    env,
+    tls,
+    onRefusal,
+  }: OpenUpstreamDeps & {
+    tls: ReturnType<typeof readUpstreamTls>;
+    onRefusal: OnServerRefusal;
+  },
 ): OpenPipe {
   const { url, command, args, cwd, timeout } = server;
   const limit = limits.maxServerMessage;
@@ -112,8 +123,8 @@ function openPipe(
       { server: name, log, limit },
     );
   return transport === 'websocket'
-    ? webSocketPipe(url, { limit, timeout, tls })
-    : httpSsePipe(url, { limit, timeout, idle: limits.idleStream, tls });
+    ? webSocketPipe(url, { limit, timeout, tls, onRefusal })
+    : httpSsePipe(url, { limit, timeout, idle: limits.idleStream, tls, onRefusal });
 }
 
 function inherited(names: readonly string[], env: OpenUpstreamDeps['env']): Record<string, string> {

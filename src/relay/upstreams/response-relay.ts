@@ -5,6 +5,7 @@ import { EventBoundary } from '../protocol/event-boundary.ts';
 import { isEventStream } from '../protocol/media-type.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
 import { ServerNotStarted } from './pipes/server-not-started.ts';
+import { isRefusing } from './refusal-reason.ts';
 import { clientResponseHeaders } from './response-headers.ts';
 
 /** How a relayed request ended: the `outcome` label of `postern_relay_requests_total`. */
@@ -175,12 +176,15 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
 /** What to say instead of an answer that is not for the client. */
 export function refusedAnswer(status: number): Refusal | undefined {
-  if (status === 401 || status === 403)
+  if (isRefusing(status))
     return {
       status: 502,
       reason: 'upstream_credentials',
-      message: "the MCP server refused the relay's credentials for it: tell the operator",
-      fix: `the MCP server answered ${status}: give it the credentials it wants, or let it trust the relay`,
+      message:
+        status === 401
+          ? "the MCP server refused the relay's credentials for it: tell the operator"
+          : 'the MCP server refused this request (403): tell the operator, who finds its reason in the log',
+      fix: `the MCP server answered ${status}: the line "an MCP server refused a request of the relay" has its reason; give it the credentials it wants, or let it trust the relay`,
     };
   if (status >= 300 && status < 400)
     return {

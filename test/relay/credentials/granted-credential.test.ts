@@ -135,6 +135,10 @@ describe('tokens of an authorization server', () => {
     assert.equal(answer.status, 502);
     assert.match(rejection(answer).message, /no token for this MCP server \(access_denied\)/);
     assert.match(logs.join(''), /refused the token exchange of relay.servers.one.credential/);
+    assert.match(
+      logs.join(''),
+      /"detail":"mallory has no account here","user":"mallory","message":"no token for an MCP server"/,
+    );
     assert.equal(await who(port, 'alice'), 'alice');
     assert.equal(house.seen.length, 1);
   });

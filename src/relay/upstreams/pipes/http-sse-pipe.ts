@@ -4,6 +4,7 @@ import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
 import { EventParser, type StreamEvent } from '../../protocol/event-parser.ts';
 import { isEventStream } from '../../protocol/media-type.ts';
+import { isRefusing, type OnServerRefusal, readRefusal } from '../refusal-reason.ts';
 import type { MessageFields, OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
 export interface HttpSseOptions {
@@ -14,6 +15,7 @@ export interface HttpSseOptions {
   /** Milliseconds of silence after which the server is gone. */
   readonly idle: number;
   readonly tls: ReturnType<typeof readUpstreamTls>;
+  readonly onRefusal: OnServerRefusal;
 }
 
 /** HTTP+SSE of 2024-11-05: one GET stream says where to POST, and carries every message of the server. */
@@ -72,6 +74,7 @@ class HttpSsePipe implements Pipe {
     });
     body.on('error', () => {});
     this.#body = body;
+    if (isRefusing(statusCode)) this.#options.onRefusal(await readRefusal(statusCode, headers, body, this.#opening));
     if (statusCode !== 200 || !isEventStream(headers['content-type']))
       throw new Error(`the server answered the stream with ${statusCode}`);
     await this.#listen(body, timeout);
@@ -141,17 +144,19 @@ class HttpSsePipe implements Pipe {
   async #post(text: string, fields: MessageFields): Promise<void> {
     if (this.#ended.signal.aborted) return;
     try {
-      const { statusCode, body } = await this.#pool.request({
+      const sent = await fields();
+      const { statusCode, headers, body } = await this.#pool.request({
         method: 'POST',
         path: this.#endpoint as string,
-        headers: ['content-type', 'application/json', ...(await fields())],
+        headers: ['content-type', 'application/json', ...sent],
         body: text,
         headersTimeout: this.#options.timeout,
         bodyTimeout: this.#options.timeout,
         signal: this.#ended.signal,
       });
       body.on('error', () => {});
-      await body.dump();
+      if (isRefusing(statusCode)) this.#options.onRefusal(await readRefusal(statusCode, headers, body, sent));
+      else await body.dump();
       if (statusCode >= 300) throw new Error(`the server answered a message with ${statusCode}`);
     } catch (error) {
       if (!this.#ended.signal.aborted) this.#events.undelivered(text, error as Error);

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import { type OversizedMessage, OversizedScan } from '../../protocol/oversized-message.ts';
+import { isRefusing, type OnServerRefusal, readRefusal } from '../refusal-reason.ts';
 import { paired } from './header-fields.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
 
@@ -11,6 +12,7 @@ export interface WebSocketOptions {
   /** Milliseconds until the connection must stand. */
   readonly timeout: number;
   readonly tls: ReturnType<typeof readUpstreamTls>;
+  readonly onRefusal: OnServerRefusal;
   /** Milliseconds between two signs of life asked of the server. */
   readonly ping?: number;
 }
@@ -30,7 +32,7 @@ const HEAD = 64 * 1024;
 /** Connects with the subprotocol `mcp`: one message a text frame. @param url `ws:` or `wss:` */
 export function webSocketPipe(url: string, options: WebSocketOptions): OpenPipe {
   return async (events, fields) => {
-    const { limit, timeout, tls, ping = PING } = options;
+    const { limit, timeout, tls, onRefusal, ping = PING } = options;
     const socket = new WebSocket(url, 'mcp', {
       headers: paired(fields),
       handshakeTimeout: timeout,
@@ -43,6 +45,14 @@ export function webSocketPipe(url: string, options: WebSocketOptions): OpenPipe 
       ...tls,
     });
     const pipe = new WebSocketPipe(socket, events, { limit, ping });
+    socket.once('unexpected-response', (_request, response) => {
+      const { statusCode = 0 } = response;
+      void readRefusal(statusCode, response.headers, response, fields).then((refusal) => {
+        if (isRefusing(statusCode)) onRefusal(refusal);
+        socket.emit('error', new Error(`Unexpected server response: ${statusCode}`));
+        socket.terminate();
+      });
+    });
     await pipe.opened;
     return pipe;
   };

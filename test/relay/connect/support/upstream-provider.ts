@@ -129,7 +129,7 @@ export async function startUpstreamHouse(redirectUri: string, tls?: CertificateF
       });
       if (identity.subject === 'mallory') {
         ctx.status = 400;
-        ctx.body = { error: 'access_denied' };
+        ctx.body = { error: 'access_denied', error_description: 'mallory has no account here' };
         return;
       }
       const grant = new provider.Grant({ clientId: client.clientId, accountId: identity.subject });
