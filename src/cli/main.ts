@@ -90,17 +90,22 @@ function commandIndex(argv: readonly string[]): number {
 }
 
 function withoutCommand(argv: readonly string[], terminal: Terminal): number {
-  const { values } = parseLine({ options: {} }, argv);
+  const { values } = parseLine({ options: {}, positionals: [0, 0] }, argv);
   if (values.version === true) return print(terminal, version());
   if (values.help === true) return print(terminal, help());
   terminal.printError(help());
   return EXIT_USAGE;
 }
 
-function parseLine(command: Pick<Command, 'options'>, args: readonly string[]): CommandLine {
+function parseLine(command: Pick<Command, 'options' | 'positionals'>, args: readonly string[]): CommandLine {
   const options = { ...COMMON_OPTIONS, ...command.options };
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    return parseArgs({
+      args: withDashes(args, options, command.positionals[1] > 1),
+      options,
+      allowPositionals: true,
+      strict: true,
+    });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const unknown = code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? /'(-{1,2}[^'=]+)/.exec(message)?.[1] : undefined;
@@ -112,6 +117,24 @@ function parseLine(command: Pick<Command, 'options'>, args: readonly string[]): 
       )}`,
     );
   }
+}
+
+/**
+ * Keys that `list` prints may begin with a dash, one in 64 does: `--session -x…` is read as `--session=-x…`, and
+ * `remove -x…` as `remove -- -x…`. What could be a mistyped option stays one.
+ */
+function withDashes(args: readonly string[], options: Command['options'], hasKey: boolean): string[] {
+  const isOption = (word: string) => word === '-h' || Object.hasOwn(options, word.replace(/^--|=.*$/gs, ''));
+  const read: string[] = [];
+  const keys: string[] = [];
+  for (const word of args) {
+    const before = read.at(-1) ?? '';
+    const takesValue = before.startsWith('--') && options[before.slice(2)]?.type === 'string';
+    if (takesValue && word.startsWith('-') && word !== '--' && !isOption(word)) read.push(`${read.pop()}=${word}`);
+    else if (hasKey && /^-[\w][\w-]{8,}$/.test(word)) keys.push(word);
+    else read.push(word);
+  }
+  return keys.length === 0 ? read : [...read, '--', ...keys];
 }
 
 function suggestion(given: string, known: readonly string[]): string {

@@ -51,6 +51,9 @@ describe('postern clients and postern grants', () => {
     await client.tokens();
     assert.equal((await run('clients', 'remove', client.id)).output, `${client.id} removed, 1 grant ended\n`);
     assert.match((await run('clients', 'remove', client.id)).errors, /no such client/);
+    assert.match((await run('clients', 'remove', '-aB3xY_91kq')).errors, /no such client/);
+    assert.match((await run('clients', '-aB3xY_91kq', 'remove')).errors, /no `clients -aB3xY_91kq`|no such client/);
+    assert.match((await run('clients', 'remove', '-x')).errors, /unknown option -x/);
   });
 
   it('say what to give', async () => {

@@ -66,6 +66,18 @@ describe('postern sessions', () => {
     assert.match(gone.errors, /no such session/);
   });
 
+  it('takes a key that begins with a dash', async () => {
+    for (const args of [
+      ['end', '--session', '-aB3xY_91kq'],
+      ['end', '--session', '--B3xY_91kq'],
+      ['--session', '-aB3xY_91kq', 'end'],
+      ['end', '--session=-aB3xY_91kq'],
+    ])
+      assert.match((await run(args)).errors, /no such session/);
+    assert.match((await run(['end', '--session', '--user', 'a'])).errors, /argument is ambiguous/);
+    assert.match((await run(['end', '--sesion', 'a'])).errors, /unknown option --sesion; did you mean --session/);
+  });
+
   it('says what is wrong with the command line', async () => {
     for (const [args, problem] of [
       [['show', '--user', 'a'], /sessions list/],

@@ -12,12 +12,11 @@ export interface GrowthRow {
 const LONGEST = 262_144;
 /** Milliseconds that a reading must take before it is compared with longer ones: below, the clock and the compiler count. */
 const MEASURABLE = 3;
-/** Doublings between the texts that are compared, so that a busy machine does not decide. */
-const DOUBLINGS = 2;
+/** Doublings between the texts that are compared: more with each attempt, so that neither a busy machine nor a collection of garbage decides. */
+const DOUBLINGS = [2, 2, 3, 3, 4, 4];
 /** Linear time doubles with the text, quadratic time takes four times as long. */
 const MOST = 3.2;
 const READINGS = 3;
-const ATTEMPTS = 6;
 
 /**
  * How much longer twice the text takes to read: 2 where time is linear.
@@ -28,12 +27,14 @@ export function growthOf(read: GrowthRow['read'], make: (size: number) => string
   // The first readings are slow and say nothing: the code is compiled meanwhile.
   for (let round = 0; round < 20; round++) read(make(256));
   let growth = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < ATTEMPTS && !isLinear(growth); attempt++)
-    growth = Math.min(growth, measured(read, make));
+  for (const doublings of DOUBLINGS) {
+    growth = Math.min(growth, measured(read, make, doublings));
+    if (isLinear(growth)) break;
+  }
   return growth;
 }
 
-function measured(read: GrowthRow['read'], make: (size: number) => string): number {
+function measured(read: GrowthRow['read'], make: (size: number) => string, doublings: number): number {
   let size = 512;
   let single = 0;
   for (; single < MEASURABLE; size *= 2) {
@@ -41,7 +42,7 @@ function measured(read: GrowthRow['read'], make: (size: number) => string): numb
     single = shortest(read, make(size), MEASURABLE);
   }
   size /= 2;
-  return (shortest(read, make(size * 2 ** DOUBLINGS)) / single) ** (1 / DOUBLINGS);
+  return (shortest(read, make(size * 2 ** doublings)) / single) ** (1 / doublings);
 }
 
 /** What disturbs a reading makes it longer. @param enough milliseconds: nothing shorter has to be known exactly */

@@ -4,6 +4,7 @@ import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
 import type { RedisConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
+import { MasterConnector, ServerConnector } from './connectors.ts';
 
 /** Replies keep the shape that the client gives them by itself. */
 export type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
@@ -35,6 +36,7 @@ export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
   const encrypted = url?.tls === true || config.tls.enabled;
   const tls = encrypted || config.sentinel?.tls === true ? await readTls(config.tls) : undefined;
   const common = {
+    Connector: ServerConnector,
     ...(config.username !== undefined && { username: config.username }),
     ...(config.password !== undefined && { password: config.password }),
     ...(tls !== undefined && encrypted && { tls }),
@@ -59,6 +61,7 @@ export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
   return {
     common,
     server: {
+      Connector: MasterConnector,
       name: sentinel.master,
       sentinels: sentinel.nodes.map(parseNode),
       ...(sentinel.username !== undefined && { sentinelUsername: sentinel.username }),
