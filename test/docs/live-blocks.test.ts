@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { WebSocket } from 'ws';
 import { clientOrSkip } from '../support/client-programs.ts';
-import { freePortBase } from '../support/free-port-base.ts';
+import { freePortsInARow } from '../support/free-port.ts';
 import { cleanEnvironment, type RunningPostern, startPostern } from '../support/run-postern.ts';
 import { blocksOf, HOME, pageAt, pages } from './pages.ts';
 import { shellCommands } from './shell.ts';
@@ -28,7 +28,7 @@ describe('blocks of the pages against a running postern up', function () {
   let server: string;
 
   before(async () => {
-    base = await freePortBase();
+    base = await freePortsInARow(10);
     running = startPostern(['up', '--port-base', String(base)]);
     await running.until(/^ready [\s\S]*Ctrl-C/m);
     server = `http://127.0.0.1:${base}/servers/example/mcp`;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startChild } from '../support/child.ts';
-import { freePortBase } from '../support/free-port-base.ts';
+import { freePortsInARow } from '../support/free-port.ts';
 
 const run = promisify(execFile);
 const HOME = fileURLToPath(new URL('../../', import.meta.url));
@@ -93,7 +93,7 @@ describe('the package', function () {
     });
 
     it('starts everything at once, and lets nobody in without a token', async () => {
-      const base = await freePortBase();
+      const base = await freePortsInARow(10);
       const ask = () => fetch(`http://127.0.0.1:${base}/servers/example/mcp`, { method: 'POST', body: '{}' });
       // The edge listens first, and says 503 until the two processes are there.
       const ready = async () => (await ask()).status !== 503;
