@@ -16,7 +16,9 @@ export const aggregateSchema = z.strictObject({
     description:
       'characters of a whole name; longer ones are left out of the lists. The protocol allows 128, some clients only 64',
   }),
-  timeout: duration('for one server to give its part of a list; then the list comes without it').prefault('10s'),
+  timeout: duration(
+    'for one server to give its part of a list; then the list comes without it, and the next lists do not wait as long again',
+  ).prefault('10s'),
 });
 
 type Aggregate = z.output<typeof aggregateSchema>;

@@ -10,7 +10,6 @@ import { destinationOf } from './destination.ts';
 import { type ListDeps, type ListPage, listPage } from './list-page.ts';
 import { LISTINGS, type ListMethod } from './listings.ts';
 import { type Member, Unreached } from './member.ts';
-import { withinTime } from './time-limit.ts';
 
 export interface CommonRequest {
   readonly owner: string;
@@ -47,11 +46,13 @@ export class CommonServer {
   }
 
   /** Asks every server what it is; one that does not answer in time is not part of what is offered. */
-  async describe(signal: AbortSignal): Promise<Description> {
+  async describe(owner: string, signal: AbortSignal): Promise<Description> {
     const described = await Promise.all(
       this.members.map(async (member): Promise<[string, Description] | undefined> => {
         try {
-          return [member.server, await withinTime(this.#deps.timeout, signal, (limited) => member.describe(limited))];
+          const { server } = member;
+          const ask = (limited: AbortSignal) => member.describe(limited);
+          return [server, await this.#deps.hung.within({ server, owner, signal, ask })];
         } catch (error) {
           if (error instanceof Unreached || error instanceof ServerError) return undefined;
           throw error;
@@ -138,15 +139,16 @@ export class CommonServer {
   }
 
   /** Every server that logs gets the level; one that is away starts with its own. */
-  async #setLevel(request: ClientRequest, { signal }: CommonRequest): Promise<Json> {
+  async #setLevel(request: ClientRequest, { owner, signal }: CommonRequest): Promise<Json> {
     const settled = await Promise.allSettled(
-      this.members.map((member) =>
-        withinTime(this.#deps.timeout, signal, async (limited) => {
+      this.members.map((member) => {
+        const ask = async (limited: AbortSignal) => {
           const { capabilities } = await member.describe(limited);
           if (isRecord(capabilities.logging))
             await member.request(request, { signal: limited, onMessage: ignoreMessage });
-        }),
-      ),
+        };
+        return this.#deps.hung.within({ server: member.server, owner, signal, ask });
+      }),
     );
     const refused = settled.filter(({ status }) => status === 'rejected');
     const errors = refused.map((entry) => (entry as PromiseRejectedResult).reason as unknown);

@@ -9,6 +9,7 @@ import type { LocalResponse } from '../upstreams/local-response.ts';
 import type { ClientRequest, Filter } from '../upstreams/mcp-server.ts';
 import { CommonServer, type CommonServerDeps, errorFor } from './common-server.ts';
 import type { Cursors } from './cursors.ts';
+import type { HungServers } from './hung-servers.ts';
 import type { ListPage } from './list-page.ts';
 import type { Listeners } from './listeners.ts';
 import { Listening } from './listening.ts';
@@ -23,8 +24,7 @@ export interface ConversationDeps {
   readonly cursors: Cursors;
   readonly ids: ServerRequestIds;
   readonly separator: string;
-  /** Milliseconds for one server to give its part. */
-  readonly timeout: number;
+  readonly hung: HungServers;
   readonly times: WatchTimes;
   readonly onGaps: (caller: Caller, page: ListPage) => void;
   /** A server was asked for that is hidden from the caller, or is none. */
@@ -43,7 +43,7 @@ export class Conversation {
     this.owner = ownerKey(caller.identity);
     this.client = client;
     this.#deps = deps;
-    const { names, cursors, separator, timeout } = deps;
+    const { names, cursors, separator, hung } = deps;
     const onGaps: CommonServerDeps['onGaps'] = (_method, page) => {
       for (const { server } of page.unavailable) deps.listeners.missed(this.owner, server);
       deps.onGaps(caller, page);
@@ -52,7 +52,7 @@ export class Conversation {
       names,
       cursors,
       separator,
-      timeout,
+      hung,
       onGaps,
       onHidden: (server, request) => deps.onHidden(caller, server, request),
     });
@@ -95,9 +95,9 @@ export class Conversation {
 
   /** Says what the servers say unasked, until the signal ends it. @param send puts it into the form of the client's era */
   async listen(filter: Filter | undefined, signal: AbortSignal, send: (message: Json) => void): Promise<void> {
-    const { timeout, times, ids } = this.#deps;
+    const { hung, times, ids } = this.#deps;
     const context = { owner: this.owner, ids };
-    const listening = new Listening(this.common.members, filter, { timeout, times, context }, send);
+    const listening = new Listening(this.common.members, filter, { hung, times, context }, send);
     await this.#deps.listeners.during(this.owner, listening, () => listening.run(signal));
   }
 }

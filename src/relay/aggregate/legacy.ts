@@ -36,8 +36,8 @@ export class LegacySession {
 
   /** Begins the session at every server. Its id holds all that another replica needs. */
   async initialize(id: Id, response: LocalResponse): Promise<SessionState> {
-    const { client, common } = this.conversation;
-    const { capabilities, instructions } = await common.describe(response.signal);
+    const { owner, client, common } = this.conversation;
+    const { capabilities, instructions } = await common.describe(owner, response.signal);
     const state = newSession(client, this.#memory.slots.sessions());
     response.headers['mcp-session-id'] = sessionId(state);
     const { protocolVersion } = client;

@@ -3,10 +3,10 @@ import type { Id, Json } from '../protocol/json-rpc.ts';
 import type { Description } from '../upstreams/mcp-server.ts';
 import { ignoreMessage } from '../upstreams/upstream-request.ts';
 import { type Cursors, MAX_SERVER_CURSOR, type Positions } from './cursors.ts';
+import type { HungServers } from './hung-servers.ts';
 import { clientEntries, type LeftOutReason, LISTINGS, type ListMethod } from './listings.ts';
 import { type Member, Unreached, type UnreachedReason } from './member.ts';
 import type { Names } from './names.ts';
-import { withinTime } from './time-limit.ts';
 
 /** What is missing in a list, and why; it goes to the client in `_meta` and to the log. */
 export interface Gaps {
@@ -24,8 +24,7 @@ export interface ListPage extends Gaps {
 export interface ListDeps {
   readonly names: Names;
   readonly cursors: Cursors;
-  /** Milliseconds for one server. */
-  readonly timeout: number;
+  readonly hung: HungServers;
 }
 
 /** Entries that are named in `_meta` as left out; more of them say nothing new. */
@@ -62,7 +61,7 @@ export async function listPage(
   const asked = members.filter(({ server }) => positions === 'start' || positions.has(server));
   const parts = await Promise.all(
     asked.map((member) =>
-      part(method, member, positions === 'start' ? undefined : positions.get(member.server), deps.timeout, request),
+      part(method, member, positions === 'start' ? undefined : positions.get(member.server), deps.hung, request),
     ),
   );
   return together(method, request.owner, parts, deps);
@@ -81,20 +80,18 @@ async function part(
   method: ListMethod,
   member: Member,
   cursor: string | undefined,
-  timeout: number,
-  { id, meta, signal: outer }: ListRequest,
+  hung: HungServers,
+  { id, meta, owner, signal }: ListRequest,
 ): Promise<Part> {
   const { server } = member;
   const params = { ...(cursor === undefined ? {} : { cursor }), ...(meta === undefined ? {} : { _meta: meta }) };
   try {
-    return await withinTime(timeout, outer, async (signal) => {
-      if (!offers(await member.describe(signal), method)) return { kind: 'not_offered' };
-      return {
-        kind: 'page',
-        server,
-        result: await member.request({ id, method, params }, { signal, onMessage: ignoreMessage }),
-      };
-    });
+    const ask = async (limited: AbortSignal): Promise<Part> => {
+      if (!offers(await member.describe(limited), method)) return { kind: 'not_offered' };
+      const result = await member.request({ id, method, params }, { signal: limited, onMessage: ignoreMessage });
+      return { kind: 'page', server, result };
+    };
+    return await hung.within({ server, owner, signal, ask });
   } catch (error) {
     if (error instanceof Unreached) return { kind: 'gap', server, reason: error.reason };
     if (error instanceof ServerError) return { kind: 'gap', server, reason: 'error' };

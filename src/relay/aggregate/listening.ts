@@ -1,6 +1,7 @@
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Filter } from '../upstreams/mcp-server.ts';
 import { Coalescing } from './coalescing.ts';
+import type { HungServers } from './hung-servers.ts';
 import type { Member } from './member.ts';
 import { forClient, type MessageContext } from './server-messages.ts';
 import { uriToServer } from './uris.ts';
@@ -10,7 +11,7 @@ import { Watch, type WatchTimes } from './watch.ts';
 const COALESCE = 100;
 
 export interface ListeningDeps {
-  readonly timeout: number;
+  readonly hung: HungServers;
   readonly times: WatchTimes;
   readonly context: Omit<MessageContext, 'server' | 'isProgressToken'>;
 }
@@ -36,10 +37,11 @@ export class Listening {
         if (found.kind === 'list_changed') this.#announce(found.method);
         else if (found.kind === 'pass') send(found.message);
       },
+      isBack: (server: string) => deps.hung.askAgain(server, deps.context.owner),
       listChanged: (method: string) => this.#announce(method),
     };
     this.#watches = new Map(
-      members.map((member) => [member.server, new Watch(member, events, deps.timeout, deps.times)]),
+      members.map((member) => [member.server, new Watch(member, events, deps.hung.limit, deps.times)]),
     );
   }
 

@@ -34,8 +34,8 @@ export async function answerModern(
   await conversation.answer(request, response, { result: (result) => complete(method, result), unknownMethod: 404 });
 }
 
-async function discover(id: Id, { common }: Conversation, response: LocalResponse): Promise<void> {
-  const { capabilities, instructions } = await common.describe(response.signal);
+async function discover(id: Id, { owner, common }: Conversation, response: LocalResponse): Promise<void> {
+  const { capabilities, instructions } = await common.describe(owner, response.signal);
   const result = complete('server/discover', {
     supportedVersions: SUPPORTED_VERSIONS,
     capabilities,

@@ -16,6 +16,7 @@ import type { Upstream } from '../upstreams/upstream.ts';
 import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { AggregateServer, type MemberClient } from './aggregate-server.ts';
 import { Cursors } from './cursors.ts';
+import { HungServers } from './hung-servers.ts';
 import { LegacyMember } from './legacy-member.ts';
 import type { ListPage } from './list-page.ts';
 import { Listeners } from './listeners.ts';
@@ -48,7 +49,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
   return new AggregateServer({
     servers,
     separator,
-    timeout,
+    hung: new HungServers(timeout),
     names: new Names(servers, separator, nameLength),
     cursors: new Cursors(sealing),
     ids: new ServerRequestIds(sealing.keys),

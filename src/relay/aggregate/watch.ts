@@ -16,6 +16,8 @@ export interface WatchTimes {
 export interface WatchEvents {
   /** A server sends something unasked. */
   onMessage(server: string, message: Json): void;
+  /** Told before `listChanged`, which has the client ask. */
+  isBack(server: string): void;
   /** A server is there again: what it offers may differ from what the client has seen. */
   listChanged(method: string): void;
 }
@@ -63,7 +65,10 @@ export class Watch {
       if (wasAway) await sleep(delay, undefined, { signal }).catch(() => {});
       const description = await this.#ask(signal);
       if (description !== undefined) {
-        if (wasAway) this.#announce(description);
+        if (wasAway) {
+          this.#events.isBack(this.#member.server);
+          this.#announce(description);
+        }
         return description;
       }
       if (wasAway) delay = Math.min(delay * 2, this.#times.longest);

@@ -50,7 +50,7 @@ describe('all servers as one, when some of them fail', function () {
     const [dead] = (await freePorts(1)) as [number];
     const good = await whole('legacy');
     const servers = { slow: { url: await hanging() }, dead: { url: `http://127.0.0.1:${dead}/mcp` }, good };
-    const running = await aggregate(servers, { timeout: '200ms' });
+    const running = await aggregate(servers, { timeout: '1s' });
     for (const open of [legacyClient, modernClient]) {
       const client = await open(running);
       const { tools, _meta } = await client.listTools();
@@ -70,6 +70,46 @@ describe('all servers as one, when some of them fail', function () {
     assert.match(metrics, /requests_total\{server="slow",method="\w+",outcome="upstream_timeout"\} [1-9]/);
     assert.match(metrics, /requests_total\{server="good",method="\w+",outcome="relayed"\} [1-9]/);
     assert.doesNotMatch(metrics, /upstream_up\{server="\*"\}/);
+  });
+
+  it('one that hung is not waited for again: not by its user, and by others beside their lists', async () => {
+    let hangs = true;
+    let asked = 0;
+    const events: string[] = [];
+    const { url } = await toolServer(['one'], (_message, response) => {
+      asked += 1;
+      if (hangs) response.once('close', () => events.push('given up'));
+      return hangs;
+    });
+    const good = await whole('legacy');
+    const running = await aggregate({ good, slow: { url } }, { timeout: '4s' });
+    // Without a stream, on which the relay would look for the server.
+    const open = async (user: string) => {
+      const session = await openSession(running, user);
+      return async () => {
+        const { text } = await send(running, { id: 2, method: 'tools/list' }, session, user);
+        const { tools, _meta } = JSON.parse(text).result as { tools: Array<{ name: string }>; _meta?: Json };
+        assert.ok(tools.some(({ name }) => name.startsWith('good__')));
+        return _meta?.['postern/unavailable'];
+      };
+    };
+    const alice = await open('alice');
+    const before = asked;
+    assert.ok(before > 0, 'the handshake waited for it once');
+    for (let time = 0; time < 3; time++) assert.deepEqual(await alice(), [{ server: 'slow', reason: 'timeout' }]);
+    assert.equal(asked, before, 'its user is not made to wait for it again');
+
+    events.length = 0;
+    const bob = await open('bob');
+    events.push('bob is answered');
+    assert.ok(asked > before, 'others ask it');
+    await until(() => events.length >= 2);
+    assert.equal(events[0], 'bob is answered', 'and before it is given up');
+
+    hangs = false;
+    const carol = await open('carol');
+    assert.equal(await carol(), undefined, 'who was not made to wait has it again at once');
+    for (const list of [alice, bob]) await until(async () => (await list()) === undefined);
   });
 
   it('one that comes back is announced, in both eras', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it } from 'mocha';
 import { Cursors, MAX_SERVER_CURSOR } from '../../../src/relay/aggregate/cursors.ts';
+import { HungServers } from '../../../src/relay/aggregate/hung-servers.ts';
 import { listPage } from '../../../src/relay/aggregate/list-page.ts';
 import { type Member, Unreached } from '../../../src/relay/aggregate/member.ts';
 import { Names } from '../../../src/relay/aggregate/names.ts';
@@ -11,7 +12,11 @@ import { sealingOf } from './support.ts';
 
 const KEY = randomBytes(32);
 const SIGNAL = new AbortController().signal;
-const DEPS = { names: new Names(['a', 'b', 'c'], '__', 64), cursors: new Cursors(sealingOf(KEY)), timeout: 50 };
+const DEPS = {
+  names: new Names(['a', 'b', 'c'], '__', 64),
+  cursors: new Cursors(sealingOf(KEY)),
+};
+const deps = () => ({ ...DEPS, hung: new HungServers(50) });
 
 const QUIET = {
   notify: async () => {},
@@ -54,7 +59,7 @@ function hanging(server: string): Member {
 }
 
 async function list(members: readonly Member[], cursor?: unknown, owner = 'alice') {
-  const page = await listPage('tools/list', { owner, cursor, meta: undefined, id: 1, signal: SIGNAL }, members, DEPS);
+  const page = await listPage('tools/list', { owner, cursor, meta: undefined, id: 1, signal: SIGNAL }, members, deps());
   return page && { ...page, names: page.entries.map(({ name }) => name) };
 }
 
@@ -134,7 +139,7 @@ describe('one list of several servers', () => {
       [hanging('a')],
       {
         ...DEPS,
-        timeout: 60_000,
+        hung: new HungServers(60_000),
       },
     );
     controller.abort(new Error('taken back'));

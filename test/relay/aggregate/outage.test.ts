@@ -4,6 +4,7 @@ import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { sealingKey } from '../../../src/platform/sealing/sealing.ts';
 import { AggregateServer, type AggregateServerDeps } from '../../../src/relay/aggregate/aggregate-server.ts';
 import { Cursors } from '../../../src/relay/aggregate/cursors.ts';
+import { HungServers } from '../../../src/relay/aggregate/hung-servers.ts';
 import { LegacyMember } from '../../../src/relay/aggregate/legacy-member.ts';
 import { Listeners } from '../../../src/relay/aggregate/listeners.ts';
 import { MeteredMember } from '../../../src/relay/aggregate/metered-member.ts';
@@ -28,7 +29,7 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
   const deps: AggregateServerDeps = {
     servers: ['one'],
     separator: '__',
-    timeout: 1_000,
+    hung: new HungServers(1_000),
     names: new Names(['one'], '__', 128),
     cursors: new Cursors(sealingOf(KEY)),
     ids: new ServerRequestIds(() => [sealingKey(KEY)]),

@@ -55,7 +55,11 @@ describe('listening to a server for as long as a client listens', () => {
   const start = (server: MovableServer) => {
     stop = new AbortController();
     const heard: string[] = [];
-    const events = { onMessage: () => heard.push('hello'), listChanged: (method: string) => heard.push(method) };
+    const events = {
+      onMessage: () => heard.push('hello'),
+      isBack: () => {},
+      listChanged: (method: string) => heard.push(method),
+    };
     const watch = new Watch(server, events, 1000, TIMES);
     return { watch, heard, ended: watch.run(undefined, stop.signal) };
   };
