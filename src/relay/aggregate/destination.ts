@@ -11,7 +11,7 @@ export type Destination =
   | { readonly kind: 'log_level' }
   | { readonly kind: 'self'; readonly method: 'initialize' | 'ping' | 'server/discover' }
   | { readonly kind: 'listen' }
-  | { readonly kind: 'nowhere'; readonly what: string }
+  | { readonly kind: 'not_found'; readonly what: string }
   | { readonly kind: 'unknown_method' };
 
 /** Reads out of a request which server is meant, in the name or the URI of what it is about. Nothing is guessed. */
@@ -45,7 +45,7 @@ function completion(params: Json, names: Names): Destination {
   const { ref } = params;
   if (isRecord(ref) && ref.type === 'ref/prompt') return oneRef(nameOf(ref, names), 'prompt', params, ref, 'name');
   if (isRecord(ref) && ref.type === 'ref/resource') return oneRef(uriOf(ref), 'resource', params, ref, 'uri');
-  return { kind: 'nowhere', what: 'reference' };
+  return { kind: 'not_found', what: 'reference' };
 }
 
 function nameOf({ name }: Json, names: Names): ServersOwn | undefined {
@@ -58,12 +58,12 @@ function uriOf({ uri }: Json): ServersOwn | undefined {
 
 function one(own: ServersOwn | undefined, what: string, params: Json, key: 'name' | 'uri'): Destination {
   return own === undefined
-    ? { kind: 'nowhere', what }
+    ? { kind: 'not_found', what }
     : { kind: 'one', server: own.server, params: { ...params, [key]: own.name } };
 }
 
 function oneRef(own: ServersOwn | undefined, what: string, params: Json, ref: Json, key: 'name' | 'uri'): Destination {
   return own === undefined
-    ? { kind: 'nowhere', what }
+    ? { kind: 'not_found', what }
     : { kind: 'one', server: own.server, params: { ...params, ref: { ...ref, [key]: own.name } } };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isRecord } from '../../platform/is-record.ts';
+import { Cancelled } from '../downstream/running-requests.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { SessionLost } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
@@ -17,7 +18,7 @@ import {
   type RequestOptions,
   type UpstreamLink,
 } from '../upstreams/upstream-request.ts';
-import { Cancelled, type SessionSlot } from './member.ts';
+import type { SessionSlot } from './member.ts';
 
 /** One server, asked for a client of the sessions' era, whose session with it is part of the client's own. */
 export class LegacyMember implements McpServer {
@@ -36,7 +37,7 @@ export class LegacyMember implements McpServer {
 
   async describe(signal: AbortSignal): Promise<Description> {
     const { capabilities } = fromText(await this.#open(signal));
-    return this.#description ?? { capabilities, instructions: undefined };
+    return this.#description ?? descriptionOf({ capabilities });
   }
 
   async request(request: ClientRequest, options: RequestOptions): Promise<Json> {

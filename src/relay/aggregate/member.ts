@@ -1,4 +1,6 @@
-import { type Refusal, RefusedError } from '../refusal.ts';
+import { SERVER_ERROR } from '../protocol/error-codes.ts';
+import { ServerError } from '../protocol/failures.ts';
+import { RefusedError } from '../refusal.ts';
 import type { McpServer } from '../upstreams/mcp-server.ts';
 import type { Outcome } from '../upstreams/response-relay.ts';
 import { failureOf } from '../upstreams/upstream-error.ts';
@@ -22,26 +24,20 @@ export interface SessionSlot {
   opening: Promise<void> | undefined;
 }
 
-/** Why a request's signal was aborted where the client has taken it back; otherwise the client is gone. */
-export class Cancelled extends Error {
-  override readonly name = 'Cancelled';
-}
-
 /** Why there is no answer of a server. A closed set: it is shown to clients beside the server's name. */
 export type UnreachedReason = 'timeout' | 'unreachable' | 'refused' | 'answer_too_large' | 'failed';
 
-/** The server gave no answer that can be passed on. */
-export class Unreached extends Error {
+/** The server gave no answer that can be passed on; what the client is told in its place. */
+export class Unreached extends ServerError {
   override readonly name = 'Unreached';
   readonly reason: UnreachedReason;
-  /** The relay's own answer, where it has one that says more. */
-  readonly refusal: Refusal | undefined;
 
   /** @param message for the client */
   constructor(reason: UnreachedReason, message: string, cause?: unknown) {
-    super(message, { cause });
+    // The relay's own answer, if it has one that says more.
+    const refusal = cause instanceof RefusedError ? cause.refusal : undefined;
+    super(refusal?.code ?? SERVER_ERROR, message, { reason, ...refusal?.data }, cause);
     this.reason = reason;
-    this.refusal = cause instanceof RefusedError ? cause.refusal : undefined;
   }
 }
 

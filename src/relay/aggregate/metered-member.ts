@@ -109,8 +109,8 @@ export class MeteredMember implements Member {
         ended('answer_refused');
         throw refusedError(error.refusal);
       }
-      if (error instanceof ServerError) ended('relayed');
-      else if (error instanceof Unreached) ended(OUTCOMES[error.reason], error);
+      if (error instanceof Unreached) ended(OUTCOMES[error.reason], error);
+      else if (error instanceof ServerError) ended('relayed');
       else ended(isTimeout(signal) ? 'upstream_timeout' : 'client_gone');
       throw error;
     }

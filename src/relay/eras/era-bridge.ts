@@ -1,26 +1,24 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { isRecord } from '../../platform/is-record.ts';
+import { type LocalServerDeps, messageOf, serveLocally } from '../downstream/local-server.ts';
+import { GONE } from '../downstream/modern-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { ResponseGuard } from '../gate/response-guard.ts';
-import { parseJson } from '../protocol/json.ts';
-import { isId, type Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import { answerHandler } from '../upstreams/answer-handler.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
-import { LocalResponse } from '../upstreams/local-response.ts';
 import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
 import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
-import { headerOf, keptHeaders, ownerOf } from '../upstreams/upstream-request.ts';
+import { headerOf } from '../upstreams/upstream-request.ts';
 import { EraKnowledge } from './era-knowledge.ts';
 import { FirstAnswer } from './first-answer.ts';
-import { SessionFront } from './sessions/session-front.ts';
+import { EmulatedSessions } from './sessions/emulated-sessions.ts';
 import { isOwnSession } from './sessions/session-id.ts';
+import { PooledServers } from './stateless/pooled-servers.ts';
 import { type KeyOf, SessionPool } from './stateless/session-pool.ts';
-import { GONE, StatelessFront } from './stateless/stateless-front.ts';
 import { WaitingCalls } from './stateless/waiting-calls.ts';
 
 export interface EraBridgeOptions {
@@ -57,8 +55,9 @@ export class EraBridge implements Upstream {
   readonly #inner: Upstream;
   readonly #options: EraBridgeOptions;
   readonly #knowledge: EraKnowledge;
-  readonly #stateless: StatelessFront;
-  readonly #sessions: SessionFront;
+  readonly #pooled: PooledServers;
+  readonly #local: LocalServerDeps;
+  readonly #sessions: EmulatedSessions;
 
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
@@ -66,15 +65,22 @@ export class EraBridge implements Upstream {
     const { limit, retry, streams, channel, budgets, keyOf } = options;
     const link = { upstream: inner, limit, retry };
     this.#knowledge = new EraKnowledge(options.era, link, options.now);
-    this.#sessions = new SessionFront({ link, retry, channel, budgets });
+    this.#sessions = new EmulatedSessions({ link, channel, budgets });
     const all = SESSIONS;
-    this.#stateless = new StatelessFront({
+    this.#pooled = new PooledServers({
       sessions: new SessionPool(link, keyOf, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
       listening: new SessionPool(link, keyOf, { perOwner: streams, all, waiting: 0, idle: 0 }),
       waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
       budgets,
       channel,
     });
+    this.#local = {
+      limit,
+      budgets,
+      legacy: this.#sessions,
+      modern: (facts, context) => this.#pooled.for(facts, context),
+      onFailure: (error) => error as Error,
+    };
   }
 
   forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
@@ -89,7 +95,7 @@ export class EraBridge implements Upstream {
 
   async close(): Promise<void> {
     this.#sessions.close();
-    await this.#stateless.close();
+    await this.#pooled.close();
     await this.#inner.close();
   }
 
@@ -136,32 +142,7 @@ export class EraBridge implements Upstream {
     return this.#knowledge.ask('legacy', caller);
   }
 
-  #translate(asked: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { limit, budgets } = this.#options;
-    const response = new LocalResponse(handler, limit, budgets.of(ownerOf(asked.caller)));
-    if (response.aborted) return;
-    const { era, method: verb, headers, body, caller, elicitsUrls } = asked;
-    const message = messageOf(body);
-    const from = { caller, elicitsUrls, kept: keptHeaders(headers) };
-    if (era === 'legacy') {
-      const sessionId = headerOf(headers, 'mcp-session-id');
-      return void failing(response, this.#sessions.answer({ method: verb, sessionId, message, ...from }, response));
-    }
-    const { id, method, params } = message;
-    // A stateless client takes a request back by closing its response; nothing else that it says unasked is for a session.
-    if (!isId(id) || typeof method !== 'string') return void response.status(202);
-    const request = { id, method, params: isRecord(params) ? params : {}, ...from };
-    failing(response, this.#stateless.answer(request, response));
+  #translate(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    serveLocally(request, handler, this.#local);
   }
-}
-
-/** The response has an end, whatever comes of the work for it. */
-function failing(response: LocalResponse, work: Promise<void>): void {
-  work.catch((error: unknown) => response.abort(error as Error));
-}
-
-/** @param body that has been read as one message before */
-function messageOf(body: Buffer | null): Json {
-  const message: unknown = body === null ? undefined : parseJson(body.toString());
-  return isRecord(message) ? message : {};
 }

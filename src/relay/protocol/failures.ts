@@ -2,13 +2,13 @@ import type { Json } from './json-rpc.ts';
 
 /** The server answered with a JSON-RPC error (JSON-RPC 2.0 §5.1), or the relay answers with one in its place. */
 export class ServerError extends Error {
-  override readonly name = 'ServerError';
+  override readonly name: string = 'ServerError';
   readonly code: number;
   readonly data: unknown;
 
   /** @param message for the client */
-  constructor(code: number, message: string, data?: unknown) {
-    super(message);
+  constructor(code: number, message: string, data?: unknown, cause?: unknown) {
+    super(message, { cause });
     this.code = code;
     this.data = data;
   }

@@ -1,11 +1,13 @@
 import { isRecord } from '../../platform/is-record.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
+import { META, metaOf } from '../protocol/meta.ts';
 import type { RequestOptions } from './upstream-request.ts';
 
 /** What a server says of itself when it is first asked. */
 export interface Description {
   readonly capabilities: Json;
   readonly instructions: string | undefined;
+  readonly serverInfo?: Json;
 }
 
 /** A request to one server. */
@@ -50,10 +52,18 @@ export interface McpServer {
   close(): Promise<void>;
 }
 
-/** @param result of `initialize` or `server/discover` */
-export function descriptionOf({ capabilities, instructions }: Json): Description {
+/** @param result of `initialize` or `server/discover`, which names the server in its `_meta` */
+export function descriptionOf(result: Json): Description {
+  const { capabilities, instructions, serverInfo = metaOf(result)[`${META}serverInfo`] } = result;
   return {
     capabilities: isRecord(capabilities) ? capabilities : {},
     instructions: typeof instructions === 'string' ? instructions : undefined,
+    serverInfo: isRecord(serverInfo) ? serverInfo : { name: 'unknown', version: '0' },
   };
+}
+
+/** Tells a stateless client first what it will hear (2026-07-28, subscriptions). */
+export function acknowledged(filter: Filter): Json {
+  const method = 'notifications/subscriptions/acknowledged';
+  return { jsonrpc: '2.0', method, params: { notifications: filter } };
 }

@@ -32,6 +32,8 @@ export interface RequestContext {
 export interface RequestOptions extends Partial<RequestContext> {
   readonly signal: AbortSignal;
   readonly onMessage: OnMessage;
+  /** Of a stream: called when it is open. */
+  readonly onOpen?: (() => void) | undefined;
   /** Called at once with the answer, before anything that comes after it. */
   readonly onAnswer?: ((message: Json, text: string) => void) | undefined;
 }

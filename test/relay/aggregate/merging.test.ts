@@ -143,9 +143,9 @@ describe('the server that a request is for', () => {
 
   it('is nobody where nothing can be read, and no method of Object is one of the protocol', () => {
     for (const params of [{}, { name: 7 }, { name: 'x' }, { name: 'c__x' }])
-      assert.equal(to('tools/call', params).kind, 'nowhere');
-    assert.equal(to('resources/read', { uri: 'file:///x' }).kind, 'nowhere');
-    assert.equal(to('completion/complete', { ref: null }).kind, 'nowhere');
+      assert.equal(to('tools/call', params).kind, 'not_found');
+    assert.equal(to('resources/read', { uri: 'file:///x' }).kind, 'not_found');
+    assert.equal(to('completion/complete', { ref: null }).kind, 'not_found');
     for (const method of ['tasks/get', 'toString', '__proto__', ''])
       assert.equal(to(method, {}).kind, 'unknown_method');
   });

@@ -1,67 +1,56 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../../../platform/is-record.ts';
 import { INTERNAL_ERROR } from '../../protocol/error-codes.ts';
-import { ServerError } from '../../protocol/failures.ts';
+import { NoAnswer, ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
-import type { Caller } from '../../trust/caller.ts';
-import type { LocalResponse } from '../../upstreams/local-response.ts';
-import { ModernClient } from '../../upstreams/modern-client.ts';
+import type { ModernClient } from '../../upstreams/modern-client.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
-import type { UpstreamLink } from '../../upstreams/upstream-request.ts';
-import type { SessionState } from './session-id.ts';
+import type { RequestOptions } from '../../upstreams/upstream-request.ts';
 import type { SessionMemory, StandingListener } from './session-memory.ts';
 
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const LISTS = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
 
-export interface ServerStreamDeps {
-  readonly link: UpstreamLink;
-  readonly retry: RetryTimes;
-}
-
 /**
  * The stream on which a client of sessions hears what changes, by `subscriptions/listen` of a server that has no sessions: begun
- * anew whenever the client subscribes to something else, and where it breaks.
+ * anew whenever the client subscribes to something else, and if it breaks.
  */
 export class ServerStream implements StandingListener {
-  readonly #deps: ServerStreamDeps;
-  readonly #session: SessionState;
+  readonly #server: ModernClient;
+  readonly #retry: RetryTimes;
   readonly #memory: SessionMemory;
-  readonly #caller: Caller | undefined;
-  readonly #response: LocalResponse;
+  readonly #options: RequestOptions;
   readonly #ended = new AbortController();
   #current: AbortController | undefined;
   #newest: Promise<ReadonlySet<string>> | undefined;
   #failures = 0;
 
-  constructor(
-    deps: ServerStreamDeps,
-    { state, memory }: { state: SessionState; memory: SessionMemory },
-    caller: Caller | undefined,
-    response: LocalResponse,
-  ) {
-    this.#deps = deps;
-    this.#session = state;
+  constructor(server: ModernClient, retry: RetryTimes, memory: SessionMemory, options: RequestOptions) {
+    this.#server = server;
+    this.#retry = retry;
     this.#memory = memory;
-    this.#caller = caller;
-    this.#response = response;
-    response.signal.addEventListener('abort', () => this.end(), { once: true });
+    this.#options = options;
+    options.signal.addEventListener('abort', () => this.end(), { once: true });
   }
 
-  /** Opens the stream, the only one of its session. @throws as `post` does, before anything was said */
-  async open(): Promise<void> {
+  /** Takes the place of the session's last stream. @returns when it has ended @throws as `post` does, before it has begun */
+  async run(): Promise<'not_offered' | 'lost'> {
     // A client that has lost the last one opens another; nobody reads two.
     this.#memory.listener?.end();
     this.#memory.listener = this;
     try {
       await this.relisten();
     } catch (error) {
-      this.#ended.abort(new Error('there is no such stream'));
-      this.#leave();
+      this.end();
+      // A server without such a stream: so says the sessions' era too (2025-11-25, basic/transports).
+      if (error instanceof ServerError || (error instanceof NoAnswer && error.status < 500)) return 'not_offered';
       throw error;
     }
-    this.#response.stream();
+    this.#options.onOpen?.();
+    const { signal } = this.#ended;
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    return 'lost';
   }
 
   relisten(): Promise<ReadonlySet<string>> {
@@ -72,11 +61,6 @@ export class ServerStream implements StandingListener {
   end(): void {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort(new Error('the stream has ended'));
-    this.#leave();
-    this.#response.abort(new Error('the stream has ended'));
-  }
-
-  #leave(): void {
     if (this.#memory.listener === this) this.#memory.listener = undefined;
   }
 
@@ -100,10 +84,9 @@ export class ServerStream implements StandingListener {
   #listen(current: AbortController): Promise<ReadonlySet<string>> {
     const wanted = this.#memory.resources;
     const notifications = { ...LISTS, resourceSubscriptions: wanted };
-    const client = new ModernClient(this.#deps.link, this.#session.client, { caller: this.#caller });
     let tells = false;
     return new Promise((resolve, reject) => {
-      client
+      this.#server
         .request(
           { id: 'listen', method: 'subscriptions/listen', params: { notifications } },
           {
@@ -134,12 +117,12 @@ export class ServerStream implements StandingListener {
   }
 
   #onMessage(message: Json): void {
-    if (message.id === undefined && !this.#ended.signal.aborted) this.#response.event(toLegacyNotification(message));
+    if (message.id === undefined && !this.#ended.signal.aborted) this.#options.onMessage(toLegacyNotification(message));
   }
 
   /** The server's stream broke off after it had begun. */
   async #again(broken: AbortController): Promise<void> {
-    const { first, longest, attempts } = this.#deps.retry;
+    const { first, longest, attempts } = this.#retry;
     this.#failures += 1;
     if (this.#ended.signal.aborted || this.#current !== broken || broken.signal.aborted) return;
     if (this.#failures >= attempts) return this.end();

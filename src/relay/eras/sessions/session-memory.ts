@@ -1,3 +1,4 @@
+import { RunningRequests } from '../../downstream/running-requests.ts';
 import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
@@ -18,8 +19,7 @@ export interface StandingListener {
 export class SessionMemory {
   /** Least severe level of logs that the client wants (`logging/setLevel`); undefined: none. */
   level: string | undefined;
-  /** By the client's id: ends a request that is under way. */
-  readonly running = new Map<Id, AbortController>();
+  readonly running = new RunningRequests();
   /** By the relay's id: takes the client's answer to a question. */
   readonly #questions = new Map<Id, (answer: Json) => void>();
   /** Those to which the client is subscribed. */
@@ -86,15 +86,8 @@ export class SessionMemory {
     return waiting !== undefined;
   }
 
-  /** Ends a request that is under way. @returns false where it is not here */
-  cancelled(id: Id): boolean {
-    const request = this.running.get(id);
-    request?.abort(new ServerError(SERVER_ERROR, 'the request was taken back'));
-    return request !== undefined;
-  }
-
   end(): void {
-    for (const request of this.running.values()) request.abort(new Error('the session has ended'));
+    this.running.end();
     this.listener?.end();
     this.forget();
   }

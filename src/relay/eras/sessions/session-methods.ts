@@ -1,7 +1,7 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import { INVALID_PARAMS } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import type { Id, Json } from '../../protocol/json-rpc.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
 
 /** Levels of logs, the least severe first (server/utilities/logging). */
@@ -44,7 +44,7 @@ export async function applySessionMethod({ method, params }: Json, memory: Sessi
 export function onClientMessage(message: Json, memory: SessionMemory): boolean {
   const { method, params } = message;
   if (method === undefined) return memory.answered(message);
-  if (method === 'notifications/cancelled' && isRecord(params)) return memory.cancelled(params.requestId as Id);
+  if (method === 'notifications/cancelled' && isRecord(params)) return memory.running.cancel(params.requestId);
   return true;
 }
 

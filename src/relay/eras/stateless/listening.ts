@@ -1,10 +1,8 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import { modernFacts } from '../../protocol/client-facts.ts';
-import { INVALID_PARAMS } from '../../protocol/error-codes.ts';
+import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import type { Id, Json } from '../../protocol/json-rpc.ts';
-import { META } from '../../protocol/meta.ts';
-import type { LocalResponse } from '../../upstreams/local-response.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
+import { acknowledged, type Filter } from '../../upstreams/mcp-server.ts';
 import type { OnMessage, RequestContext, RequestOptions } from '../../upstreams/upstream-request.ts';
 import type { PooledSession } from './pooled-session.ts';
 import type { SessionPool } from './session-pool.ts';
@@ -15,9 +13,6 @@ const LISTS = [
   ['promptsListChanged', 'prompts'],
   ['resourcesListChanged', 'resources'],
 ] as const;
-/** Resources that one stream may be about. */
-const MAX_RESOURCES = 1_000;
-
 /** Notifications kept until the stream has begun. */
 const MAX_EARLY = 100;
 
@@ -27,35 +22,32 @@ const MAX_EARLY = 100;
  */
 export async function listenInSession(
   sessions: SessionPool,
-  { id, params, ...context }: RequestContext & { readonly id: Id; readonly params: Json },
-  response: LocalResponse,
-): Promise<void> {
-  const wanted = params.notifications;
-  if (!isRecord(wanted)) throw new ServerError(INVALID_PARAMS, '"notifications" must say what to listen to');
-  const { signal } = response;
-  const lease = await sessions.lease(context, modernFacts(params), signal);
+  filter: Filter,
+  facts: ClientFacts,
+  context: RequestContext,
+  options: RequestOptions,
+): Promise<'lost'> {
+  const { signal } = options;
+  const lease = await sessions.lease(context, facts, signal);
   const { session } = lease;
   try {
-    const lists = offeredLists(wanted, session);
-    const uris = new Set(offeredResources(wanted, session));
+    const lists = offeredLists(filter, session);
+    const uris = new Set(session.offers('resources')?.subscribe === true ? filter.resourceSubscriptions : []);
     /** What came before the client knew what it would hear. */
     let early: Json[] | undefined = [];
     const onMessage: OnMessage = (message) => {
       if (message.method === 'ping') void session.notify({ jsonrpc: '2.0', id: message.id, result: {} });
       else if (!isWanted(message, lists, uris)) return;
-      else if (early === undefined) response.event(stamped(message, 'params', id));
+      else if (early === undefined) options.onMessage(message);
       else if (early.length < MAX_EARLY) early.push(message);
     };
     session.listen(onMessage);
     for (const uri of uris) if (!(await subscribed(session, uri, { ...context, signal, onMessage }))) uris.delete(uri);
-    const notifications = { ...lists, ...(uris.size > 0 && { resourceSubscriptions: [...uris] }) };
-    const method = 'notifications/subscriptions/acknowledged';
-    response.event(stamped({ jsonrpc: '2.0', method, params: { notifications } }, 'params', id));
-    for (const message of early) response.event(stamped(message, 'params', id));
+    options.onMessage(acknowledged({ ...lists, ...(uris.size > 0 && { resourceSubscriptions: [...uris] }) }));
+    for (const message of early) options.onMessage(message);
     early = undefined;
     await session.ended(signal);
-    if (!signal.aborted)
-      response.answer(stamped({ jsonrpc: '2.0', id, result: { resultType: 'complete' } }, 'result', id));
+    return 'lost';
   } finally {
     lease.release();
   }
@@ -73,7 +65,7 @@ async function subscribed(session: PooledSession, uri: string, options: RequestO
 }
 
 /** The lists among the wishes whose changes the server tells. */
-function offeredLists(wanted: Json, session: PooledSession): Json {
+function offeredLists(wanted: Filter, session: PooledSession): Json {
   return Object.fromEntries(
     LISTS.filter(([wish, name]) => wanted[wish] === true && session.offers(name)?.listChanged === true).map(
       ([wish]) => [wish, true],
@@ -81,20 +73,8 @@ function offeredLists(wanted: Json, session: PooledSession): Json {
   );
 }
 
-function offeredResources({ resourceSubscriptions: uris }: Json, session: PooledSession): string[] {
-  if (!Array.isArray(uris) || session.offers('resources')?.subscribe !== true) return [];
-  return uris.filter((uri): uri is string => typeof uri === 'string').slice(0, MAX_RESOURCES);
-}
-
 function isWanted({ method, params }: Json, lists: Json, uris: ReadonlySet<string>): boolean {
   if (method === 'notifications/resources/updated') return isRecord(params) && uris.has(String(params.uri));
   const list = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(String(method))?.[1];
   return list !== undefined && lists[`${list}ListChanged`] === true;
-}
-
-/** Says which stream it belongs to. */
-function stamped(message: Json, part: 'params' | 'result', id: Id): Json {
-  const own = isRecord(message[part]) ? message[part] : {};
-  const meta = isRecord(own._meta) ? own._meta : {};
-  return { ...message, [part]: { ...own, _meta: { ...meta, [`${META}subscriptionId`]: id } } };
 }

@@ -2,19 +2,23 @@ import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budgets } from '../../gate/budgets/budgets.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
-import { modernFacts } from '../../protocol/client-facts.ts';
-import { INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import type { ClientFacts } from '../../protocol/client-facts.ts';
+import { INVALID_PARAMS, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError, SessionLost } from '../../protocol/failures.ts';
-import type { Id, Json } from '../../protocol/json-rpc.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import { META } from '../../protocol/meta.ts';
 import { toModernResult } from '../../protocol/to-modern-result.ts';
 import { urlElicitations } from '../../protocol/url-elicitations.ts';
-import { FIRST_MODERN, SUPPORTED_VERSIONS } from '../../protocol/versions.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
-import type { LocalResponse } from '../../upstreams/local-response.ts';
-import { ignoreMessage, type OnMessage, ownerOf, type RequestContext } from '../../upstreams/upstream-request.ts';
-import { answerFailure } from '../answer-failure.ts';
+import { type ClientRequest, type Description, descriptionOf, type McpServer } from '../../upstreams/mcp-server.ts';
+import {
+  ignoreMessage,
+  type OnMessage,
+  ownerOf,
+  type RequestContext,
+  type RequestOptions,
+} from '../../upstreams/upstream-request.ts';
 import { HeldCall, type Listener } from './held-call.ts';
 import { listenInSession } from './listening.ts';
 import type { PooledSession } from './pooled-session.ts';
@@ -22,28 +26,18 @@ import { errorOf, type NextTurn, sendTurn } from './remote-turn.ts';
 import type { SessionPool } from './session-pool.ts';
 import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
 
-/** Gone from the stateless era. */
-export const GONE: ReadonlySet<unknown> = new Set([
-  'initialize',
-  'ping',
-  'logging/setLevel',
-  'resources/subscribe',
-  'resources/unsubscribe',
-]);
 /** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
 const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
 
 /** A request of the stateless era, and on whose behalf it is. */
-export interface StatelessRequest extends RequestContext {
-  readonly id: Id;
-  readonly method: string;
-  readonly params: Json;
+interface PooledRequest extends RequestContext, ClientRequest {
+  readonly facts: ClientFacts;
 }
 
 /** Requests that may wait for other replicas. */
 const REMOTE_LIMITS = { max: 1_000, perOwner: 16 };
 
-export interface StatelessFrontDeps {
+export interface PooledServersDeps {
   /** For calls. */
   readonly sessions: SessionPool;
   /** For streams that last. */
@@ -54,44 +48,33 @@ export interface StatelessFrontDeps {
   readonly channel: ReplicaChannel | undefined;
 }
 
-/** The client's end of one request. */
-interface Answering {
-  readonly signal: AbortSignal;
-  readonly event: OnMessage;
-}
-
-/** Shows stateless clients a server of the sessions' era: the relay holds its sessions. */
-export class StatelessFront {
-  readonly #deps: StatelessFrontDeps;
+/** Servers of the sessions' era for stateless clients: the relay opens the sessions. */
+export class PooledServers {
+  readonly #deps: PooledServersDeps;
   readonly #remote: RemoteCalls<NextTurn> | undefined;
 
-  constructor(deps: StatelessFrontDeps) {
+  constructor(deps: PooledServersDeps) {
     this.#deps = deps;
     this.#remote =
       deps.channel &&
       new RemoteCalls(
         deps.channel,
-        (turn, { send, signal }) => sendTurn(this.#goOn(turn, send, signal)),
+        (turn, { send, signal }) => sendTurn(this.#goOn(turn, { onMessage: send, signal })),
         REMOTE_LIMITS,
       );
   }
 
-  /** Answers one request. Never rejects. */
-  async answer(request: StatelessRequest, response: LocalResponse): Promise<void> {
-    const { id, method, params } = request;
-    const answering = { signal: response.signal, event: (message: Json) => response.event(message) };
-    try {
-      if (GONE.has(method))
-        throw new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since ${FIRST_MODERN}`);
-      if (method === 'subscriptions/listen') return await listenInSession(this.#deps.listening, request, response);
-      const result =
-        method === 'server/discover'
-          ? await this.#discover(request, response)
-          : await this.#call(request, answering).catch((error: unknown) => asQuestion(error, params));
-      response.answer({ jsonrpc: '2.0', id, result });
-    } catch (error) {
-      answerFailure(error, id, response, 404);
-    }
+  /** The server as one client sees it. */
+  for(facts: ClientFacts, context: RequestContext): McpServer {
+    return {
+      describe: (signal) => this.#describe(facts, context, signal),
+      request: (request, options) =>
+        this.#call({ ...request, ...context, facts }, options).catch((error: unknown) => asQuestion(error, facts)),
+      listen: (filter = {}, options) => listenInSession(this.#deps.listening, filter, facts, context, options),
+      notify: async () => {},
+      ping: async () => {},
+      close: async () => {},
+    };
   }
 
   async close(): Promise<void> {
@@ -101,31 +84,26 @@ export class StatelessFront {
     await Promise.all([sessions.close(), listening.close()]);
   }
 
-  async #discover(request: StatelessRequest, response: LocalResponse): Promise<Json> {
-    const { session, release } = await this.#deps.sessions.lease(request, modernFacts(request.params), response.signal);
+  async #describe(facts: ClientFacts, context: RequestContext, signal: AbortSignal): Promise<Description> {
+    const { session, release } = await this.#deps.sessions.lease(context, facts, signal);
     release();
-    const { serverInfo, instructions } = session.described;
-    return toModernResult('server/discover', {
-      supportedVersions: SUPPORTED_VERSIONS,
-      capabilities: offeredBy(session.described),
-      ...(typeof instructions === 'string' && { instructions }),
-      _meta: { [`${META}serverInfo`]: serverInfo },
-    });
+    const description = descriptionOf(session.described);
+    return { ...description, capabilities: offeredBy({ capabilities: description.capabilities }) };
   }
 
   /** One turn of a call: a new one, or one that has waited for its client, here or in another replica. */
-  async #call(request: StatelessRequest, { signal, event }: Answering): Promise<Json> {
+  async #call(request: PooledRequest, options: RequestOptions): Promise<Json> {
     const { method, params, caller } = request;
     const { inputResponses, requestState: state, ...asked } = params;
     const { _meta, ...content } = asked;
     const meta = isRecord(_meta) ? _meta : {};
     const about = { owner: ownerOf(caller), what: JSON.stringify([method, content]), method, meta };
     if (!isWaitingState(state)) {
-      const call = this.#begin({ ...request, params: asked }, signal);
-      return this.#turn(call, about, event, signal);
+      const call = this.#begin({ ...request, params: asked }, options.signal);
+      return this.#turn(call, about, options);
     }
     const turn = { ...about, state, inputResponses };
-    const result = await (this.#goOn(turn, event, signal) ?? this.#goOnRemotely(turn, event, signal));
+    const result = await (this.#goOn(turn, options) ?? this.#goOnRemotely(turn, options));
     if (result !== undefined) return result;
     throw new ServerError(INVALID_PARAMS, 'no call waits for this answer any more: make the call again', {
       reason: 'request_state',
@@ -133,7 +111,7 @@ export class StatelessFront {
   }
 
   /** @returns undefined if no replica has a call that waits for this */
-  async #goOnRemotely(turn: NextTurn, onMessage: OnMessage, signal: AbortSignal): Promise<Json | undefined> {
+  async #goOnRemotely(turn: NextTurn, { onMessage, signal }: RequestOptions): Promise<Json | undefined> {
     const called = await this.#remote?.call(turn, { owner: turn.owner, signal, onMessage });
     if (called?.kind === 'lost')
       throw new ServerError(SERVER_ERROR, 'the replica that held the call has gone: make it again');
@@ -143,35 +121,34 @@ export class StatelessFront {
   }
 
   /** @returns undefined where the call does not wait here */
-  #goOn(turn: NextTurn, say: OnMessage, signal: AbortSignal): Promise<Json> | undefined {
+  #goOn(turn: NextTurn, options: RequestOptions): Promise<Json> | undefined {
     const call = this.#deps.waiting.take(turn.state, turn.owner, turn.what);
-    return call === undefined ? undefined : this.#answered(call, turn, say, signal);
+    return call === undefined ? undefined : this.#answered(call, turn, options);
   }
 
-  async #answered(call: HeldCall, turn: NextTurn, say: OnMessage, signal: AbortSignal): Promise<Json> {
+  async #answered(call: HeldCall, turn: NextTurn, options: RequestOptions): Promise<Json> {
     try {
       call.give(turn.inputResponses);
     } catch (error) {
       call.end();
       throw error;
     }
-    return this.#turn(call, turn, say, signal);
+    return this.#turn(call, turn, options);
   }
 
   async #turn(
     call: HeldCall,
     { method, owner, what, meta }: Pick<NextTurn, 'method' | 'owner' | 'what' | 'meta'>,
-    say: OnMessage,
-    signal: AbortSignal,
+    { onMessage, signal }: RequestOptions,
   ): Promise<Json> {
-    const turn = await call.turn(listenerOf(meta, say), signal);
+    const turn = await call.turn(listenerOf(meta, onMessage), signal);
     if (turn.kind === 'answer') return toModernResult(method, turn.result);
     const state = this.#deps.waiting.keep(call, owner, what);
     return { resultType: 'input_required', inputRequests: turn.questions, requestState: state };
   }
 
-  #begin(request: StatelessRequest, signal: AbortSignal): HeldCall {
-    const { capabilities } = modernFacts(request.params);
+  #begin(request: PooledRequest, signal: AbortSignal): HeldCall {
+    const { capabilities } = request.facts;
     const budget = this.#deps.budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
     return new HeldCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
       // Until there is a session, only the client's own connection ends the wait for one.
@@ -181,12 +158,12 @@ export class StatelessFront {
 
   /** A session that has lain idle may be forgotten by now; this client has nothing in it that could be missed. */
   async #inSession(
-    request: StatelessRequest,
+    request: PooledRequest,
     wanted: AbortSignal,
     call: { take: (from: PooledSession, message: Json) => void; ended: AbortSignal },
   ): Promise<Json> {
     for (;;) {
-      const lease = await this.#deps.sessions.lease(request, modernFacts(request.params), wanted);
+      const lease = await this.#deps.sessions.lease(request, request.facts, wanted);
       try {
         return await ask(lease.session, request, call);
       } catch (error) {
@@ -202,7 +179,7 @@ export class StatelessFront {
 
 async function ask(
   session: PooledSession,
-  { method, params, caller, elicitsUrls, kept }: StatelessRequest,
+  { method, params, caller, elicitsUrls, kept }: PooledRequest,
   { take, ended: signal }: { take: (from: PooledSession, message: Json) => void; ended: AbortSignal },
 ): Promise<Json> {
   const level = isRecord(params._meta) ? params._meta[`${META}logLevel`] : undefined;
@@ -212,20 +189,20 @@ async function ask(
 }
 
 /** What the server says on the way to its answer: progress and logs, where the client asked for them. */
-function listenerOf(meta: Json, say: OnMessage): Listener {
+function listenerOf(meta: Json, send: OnMessage): Listener {
   const logs = meta[`${META}logLevel`] !== undefined;
   return {
     progressToken: meta.progressToken,
     onMessage: (message) => {
       if (message.method === 'notifications/progress' || (logs && message.method === 'notifications/message'))
-        say(message);
+        send(message);
     },
   };
 }
 
 /** @throws error where it asks nothing */
-function asQuestion(error: unknown, params: Json): Json {
-  const question = urlElicitations(error, modernFacts(params).capabilities);
+function asQuestion(error: unknown, { capabilities }: ClientFacts): Json {
+  const question = urlElicitations(error, capabilities);
   if (question === undefined) throw error;
   return question;
 }

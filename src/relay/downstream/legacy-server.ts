@@ -1,0 +1,98 @@
+import { isRecord } from '../../platform/is-record.ts';
+import { INVALID_REQUEST, NO_SESSION } from '../protocol/error-codes.ts';
+import { errorMessage, isId, type Json } from '../protocol/json-rpc.ts';
+import { toLegacyResult } from '../protocol/to-legacy-result.ts';
+import type { McpMethod } from '../transports/streamable-http/route.ts';
+import type { LocalResponse } from '../upstreams/local-response.ts';
+import type { McpServer } from '../upstreams/mcp-server.ts';
+import type { RequestContext } from '../upstreams/upstream-request.ts';
+import { answerFailure } from './answer-failure.ts';
+import { Cancelled, type RunningRequests } from './running-requests.ts';
+
+/** One session of a client, for one request of it. */
+export interface LegacySession {
+  readonly server: McpServer;
+  readonly running: RunningRequests;
+}
+
+export interface LegacySessions {
+  /** Begins a session. @returns its id, and the answer to `initialize` */
+  open(
+    params: Json,
+    context: RequestContext,
+    signal: AbortSignal,
+  ): Promise<{ readonly id: string; readonly result: Json }>;
+  /** @returns undefined if the session is not known, or has ended @throws ServerError if there is no room for it */
+  find(id: string, context: RequestContext): LegacySession | undefined;
+}
+
+export interface LegacyRequest {
+  readonly verb: McpMethod;
+  /** Undefined: none, as for `initialize`. */
+  readonly sessionId: string | undefined;
+  readonly message: Json;
+  readonly context: RequestContext;
+}
+
+/** Answers one request of a client of the sessions' era, as a streamable HTTP server does. @throws as `answerFailure` does */
+export async function answerLegacy(
+  request: LegacyRequest,
+  sessions: LegacySessions,
+  response: LocalResponse,
+  onFailure: (error: unknown) => void,
+): Promise<void> {
+  const id = isId(request.message.id) ? request.message.id : null;
+  try {
+    if (request.sessionId === undefined) return await begin(request, sessions, response);
+    const session = sessions.find(request.sessionId, request.context);
+    if (session === undefined) return void response.answer(errorMessage(id, NO_SESSION, 'session not found'), 404);
+    await inside(request, session, response, onFailure);
+  } catch (error) {
+    if (!(error instanceof Cancelled)) return answerFailure(error, id, response, 200);
+    // Its answer is not wanted any more (2025-11-25, cancellation).
+    response.stream();
+    response.finish();
+  }
+}
+
+async function begin(
+  { message, context }: LegacyRequest,
+  sessions: LegacySessions,
+  response: LocalResponse,
+): Promise<void> {
+  const { id, method, params } = message;
+  if (method !== 'initialize' || !isId(id))
+    return void response.answer(errorMessage(isId(id) ? id : null, INVALID_REQUEST, 'begin with initialize'), 400);
+  const opened = await sessions.open(isRecord(params) ? params : {}, context, response.signal);
+  response.headers['mcp-session-id'] = opened.id;
+  response.answer({ jsonrpc: '2.0', id, result: opened.result });
+}
+
+async function inside(
+  { verb, message }: LegacyRequest,
+  { server, running }: LegacySession,
+  response: LocalResponse,
+  onFailure: (error: unknown) => void,
+): Promise<void> {
+  const { id, method, params } = message;
+  const onMessage = (received: Json) => response.event(received);
+  if (verb === 'DELETE') {
+    await server.close();
+    return void response.status(200);
+  }
+  if (verb === 'GET') {
+    const onOpen = () => response.stream();
+    const how = await server.listen(undefined, { signal: response.signal, onMessage, onOpen });
+    if (how === 'lost') return void response.abort(new Error('the stream has ended'));
+    return void response.answer(errorMessage(null, INVALID_REQUEST, 'this server tells no changes'), 405);
+  }
+  if (typeof method !== 'string' || !isId(id)) {
+    const { requestId } = isRecord(params) ? params : {};
+    // A server that is slow to take it in must not keep the client waiting.
+    if (method !== 'notifications/cancelled' || !running.cancel(requestId)) server.notify(message).catch(onFailure);
+    return void response.status(202);
+  }
+  const request = { id, method, params: isRecord(params) ? params : {} };
+  const result = await running.run(id, response.signal, (signal) => server.request(request, { signal, onMessage }));
+  response.answer({ jsonrpc: '2.0', id, result: toLegacyResult(result) });
+}
