@@ -134,18 +134,15 @@ export async function startProxy(
   folder: string,
   port: number,
   env: Readonly<Record<string, string>>,
+  /** Absent: it serves in the clear. */
+  ready: () => Promise<boolean> = () => servesKeys(port),
 ): Promise<RunningProxy> {
   const { args, log, inImage = [] }: Proxy = DEPLOYMENTS[name];
   if (program.kind === 'image') return startImage(program.image, folder, [...inImage, ...args], env);
   const child = await startChild(name, program.path, args, {
     cwd: folder,
     env,
-    // Traefik answers 404 until it has read its routers; forward-auth's, at a port that is not of publicUrl, is JSON.
-    ready: async () => {
-      const answer = await fetch(`http://127.0.0.1:${port}/_postern/jwks.json`);
-      await answer.body?.cancel();
-      return answer.ok || answer.headers.get('content-type')?.startsWith('application/json') === true;
-    },
+    ready,
   });
   return {
     output: async () => child.output + (log === undefined ? '' : await readFile(join(folder, log), 'utf8')),
@@ -153,6 +150,13 @@ export async function startProxy(
       await child.stop();
     },
   };
+}
+
+/** Traefik answers 404 until it has read its routers; forward-auth's, at a port that is not of publicUrl, is JSON. */
+async function servesKeys(port: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${port}/_postern/jwks.json`);
+  await answer.body?.cancel();
+  return answer.ok || answer.headers.get('content-type')?.startsWith('application/json') === true;
 }
 
 /** @returns what the program says of its configuration; undefined where it has no such question. Rejects where it is wrong. */

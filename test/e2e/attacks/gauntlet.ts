@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLocalJWKSet } from 'jose';
+import { TestAuthority } from '../../support/certificates.ts';
 import type { Child } from '../../support/child.ts';
 import { copyDeployment, type Deployment, startProxy } from '../../support/deployment.ts';
 import { startEchoUpstream } from '../../support/echo-upstream.ts';
@@ -8,8 +9,13 @@ import { freePorts } from '../../support/free-port.ts';
 import { startOpenIdProvider } from '../../support/openid-provider.ts';
 import { startPostern } from '../../support/postern-process.ts';
 import type { Program } from '../../support/programs.ts';
+import { type Asked, startCheckTap } from './check-tap.ts';
+import { startGrpcCheckTap } from './grpc-check-tap.ts';
 import { type Expected, OPEN_HOST } from './oracle.ts';
-import { startWitness } from './witness.ts';
+import { tlsEdits } from './tls-edge.ts';
+import { startUpstreamTap } from './upstream-tap.ts';
+import { exchange, type Front, written } from './wire.ts';
+import { type Seen, startWitness } from './witness.ts';
 
 export const SECRET = 'the secret that proxy and relay share';
 export const ECHO = '/servers/echo/mcp';
@@ -21,6 +27,38 @@ export interface Edit {
   readonly file: string;
   readonly from: string | RegExp;
   readonly to: string;
+}
+
+/** What rules and servers the attacks are about. */
+export const ATTACKED_ENV = {
+  POSTERN_LOG_LEVEL: 'debug',
+  POSTERN_AUTH_RULES: JSON.stringify([
+    { match: { host: OPEN_HOST, path: '/admin/**' }, public: true },
+    { match: { path: '/servers/**' }, allow: { groups: ['engineering'] } },
+    { match: { path: '/public/**' }, public: true },
+    { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
+    { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
+  ]),
+};
+
+export interface OpenFront extends Front {
+  stop(): Promise<void>;
+}
+
+/** What the attacks of all classes need: a chain, what it saw on its way, and the attacker's only credentials. */
+export interface Stage {
+  readonly expected: Expected;
+  readonly token: string;
+  /** The same person's for the MCP server. */
+  readonly echoToken: string;
+  /** The MCP server behind the relay. */
+  readonly echo: { readonly seen: ReadonlyArray<Omit<Seen, 'rawTrailers'>> };
+  /** Requests at the application, and at the relay, that passed the proxy. */
+  readonly witness: { readonly seen: readonly Seen[] };
+  readonly relayTap: { readonly seen: readonly Seen[] };
+  /** What forward-auth allowed, by HTTP and by gRPC. */
+  readonly asked: ReadonlyArray<readonly Asked[]>;
+  readonly running: { readonly auth: Child; readonly relay: Child };
 }
 
 export type Gauntlet = Awaited<ReturnType<typeof startGauntlet>>;
@@ -58,15 +96,8 @@ export async function startGauntlet() {
     ends.push(() => copy.remove());
     const env = {
       ...secretEnv,
-      POSTERN_LOG_LEVEL: 'debug',
+      ...ATTACKED_ENV,
       POSTERN_PUBLIC_URL: PUBLIC_URL,
-      POSTERN_AUTH_RULES: JSON.stringify([
-        { match: { host: OPEN_HOST, path: '/admin/**' }, public: true },
-        { match: { path: '/servers/**' }, allow: { groups: ['engineering'] } },
-        { match: { path: '/public/**' }, public: true },
-        { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
-        { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
-      ]),
       POSTERN_RELAY_SERVERS: JSON.stringify({ echo: { url: `http://127.0.0.1:${echo.port}/mcp` } }),
     };
     const config = join(copy.folder, 'postern.yaml');
@@ -78,6 +109,19 @@ export async function startGauntlet() {
       auth: keep(await startPostern('auth', config, authInternal, env)),
       relay: keep(await startPostern('relay', config, relayInternal, env)),
     };
+    const checkTap = await startCheckTap(auth);
+    ends.push(() => checkTap.stop());
+    const grpcTap = await startGrpcCheckTap(grpc);
+    ends.push(() => grpcTap.stop());
+    const relayTap = await startUpstreamTap(relay);
+    ends.push(() => relayTap.stop());
+    const authority = new TestAuthority();
+    ends.push(async () => authority.remove());
+    const edge = authority.issue('edge', 'IP:127.0.0.1');
+    // HAProxy reads both from one file.
+    const pemPath = join(authority.folder, 'edge-and-key.pem');
+    await writeFile(pemPath, (await readFile(edge.certPath, 'utf8')) + (await readFile(edge.keyPath, 'utf8')));
+    const ca = await readFile(authority.caPath);
     const published = (await (await fetch(`http://127.0.0.1:${auth}/_postern/jwks.json`)).json()) as never;
     const token = await provider.token('alice', PUBLIC_URL);
     const echoToken = await provider.token('alice', `${PUBLIC_URL}${ECHO}`);
@@ -87,8 +131,13 @@ export async function startGauntlet() {
       secret: SECRET,
       tokens: new Set([token, echoToken]),
     };
+    const stage: Stage = {
+      ...{ echo, witness, relayTap, running, expected, token, echoToken },
+      asked: [checkTap.asked, grpcTap.asked],
+    };
     return {
-      ...{ provider, echo, witness, running, expected, token, echoToken },
+      ...stage,
+      provider,
       ports: { auth, relay, authInternal, relayInternal, grpc },
       /** A proxy by its files, with what stands behind it, and lines of its files changed. */
       async open(
@@ -98,33 +147,40 @@ export async function startGauntlet() {
         edits: readonly Edit[] = [],
         /** What is asked in the place of forward-auth. */
         asked: { auth?: number; grpc?: number } = {},
-      ) {
+        /** HTTP/2 and HTTP/1.1 by TLS, in the place of what the files listen for. */
+        tls = false,
+      ): Promise<OpenFront> {
         const [port, check] = (await freePorts(2)) as [number, number];
-        const to = behind === 'witness' ? witness.port : relay;
+        const to = behind === 'witness' ? witness.port : relayTap.port;
         const own = await copyDeployment(
           name,
           {
             '127.0.0.1:8080': `127.0.0.1:${port}`,
-            '127.0.0.1:4180': `127.0.0.1:${asked.auth ?? auth}`,
+            '127.0.0.1:4180': `127.0.0.1:${asked.auth ?? checkTap.port}`,
             '127.0.0.1:4444': `127.0.0.1:${to}`,
-            ...(name === 'envoy-grpc' ? { '127.0.0.1:4181': `127.0.0.1:${asked.grpc ?? grpc}` } : {}),
+            ...(name === 'envoy-grpc' ? { '127.0.0.1:4181': `127.0.0.1:${asked.grpc ?? grpcTap.port}` } : {}),
             // Where HAProxy asks itself.
             ...(name === 'haproxy' ? { '127.0.0.1:4182': `127.0.0.1:${check}` } : {}),
           },
           secretEnv,
         );
-        for (const { file, from, to: text } of edits) await replace(join(own.folder, file), from, text);
-        const proxy = await startProxy(name, program, own.folder, port, secretEnv).catch(async (error: unknown) => {
-          await own.remove();
-          throw error;
-        });
+        const all = tls ? [...edits, ...tlsEdits(name, edge, pemPath)] : edits;
+        for (const { file, from, to: text } of all) await replace(join(own.folder, file), from, text);
+        const front: Front = tls ? { port, ca } : { port };
+        const ready = () => serves(front);
+        const proxy = await startProxy(name, program, own.folder, port, secretEnv, ready).catch(
+          async (error: unknown) => {
+            await own.remove();
+            throw error;
+          },
+        );
         const close = async () => {
           await proxy.stop();
           await own.remove();
         };
         ends.push(close);
         return {
-          port,
+          ...front,
           stop: async () => {
             ends.splice(ends.indexOf(close), 1);
             await close();
@@ -137,6 +193,12 @@ export async function startGauntlet() {
     await stop();
     throw error;
   }
+}
+
+/** Traefik answers 404 until it has read its routers; forward-auth's, at a port that is not of publicUrl, is JSON. */
+export async function serves(front: Front): Promise<boolean> {
+  const { statuses, text } = await exchange(front, { bytes: written({ target: '/_postern/jwks.json' }) });
+  return statuses[0] === 200 || /^content-type: *application\/json/im.test(text);
 }
 
 /** A line that is not there any more would make the test prove nothing. */

@@ -7,6 +7,7 @@ import { type Program, programOrSkip } from '../../support/programs.ts';
 import { ECHO, type Edit, type Gauntlet, startGauntlet } from './gauntlet.ts';
 import type { Hole, Probe, Result } from './holes/hole.ts';
 import { HOLES, rowOf } from './holes/holes.ts';
+import { type Fields, Http2Client } from './http2-client.ts';
 import { breaches, FORGER, leftToTheRelay } from './oracle.ts';
 import { startStubAuthorizer } from './stub-authorizer.ts';
 import { exchange, written } from './wire.ts';
@@ -64,17 +65,26 @@ describe('the lines of deploy/ that close a hole', () => {
         const logged = gauntlet.running.auth.output.length;
         try {
           const token = target.startsWith('/servers/') ? gauntlet.echoToken : gauntlet.token;
+          const { port } = proxy ?? whole;
+          const own = {
+            ':path': target,
+            ':method': method,
+            ...(withToken === true && { authorization: `Bearer ${token}` }),
+          };
           const all = [...(withToken === true ? [`Authorization: Bearer ${token}`] : []), ...lines];
           const bytes =
             method === 'GET'
               ? written({ target, lines: all })
               : written({ method, target, lines: [...MCP, ...all], body: CALL });
-          const { statuses, text } = await exchange(proxy?.port ?? whole.port, { bytes, patience });
+          const { status, text } =
+            probe.http2 === undefined
+              ? await exchange(port, { bytes, patience }).then(({ statuses: [status], text }) => ({ status, text }))
+              : { status: await askHttp2(port, { ...own, ...probe.http2 }), text: '' };
           const seen = gauntlet.witness.seen.slice(before);
           const log = () => gauntlet.running.auth.output.slice(logged);
           // A log line may come after the answer.
           if (probe.logged === true) for (let i = 0; i < 100 && !log().includes('"decision"'); i++) await sleep(20);
-          return { status: statuses[0], text, seen, asked: stub?.asked ?? [], log: log() };
+          return { status, text, seen, asked: stub?.asked ?? [], log: log() };
         } finally {
           if (proxy !== undefined) ending.push(proxy.stop());
           await stub?.stop();
@@ -121,6 +131,15 @@ describe('the lines of deploy/ that close a hole', () => {
         });
     });
 });
+
+async function askHttp2(port: number, fields: Fields): Promise<number | undefined> {
+  const client = new Http2Client({ port });
+  const { ':path': path = '/', ...rest } = fields;
+  // RFC 9113 §8.5: it has no path.
+  const status = await client.ask(rest[':method'] === 'CONNECT' ? rest : { ':path': path, ...rest });
+  client.close();
+  return status;
+}
 
 function shown({ text, seen, asked }: Result): string {
   const requests = JSON.stringify([seen, asked.map(({ url, rawHeaders }) => [url, rawHeaders])]);

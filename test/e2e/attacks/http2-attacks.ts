@@ -1,11 +1,16 @@
-import { connect } from 'node:http2';
+import type { HeaderAttacks } from './header-attacks.ts';
+import type { Fields } from './http2-client.ts';
 
-type Fields = Record<string, string | string[]>;
+export interface Http2Attack {
+  readonly name: string;
+  readonly fields: Fields;
+  readonly trailers?: Fields;
+}
 
 /** What node:http2 lets a client say. Paths are the same as by HTTP/1.1; here are the fields that only HTTP/2 has. */
-export function http2Attacks(host: string): ReadonlyArray<readonly [name: string, fields: Fields]> {
+export function http2Attacks(host: string): Http2Attack[] {
   const forged = { 'x-authenticated-user': 'mallory' };
-  return [
+  const attacks: ReadonlyArray<readonly [name: string, fields: Fields]> = [
     ['a forged user', forged],
     ['a forged user twice', { 'x-authenticated-user': ['mallory', 'mallory'] }],
     ['by underscore', { x_authenticated_user: 'mallory' }],
@@ -42,6 +47,7 @@ export function http2Attacks(host: string): ReadonlyArray<readonly [name: string
     ['a fragment', { ':path': '/public/x#/../admin' }],
     ['the proof', { 'x-postern-proxy-secret': 'guessed' }],
   ];
+  return attacks.map(([name, fields]) => ({ name, fields }));
 }
 
 /** Trailers, and fields that HTTP/2 forbids (RFC 9113 §8.2.2), which node:http2 itself must refuse to send. */
@@ -52,35 +58,19 @@ export const REFUSED_BY_CLIENT: readonly Fields[] = [
   { ':path': ['/public/x', '/admin/x'] },
 ];
 
-/** @returns the status, or undefined where the stream or the connection was ended instead */
-export function askHttp2(port: number, fields: Fields, trailers?: Fields): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    const session = connect(`http://127.0.0.1:${port}`);
-    let status: number | undefined;
-    const end = () => {
-      clearTimeout(timer);
-      session.destroy();
-      resolve(status);
-    };
-    const timer = setTimeout(end, 2_000);
-    session.on('error', end);
-    try {
-      const stream = session.request({ ':authority': '127.0.0.1', ...fields }, {
-        endStream: false,
-        waitForTrailers: trailers !== undefined,
-      } as object);
-      stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}));
-      stream.on('response', (head) => {
-        status = head[':status'];
-      });
-      stream.on('error', end);
-      stream.on('close', end);
-      stream.resume();
-      stream.end();
-    } catch (error) {
-      clearTimeout(timer);
-      session.destroy();
-      reject(error);
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Header lines of HTTP/1.1 as fields; what cannot be said in HTTP/2 is left out. */
+export function http2Of(attacks: HeaderAttacks): Http2Attack[] {
+  return attacks.flatMap(([name, lines]) => {
+    const fields: Record<string, string[]> = {};
+    for (const line of lines) {
+      const [, field = '', value = ''] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? [];
+      if (!TOKEN.test(field)) return [];
+      const lower = field.toLowerCase();
+      fields[lower] = [...(fields[lower] ?? []), value];
     }
+    const bare = Object.entries(fields).map(([field, values]) => [field, values.length === 1 ? values[0] : values]);
+    return [{ name, fields: Object.fromEntries(bare) as Fields }];
   });
 }

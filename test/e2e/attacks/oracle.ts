@@ -24,7 +24,8 @@ export const OPEN_HOST = 'open.example';
 export interface Expected {
   readonly keys: JWTVerifyGetKey;
   readonly issuer: string;
-  readonly secret: string;
+  /** Undefined: a certificate proves the proxy. */
+  readonly secret: string | undefined;
   /** The only credential of the attacker: that of alice. */
   readonly tokens: ReadonlySet<string>;
 }
@@ -33,7 +34,7 @@ export interface Expected {
  * What is wrong with a request that reached the upstream, whatever was sent: the signed assertion says what forward-auth
  * allowed and for whom, so everything else has to agree with it.
  */
-export async function breaches(seen: Seen, expected: Expected): Promise<string[]> {
+export async function breaches(seen: Seen, expected: Expected, scheme: 'http' | 'https' = 'http'): Promise<string[]> {
   const raw = seen.rawHeaders;
   const wrong: string[] = [];
   const assertions = valuesOf(raw, IDENTITY_HEADERS.assertion);
@@ -45,9 +46,10 @@ export async function breaches(seen: Seen, expected: Expected): Promise<string[]
     clockTolerance: 5,
   }).catch((error: Error) => error);
   if (verified instanceof Error) return [`the assertion is not forward-auth's: ${verified.message}`];
-  wrong.push(...unbound(seen, verified), ...misstated(raw, verified), ...undeserved(seen, verified, expected));
+  wrong.push(...unbound(seen, verified, scheme), ...misstated(raw, verified), ...undeserved(seen, verified, expected));
   const secrets = valuesOf(raw, 'X-Postern-Proxy-Secret');
-  if (secrets.length !== 1 || secrets[0] !== expected.secret) wrong.push(`${secrets.length} proofs, or a forged one`);
+  if (expected.secret !== undefined && (secrets.length !== 1 || secrets[0] !== expected.secret))
+    wrong.push(`${secrets.length} proofs, or a forged one`);
   for (const name of namesOf(raw))
     if (KNOWN.has(name.toLowerCase()) && valuesOf(raw, name).some((value) => value.includes(FORGER)))
       wrong.push(`forged ${name}`);
@@ -55,12 +57,12 @@ export async function breaches(seen: Seen, expected: Expected): Promise<string[]
 }
 
 /** Another request than the one that was allowed. */
-function unbound(seen: Seen, { binding }: VerifiedAssertion): string[] {
+function unbound(seen: Seen, { binding }: VerifiedAssertion, scheme: 'http' | 'https'): string[] {
   const wrong: string[] = [];
   const path = seen.url.split('?', 1)[0];
   if (binding.method !== seen.method) wrong.push(`allowed ${binding.method}, sent ${seen.method}`);
   if (binding.path !== path) wrong.push(`allowed ${binding.path}, sent ${path}`);
-  const hosts = valuesOf(seen.rawHeaders, 'host').map((host) => canonicalHost(host, 'http'));
+  const hosts = valuesOf(seen.rawHeaders, 'host').map((host) => canonicalHost(host, scheme));
   if (hosts.length !== 1 || hosts[0] !== binding.host) wrong.push(`allowed ${binding.host}, sent ${hosts.join()}`);
   return wrong;
 }

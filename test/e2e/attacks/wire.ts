@@ -1,4 +1,11 @@
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/** Where clients connect; with an authority: by TLS. */
+export interface Front {
+  readonly port: number;
+  readonly ca?: Buffer;
+}
 
 export interface Exchange {
   /** Bytes, one character each (latin1), exactly as they go out. */
@@ -18,17 +25,22 @@ export interface Answered {
 }
 
 /** Says something on a socket that no HTTP client would say, and collects what comes back. */
-export function exchange(port: number, { bytes, responses = 1, from, patience = 900 }: Exchange): Promise<Answered> {
+export function exchange(
+  front: Front | number,
+  { bytes, responses = 1, from, patience = 900 }: Exchange,
+): Promise<Answered> {
   return new Promise((resolve) => {
     let text = '';
-    const socket = connect({ host: '127.0.0.1', port, ...(from === undefined ? {} : { localAddress: from }) });
+    const { port, ca } = typeof front === 'number' ? { port: front } : front;
+    const to = { host: '127.0.0.1', port, ...(from === undefined ? {} : { localAddress: from }) };
+    const socket = ca === undefined ? connect(to) : connectTls({ ...to, ca });
     const end = () => {
       clearTimeout(timer);
       socket.destroy();
       resolve({ statuses: wholeAnswers(text), text });
     };
     const timer = setTimeout(end, patience);
-    socket.on('connect', () => socket.write(bytes, 'latin1'));
+    socket.on(ca === undefined ? 'connect' : 'secureConnect', () => socket.write(bytes, 'latin1'));
     socket.on('data', (data) => {
       text += data.toString('latin1');
       if (wholeAnswers(text).length >= responses) end();
@@ -39,26 +51,41 @@ export function exchange(port: number, { bytes, responses = 1, from, patience = 
   });
 }
 
+export interface Answer {
+  readonly status: number;
+  readonly head: string;
+  /** Where the next one begins. */
+  readonly end: number;
+}
+
+/** @returns the first answer in a text, or undefined where it has not arrived whole */
+export function takeAnswer(text: string, method = 'GET'): Answer | undefined {
+  const head = text.indexOf('\r\n\r\n');
+  if (head === -1) return undefined;
+  const fields = text.slice(0, head);
+  const status = Number(/^HTTP\/1\.[01] ([0-9]{3})/.exec(fields)?.[1] ?? 0);
+  const length = /^content-length: *([0-9]+)/im.exec(fields)?.[1];
+  let end = head + 4;
+  if (method === 'HEAD') return { status, head: fields, end };
+  if (/^transfer-encoding: *chunked/im.test(fields)) {
+    const last = text.indexOf('0\r\n\r\n', end);
+    if (last === -1) return undefined;
+    end = last + 5;
+  } else if (length !== undefined) end += Number(length);
+  return end > text.length ? undefined : { status, head: fields, end };
+}
+
 /** Statuses of the answers that have arrived whole; 1xx are no answers, but 101 ends HTTP. */
 function wholeAnswers(text: string): number[] {
   const statuses: number[] = [];
-  let at = 0;
+  let rest = text;
   while (true) {
-    const head = text.indexOf('\r\n\r\n', at);
-    if (head === -1) return statuses;
-    const fields = text.slice(at, head);
-    const status = Number(/^HTTP\/1\.[01] ([0-9]{3})/.exec(fields)?.[1] ?? 0);
-    const length = /^content-length: *([0-9]+)/im.exec(fields)?.[1];
-    let end = head + 4;
-    if (/^transfer-encoding: *chunked/im.test(fields)) {
-      const last = text.indexOf('0\r\n\r\n', end);
-      if (last === -1) return statuses;
-      end = last + 5;
-    } else if (length !== undefined) end += Number(length);
-    if (end > text.length) return statuses;
+    const answer = takeAnswer(rest);
+    if (answer === undefined) return statuses;
+    const { status, end } = answer;
     if (status === 101 || status >= 200) statuses.push(status);
     if (status === 101) return statuses;
-    at = end;
+    rest = rest.slice(end);
   }
 }
 

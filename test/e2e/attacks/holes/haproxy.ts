@@ -38,6 +38,27 @@ export const HAPROXY: HolesOfOne = [
     probe: { method: 'GET', target: 'http://127.0.0.1/public/x', lines: [], passed: reached },
   },
   {
+    line: 'deny unless url -m reg ^(https?://[^/?]*)?/',
+    edits: [edit(H, /\n +http-request deny .* url -m reg .*/)],
+    hole: 'over HTTP/2, `:scheme: ftp` goes on as `GET ftp://host/path`, which reads as another target',
+    still: 404,
+    stops: 'relay 404: the target is not a path',
+    probe: { method: 'GET', target: '/public/x', http2: { ':scheme': 'ftp' }, lines: [], passed: reached },
+  },
+  {
+    line: 'deny if METH_CONNECT, deny unless url -m reg',
+    edits: [edit(H, /\n +http-request deny .* METH_CONNECT/), edit(H, /\n +http-request deny .* url -m reg .*/)],
+    hole: 'over HTTP/2, forward-auth is asked about `CONNECT host:port`, which has no path',
+    still: 'forward-auth',
+    stops: 'forward-auth 400: the question names no target',
+    probe: {
+      http2: { ':method': 'CONNECT', ':authority': '127.0.0.1:80' },
+      lines: [],
+      logged: true,
+      passed: ({ log }) => log.includes('"forwarded_headers"'),
+    },
+  },
+  {
     line: 'deny if req.hdr(connection)',
     edits: [edit(H, /\n +http-request deny .* req\.hdr\(connection\).*/)],
     hole: '`Connection: X-Authenticated-User` goes on',

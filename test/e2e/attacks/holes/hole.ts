@@ -1,5 +1,6 @@
 import type { Deployment } from '../../../support/deployment.ts';
 import type { Edit } from '../gauntlet.ts';
+import type { Fields } from '../http2-client.ts';
 import type { Said } from '../stub-authorizer.ts';
 import type { Seen } from '../witness.ts';
 
@@ -9,6 +10,8 @@ export interface Probe {
   readonly target?: string;
   readonly lines: readonly string[];
   readonly withToken?: boolean;
+  /** Said over HTTP/2, with these fields over those of the rest. */
+  readonly http2?: Fields;
   /** In forward-auth's place; for Envoy over gRPC nothing is there. */
   readonly authorizer?: Said;
   /** Look at forward-auth's log as well. */

@@ -1,6 +1,6 @@
 import { FORGER } from '../oracle.ts';
 import { edit, type HolesOfOne } from './hole.ts';
-import { ambiguous, askedWith, describedAs, forged, has, secret } from './probes.ts';
+import { ambiguous, askedWith, describedAs, forged, has, reached, secret } from './probes.ts';
 import { BY_ABSENCE, BY_ALIAS, BY_ASSERTION, BY_BINDING, BY_FAMILY, BY_SECRET, BY_TARGET, OVERRIDE } from './stops.ts';
 
 const D = 'dynamic.yaml';
@@ -115,5 +115,13 @@ export const TRAEFIK: HolesOfOne = [
     still: 'assertion',
     stops: BY_FAMILY,
     probe: forged('X-Original-URL'),
+  },
+  {
+    line: 'rule: !HeaderRegexp(X-Forwarded-Host, \\s)',
+    edits: [edit(D, ' && !HeaderRegexp(`X-Forwarded-Host`, `\\\\s`)')],
+    hole: 'over HTTP/2, a host with spaces is judged without them, and goes on as an empty `Host`',
+    still: 401,
+    stops: BY_BINDING,
+    probe: { withToken: true, http2: { ':authority': '127.0.0.1 ' }, lines: [], passed: reached },
   },
 ];
