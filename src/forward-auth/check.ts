@@ -124,9 +124,9 @@ export interface Peers {
 /** A check endpoint of a proxy that asks by HTTP: parse → judge → answer. */
 export function createCheck(
   { name, dropsUnnamedCookie = false, parse, adapt = (answer) => answer }: ProxyAdapter,
-  { trusted, trustedHops, log }: Peers,
+  { trusted, trustedHops }: Peers,
   judge: Judge,
-): (message: IncomingMessage, response: ServerResponse) => void {
+): (message: IncomingMessage, response: ServerResponse) => Promise<void> | undefined {
   const send = (response: ServerResponse, { answer }: Verdict) => {
     const { status, headers, body } = adapt(answer);
     response.writeHead(status, headers as string[]);
@@ -159,14 +159,9 @@ export function createCheck(
   }
   return (message, response) => {
     const verdict = judge(new HttpQuestion(message));
-    if (verdict instanceof Promise)
-      verdict
-        .then((settled) => send(response, settled))
-        .catch((error) => {
-          log.error({ error, proxy: name }, 'an answer could not be sent');
-          response.destroy();
-        });
-    else send(response, verdict);
+    if (verdict instanceof Promise) return verdict.then((settled) => send(response, settled));
+    send(response, verdict);
+    return undefined;
   };
 }
 

@@ -1,8 +1,7 @@
-import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import type { Config } from '../platform/config/schema.ts';
-import { createHttpServer, drain, endKeepAlive, listen, sendJson } from '../platform/http.ts';
+import { createHttpServer, drain, endKeepAlive, listen, type RequestHandler, sendJson } from '../platform/http.ts';
 import { createInternalServer, type InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { GatheringRegistry, ProcessMetrics } from '../platform/metrics.ts';
@@ -30,7 +29,7 @@ const REQUEST_TIMEOUT = 30_000;
 export interface Answering {
   readonly peers: Peers;
   readonly judge: Judge;
-  readonly answer: RequestListener;
+  readonly answer: RequestHandler;
   readonly operator: InternalHandler;
 }
 
@@ -62,15 +61,14 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   const { log, current, tracing } = serving;
   const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log, metrics: serving.metrics });
   const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
-  const answer: RequestListener = (request, response) => current().answer(request, response);
+  const answer: RequestHandler = (request, response) => current().answer(request, response);
   const trusts = (socket: Socket) => current().peers.trusted.hasPeer(socket);
   const server = createHttpServer(
-    limits,
+    { ...limits, tls, log },
     tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
-    tls,
   );
   const operator: InternalHandler = (request, response) => current().operator(request, response);
-  const internal = createInternalServer(serving.registry, serving.readiness, operator);
+  const internal = createInternalServer(serving.registry, serving.readiness, operator, log);
   let grpc: RunningExtAuthz | undefined;
   try {
     if (auth.grpc !== undefined) {
@@ -117,7 +115,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
  *
  * @param pages everything that is no check
  */
-export function createRoute(peers: Peers, judge: Judge, pages: RequestListener): RequestListener {
+export function createRoute(peers: Peers, judge: Judge, pages: RequestHandler): RequestHandler {
   const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, peers, judge)]));
   const whole = new Map([...checks].map(([name, check]) => [VERIFY + name, check]));
   return (request, response) => {

@@ -24,7 +24,9 @@ export interface PublicEndpoints extends Pick<Policy, 'resources' | 'rules' | 'r
 }
 
 /** What everybody may read, through the proxy or directly: discovery documents and public keys. */
-export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingMessage, res: ServerResponse) => void {
+export function createPublicEndpoints(
+  context: PublicEndpoints,
+): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   const router = new Router();
   const metadata = (ctx: Koa.Context) => {
     const found = protectedResourceMetadata(ctx.path, context);
@@ -53,8 +55,7 @@ export function createPublicEndpoints(context: PublicEndpoints): (req: IncomingM
   app.use(cors);
   app.use(router.routes());
   app.use(notFound);
-  const handle = app.callback();
-  return (req, res) => void handle(req, res);
+  return app.callback();
 }
 
 /**

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { PosternError } from './errors.ts';
+import type { Logger } from './log.ts';
 import type { ListenerCredentials } from './tls.ts';
 
 /** Proxies send a client's fields and a dozen of their own; Envoy takes 100 from a client, nginx and Traefik as many as fit. */
@@ -15,18 +16,23 @@ export interface HttpLimits {
   readonly requestTimeout: number;
 }
 
+/** Answers a request, at once or later. What it throws, and what a promise that it returns rejects with, fails that request alone. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+export interface HttpServerOptions extends HttpLimits {
+  /** Closed with the server. */
+  readonly tls?: ListenerCredentials | undefined;
+  readonly log?: Pick<Logger, 'error'>;
+}
+
 /** Statuses of what Node's parser finds wrong; everything else is 400. */
 const CLIENT_ERRORS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
-/**
- * A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for.
- *
- * @param tls closed with the server
- */
-export function createHttpServer(limits: HttpLimits, listener: RequestListener, tls?: ListenerCredentials): Server {
+/** A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for. */
+export function createHttpServer({ tls, log, ...limits }: HttpServerOptions, handler: RequestHandler): Server {
   const options = {
     maxHeaderSize: limits.maxHeaderSize,
     requestTimeout: limits.requestTimeout,
@@ -37,8 +43,10 @@ export function createHttpServer(limits: HttpLimits, listener: RequestListener, 
     insecureHTTPParser: false,
     requireHostHeader: true,
   };
-  const bounded: RequestListener = (request, response) =>
-    tooManyFields(request) ? refuseFields(request, response) : listener(request, response);
+  const bounded = guarded(
+    (request, response) => (tooManyFields(request) ? refuseFields(request, response) : handler(request, response)),
+    log,
+  );
   const server = tls === undefined ? createServer(options, bounded) : overTls(options, bounded, tls);
   // Past a count Node drops header fields without a word: it is told to stop one later than what is refused.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
@@ -52,6 +60,24 @@ export function createHttpServer(limits: HttpLimits, listener: RequestListener, 
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   });
   return server;
+}
+
+/** Nobody but the process would be left to catch it. */
+function guarded(handler: RequestHandler, log: Pick<Logger, 'error'> | undefined): RequestHandler {
+  const failed = (request: IncomingMessage, response: ServerResponse, error: unknown) => {
+    log?.error({ error, requestId: requestId(request) }, 'a request failed unexpectedly');
+    if (response.headersSent) return void response.destroy();
+    request.resume();
+    sendJson(response, 500, { error: 'internal_error', error_description: 'the request failed; the log says why' });
+  };
+  return (request, response) => {
+    try {
+      const answering = handler(request, response);
+      if (answering instanceof Promise) answering.catch((error: unknown) => failed(request, response, error));
+    } catch (error) {
+      failed(request, response, error);
+    }
+  };
 }
 
 /** Whether a request has more header fields than are read: reading thousands of tiny ones costs milliseconds. */
@@ -69,7 +95,7 @@ function refuseFields(request: IncomingMessage, response: ServerResponse): void 
   });
 }
 
-function overTls(options: object, listener: RequestListener, tls: ListenerCredentials): Server {
+function overTls(options: object, listener: RequestHandler, tls: ListenerCredentials): Server {
   const server = createTlsServer({ ...options, ...tls.serverOptions() }, listener);
   tls.onChange((context) => server.setSecureContext(context));
   return server.once('close', () => tls.close());

@@ -2,10 +2,11 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { expose } from './exposition.ts';
 import { createHttpServer, sendJson } from './http.ts';
+import type { Logger } from './log.ts';
 import type { Readiness } from './readiness.ts';
 
-/** Takes the requests that it knows. @returns whether this was one, which is then answered */
-export type InternalHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
+/** Takes the requests that it knows. @returns undefined where this is none; otherwise resolves when it has been answered */
+export type InternalHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | undefined;
 
 /**
  * `/healthz`, `/readyz` and `/metrics`, on a listener of their own: a proxy that calls an authorizer with the client's
@@ -13,24 +14,33 @@ export type InternalHandler = (request: IncomingMessage, response: ServerRespons
  *
  * @param operator what an operator may do there
  */
-export function createInternalServer(registry: Registry, readiness: Readiness, operator?: InternalHandler): Server {
-  return createHttpServer({ maxHeaderSize: 16_384, requestTimeout: 10_000 }, (request, response) => {
-    if (operator?.(request, response) === true) return;
-    const [path, query] = request.url?.split('?') ?? [];
-    if (request.method !== 'GET' && request.method !== 'HEAD') return sendJson(response, 405, { error: 'use GET' });
-    if (path === '/healthz') return sendJson(response, 200, { status: 'ok' });
-    if (path === '/readyz')
-      return void readiness
-        .report(new URLSearchParams(query).has('strict'))
-        .then(({ ready, ...body }) => sendJson(response, ready ? 200 : 503, body));
-    if (path === '/metrics')
-      return void expose(registry, request.headers.accept).then(
-        ({ contentType, text }) => {
-          response.writeHead(200, { 'Content-Type': contentType, Vary: 'Accept' });
-          response.end(text);
-        },
-        () => sendJson(response, 500, { error: 'metrics could not be collected' }),
-      );
-    return sendJson(response, 404, { error: 'not found: this listener has /healthz, /readyz and /metrics' });
-  });
+export function createInternalServer(
+  registry: Registry,
+  readiness: Readiness,
+  operator?: InternalHandler,
+  log?: Pick<Logger, 'error'>,
+): Server {
+  return createHttpServer(
+    { maxHeaderSize: 16_384, requestTimeout: 10_000, ...(log && { log }) },
+    (request, response) => {
+      const operating = operator?.(request, response);
+      if (operating !== undefined) return operating;
+      const [path, query] = request.url?.split('?') ?? [];
+      if (request.method !== 'GET' && request.method !== 'HEAD') return sendJson(response, 405, { error: 'use GET' });
+      if (path === '/healthz') return sendJson(response, 200, { status: 'ok' });
+      if (path === '/readyz')
+        return readiness
+          .report(new URLSearchParams(query).has('strict'))
+          .then(({ ready, ...body }) => sendJson(response, ready ? 200 : 503, body));
+      if (path === '/metrics')
+        return expose(registry, request.headers.accept).then(
+          ({ contentType, text }) => {
+            response.writeHead(200, { 'Content-Type': contentType, Vary: 'Accept' });
+            response.end(text);
+          },
+          () => sendJson(response, 500, { error: 'metrics could not be collected' }),
+        );
+      return sendJson(response, 404, { error: 'not found: this listener has /healthz, /readyz and /metrics' });
+    },
+  );
 }

@@ -56,12 +56,12 @@ export interface OperatorApi {
 /** Bytes. */
 const MAX_BODY = 65_536;
 
-/** What operators do by HTTP, on the internal listener. @returns whether the request was one for it */
+/** What operators do by HTTP, on the internal listener. @returns undefined where the request is not for it */
 export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRefused, log }: OperatorApi) {
   const expected = token === undefined ? undefined : digest(token);
-  return (request: IncomingMessage, response: ServerResponse): boolean => {
+  return (request: IncomingMessage, response: ServerResponse): Promise<void> | undefined => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
-    if (!area.paths.test(path)) return false;
+    if (!area.paths.test(path)) return undefined;
     const here = routes.filter((route) => route.path.test(path));
     const route = here.find(({ method }) => method === request.method);
     // Before the answer, which may fail: what an operator tried is worth knowing too.
@@ -84,7 +84,7 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRe
       refuse(response, 401, 'invalid_token', `send Authorization: Bearer with ${area.tokenKey}`, headers);
     } else if (route !== undefined) {
       const id = route.path.exec(path)?.[1] ?? '';
-      readJson(request)
+      return readJson(request)
         .then((body) => route.handle({ id, query: new URLSearchParams(query), body }))
         .then(({ status, body }) => sendJson(response, status, body))
         .catch((error) => failed(response, error, log));
@@ -92,7 +92,7 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRe
       const allow = here.map(({ method }) => method).join(', ');
       refuse(response, 405, 'method_not_allowed', `use ${allow}`, { Allow: allow });
     } else refuse(response, 404, 'not_found', `nothing is here: see \`${area.help}\``);
-    return true;
+    return Promise.resolve();
   };
 }
 

@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { tooManyFields } from './http.ts';
+import type { Logger } from './log.ts';
 
 /** Milliseconds in which a refused client may take its answer. */
 const LINGER = 2_000;
@@ -10,10 +11,13 @@ const LINGER = 2_000;
  * Listens for WebSocket upgrades. Node then hands over a request with any `Upgrade` at all, while a server may ignore one
  * that it does not know (RFC 9110 §7.8): Java's HTTP client offers `h2c` with every request. Such a request is given back
  * to the server without that field.
+ *
+ * @param listener takes the socket over, or answers and ends it; where it fails, that connection alone ends
  */
 export function onWebSocketUpgrade(
   server: Server,
-  listener: (request: IncomingMessage, socket: Socket, head: Buffer) => void,
+  listener: (request: IncomingMessage, socket: Socket, head: Buffer) => unknown,
+  log?: Pick<Logger, 'error'>,
 ): void {
   server.on('upgrade', (request: IncomingMessage, duplex, head: Buffer) => {
     const socket = duplex as Socket & { _httpMessage?: ServerResponse | null };
@@ -22,7 +26,11 @@ export function onWebSocketUpgrade(
     // Refused by what answers every other request.
     if (isWebSocket(request) && !tooManyFields(request)) {
       socket.on('error', () => socket.destroy());
-      return listener(request, socket, head);
+      new Promise((resolve) => resolve(listener(request, socket, head))).catch((error: unknown) => {
+        log?.error({ error }, 'a connection failed');
+        socket.destroy();
+      });
+      return;
     }
     socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
     server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket);

@@ -1,9 +1,8 @@
-import type { RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import type { Config } from '../platform/config/schema.ts';
-import { createHttpServer, drain, endKeepAlive, listen } from '../platform/http.ts';
+import { createHttpServer, drain, endKeepAlive, listen, type RequestHandler } from '../platform/http.ts';
 import { createInternalServer } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import {
@@ -217,20 +216,20 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   if (tls !== undefined) opened.add(tls);
   const cors = new Cors(config);
-  const answer: RequestListener = (request, response) => {
-    if (admin?.handle(request, response)) return;
-    if (cors.handle(request, response)) return;
-    if (publishKeys(outgoing.keys, request, response) || pages?.handle(request, response)) return;
-    if (resources?.handle(request, response)) return;
-    if (connections.handle(request, response)) return;
-    void endpoint.handle(request, response);
+  const answer: RequestHandler = (request, response) => {
+    const operating = admin?.handle(request, response);
+    if (operating !== undefined) return operating;
+    if (cors.handle(request, response) || publishKeys(outgoing.keys, request, response)) return undefined;
+    const showing = pages?.handle(request, response);
+    if (showing !== undefined) return showing;
+    if (resources?.handle(request, response)) return undefined;
+    return connections.handle(request, response) ?? endpoint.handle(request, response);
   };
   const peers = createPeers(relay.trust.proxies);
   const trusts = (socket: Socket) => peers.hasPeer(socket);
   const server = createHttpServer(
-    limits,
+    { ...limits, tls, log },
     tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
-    tls,
   );
   connections.listenOn(server);
   const token = relay.operatorToken;
@@ -247,7 +246,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     { trust: () => trust.ready(), store: () => stores.problem() },
     (states) => states.trust === undefined || relay.jwt.enabled,
   );
-  const internal = createInternalServer(metrics.registry, readiness, operator);
+  const internal = createInternalServer(metrics.registry, readiness, operator, log);
   const port = await listen(server, relay.listen);
   let grace = 0;
   let deadline: number | undefined;

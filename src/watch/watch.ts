@@ -94,10 +94,9 @@ export class Watch implements Watcher {
     try {
       const seen = detector.see(observation, this.#deps.now());
       if (seen === undefined) return undefined;
-      return Promise.resolve(seen).then(
-        (finding) => this.#report(finding),
-        (error: unknown) => this.#failed(error),
-      );
+      return Promise.resolve(seen)
+        .then((finding) => this.#report(finding))
+        .catch((error: unknown) => this.#failed(error));
     } catch (error) {
       this.#failed(error);
       return undefined;

@@ -46,9 +46,8 @@ describe('a TLS listener', () => {
     const metrics = createProcessMetrics(registry, 'forward-auth');
     const tls = openListenerTls(config, 'auth.tls', { log, metrics, every: 20 });
     const running = createHttpServer(
-      { maxHeaderSize: 16_384, requestTimeout: 5_000 },
+      { maxHeaderSize: 16_384, requestTimeout: 5_000, tls },
       (_request, response) => void response.end('hello'),
-      tls,
     );
     await listen(running, { host: '127.0.0.1', port: 0 });
     ends.push(() => drain(running, 0));

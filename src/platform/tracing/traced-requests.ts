@@ -1,5 +1,6 @@
-import type { IncomingMessage, RequestListener } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { RequestHandler } from '../http.ts';
 import { within } from './current-span.ts';
 import type { Tracing } from './span.ts';
 import { readTraceContext } from './trace-context.ts';
@@ -14,7 +15,7 @@ export interface TracedListener {
 }
 
 /** A span for each request (OpenTelemetry's conventions for HTTP servers), in which everything happens that answers it. */
-export function tracedRequests(tracing: Tracing, answer: RequestListener, listener: TracedListener): RequestListener {
+export function tracedRequests(tracing: Tracing, answer: RequestHandler, listener: TracedListener): RequestHandler {
   return (request, response) => {
     const method = METHODS.has(request.method ?? '') ? (request.method as string) : '_OTHER';
     const route = listener.route(pathOf(request));
@@ -36,7 +37,7 @@ export function tracedRequests(tracing: Tracing, answer: RequestListener, listen
       else if (headersSent && isRefusal(statusCode)) span.keep();
       span.end();
     });
-    within(span, () => answer(request, response));
+    return within(span, () => answer(request, response));
   };
 }
 

@@ -38,12 +38,11 @@ export class AdminSite {
     this.#handle = app.callback();
   }
 
-  /** @returns whether the request was for here */
-  handle(request: IncomingMessage, response: ServerResponse): boolean {
+  /** @returns undefined where the request is not for here; otherwise resolves when it has been answered */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
     const path = (request.url ?? '').split('?', 1)[0] as string;
-    if (path !== ADMIN && !path.startsWith(`${ADMIN}/`)) return false;
-    void this.#handle(request, response);
-    return true;
+    if (path !== ADMIN && !path.startsWith(`${ADMIN}/`)) return undefined;
+    return this.#handle(request, response);
   }
 
   async #guard(ctx: Koa.Context, next: Koa.Next): Promise<void> {

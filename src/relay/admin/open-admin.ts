@@ -55,7 +55,7 @@ export function openActivity({ relay }: Pick<Config, 'relay'>): RecentActivity |
 
 export interface Admin {
   /** @returns whether the request was for it */
-  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined;
   /** Live views would keep the listener open. */
   endStreams(): void;
 }

@@ -44,12 +44,11 @@ export class ConnectPages {
     this.#handle = app.callback();
   }
 
-  /** @returns whether the request was for these pages */
-  handle(request: IncomingMessage, response: ServerResponse): boolean {
+  /** @returns undefined where the request is not for these pages; otherwise resolves when it has been answered */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
     const path = (request.url ?? '').split('?', 1)[0] as string;
-    if (path !== CONNECT && !path.startsWith(`${CONNECT}/`)) return false;
-    void this.#handle(request, response);
-    return true;
+    if (path !== CONNECT && !path.startsWith(`${CONNECT}/`)) return undefined;
+    return this.#handle(request, response);
   }
 
   /** Who asks, by the same proofs as everywhere; nothing of the pages is for the anonymous. */

@@ -13,7 +13,7 @@ export interface RemoteContext {
   readonly signal: AbortSignal;
 }
 
-/** Serves a call that another replica makes. @returns the result, which must not reject; undefined: what it is about is not here */
+/** Serves a call that another replica makes. @returns undefined: what it is about is not here */
 export type Serve<Request> = (request: Request, context: RemoteContext) => Promise<Json> | undefined;
 
 /** `lost`: the replica that served the call has ended. `busy`: too many calls wait. */
@@ -66,7 +66,7 @@ export class RemoteCalls<Request extends object> {
     this.#unsubscribe = channel.subscribe((message) => this.#receive(message));
   }
 
-  /** @throws RefusedError if the other replicas cannot be reached; the signal's reason if that ends it */
+  /** @throws RefusedError if the other replicas cannot be reached; the signal's reason if that ends it; Error if the one that serves it fails */
   async call(request: Request, { owner, signal, onMessage = () => {} }: RemoteCallOptions): Promise<RemoteResult> {
     signal?.throwIfAborted();
     if (!this.#channel.connected) throw new RefusedError(refusalOf(new DependencyUnavailable('the other replicas')));
@@ -77,11 +77,12 @@ export class RemoteCalls<Request extends object> {
     try {
       return await new Promise<RemoteResult>((resolve, reject) => {
         late = setTimeout(() => resolve({ kind: 'not_found' }), FOUND);
-        const take = ({ message, result }: Json) => {
+        const take = ({ message, result, failed }: Json) => {
           clearTimeout(late);
           late = setTimeout(() => resolve({ kind: 'lost' }), SILENCE);
           if (isRecord(message)) onMessage(message);
           if (isRecord(result)) resolve({ kind: 'result', result });
+          if (typeof failed === 'string') reject(new Error(`the other replica failed: ${failed}`));
         };
         this.#waiting.set(id, { owner, take, end: resolve });
         onAbort = () => {
@@ -119,18 +120,23 @@ export class RemoteCalls<Request extends object> {
     else if (call === 'request' && isRecord(request)) void this.#run(id, request as Request);
   }
 
+  /** Never rejects. */
   async #run(id: string, request: Request): Promise<void> {
     const answer = (content: Json) => this.#channel.publish({ call: 'answer', id, ...content });
     const cancelled = new AbortController();
-    const serving = this.#serve(request, { send: (message) => answer({ message }), signal: cancelled.signal });
-    if (serving === undefined) return;
-    this.#served.set(id, cancelled);
-    answer({});
-    const alive = setInterval(() => answer({}), SIGN_OF_LIFE);
-    const result = await serving.finally(() => {
+    let alive: NodeJS.Timeout | undefined;
+    try {
+      const serving = this.#serve(request, { send: (message) => answer({ message }), signal: cancelled.signal });
+      if (serving === undefined) return;
+      this.#served.set(id, cancelled);
+      answer({});
+      alive = setInterval(() => answer({}), SIGN_OF_LIFE);
+      answer({ result: await serving });
+    } catch (error) {
+      answer({ failed: error instanceof Error ? error.message : 'unknown error' });
+    } finally {
       clearInterval(alive);
       this.#served.delete(id);
-    });
-    answer({ result });
+    }
   }
 }

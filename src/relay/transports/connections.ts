@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Logger } from '../../platform/log.ts';
 import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
 import { type HttpSseDeps, HttpSseEndpoint } from './http-sse/endpoint.ts';
@@ -19,24 +18,14 @@ export class Connections {
     this.#log = deps.log;
   }
 
-  /** @returns whether the request was one of these transports and is being answered */
-  handle(request: IncomingMessage, response: ServerResponse): boolean {
+  /** @returns undefined where the request is none of these transports; otherwise resolves when it has been answered */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
     const path = matchTransport(request.url ?? '');
-    if (path === undefined) return false;
-    this.#httpSse.handle(request, response, path).catch((error: unknown) => this.#failed(error, response));
-    return true;
+    return path && this.#httpSse.handle(request, response, path);
   }
 
   listenOn(server: Server): void {
-    onWebSocketUpgrade(server, (request, socket, head) => {
-      this.#webSocket.upgrade(request, socket, head).catch((error: unknown) => this.#failed(error, socket));
-    });
-  }
-
-  /** One connection may fail; the others must not notice. */
-  #failed(error: unknown, connection: ServerResponse | Socket): void {
-    this.#log.error({ error }, 'a connection failed');
-    connection.destroy();
+    onWebSocketUpgrade(server, (request, socket, head) => this.#webSocket.upgrade(request, socket, head), this.#log);
   }
 
   /** @param grace milliseconds for running requests */

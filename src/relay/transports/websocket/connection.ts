@@ -40,7 +40,14 @@ export class WebSocketConnection implements Carrier {
     this.#goodbye = deps.times.goodbye;
     this.#connection = new Connection('websocket', admitted, hold, this, deps);
     this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
-    socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary));
+    socket.on('message', (data, isBinary) => {
+      try {
+        this.#receive(data as Buffer, isBinary);
+      } catch (error) {
+        deps.log.error({ server: admitted.server, error }, 'a connection failed');
+        this.#close(1011, 'the relay failed: connect again');
+      }
+    });
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         clearInterval(this.#heartbeat);
