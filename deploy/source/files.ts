@@ -45,6 +45,7 @@ export const FILES: Readonly<Record<string, readonly Part[]>> = {
   'traefik/dynamic.yaml': TRAEFIK,
   'encrypted/dynamic.yaml': TRAEFIK,
   'grafana/dynamic.yaml': TRAEFIK,
+  'contextforge/dynamic.yaml': TRAEFIK,
   'authelia/dynamic.yaml': TRAEFIK,
   // Its answers hold the person's access token under a name of the family.
   'oauth2-proxy/forward-auth/dynamic.yaml': [

@@ -81,6 +81,14 @@ describe('the compose files of deploy/', () => {
       await running.check();
     });
 
+  it('contextforge starts, and its check script finds nothing wrong', async function () {
+    // The first run installs it, which has a time limit of its own.
+    this.timeout(900_000);
+    const running = await startFolder(this, 'contextforge');
+    end.unshift(() => running.stop());
+    await running.check();
+  });
+
   it('keycloak starts, and its check script finds nothing wrong', async function () {
     this.timeout(600_000);
     if (process.env.POSTERN_TEST_COMPOSE !== 'all') {

@@ -14,13 +14,27 @@ const ENV = {
   DEX_CLIENT_SECRET: secret,
   KEYCLOAK_CLIENT_SECRET: secret,
   KEYCLOAK_ADMIN_PASSWORD: randomBytes(16).toString('hex'),
+  CONTEXTFORGE_JWT_SECRET: randomBytes(48).toString('base64'),
+  CONTEXTFORGE_ENCRYPTION_SECRET: randomBytes(48).toString('base64'),
+  CONTEXTFORGE_ADMIN_PASSWORD: randomBytes(24).toString('base64'),
   OAUTH2_PROXY_CLIENT_SECRET: secret,
   OAUTH2_PROXY_COOKIE_SECRET: randomBytes(32).toString('base64url'),
 };
 
 /** Those that need no account anywhere. */
 const FOLDERS = [
-  ...['traefik', 'envoy', 'envoy-grpc', 'caddy', 'nginx', 'haproxy', 'keycloak', 'hyprmcp-dex', 'grafana'],
+  ...[
+    'traefik',
+    'envoy',
+    'envoy-grpc',
+    'caddy',
+    'nginx',
+    'haproxy',
+    'keycloak',
+    'hyprmcp-dex',
+    'grafana',
+    'contextforge',
+  ],
   ...['oauth2-proxy/forward-auth', 'oauth2-proxy/reverse-proxy'],
 ];
 

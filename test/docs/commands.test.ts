@@ -55,6 +55,9 @@ const shell = (text: string, cwd: string) =>
     env: cleanEnvironment({
       CLIENT_SECRET: 'x',
       DEX_CLIENT_SECRET: 'x',
+      CONTEXTFORGE_JWT_SECRET: 'x',
+      CONTEXTFORGE_ENCRYPTION_SECRET: 'x',
+      CONTEXTFORGE_ADMIN_PASSWORD: 'x',
       KEYCLOAK_CLIENT_SECRET: 'x',
       POSTERN_RELAY_TRUST_SECRET: 's'.repeat(43),
     }),

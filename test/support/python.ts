@@ -7,14 +7,23 @@ import { promisify } from 'node:util';
 const CACHE = fileURLToPath(new URL('../../.cache/python/', import.meta.url));
 const run = promisify(execFile);
 
+/** Milliseconds for an installation. */
+const INSTALL = 240_000;
+
 /**
  * A Python with packages in a folder of ours; a skipped suite where it cannot be had, in CI a failure.
  *
  * @param name of the folder
  * @param packages with their versions
+ * @param timeout milliseconds for their installation
  * @returns path of its interpreter
  */
-export async function pythonOrSkip(context: Mocha.Context, name: string, packages: readonly string[]): Promise<string> {
+export async function pythonOrSkip(
+  context: Mocha.Context,
+  name: string,
+  packages: readonly string[],
+  timeout = INSTALL,
+): Promise<string> {
   const folder = join(CACHE, name);
   const python = join(folder, 'bin', 'python');
   const stamp = join(folder, `installed-${packages.join('-').replace(/[^\w.-]/g, '')}`);
@@ -22,7 +31,7 @@ export async function pythonOrSkip(context: Mocha.Context, name: string, package
     if (await exists(stamp)) return python;
     await mkdir(CACHE, { recursive: true });
     await run('python3', ['-m', 'venv', '--clear', folder], { timeout: 60_000 });
-    await run(python, ['-m', 'pip', 'install', '--quiet', ...packages], { timeout: 240_000 });
+    await run(python, ['-m', 'pip', 'install', '--quiet', ...packages], { timeout });
     await writeFile(stamp, '');
     return python;
   } catch (error) {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { replaceTexts } from '../copied-folder.ts';
@@ -13,6 +14,10 @@ const run = promisify(execFile);
 const ENV = {
   POSTERN_RELAY_TRUST_SECRET: 'the secret that proxy and relay share',
   DEX_CLIENT_SECRET: CLIENT.secret,
+  // Weak ones, such as a name that repeats itself, are refused there.
+  CONTEXTFORGE_JWT_SECRET: randomBytes(48).toString('base64'),
+  CONTEXTFORGE_ENCRYPTION_SECRET: randomBytes(48).toString('base64'),
+  CONTEXTFORGE_ADMIN_PASSWORD: randomBytes(24).toString('base64'),
   KEYCLOAK_CLIENT_SECRET: CLIENT.secret,
   KEYCLOAK_ADMIN_PASSWORD: 'password of the admin in the tests',
   OAUTH2_PROXY_CLIENT_SECRET: CLIENT.secret,

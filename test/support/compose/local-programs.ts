@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { contextForgeOrSkip } from '../contextforge.ts';
 import { buildDex } from '../dex.ts';
 import { goProgramOrSkip } from '../go-program.ts';
 import { keycloakHomeOrSkip } from '../keycloak.ts';
@@ -65,6 +66,11 @@ function standIn(name: 'authelia' | 'grafana'): Find {
   return async () => ({ entrypoint, names: { [name]: entrypoint } });
 }
 
+async function contextForge(context: Mocha.Context): Promise<LocalProgram> {
+  const { program, python } = await contextForgeOrSkip(context);
+  return { entrypoint: [], names: { mcpgateway: [program], python3: [python] } };
+}
+
 /** By the image's name without its tag. */
 const PROGRAMS: Readonly<Record<string, Find>> = {
   postern: async () => ({ entrypoint: [process.execPath, POSTERN], names: NODE }),
@@ -79,6 +85,7 @@ const PROGRAMS: Readonly<Record<string, Find>> = {
   'grafana/grafana': standIn('grafana'),
   'authelia/authelia': standIn('authelia'),
   'ghcr.io/dexidp/dex': dex,
+  'ghcr.io/ibm/mcp-context-forge': contextForge,
   'quay.io/keycloak/keycloak': keycloak,
   'quay.io/oauth2-proxy/oauth2-proxy': async (context) => ({
     entrypoint: [await goProgramOrSkip(context, 'oauth2-proxy', 'github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6')],
