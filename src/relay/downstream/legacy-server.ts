@@ -48,7 +48,7 @@ export async function answerLegacy(
     if (session === undefined) return void response.answer(errorMessage(id, NO_SESSION, 'session not found'), 404);
     await inside(request, session, response, onFailure);
   } catch (error) {
-    if (!(error instanceof Cancelled)) return answerFailure(error, id, response, 200);
+    if (!(error instanceof Cancelled)) return answerFailure(error, id, response, 'legacy');
     // Its answer is not wanted any more (2025-11-25, cancellation).
     response.stream();
     response.finish();

@@ -34,7 +34,7 @@ export async function answerModern(request: ClientRequest, server: McpServer, re
         : await server.request(request, { signal, onMessage: (message) => response.event(message) });
     response.answer({ jsonrpc: '2.0', id, result: complete(method, result) });
   } catch (error) {
-    answerFailure(error, id, response, 404);
+    answerFailure(error, id, response, 'modern');
   }
 }
 

@@ -1,6 +1,6 @@
 import { INVALID_REQUEST } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
-import type { Id } from '../protocol/json-rpc.ts';
+import { type Id, idKey } from '../protocol/json-rpc.ts';
 
 /** Why a request's signal was aborted if its client has taken the request back; otherwise the client is gone. */
 export class Cancelled extends Error {
@@ -20,7 +20,7 @@ export class RunningRequests {
    * @throws ServerError if the id waits already (JSON-RPC 2.0 §4); Cancelled; what `ask` throws
    */
   async run<T>(id: Id, outer: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const key = keyOf(id);
+    const key = idKey(id);
     if (this.#running.has(key)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
     const cancel = new AbortController();
     this.#running.set(key, cancel);
@@ -36,7 +36,7 @@ export class RunningRequests {
 
   /** @returns false if the request is not here */
   cancel(id: unknown): boolean {
-    const running = this.#running.get(keyOf(id));
+    const running = this.#running.get(idKey(id));
     running?.abort(new Cancelled('the client has cancelled the request'));
     return running !== undefined;
   }
@@ -44,9 +44,4 @@ export class RunningRequests {
   end(): void {
     for (const running of this.#running.values()) running.abort(new Error('the session has ended'));
   }
-}
-
-/** `1` and `1.0` are the same id. */
-function keyOf(id: unknown): unknown {
-  return typeof id !== 'string' && Number.isSafeInteger(Number(id)) ? Number(id) : id;
 }

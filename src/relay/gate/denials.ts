@@ -1,11 +1,7 @@
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import type { Call, Denied } from '../policy/judgement.ts';
-import { INVALID_PARAMS } from '../protocol/error-codes.ts';
+import { FORBIDDEN, INVALID_PARAMS, LIMITED } from '../protocol/error-codes.ts';
 import type { Refusal } from '../refusal.ts';
-
-/** JSON-RPC error codes, of those left to implementations (JSON-RPC 2.0 §5.1). */
-const FORBIDDEN = -32003;
-const LIMITED = -32029;
 
 const WHY: Readonly<Record<Denied['reason'], string>> = {
   no_rule: 'no rule of the policy allows it',

@@ -16,6 +16,11 @@ export function isSameId(one: unknown, other: unknown): boolean {
   return Number.isSafeInteger(Number(one)) && Number(one) === Number(other);
 }
 
+/** The same key for ids that are the same, as `isSameId` tells. */
+export function idKey(id: unknown): unknown {
+  return typeof id !== 'string' && Number.isSafeInteger(Number(id)) ? Number(id) : id;
+}
+
 export function errorMessage(id: MessageId, code: number, message: string, data?: Json): Json {
   return { jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } };
 }

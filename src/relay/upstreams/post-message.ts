@@ -1,9 +1,10 @@
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
-import { NO_SESSION, SERVER_ERROR } from '../protocol/error-codes.ts';
+import { METHOD_NOT_FOUND, NO_SESSION, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { AnswerCut, NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
 import { isSameId, type Json } from '../protocol/json-rpc.ts';
 import { MessageReader, type ReaderEvents } from '../protocol/message-reader.ts';
+import { CLIENT_METHODS } from '../protocol/methods.ts';
 import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { StreamEvents } from './legacy-client.ts';
 import type { ResumableStream } from './resumable-stream.ts';
@@ -76,7 +77,8 @@ export function post(
       ended: (_reader, error) => {
         const { isStream, lastEventId, retry } = reader;
         const isResumable = id !== undefined && isStream && lastEventId !== undefined && !(error instanceof RangeError);
-        if (!isResumable || resume === undefined) return void settle(unanswered(id, hasSession, reader, error));
+        if (!isResumable || resume === undefined)
+          return void settle(unanswered({ id, method: message.method }, hasSession, reader, error));
         // The server has taken the request: posted again, it would run twice.
         rest = resume({ message: take, finished: (how) => settle(new AnswerCut(how === 'session_lost')) });
         rest.start({ lastEventId, retry });
@@ -102,7 +104,7 @@ function answered({ error, result }: Json): Json | ServerError {
 
 /** The response is over without an answer, which is right for a message that has no id. */
 function unanswered(
-  id: unknown,
+  { id, method }: { readonly id: unknown; readonly method: unknown },
   hasSession: boolean,
   { status, failure }: MessageReader,
   error: Error | undefined,
@@ -111,6 +113,9 @@ function unanswered(
   if (id === undefined && status < 300) return {};
   const { code } = failure ?? {};
   if (hasSession && isForgotten(status, code)) return new SessionLost();
+  // Servers that check methods before they read messages say no more than that.
+  if (status === 400 && failure === undefined && !CLIENT_METHODS.has(String(method)))
+    return new ServerError(METHOD_NOT_FOUND, `the MCP server does not know the method ${String(method).slice(0, 100)}`);
   return failure !== undefined && typeof failure.code === 'number' ? serverError(failure) : new NoAnswer(status);
 }
 

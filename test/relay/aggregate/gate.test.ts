@@ -151,7 +151,7 @@ describe('the gate before each server of the whole', function () {
     const alice = await session(running, 'alice');
     const call = (name: string) => alice('tools/call', { name });
     for (let i = 0; i < 2; i += 1) assert.ok('result' in (await call('open__test_simple_text')));
-    assert.equal(errorOf(await call('open__test_simple_text')).code, -32029);
+    assert.equal(errorOf(await call('open__test_simple_text')).code, -32005);
     assert.ok('result' in (await call('closed__test_simple_text')));
     assert.match(errorOf(await call('open__test_image_content')).message, /20 bytes|larger|large/i);
   });

@@ -349,7 +349,7 @@ describe('limits of the relay', () => {
     const ids = [1, 2, 3, 4].map(() => client.request('ping'));
     const answers = await Promise.all(ids.map((id) => client.answerTo(id)));
     const codes = answers.map((message) => (message.error as Json | undefined)?.code);
-    assert.deepEqual(codes, [undefined, undefined, undefined, -32029]);
+    assert.deepEqual(codes, [undefined, undefined, undefined, -32005]);
   });
 
   it('of arguments, answer and time of a call', async () => {

@@ -27,7 +27,7 @@ export interface Asked {
  * Puts what a server asks by a result to a client of sessions, as requests on the stream of its own request.
  *
  * @returns the answers, as the server wants them back
- * @throws ServerError where the client cannot be asked that, or does not answer
+ * @throws ServerError if the client cannot be asked that, or answers nothing of it
  */
 export async function askClient(questions: Json, client: Asked, signal: AbortSignal): Promise<Json> {
   const asked = Object.entries(questions);
@@ -35,9 +35,12 @@ export async function askClient(questions: Json, client: Asked, signal: AbortSig
     throw new ServerError(INTERNAL_ERROR, 'the MCP server asks too many things at once');
   for (const [, question] of asked) mustBeAble(question, client.capabilities);
   const answers = await Promise.all(
-    asked.map(async ([key, question]) => [key, await ask(question as Json, client, signal)]),
+    asked.map(async ([key, question]) => [key, await ask(question as Json, client, signal)] as const),
   );
-  return Object.fromEntries(answers) as Json;
+  const given = answers.filter(([, answer]) => answer !== undefined);
+  // One that the client refuses is left out; the server decides what to do without it.
+  if (given.length === 0 && asked.length > 0) throw new ServerError(INTERNAL_ERROR, 'the client refused to answer');
+  return Object.fromEntries(given) as Json;
 }
 
 function mustBeAble(question: unknown, capabilities: Json): asserts question is Json {
@@ -57,18 +60,13 @@ function mustBeAble(question: unknown, capabilities: Json): asserts question is 
   );
 }
 
-async function ask({ method, params }: Json, { memory, send }: Asked, signal: AbortSignal): Promise<Json> {
+async function ask({ method, params }: Json, { memory, send }: Asked, signal: AbortSignal): Promise<Json | undefined> {
   const id = `postern-${randomUUID()}`;
   const asked = isRecord(params) ? params : undefined;
   // Gone from 2026-07-28, required before (client/elicitation, URL mode).
   const byUrl = asked?.mode === 'url' ? { elicitationId: randomUUID() } : {};
   const question = { jsonrpc: '2.0', id, method, ...(asked === undefined ? {} : { params: { ...asked, ...byUrl } }) };
-  const { result, error } = await memory.answerTo(id, sizeOf(question), signal, () => send(question));
+  const { result } = await memory.answerTo(id, sizeOf(question), signal, () => send(question));
   if (isRecord(result)) return result;
-  if (method === 'elicitation/create') return { action: 'cancel' };
-  const { code, message } = isRecord(error) ? error : {};
-  throw new ServerError(
-    typeof code === 'number' ? code : INTERNAL_ERROR,
-    `the client did not answer: ${String(message)}`,
-  );
+  return method === 'elicitation/create' ? { action: 'cancel' } : undefined;
 }

@@ -18,7 +18,7 @@ import type { RequestContext } from '../../upstreams/upstream-request.ts';
 import { errorOf } from '../streamable-http/json-rpc-error.ts';
 import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
 import { cancelledId, type Exchange, end, guardOf, isRequest, mustGoFirst } from './exchange.ts';
-import { ALREADY_INITIALIZED, claimsModern, DRAINING, MAX_POSTS, MODERN_NOT_HERE } from './refusals.ts';
+import { ALREADY_INITIALIZED, claimsModern, DRAINING, ID_IN_USE, MAX_POSTS, MODERN_NOT_HERE } from './refusals.ts';
 
 /**
  * One long-lived connection of one client with a streamable HTTP server of the sessions' era: each message becomes a POST,
@@ -160,7 +160,8 @@ export class Channel {
     if (unheld !== undefined) return unheld;
     if (!isRequest(message)) return undefined;
     if (this.#draining) return DRAINING;
-    return message.method === 'initialize' && this.#initialized ? ALREADY_INITIALIZED : undefined;
+    if (message.method === 'initialize' && this.#initialized) return ALREADY_INITIALIZED;
+    return this.#running(message.id).length > 0 ? ID_IN_USE : undefined;
   }
 
   /** Sends what waits, in the order in which it came. */
@@ -217,11 +218,11 @@ export class Channel {
 
   /** A cancelled request gets no answer, so nothing would end its stream. */
   #cancel(id: unknown): void {
-    if (id === undefined) return;
-    for (const exchange of this.#exchanges) {
-      if (!isRequest(exchange.message) || !isSameId(exchange.message.id, id)) continue;
-      this.#finish(exchange, 'client_gone', {});
-    }
+    if (id !== undefined) for (const exchange of this.#running(id)) this.#finish(exchange, 'client_gone', {});
+  }
+
+  #running(id: unknown): Exchange[] {
+    return [...this.#exchanges].filter(({ message }) => isRequest(message) && isSameId(message.id, id));
   }
 
   /** @returns undefined where the message does not go on, and perhaps the whole call is stopped */

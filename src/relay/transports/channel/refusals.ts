@@ -24,6 +24,14 @@ export const ALREADY_INITIALIZED: Refusal = {
   message: 'this connection has its session already: open another one to initialize again',
   code: INVALID_REQUEST,
 };
+/** JSON-RPC 2.0 §4: the answers of two could not be told apart. */
+export const ID_IN_USE: Refusal = {
+  status: 400,
+  reason: 'invalid_message',
+  message: 'a request with this id waits for its answer',
+  code: INVALID_REQUEST,
+};
+
 /** The stateless era has neither this transport nor sessions; whoever asks for it here is told what there is. */
 export const MODERN_NOT_HERE: Refusal = {
   status: 400,

@@ -2,7 +2,7 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { parseJson, writeJson } from '../../protocol/json.ts';
-import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
+import { errorMessage, type Id, isId, isSameId, type Json } from '../../protocol/json-rpc.ts';
 import { isTooLongId } from '../../protocol/message-bounds.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
@@ -223,7 +223,7 @@ export class PipeServer {
       this.#sendFor(session, message);
     } else if (message.method === 'notifications/cancelled') {
       for (const [id, asked] of this.#asked)
-        if (asked.session === session && asked.id === params.requestId) {
+        if (asked.session === session && isSameId(asked.id, params.requestId)) {
           this.#takeBack(id, params.reason);
           session.failed(asked.id, new Error('the client has cancelled the request'));
         }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
 import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
-import type { Id, Json } from '../../protocol/json-rpc.ts';
+import { type Id, idKey, type Json } from '../../protocol/json-rpc.ts';
 import type { LocalResponse } from '../local-response.ts';
 import type { MessageFields } from './pipe.ts';
 
@@ -29,7 +29,7 @@ export class PipeSession {
   readonly #times: SessionTimes;
   readonly #now: () => number;
   /** What waits for an answer, by the client's id of it. */
-  readonly #open = new Map<Id, Open>();
+  readonly #open = new Map<unknown, Open>();
   #listening: LocalResponse | undefined;
   /** What the client has not heard because it listens nowhere just now. */
   #kept: Array<{ readonly message: Json; readonly hold: Hold }> = [];
@@ -58,9 +58,9 @@ export class PipeSession {
 
   /** @returns whether the response now waits for the answer; not where the id waits already (JSON-RPC 2.0 §4) */
   await(id: Id, response: LocalResponse): boolean {
-    if (this.#open.has(id)) return false;
+    if (this.#open.has(idKey(id))) return false;
     const timer = setTimeout(() => response.abort(new errors.HeadersTimeoutError()), this.#times.timeout);
-    this.#open.set(id, { response, timer });
+    this.#open.set(idKey(id), { response, timer });
     response.signal.addEventListener('abort', () => this.#forget(id, response), { once: true });
     return true;
   }
@@ -89,12 +89,12 @@ export class PipeSession {
 
   /** The answer to a request of the client. */
   answered(id: Id, message: Json): void {
-    this.#open.get(id)?.response.answer(message);
+    this.#open.get(idKey(id))?.response.answer(message);
   }
 
   /** There is no answer. */
   failed(id: Id, why: Error): void {
-    this.#open.get(id)?.response.abort(why);
+    this.#open.get(idKey(id))?.response.abort(why);
   }
 
   /**
@@ -104,7 +104,7 @@ export class PipeSession {
    * @returns false where the client will not hear it
    */
   hear(message: Json, about?: Id): boolean {
-    const open = (about === undefined ? undefined : this.#open.get(about)) ?? this.#onlyOne();
+    const open = (about === undefined ? undefined : this.#open.get(idKey(about))) ?? this.#onlyOne();
     if (open !== undefined) {
       clearTimeout(open.timer);
       open.timer = setTimeout(() => open.response.abort(new errors.BodyTimeoutError()), this.#times.idle);
@@ -140,10 +140,10 @@ export class PipeSession {
   }
 
   #forget(id: Id, response: LocalResponse): void {
-    const open = this.#open.get(id);
+    const open = this.#open.get(idKey(id));
     if (open?.response !== response) return;
     clearTimeout(open.timer);
-    this.#open.delete(id);
+    this.#open.delete(idKey(id));
     this.#lastUsed = this.#now();
   }
 }

@@ -3,11 +3,11 @@ import { type IncomingMessage, request as send } from 'node:http';
 import { WebSocket } from 'ws';
 import { ask, onEnd } from '../../support/relay.ts';
 
-const USER = ['X-Authenticated-User', 'alice'];
-const ACCEPT = ['Accept', 'application/json, text/event-stream'];
-const INITIALIZE =
+export const USER = ['X-Authenticated-User', 'alice'];
+export const ACCEPT = ['Accept', 'application/json, text/event-stream'];
+export const INITIALIZE =
   '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}';
-const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
+export const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
 
 /** Where a server is, and what its tool is called there. */
 export interface Place {
@@ -76,6 +76,6 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
   },
 };
 
-function call(tool: string, id: string, args: string): string {
+export function call(tool: string, id: string, args: string): string {
   return `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${tool}","arguments":${args}}}`;
 }
