@@ -103,11 +103,20 @@ function canonicalAudience(value: string): string {
   return found;
 }
 
-/** @returns undefined where `aud` is missing or no text */
+/** @returns undefined where `aud` is no text, or missing and the client does not stand for it */
 export function readAudience(claims: Claims, provider: TokenIssuerConfig): Audience | undefined {
+  if (claims.aud === undefined) return clientAudience(claims, provider);
   const values = typeof claims.aud === 'string' ? [claims.aud] : claims.aud;
   if (!Array.isArray(values) || !values.every((value) => typeof value === 'string')) return undefined;
   return { ...configuredAudience(values, provider), resources: new Set(values.map(canonicalAudience)) };
+}
+
+/** Cognito's access tokens, and Keycloak's where no client is an audience, say only to whom they were issued. */
+function clientAudience(claims: Claims, provider: TokenIssuerConfig): Audience | undefined {
+  if (!provider.clientAsAudience) return undefined;
+  const clients = new Set(CLIENT_CLAIMS.map((name) => claims[name]).filter((client) => client !== undefined));
+  const [client] = clients;
+  return clients.size === 1 && typeof client === 'string' ? configuredAudience([client], provider) : undefined;
 }
 
 /** What the operator says that these values are for, and nothing that they say themselves. */

@@ -9,6 +9,7 @@ export interface TokenIssuerConfig extends Readonly<Pick<ProviderConfig, 'id' | 
   readonly audiences: readonly string[];
   readonly serverAudiences: Readonly<Record<string, readonly string[]>>;
   readonly authorizedParties: readonly string[];
+  readonly clientAsAudience: boolean;
   readonly claims: Readonly<Omit<ProviderConfig['claims'], 'scopes'>> & { readonly scopes: readonly string[] };
 }
 

@@ -50,6 +50,10 @@ const provider = z.strictObject({
     description:
       'clients whose tokens are accepted (`azp`, `client_id`, `appid`, `cid`; all that a token has); empty: all',
   }),
+  clientAsAudience: z.boolean().default(false).meta({
+    description:
+      'a JWT without `aud` counts as made for the client that it names, which `audiences` or `serverAudiences` must list; needs authorizedParties. Every token of such a client is good there, whatever it was asked for',
+  }),
   algorithms: z
     .array(z.enum(JWS_ALGORITHMS))
     .min(1)

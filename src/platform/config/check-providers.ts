@@ -20,6 +20,17 @@ export function checkProviders(
     for (const [index, value] of values.entries())
       if (values.indexOf(value) !== index) issue([index, kind], `"${value}" is used twice`);
   }
+  for (const [index, provider] of providers.entries()) {
+    if (!provider.clientAsAudience) continue;
+    const listed = [...provider.audiences, ...Object.values(provider.serverAudiences).flat()];
+    if (provider.authorizedParties.length === 0)
+      issue([index, 'clientAsAudience'], 'needs authorizedParties, or every client of the provider would be let in');
+    else if (!provider.authorizedParties.some((client) => listed.includes(client)))
+      issue(
+        [index, 'clientAsAudience'],
+        'no client of authorizedParties is in audiences or serverAudiences: name there what their tokens are for',
+      );
+  }
   const anyToken = providers.filter(({ introspection }) => introspection.enabled && introspection.tokens === undefined);
   for (const [index, rule] of rules.entries()) {
     const named = rule.allow === ANYONE_SIGNED_IN ? undefined : rule.allow?.providers;

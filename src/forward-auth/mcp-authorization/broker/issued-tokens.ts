@@ -34,6 +34,7 @@ export function brokerTokens({
     audiences: [],
     serverAudiences: {},
     authorizedParties: [],
+    clientAsAudience: false,
     claims: { subject: 'sub', email: 'email', name: 'name', groups: 'groups', scopes: ['scope'] },
   } as const;
   const issuers = new Map(providers.map((provider) => [provider.id, provider.issuer]));
