@@ -82,8 +82,9 @@ function imagine(config: Config, question: Question): CheckRequest | string {
   const { scheme, host: given, target: text } = addressOf(config, question);
   const host = canonicalHost(given, scheme);
   if (host instanceof Ambiguous) return `forwarded_headers: ${host.problem}`;
-  const target = parseTarget(text);
-  if (target instanceof Ambiguous) return `ambiguous_target: ${target.problem}`;
+  const parsed = parseTarget(text);
+  const target = parsed instanceof Ambiguous ? parsed.encoded : parsed;
+  if (target === undefined) return `ambiguous_target: ${(parsed as Ambiguous).problem}`;
   const headers = new RequestHeaders(Object.entries(question.headers).flat());
   return {
     proxy: 'traefik',

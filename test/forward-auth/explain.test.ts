@@ -73,6 +73,12 @@ describe('explain', () => {
       /^/,
       /^decision: deny \(400, ambiguous_target: /m,
     ],
+    [
+      'an encoded slash that no rule takes',
+      { ...alice, url: 'https://mcp.example.com/docs/a%2fb' },
+      /^rule: none matches$/m,
+      /^decision: deny \(400, ambiguous_target: .*encodedDelimiters/m,
+    ],
   ];
   for (const [name, question, rule, decision] of cases)
     it(`tells of ${name}`, () => {

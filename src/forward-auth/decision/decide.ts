@@ -32,19 +32,39 @@ type Eventually<T> = T | Promise<T>;
 
 /** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
 export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
-  const own = ownEndpoint(request, policy.authorizationServer, policy.handsOnMetadata);
-  if (own !== undefined && isOurs(own, request, policy)) return allowUnasked(own, request, policy);
-  // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
-  if (isPreflight(request) && policy.resources.isMcpEndpoint(request))
-    return allowUnasked('preflight', request, policy);
+  // An endpoint of ours is never written with encoded delimiters.
+  const unasked = request.readings === undefined ? unaskedReason(request, policy) : undefined;
+  if (unasked !== undefined) return allowUnasked(unasked, request, policy);
 
   const rule = policy.rules.match(request);
+  if (request.readings !== undefined && (rule === undefined || !isOneResource(request, request.readings, policy)))
+    return ENCODED;
   if (rule === undefined) return deny(403, 'no_rule', 'no rule allows this request');
   const limited = (policy.limits ?? NO_LIMITS).beforeAuthentication(request);
   // Promises and closures cost more than a cached look-up: there are some only where something has to be waited for.
   return limited instanceof Promise
     ? limited.then((settled) => underLimit(settled, rule, request, policy, authenticate))
     : underLimit(limited, rule, request, policy, authenticate);
+}
+
+/** What no rule is asked about; undefined: rules decide. */
+function unaskedReason(request: CheckRequest, policy: Policy): Parameters<typeof allowUnasked>[0] | undefined {
+  const own = ownEndpoint(request, policy.authorizationServer, policy.handsOnMetadata);
+  if (own !== undefined && isOurs(own, request, policy)) return own;
+  // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
+  return isPreflight(request) && policy.resources.isMcpEndpoint(request) ? 'preflight' : undefined;
+}
+
+const ENCODED = deny(
+  400,
+  'ambiguous_target',
+  'the path holds an encoded slash, percent sign or delimiter; a rule for everything below a path allows it by encodedDelimiters',
+);
+
+/** Otherwise a token could be good for one reading and not for the other. */
+function isOneResource(request: CheckRequest, readings: readonly string[], { resources }: Policy): boolean {
+  const { scheme, host } = request;
+  return readings.every((path) => resources.of({ scheme, host, path }) === resources.of(request));
 }
 
 function underLimit(

@@ -44,6 +44,8 @@ export interface CheckRequest {
   readonly rawPath: string;
   /** Canonical path that rules are matched with, see `parseTarget`. */
   readonly path: string;
+  /** See `Target`. */
+  readonly readings?: readonly string[];
   /** Without the question mark; empty where there is none. */
   readonly query: string;
   /** As the trusted proxy saw it: for the log and for limits by address, never to let somebody in. */

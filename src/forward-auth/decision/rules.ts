@@ -6,13 +6,16 @@ import type { CheckRequest } from './request.ts';
 import type { Resource } from './resources.ts';
 
 type Scopes = readonly string[];
-type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'> & Partial<Pick<CheckRequest, 'scheme'>>;
+type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'> &
+  Partial<Pick<CheckRequest, 'scheme' | 'readings'>>;
 
 /** A rule of the configuration, ready to be matched. */
 export interface Rule {
   /** Its place in the configuration, such as `auth.rules[0]`. */
   readonly name: string;
   readonly public: boolean;
+  /** Takes paths with encoded delimiters. */
+  readonly encodedDelimiters: boolean;
   matches(request: Matched): boolean;
   /** Whether any request to this resource can match. */
   mayMatch(resource: Pick<Resource, 'scheme' | 'host' | 'path'>): boolean;
@@ -44,8 +47,17 @@ export class Rules {
     this.emitted = [...new Set(this.#rules.flatMap((rule) => rule.emit))];
   }
 
-  /** @returns the first that matches; undefined means deny */
+  /** @returns the first that matches; where the path has several readings, the one for all that takes them; undefined means deny */
   match(request: Matched): Rule | undefined {
+    const rule = this.#first(request);
+    const { readings } = request;
+    if (readings === undefined) return rule;
+    const one =
+      rule?.encodedDelimiters === true && readings.every((path) => this.#first({ ...request, path }) === rule);
+    return one ? rule : undefined;
+  }
+
+  #first(request: Matched): Rule | undefined {
     for (const rule of this.#rules) if (rule.matches(request)) return rule;
     return undefined;
   }
@@ -93,6 +105,7 @@ function compile(
   return {
     name: `auth.rules[${index}]`,
     public: config.public,
+    encodedDelimiters: config.encodedDelimiters,
     matches: (request) =>
       (path === undefined || path(request.path)) &&
       (host === undefined || host(request.host, request.scheme)) &&

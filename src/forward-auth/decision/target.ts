@@ -5,19 +5,25 @@ export interface Target {
   /** Percent-decoded; nothing that decoding could turn into structure is left in it. */
   readonly path: string;
   readonly query: string;
+  /** Every path that some program reads where delimiters are encoded, the decoded one among them. Absent: there is one only. */
+  readonly readings?: readonly string[];
 }
 
 /** Why a target or a host was refused; shown to the caller. */
 export class Ambiguous {
   readonly problem: string;
+  /** Present where encoded delimiters are all that is wrong: a rule may allow it that holds for every reading. */
+  readonly encoded: Target | undefined;
 
-  constructor(problem: string) {
+  constructor(problem: string, encoded?: Target) {
     this.problem = problem;
+    this.encoded = encoded;
   }
 }
 
 const PLAIN_PATH = /^(?:\/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)+\/?$/;
-const ENCODED_STRUCTURE = /%(?:2f|5c|25|3b|3f|23|[01][0-9a-f]|7f)/i;
+const ENCODED_DELIMITER = /%(?:2f|25|3b|3f|23)/i;
+const ENCODED_STRUCTURE = /%(?:5c|[01][0-9a-f]|7f)/i;
 const BROKEN_ENCODING = /%(?![0-9a-f]{2})/i;
 
 /**
@@ -51,8 +57,7 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
   // Servlet containers cut path parameters off: `/public/..;/admin` is `/admin` there (RFC 3986 §3.3).
   if (rawPath.includes(';')) return new Ambiguous('the path holds a path parameter');
   if (BROKEN_ENCODING.test(rawPath)) return new Ambiguous('the path holds a broken percent-encoding');
-  if (ENCODED_STRUCTURE.test(rawPath))
-    return new Ambiguous('the path holds an encoded slash, backslash, percent sign, delimiter or control character');
+  if (ENCODED_STRUCTURE.test(rawPath)) return new Ambiguous('the path holds an encoded backslash or control character');
   let path: string;
   try {
     path = decodeURIComponent(rawPath);
@@ -64,7 +69,28 @@ function parseUnusualPath(rawPath: string, query: string): Target | Ambiguous {
   if (path.split('/').some(isDotSegment)) return new Ambiguous('the path holds a dot segment');
   if (normalizesToStructure(path))
     return new Ambiguous('the path holds a character that Unicode normalization turns into a slash or a delimiter');
-  return { rawPath, path, query };
+  const target = { rawPath, path, query };
+  return ENCODED_DELIMITER.test(rawPath) ? withEncodedDelimiters(target) : target;
+}
+
+/** Refused, but with every reading, so that a rule that holds for all of them may allow it. */
+function withEncodedDelimiters(target: Target): Ambiguous {
+  const { rawPath, path } = target;
+  // A second decoding could make a slash or a dot of it; of `/100%25` it makes nothing.
+  if (/%[0-9a-f]{2}/i.test(path)) return new Ambiguous('the path is encoded more than once');
+  const kept = decodeURIComponent(rawPath.replace(/%(?=2f|25|3b|3f|23)/gi, '%25'));
+  const readings = new Set<string>();
+  for (const whole of [path, kept])
+    for (const cut of [whole, whole.replace(/[?#].*$/s, '')])
+      for (const reading of [cut, cut.replace(/;[^/]*/g, '')]) readings.add(reading);
+  for (const reading of readings) {
+    if (reading.includes('//')) return new Ambiguous('the path holds an empty segment once it is decoded');
+    if (reading.split('/').some(isDotSegment)) return new Ambiguous('the path holds a dot segment once it is decoded');
+  }
+  return new Ambiguous('the path holds an encoded slash, percent sign or delimiter', {
+    ...target,
+    readings: [...readings],
+  });
 }
 
 /** Windows and some frameworks drop spaces around a name, or write compatible characters as ASCII ones: `..%20`, `%ef%bc%8e.`. */

@@ -52,18 +52,20 @@ export function readForwarded(described: Described): CheckRequest | Deny {
   // Two values joined on the way; a comma in the path alone is an ordinary character (RFC 3986 §3.3).
   if (uri.includes(',') && /^[^?]*,\s*\//.test(uri)) return bad([described.target[0], DUPLICATED], fix);
   const parsed = parseTarget(uri);
-  if (parsed instanceof Ambiguous) return deny(400, 'ambiguous_target', parsed.problem);
+  const target = parsed instanceof Ambiguous ? parsed.encoded : parsed;
+  if (target === undefined) return deny(400, 'ambiguous_target', (parsed as Ambiguous).problem);
   return {
     proxy,
     method,
     scheme: known,
     host: canonical,
-    rawPath: parsed.rawPath,
-    path: parsed.path,
-    query: parsed.query,
+    rawPath: target.rawPath,
+    path: target.path,
+    query: target.query,
     clientAddress: via === undefined ? '' : addressBehind(via, hops),
     headers,
     ...(context === undefined ? {} : { context }),
+    ...(target.readings === undefined ? {} : { readings: target.readings }),
   };
 }
 

@@ -177,6 +177,10 @@ const rule = z
       })
       .meta({ description: 'all that is given must match' }),
     public: z.boolean().default(false).meta({ description: 'let everybody through, as anonymous' }),
+    encodedDelimiters: z.boolean().default(false).meta({
+      description:
+        'take paths with one layer of encoded delimiters (`%2F`, `%3F`, `%23`, `%25`, `%3B`), such as `/@types%2fnode`, where every way to read them leads to this rule; `match.path` must be everything below a path (`/packages/**`)',
+    }),
     allow: anyoneOr(
       z.strictObject({
         users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects' }),
@@ -218,6 +222,11 @@ const rule = z
   .refine((value) => !value.public || value.allow === undefined, {
     message: 'a public rule lets everybody through; remove `allow` or `public`',
     path: ['allow'],
+  })
+  .refine(({ encodedDelimiters, match }) => !encodedDelimiters || /^(?:[^*]*\/\*\*)?$/.test(match.path ?? ''), {
+    message:
+      'needs a `match.path` without `*` that ends in /**, such as /packages/**: of other paths it depends on how the slash is read',
+    path: ['encodedDelimiters'],
   });
 
 export const authSchema = z.strictObject({

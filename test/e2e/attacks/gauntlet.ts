@@ -38,6 +38,8 @@ export const ATTACKED_ENV = {
     { match: { path: '/public/**' }, public: true },
     { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
     { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
+    { match: { path: '/packages/admin/**' }, allow: { groups: ['admins'] } },
+    { match: { path: '/packages/**' }, allow: { groups: ['engineering'] }, encodedDelimiters: true },
   ]),
 };
 

@@ -108,8 +108,8 @@ export function zoneOf(url: string): string {
     if (segment === '..') segments.pop();
     else if (segment !== '' && segment !== '.') segments.push(segment.toLowerCase());
   }
-  const first = segments[0] ?? '';
-  return first === 'servers' ? 'app' : first;
+  const first = (segments[0] === 'packages' && segments[1] === 'admin' ? 'admin' : segments[0]) ?? '';
+  return first === 'servers' || first === 'packages' ? 'app' : first;
 }
 
 /** Spellings of identity headers, known or not yet, of which forward-auth said nothing. */

@@ -117,6 +117,17 @@ export const TARGETS: readonly string[] = [
   ...['/public/../healthz', '/../healthz', '/..%2fhealthz', '/%2e%2e/metrics', '//healthz', '/..;/healthz'],
   ...['/servers/echo/mcp/../../../admin/x', '/servers/echo/mcp/', '/servers//echo/mcp', '/servers/echo/%6dcp'],
   ...['/app/../admin/x', '/app/%2e%2e/admin/x', '/app/..;/admin/x', '/app/..%2fadmin/x', '/app/..%5cadmin/x'],
+  // Where a rule takes encoded delimiters.
+  ...['/packages/a%2fb', '/packages/admin%2fx', '/packages%2fadmin/x', '/packages/..%2fadmin/x', '/packages/a%252fb'],
+  ...['/packages/..%252fadmin/x', '/packages/%2e%2e%2fadmin/x', '/packages/a%5c..%5cadmin', '/packages/..%3b/admin/x'],
+  ...[
+    '/packages/admin%3b/x',
+    '/packages/admin%23',
+    '/packages/admin%3fa',
+    '/packages/a%23/../../admin/x',
+    '/packages/%2f',
+  ],
+  ...['/packages/..%23/admin', '/packages/a%2f..%2fadmin', '/packages/%2fadmin/x', '/packages/.%2f.%2e%2fadmin/x'],
   ...[`/public/${'a'.repeat(6_000)}/../../admin/x`, `/public/${'../'.repeat(400)}admin/x`, `/${'a/'.repeat(1_500)}`],
   ...[`/public/x?${'q'.repeat(9_000)}`, `/public/${'%2e%2e/'.repeat(200)}admin/x`, `/public/${'a'.repeat(70_000)}`],
   ...[

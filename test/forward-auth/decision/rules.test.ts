@@ -38,6 +38,42 @@ describe('Rules', () => {
     });
   });
 
+  describe('match, of a path with several readings', () => {
+    const rules = compileRules([
+      { match: { path: '/packages/admin/**' }, allow: { groups: ['admins'] } },
+      { match: { path: '/packages/**', methods: ['GET'] }, public: true, encodedDelimiters: true },
+      { match: { path: '/packages/**' }, public: true },
+      { match: { path: '/plain/**' }, public: true },
+    ]);
+    const matched = (readings: string[], method = 'GET') =>
+      rules.match({ ...imagineRequest(readings[0] as string, { method }), readings })?.name;
+
+    it('takes the rule that all lead to', () => {
+      assert.equal(matched(['/packages/@types/node', '/packages/@types%2fnode']), 'auth.rules[1]');
+      assert.equal(matched(['/packages/C#', '/packages/C', '/packages/C%23']), 'auth.rules[1]');
+    });
+    it('has none where one leads to another rule, or to none', () => {
+      assert.equal(matched(['/packages/admin/x', '/packages/admin%2fx']), undefined);
+      assert.equal(matched(['/packages/admin#', '/packages/admin', '/packages/admin%23']), undefined);
+      assert.equal(matched(['/packages/x', '/packages%2fx']), undefined);
+    });
+    it('has none where the rule does not take them', () => {
+      assert.equal(matched(['/packages/a/b', '/packages/a%2fb'], 'POST'), undefined);
+      assert.equal(matched(['/plain/a/b', '/plain/a%2fb']), undefined);
+    });
+  });
+
+  it('a rule takes encoded delimiters for everything below a path only', () => {
+    for (const path of ['/packages/**', '/**', undefined])
+      compileRules([{ match: path === undefined ? {} : { path }, public: true, encodedDelimiters: true }]);
+    for (const path of ['/packages', '/packages/*', '/*/x/**', '/packages/*/**', '/packages/**/x'])
+      assert.throws(
+        () => compileRules([{ match: { path }, public: true, encodedDelimiters: true }]),
+        /encodedDelimiters.*ends in \/\*\*/s,
+        path,
+      );
+  });
+
   describe('admits', () => {
     const admits = (allow: object | undefined, identity: Parameters<typeof imagineIdentity>[0]) =>
       compileRules([{ match: {}, ...(allow && { allow }) }])

@@ -67,6 +67,71 @@ describe('parseTarget', () => {
       assert.deepEqual(parseTarget(target), { rawPath, path, query });
     });
 
+  /** Every reading beside the decoded one. */
+  const encoded: Array<[target: string, path: string, ...others: string[]]> = [
+    ['/@types%2fnode', '/@types/node', '/@types%2fnode'],
+    ['/group%2Fproject/raw', '/group/project/raw', '/group%2Fproject/raw'],
+    ['/wiki/C%23', '/wiki/C#', '/wiki/C', '/wiki/C%23'],
+    ['/100%25', '/100%', '/100%25'],
+    ['/a%3fb', '/a?b', '/a', '/a%3fb'],
+    ['/a%3Bb/c', '/a;b/c', '/a/c', '/a%3Bb/c'],
+    ['/caf%C3%A9%2Fb?q=%2f', '/café/b', '/café%2Fb'],
+  ];
+  for (const [target, path, ...others] of encoded)
+    it(`tells every reading of ${target}, for a rule that takes it`, () => {
+      const answer = parseTarget(target);
+      assert.ok(answer instanceof Ambiguous);
+      const [rawPath, query = ''] = target.split('?');
+      const { readings, ...rest } = answer.encoded ?? {};
+      assert.deepEqual(rest, { rawPath, path, query });
+      assert.deepEqual([...(readings ?? [])].sort(), [path, ...others].sort());
+    });
+
+  it('has no reading for what leaves its segment, or is encoded twice', () => {
+    for (const target of [
+      ...[
+        '/p/..%2fadmin',
+        '/p/a%2f..%2fb',
+        '/p/%2e%2e%2fx',
+        '/p/..%3b/x',
+        '/p/..%23',
+        '/p/.%3f',
+        '/p%2f%2fx',
+        '/%2fx',
+        '/a%2f/b',
+      ],
+      ...['/a%252fb', '/%252e%252e/x', '/a%25%32%66', '/a%2500', '/a%2f%5cb', '/a%2f%00', '/a%2f%ef%bc%8fb', '/a%2f;b'],
+    ]) {
+      const answer = parseTarget(target);
+      assert.ok(answer instanceof Ambiguous, target);
+      assert.equal(answer.encoded, undefined, target);
+    }
+  });
+
+  it('whoever reads an encoded target reads one of its readings', () => {
+    let tried = 0;
+    fc.assert(
+      fc.property(hostile, (target) => {
+        const answer = parseTarget(target);
+        if (!(answer instanceof Ambiguous) || answer.encoded === undefined) return;
+        tried++;
+        const { rawPath, readings = [] } = answer.encoded;
+        for (const [name, read] of Object.entries(READERS)) {
+          let path: string;
+          try {
+            path = read(rawPath);
+          } catch {
+            // It cannot be decoded again.
+            continue;
+          }
+          assert.ok(readings.includes(path), `${name}: ${path} of ${target}`);
+        }
+      }),
+      { numRuns: 20_000, examples: encoded.map(([target]) => [target]) },
+    );
+    assert.ok(tried > 20, `${tried}`);
+  });
+
   const refused: Array<[target: string, problem: RegExp]> = [
     ['', /slash/],
     ['*', /slash/],
