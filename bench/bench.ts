@@ -96,17 +96,17 @@ export async function createBench() {
     return file;
   }
 
-  const startAuth = async (tokenCache: object = {}) =>
+  const startAuth = async (tokenCache: object = {}, nodeOptions: readonly string[] = []) =>
     startTarget(
       SERVER_CORE,
       process.execPath,
-      [...profile(), POSTERN, 'auth', '--config', await authConfig(tokenCache)],
+      [...nodeOptions, ...profile(), POSTERN, 'auth', '--config', await authConfig(tokenCache)],
       `http://127.0.0.1:${authInternal}/readyz`,
     );
 
   let sessions: BenchSessions | undefined;
-  const signedIn = async (count = 1) => {
-    sessions ??= await startSessions(issuer, count);
+  const signedIn = async (count = 1, real = false) => {
+    sessions ??= await startSessions(issuer, count, real);
     return sessions;
   };
   const asked = question(`Bearer ${cached}`);
@@ -116,7 +116,9 @@ export async function createBench() {
   return {
     ports: { bare, koa, jose, auth, relay, upstream, caddy, grpc, grpcPeer },
     cookie: async () => (await signedIn()).cookies[0] as string,
-    cookies: async (count: number) => (await signedIn(count)).cookies,
+    /** Of as many people with real tokens. */
+    cookies: async (count: number) => (await signedIn(count, true)).cookies,
+    realTokens: async (count: number) => (await stock.mintReal(count, RESOURCE)).map((token) => `Bearer ${token}`),
     check: { host: '127.0.0.1', port: auth, path: '/verify/traefik', headers: CHECK_HEADERS },
     residentBytes: async () => {
       const metrics = await (await fetch(`http://127.0.0.1:${authInternal}/metrics`)).text();

@@ -9,6 +9,7 @@ import { openStores } from '../src/stores/open-stores.ts';
 import { freePorts } from '../test/support/free-port.ts';
 import { resolveProgram } from '../test/support/programs.ts';
 import { LOAD_CORE, startTarget, type Target } from './target.ts';
+import { REAL_GROUPS } from './tokens.ts';
 
 export interface BenchSessions {
   /** The `Cookie` of each browser that is signed in. */
@@ -19,10 +20,11 @@ export interface BenchSessions {
 }
 
 /** Sessions begun at a time. */
-const AT_ONCE = 500;
+const AT_ONCE = 100;
 
 /** A real Redis beside the load, with sessions in it, made by the code that makes them. */
-export async function startSessions(issuer: string, count: number): Promise<BenchSessions> {
+/** @param real sessions as providers make them: a hundred groups, and three tokens of 5 KB */
+export async function startSessions(issuer: string, count: number, real = false): Promise<BenchSessions> {
   const found = await resolveProgram('redis');
   if (!('program' in found)) throw new Error(found.missing);
   if (found.program.kind !== 'binary') throw new Error('Redis in a container cannot be pinned to a core');
@@ -51,12 +53,14 @@ export async function startSessions(issuer: string, count: number): Promise<Benc
       subject: 'alice',
       email: 'alice@example.com',
       name: 'Alice Example',
-      groups: ['engineering', 'platform'],
+      groups: real ? REAL_GROUPS : ['engineering', 'platform'],
       scopes: ['mcp:use'],
       method: 'session',
       issuer,
     } as const;
-    const signedIn = { identity, provider: 'bench', tokens: { accessToken: 'of the benchmark' } };
+    const token = () => randomBytes(3_750).toString('base64url');
+    const tokens = () =>
+      real ? { accessToken: token(), refreshToken: token(), idToken: token() } : { accessToken: 'of the benchmark' };
     const browser = { userAgent: 'bench', address: '203.0.113.7', host: 'mcp.example.com' };
     const cookies: string[] = [];
     while (cookies.length < count) {
@@ -64,7 +68,11 @@ export async function startSessions(issuer: string, count: number): Promise<Benc
       const begun = await Promise.all(
         Array.from({ length }, (_, at) => {
           const subject = count === 1 ? identity.subject : `person-${cookies.length + at}`;
-          return sessions.begin({ ...signedIn, identity: { ...identity, subject } }, browser, undefined);
+          return sessions.begin(
+            { provider: 'bench', tokens: tokens(), identity: { ...identity, subject } },
+            browser,
+            undefined,
+          );
         }),
       );
       cookies.push(...begun.map(([cookie]) => (cookie as string).split(';')[0] as string));

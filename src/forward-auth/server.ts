@@ -54,6 +54,7 @@ export const AT_START = [
   'auth.assertion.keysPath',
   'auth.assertion.rotate',
   'auth.sessions.max',
+  'auth.sessions.maxBytes',
   'auth.rateLimitsWithoutRedis',
   'redis',
   'audit',
@@ -87,7 +88,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   if (tracing !== undefined) opened.add(tracing);
   try {
     const keys = opened.add(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
-    const memory = { maxSessions: auth.sessions.max };
+    const memory = { maxSessions: auth.sessions.max, maxSessionBytes: auth.sessions.maxBytes };
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opened.add(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
     const ended = opened.add(new EndedCredentials({ ...common, stores, lifetime: lifetimeOfEnded(config) }));

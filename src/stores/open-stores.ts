@@ -11,7 +11,7 @@ export interface StoreOptions {
   readonly metrics: StoreMetrics;
   /** Unix time in milliseconds. */
   readonly now?: () => number;
-  readonly memory: { readonly maxSessions: number };
+  readonly memory: { readonly maxSessions: number; readonly maxSessionBytes?: number };
   /** What limiters do while Redis is away: count in this process, or reject with `DependencyUnavailable`. */
   readonly withoutRedis: 'local' | 'refuse';
   /** Milliseconds between two heartbeats of the announcements. */
@@ -30,5 +30,5 @@ export async function openStores(redis: RedisConfig | undefined, options: StoreO
   const now = options.now ?? Date.now;
   if (redis !== undefined) return openRedisStores(redis, { ...options, now });
   options.metrics.up.set(1);
-  return createMemoryStores({ maxSessions: options.memory.maxSessions, log: options.log, now });
+  return createMemoryStores({ ...options.memory, log: options.log, now });
 }

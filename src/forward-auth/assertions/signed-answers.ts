@@ -11,7 +11,7 @@ import { allowHeaders } from '../proxies/render.ts';
 /** Answers remembered; the least recently given one goes first. */
 const MAX_ANSWERS = 20_000;
 /** Characters of all of them together: paths are the client's choice, and as long as it likes. */
-const MAX_SIZE = 32 * 1024 * 1024;
+const MAX_SIZE = 24 * 1024 * 1024;
 
 /** What is asked again and again: the last request of somebody, with its answer while that is remembered. */
 interface Person {

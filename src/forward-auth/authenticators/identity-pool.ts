@@ -1,20 +1,30 @@
+import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
+import { identityBytes } from '../../platform/retained-bytes.ts';
 
 /** Identities remembered; the least recently seen one goes first. */
 const MAX = 10_000;
+/** Bytes of all of them: groups are the provider's choice, and as many as it likes. */
+const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
  * One object for each identity, however many tokens carry it. What was made for the object, such as a signed assertion,
  * is then at hand for the next token of the same person with the same groups and scopes.
  */
 export class IdentityPool {
-  readonly #known = new LRUCache<string, Identity>({ max: MAX });
+  readonly #known = new LRUCache<string, Identity>({
+    max: MAX,
+    maxSize: MAX_BYTES,
+    sizeCalculation: identityBytes,
+  });
 
   /** @returns an identity equal to the given one in every field */
   intern(identity: Identity): Identity {
     const { subject, email, name, groups, scopes, method, issuer } = identity;
-    const key = JSON.stringify([subject, email, name, groups, scopes, method, issuer]);
+    // As long as its groups would the text itself be, for each identity once more.
+    const text = JSON.stringify([subject, email, name, groups, scopes, method, issuer]);
+    const key = createHash('sha256').update(text).digest('base64url');
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     this.#known.set(key, identity);

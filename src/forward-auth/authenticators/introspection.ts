@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
+import { identityBytes } from '../../platform/retained-bytes.ts';
 import type { Authenticated, Authentication, Rejected } from '../decision/authentication.ts';
 import type { Limit } from '../decision/decision.ts';
 import type { CheckRequest } from '../decision/request.ts';
@@ -11,7 +12,15 @@ import { IdentityPool } from './identity-pool.ts';
 import { IntrospectionEndpoint, type IntrospectionEndpointDependencies } from './introspection-endpoint.ts';
 import { isOwnToken } from './own-tokens.ts';
 import { rejected, WRONG_AUDIENCE } from './rejection.ts';
-import { type Audience, checkClaims, configuredAudience, isFor, readAudience, readIdentity } from './token-claims.ts';
+import {
+  type Audience,
+  audienceBytes,
+  checkClaims,
+  configuredAudience,
+  isFor,
+  readAudience,
+  readIdentity,
+} from './token-claims.ts';
 
 /** A token that its provider vouches for. Whether it is for the resource asked for is compared every time. */
 interface Live {
@@ -62,18 +71,21 @@ export class Introspection {
   readonly #dependencies: IntrospectionDependencies;
   readonly #identities = new IdentityPool();
 
-  constructor({ providers }: Pick<AuthConfig, 'providers'>, dependencies: IntrospectionDependencies) {
+  constructor(
+    { providers, tokenCache }: Pick<AuthConfig, 'providers' | 'tokenCache'>,
+    dependencies: IntrospectionDependencies,
+  ) {
     this.#dependencies = dependencies;
-    this.#introspectors = providers
-      .filter(({ introspection }) => introspection.enabled)
-      .map((config) => ({
-        config,
-        endpoint: new IntrospectionEndpoint(config, dependencies),
-        patterns: config.introspection.tokens?.map(nameGlob),
-        live: new LRUCache({ max: config.introspection.max }),
-        worthless: new LRUCache({ max: config.introspection.max }),
-        running: new Map(),
-      }));
+    const asked = providers.filter(({ introspection }) => introspection.enabled);
+    const maxBytes = Math.ceil(tokenCache.maxBytes / Math.max(1, asked.length));
+    this.#introspectors = asked.map((config) => ({
+      config,
+      endpoint: new IntrospectionEndpoint(config, dependencies),
+      patterns: config.introspection.tokens?.map(nameGlob),
+      live: new LRUCache({ max: config.introspection.max, maxSize: maxBytes, sizeCalculation: liveBytes }),
+      worthless: new LRUCache({ max: config.introspection.max }),
+      running: new Map(),
+    }));
     this.#issuers = new Set(this.#introspectors.map(({ config }) => config.issuer));
   }
 
@@ -211,6 +223,10 @@ function clientAsAudience(answer: Record<string, unknown>, provider: ProviderCon
   if (typeof client !== 'string' || type === undefined) return undefined;
   const audience = configuredAudience([client], provider);
   return audience.general || audience.configured.size > 0 ? audience : undefined;
+}
+
+function liveBytes({ authenticated, audience }: Live): number {
+  return identityBytes(authenticated.identity) + audienceBytes(audience);
 }
 
 function judge(verdict: Live | Worthless, resource: Resource): Authentication {

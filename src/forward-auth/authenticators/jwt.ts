@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
 import type { AuthConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { identityBytes, textBytes } from '../../platform/retained-bytes.ts';
 import { ABSENT, type Authenticated, type Authentication, type Rejected } from '../decision/authentication.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import type { Resource } from '../decision/resources.ts';
@@ -12,7 +13,15 @@ import { IdentityPool } from './identity-pool.ts';
 import { type CompactJws, parseJws, verifySignature } from './jws.ts';
 import type { ProviderKeys } from './provider-keys.ts';
 import { rejected, WRONG_AUDIENCE } from './rejection.ts';
-import { type Audience, checkClaims, isFor, normalType, readAudience, readIdentity } from './token-claims.ts';
+import {
+  type Audience,
+  audienceBytes,
+  checkClaims,
+  isFor,
+  normalType,
+  readAudience,
+  readIdentity,
+} from './token-claims.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
 /** Characters: half of an ES256 signature, which two tokens do not share unless they are one. */
@@ -70,7 +79,8 @@ export class JwtAuthenticator implements Authenticator {
     this.#dependencies = dependencies;
     this.#tokenLimit = config.limits.token;
     this.#ttl = config.tokenCache.ttl;
-    this.#verified = config.tokenCache.max === 0 ? undefined : new LRUCache({ max: config.tokenCache.max });
+    const { max, maxBytes } = config.tokenCache;
+    this.#verified = max === 0 ? undefined : new LRUCache({ max, maxSize: maxBytes, sizeCalculation: verifiedBytes });
     const configured = config.providers.map(
       (provider): TokenIssuer => ({
         config: provider,
@@ -160,6 +170,10 @@ export class JwtAuthenticator implements Authenticator {
     this.#verified?.set(token.slice(-KEY_LENGTH), verified);
     return verified;
   }
+}
+
+function verifiedBytes({ token, authenticated, audience }: VerifiedToken): number {
+  return textBytes(token) + identityBytes(authenticated.identity) + audienceBytes(audience);
 }
 
 function judge(token: VerifiedToken | Rejected, resource: Resource): Authentication {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { claimAt } from '../../identity/claim-path.ts';
 import type { Identity } from '../../identity/identity.ts';
+import { textsBytes } from '../../platform/retained-bytes.ts';
 import type { Rejected } from '../decision/authentication.ts';
 import { canonicalResource, type Resource } from '../decision/resources.ts';
 import { rejected } from './rejection.ts';
@@ -16,6 +17,11 @@ export interface Audience {
   readonly resources: ReadonlySet<string>;
   /** Servers by name, and other hosts by origin, that have one of these audiences by configuration. */
   readonly configured: ReadonlySet<string>;
+}
+
+/** About what an audience takes in memory. */
+export function audienceBytes({ resources, configured }: Audience): number {
+  return 400 + textsBytes(resources) + textsBytes(configured);
 }
 
 /** The comparison of RFC 8707 §2: each request's own resource, whatever a cache knows about the token. */

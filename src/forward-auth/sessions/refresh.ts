@@ -3,6 +3,7 @@ import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Lock, Locks } from '../../stores/stores.ts';
 import type { EndReason, RefreshTokens, Session, SessionEvent, SignedIn } from './session.ts';
+import { sessionBytes } from './session-record.ts';
 
 /**
  * Milliseconds: longer than metadata, token, keys and userinfo together may take at a slow provider, so that no two ask at
@@ -22,6 +23,8 @@ const LAST_BACKOFF = 60_000;
 const SAVE_AGAIN = 500;
 /** Sessions whose failures are remembered. */
 const MAX_REMEMBERED = 10_000;
+/** Bytes of sessions that wait to be stored; what is forgotten has its person sign in again. */
+const MAX_UNSAVED = 16 * 1024 * 1024;
 
 /** What the one owner of sessions offers to their refresh. */
 export interface RefreshStore {
@@ -56,7 +59,11 @@ export class Refresher {
   readonly #running = new Map<string, Promise<Session | undefined>>();
   readonly #later = new LRUCache<string, { next: number; delay: number }>({ max: MAX_REMEMBERED });
   /** Renewed at the provider, which may take the token before no more, and not known to be in the store. */
-  readonly #unsaved = new LRUCache<string, Session>({ max: MAX_REMEMBERED });
+  readonly #unsaved = new LRUCache<string, Session>({
+    max: MAX_REMEMBERED,
+    maxSize: MAX_UNSAVED,
+    sizeCalculation: sessionBytes,
+  });
 
   constructor(times: RefreshTimes, deps: RefreshDependencies) {
     this.#times = times;

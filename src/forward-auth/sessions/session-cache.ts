@@ -1,6 +1,9 @@
 import { LRUCache } from 'lru-cache';
+import type { SessionsConfig } from '../../platform/config/schema.ts';
+import { textBytes } from '../../platform/retained-bytes.ts';
 import type { Announcements } from '../../stores/stores.ts';
 import type { Session } from './session.ts';
+import { sessionBytes } from './session-record.ts';
 
 /** Said to every process when a session ended (`<key>`) or changed (`<key> <version>`). */
 export const TOPIC = 'session';
@@ -28,13 +31,15 @@ export class SessionCache {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #release: Array<() => void>;
 
-  constructor(max: number, announcements: Announcements) {
+  constructor({ max, maxBytes }: SessionsConfig['cache'], announcements: Announcements) {
     this.#announcements = announcements;
     this.#known =
       max === 0
         ? undefined
         : new LRUCache({
             max,
+            maxSize: maxBytes,
+            sizeCalculation: knownBytes,
             dispose: (known, _id, reason) => {
               if (reason !== 'set') this.#ids.delete(known.session.key);
             },
@@ -53,7 +58,8 @@ export class SessionCache {
   keep(known: Known): void {
     if (this.#known === undefined || !this.#announcements.complete) return;
     this.#known.set(known.id, known);
-    this.#ids.set(known.session.key, known.id);
+    // One that alone is larger than all may be is not kept.
+    if (this.#known.has(known.id)) this.#ids.set(known.session.key, known.id);
   }
 
   drop(key: string): void {
@@ -118,4 +124,9 @@ export class SessionCache {
     this.#known?.clear();
     this.#ids.clear();
   }
+}
+
+function knownBytes({ id, session }: Known): number {
+  // Its key is remembered beside it.
+  return textBytes(id) + textBytes(session.key) + sessionBytes(session);
 }

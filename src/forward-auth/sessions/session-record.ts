@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
+import { identityBytes, textsBytes } from '../../platform/retained-bytes.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { SessionEntry } from '../../stores/stores.ts';
 import type { Session } from './session.ts';
+
+/** Bytes of a session without texts, and of its place in a cache. */
+const OVERHEAD = 600;
 
 /** A cookie's value: 256 random bits. Everything else was forged, and nobody needs to ask the store about it. */
 const ID = /^[\w-]{43}$/;
@@ -40,6 +44,12 @@ export function fromEntry(entry: SessionEntry, sealing: Sealing): Session | unde
   const text = sealing.open(purpose(key, version), entry.value);
   if (text === undefined) return undefined;
   return { ...(JSON.parse(text.toString('utf8')) as Omit<Session, 'key' | 'version'>), key, version };
+}
+
+/** About what a session takes in memory; the tokens of its provider most of all. */
+export function sessionBytes({ tokens, identity, userAgent, address }: Session): number {
+  const { accessToken, refreshToken = '', idToken = '' } = tokens;
+  return OVERHEAD + identityBytes(identity) + textsBytes([accessToken, refreshToken, idToken, userAgent, address]);
 }
 
 function purpose(key: string, version: number): string {

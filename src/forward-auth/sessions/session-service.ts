@@ -40,7 +40,7 @@ export class SessionService implements Sessions {
     this.#config = config;
     this.#deps = deps;
     this.#cookie = new SessionCookie(config);
-    this.#cache = new SessionCache(config.cache.max, deps.stores.announcements);
+    this.#cache = new SessionCache(config.cache, deps.stores.announcements);
     this.#stored = new StoredSessions(config.idle, this.#cache, deps);
     const { refreshTokens, stores, log, now, onEvent } = deps;
     if (refreshTokens !== undefined)

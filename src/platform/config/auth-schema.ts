@@ -134,9 +134,11 @@ const sessions = z.strictObject({
     'ends a session whose refreshes have failed for so long without an answer of the provider, from the first failed refresh to the last; `0s`: at the first',
   ).prefault('1h'),
   max: z.int().min(1).default(100_000).meta({ description: 'sessions in memory where there is no Redis' }),
+  maxBytes: size('of those; where there are more, the least recently used are ended').prefault('48MiB'),
   cache: z
     .strictObject({
       max: z.int().min(0).default(10_000).meta({ description: 'sessions remembered by each process' }),
+      maxBytes: size('of all of them, with the tokens of their providers').prefault('24MiB'),
       ttl: duration('how long without asking Redis; revocation reaches it sooner').prefault('30s'),
     })
     .prefault({}),
@@ -311,6 +313,7 @@ export const authSchema = z.strictObject({
   tokenCache: z
     .strictObject({
       max: z.int().min(0).default(10_000).meta({ description: 'verified tokens kept' }),
+      maxBytes: size('of all of them, and again of what introspection says').prefault('24MiB'),
       ttl: duration('how long a verdict is reused, never past `exp`').prefault('5m'),
     })
     .prefault({}),

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { textBytes } from '../../platform/retained-bytes.ts';
 import { RefusedError } from '../refusal.ts';
 
 export interface GrantedToken {
@@ -12,6 +13,10 @@ export interface GrantedToken {
 const FAILED = 5_000;
 /** Milliseconds before its expiry at which a token is renewed, at most. */
 const BEFORE = 60_000;
+
+/** Bytes of all tokens, and again of all failures: a key holds the person's groups. */
+const MAX_BYTES = 32 * 1024 * 1024;
+const OF_AN_ERROR = 2_048;
 
 interface Held extends GrantedToken {
   readonly renewAt: number;
@@ -30,8 +35,16 @@ export class TokenCache {
   /** @param max tokens held; the least used one goes */
   constructor(max: number, now: () => number) {
     this.#now = now;
-    this.#tokens = new LRUCache({ max });
-    this.#failures = new LRUCache({ max });
+    this.#tokens = new LRUCache({
+      max,
+      maxSize: MAX_BYTES,
+      sizeCalculation: ({ accessToken }, key) => textBytes(accessToken) + textBytes(key),
+    });
+    this.#failures = new LRUCache({
+      max,
+      maxSize: MAX_BYTES,
+      sizeCalculation: (_, key) => OF_AN_ERROR + textBytes(key),
+    });
   }
 
   /**

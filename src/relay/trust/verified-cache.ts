@@ -1,7 +1,10 @@
 import { LRUCache } from 'lru-cache';
+import { textBytes } from '../../platform/retained-bytes.ts';
 
-/** Characters of all cached tokens together; a token is at most as long as the header limit. */
-const MAX_SIZE = 16 * 1024 * 1024;
+/** Bytes of all together; a token is at most as long as the header limit. */
+const MAX_BYTES = 48 * 1024 * 1024;
+/** What was read out of a token takes about twice as much as the token: a group is an object of its own. */
+const READ = 2;
 
 interface Entry<T> {
   readonly value: T;
@@ -16,8 +19,8 @@ interface Entry<T> {
 export class VerifiedCache<T extends object> {
   readonly #entries = new LRUCache<string, Entry<T>>({
     max: 20_000,
-    maxSize: MAX_SIZE,
-    sizeCalculation: (_entry, token) => token.length || 1,
+    maxSize: MAX_BYTES,
+    sizeCalculation: (_entry, token) => (1 + READ) * textBytes(token),
   });
   readonly #now: () => number;
 

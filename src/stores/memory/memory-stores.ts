@@ -13,12 +13,14 @@ const SWEEP_EVERY = 60_000;
 /** Everything in this process: it ends with it, and no other process knows of it. */
 export function createMemoryStores(options: {
   readonly maxSessions: number;
+  /** Of all sessions; absent: only their number is bounded. */
+  readonly maxSessionBytes?: number;
   readonly log: Logger;
   readonly now: () => number;
 }): Stores {
-  const { maxSessions, log, now } = options;
+  const { maxSessions, maxSessionBytes, log, now } = options;
   const topics = new Topics(log);
-  const sessions = new MemorySessions(maxSessions, log, now);
+  const sessions = new MemorySessions(maxSessions, log, now, maxSessionBytes);
   const locks = new MemoryLocks(now);
   const documents = new MemoryDocuments(now);
   const records = new Map<string, MemorySessions>();
@@ -34,7 +36,7 @@ export function createMemoryStores(options: {
     locks,
     documents,
     records: (name, { maxRecords, maxBytes }) => {
-      const store = records.get(name) ?? new MemorySessions(maxRecords, log, now, { name, maxBytes });
+      const store = records.get(name) ?? new MemorySessions(maxRecords, log, now, maxBytes, name);
       records.set(name, store);
       return store;
     },

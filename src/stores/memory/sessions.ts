@@ -15,20 +15,23 @@ export class MemorySessions implements SessionStore {
   readonly #tell: () => void;
   #bytes = 0;
 
-  /** @param of records of another kind, whose soonest to end are forgotten instead; `name` is for the log */
-  constructor(max: number, log: Logger, now: () => number, of?: { readonly name: string; readonly maxBytes: number }) {
+  /**
+   * @param maxBytes undefined: only their number is bounded
+   * @param name of records of another kind, whose soonest to end are forgotten instead; for the log
+   */
+  constructor(max: number, log: Logger, now: () => number, maxBytes?: number, name?: string) {
     this.#now = now;
-    this.#bounds = of && { max, maxBytes: of.maxBytes };
+    this.#bounds = name === undefined || maxBytes === undefined ? undefined : { max, maxBytes };
     let told = false;
     this.#tell = () => {
       if (told) return;
       told = true;
-      const { name = 'sessions', ...bytes } = of ?? {};
-      const which = of === undefined ? 'the least recently used' : 'those that end soonest';
-      log.warn({ max, ...bytes }, `too many ${name} for memory: ${which} are ended; configure Redis`);
+      const which = name === undefined ? 'the least recently used' : 'those that end soonest';
+      log.warn({ max, maxBytes }, `too many ${name ?? 'sessions'} for memory: ${which} are ended; configure Redis`);
     };
     this.#entries = new LRUCache({
       max,
+      ...(this.#bounds === undefined && maxBytes !== undefined && { maxSize: maxBytes, sizeCalculation: recordBytes }),
       noDisposeOnSet: true,
       dispose: (entry, _key, reason) => {
         this.#unindex(entry);

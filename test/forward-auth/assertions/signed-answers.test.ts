@@ -72,6 +72,6 @@ describe('signed answers', () => {
     for (const person of people)
       for (let page = 0; page < 30; page++) answers.headersFor(person, at(`/${'x'.repeat(30_000)}${page}`));
     assert.equal(claimsOf(answers.headersFor(people[0] as (typeof people)[0], at('/a'))).sub, 'user-0');
-    assert.ok(answers.size <= 32 * 2 ** 20, `${answers.size} characters`);
+    assert.ok(answers.size <= 24 * 2 ** 20, `${answers.size} characters`);
   });
 });
