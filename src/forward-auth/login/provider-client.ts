@@ -6,7 +6,7 @@ import { isClientRefused, isUnknownKey, refusedRefresh } from '../../platform/oa
 import type { Refreshed, SessionTokens, SignedIn } from '../sessions/session.ts';
 import { type ProviderDependencies, ProviderDiscovery } from './provider-discovery.ts';
 import { providerFailure, SignInFailed } from './provider-failures.ts';
-import { type Claims, isGroupOverage, mayThey, sessionIdentity } from './session-identity.ts';
+import { type Claims, isGroupOverage, refusedAddress, sessionIdentity } from './session-identity.ts';
 import { TokenRequest } from './token-request.ts';
 
 /** What the two halves of one attempt share (RFC 7636, OpenID Connect Core §3.1.2.1). */
@@ -218,8 +218,12 @@ export class ProviderClient {
     const scopes = tokens.scope === undefined ? held : [...new Set(tokens.scope.split(' ').filter(Boolean))];
     const identity = sessionIdentity(claims, this.config, scopes);
     if (identity === undefined) throw new SignInFailed('provider_error', 'the ID token names no subject');
-    if (!mayThey(claims, identity, this.config))
+    const refused = refusedAddress(claims, identity, this.config);
+    if (refused !== undefined) {
+      const { id: provider } = this.config;
+      this.#dependencies.log.warn({ provider, ...refused, subject: identity.subject }, 'a person may not sign in');
       throw new SignInFailed('not_allowed', 'this address is not among those that may sign in');
+    }
     return {
       identity,
       provider: this.config.id,

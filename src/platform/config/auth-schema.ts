@@ -94,6 +94,10 @@ const provider = z.strictObject({
     .array(z.string().regex(/^[^@\s]+$/, 'must be a domain without @'))
     .default([])
     .meta({ description: 'whose verified addresses may sign in; exactly this domain, not those below it' }),
+  trustEmails: z.boolean().default(false).meta({
+    description:
+      'addresses count for allowedEmails and allowedDomains although this provider sends no `email_verified`, as Entra does; only where nobody can choose their own address there. `email_verified: false` never counts',
+  }),
   introspection: z
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'take opaque tokens and ask the provider (RFC 7662)' }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { shortAgent } from '../../../src/forward-auth/login/pages.ts';
-import { isGroupOverage, mayThey, sessionIdentity } from '../../../src/forward-auth/login/session-identity.ts';
+import { isGroupOverage, refusedAddress, sessionIdentity } from '../../../src/forward-auth/login/session-identity.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { html } from '../../../src/platform/pages/html.ts';
 
@@ -33,7 +33,7 @@ describe('the identity of a session', () => {
   it('lets everybody in where no list is set, and nobody without a verified address where one is', () => {
     const admitted = (claims: Record<string, unknown>, provider = providerWith()) => {
       const identity = sessionIdentity({ sub: 'x', ...claims }, provider, []);
-      return identity !== undefined && mayThey(claims, identity, provider);
+      return identity !== undefined && refusedAddress(claims, identity, provider) === undefined;
     };
     assert.ok(admitted({}));
     const strict = providerWith({ allowedEmails: ['a@example.com'] });

@@ -364,6 +364,76 @@ describe('who may sign in, and as what', () => {
       assert.equal(outcome.me.signedIn, status === 303);
     });
 
+  const here = { allowedDomains: ['example.com'] };
+  for (const [name, claims, provider, status, log] of [
+    [
+      'Entra: no email_verified',
+      { email: 'zoe@example.com' },
+      here,
+      403,
+      /"reason":"email_unverified".*set trustEmails of the provider/,
+    ],
+    ['Entra, trusted', { email: 'zoe@example.com' }, { ...here, trustEmails: true }, 303, /signed in/],
+    [
+      'trusted, by another claim',
+      { upn: 'zoe@example.com' },
+      { ...here, trustEmails: true, claims: { email: 'upn' } },
+      303,
+      /signed in/,
+    ],
+    [
+      'trusted, in a list of addresses',
+      { email: 'zoe@example.com' },
+      { allowedEmails: ['ZOE@example.com'], trustEmails: true },
+      303,
+      /signed in/,
+    ],
+    [
+      'trusted, yet said to be unverified',
+      { email: 'zoe@example.com', email_verified: false },
+      { ...here, trustEmails: true },
+      403,
+      /"fix":"the provider says that the address is not verified/,
+    ],
+    [
+      'trusted, yet null',
+      { email: 'zoe@example.com', email_verified: null },
+      { ...here, trustEmails: true },
+      403,
+      /email_unverified/,
+    ],
+    [
+      'trusted, of another domain',
+      { email: 'zoe@example.org' },
+      { ...here, trustEmails: true },
+      403,
+      /"reason":"email_not_listed"/,
+    ],
+    [
+      'trusted, without an address',
+      {},
+      { ...here, trustEmails: true },
+      403,
+      /"reason":"email_missing".*ask for the scope/,
+    ],
+    [
+      'trusted, with two @',
+      { email: 'zoe@evil.example@example.com' },
+      { ...here, trustEmails: true },
+      403,
+      /"reason":"email_missing"/,
+    ],
+  ] as const)
+    it(`${status === 303 ? 'lets in' : 'refuses, and logs provider, reason and setting,'} ${name}`, async () => {
+      const outcome = await signInAs(claims, provider);
+      assert.equal(outcome.status, status);
+      const written = outcome.house.log();
+      assert.match(written, log);
+      if (status === 303) return;
+      assert.match(written, /"provider":"idp0"[^\n]*"message":"a person may not sign in"/);
+      assert.doesNotMatch(written, /zoe@/);
+    });
+
   it('reads nested groups and names with dots', async () => {
     const claims = { realm_access: { roles: ['a', 'b'] }, 'roles.of.app': ['c'] };
     const nested = await signInAs(claims, { claims: { groups: 'realm_access.roles' } });

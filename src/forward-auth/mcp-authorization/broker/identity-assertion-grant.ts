@@ -5,7 +5,7 @@ import type { ProviderConfig } from '../../../platform/config/schema.ts';
 import { type CompactJws, parseJws, verifySignature } from '../../authenticators/jws.ts';
 import type { ProviderKeys } from '../../authenticators/provider-keys.ts';
 import { checkClaims, normalType, readPerson } from '../../authenticators/token-claims.ts';
-import { mayThey } from '../../login/session-identity.ts';
+import { refusedAddress } from '../../login/session-identity.ts';
 import { accountId } from './account.ts';
 import type { Accounts } from './accounts.ts';
 import { oidcErrors } from './oidc-library.ts';
@@ -53,7 +53,8 @@ export function registerIdentityAssertionGrant(provider: Provider, deps: Identit
       const resource = resourceOf(deps, claims);
       const scopes = scopesOf(deps, ctx, claims, resource);
       const identity = readPerson(claims, home);
-      if (identity === undefined || !mayThey(claims, identity, home)) throw refusal('the person may not sign in here');
+      if (identity === undefined || refusedAddress(claims, identity, home) !== undefined)
+        throw refusal('the person may not sign in here');
       await issue(deps, provider, ctx, { account: accountId(home.id, identity.subject), identity, resource, scopes });
     },
     ['assertion', 'scope'],
