@@ -5,9 +5,17 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
+import {
+  type Ugly,
+  uglyClient,
+  uglyEndpoint,
+  uglyEvents,
+  uglyFrames,
+  uglyHttp,
+  uglyLines,
+} from '../../hostile/support/ugly.ts';
 import { type RawServer, rawServer, switchingProtocols } from './support/raw-server.ts';
 import { INITIALIZE, type RelayProcess, startRelayProcess } from './support/relay-process.ts';
-import { type Ugly, uglyClient, uglyEndpoint, uglyEvents, uglyFrames, uglyHttp, uglyLines } from './support/ugly.ts';
 
 /** `npm run hostile` multiplies the cases and takes another seed each time. */
 const TIMES = Number(process.env.POSTERN_HOSTILE_TIMES ?? 1);

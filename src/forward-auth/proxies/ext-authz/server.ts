@@ -56,8 +56,9 @@ const CONNECTIONS = {
   'grpc.max_connection_idle_ms': 15 * 60_000,
   'grpc.max_connection_age_ms': 60 * 60_000,
   'grpc.max_connection_age_grace_ms': 30_000,
-  'grpc.keepalive_time_ms': 60_000,
-  'grpc.keepalive_timeout_ms': 20_000,
+  // Node does not notice a peer that leaves in the midst of a frame.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
 };
 
 const V2 = {

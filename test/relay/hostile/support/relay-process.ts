@@ -1,10 +1,10 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { stringify } from 'yaml';
+import { scratchFolder } from '../../../hostile/support/scratch-folder.ts';
 import { type Child, startChild } from '../../../support/child.ts';
 import { freePorts } from '../../../support/free-port.ts';
 import { POSTERN_COMMAND } from '../../../support/postern-process.ts';
-import { scratchFolder } from './scratch-folder.ts';
 
 export interface Reply {
   readonly status: number;

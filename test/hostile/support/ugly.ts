@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { frame } from './raw-server.ts';
+import { frame } from '../../relay/hostile/support/raw-server.ts';
 
 /** What a server writes, piece by piece, and what it does then. */
 export interface Ugly {
@@ -296,22 +296,31 @@ const clientHead = fc.oneof(
   fc.constantFrom('POST', 'POST', 'GET', 'DELETE', 'OPTIONS', 'PUT', 'CONNECT', 'PRI', 'TRACE'),
   fc.string({ maxLength: 6 }),
 );
-const path = fc.constantFrom(
+/** Of no place in particular. */
+const STRANGE_PATHS = [
+  '*',
+  '//',
+  '/',
+  '/\xff',
+  `/${'a'.repeat(9_000)}`,
+  '/%00',
+  '/../x',
+  'http://x/',
+  '/?a=%zz&a=\x7f',
+];
+
+const RELAY_PATHS = [
   '/servers/good/mcp',
   '/servers/good/ws',
   '/servers/good/sse',
   '/servers/good/messages',
   '/mcp',
-  '/',
-  '*',
   '/servers/%00/mcp',
   '/servers/../x',
-  '//',
   'http://x/servers/good/mcp',
   '/.well-known/oauth-protected-resource',
-  `/${'a'.repeat(9_000)}`,
-  '/\xff',
-);
+];
+
 const clientField = fc.oneof(
   header,
   fc.constantFrom(
@@ -329,37 +338,154 @@ const clientField = fc.oneof(
   ),
 );
 
-/** A client at any way in: requests in any state of repair, frames behind an upgrade, two requests at once. */
-export const uglyClient: fc.Arbitrary<Ugly> = inPieces(
+export const uglyClient = uglyRequests(RELAY_PATHS);
+
+/**
+ * A client at a way in: requests in any state of repair, frames behind an upgrade, two requests at once.
+ *
+ * @param paths those of the way in, to which strange ones are added
+ * @param more header fields that it knows, as lines
+ */
+export function uglyRequests(paths: readonly string[], more: readonly string[] = []): fc.Arbitrary<Ugly> {
+  const field = more.length === 0 ? clientField : fc.oneof(clientField, fc.constantFrom(...more));
+  return inPieces(
+    fc
+      .record({
+        method: clientHead,
+        path: fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...paths) }, fc.constantFrom(...STRANGE_PATHS)),
+        fields: fc.array(field, { maxLength: 6 }),
+        body: message,
+        framing: fc.constantFrom('length', 'short', 'chunked', 'both', 'none'),
+        behind: fc.oneof(
+          fc.constant(Buffer.alloc(0)),
+          fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+        ),
+      })
+      .map(({ method, path: target, fields, body, framing, behind }) => {
+        const size = Buffer.byteLength(body);
+        const length = {
+          length: `Content-Length: ${size}\r\n`,
+          short: `Content-Length: ${size + 5}\r\n`,
+          chunked: 'Transfer-Encoding: chunked\r\n',
+          both: `Transfer-Encoding: chunked\r\nContent-Length: ${size}\r\n`,
+          none: '',
+        }[framing];
+        const content =
+          framing === 'chunked' || framing === 'both' ? `${size.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body;
+        return Buffer.concat([
+          Buffer.from(
+            `${method} ${target} HTTP/1.1\r\nHost: mcp.example.com\r\nContent-Type: application/json\r\n${fields.join('')}${length}\r\n${content}`,
+            'latin1',
+          ),
+          behind,
+        ]);
+      }),
+  );
+}
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+/** A frame of HTTP/2 (RFC 9113 §4.1). @param length what it says of itself; absent: the truth */
+function h2Frame(type: number, flags: number, stream: number, payload: Buffer, length = payload.length): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Fields that are literals without a name of a table (RFC 7541 §6.2.2), short ones. */
+function hpack(fields: Readonly<Record<string, string>>): Buffer {
+  return Buffer.concat(
+    Object.entries(fields).map(([name, value]) =>
+      Buffer.concat([
+        Buffer.from([0, name.length]),
+        Buffer.from(name),
+        Buffer.from([value.length]),
+        Buffer.from(value),
+      ]),
+    ),
+  );
+}
+
+const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check';
+const grpcFields = fc.record({
+  ':method': fc.constantFrom('POST', 'POST', 'GET', ''),
+  ':scheme': fc.constantFrom('http', 'https', ''),
+  ':path': fc.constantFrom(
+    CHECK_PATH,
+    CHECK_PATH,
+    CHECK_PATH.replace('v3', 'v2'),
+    '/grpc.health.v1.Health/Watch',
+    '/',
+    '*',
+  ),
+  ':authority': fc.constantFrom('a', ''),
+  'content-type': fc.constantFrom('application/grpc', 'application/grpc', 'application/json', ''),
+  te: fc.constantFrom('trailers', ''),
+  'grpc-encoding': fc.constantFrom('identity', 'gzip', 'x'),
+  'grpc-timeout': fc.constantFrom('1S', '0n', '99999999H', '-1S', 'x'),
+});
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((made) => Buffer.from(made));
+
+/** A message of gRPC: a flag, a length, and bytes that are rarely of the protocol. */
+const grpcMessage = fc
+  .record({ flag: fc.constantFrom(0, 0, 0, 1, 255), body: bytes(60), wrong: fc.constantFrom(0, 0, 1, 0x7fffffff) })
+  .map(({ flag, body, wrong }) => {
+    const head = Buffer.alloc(5);
+    head.writeUInt8(flag, 0);
+    head.writeUInt32BE(Math.min(0xffffffff, body.length + wrong), 1);
+    return Buffer.concat([head, body]);
+  });
+
+const h2Part = fc.oneof(
+  // A call as it should be, but for what it says.
+  fc
+    .record({ fields: grpcFields, message: grpcMessage, stream: fc.constantFrom(1, 3, 5) })
+    .map((made) =>
+      Buffer.concat([h2Frame(1, 4, made.stream, hpack(made.fields)), h2Frame(0, 1, made.stream, made.message)]),
+    ),
   fc
     .record({
-      method: clientHead,
-      path,
-      fields: fc.array(clientField, { maxLength: 6 }),
-      body: message,
-      framing: fc.constantFrom('length', 'short', 'chunked', 'both', 'none'),
-      behind: fc.oneof(
-        fc.constant(Buffer.alloc(0)),
-        fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
-      ),
+      type: fc.nat(12),
+      flags: fc.nat(255),
+      stream: fc.constantFrom(0, 0, 1, 2, 3, 0x7fffffff),
+      body: bytes(40),
+      length: fc.constantFrom(undefined, 0, 3, 16_384, 0xffffff),
     })
-    .map(({ method, path: target, fields, body, framing, behind }) => {
-      const size = Buffer.byteLength(body);
-      const length = {
-        length: `Content-Length: ${size}\r\n`,
-        short: `Content-Length: ${size + 5}\r\n`,
-        chunked: 'Transfer-Encoding: chunked\r\n',
-        both: `Transfer-Encoding: chunked\r\nContent-Length: ${size}\r\n`,
-        none: '',
-      }[framing];
-      const content =
-        framing === 'chunked' || framing === 'both' ? `${size.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body;
-      return Buffer.concat([
-        Buffer.from(
-          `${method} ${target} HTTP/1.1\r\nHost: mcp.example.com\r\nContent-Type: application/json\r\n${fields.join('')}${length}\r\n${content}`,
-          'latin1',
-        ),
-        behind,
-      ]);
-    }),
+    .map((made) => h2Frame(made.type, made.flags, made.stream, made.body, made.length)),
+  fc.constantFrom(
+    h2Frame(4, 0, 0, Buffer.from('000300000000', 'hex')),
+    Buffer.concat(Array.from({ length: 200 }, () => h2Frame(6, 0, 0, Buffer.alloc(8)))),
+    Buffer.concat(Array.from({ length: 200 }, () => h2Frame(4, 0, 0, Buffer.alloc(0)))),
+    Buffer.concat([
+      h2Frame(1, 0, 1, hpack({ ':method': 'POST' })),
+      ...Array.from({ length: 100 }, () => h2Frame(9, 0, 1, hpack({ a: 'b' }))),
+    ]),
+    Buffer.concat(
+      Array.from({ length: 100 }, (_, at) =>
+        Buffer.concat([
+          h2Frame(1, 5, 2 * at + 1, hpack({ ':method': 'POST', ':path': CHECK_PATH, ':scheme': 'http' })),
+          h2Frame(3, 0, 2 * at + 1, Buffer.alloc(4)),
+        ]),
+      ),
+    ),
+    h2Frame(8, 0, 0, Buffer.from('7fffffff', 'hex')),
+    h2Frame(7, 0, 0, Buffer.alloc(8)),
+  ),
+  bytes(30),
+);
+
+/** A client of gRPC: frames of every type and size, calls that are half right, floods. */
+export const uglyGrpc: fc.Arbitrary<Ugly> = inPieces(
+  fc
+    .record({
+      preface: fc.constantFrom(PREFACE, PREFACE, PREFACE, Buffer.alloc(0)),
+      settings: fc.boolean(),
+      parts: fc.array(h2Part, { maxLength: 5 }),
+    })
+    .map(({ preface, settings, parts }) =>
+      Buffer.concat([preface, ...(settings ? [h2Frame(4, 0, 0, Buffer.alloc(0))] : []), ...parts]),
+    ),
 );
