@@ -53,12 +53,14 @@ export function post(
   const id = message.method === undefined ? undefined : message.id;
   return new Promise((resolve, reject) => {
     let rest: ResumableStream | undefined;
+    let isSettled = false;
     const onAbort = () => {
       reader.abort();
       rest?.stop();
       reject(signal.reason);
     };
     const settle = (settled: Json | Error) => {
+      isSettled = true;
       signal.removeEventListener('abort', onAbort);
       rest?.stop();
       if (settled instanceof Error) reject(settled);
@@ -75,6 +77,7 @@ export function post(
         if (isAnswer(value, id)) setTimeout(() => reader.abort(), AFTER_ANSWER).unref();
       },
       ended: (_reader, error) => {
+        if (isSettled) return;
         const { isStream, lastEventId, retry } = reader;
         const isResumable = id !== undefined && isStream && lastEventId !== undefined && !(error instanceof RangeError);
         if (!isResumable || resume === undefined)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, it } from 'mocha';
+import { CONNECTION_TIMES } from '../../../src/relay/transports/channel/connection.ts';
 import { CLIENTS, type Place } from '../protocol/numbers/clients.ts';
 import { endAll, relay } from '../support/relay.ts';
 import { answer, event, type Script, SESSION, scriptedServer } from '../support/scripted-server.ts';
@@ -8,6 +10,8 @@ const PLACES: Readonly<Record<string, Place>> = {
   'the server': { path: '/servers/one', tool: 'echo' },
   'all as one': { path: '', tool: 'one__echo' },
 };
+/** Short, so that what is tried again shows. */
+const RETRY = { first: 5, longest: 1_000, attempts: 7 };
 /** A client that reaches the server byte for byte resumes streams and begins sessions itself. */
 const isTransparent = (client: string, place: string) =>
   client === 'streamable HTTP with a session' && place === 'the server';
@@ -31,11 +35,14 @@ describe('a server with sessions, whatever client is in front', function () {
         return true;
       },
     });
-    const running = await relay({
-      servers: { one: { url, era: 'legacy' } },
-      sessionKey: Buffer.alloc(32, 7).toString('base64url'),
-      aggregate: { servers: ['one'], timeout: '10s' },
-    });
+    const running = await relay(
+      {
+        servers: { one: { url, era: 'legacy' } },
+        sessionKey: Buffer.alloc(32, 7).toString('base64url'),
+        aggregate: { servers: ['one'], timeout: '10s' },
+      },
+      { times: { ...CONNECTION_TIMES, retry: RETRY } },
+    );
     return { running, seen };
   };
 
@@ -72,6 +79,27 @@ describe('a server with sessions, whatever client is in front', function () {
             assert.equal(calls, 1, 'the tool runs once');
             assert.deepEqual([...new Set(resumed)], [lastEventId]);
           });
+
+        it('asks for no rest of an answer that came whole', async () => {
+          let gets = 0;
+          const { running } = await start({
+            post: ({ id, method }, response) => {
+              if (method !== 'tools/call') return false;
+              response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+              response.end(`retry: 1\n${event({ id, result: { content: [], structuredContent: {} } }, 'last')}`);
+              return true;
+            },
+            get: (_response, request) => {
+              if (request.headers['last-event-id'] !== undefined) gets += 1;
+              return false;
+            },
+          });
+          for (const _call of [1, 2]) {
+            assert.match(await call(running.port, where, '5', '{}'), /"structuredContent"/);
+            await sleep(RETRY.first * 20);
+          }
+          assert.equal(gets, 0);
+        });
 
         for (const [status, code] of [
           [404, -32001],
