@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
@@ -6,14 +5,11 @@ import type { LegacySession, LegacySessions } from '../downstream/legacy-server.
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
 import { RunningRequests } from '../downstream/running-requests.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
-import type { ResponseGuard } from '../gate/response-guard.ts';
 import { type ClientFacts, factsOf } from '../protocol/client-facts.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { type Era, negotiatedVersion } from '../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
 import type { Caller } from '../trust/caller.ts';
-import { answerHandler } from '../upstreams/answer-handler.ts';
-import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { Aggregate, type AggregateDeps } from './aggregate.ts';
@@ -39,7 +35,6 @@ export interface AggregateServerDeps extends AggregateDeps {
   readonly budgets: Budgets;
   /** Bytes of messages that may wait for a client which does not read. */
   readonly limit: number;
-  readonly streams: StreamTimes;
   /** Something failed that is no server: a dependency, or this program. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -71,10 +66,6 @@ export class AggregateServer implements Upstream, LegacySessions {
         return new RefusedError(refusalOf(error));
       },
     };
-  }
-
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
-    this.dispatch(request, answerHandler(response, events, this.#deps.streams, guard));
   }
 
   /** Answers as a streamable HTTP server would. Never throws. */

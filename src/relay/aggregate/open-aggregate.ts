@@ -11,7 +11,6 @@ import type { ConnectionTimes } from '../transports/channel/connection.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { ClientRequest } from '../upstreams/mcp-server.ts';
 import { ModernClient } from '../upstreams/modern-client.ts';
-import { KEEP_ALIVE } from '../upstreams/open-upstream.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
 import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { AggregateServer, type MemberClient } from './aggregate-server.ts';
@@ -55,7 +54,6 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     ids: new ServerRequestIds(sealing.keys),
     listeners: new Listeners(),
     times: times.retry,
-    streams: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     budgets: wiring.budgets,
     limit: limits.maxServerMessage,
     mayUse: wiring.mayUse,

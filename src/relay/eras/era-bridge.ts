@@ -1,20 +1,17 @@
-import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { type LocalServerDeps, messageOf, serveLocally } from '../downstream/local-server.ts';
 import { GONE } from '../downstream/modern-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
-import type { ResponseGuard } from '../gate/response-guard.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
-import { answerHandler } from '../upstreams/answer-handler.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
-import type { RelayEvents, StreamTimes } from '../upstreams/response-relay.ts';
+import { passesThrough } from '../upstreams/passthrough.ts';
 import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { headerOf } from '../upstreams/upstream-request.ts';
-import { EraKnowledge } from './era-knowledge.ts';
-import { FirstAnswer } from './first-answer.ts';
+import { EraDetection } from './era-detection.ts';
+import { EraProbe } from './era-probe.ts';
 import { EmulatedSessions } from './sessions/emulated-sessions.ts';
 import { isOwnSession } from './sessions/session-id.ts';
 import { PooledServers } from './stateless/pooled-servers.ts';
@@ -26,7 +23,6 @@ export interface EraBridgeOptions {
   readonly era: Era | undefined;
   /** Bytes of one message, and those that may wait for a slow client. */
   readonly limit: number;
-  readonly times: StreamTimes;
   readonly retry: RetryTimes;
   readonly budgets: Budgets;
   readonly keyOf: KeyOf;
@@ -53,18 +49,16 @@ const IDLE = 5 * 60_000;
  */
 export class EraBridge implements Upstream {
   readonly #inner: Upstream;
-  readonly #options: EraBridgeOptions;
-  readonly #knowledge: EraKnowledge;
+  readonly #detection: EraDetection;
   readonly #pooled: PooledServers;
   readonly #local: LocalServerDeps;
   readonly #sessions: EmulatedSessions;
 
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
-    this.#options = options;
     const { limit, retry, streams, channel, budgets, keyOf } = options;
     const link = { upstream: inner, limit, retry };
-    this.#knowledge = new EraKnowledge(options.era, link, options.now);
+    this.#detection = new EraDetection(options.era, link, options.now);
     this.#sessions = new EmulatedSessions({ link, channel, budgets });
     const all = SESSIONS;
     this.#pooled = new PooledServers({
@@ -83,13 +77,9 @@ export class EraBridge implements Upstream {
     };
   }
 
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
-    if (this.#passes(request)) return void this.#inner.forward(request, response, events, guard);
-    this.#route(request, answerHandler(response, events, this.#options.times, guard));
-  }
-
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    if (this.#passes(request)) this.#inner.dispatch(request, handler);
+    const speaks = (era: Era) => this.#detection.speaks(era);
+    if (passesThrough(request, speaks, isOwnSession)) this.#inner.dispatch(request, handler);
     else this.#route(request, guarded(handler));
   }
 
@@ -99,25 +89,17 @@ export class EraBridge implements Upstream {
     await this.#inner.close();
   }
 
-  /** Whether nothing stands between: on the way of nearly every request. */
-  #passes({ era, method, headers }: UpstreamRequest): boolean {
-    if (era === 'modern') return this.#knowledge.speaks('modern') === true;
-    const session = headerOf(headers, 'mcp-session-id');
-    if (session !== undefined) return !isOwnSession(session);
-    return method !== 'POST' || this.#knowledge.speaks('legacy') === true;
-  }
-
   #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     const { era, headers, body } = request;
     const inOwnSession = era === 'legacy' && headerOf(headers, 'mcp-session-id') !== undefined;
-    if (inOwnSession || this.#knowledge.speaks(era) === false) return void this.#translate(request, handler);
+    if (inOwnSession || this.#detection.speaks(era) === false) return void this.#translate(request, handler);
     const events = {
       // A server of sessions answers these too, so a client that sends them in the wrong era must teach nothing by it.
       understood: () => {
-        if (era === 'legacy' || !GONE.has(messageOf(body).method)) this.#knowledge.saw(era, true);
+        if (era === 'legacy' || !GONE.has(messageOf(body).method)) this.#detection.saw(era, true);
       },
       unclear: () => {
-        if (era === 'modern') this.#knowledge.ask(era, request.caller).catch(() => {});
+        if (era === 'modern') this.#detection.ask(era, request.caller).catch(() => {});
       },
       refused: (pass: () => void) => {
         this.#reconsider(request, handler, pass).catch((error: unknown) =>
@@ -125,7 +107,7 @@ export class EraBridge implements Upstream {
         );
       },
     };
-    this.#inner.dispatch(request, new FirstAnswer(handler, events));
+    this.#inner.dispatch(request, new EraProbe(handler, events));
   }
 
   /** The server may have refused the request itself, or the era that it is of. Where it does not say which, its answer stands. */
@@ -136,10 +118,10 @@ export class EraBridge implements Upstream {
   }
 
   async #isSpoken({ era, caller, body }: UpstreamRequest): Promise<boolean> {
-    if (era === 'modern') return this.#knowledge.ask('modern', caller);
+    if (era === 'modern') return this.#detection.ask('modern', caller);
     // Whatever else comes outside of a session, a server of sessions may refuse.
-    if (messageOf(body).method !== 'initialize' || !(await this.#knowledge.ask('modern', caller))) return true;
-    return this.#knowledge.ask('legacy', caller);
+    if (messageOf(body).method !== 'initialize' || !(await this.#detection.ask('modern', caller))) return true;
+    return this.#detection.ask('legacy', caller);
   }
 
   #translate(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { Fields, Outgoing } from '../credentials/credential.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { type Refusal, RefusedError, refusalOf } from '../refusal.ts';
+import { PassingHandler } from './passing-handler.ts';
 
 type Send = (headers: string[], handler: Dispatcher.DispatchHandler) => void;
 
@@ -88,44 +89,28 @@ export class AuthorizedDispatch {
 }
 
 /** Passes an answer on, but for a 401, which it reports instead. */
-class Watched implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+class Watched extends PassingHandler {
   readonly #refused: () => void;
   #over = false;
 
-  constructor(handler: Dispatcher.DispatchHandler, refused: () => void) {
-    this.#handler = handler;
+  constructor(inner: Dispatcher.DispatchHandler, refused: () => void) {
+    super(inner);
     this.#refused = refused;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler.onRequestStart?.(controller, context);
-  }
-
-  onResponseStart(
+  override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
     text?: string,
   ): void {
-    if (status !== 401) {
-      this.#handler.onResponseStart?.(controller, status, headers, text);
-      return;
-    }
+    if (status !== 401) return void super.onResponseStart(controller, status, headers, text);
     this.#over = true;
     controller.abort(new Error('the server wants another credential'));
     this.#refused();
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#handler.onResponseData?.(controller, chunk);
-  }
-
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    if (!this.#over) this.#handler.onResponseEnd?.(controller, trailers);
-  }
-
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (!this.#over) this.#handler.onResponseError?.(controller, error);
+  protected override pass(_controller: Dispatcher.DispatchController, work: () => void): void {
+    if (!this.#over) work();
   }
 }

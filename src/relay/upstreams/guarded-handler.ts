@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { PassingHandler } from './passing-handler.ts';
 
 /**
  * Stands between what brings a response and what takes it. A taker sees each header name once, as one text, and nothing after the
@@ -9,45 +10,30 @@ export function guarded(handler: Dispatcher.DispatchHandler): Dispatcher.Dispatc
   return handler instanceof GuardedHandler ? handler : new GuardedHandler(handler);
 }
 
-class GuardedHandler implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+class GuardedHandler extends PassingHandler {
   #over = false;
 
-  constructor(handler: Dispatcher.DispatchHandler) {
-    this.#handler = handler;
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#run(controller, () => this.#handler.onRequestStart?.(controller, context));
-  }
-
-  onResponseStart(
+  override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
     text?: string,
   ): void {
-    this.#run(controller, () => this.#handler.onResponseStart?.(controller, status, withSingleFields(headers), text));
+    this.pass(controller, () => this.inner.onResponseStart?.(controller, status, withSingleFields(headers), text));
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#run(controller, () => this.#handler.onResponseData?.(controller, chunk));
+  override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    super.onResponseEnd(controller, trailers);
+    this.#over = true;
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    this.#run(controller, () => {
-      this.#handler.onResponseEnd?.(controller, trailers);
-      this.#over = true;
-    });
-  }
-
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#over) return;
     this.#over = true;
-    this.#handler.onResponseError?.(controller, error);
+    this.inner.onResponseError?.(controller, error);
   }
 
-  #run(controller: Dispatcher.DispatchController, work: () => void): void {
+  protected override pass(controller: Dispatcher.DispatchController, work: () => void): void {
     if (this.#over) return;
     try {
       work();

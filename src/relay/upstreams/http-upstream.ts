@@ -1,14 +1,10 @@
-import type { ServerResponse } from 'node:http';
 import { type Dispatcher, Pool } from 'undici';
 import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
-import type { ResponseGuard } from '../gate/response-guard.ts';
-import { answerHandler } from './answer-handler.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
 import { guarded } from './guarded-handler.ts';
 import { PacedHandler } from './paced-handler.ts';
 import { type OnServerRefusal, RefusalReader } from './refusal-reason.ts';
-import type { RelayEvents, StreamTimes } from './response-relay.ts';
 import type { Upstream, UpstreamRequest } from './upstream.ts';
 
 type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
@@ -20,7 +16,6 @@ export class HttpUpstream implements Upstream {
   readonly #path: string;
   readonly #timeout: number;
   readonly #idle: number;
-  readonly #times: StreamTimes;
   readonly #outgoing: OutgoingHeaders | undefined;
   readonly #onRefusal: OnServerRefusal;
   /** Streams have connections of their own: a pool looks for a free one by walking over all of them. */
@@ -30,7 +25,6 @@ export class HttpUpstream implements Upstream {
   /**
    * @param server its address, and milliseconds until response headers must have come
    * @param idle milliseconds of silence after which a stream is given up
-   * @param keepAlive milliseconds of silence after which the client gets a comment line
    * @param tls what is shown to and expected from a server with https
    * @param outgoing what goes with every request beside what the protocol needs
    * @param onRefusal told of each refusal of the server, with its reason
@@ -38,7 +32,6 @@ export class HttpUpstream implements Upstream {
   constructor(
     server: { readonly url: string; readonly timeout: number },
     idle: number,
-    keepAlive = 25_000,
     tls: UpstreamCredentials = {},
     outgoing?: OutgoingHeaders,
     onRefusal: OnServerRefusal = () => {},
@@ -49,14 +42,9 @@ export class HttpUpstream implements Upstream {
     this.#path = url.pathname + url.search;
     this.#timeout = server.timeout;
     this.#idle = idle;
-    this.#times = { keepAlive, stalled: idle };
     const options = { connect: { timeout: Math.min(CONNECT_TIMEOUT, server.timeout), ...tls }, pipelining: 1 };
     this.#calls = new Pool(url.origin, options);
     this.#streams = new Pool(url.origin, options);
-  }
-
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
-    this.dispatch(request, answerHandler(response, events, this.#times, guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {

@@ -35,9 +35,6 @@ export interface OpenUpstreamDeps {
   readonly channel: ((about: 'era' | 'pipe') => ReplicaChannel) | undefined;
 }
 
-/** Milliseconds of silence after which a stream gets a comment line. */
-export const KEEP_ALIVE = 25_000;
-
 /** The way to one configured server, for clients of every era. @throws ConfigurationError as below */
 export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
   const transport = openTransport(name, server, deps);
@@ -51,7 +48,6 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
   return new EraBridge(reached, {
     era: known,
     limit: limits.maxServerMessage,
-    times: { keepAlive: KEEP_ALIVE, stalled: limits.idleStream },
     retry: CONNECTION_TIMES.retry,
     streams: deps.maxStreams,
     budgets: deps.budgets,
@@ -74,9 +70,9 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
   const onRefusal = logServerRefusals(name, log, now);
   const transport = server.transport ?? (/^wss?:/.test(url ?? '') ? 'websocket' : 'streamable-http');
   if (url !== undefined && transport === 'streamable-http')
-    return new HttpUpstream({ url, timeout }, limits.idleStream, KEEP_ALIVE, tls, outgoing, onRefusal);
+    return new HttpUpstream({ url, timeout }, limits.idleStream, tls, outgoing, onRefusal);
   const idle = limits.idleStream;
-  const times = { timeout, idle, keepAlive: KEEP_ALIVE, stalled: idle };
+  const times = { timeout, idle };
   return new PipeUpstream(
     new PipeServers(openPipe(name, server, transport, { ...deps, tls, onRefusal }), {
       server: name,

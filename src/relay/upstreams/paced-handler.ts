@@ -1,50 +1,46 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { Pace } from './pace.ts';
+import { PassingHandler } from './passing-handler.ts';
 
 /** Bytes of a body that are passed on without being timed: nearly every answer is smaller. */
 const FREE = 256 * 1024;
 
 /** Holds a response that does not end to its share of the event loop, however fast the client reads it. */
-export class PacedHandler implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+export class PacedHandler extends PassingHandler {
   #controller: PacedController | undefined;
   #pace: Pace | undefined;
   #size = 0;
 
-  constructor(handler: Dispatcher.DispatchHandler) {
-    this.#handler = handler;
+  override onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    super.onRequestStart(this.#of(controller), context);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler.onRequestStart?.(this.#of(controller), context);
-  }
-
-  onResponseStart(
+  override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
     text?: string,
   ): void {
-    this.#handler.onResponseStart?.(this.#of(controller), status, headers, text);
+    super.onResponseStart(this.#of(controller), status, headers, text);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const own = this.#of(controller);
     this.#size += chunk.length;
-    if (this.#size <= FREE) return void this.#handler.onResponseData?.(own, chunk);
+    if (this.#size <= FREE) return void super.onResponseData(own, chunk);
     this.#pace ??= new Pace({ pause: () => own.hold(), resume: () => own.release() });
-    this.#pace.run(() => this.#handler.onResponseData?.(own, chunk));
+    this.#pace.run(() => super.onResponseData(own, chunk));
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#pace?.stop();
-    this.#handler.onResponseEnd?.(this.#of(controller), trailers);
+    super.onResponseEnd(this.#of(controller), trailers);
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     this.#pace?.stop();
-    this.#handler.onResponseError?.(this.#of(controller), error);
+    super.onResponseError(this.#of(controller), error);
   }
 
   #of(controller: Dispatcher.DispatchController): PacedController {

@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Fields } from '../credentials/credential.ts';
+import { PassingHandler } from './passing-handler.ts';
 
 /** Bytes of a refusal that are read for its reason. */
 const MAX_BODY = 4 * 1024;
@@ -96,8 +97,7 @@ class BodyStart {
  * Passes a response on. Where it is a refusal, the beginning of its body is read as well if the taker ends it at its head: the
  * connection ends a moment later.
  */
-export class RefusalReader implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+export class RefusalReader extends PassingHandler {
   readonly #sent: Fields;
   readonly #report: OnServerRefusal;
   #start: BodyStart | undefined;
@@ -105,23 +105,19 @@ export class RefusalReader implements Dispatcher.DispatchHandler {
   /** The taker wants no more of it. */
   #over = false;
 
-  constructor(handler: Dispatcher.DispatchHandler, sent: Fields, report: OnServerRefusal) {
-    this.#handler = handler;
+  constructor(inner: Dispatcher.DispatchHandler, sent: Fields, report: OnServerRefusal) {
+    super(inner);
     this.#sent = sent;
     this.#report = report;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler.onRequestStart?.(controller, context);
-  }
-
-  onResponseStart(
+  override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
     text?: string,
   ): void {
-    if (!isRefusing(status)) return void this.#handler.onResponseStart?.(controller, status, headers, text);
+    if (!isRefusing(status)) return void super.onResponseStart(controller, status, headers, text);
     const start = new BodyStart();
     const late = setTimeout(() => this.#finish(), TIMEOUT);
     this.#start = start;
@@ -132,22 +128,26 @@ export class RefusalReader implements Dispatcher.DispatchHandler {
       this.#report({ status, reason: refusalReason(headers['www-authenticate'], start.text, this.#sent) });
       if (this.#over) controller.abort(new Error('the rest of a refusal is not wanted'));
     };
-    this.#handler.onResponseStart?.(this.#patient(controller), status, headers, text);
+    super.onResponseStart(this.#patient(controller), status, headers, text);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#handler.onResponseData?.(controller, chunk);
+  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    super.onResponseData(controller, chunk);
     if (this.#start?.push(chunk) === true) this.#finish();
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#finish();
-    if (!this.#over) this.#handler.onResponseEnd?.(controller, trailers);
+    super.onResponseEnd(controller, trailers);
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     this.#finish();
-    if (!this.#over) this.#handler.onResponseError?.(controller, error);
+    super.onResponseError(controller, error);
+  }
+
+  protected override pass(_controller: Dispatcher.DispatchController, work: () => void): void {
+    if (!this.#over) work();
   }
 
   /** Ends the connection for its taker at once, and in truth when the reason has been read. */

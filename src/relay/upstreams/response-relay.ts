@@ -8,6 +8,15 @@ import { ServerNotStarted } from './pipes/server-not-started.ts';
 import { isRefusing } from './refusal-reason.ts';
 import { clientResponseHeaders } from './response-headers.ts';
 
+/** Why a response is no longer read. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+
+  constructor() {
+    super('the client is gone');
+  }
+}
+
 /** How a relayed request ended: the `outcome` label of `postern_relay_requests_total`. */
 export type Outcome =
   | 'relayed'
@@ -61,7 +70,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#done) controller.abort(new Error('the client is gone'));
+    if (this.#done) controller.abort(new ClientGone());
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -153,7 +162,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     // The last piece may have been sent while the server's end of message is still to be read.
     if (this.#response.writableFinished) return;
     this.#end('client_gone');
-    this.#controller?.abort(new Error('the client is gone'));
+    this.#controller?.abort(new ClientGone());
   }
 
   /** Between two events it ends as any stream may; within one it must look cut. */

@@ -2,24 +2,21 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { errorType, within } from '../../platform/tracing/current-span.ts';
 import type { Span } from '../../platform/tracing/span.ts';
+import { PassingHandler } from './passing-handler.ts';
+import { ClientGone } from './response-relay.ts';
 
 /** Passes an answer on, and ends the span with it. What the reader does belongs to `outer`, whosever connection it came by. */
-export class TracedHandler implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
+export class TracedHandler extends PassingHandler {
   readonly #span: Span;
   readonly #outer: Span;
 
-  constructor(handler: Dispatcher.DispatchHandler, span: Span, outer: Span) {
-    this.#handler = handler;
+  constructor(inner: Dispatcher.DispatchHandler, span: Span, outer: Span) {
+    super(inner);
     this.#span = span;
     this.#outer = outer;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    within(this.#outer, () => this.#handler.onRequestStart?.(controller, context));
-  }
-
-  onResponseStart(
+  override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
@@ -28,21 +25,21 @@ export class TracedHandler implements Dispatcher.DispatchHandler {
     this.#span.set({ 'http.response.status_code': status });
     // By 405 a server says that it has no such stream, which it may.
     if (status >= 400 && status !== 405) this.#span.failed(String(status));
-    within(this.#outer, () => this.#handler.onResponseStart?.(controller, status, headers, text));
+    super.onResponseStart(controller, status, headers, text);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    within(this.#outer, () => this.#handler.onResponseData?.(controller, chunk));
-  }
-
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#span.end();
-    within(this.#outer, () => this.#handler.onResponseEnd?.(controller, trailers));
+    super.onResponseEnd(controller, trailers);
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    this.#span.failed(errorType(error));
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (!(error instanceof ClientGone)) this.#span.failed(errorType(error));
     this.#span.end();
-    within(this.#outer, () => this.#handler.onResponseError?.(controller, error));
+    super.onResponseError(controller, error);
+  }
+
+  protected override pass(_controller: Dispatcher.DispatchController, work: () => void): void {
+    within(this.#outer, work);
   }
 }

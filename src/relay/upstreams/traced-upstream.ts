@@ -1,14 +1,11 @@
-import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import { currentSpan, within } from '../../platform/tracing/current-span.ts';
 import type { Attributes, Span, Tracing } from '../../platform/tracing/span.ts';
 import { TRACE_FIELDS, validContext } from '../../platform/tracing/trace-context.ts';
-import type { ResponseGuard } from '../gate/response-guard.ts';
 import { mcpAttributes, mcpSpanName } from '../mcp-attributes.ts';
 import { type Message, parseMessage } from '../protocol/message.ts';
 import { withTraceMeta } from '../protocol/trace-meta.ts';
-import type { RelayEvents } from './response-relay.ts';
 import { TracedHandler } from './traced-handler.ts';
 import type { Upstream, UpstreamRequest } from './upstream.ts';
 
@@ -35,11 +32,6 @@ export class TracedUpstream implements Upstream {
     this.#upstream = upstream;
     this.#tracing = tracing;
     this.#about = { 'postern.server': server.name, ...addressOf(server.url) };
-  }
-
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
-    const { span, outer, told } = this.#begin(request);
-    within(span, () => this.#upstream.forward(told, response, tracedEvents(events, span, outer), guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
@@ -69,24 +61,6 @@ export class TracedUpstream implements Upstream {
     );
     return { span, outer: parent ?? span, told: tell(request, span) };
   }
-}
-
-/** What the relay does with an answer belongs to the request, whosever connection it came by. */
-function tracedEvents(events: RelayEvents, span: Span, outer: Span): RelayEvents {
-  const inOuter = <T>(work: () => T) => within(outer, work);
-  return {
-    seal: (id) => inOuter(() => events.seal(id)),
-    refuse: (refusal, asked) => inOuter(() => events.refuse(refusal, asked)),
-    streamOpened: (end) => inOuter(() => events.streamOpened(end)),
-    streamClosed: () => inOuter(() => events.streamClosed()),
-    answered: () => inOuter(() => events.answered()),
-    ended: (outcome, error) => {
-      span.set({ 'postern.outcome': outcome });
-      if (outcome !== 'relayed' && outcome !== 'client_gone') span.failed(outcome);
-      span.end();
-      inOuter(() => events.ended(outcome, error));
-    },
-  };
 }
 
 function tell(request: UpstreamRequest, span: Span): UpstreamRequest {

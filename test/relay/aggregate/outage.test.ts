@@ -20,7 +20,7 @@ import { sealingOf } from './support.ts';
 const KEY = Buffer.alloc(32, 7);
 const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 const CALLER = { identity: { issuer: 'test', subject: 'alice' }, way: 'header' } as unknown as Caller;
-const NOWHERE: Upstream = { forward: () => {}, dispatch: () => {}, close: async () => {} };
+const NOWHERE: Upstream = { dispatch: () => {}, close: async () => {} };
 
 /** All servers as one, while what counts messages is away. */
 function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
@@ -35,7 +35,6 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     ids: new ServerRequestIds(() => [sealingKey(KEY)]),
     listeners: new Listeners(),
     times: retry,
-    streams: { keepAlive: 1_000, stalled: 1_000 },
     limit: 1_000,
     budgets: new Budgets({ limits: { identity: {}, session: {} }, onSpent: () => {} }),
     mayUse: () => true,

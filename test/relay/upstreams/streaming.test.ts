@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, it } from 'mocha';
 import type { Dispatcher } from 'undici';
 import { HttpUpstream } from '../../../src/relay/upstreams/http-upstream.ts';
+import { passThrough } from '../../../src/relay/upstreams/passthrough.ts';
 import { ResponseRelay } from '../../../src/relay/upstreams/response-relay.ts';
 import { ask, CALL, ECHO, endAll, onEnd, rejection, relay, upstream } from '../support/relay.ts';
 
@@ -156,17 +157,13 @@ describe('responses of MCP servers', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const target = new HttpUpstream({ url: origin, timeout: 5000 }, 60_000, 20);
+    const target = new HttpUpstream({ url: origin, timeout: 5000 }, 60_000);
     const front = createServer((_request, response) => {
       const nothing = () => {};
-      target.forward({ method: 'GET', era: 'legacy', headers: [], body: null, caller: undefined }, response, {
-        seal: (id) => id,
-        refuse: nothing,
-        streamOpened: nothing,
-        streamClosed: nothing,
-        answered: nothing,
-        ended: nothing,
-      });
+      const sent = { method: 'GET', era: 'legacy', headers: [] as string[], body: null, caller: undefined } as const;
+      const events = { seal: String, refuse: nothing, streamOpened: nothing, streamClosed: nothing };
+      const times = { keepAlive: 20, stalled: 60_000 };
+      passThrough(target, sent, response, { ...events, answered: nothing, ended: nothing }, times, undefined);
     });
     await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
     onEnd(async () => {

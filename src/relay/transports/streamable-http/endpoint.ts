@@ -18,6 +18,7 @@ import type { Era } from '../../protocol/versions.ts';
 import { causeOf, type Refusal } from '../../refusal.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
+import { passThrough } from '../../upstreams/passthrough.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { OpenStreams } from '../open-streams.ts';
@@ -58,15 +59,20 @@ export interface EndpointDeps {
   readonly log: Logger;
 }
 
+/** Milliseconds of silence after which a stream gets a comment line. */
+const KEEP_ALIVE = 25_000;
+
 /** Streamable HTTP at `/servers/<name>/mcp`, of the sessions' era and of the stateless one. */
 export class StreamableHttpEndpoint {
   readonly #deps: EndpointDeps;
   readonly #bodyLimit: number;
+  readonly #idleStream: number;
   readonly #up = new Map<string, boolean>();
 
   constructor(config: Config, deps: EndpointDeps) {
     this.#deps = deps;
     this.#bodyLimit = config.relay.limits.body;
+    this.#idleStream = config.relay.limits.idleStream;
   }
 
   /** Never throws and always answers. */
@@ -180,7 +186,8 @@ export class StreamableHttpEndpoint {
   ): void {
     const { metrics, seal, streams } = this.#deps;
     let streamClosed = () => {};
-    caller.upstream.forward(
+    passThrough(
+      caller.upstream,
       {
         method,
         era,
@@ -209,6 +216,7 @@ export class StreamableHttpEndpoint {
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
+      { keepAlive: KEEP_ALIVE, stalled: this.#idleStream },
       exchange.permit?.guard,
     );
   }

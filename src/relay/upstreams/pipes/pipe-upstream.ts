@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../../identity/identity.ts';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
@@ -6,7 +5,6 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { Origin, Outgoing } from '../../credentials/credential.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
-import type { ResponseGuard } from '../../gate/response-guard.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
 import { parseJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
@@ -14,9 +12,7 @@ import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../../refusal.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
-import { answerHandler } from '../answer-handler.ts';
 import { LocalResponse } from '../local-response.ts';
-import type { RelayEvents, StreamTimes } from '../response-relay.ts';
 import type { Upstream, UpstreamRequest } from '../upstream.ts';
 import type { MessageFields } from './pipe.ts';
 import type { PipeServer } from './pipe-server.ts';
@@ -26,7 +22,7 @@ import { type RemoteSessionRequest, sendResponse, takePiece } from './remote-ses
 
 export interface PipeUpstreamOptions {
   readonly sharing: Sharing;
-  readonly times: SessionTimes & StreamTimes;
+  readonly times: SessionTimes;
   /** Milliseconds after which a session that nobody uses ends. */
   readonly unused: number;
   /** Bytes that may wait, for a slow server as for a slow client. */
@@ -84,10 +80,6 @@ export class PipeUpstream implements Upstream {
       );
     this.#sweep = setInterval(() => this.#endUnused(), Math.max(50, options.unused / 10));
     this.#sweep.unref();
-  }
-
-  forward(request: UpstreamRequest, response: ServerResponse, events: RelayEvents, guard?: ResponseGuard): void {
-    this.dispatch(request, answerHandler(response, events, this.#options.times, guard));
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {

@@ -20,7 +20,7 @@ const RELAY: ClientFacts = {
 };
 
 /** Which eras one server speaks, as far as that is known. */
-export class EraKnowledge {
+export class EraDetection {
   readonly #link: UpstreamLink;
   readonly #now: () => number;
   readonly #configured: Readonly<Record<Era, boolean>> | undefined;

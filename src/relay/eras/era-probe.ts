@@ -9,6 +9,7 @@ import {
   SERVER_ERROR,
 } from '../protocol/error-codes.ts';
 import { isJson } from '../protocol/media-type.ts';
+import { PassingHandler } from '../upstreams/passing-handler.ts';
 
 /** Bytes; an answer that is longer is no refusal. */
 const MAX_HELD = 65_536;
@@ -18,7 +19,7 @@ const REFUSING_CODES: ReadonlySet<unknown> = new Set([PARSE_ERROR, INVALID_REQUE
 const LAST_SERVER_ERROR = -32099;
 const REFUSING_STATUSES: ReadonlySet<number> = new Set([400, 404, 405, 406, 415]);
 
-export interface FirstAnswerEvents {
+export interface EraProbeEvents {
   /** The server took the request. */
   understood(): void;
   /** It has answered, and that does not show whether it knows the era. The answer goes to the client. */
@@ -31,24 +32,19 @@ export interface FirstAnswerEvents {
  * Passes the answer to a request on, of which it is not known whether the server speaks its era: what could mean that it does
  * not is held back and reported.
  */
-export class FirstAnswer implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
-  readonly #events: FirstAnswerEvents;
+export class EraProbe extends PassingHandler {
+  readonly #events: EraProbeEvents;
   #held: Buffer[] | undefined;
   #size = 0;
   #start: (() => void) | undefined;
   #status = 0;
 
-  constructor(handler: Dispatcher.DispatchHandler, events: FirstAnswerEvents) {
-    this.#handler = handler;
+  constructor(inner: Dispatcher.DispatchHandler, events: EraProbeEvents) {
+    super(inner);
     this.#events = events;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler.onRequestStart?.(controller, context);
-  }
-
-  onResponseStart(
+  override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
@@ -56,7 +52,7 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     this.#status = status;
-    const start = () => this.#handler.onResponseStart?.(controller, status, headers, text);
+    const start = () => this.inner.onResponseStart?.(controller, status, headers, text);
     if (REFUSING_STATUSES.has(status) || (status === 200 && isJson(headers['content-type']))) {
       this.#held = [];
       this.#start = start;
@@ -66,8 +62,8 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     start();
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#held === undefined) return void this.#handler.onResponseData?.(controller, chunk);
+  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#held === undefined) return void this.inner.onResponseData?.(controller, chunk);
     this.#held.push(chunk);
     this.#size += chunk.length;
     if (this.#size <= MAX_HELD) return;
@@ -75,10 +71,10 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     this.#release(controller);
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+  override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     const pass = () => {
       this.#release(controller);
-      this.#handler.onResponseEnd?.(controller, trailers);
+      this.inner.onResponseEnd?.(controller, trailers);
     };
     if (this.#held === undefined) return void pass();
     const shown = this.#shown(this.#held);
@@ -87,9 +83,9 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     pass();
   }
 
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+  override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     this.#release(controller);
-    this.#handler.onResponseError?.(controller, error);
+    this.inner.onResponseError?.(controller, error);
   }
 
   #release(controller: Dispatcher.DispatchController): void {
@@ -97,7 +93,7 @@ export class FirstAnswer implements Dispatcher.DispatchHandler {
     this.#held = undefined;
     this.#start?.();
     this.#start = undefined;
-    for (const chunk of held) this.#handler.onResponseData?.(controller, chunk);
+    for (const chunk of held) this.inner.onResponseData?.(controller, chunk);
   }
 
   /** Only a result shows that the server has read the request. */
