@@ -9,6 +9,7 @@ import type { ApiKeyParts } from './api-keys/key-format.ts';
 import { ApiKeyAuthenticator } from './authenticators/api-key.ts';
 import { type Authenticator, inOrder } from './authenticators/authenticator.ts';
 import { ClientCertificateAuthenticator } from './authenticators/client-certificate.ts';
+import { GroupNotices } from './authenticators/group-notices.ts';
 import { Introspection } from './authenticators/introspection.ts';
 import { JwtAuthenticator } from './authenticators/jwt.ts';
 import { ProviderKeys } from './authenticators/provider-keys.ts';
@@ -53,6 +54,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const { auth } = config;
   const { now, sessions, keep } = dependencies;
   const { providers, tokenCache, limits } = auth;
+  const groupNotices = new GroupNotices(dependencies.log);
   const apiKeys = auth.apiKeys.enabled
     ? keep('api keys', [auth.apiKeys.cacheTtl, config.publicUrl, Object.keys(config.relay.servers)], () =>
         openApiKeys(config, dependencies),
@@ -68,13 +70,13 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const introspection = keep(
     'introspection',
     [providers, bounds],
-    () => new Introspection(auth, { ...dependencies, unknown: new UnknownTokens(bounds, dependencies) }),
+    () => new Introspection(auth, { ...dependencies, groupNotices, unknown: new UnknownTokens(bounds, dependencies) }),
   );
   const jwt = keep(
     'tokens',
     // What the broker hands out is made anew with whatever it is made of.
     [providers, tokenCache, limits.token, bounds, dependencies.issuers.length === 0 ? undefined : auth],
-    () => new JwtAuthenticator(auth, { ...dependencies, introspection, keys }),
+    () => new JwtAuthenticator(auth, { ...dependencies, groupNotices, introspection, keys }),
   );
   const authenticators: Authenticator[] = [
     ...(auth.clientCertificates.header === 'none' ? [] : [new ClientCertificateAuthenticator(auth, now)]),

@@ -8,6 +8,7 @@ import type { Limit } from '../decision/decision.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import type { Resource } from '../decision/resources.ts';
 import type { Rule } from '../decision/rules.ts';
+import type { GroupNotices } from './group-notices.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { IntrospectionEndpoint, type IntrospectionEndpointDependencies } from './introspection-endpoint.ts';
 import { isOwnToken } from './own-tokens.ts';
@@ -50,6 +51,7 @@ interface Introspector {
 export interface IntrospectionDependencies extends IntrospectionEndpointDependencies {
   /** Milliseconds. */
   readonly now: () => number;
+  readonly groupNotices: GroupNotices;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   /** Bounds the questions about tokens that were never good. */
@@ -204,6 +206,7 @@ export class Introspection {
     if (problem !== undefined) return problem;
     const audience = answer.aud === undefined ? clientAsAudience(answer, provider) : readAudience(answer, provider);
     if (audience === undefined) return rejected('token_audience', 'the token has no audience');
+    this.#dependencies.groupNotices.look(answer, provider);
     const identity = readIdentity(answer, provider);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const expiresAt = (answer.exp as number) * 1000;

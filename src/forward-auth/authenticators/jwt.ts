@@ -9,6 +9,7 @@ import type { Resource } from '../decision/resources.ts';
 import type { Rule } from '../decision/rules.ts';
 import type { Authenticator } from './authenticator.ts';
 import { readBearerToken } from './bearer-token.ts';
+import type { GroupNotices } from './group-notices.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { type CompactJws, parseJws, verifySignature } from './jws.ts';
 import type { ProviderKeys } from './provider-keys.ts';
@@ -51,6 +52,7 @@ export interface JwtDependencies {
   readonly issuers?: readonly TokenIssuer[];
   /** By the configured id of the provider. */
   readonly keys: ReadonlyMap<string, ProviderKeys>;
+  readonly groupNotices: GroupNotices;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   /** Asked about tokens that are no JWT, or of an issuer that is asked about its JWTs as well; undefined: not its. */
@@ -155,6 +157,7 @@ export class JwtAuthenticator implements Authenticator {
     if (problem !== undefined) return problem;
     const audience = readAudience(jws.payload, provider.config);
     if (audience === undefined) return rejected('token_audience', 'the token has no audience');
+    this.#dependencies.groupNotices.look(jws.payload, provider.config);
     const identity = provider.identityOf(jws.payload);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const until = Math.min((jws.payload.exp as number) * 1000, now + this.#ttl);

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { claimAt } from '../../identity/claim-path.ts';
+import { readGroups } from '../../identity/group-claims.ts';
 import type { Identity } from '../../identity/identity.ts';
 import { textsBytes } from '../../platform/retained-bytes.ts';
 import type { Rejected } from '../decision/authentication.ts';
@@ -177,8 +178,8 @@ function identityOf(subject: string, claims: Claims, provider: TokenIssuerConfig
     subject,
     email: isUnverified(claims.email_verified) ? '' : emailOf(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
-    groups: list(claimAt(claims, names.groups), undefined),
-    scopes: [...new Set(names.scopes.flatMap((name) => list(claimAt(claims, name), /\s+/)))].filter(isScope),
+    groups: readGroups(claims, names),
+    scopes: [...new Set(names.scopes.flatMap((name) => words(claimAt(claims, name))))].filter(isScope),
     method: 'bearer',
     issuer: provider.issuer,
   };
@@ -226,7 +227,7 @@ function emailOf(value: unknown): string {
   return typeof value === 'string' && /^[^@\s]+@[^@\s]+$/.test(value) ? value : '';
 }
 
-function list(value: unknown, separator: RegExp | undefined): string[] {
-  const values = typeof value === 'string' ? (separator === undefined ? [value] : value.split(separator)) : value;
+function words(value: unknown): string[] {
+  const values = typeof value === 'string' ? value.split(/\s+/) : value;
   return Array.isArray(values) ? values.filter((item) => typeof item === 'string' && item !== '') : [];
 }

@@ -1,3 +1,4 @@
+import type { GroupClaims } from '../../identity/group-claims.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import type { ProviderKeys } from './provider-keys.ts';
@@ -10,7 +11,8 @@ export interface TokenIssuerConfig extends Readonly<Pick<ProviderConfig, 'id' | 
   readonly serverAudiences: Readonly<Record<string, readonly string[]>>;
   readonly authorizedParties: readonly string[];
   readonly clientAsAudience: boolean;
-  readonly claims: Readonly<Omit<ProviderConfig['claims'], 'scopes'>> & { readonly scopes: readonly string[] };
+  readonly claims: Readonly<Omit<ProviderConfig['claims'], 'scopes' | keyof GroupClaims>> &
+    GroupClaims & { readonly scopes: readonly string[] };
 }
 
 /** An issuer of access tokens and where its keys are: a provider of the configuration, or Postern itself. */

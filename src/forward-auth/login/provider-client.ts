@@ -3,6 +3,7 @@ import * as client from 'openid-client';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { isClientRefused, isUnknownKey, refusedRefresh } from '../../platform/oauth-failures.ts';
+import { GroupNotices } from '../authenticators/group-notices.ts';
 import type { Refreshed, SessionTokens, SignedIn } from '../sessions/session.ts';
 import { type ProviderDependencies, ProviderDiscovery } from './provider-discovery.ts';
 import { providerFailure, SignInFailed } from './provider-failures.ts';
@@ -23,6 +24,7 @@ export class ProviderClient {
   readonly callbackPath: string;
   readonly #discovery: ProviderDiscovery;
   readonly #dependencies: ProviderDependencies;
+  readonly #groupNotices: GroupNotices;
 
   /** @param callbackPath where this provider, and no other, sends people back to (RFC 9700 §4.4.2.2) */
   constructor(
@@ -34,6 +36,7 @@ export class ProviderClient {
     this.config = config;
     this.callbackPath = callbackPath;
     this.#dependencies = dependencies;
+    this.#groupNotices = new GroupNotices(dependencies.log);
     this.#discovery = new ProviderDiscovery(config, secret, dependencies);
   }
 
@@ -216,6 +219,7 @@ export class ProviderClient {
     held = this.config.scopes as readonly string[],
   ): SignedIn {
     const scopes = tokens.scope === undefined ? held : [...new Set(tokens.scope.split(' ').filter(Boolean))];
+    this.#groupNotices.look(claims, this.config);
     const identity = sessionIdentity(claims, this.config, scopes);
     if (identity === undefined) throw new SignInFailed('provider_error', 'the ID token names no subject');
     const refused = refusedAddress(claims, identity, this.config);

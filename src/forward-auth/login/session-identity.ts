@@ -20,7 +20,8 @@ export function sessionIdentity(
  */
 export function isGroupOverage(claims: Claims, provider: ProviderConfig): boolean {
   const names = claims._claim_names;
-  const pointed = typeof names === 'object' && names !== null && Object.hasOwn(names, provider.claims.groups);
+  const pointed =
+    typeof names === 'object' && names !== null && provider.claims.groups.some((claim) => Object.hasOwn(names, claim));
   return pointed || claims.hasgroups === true || claims.hasgroups === 'true';
 }
 

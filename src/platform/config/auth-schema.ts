@@ -9,6 +9,8 @@ import {
   address,
   addressRange,
   duration,
+  groupClaims,
+  groupForms,
   headerName,
   httpUrl,
   JWS_ALGORITHMS,
@@ -23,7 +25,11 @@ const claims = z
     subject: z.string().default('sub'),
     email: z.string().default('email'),
     name: z.string().default('name'),
-    groups: z.string().default('groups').meta({ description: 'dots go into nested objects: `realm_access.roles`' }),
+    groups: groupClaims.prefault('groups').meta({
+      description:
+        'a claim or a list of claims; dots go into nested objects: `realm_access.roles`. A text, a list of texts or of objects, or an object whose members are the groups',
+    }),
+    ...groupForms,
     scopes: z
       .array(z.string())
       .default(['scope', 'scp'])

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { TRUST_PRESET_NAMES } from './trust-presets.ts';
-import { addressRange, duration, headerName, httpUrl, secret } from './values.ts';
+import { addressRange, duration, groupClaims, groupForms, headerName, httpUrl, secret } from './values.ts';
 
 const headers = z.strictObject({
   email: headerName.optional().meta({ description: 'header with the e-mail address' }),
@@ -48,7 +48,8 @@ const token = z.strictObject({
       subject: z.string().min(1).default('sub'),
       email: z.string().min(1).default('email'),
       name: z.string().min(1).default('name'),
-      groups: z.string().min(1).default('groups'),
+      groups: groupClaims.prefault('groups'),
+      ...groupForms,
     })
     .prefault({})
     .meta({ description: 'which claims hold the identity' }),

@@ -5,6 +5,24 @@ import { parseDuration, parseSize } from '../units.ts';
 /** Marks a value that may come from a file (`…_FILE`) and is never printed. */
 export const secret = (description: string) => z.string().min(1).meta({ description, secret: true });
 
+/** One claim or several. */
+export const groupClaims = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: 'must be a claim or a list of claims' })
+  .transform((claims) => [claims].flat());
+
+/** How claims hold groups. */
+export const groupForms = {
+  groupsDelimiter: z
+    .enum([',', ';', '|', ' '])
+    .optional()
+    .meta({ description: 'between groups in a text; absent: a text is one group' }),
+  groupName: z
+    .string()
+    .min(1)
+    .default('name')
+    .meta({ description: 'member with the name of the group, where groups are a list of objects' }),
+};
+
 export const duration = (description: string) =>
   z
     .string()

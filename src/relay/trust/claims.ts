@@ -1,18 +1,24 @@
 import { claimAt } from '../../identity/claim-path.ts';
+import { type GroupClaims, readGroups } from '../../identity/group-claims.ts';
 import type { Identity } from '../../identity/identity.ts';
 
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** Which claims hold what; a name with dots leads into objects where no claim has the whole name. */
-export interface ClaimNames {
+export interface ClaimNames extends GroupClaims {
   readonly subject: string;
   readonly email: string;
   readonly name: string;
-  readonly groups: string;
 }
 
 /** OIDC Core §5.1, and what providers agree on for groups. */
-export const USUAL_CLAIMS: ClaimNames = { subject: 'sub', email: 'email', name: 'name', groups: 'groups' };
+export const USUAL_CLAIMS: ClaimNames = {
+  subject: 'sub',
+  email: 'email',
+  name: 'name',
+  groups: ['groups'],
+  groupName: 'name',
+};
 
 /**
  * The identity of a verified token.
@@ -28,7 +34,7 @@ export function readClaims(claims: Claims, names: ClaimNames): Identity | undefi
     subject,
     email: unverified ? '' : text(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
-    groups: list(claimAt(claims, names.groups)),
+    groups: readGroups(claims, names),
     scopes: text(claims.scope).split(' ').filter(Boolean),
     method: 'bearer',
     issuer: text(claims.iss),
@@ -37,9 +43,4 @@ export function readClaims(claims: Claims, names: ClaimNames): Identity | undefi
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
-}
-
-function list(value: unknown): string[] {
-  const values = typeof value === 'string' ? [value] : value;
-  return Array.isArray(values) ? values.filter((item) => typeof item === 'string' && item !== '') : [];
 }

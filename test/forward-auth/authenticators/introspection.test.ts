@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Provider from 'oidc-provider';
+import { GroupNotices } from '../../../src/forward-auth/authenticators/group-notices.ts';
 import { Introspection } from '../../../src/forward-auth/authenticators/introspection.ts';
 import { JwtAuthenticator } from '../../../src/forward-auth/authenticators/jwt.ts';
 import { ProviderKeys } from '../../../src/forward-auth/authenticators/provider-keys.ts';
@@ -51,11 +52,12 @@ function open(providers: readonly object[]) {
     onLookup: (outcome: string) => void lookups.push(outcome),
   };
   const onLimited = () => {};
+  const groupNotices = new GroupNotices(dependencies.log);
   const { stores } = new SharedStore().replica();
   const unknown = new UnknownTokens(auth.rateLimits, { ...dependencies, stores, onLimited });
-  const introspection = new Introspection(auth, { ...dependencies, unknown });
+  const introspection = new Introspection(auth, { ...dependencies, groupNotices, unknown });
   const keys = new Map(auth.providers.map((provider) => [provider.id, new ProviderKeys(provider, dependencies)]));
-  const jwt = new JwtAuthenticator(auth, { ...dependencies, introspection, keys });
+  const jwt = new JwtAuthenticator(auth, { ...dependencies, groupNotices, introspection, keys });
   const close = () => {
     for (const of of keys.values()) of.close();
   };

@@ -35,7 +35,7 @@ export function brokerTokens({
     serverAudiences: {},
     authorizedParties: [],
     clientAsAudience: false,
-    claims: { subject: 'sub', email: 'email', name: 'name', groups: 'groups', scopes: ['scope'] },
+    claims: { subject: 'sub', email: 'email', name: 'name', groups: ['groups'], groupName: 'name', scopes: ['scope'] },
   } as const;
   const issuers = new Map(providers.map((provider) => [provider.id, provider.issuer]));
   return {
