@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
 import { EMITTED_NAMES, FAMILIES, KNOWN_MEMBERS, OVERRIDES } from '../../deploy/source/edge-headers.ts';
 import { FILES, written } from '../../deploy/source/files.ts';
 import { PRESET_HEADERS } from '../../src/identity/presets.ts';
@@ -11,6 +12,13 @@ const NAMES = Object.values(PRESET_HEADERS).flatMap((names) => names.map(([name]
 
 /** They name one for a system that believes it, and remove nothing. */
 const NOT_REMOVING = new Set<string>([]);
+
+interface Dynamic {
+  readonly http: {
+    readonly routers: Readonly<Record<string, { readonly rule: string; readonly middlewares?: readonly string[] }>>;
+    readonly middlewares: Readonly<Record<string, { readonly forwardAuth?: object }>>;
+  };
+}
 
 describe('the header lists of deploy/', () => {
   for (const file of Object.keys(FILES))
@@ -31,6 +39,20 @@ describe('the header lists of deploy/', () => {
       naming.filter((file) => FILES[file] === undefined && !NOT_REMOVING.has(file)),
       [],
     );
+  });
+
+  it('every router of Traefik that asks forward-auth refuses a host with spaces, which is judged without them', async () => {
+    const files = (await readdir(DEPLOY, { recursive: true })).filter((file) => /(?:^|\/)dynamic\.yaml$/.test(file));
+    assert.ok(files.length >= 6);
+    for (const file of files) {
+      const { http } = parse(await readFile(join(DEPLOY, file), 'utf8')) as Dynamic;
+      const asking = Object.entries(http.routers).filter(([, { middlewares = [] }]) =>
+        middlewares.some((name) => http.middlewares[name]?.forwardAuth !== undefined),
+      );
+      assert.notEqual(asking.length, 0, file);
+      for (const [router, { rule }] of asking)
+        assert.ok(rule.endsWith(' && !HeaderRegexp(`X-Forwarded-Host`, `\\s`)'), `${file}: ${router}`);
+    }
   });
 
   it('whatever a rule can emit is in a family or is a listed name', () => {

@@ -72,7 +72,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   if (problems.length > 0) throw new ConfigurationError(problems);
   return {
     values,
-    warnings: [...unknownNames(env, names), ...meaningless(env), ...unusedJwt(env), ...standard.warnings],
+    warnings: [...unknownNames(env, names), ...meaningless(env), ...standard.warnings],
   };
 }
 
@@ -151,15 +151,4 @@ function meaningless(env: Readonly<Record<string, string | undefined>>): string[
   return Object.entries(WITHOUT_MEANING)
     .filter(([name]) => env[name] !== undefined)
     .map(([, message]) => message);
-}
-
-/** Variables of the relay's own check of JWTs, where the guide's switch turns that check off. */
-function unusedJwt(env: Readonly<Record<string, string | undefined>>): string[] {
-  if (!/^(false|0|no|off)$/i.test(env.MCP_CLIENT_AUTH_ENABLED ?? '')) return [];
-  const unused = Object.keys(GUIDE_VARIABLES).filter((name) => name.startsWith('JWT_') && env[name] !== undefined);
-  if (unused.length === 0) return [];
-  return [
-    `${unused.join(', ')}: not used, because MCP_CLIENT_AUTH_ENABLED=false turns the check of JWTs off. ` +
-      'Remove them, or let relay.trust.preset name the product whose tokens they describe',
-  ];
 }

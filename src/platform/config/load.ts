@@ -9,6 +9,7 @@ import { type ConfigKey, configKeys } from './keys.ts';
 import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema } from './schema.ts';
 import { sessionWarnings } from './session-warnings.ts';
+import { unusedJwt } from './unused-jwt.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -62,7 +63,8 @@ export function readInput(
   const input = merge(document?.content ?? {}, values);
   const silent = silentRules(input, document, values);
   const problems = running === undefined ? silent.cut : [...silent.cut, ...silent.warnings];
-  return { input, problems, file: path, document, warnings: [...silent.warnings, ...warnings] };
+  const unused = unusedJwt(input, env);
+  return { input, problems, file: path, document, warnings: [...silent.warnings, ...warnings, ...unused] };
 }
 
 /**

@@ -116,7 +116,7 @@ export class Callers {
 
   #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
     const { resources, ended } = this.#deps;
-    if (verdict.kind === 'refused') return resources?.challenged(verdict.refusal, request.url ?? '') ?? verdict.refusal;
+    if (verdict.kind === 'refused') return resources?.challenged(verdict.refusal, request) ?? verdict.refusal;
     if (verdict.credential !== undefined && ended.has(verdict.credential)) return CREDENTIAL_ENDED;
     if (verdict.spoofed) this.#reportSpoof(request);
     if (verdict.way !== 'anonymous') this.#deps.migration?.note(verdict.identity, verdict.way);

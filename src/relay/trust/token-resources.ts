@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { Config } from '../../platform/config/schema.ts';
 import { presetOf } from '../../platform/config/trust-presets.ts';
 import type { Refusal } from '../refusal.ts';
@@ -7,19 +8,23 @@ const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 /** Where MCP servers are, by every transport (`/servers/<name>/mcp`), or all of them as one. */
 const RESOURCE = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/(?:mcp|sse|ws)$/;
 
+/** A host with or without a port (RFC 9110 §7.2). */
+const HOST = /^(?:[\w.-]+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
+
 /**
  * Protected-resource metadata (RFC 9728 §3) of the relay itself, where the proxy before it passes on the client's own token and asks
- * the relay what it is for. HyprMCP Gateway does: it looks the document up at the relay, and remembers a 404 until it is restarted.
+ * the relay what it is for. HyprMCP Gateway does: for each path whose 401 it has seen it fetches the document from the address which
+ * that 401 names, until it is restarted, and tells clients an address of its own instead.
  */
 export class TokenResources {
   readonly #origin: string;
-  readonly #issuer: string;
+  readonly #authorizationServer: string;
   readonly #servers: ReadonlySet<string>;
   readonly #hasAggregate: boolean;
 
-  private constructor(origin: string, issuer: string, servers: readonly string[], hasAggregate: boolean) {
+  private constructor(origin: string, authorizationServer: string, servers: readonly string[], hasAggregate: boolean) {
     this.#origin = origin;
-    this.#issuer = issuer;
+    this.#authorizationServer = authorizationServer;
     this.#servers = new Set(servers);
     this.#hasAggregate = hasAggregate;
   }
@@ -27,26 +32,31 @@ export class TokenResources {
   /** @returns undefined where no proxy passes tokens on */
   static of({ publicUrl, relay }: Config): TokenResources | undefined {
     const { trust, servers, aggregate } = relay;
-    const issuer = trust.token?.issuer;
+    const { issuer, dynamicClients } = trust.token ?? {};
     if (!trust.enabled || presetOf(trust) !== 'hyprmcp' || issuer === undefined) return undefined;
-    return new TokenResources(new URL(publicUrl).origin, issuer, Object.keys(servers), aggregate !== undefined);
+    const { origin } = new URL(publicUrl);
+    // Dex registers nobody: clients without an id find the registration in the gateway's own metadata.
+    const authorizationServer = dynamicClients === true ? origin : issuer;
+    return new TokenResources(origin, authorizationServer, Object.keys(servers), aggregate !== undefined);
   }
 
   /** @returns false where the request is for something else */
   handle({ method, url = '' }: IncomingMessage, response: ServerResponse): boolean {
-    if (url !== WELL_KNOWN && !url.startsWith(`${WELL_KNOWN}/`)) return false;
+    // The gateway keeps the query of the request that was 401.
+    const target = pathOf(url);
+    if (target !== WELL_KNOWN && !target.startsWith(`${WELL_KNOWN}/`)) return false;
     if (method !== 'GET' && method !== 'HEAD') {
       response.writeHead(405, { Allow: 'GET, HEAD', 'Content-Length': '0' }).end();
       return true;
     }
-    const path = url.slice(WELL_KNOWN.length);
+    const path = target.slice(WELL_KNOWN.length);
     if (!this.#isResource(path)) {
       response.writeHead(404, { 'Content-Length': '0' }).end();
       return true;
     }
     const document = JSON.stringify({
       resource: this.#origin + path,
-      authorization_servers: [this.#issuer],
+      authorization_servers: [this.#authorizationServer],
       bearer_methods_supported: ['header'],
     });
     response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(document) });
@@ -54,11 +64,16 @@ export class TokenResources {
     return true;
   }
 
-  /** Adds to the challenge of a 401 where the document of its resource is (RFC 9728 §5.1). @param target of the request */
-  challenged(refusal: Refusal, target: string): Refusal {
-    const path = target.split('?', 1)[0] as string;
-    if (refusal.status !== 401 || !this.#isResource(path)) return refusal;
-    const metadata = `resource_metadata="${this.#origin}${WELL_KNOWN}${path}"`;
+  /**
+   * Adds to the challenge of a 401 where the document of its resource is (RFC 9728 §5.1): at the relay, as the gateway has reached it.
+   * By `publicUrl` the gateway would fetch the document from itself, and so without end.
+   */
+  challenged(refusal: Refusal, { url = '', headers, socket }: IncomingMessage): Refusal {
+    const path = pathOf(url);
+    const { host = '' } = headers;
+    if (refusal.status !== 401 || !this.#isResource(path) || !HOST.test(host)) return refusal;
+    const scheme = socket instanceof TLSSocket ? 'https' : 'http';
+    const metadata = `resource_metadata="${scheme}://${host}${WELL_KNOWN}${path}"`;
     const known = refusal.headers?.['WWW-Authenticate'] ?? 'Bearer';
     const challenge = known === 'Bearer' ? `Bearer ${metadata}` : `${known}, ${metadata}`;
     return { ...refusal, headers: { ...refusal.headers, 'WWW-Authenticate': challenge } };
@@ -70,4 +85,8 @@ export class TokenResources {
     const [, server] = match;
     return server === undefined ? this.#hasAggregate : this.#servers.has(server);
   }
+}
+
+function pathOf(target: string): string {
+  return target.split('?', 1)[0] as string;
 }

@@ -261,8 +261,33 @@ describe('environment', () => {
         /^JWT_SECRET_KEY, JWT_AUDIENCE: not used, because MCP_CLIENT_AUTH_ENABLED=false/,
       );
       assert.doesNotMatch(warnings.join(), /secret-of-the-test/);
-      for (const quiet of [{ MCP_CLIENT_AUTH_ENABLED: 'false' }, { JWT_AUDIENCE: 'mcp' }])
+      for (const quiet of [
+        { MCP_CLIENT_AUTH_ENABLED: 'false' },
+        { MCP_CLIENT_AUTH_ENABLED: 'true', JWT_SECRET_KEY: 'a-secret-of-the-test-with-32-bytes' },
+      ])
         assert.deepEqual(load(quiet).warnings, []);
+    });
+
+    it('tells the same where the switch is not set, and of settings of the file', () => {
+      const unset = load({ JWT_ISSUER: 'corp', TRUST_PROXY_AUTH: 'true' }).warnings;
+      assert.match(
+        unset.join(),
+        /^JWT_ISSUER: not used, because MCP_CLIENT_AUTH_ENABLED \(relay\.jwt\.enabled\) is not set/,
+      );
+      const directory = mkdtempSync(join(tmpdir(), 'postern-test-'));
+      const secret = join(directory, 'jwt-secret');
+      writeFileSync(secret, 'secret-of-the-test');
+      assert.match(load({ JWT_SECRET_KEY_FILE: secret }).warnings.join(), /^JWT_SECRET_KEY: not used/);
+      const file = join(directory, 'unused-jwt.yaml');
+      writeFileSync(file, 'relay: { jwt: { enabled: false, audience: mcp, algorithm: RS256 } }');
+      assert.match(
+        loadConfig(file, { JWT_ALGORITHM: 'ES256' }).warnings.join(),
+        /^relay\.jwt\.audience, JWT_ALGORITHM: not used, because MCP_CLIENT_AUTH_ENABLED=false/,
+      );
+      assert.deepEqual(
+        loadConfig(file, { MCP_CLIENT_AUTH_ENABLED: 'true', JWT_PUBLIC_KEY_PATH: '/keys/public.pem' }).warnings,
+        [],
+      );
     });
 
     it('answers for names of later versions of the guide', () => {
