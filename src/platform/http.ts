@@ -189,5 +189,38 @@ export function sendJsonText(
     'Cache-Control': 'no-store',
     ...headers,
   });
-  response.end(text);
+  endWithRequest(response, text);
+}
+
+/** Milliseconds without a byte, and bytes, for which what is left of a request is read and thrown away. */
+const LINGER = 2_000;
+const MAX_DISCARDED = 64 * 1024 * 1024;
+
+/**
+ * Says all of the answer at once, and ends it with the request: a connection that is closed with something unread is reset, and
+ * takes the answer with it where its client is still writing (RFC 9112 §9.6).
+ */
+function endWithRequest(response: ServerResponse, text: string): void {
+  const { req: request } = response;
+  if (request.complete || request.destroyed || !hasBody(request)) return void response.end(text);
+  response.write(text);
+  let left = MAX_DISCARDED;
+  const cut = () => response.destroy();
+  const late = setTimeout(cut, LINGER);
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) cut();
+    else late.refresh();
+  });
+  request.once('end', () => response.end());
+  request.once('close', () => clearTimeout(late));
+  request.resume();
+}
+
+/** Of too many fields the one that tells may have been dropped. */
+function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request;
+  return (
+    headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0 || tooManyFields(request)
+  );
 }

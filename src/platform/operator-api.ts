@@ -100,10 +100,13 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRe
 export async function readJson(request: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
+  // Destroyed, it would take the connection with it, and the answer that its client waits for.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > MAX_BODY)
+    if (size > MAX_BODY) {
+      request.resume();
       throw new PosternError('too_large', `a request may have ${MAX_BODY} bytes`, { status: 413, expose: true });
+    }
     parts.push(part);
   }
   if (size === 0) return undefined;

@@ -86,7 +86,9 @@ async function registrationOf(
   const error = 'invalid_client_metadata';
   audit.note('registration_refused', { address, error, reason: description }, 'a registration was refused');
   ctx.status = status;
-  ctx.set({ 'Cache-Control': 'no-store', ...(status === 413 ? { Connection: 'close' } : {}) });
+  ctx.set('Cache-Control', 'no-store');
+  // A connection that is closed with something unread is reset, and the answer lost.
+  ctx.req.resume();
   ctx.body = { error, error_description: description };
   return undefined;
 }
