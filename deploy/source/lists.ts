@@ -50,6 +50,8 @@ const remove = (regex: string): Lines => [
 export const envoyRemovals: Lines = [
   ...FAMILIES.flatMap((family) => remove(`${folded(family)}[^a-z0-9].*`)),
   ...[...EMITTED_NAMES, ...OVERRIDES].flatMap((name) => remove(folded(name))),
+  // `Mcp.Name` beside `Mcp-Name`: forward-auth is shown, and judges, what begins with `Mcp-`.
+  ...remove('mcp[^a-z0-9-].*'),
 ];
 
 export const envoyAnswers: Lines = [

@@ -4,6 +4,8 @@ import { type CheckRequest, DUPLICATED, type RequestHeaders } from './request.ts
 
 /** First revision whose `Mcp-Method` and `Mcp-Name` mirror the body, and whose server refuses a mismatch. */
 const FIRST_WITH_HEADERS = '2026-07-28';
+/** The headers by which a message is judged. */
+const JUDGED = ['MCP-Protocol-Version', 'Mcp-Method', 'Mcp-Name'] as const;
 /** Methods that name what they work on (basic/transports/streamable-http, 2026-07-28). */
 const NAMED_METHODS: ReadonlyMap<string, 'tool' | 'prompt' | 'resource'> = new Map([
   ['tools/call', 'tool'],
@@ -37,6 +39,9 @@ export function readOperation(request: CheckRequest): McpOperation | typeof HIDD
   const version = request.headers.get('mcp-protocol-version');
   if (version === undefined) return HIDDEN;
   if (version === DUPLICATED) return 'MCP-Protocol-Version came more than once';
+  // RFC 9110 §17.10: a server that folds names would go by the other one.
+  for (const name of JUDGED)
+    if (request.headers.hasAlias(name.toLowerCase())) return `${name} came in another spelling`;
   if (!/^\d{4}-\d{2}-\d{2}$/.test(version) || version < FIRST_WITH_HEADERS) return HIDDEN;
   const method = readText(request.headers, 'Mcp-Method');
   if (typeof method === 'object') return method.problem;

@@ -1,3 +1,5 @@
+import { foldHeaderName } from '../../identity/headers.ts';
+
 /** The proxies that can ask. Also a metric label, so the set is closed. */
 export const PROXY_NAMES = ['traefik', 'caddy', 'nginx', 'envoy', 'envoy-grpc'] as const;
 export type ProxyName = (typeof PROXY_NAMES)[number];
@@ -29,6 +31,22 @@ export class RequestHeaders {
       found = raw[i + 1] as string;
     }
     return found;
+  }
+
+  /**
+   * Whether a program that makes a variable of each name would take another one for this, such as `Mcp.Name` for `Mcp-Name`.
+   *
+   * @param name lower case
+   */
+  hasAlias(name: string): boolean {
+    const raw = this.#raw;
+    for (let i = 0; i < raw.length; i += 2) {
+      const candidate = raw[i] as string;
+      if (candidate.length !== name.length || (candidate.charCodeAt(0) | 0x20) !== name.charCodeAt(0)) continue;
+      const lower = candidate.toLowerCase();
+      if (lower !== name && foldHeaderName(lower) === name) return true;
+    }
+    return false;
   }
 }
 

@@ -88,6 +88,12 @@ export const MCP_HEADERS: HeaderAttacks = [
   ['Mcp-Name twice', ['Mcp-Name: a', 'Mcp-Name: b']],
   ['Mcp-Name twice, one as Latin-1', ['Mcp-Name: a', 'mcp-name: \xe4']],
   ['Mcp-Name and its alias', ['Mcp-Name: a', 'Mcp_Name: b', 'Mcp.Name: c']],
+  ...['.', '!', '~', '+', "'"].flatMap((mark) => [
+    one(`Mcp${mark}Name: a`),
+    [`Mcp-Name and its alias by ${mark}`, ['Mcp-Name: a', `Mcp${mark}Name: b`]] as const,
+    one(`Mcp-Session${mark}Id: a`),
+    one(`MCP${mark}Protocol${mark}Version: 2025-06-18`),
+  ]),
   ['Mcp-Name, hop by hop', ['Connection: Mcp-Name', 'Mcp-Name: a']],
   ['Mcp-Name, folded', ['Mcp-Name: a', ' b']],
   ['two Cookie', ['Cookie: a=1', 'Cookie: b=2']],

@@ -56,6 +56,15 @@ const BOTH: HolesOfOne = [
     probe: forged('X-Original-URL'),
   },
   {
+    line: 'header_mutation: remove_on_match mcp, not by a hyphen',
+    edits: [edit(E, /\n +- remove_on_match:\n +key_matcher:\n +safe_regex: .*"mcp\[.*/)],
+    hole: '`Mcp.Name` goes on to an application that takes it for the judged `Mcp-Name`',
+    still: 'assertion',
+    stops: BY_FAMILY,
+    unnoticed: true,
+    probe: forged('Mcp.Name'),
+  },
+  {
     line: 'failure_mode_allow: false',
     edits: [edit(E, 'failure_mode_allow: false', 'failure_mode_allow: true')],
     hole: 'without forward-auth everybody is let through',
