@@ -17,6 +17,7 @@ export function compilePolicy(config: Config): Policy {
     handsOnMetadata: config.auth.originMetadata !== undefined,
     rules: new Rules(config.auth, ownIssuers(config)),
     resources,
+    maxIdentity: config.auth.limits.identity,
     ...(config.auth.hiddenOperations === 'relay' && {
       readsBodies: (place: Place) => resources.isMcpEndpoint(place) && resources.of(place).isMcp,
     }),

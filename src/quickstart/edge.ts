@@ -24,6 +24,8 @@ const renewed = new WeakMap<IncomingMessage, readonly string[]>();
 
 /** Milliseconds that forward-auth has to answer. */
 const CHECK_TIMEOUT = 10_000;
+/** Bytes: an identity of `auth.limits.identity` comes in a header and in the assertion. */
+const MAX_ANSWER_HEADERS = 65_536;
 
 /** Hop-by-hop fields (RFC 9110 §7.6.1) and those of a body, which the check does not have. */
 const NOT_FOR_THE_CHECK = new Set([
@@ -186,7 +188,10 @@ function check(
   headers.push(['Host', `127.0.0.1:${port}`]);
   return new Promise((resolve, reject) => {
     const question = httpRequest(
-      { host: '127.0.0.1', port, path: '/verify/traefik', method: 'GET', headers: headers.flat(), agent },
+      {
+        ...{ host: '127.0.0.1', port, path: '/verify/traefik', method: 'GET', headers: headers.flat(), agent },
+        maxHeaderSize: MAX_ANSWER_HEADERS,
+      },
       resolve,
     );
     question.setTimeout(CHECK_TIMEOUT, () => question.destroy(new Error('forward-auth is too slow')));

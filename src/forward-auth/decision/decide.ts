@@ -1,4 +1,5 @@
 import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
+import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Absent, Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
@@ -15,6 +16,8 @@ export interface Policy {
   readonly rules: Rules;
   readonly resources: Resources;
   readonly limits?: Limits;
+  /** Bytes of what is known of one person, `auth.limits.identity`; undefined: no limit. */
+  readonly maxIdentity?: number;
   /** Absent where nobody can sign in. */
   readonly signIn?: SignIn;
   /** Absent where the broker is off. */
@@ -96,6 +99,9 @@ function known(
   // Of what only the body tells, the relay asks the rest.
   const operation = shown === HIDDEN && policy.readsBodies?.(request) === true ? undefined : shown;
   if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
+  const { identity } = authentication;
+  if (policy.maxIdentity !== undefined && identitySize(identity) > policy.maxIdentity)
+    return deny(431, 'identity_too_large', identityExcess(identity, policy.maxIdentity), rule.name, identity.subject);
   const counted = shown === HIDDEN ? undefined : shown;
   const exceeded = (policy.limits ?? NO_LIMITS).afterAuthentication(request, authentication, counted);
   if (exceeded === undefined) return authorize(authentication, rule, operation, request, policy);

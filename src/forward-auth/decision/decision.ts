@@ -41,6 +41,7 @@ export const REASONS = {
     'credential_too_large',
     'credential_conflict',
     'certificate_untrusted',
+    'identity_too_large',
   ],
   unavailable: ['dependency', 'internal_error'],
 } as const;

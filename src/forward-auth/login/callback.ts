@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
+import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { SignedIn } from '../sessions/session.ts';
 import type { Attempt } from './attempt.ts';
@@ -35,12 +36,34 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
 
   const signedIn = await exchange(login, ctx, provider, attempt, states[0] as string);
   if (signedIn === undefined) return;
+  const { identity: limit } = login.config.auth.limits;
+  if (identitySize(signedIn.identity) > limit)
+    return refuseExcess(login, ctx, provider, attempt, identityExcess(signedIn.identity, limit));
   const cookies = await login.sessions.begin(signedIn, browserOf(login, ctx), ctx.headers.cookie);
   for (const cookie of cookies) ctx.append('Set-Cookie', cookie);
   countSignIn(login, ctx, provider.config.id, 'signed_in', signedIn.identity);
   const { subject, issuer } = signedIn.identity;
   login.log.info({ provider: provider.config.id, subject, issuer }, 'somebody signed in');
   redirect(ctx, 303, login.returns.acceptOrFallback(attempt.back));
+}
+
+/** No proxy would carry it: each request afterwards would fail, and say less. */
+function refuseExcess(
+  login: LoginContext,
+  ctx: Context,
+  provider: ProviderClient,
+  attempt: Attempt,
+  excess: string,
+): void {
+  const { id } = provider.config;
+  login.log.warn({ provider: id, requestId: ctx.state.requestId }, `a sign-in was refused: ${excess}`);
+  countSignIn(login, ctx, id, 'not_allowed');
+  showProblem(ctx, {
+    status: 403,
+    title: 'Too many groups',
+    advice: `Signing in again does not help: ${excess}. Ask the people who run this service to have the provider send fewer groups, or to raise that limit.`,
+    again: signInAgain(attempt.back, { switch: '1', ...among(attempt) }),
+  });
 }
 
 /** Old, used or not this browser's. Somebody who is signed in only went back in the history. */

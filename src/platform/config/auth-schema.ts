@@ -331,6 +331,9 @@ export const authSchema = z.strictObject({
     .strictObject({
       headers: size('all request headers together').prefault('32KiB'),
       token: size('one token').prefault('16KiB'),
+      identity: size(
+        'what is known of one person, groups above all; more is refused at sign-in and at each check. The relay and the proxy must carry it: `relay.limits.identity`',
+      ).prefault('8KiB'),
     })
     .prefault({}),
 });

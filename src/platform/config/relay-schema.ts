@@ -74,8 +74,10 @@ export const relaySchema = z.strictObject({
     .meta({ description: 'several MCP servers as one at `/mcp`, `/sse` and `/ws`; absent: there is no such thing' }),
   limits: z
     .strictObject({
-      headers: size('all request headers together').prefault('32KiB'),
-      identity: size('what is known of one person, groups above all').prefault('4KiB'),
+      headers: size('all request headers together: those of the client, the identity and its assertion').prefault(
+        '64KiB',
+      ),
+      identity: size('what is known of one person, groups above all').prefault('8KiB'),
       body: size('one request body').prefault('4MiB'),
       maxServerMessage: size(
         'one message of an MCP server that has to be read: from programs, WebSockets and HTTP+SSE, for clients of another transport or era, and where the policy looks at it; larger ones are refused one by one',

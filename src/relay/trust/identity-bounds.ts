@@ -1,4 +1,5 @@
 import type { Identity } from '../../identity/identity.ts';
+import { identitySize } from '../../identity/identity-size.ts';
 import type { Refusal } from '../refusal.ts';
 
 /**
@@ -15,16 +16,12 @@ export function identityProblem(identity: Identity, limit: number): Refusal | un
       message: 'the identity of the request could not be verified',
       fix: 'the user holds control characters; look at what the proxy or the provider makes of its names',
     };
-  const { subject, email, name, groups, scopes, issuer } = identity;
-  let size = 0;
-  for (const text of [subject, email, name, issuer]) size += Buffer.byteLength(text);
-  for (const text of groups) size += Buffer.byteLength(text) + 1;
-  for (const text of scopes) size += Buffer.byteLength(text) + 1;
+  const size = identitySize(identity);
   if (size <= limit) return undefined;
   return {
     status: 431,
     reason: 'identity_too_large',
     message: 'there is too much in the identity of the request',
-    fix: `${size} bytes with ${groups.length} groups: let the proxy send fewer groups, or raise relay.limits.identity`,
+    fix: `${size} bytes with ${identity.groups.length} groups: let the proxy send fewer groups, or raise relay.limits.identity`,
   };
 }

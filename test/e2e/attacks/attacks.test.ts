@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { DEPLOYMENTS, type Deployment } from '../../support/deployment.ts';
 import { programOrSkip } from '../../support/programs.ts';
 import { describeAttacks, SEED } from './attack-suite.ts';
@@ -52,5 +53,9 @@ describe('attacks through the real proxies', () => {
     encrypted = await startEncryptedStage(program.path);
     const { front, edge } = encrypted;
     return { stage: encrypted, front, edge, http2: [front], leftToTheRelay: LEFT_TO_THE_RELAY.traefik };
+  });
+
+  describe('all of them', () => {
+    it('arrived as they were judged, or not at all', () => assert.deepEqual(tally.disagreeing, []));
   });
 });

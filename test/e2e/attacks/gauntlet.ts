@@ -20,7 +20,7 @@ import { type Seen, startWitness } from './witness.ts';
 export const SECRET = 'the secret that proxy and relay share';
 export const ECHO = '/servers/echo/mcp';
 /** Nothing listens there; every request names this host, because a token counts at its own host only. */
-const PUBLIC_URL = 'http://127.0.0.1';
+export const PUBLIC_URL = 'http://127.0.0.1';
 
 /** A line of a deployment, and what stands in its place. */
 export interface Edit {
@@ -29,19 +29,17 @@ export interface Edit {
   readonly to: string;
 }
 
-/** What rules and servers the attacks are about. */
-export const ATTACKED_ENV = {
-  POSTERN_LOG_LEVEL: 'debug',
-  POSTERN_AUTH_RULES: JSON.stringify([
-    { match: { host: OPEN_HOST, path: '/admin/**' }, public: true },
-    { match: { path: '/servers/**' }, allow: { groups: ['engineering'] } },
-    { match: { path: '/public/**' }, public: true },
-    { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
-    { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
-    { match: { path: '/packages/admin/**' }, allow: { groups: ['admins'] } },
-    { match: { path: '/packages/**' }, allow: { groups: ['engineering'] }, encodedDelimiters: true },
-  ]),
-};
+/** What the attacks are about. */
+const ATTACKED_RULES: readonly object[] = [
+  { match: { host: OPEN_HOST, path: '/admin/**' }, public: true },
+  { match: { path: '/servers/**' }, allow: { groups: ['engineering'] } },
+  { match: { path: '/public/**' }, public: true },
+  { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
+  { match: { path: '/admin/**' }, allow: { groups: ['admins'] } },
+  { match: { path: '/packages/admin/**' }, allow: { groups: ['admins'] } },
+  { match: { path: '/packages/**' }, allow: { groups: ['engineering'] }, encodedDelimiters: true },
+];
+export const ATTACKED_ENV = { POSTERN_LOG_LEVEL: 'debug', POSTERN_AUTH_RULES: JSON.stringify(ATTACKED_RULES) };
 
 export interface OpenFront extends Front {
   stop(): Promise<void>;
@@ -66,7 +64,7 @@ export interface Stage {
 export type Gauntlet = Awaited<ReturnType<typeof startGauntlet>>;
 
 /** One forward-auth and one relay for all proxies, which are opened one by one by the files of `deploy/`. */
-export async function startGauntlet() {
+export async function startGauntlet(rules = ATTACKED_RULES) {
   const ends: Array<() => Promise<unknown>> = [];
   const stop = async () => {
     while (ends.length > 0) await ends.pop()?.();
@@ -99,6 +97,7 @@ export async function startGauntlet() {
     const env = {
       ...secretEnv,
       ...ATTACKED_ENV,
+      POSTERN_AUTH_RULES: JSON.stringify(rules),
       POSTERN_PUBLIC_URL: PUBLIC_URL,
       POSTERN_RELAY_SERVERS: JSON.stringify({ echo: { url: `http://127.0.0.1:${echo.port}/mcp` } }),
     };

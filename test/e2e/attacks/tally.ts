@@ -24,6 +24,11 @@ export class Tally {
     this.#rows.set(key, row);
   }
 
+  /** Proxies and classes of which some requests passed otherwise than they were judged. */
+  get disagreeing(): string[] {
+    return [...this.#rows].filter(([, { passed, agreed }]) => passed !== agreed).map(([key]) => key);
+  }
+
   toString(): string {
     const rows = [...this.#rows.values()].map(({ what, proxy, ...counts }) => [proxy, what, ...Object.values(counts)]);
     const table = [['proxy', 'class', 'sent', 'refused', 'passed', 'agreed'], ...rows].map((row) => row.map(String));

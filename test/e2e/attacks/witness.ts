@@ -14,7 +14,7 @@ export interface Seen {
 }
 
 /** Bytes, as at the relay. */
-const MAX_HEADER_SIZE = 32 * 1024;
+const MAX_HEADER_SIZE = 64 * 1024;
 
 /** A server that only tells what it sees. It parses as strictly as the relay does. */
 export function createWitness(onSeen: (one: Seen) => void, tls?: ServerOptions): Server {

@@ -58,6 +58,29 @@ describe('signing in', () => {
     assert.doesNotMatch(JSON.stringify(me), /eyJ|token/i);
   });
 
+  it('lets people in with 200 ids of groups, and tells those with more which limit they are over', async () => {
+    const ids = (count: number) => Array.from({ length: count }, (_none, at) => `${at}`.padStart(36, '0'));
+    for (const groups of [ids(1), ids(200)]) {
+      house.idp.forge = { claims: { groups } };
+      const jar = new Jar();
+      assert.equal((await jar.hop(await begin(jar))).status, 303, `${groups.length}`);
+    }
+    const long = Array.from({ length: 20 }, (_none, at) => `${at}`.padStart(500, 'g'));
+    const many = Array.from({ length: 3_000 }, (_none, at) => `${at}`);
+    for (const groups of [ids(230), long, many]) {
+      house.idp.forge = { claims: { groups } };
+      const jar = new Jar();
+      const text = await problem(await jar.hop(await begin(jar)), 403);
+      assert.match(text, new RegExp(`${groups.length} groups.*auth\\.limits\\.identity allows 8192`));
+      assert.ok(groups === many || !text.includes(groups[2] as string), 'none of them is named');
+      assert.equal(jar.cookies(house.origin).has('__Host-postern'), false);
+      assert.match(
+        house.log(),
+        new RegExp(`a sign-in was refused: .*${groups.length} groups.*auth\\.limits\\.identity`),
+      );
+    }
+  });
+
   it('works in ten tabs at once, with one cookie', async () => {
     const jar = new Jar();
     await jar.hop(house.at('/_postern/sign-in?rd=/inside'));
