@@ -62,8 +62,11 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
     : undefined;
   const keys = new Map(
     providers.map((provider) => {
-      const { id, issuer, jwksUri } = provider;
-      return [id, keep(`keys of ${id}`, [issuer, jwksUri], () => new ProviderKeys(provider, dependencies))];
+      const { id, issuer, jwksUri, discoveryUrl } = provider;
+      return [
+        id,
+        keep(`keys of ${id}`, [issuer, jwksUri, discoveryUrl], () => new ProviderKeys(provider, dependencies)),
+      ];
     }),
   );
   const bounds = auth.rateLimits.filter(({ by }) => by === 'unknown-token');

@@ -7,6 +7,7 @@ import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
+import { providerFetch } from '../platform/provider-fetch.ts';
 import { KeptParts } from '../platform/reloading/kept-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
@@ -125,7 +126,9 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     ...policy,
     issuers: authorizationServers(config),
     broker: broker?.middleware,
-    providerMetadata: originMetadata && new ProviderMetadata(originMetadata.issuer, { ...own, log }),
+    providerMetadata:
+      originMetadata &&
+      new ProviderMetadata(originMetadata.issuer, { ...own, log, fetch: providerFetch(originMetadata, own.fetch) }),
     publishedKeys: () => keys.published(),
     signIn: browsers.middleware,
     log,

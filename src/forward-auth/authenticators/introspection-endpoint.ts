@@ -4,6 +4,7 @@ import { discoverEndpoint } from '../../platform/discovery.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
+import { providerFetch } from '../../platform/provider-fetch.ts';
 
 /** Questions to one provider at the same time: invented tokens are asked about too. */
 const MAX_RUNNING = 256;
@@ -34,14 +35,15 @@ export class IntrospectionEndpoint {
    * @throws DependencyUnavailable where there is none, whatever the cause: a token is not worth nothing because of it
    */
   async ask(token: string, knownBefore = false): Promise<Record<string, unknown>> {
-    const { id, introspection } = this.#provider;
-    const { log, fetch: fetcher } = this.#dependencies;
+    const { id, issuer, discoveryUrl, introspection } = this.#provider;
+    const { log } = this.#dependencies;
+    const fetcher = providerFetch(this.#provider, this.#dependencies.fetch);
     if (this.#running >= (knownBefore ? MAX_RUNNING : MAX_RUNNING - RESERVED))
       throw new DependencyUnavailable(`the identity provider "${id}"`);
     this.#running += 1;
     try {
       this.#url ??=
-        introspection.url ?? (await discoverEndpoint(this.#provider.issuer, 'introspection_endpoint', fetcher));
+        introspection.url ?? (await discoverEndpoint(issuer, 'introspection_endpoint', fetcher, discoveryUrl));
       const answer = await fetchJson(this.#url, fetcher, await this.#form(token));
       if (typeof answer.active !== 'boolean') throw new Error(`${this.#url} does not say whether the token is active`);
       if (this.#failing) log.info({ provider: id }, 'the identity provider answers questions about tokens again');

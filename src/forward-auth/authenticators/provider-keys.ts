@@ -4,6 +4,7 @@ import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { discoverEndpoint } from '../../platform/discovery.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
+import { providerFetch } from '../../platform/provider-fetch.ts';
 import { importVerificationKey, keyFits, type VerificationKey } from './jws.ts';
 
 /** Milliseconds between scheduled fetches of a key set that answers. */
@@ -31,7 +32,7 @@ export interface ProviderKeysDependencies {
  * while the provider is away.
  */
 export class ProviderKeys {
-  readonly #provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri'>;
+  readonly #provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri' | 'discoveryUrl'>;
   readonly #dependencies: ProviderKeysDependencies;
   #keys: readonly VerificationKey[] | undefined;
   #jwksUri: string | undefined;
@@ -46,7 +47,10 @@ export class ProviderKeys {
   #nextSearch: Promise<void> | undefined;
   #told = 0;
 
-  constructor(provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri'>, dependencies: ProviderKeysDependencies) {
+  constructor(
+    provider: Pick<ProviderConfig, 'id' | 'issuer' | 'jwksUri' | 'discoveryUrl'>,
+    dependencies: ProviderKeysDependencies,
+  ) {
     this.#provider = provider;
     this.#dependencies = dependencies;
   }
@@ -111,11 +115,12 @@ export class ProviderKeys {
   }
 
   async #fetch(): Promise<void> {
-    const { log, now, fetch: fetcher, onKeys } = this.#dependencies;
-    const { id } = this.#provider;
+    const { log, now, onKeys } = this.#dependencies;
+    const fetcher = providerFetch(this.#provider, this.#dependencies.fetch);
+    const { id, issuer, jwksUri, discoveryUrl } = this.#provider;
     const startedAt = now();
     try {
-      this.#jwksUri ??= this.#provider.jwksUri ?? (await discoverEndpoint(this.#provider.issuer, 'jwks_uri', fetcher));
+      this.#jwksUri ??= jwksUri ?? (await discoverEndpoint(issuer, 'jwks_uri', fetcher, discoveryUrl));
       const { keys } = await fetchJson(this.#jwksUri, fetcher);
       if (!Array.isArray(keys)) throw new Error(`${this.#jwksUri} is no JWK Set`);
       if (keys.length > MAX_KEYS) this.#tellTooMany(keys.length);

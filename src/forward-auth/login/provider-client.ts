@@ -3,6 +3,7 @@ import * as client from 'openid-client';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { isClientRefused, isUnknownKey, refusedRefresh } from '../../platform/oauth-failures.ts';
+import { providerFetch } from '../../platform/provider-fetch.ts';
 import { GroupNotices } from '../authenticators/group-notices.ts';
 import type { Refreshed, SessionTokens, SignedIn } from '../sessions/session.ts';
 import { type ProviderDependencies, ProviderDiscovery } from './provider-discovery.ts';
@@ -35,9 +36,9 @@ export class ProviderClient {
   ) {
     this.config = config;
     this.callbackPath = callbackPath;
-    this.#dependencies = dependencies;
+    this.#dependencies = { ...dependencies, fetch: providerFetch(config, dependencies.fetch) };
     this.#groupNotices = new GroupNotices(dependencies.log);
-    this.#discovery = new ProviderDiscovery(config, secret, dependencies);
+    this.#discovery = new ProviderDiscovery(config, secret, this.#dependencies);
   }
 
   /** What the provider says about itself. @throws DependencyUnavailable */

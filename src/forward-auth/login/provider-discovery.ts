@@ -85,7 +85,9 @@ export class ProviderDiscovery {
     return [
       // The token comes over TLS, yet its signature is checked as well: one check more that a proxy cannot fool.
       client.enableNonRepudiationChecks,
-      ...(this.#provider.issuer.startsWith('http:') ? [client.allowInsecureRequests] : []),
+      ...([this.#provider.issuer, this.#provider.discoveryUrl].some((url) => url?.startsWith('http:'))
+        ? [client.allowInsecureRequests]
+        : []),
     ];
   }
 

@@ -40,6 +40,9 @@ const claims = z
 const provider = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]+$/, 'must be lower-case letters, digits and hyphens'),
   issuer: httpUrl('issuer identifier, exactly as in the `iss` claim (RFC 8414 §2)'),
+  discoveryUrl: httpUrl(
+    'address of the discovery document, where Postern reaches the provider by another one than its issuer: also keys, tokens and userinfo at the issuer’s origin are then asked for at the origin of this address. The issuer is compared as ever',
+  ).optional(),
   jwksUri: httpUrl('where the keys are; absent: found by OpenID Connect Discovery').optional(),
   audiences: z.array(z.string().min(1)).default([]).meta({
     description:

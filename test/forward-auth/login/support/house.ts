@@ -21,7 +21,8 @@ export type House = Awaited<ReturnType<typeof openHouse>>;
 export async function openHouse(
   options: {
     providers?: number;
-    provider?: object;
+    provider?: object | ((issuer: string) => object);
+    fetch?: typeof fetch;
     auth?: object;
     change?: (idp: InteractiveProvider) => void;
     audit?: AuditLog;
@@ -41,7 +42,7 @@ export async function openHouse(
     auth: {
       providers: idps.map(({ issuer }, index) => ({
         ...{ id: `idp${index}`, issuer, clientId: 'postern', clientSecret: CLIENT_SECRET },
-        ...options.provider,
+        ...(typeof options.provider === 'function' ? options.provider(issuer) : options.provider),
       })),
       ...options.auth,
     },
@@ -62,7 +63,7 @@ export async function openHouse(
     what: 'sessions',
   });
   const stores = createMemoryStores({ maxSessions: 1_000, log, now });
-  const providers = await createProviders(config, { log, now, fetch });
+  const providers = await createProviders(config, { log, now, fetch: options.fetch ?? fetch });
   const sessions = new SessionService(config.auth.sessions, {
     ...{ stores, sealing, log, now, onEvent: () => {}, refreshTokens: providers.refresh },
   });
