@@ -160,7 +160,19 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const tools = opened.add(new Tools(relay, { stores, metrics, audit, log, now }));
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
   const rateLimits = activity && new RateLimitStates(now);
-  const gate = new Gate(config, { stores, metrics, storeMetrics, tools, rateLimits, audit, watch, log, tracing });
+  const channel = relay.callLimits.length > 0 ? replicas?.('open-calls') : undefined;
+  const gate = new Gate(config, {
+    stores,
+    metrics,
+    storeMetrics,
+    tools,
+    rateLimits,
+    audit,
+    watch,
+    log,
+    tracing,
+    channel,
+  });
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const migration = new MigrationReport(relay.migration.remembered, now);
   const resources = TokenResources.of(config);

@@ -1,12 +1,29 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseApiKey } from '../../src/forward-auth/api-keys/key-format.ts';
 import { addressBehind } from '../../src/platform/addresses.ts';
 import { chained, FIRST_LINK, linkOf } from '../../src/platform/audit/hash-chain.ts';
 import { bearerChallenge } from '../../src/platform/bearer-challenge.ts';
 import { nameGlob } from '../../src/platform/name-glob.ts';
+import { createOperatorApi } from '../../src/platform/operator-api.ts';
 import { redact, redactText } from '../../src/platform/redact.ts';
 import { readTraceContext } from '../../src/platform/tracing/trace-context.ts';
 import type { GrowthRow } from './growth.ts';
 import { FIELD_TEXTS, repeated, TRICKY } from './texts.ts';
+
+const operatorApi = createOperatorApi({
+  token: 'operator-token-of-the-growth-test',
+  routes: [
+    { method: 'GET', path: /^\/sessions$/, handle: async () => ({ status: 200, body: {} }) },
+    { method: 'DELETE', path: /^\/sessions\/([\w-]+)$/, handle: async () => ({ status: 200, body: {} }) },
+  ],
+  log: { error: () => {} } as never,
+});
+
+function askOperatorApi(url: string, authorization: string): unknown {
+  const request = { url, method: 'DELETE', headers: { authorization }, socket: {}, rawHeaders: [], complete: true };
+  const response = { req: request, once: () => {}, writeHead: () => {}, end: () => {} };
+  return operatorApi(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+}
 
 const GLOBS = ['*a*a*a*b', '*/*/*', 'x*', '*1*x*'].map(nameGlob);
 
@@ -49,6 +66,11 @@ export const PLATFORM_READERS: readonly GrowthRow[] = [
     reader: 'challenge',
     inputs: FIELD_TEXTS,
     read: (text) => bearerChallenge({ scope: text }),
+  },
+  {
+    reader: 'request of an operator',
+    inputs: { ...FIELD_TEXTS, slashes: repeated('/', '/sessions'), bearers: repeated('bearer ') },
+    read: (text) => [askOperatorApi(text, text), askOperatorApi(`/sessions/${text}`, `Bearer ${text}`)],
   },
   {
     reader: 'API key',

@@ -15,6 +15,7 @@ import { visible } from '../../src/relay/policy/visible.ts';
 import { EventBoundary } from '../../src/relay/protocol/event-boundary.ts';
 import { EventParser } from '../../src/relay/protocol/event-parser.ts';
 import { fieldText, headerMismatch } from '../../src/relay/protocol/mcp-headers.ts';
+import { exactMediaType, isEventStream, isJson } from '../../src/relay/protocol/media-type.ts';
 import { parseMessage } from '../../src/relay/protocol/message.ts';
 import { ambiguousKey, hasRepeatedKey } from '../../src/relay/protocol/message-keys.ts';
 import { nestsTooDeep } from '../../src/relay/protocol/nesting.ts';
@@ -35,6 +36,14 @@ const uris = new ResourceUris(URIS);
 const schema = new ArgumentSchema({
   type: 'object',
   properties: { path: { type: 'string', maxLength: 100 }, all: { type: 'array', uniqueItems: true } },
+});
+const patterns = new ArgumentSchema({
+  type: 'object',
+  properties: {
+    path: { type: 'string', pattern: '^/data/[\\w/-]+$' },
+    address: { type: 'string', pattern: '^[^@\\s]+@example\\.com$' },
+    name: { type: 'string', pattern: '^(?:[a-z]+-)*[a-z]+$' },
+  },
 });
 const { relay } = parseConfig({
   relay: {
@@ -215,6 +224,26 @@ export const RELAY_READERS: readonly GrowthRow[] = [
         JSON.stringify({ all: Array.from({ length: Math.ceil(size / 12) }, (_, at) => [[at]]) }),
     },
     read: (text) => schema.judge(JSON.parse(text), () => hasRepeatedKey(text, looseName)),
+  },
+  {
+    reader: 'patterns of operators',
+    inputs: {
+      ...TRICKY,
+      'a path without its end': repeated('a/', '/data/', ' '),
+      'a name without its end': repeated('a-'),
+      addresses: repeated('a@'),
+    },
+    read: (text) => patterns.judge({ path: text, address: text, name: text }, () => false),
+  },
+  {
+    reader: 'media type of an answer',
+    inputs: {
+      ...FIELD_TEXTS,
+      'spaces behind a type': repeated(' ', 'application/json', 'x'),
+      'spaces in its charset': repeated(' ', 'text/event-stream; charset', 'x'),
+      'semicolons behind a type': repeated(';', 'application/json'),
+    },
+    read: (text) => [exactMediaType(text), isJson(text), isEventStream(text)],
   },
   {
     reader: 'scopes left to the relay',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { EXIT_UNEXPECTED } from '../../src/cli/command.ts';
 import { POSTERN_COMMAND } from '../support/postern-process.ts';
 
 function postern(...args: string[]): Promise<{ code: number; output: string }> {
@@ -36,5 +37,10 @@ describe('pinned command', () => {
     const { code, output } = await postern('check', '--config', '/nonexistent/postern.yaml');
     assert.equal(code, 78);
     assert.match(output, /\/nonexistent\/postern\.yaml/);
+  });
+
+  // `test/cli/unexpected.test.ts` lets both processes end with it.
+  it('a failure that nobody caught ends a process with 70', () => {
+    assert.equal(EXIT_UNEXPECTED, 70);
   });
 });

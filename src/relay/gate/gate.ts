@@ -18,6 +18,7 @@ import type { Policy } from '../policy/policy.ts';
 import { visible } from '../policy/visible.ts';
 import type { Message } from '../protocol/message.ts';
 import { type Refusal, refusalOf } from '../refusal.ts';
+import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import { ALL_SERVERS } from '../transports/streamable-http/route.ts';
 import type { Way } from '../trust/trust.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
@@ -58,6 +59,8 @@ export interface GateDeps {
   readonly log: Logger;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
+  /** With the other replicas, about calls whose answers may come there; absent: there are none. */
+  readonly channel?: ReplicaChannel | undefined;
 }
 
 /** A request without a message: a GET stream, a DELETE, the opening of a connection. */
@@ -88,7 +91,7 @@ export class Gate {
   readonly #policy: Policy | undefined;
   readonly #rateLimits: RelayRateLimits;
   readonly #callLimits: CallLimits;
-  readonly #openCalls = new OpenCalls();
+  readonly #openCalls: OpenCalls;
   readonly #recorded: RecordedArguments;
   readonly #reported = new Set<string>();
   readonly #maxMessage: number;
@@ -108,6 +111,7 @@ export class Gate {
     );
     this.#recorded = new RecordedArguments(audit.arguments);
     this.#callLimits = new CallLimits(relay.callLimits);
+    this.#openCalls = new OpenCalls(deps.channel);
     this.#maxMessage = relay.limits.maxServerMessage;
     this.#metadataBase = `${new URL(publicUrl).origin}/.well-known/oauth-protected-resource/servers/`;
   }
@@ -248,6 +252,7 @@ export class Gate {
         return known === undefined ? strictest && { limit: strictest, taken: 0 } : taken(known);
       },
       maxMessage: this.#maxMessage,
+      onEnd: call && (() => this.#openCalls.left(place, id)),
       onDropped: (reason) =>
         this.#deps.log.warn({ server, user: identity.subject, reason }, 'a message of the MCP server was left out'),
     });

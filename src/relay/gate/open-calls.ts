@@ -1,4 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import { isRecord } from '../../platform/is-record.ts';
+import type { Json } from '../protocol/json-rpc.ts';
+import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import type { CallLimit } from './call-limits.ts';
 
 /** Calls that are remembered, and milliseconds for which a server may come back to one. */
@@ -22,10 +25,17 @@ export interface OpenCall {
 
 /**
  * Requests to servers with limits that have not been answered on their own stream: the answer may come where the client resumes it
- * (basic/transports, resumability), or as the result of a task.
+ * (basic/transports, resumability), or as the result of a task, at this replica or at another.
  */
 export class OpenCalls {
   readonly #calls = new LRUCache<string, OpenCall>({ max: MAX, ttl: LONGEST });
+  readonly #channel: ReplicaChannel | undefined;
+
+  /** @param channel with the other replicas; undefined: there is one only */
+  constructor(channel: ReplicaChannel | undefined) {
+    this.#channel = channel;
+    channel?.subscribe((told) => this.#learn(told));
+  }
 
   begin(place: CallPlace, id: unknown, limit: CallLimit | undefined): OpenCall {
     const call = { limit, since: performance.now() };
@@ -35,7 +45,16 @@ export class OpenCalls {
 
   /** The call goes on as a task. */
   becomes({ owner, server }: CallPlace, call: OpenCall, task: string): void {
-    this.#calls.set(taskKey(owner, server, task), call);
+    const key = taskKey(owner, server, task);
+    this.#calls.set(key, call);
+    this.#tell(key, call);
+  }
+
+  /** Its own stream is over: where no answer has come by then, it may come at any replica. */
+  left(place: CallPlace, id: unknown): void {
+    const key = keyOf(place, id);
+    const call = this.#calls.get(key);
+    if (call !== undefined) this.#tell(key, call);
   }
 
   answered(place: CallPlace, id: unknown): void {
@@ -47,9 +66,24 @@ export class OpenCalls {
     return this.#calls.get(keyOf(place, id));
   }
 
+  #tell(key: string, { limit, since }: OpenCall): void {
+    this.#channel?.publish({ key, limit: limit ?? null, taken: Math.round(performance.now() - since) });
+  }
+
+  #learn({ key, limit, taken }: Json): void {
+    if (typeof key !== 'string' || typeof taken !== 'number') return;
+    const { result, duration } = isRecord(limit) ? limit : {};
+    const known = { arguments: undefined, result: bound(result), duration: bound(duration) };
+    this.#calls.set(key, { limit: isRecord(limit) ? known : undefined, since: performance.now() - taken });
+  }
+
   task({ owner, server }: CallPlace, task: string): OpenCall | undefined {
     return this.#calls.get(taskKey(owner, server, task));
   }
+}
+
+function bound(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
 }
 
 function keyOf({ owner, server, session }: CallPlace, id: unknown): string {

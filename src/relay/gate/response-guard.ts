@@ -29,6 +29,8 @@ export interface ResponseGuardParts {
   readonly limitOf: (id: unknown) => { readonly limit: CallLimit; readonly taken: number } | undefined;
   /** Bytes of a message that has to be read. */
   readonly maxMessage: number;
+  /** The stream is over. */
+  readonly onEnd?: (() => void) | undefined;
   /** A message of the server was left out. */
   readonly onDropped: (why: DropReason) => void;
 }
@@ -93,6 +95,7 @@ export class ResponseGuard {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#parts.onEnd?.();
   }
 
   /** @throws AnswerRefused where the stream is longer than its call may be */

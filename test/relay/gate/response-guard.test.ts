@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
+import { programOrSkip } from '../../support/programs.ts';
+import { startRedis } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
-import { type Answer, ask, endAll, type RelayUnderTest, relay } from '../support/relay.ts';
+import { type Answer, ask, endAll, onEnd, type RelayUnderTest, relay } from '../support/relay.ts';
 import { event, openStream, type Script, scriptedServer } from '../support/scripted-server.ts';
 import { openWebSocket } from '../support/web-socket.ts';
 
@@ -299,6 +302,44 @@ describe('limits of a call', () => {
     await call(running, 'brief', 'd');
     await new Promise((resolve) => setTimeout(resolve, 450));
     assert.match((await resumed(running, 'd')).text, /had not answered whole within 400 ms/);
+  });
+
+  it('follow it to another replica, in size and time, also as a task', async function () {
+    const redis = await startRedis(await programOrSkip(this, 'redis'));
+    onEnd(() => redis.stop());
+    const tasks: Script = {
+      post: (message, response, ...rest) => {
+        const { id, params } = message;
+        const { name, taskId, task } = (params ?? {}) as Json;
+        const answer = (body: object) => void response.writeHead(200, JSON_TYPE).end(JSON.stringify(body));
+        if (task !== undefined) answer({ jsonrpc: '2.0', id, result: { task: { taskId: `of ${name}` } } });
+        else if (taskId !== undefined) answer(large(id));
+        else return resuming.post?.(message, response, ...rest);
+        return true;
+      },
+      get: (...parts) => resuming.get?.(...parts),
+    };
+    const { url } = await scriptedServer(tasks);
+    const settings = { ...LIMITS, servers: { one: { url } }, sessionKey: randomBytes(32).toString('base64url') };
+    const [first, second] = [
+      await relay(settings, { redis: { url: redis.url } }),
+      await relay(settings, { redis: { url: redis.url } }),
+    ];
+    for (const [name, id] of [
+      ['small', 'a'],
+      ['big', 'b'],
+      ['brief', 'd'],
+    ])
+      await call(first, name, id);
+    for (const name of ['small', 'big', 'brief']) await send(first, 'tools/call', { name, task: {} }, name);
+    await until('the other replica knows', async () => /xxx/.test((await resumed(second, 'b')).text));
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    assert.match((await resumed(second, 'a')).text, /larger than 1024 bytes/);
+    assert.match((await resumed(second, 'd')).text, /had not answered whole within 400 ms/);
+    const result = (taskId: string) => send(second, 'tasks/result', { taskId }, `r ${taskId}`);
+    assert.match((await result('of small')).text, /larger than 1024 bytes/);
+    assert.match((await result('of big')).text, /xxx/);
+    assert.match((await result('of brief')).text, /had not answered whole within/);
   });
 
   it('follow it where it goes on as a task', async () => {

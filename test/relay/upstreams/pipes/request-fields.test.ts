@@ -43,7 +43,8 @@ const SERVERS = {
     });
     return { one: { url: `ws://127.0.0.1:${await listening(server)}/mcp` }, opened: handshakes };
   },
-  async 'http-sse'() {
+  /** @param refuse answers a POST that is not taken */
+  async 'http-sse'(refuse?: (response: ServerResponse) => void) {
     const opened: string[] = [];
     const streams = new Map<string, ServerResponse>();
     const server = createServer(async (request, response) => {
@@ -57,8 +58,9 @@ const SERVERS = {
       }
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
-      response.writeHead(202).end();
       const message = JSON.parse(Buffer.concat(chunks).toString()) as Message;
+      if (message.params?.name === 'refused' && refuse !== undefined) return refuse(response);
+      response.writeHead(202).end();
       const stream = streams.get(new URL(request.url ?? '', 'http://x').searchParams.get('session') ?? '');
       if (message.id !== undefined) stream?.write(`data: ${answerTo(message, seen(request))}\n\n`);
     });
@@ -183,6 +185,24 @@ describe('a message to an HTTP+SSE server', function () {
     assert.equal(await told(url, RED, session), 'red - -');
     assert.deepEqual(opened, ['red admins -']);
   });
+
+  const failures: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    500: (response) => response.writeHead(500).end('no'),
+    404: (response) => response.writeHead(404, { 'Content-Type': 'text/html' }).end('<html>'),
+    302: (response) => response.writeHead(302, { Location: 'http://127.0.0.1:1/' }).end(),
+    'a reset': (response) => response.destroy(),
+  };
+  for (const [how, refuse] of Object.entries(failures))
+    it(`fails alone where it is answered with ${how}, and the session goes on`, async () => {
+      const { one, opened } = await SERVERS['http-sse'](refuse);
+      const { url } = await relay({ ...passing, servers: { one } });
+      const session = await begin(url, RED);
+      const call = { id: 3, method: 'tools/call', params: { name: 'refused' } };
+      const { text } = await post(url, call, { ...RED, 'Mcp-Session-Id': session });
+      assert.match(text, /"id":3,.*the MCP server did not take the message/);
+      assert.equal(await told(url, RED, session), 'red - -');
+      assert.equal(opened.length, 1);
+    });
 
   it('is refused where its headers are, and the session goes on', async () => {
     const { one } = await SERVERS['http-sse']();
