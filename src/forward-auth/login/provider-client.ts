@@ -116,7 +116,9 @@ export class ProviderClient {
       if (tokens.claims() === undefined) return { kind: 'refreshed', signedIn: kept };
       // The old refresh token may be worth nothing by now: whatever fails from here on, the new one must be kept.
       const claims = await this.#allClaims(configuration, tokens).catch((error: unknown) => {
-        if (providerFailure(this.config.id, error) instanceof SignInFailed) throw error;
+        const failure = providerFailure(this.config.id, error);
+        // Userinfo refuses an access token: that says nothing of the refresh token, nor of our client.
+        if (failure instanceof SignInFailed) throw failure;
         this.#dependencies.log.warn({ provider: this.config.id, error }, 'no userinfo at a refresh; claims are kept');
         return undefined;
       });

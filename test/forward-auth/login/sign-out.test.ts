@@ -393,13 +393,53 @@ describe('the refresh of a session', () => {
       );
     });
 
-  it('survives a rotation of the provider keys right after they were fetched, as a sign-in does', async () => {
-    const session = await sessionOf(await house.enter());
-    house.idp.rotated = true;
-    const outcome = await house.providers.refresh(session, signal);
-    assert.equal(outcome.kind, 'refreshed');
-    await house.enter('bob');
-  });
+  for (const [what, rotated] of [
+    ['to a key with an id of its own', true],
+    ['to another key under the same id', 'same id'],
+    ['to a key without an id', 'no id'],
+  ] as const)
+    it(`survives a rotation of the provider keys right after they were fetched, as a sign-in does: ${what}`, async () => {
+      const session = await sessionOf(await house.enter());
+      house.idp.rotated = rotated;
+      const outcome = await house.providers.refresh(session, signal);
+      assert.equal(outcome.kind, 'refreshed');
+      house.idp.rotated = false;
+      assert.equal((await house.providers.refresh(await sessionOf(await house.enter()), signal)).kind, 'refreshed');
+      house.idp.rotated = rotated;
+      await house.enter('bob');
+    });
+
+  for (const [what, failure, code] of [
+    [
+      'beside its answer',
+      { status: 400, body: { error: 'invalid_grant' }, challenge: 'Bearer error="invalid_grant"' },
+      'invalid_grant',
+    ],
+    [
+      'in the place of an answer',
+      { status: 403, body: '', challenge: 'Bearer error="invalid_token"' },
+      'invalid_token',
+    ],
+    [
+      'without a code',
+      { status: 403, body: { error: 'access_denied' }, challenge: 'Bearer realm="corp"' },
+      'status_403',
+    ],
+  ] as const)
+    it(`is refused where the provider refuses the token by a challenge ${what}`, async () => {
+      const session = await sessionOf(await house.enter());
+      house.idp.failTokens = failure;
+      assert.deepEqual(await house.providers.refresh(session, signal), { kind: 'refused' });
+      assert.match(house.log(), new RegExp(`"error":"${code}"`));
+      assert.doesNotMatch(house.log(), /check clientId/);
+    });
+
+  for (const status of [408, 429, 503])
+    it(`is an outage whatever challenge comes with it: ${status}`, async () => {
+      const session = await sessionOf(await house.enter());
+      house.idp.failTokens = { status, body: '', challenge: 'Bearer error="invalid_token"' };
+      await assert.rejects(house.providers.refresh(session, signal), { name: 'DependencyUnavailable' });
+    });
 
   for (const [what, forge] of [
     ['is signed by a key that nobody publishes', { stranger: true }],
@@ -460,6 +500,11 @@ describe('the refresh of a session', () => {
       if (outcome.kind !== 'refreshed') return;
       assert.notEqual(outcome.signedIn.tokens.refreshToken, session.tokens.refreshToken);
       assert.deepEqual(outcome.signedIn.identity, session.identity);
+      open.idp.failUserinfo = 'refused';
+      const { signedIn } = outcome;
+      const refused = await open.providers.refresh({ ...session, ...signedIn }, signal);
+      assert.equal(refused.kind, 'unchecked');
+      assert.doesNotMatch(open.log(), /check clientId/);
     } finally {
       await open.close();
     }

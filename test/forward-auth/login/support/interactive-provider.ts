@@ -20,9 +20,13 @@ export interface InteractiveProvider {
   /** Status with which the token endpoint fails; undefined: it works. */
   /** What token requests are answered by; a bare number is a `server_error` of that status. */
   failTokens: number | { readonly status: number; readonly body: unknown; readonly challenge?: string } | undefined;
-  /** Signs by another key from now on, which the key set holds beside the old one. */
-  rotated: boolean;
-  failUserinfo: boolean;
+  /**
+   * Signs by another key from now on, which the key set holds beside the old one, or in its place under the old key's id, or
+   * in its place without an id.
+   */
+  rotated: boolean | 'same id' | 'no id';
+  /** `refused`: by a challenge (RFC 6750 §3). */
+  failUserinfo: boolean | 'refused';
   /** Replaces the ID token of the next answers; by claims over the true ones. */
   forge: { claims?: Claims; stranger?: boolean; none?: boolean; noRefresh?: boolean } | undefined;
   logoutToken(claims: Claims, options?: { typ?: string; stranger?: boolean; omit?: string[] }): Promise<string>;
@@ -175,7 +179,8 @@ export async function startInteractiveProvider(
       return;
     }
     if (ctx.path === '/me' && self.failUserinfo) {
-      ctx.status = 503;
+      ctx.status = self.failUserinfo === 'refused' ? 401 : 503;
+      if (ctx.status === 401) ctx.set('WWW-Authenticate', 'Bearer error="invalid_token"');
       return;
     }
     if (ctx.path === '/token') {
@@ -193,11 +198,17 @@ export async function startInteractiveProvider(
       }
     }
     await next();
-    if (ctx.path === '/jwks' && self.rotated) (ctx.body as { keys: unknown[] }).keys.push(rotatedJwk);
+    const { kid: _next, ...anonymousJwk } = rotatedJwk;
+    const nextId = { true: 'next', 'same id': 'key', 'no id': undefined, false: undefined }[`${self.rotated}`];
+    if (ctx.path === '/jwks' && self.rotated) {
+      const next = nextId === undefined ? anonymousJwk : { ...rotatedJwk, kid: nextId };
+      const { keys } = ctx.body as { keys: unknown[] };
+      ctx.body = { keys: self.rotated === true ? [...keys, next] : [next] };
+    }
     const answer = ctx.body as { id_token?: string; refresh_token?: string } | undefined;
     if (ctx.path === '/token' && self.rotated && answer?.id_token !== undefined)
       answer.id_token = await new SignJWT(decodeJwt(answer.id_token))
-        .setProtectedHeader({ alg: 'RS256', kid: 'next' })
+        .setProtectedHeader({ alg: 'RS256', ...(nextId === undefined ? {} : { kid: nextId }) })
         .sign(rotated.privateKey);
     if (ctx.path !== '/token' || self.forge === undefined || answer?.id_token === undefined) return;
     const { claims = {}, stranger: strange = false, none = false, noRefresh = false } = self.forge;
