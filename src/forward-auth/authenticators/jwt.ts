@@ -13,12 +13,13 @@ import type { GroupNotices } from './group-notices.ts';
 import { IdentityPool } from './identity-pool.ts';
 import { type CompactJws, parseJws, verifySignature } from './jws.ts';
 import type { ProviderKeys } from './provider-keys.ts';
-import { rejected, WRONG_AUDIENCE } from './rejection.ts';
+import { CLIENT_AUDIENCE, rejected, WRONG_AUDIENCE } from './rejection.ts';
 import {
   type Audience,
   audienceBytes,
   checkClaims,
   isFor,
+  isForClient,
   normalType,
   readAudience,
   readIdentity,
@@ -34,6 +35,8 @@ interface VerifiedToken {
   readonly token: string;
   readonly authenticated: Authenticated;
   readonly audience: Audience;
+  /** The refusal where it is for none of what was asked for. */
+  readonly forAnother: Rejected;
   /** Unix time in milliseconds; never later than `exp`. */
   readonly until: number;
   /** Whether it was taken back meanwhile; absent: its issuer takes none back. */
@@ -169,7 +172,8 @@ export class JwtAuthenticator implements Authenticator {
       credential: handle === undefined ? { expiresAt } : { handle, expiresAt },
     } as const;
     const isOver = provider.isOver?.bind(provider, jws.payload);
-    const verified: VerifiedToken = { token, authenticated, audience, until, ...(isOver && { isOver }) };
+    const forAnother = isForClient(jws.payload, provider.config) ? CLIENT_AUDIENCE : WRONG_AUDIENCE;
+    const verified: VerifiedToken = { token, authenticated, audience, forAnother, until, ...(isOver && { isOver }) };
     this.#verified?.set(token.slice(-KEY_LENGTH), verified);
     return verified;
   }
@@ -182,7 +186,7 @@ function verifiedBytes({ token, authenticated, audience }: VerifiedToken): numbe
 function judge(token: VerifiedToken | Rejected, resource: Resource): Authentication {
   if ('kind' in token) return token;
   if (token.isOver?.() === true) return rejected('token_inactive', 'the token was taken back');
-  return isFor(token.audience, resource) ? token.authenticated : WRONG_AUDIENCE;
+  return isFor(token.audience, resource) ? token.authenticated : token.forAnother;
 }
 
 /** RFC 8725 §3.1, §3.11. Keys come from the configured issuer only: `jku`, `jwk`, `x5u` and `x5c` are never read. */

@@ -7,4 +7,16 @@ export function rejected(reason: BadToken['reason'], description: string): BadTo
   return { kind: 'rejected', status: 401, reason, description };
 }
 
+/** OpenID Connect Core §2: it is for the client, to learn who signed in, and proves nothing to anybody else. */
+export const ID_TOKEN = rejected(
+  'token_type',
+  'this is an ID token, which is for the client that signed the person in: send an access token for this server',
+);
+
+/** A token for a client and without scopes, as ID tokens are. */
+export const CLIENT_AUDIENCE = rejected(
+  'token_audience',
+  'the token is for a client, as ID tokens are: send an access token for this server',
+);
+
 export const WRONG_AUDIENCE = rejected('token_audience', 'the token was issued for another resource');

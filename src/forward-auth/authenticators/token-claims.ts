@@ -5,7 +5,7 @@ import type { Identity } from '../../identity/identity.ts';
 import { textsBytes } from '../../platform/retained-bytes.ts';
 import type { Rejected } from '../decision/authentication.ts';
 import { canonicalResource, type Resource } from '../decision/resources.ts';
-import { rejected } from './rejection.ts';
+import { ID_TOKEN, rejected } from './rejection.ts';
 import type { TokenIssuerConfig } from './token-issuer.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -35,8 +35,8 @@ export function isFor(
   );
 }
 
-/** Hashes that only an ID token carries (OIDC Core §3.1.3.6, §3.3.2.11), and the event of a logout token. */
-const OTHER_TOKENS = ['at_hash', 'c_hash', 's_hash', 'events'];
+/** Hashes that only an ID token carries (OIDC Core §3.1.3.6, §3.3.2.11; FAPI 1.0 Part 2 §5.1.1). */
+const ID_TOKEN_HASHES = ['at_hash', 'c_hash', 's_hash'];
 
 /** Where providers write the client that a token was issued to: RFC 9068 §2.2, OIDC Core §2, Entra v1, Okta. */
 const CLIENT_CLAIMS = ['client_id', 'azp', 'appid', 'cid'];
@@ -65,7 +65,8 @@ export function checkClaims(
   if (iat !== undefined && !isTime(iat)) return rejected('token_claims', 'the "iat" claim is no time');
   if (iat !== undefined && iat > seconds + tolerance)
     return rejected('token_not_yet_valid', 'the token was issued in the future');
-  if (isOtherToken(claims, header)) return rejected('token_type', 'this is no access token');
+  if (isIdToken(claims, header)) return ID_TOKEN;
+  if (isOtherToken(claims)) return rejected('token_type', 'this is no access token');
   // RFC 7800 §3.1: such a token is for who holds a key (DPoP, RFC 9449 §6; mutual TLS, RFC 8705 §3). Nothing here proves
   // that, and as a bearer token it would be worth just as much to whoever stole it.
   if (Object.hasOwn(claims, 'cnf'))
@@ -86,11 +87,25 @@ function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value);
 }
 
-function isOtherToken(claims: Claims, header: Claims): boolean {
-  if (OTHER_TOKENS.some((name) => Object.hasOwn(claims, name))) return true;
-  // Keycloak's payload says what a token is; its older access tokens repeat the nonce (OIDC Core §2).
-  if (typeof claims.typ === 'string') return claims.typ.toLowerCase() !== 'bearer';
+function isIdToken(claims: Claims, header: Claims): boolean {
+  if (ID_TOKEN_HASHES.some((name) => Object.hasOwn(claims, name))) return true;
+  // Keycloak's payload says what a token is, and Cognito's; Keycloak's older access tokens repeat the nonce (OIDC Core §2).
+  if (typeof claims.typ === 'string') return claims.typ.toLowerCase() === 'id';
+  if (typeof claims.token_use === 'string') return claims.token_use === 'id';
   return Object.hasOwn(claims, 'nonce') && normalType(header.typ) !== 'at+jwt';
+}
+
+/** A logout token by its event (OpenID Connect Back-Channel Logout 1.0 §2.4), or one of Keycloak's that is no access token. */
+function isOtherToken({ events, typ }: Claims): boolean {
+  return events !== undefined || (typeof typ === 'string' && typ.toLowerCase() !== 'bearer');
+}
+
+/** Whether a token is for the client that it was issued to, or for ours, and carries no scope: ID tokens of some providers show no more. */
+export function isForClient(claims: Claims, { clientId, claims: names }: TokenIssuerConfig): boolean {
+  const [audience, ...others] = [claims.aud].flat();
+  if (typeof audience !== 'string' || others.length > 0) return false;
+  const scoped = names.scopes.some((name) => claimAt(claims, name) !== undefined);
+  return !scoped && (audience === clientId || CLIENT_CLAIMS.some((name) => claims[name] === audience));
 }
 
 /** `typ` without case and without `application/` (RFC 7515 §4.1.9). A token without counts as `jwt`. */

@@ -5,6 +5,8 @@ import type { ProviderKeys } from './provider-keys.ts';
 
 /** What checking a token needs to know of its issuer. */
 export interface TokenIssuerConfig extends Readonly<Pick<ProviderConfig, 'id' | 'issuer' | 'clockTolerance'>> {
+  /** Of our own client there. */
+  readonly clientId?: string | undefined;
   readonly algorithms: readonly string[];
   readonly types: readonly string[];
   readonly audiences: readonly string[];
