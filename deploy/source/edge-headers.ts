@@ -29,11 +29,18 @@ export const KNOWN_MEMBERS = [
 export const OVERRIDES = [
   'X-Forwarded-Access-Token',
   'X-Forwarded-Prefix',
+  'X-Forwarded-Uri',
   'Forwarded',
   'X-Original-Url',
+  'X-Original-Uri',
   'X-Rewrite-Url',
+  'X-Script-Name',
+  'X-Host',
   'X-Http-Method',
   'X-Http-Method-Override',
   'X-Method-Override',
   'X-Real-Ip',
+  'True-Client-Ip',
+  // CGI makes of it the proxy by which the application itself asks others (httpoxy, CVE-2016-5385).
+  'Proxy',
 ] as const;

@@ -25,9 +25,12 @@ export const caddyRemovals: Lines = [
   ...[...EMITTED_NAMES, ...OVERRIDES].map((name) => `request_header -${name}`),
 ];
 
+/** All that begins with `x-forwarded-` is removed there by one line. */
 export const haproxyRemovals: Lines = [
   ...FAMILIES.map((family) => `http-request del-header ${family.toLowerCase()}- -m beg`),
-  ...OVERRIDES.map((name) => `http-request del-header ${name.toLowerCase()}`),
+  ...OVERRIDES.filter((name) => !name.startsWith('X-Forwarded-')).map(
+    (name) => `http-request del-header ${name.toLowerCase()}`,
+  ),
 ];
 
 /** What of an answer goes on: families, and whole names. */
