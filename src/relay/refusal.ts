@@ -1,4 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import { DependencyUnavailable } from '../platform/errors.ts';
+import { sendJsonText } from '../platform/http.ts';
+import { SERVER_ERROR } from './protocol/error-codes.ts';
+import { writeJson } from './protocol/json.ts';
+import type { MessageId } from './protocol/json-rpc.ts';
 
 /** Why a request was refused. A closed set, because it becomes a metric label. */
 export type RefusalReason =
@@ -127,3 +132,19 @@ export function refusalOf(error: unknown): Refusal {
 }
 
 export const NO_SUCH_SERVER: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };
+
+/** The JSON-RPC error that says it (JSON-RPC 2.0 §5.1), or the question that it asks. */
+export function errorOf(refusal: Refusal, id: MessageId): object {
+  if (refusal.result !== undefined) return { jsonrpc: '2.0', id, result: refusal.result };
+  const error = {
+    code: refusal.code ?? SERVER_ERROR,
+    message: refusal.message,
+    ...(refusal.data === undefined ? {} : { data: refusal.data }),
+  };
+  return { jsonrpc: '2.0', error, id };
+}
+
+/** Answers with a JSON-RPC error, the form that every MCP client can show to its user. */
+export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId): void {
+  sendJsonText(response, refusal.status, writeJson(errorOf(refusal, id)), refusal.headers);
+}

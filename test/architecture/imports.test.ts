@@ -46,6 +46,46 @@ describe('who may import whom', () => {
     ['a process importing the command', 'relay/server.ts', `import { main } from '../cli/main.ts';`],
     ['a file outside the table', 'helpers/strings.ts', ''],
   ];
+  it('has a row for every folder of the relay', async () => {
+    const folders = [...(await sources()).keys()].flatMap((file) => /^relay\/[^/]+\//.exec(file) ?? []);
+    for (const folder of new Set(folders)) {
+      const files = new Map([
+        [`${folder}planted.ts`, `import '../server.ts';`],
+        ['relay/server.ts', ''],
+      ]);
+      assert.deepEqual(violations(files), [`${folder}planted.ts imports relay/server.ts`]);
+    }
+  });
+
+  /** From a part of the relay to one that stands on it. */
+  const upwards = [
+    ['upstreams', 'downstream'],
+    ['upstreams', 'eras'],
+    ['upstreams', 'transports'],
+    ['downstream', 'transports'],
+    ['downstream', 'aggregate'],
+    ['eras', 'transports'],
+    ['eras', 'aggregate'],
+    ['gate', 'upstreams'],
+    ['gate', 'transports'],
+    ['trust', 'gate'],
+    ['audit', 'gate'],
+    ['policy', 'gate'],
+    ['replicas', 'upstreams'],
+    ['aggregate', 'admin'],
+    ['transports', 'aggregate'],
+    ['connect', 'upstreams'],
+    ['credentials', 'transports'],
+    ['admin', 'aggregate'],
+  ] as const;
+  for (const [from, to] of upwards)
+    it(`is broken by the relay's ${from} importing its ${to}`, async () => {
+      const files = await sources();
+      const target = [...files.keys()].find((file) => file.startsWith(`relay/${to}/`)) as string;
+      files.set(`relay/${from}/planted.ts`, `import '../${target.slice('relay/'.length)}';`);
+      assert.deepEqual(violations(files), [`relay/${from}/planted.ts imports ${target}`]);
+    });
+
   for (const [title, file, source] of planted)
     it(`is broken by ${title}`, async () => {
       const files = await sources();

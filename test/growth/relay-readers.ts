@@ -5,7 +5,7 @@ import { ResourceUris } from '../../src/platform/resource-uris.ts';
 import { Names as AggregateNames } from '../../src/relay/aggregate/names.ts';
 import { sessionState } from '../../src/relay/aggregate/session-state.ts';
 import { uriToServer } from '../../src/relay/aggregate/uris.ts';
-import { sessionOf } from '../../src/relay/eras/sessions/session-id.ts';
+import { sessionOf } from '../../src/relay/eras/legacy/session-id.ts';
 import { insufficientScope } from '../../src/relay/gate/insufficient-scope.ts';
 import { ToolBook } from '../../src/relay/gate/tools/tool-book.ts';
 import { ArgumentSchema } from '../../src/relay/policy/argument-schema.ts';

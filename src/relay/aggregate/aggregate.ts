@@ -19,15 +19,15 @@ import type { Cursors } from './cursors.ts';
 import { destinationOf } from './destination.ts';
 import type { HungServers } from './hung-servers.ts';
 import { type ListPage, listPage } from './list-page.ts';
-import type { Listeners } from './listeners.ts';
-import { Listening } from './listening.ts';
 import { LISTINGS, type ListMethod } from './listings.ts';
 import { type Member, Unreached } from './member.ts';
 import type { Names } from './names.ts';
+import type { ReconnectTimes } from './reconnecting-listener.ts';
 import { forClient } from './server-messages.ts';
 import type { ServerRequestIds } from './server-requests.ts';
+import type { Subscribers } from './subscribers.ts';
+import { Subscription } from './subscription.ts';
 import { uriToServer } from './uris.ts';
-import type { WatchTimes } from './watch.ts';
 
 export const SERVER_INFO = { name: 'postern', version: version() };
 
@@ -37,12 +37,12 @@ export interface AggregateDeps {
   readonly ids: ServerRequestIds;
   readonly separator: string;
   readonly hung: HungServers;
-  readonly times: WatchTimes;
+  readonly times: ReconnectTimes;
   /** A list came without these. */
   readonly onGaps: (caller: Caller, page: ListPage) => void;
   /** What is asked of a server that the identity may not use, or that is none: for the records. */
   readonly onHidden: (caller: Caller, server: string, request: ClientRequest) => Promise<void>;
-  readonly listeners: Listeners;
+  readonly subscribers: Subscribers;
 }
 
 /** Several servers as one, for one client: what is asked of the whole goes to the one that is meant, or to all. */
@@ -123,10 +123,10 @@ export class Aggregate implements McpServer {
     const filter = wanted && (await this.#allowed(wanted));
     if (filter !== undefined) onMessage(acknowledged(filter));
     onOpen?.();
-    const { hung, times, ids, listeners } = this.#deps;
+    const { hung, times, ids, subscribers } = this.#deps;
     const context = { owner: this.#owner, ids };
-    const listening = new Listening(this.#all, filter, { hung, times, context }, onMessage);
-    await listeners.during(this.#owner, listening, () => listening.run(signal));
+    const listening = new Subscription(this.#all, filter, { hung, times, context }, onMessage);
+    await subscribers.during(this.#owner, listening, () => listening.run(signal));
     return 'lost';
   }
 
@@ -179,7 +179,7 @@ export class Aggregate implements McpServer {
     const page = await listPage(method, asked, this.#all, this.#deps);
     if (page === undefined)
       throw new ServerError(INVALID_PARAMS, 'the cursor is none of this list: begin again without one');
-    for (const { server } of page.unavailable) this.#deps.listeners.missed(this.#owner, server);
+    for (const { server } of page.unavailable) this.#deps.subscribers.missed(this.#owner, server);
     this.#deps.onGaps(this.#caller, page);
     const { entries, nextCursor, unavailable, leftOut, ttlMs } = page;
     return {

@@ -18,10 +18,10 @@ import { Cursors } from './cursors.ts';
 import { HungServers } from './hung-servers.ts';
 import { LegacyMember } from './legacy-member.ts';
 import type { ListPage } from './list-page.ts';
-import { Listeners } from './listeners.ts';
 import { MeteredMember, type Report } from './metered-member.ts';
 import { Names } from './names.ts';
 import { ServerRequestIds } from './server-requests.ts';
+import { Subscribers } from './subscribers.ts';
 
 export interface AggregateWiring {
   readonly upstreams: ReadonlyMap<string, Upstream>;
@@ -44,7 +44,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
   const { servers, separator, nameLength, timeout } = aggregate;
   const { intake, sealing, log, times } = wiring;
   if (relay.policy === undefined)
-    log.info({ servers }, 'whoever may reach /mcp may use every one of these MCP servers');
+    log.info({ servers }, 'every user who may reach /mcp may use all of these MCP servers');
   return new AggregateServer({
     servers,
     separator,
@@ -52,7 +52,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     names: new Names(servers, separator, nameLength),
     cursors: new Cursors(sealing),
     ids: new ServerRequestIds(sealing.keys),
-    listeners: new Listeners(),
+    subscribers: new Subscribers(),
     times: times.retry,
     budgets: wiring.budgets,
     limit: limits.maxServerMessage,

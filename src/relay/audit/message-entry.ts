@@ -1,8 +1,9 @@
+import type { Identity } from '../../identity/identity.ts';
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { Names } from '../../platform/names.ts';
-import type { AuthorizationRequest } from '../gate/gate.ts';
 import { operationOf } from '../policy/operation.ts';
+import type { Message } from '../protocol/message.ts';
 
 /** Which arguments of which calls are recorded. */
 export class RecordedArguments {
@@ -37,9 +38,17 @@ function short(value: unknown): unknown {
   return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : value;
 }
 
+interface RecordedMessage {
+  readonly identity: Identity;
+  readonly way: string;
+  readonly server: string;
+  readonly message: Message;
+  readonly requestId: () => string;
+}
+
 /** Who sent what where, of which proxy's or token's word. */
 export function messageEntry(
-  { identity, way, server, message, requestId }: AuthorizationRequest,
+  { identity, way, server, message, requestId }: RecordedMessage,
   recorded: RecordedArguments,
 ): Omit<AuditEntry, 'event' | 'outcome'> {
   const { method, params } = message;

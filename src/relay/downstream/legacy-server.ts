@@ -1,8 +1,8 @@
 import { isRecord } from '../../platform/is-record.ts';
 import { INVALID_REQUEST, NO_SESSION } from '../protocol/error-codes.ts';
 import { errorMessage, isId, type Json } from '../protocol/json-rpc.ts';
+import type { McpMethod } from '../protocol/methods.ts';
 import { toLegacyResult } from '../protocol/to-legacy-result.ts';
-import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import type { McpServer } from '../upstreams/mcp-server.ts';
 import type { RequestContext } from '../upstreams/upstream-request.ts';

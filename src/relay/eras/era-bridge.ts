@@ -12,11 +12,11 @@ import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import { headerOf } from '../upstreams/upstream-request.ts';
 import { EraDetection } from './era-detection.ts';
 import { EraProbe } from './era-probe.ts';
-import { EmulatedSessions } from './sessions/emulated-sessions.ts';
-import { isOwnSession } from './sessions/session-id.ts';
-import { PooledServers } from './stateless/pooled-servers.ts';
-import { type KeyOf, SessionPool } from './stateless/session-pool.ts';
-import { WaitingCalls } from './stateless/waiting-calls.ts';
+import { EmulatedSessions } from './legacy/emulated-sessions.ts';
+import { isOwnSession } from './legacy/session-id.ts';
+import { PooledServers } from './modern/pooled-servers.ts';
+import { type KeyOf, SessionPool } from './modern/session-pool.ts';
+import { SuspendedCalls } from './modern/suspended-calls.ts';
 
 export interface EraBridgeOptions {
   /** The one era that the server speaks; undefined: found out by asking. */
@@ -64,7 +64,7 @@ export class EraBridge implements Upstream {
     this.#pooled = new PooledServers({
       sessions: new SessionPool(link, keyOf, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
       listening: new SessionPool(link, keyOf, { perOwner: streams, all, waiting: 0, idle: 0 }),
-      waiting: new WaitingCalls(WAITING_FOR_ANSWERS),
+      waiting: new SuspendedCalls(WAITING_FOR_ANSWERS),
       budgets,
       channel,
     });

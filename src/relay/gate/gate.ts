@@ -10,6 +10,7 @@ import { currentSpan, step } from '../../platform/tracing/current-span.ts';
 import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Watcher } from '../../watch/watch.ts';
+import { ALL_SERVERS } from '../all-servers.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { mcpAttributes } from '../mcp-attributes.ts';
 import { compilePolicy } from '../policy/compile.ts';
@@ -19,8 +20,7 @@ import { visible } from '../policy/visible.ts';
 import type { Message } from '../protocol/message.ts';
 import { type Refusal, refusalOf } from '../refusal.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
-import { ALL_SERVERS } from '../transports/streamable-http/route.ts';
-import type { Way } from '../trust/trust.ts';
+import type { AuthenticationSource } from '../trust/trust.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
 import { observeDenial } from './denial-watch.ts';
 import { argumentsTooLarge, denialOf, heldBack, UNRECORDED } from './denials.ts';
@@ -35,7 +35,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** One message of a client that wants to go to a server. */
 export interface AuthorizationRequest {
   readonly identity: Identity;
-  readonly way: Way;
+  readonly way: AuthenticationSource;
   readonly server: string;
   readonly message: Message;
   /** The server's session; undefined: none, or none of the client's. */

@@ -25,7 +25,8 @@ export function explainPolicy({ policy, servers }: RelayConfig, question: Policy
     return [
       `relay: there is no server "${server}" in relay.servers${names.length === 0 ? '' : `, but: ${names.join(', ')}`}`,
     ];
-  if (policy === undefined) return ['relay: no relay.policy: whoever reaches the server may use everything there'];
+  if (policy === undefined)
+    return ['relay: no relay.policy: every user who reaches the server may use everything there'];
   const judgement = compilePolicy(policy, names, () => readOnly).judge({ identity, server, method, params });
   if (judgement.kind === 'denied') return [`relay: denied by ${judgement.rule}`, ...why(judgement)];
   if (judgement.wouldDeny === undefined) return [`relay: allowed by ${judgement.rule}`];

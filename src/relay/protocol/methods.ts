@@ -1,3 +1,6 @@
+/** HTTP methods of the streamable HTTP transport. */
+export type McpMethod = 'GET' | 'POST' | 'DELETE';
+
 /** Methods of all revisions of MCP that a client sends. */
 export const CLIENT_METHODS: ReadonlySet<string> = new Set([
   'initialize',

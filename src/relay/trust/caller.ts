@@ -15,7 +15,7 @@ import { type ClientAddress, clientAddress } from './client-address.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
 import type { MigrationReport } from './migration-report.ts';
 import type { TokenResources } from './token-resources.ts';
-import type { Trust, Verdict, Way } from './trust.ts';
+import type { AuthenticationSource, Trust, TrustDecision } from './trust.ts';
 
 /** Who is calling, and what their request's headers say. */
 export interface Caller {
@@ -23,7 +23,7 @@ export interface Caller {
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
   readonly identity: Identity;
-  readonly way: Way;
+  readonly way: AuthenticationSource;
   /** Unix time in milliseconds at which the credential ends, where the relay knows. */
   readonly expiresAt: number | undefined;
   /** Handle of the credential, where it can be taken back before its end. */
@@ -114,7 +114,7 @@ export class Callers {
       : this.#settle(verdict, request, headers);
   }
 
-  #settle(verdict: Verdict, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
+  #settle(verdict: TrustDecision, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
     const { resources, ended } = this.#deps;
     if (verdict.kind === 'refused') return resources?.challenged(verdict.refusal, request) ?? verdict.refusal;
     if (verdict.credential !== undefined && ended.has(verdict.credential)) return CREDENTIAL_ENDED;
@@ -141,7 +141,7 @@ export class Callers {
     this.#reportForgery(request, 'spoof_attempt');
     this.#deps.log.info(
       { reason: 'spoof_attempt', peer: request.socket.remoteAddress, requestId: requestId(request) },
-      'identity headers that nobody proved were ignored',
+      'unproven identity headers were ignored',
     );
   }
 }

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
-import { personOf } from './held-users.ts';
-import type { Way } from './trust.ts';
+import { personOf } from './migration-methods.ts';
+import type { AuthenticationSource } from './trust.ts';
 
 /** `both`: the proxy's word and a JWT that names the same person. */
-export type ReportedWay = Exclude<Way, 'anonymous'>;
+export type ReportedSource = Exclude<AuthenticationSource, 'anonymous'>;
 
 interface Use {
   requests: number;
@@ -12,12 +12,12 @@ interface Use {
   lastSeen: number;
 }
 
-type Uses = Partial<Record<ReportedWay, Use>>;
+type Uses = Partial<Record<ReportedSource, Use>>;
 
 /** One user's line; times as ISO 8601. */
 export interface ReportedUser {
   readonly user: string;
-  readonly ways: Partial<Record<ReportedWay, { readonly requests: number; readonly lastSeen: string }>>;
+  readonly ways: Partial<Record<ReportedSource, { readonly requests: number; readonly lastSeen: string }>>;
 }
 
 export interface Report {
@@ -50,7 +50,7 @@ export class MigrationReport {
     });
   }
 
-  note(identity: Identity, way: ReportedWay): void {
+  note(identity: Identity, way: ReportedSource): void {
     const person = personOf(identity);
     let uses = this.#uses.get(person);
     if (uses === undefined) {
@@ -66,7 +66,7 @@ export class MigrationReport {
   }
 
   /** @param way only who came that way, last first; absent: everybody, last first */
-  read(way?: ReportedWay): Report {
+  read(way?: ReportedSource): Report {
     const last = (uses: Uses) =>
       way === undefined ? Math.max(...Object.values(uses).map((use) => use.lastSeen)) : (uses[way]?.lastSeen ?? 0);
     const users = [...this.#uses.entries()]

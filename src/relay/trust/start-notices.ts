@@ -24,7 +24,7 @@ export function logTrustNotices({ relay }: Config, log: Logger): void {
   const better = signedAlternative(trust);
   if (better !== undefined)
     log.warn(
-      `${trust.userHeader} is a plain header that anybody who reaches the relay can send. ` +
+      `${trust.userHeader} is a plain header that any client which reaches the relay can send. ` +
         `Fix: set relay.trust.preset to ${better}, which verifies the signed header beside it`,
     );
   if (presetOf(trust) === 'oauth2-proxy' && trust.headers.family === undefined)

@@ -8,9 +8,9 @@ import type { Refusal } from '../refusal.ts';
 import { AssertionCheck } from './assertion.ts';
 import { BearerCheck, type BearerResult } from './bearer.ts';
 import type { RequestHeaders } from './headers.ts';
-import { type Held, HeldUsers, personOf } from './held-users.ts';
 import { identityProblem } from './identity-bounds.ts';
 import { fileKeys, type KeySource } from './keys.ts';
+import { type MigrationMethod, MigrationMethods, personOf } from './migration-methods.ts';
 import { createPeers } from './peers.ts';
 import { createPreset } from './presets/catalog.ts';
 import type { Preset } from './presets/preset.ts';
@@ -19,13 +19,13 @@ import { RemoteKeys } from './remote-keys.ts';
 import { createSecretCheck } from './shared-secret.ts';
 
 /** How the caller was recognised: the `method` label of `postern_relay_requests_total`. */
-export type Way = 'proxy' | 'jwt' | 'both' | 'anonymous';
+export type AuthenticationSource = 'proxy' | 'jwt' | 'both' | 'anonymous';
 
-export type Verdict =
+export type TrustDecision =
   | {
       kind: 'identified';
       identity: Identity;
-      way: Way;
+      way: AuthenticationSource;
       spoofed: boolean;
       /** Unix time in milliseconds at which the credential ends; undefined where only the proxy knows. */
       expiresAt?: number | undefined;
@@ -53,7 +53,7 @@ export class Trust {
   readonly #authRequired: boolean;
   readonly #identityLimit: number;
   readonly #preset: Preset | undefined;
-  readonly #held: HeldUsers | undefined;
+  readonly #held: MigrationMethods | undefined;
   readonly #proxies: ProxyClaims | undefined;
   readonly #bearer: BearerCheck | undefined;
   readonly #keys: KeySource | undefined;
@@ -65,7 +65,7 @@ export class Trust {
     this.#identityLimit = limits.identity;
     this.#bearer = jwt.enabled ? new BearerCheck(jwt, deps.now) : undefined;
     if (!trust.enabled) return;
-    if (jwt.enabled) this.#held = new HeldUsers(config.relay.migration);
+    if (jwt.enabled) this.#held = new MigrationMethods(config.relay.migration);
     this.#preset = createPreset(trust, { ...deps, jwtEnabled: jwt.enabled });
     const asked = trust.assertion;
     const { jwksUrl } = asked ?? {};
@@ -89,7 +89,7 @@ export class Trust {
   }
 
   /** @throws DependencyUnavailable where the keys that are needed cannot be had */
-  identify(request: IncomingMessage, headers: RequestHeaders): Verdict | Promise<Verdict> {
+  identify(request: IncomingMessage, headers: RequestHeaders): TrustDecision | Promise<TrustDecision> {
     const forged = this.#proxies === undefined ? undefined : headers.forgery;
     if (forged !== undefined) return { kind: 'refused', refusal: forged };
     const claim = this.#proxies?.read(request, headers) ?? NO_PROXY;
@@ -104,7 +104,7 @@ export class Trust {
     return (await this.#keys?.ready()) ?? (await this.#preset?.ready?.());
   }
 
-  #settle(proxy: Claim, bearer: BearerResult): Verdict {
+  #settle(proxy: Claim, bearer: BearerResult): TrustDecision {
     const verdict = this.#decide(proxy, bearer);
     if (verdict.kind === 'refused') return verdict;
     const refusal =
@@ -112,7 +112,7 @@ export class Trust {
     return refusal === undefined ? verdict : { kind: 'refused', refusal };
   }
 
-  #decide(proxy: Claim, bearer: BearerResult): Verdict {
+  #decide(proxy: Claim, bearer: BearerResult): TrustDecision {
     if (proxy.kind === 'rejected') return { kind: 'refused', refusal: proxy.refusal };
     if (proxy.kind === 'claimed') return besideBearer(proxy, bearer);
     const spoofed = proxy.refusal.reason === 'spoof_attempt';
@@ -143,7 +143,7 @@ export class Trust {
 function besideBearer(
   { identity, expiresAt, credential, demand, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
   bearer: BearerResult,
-): Verdict {
+): TrustDecision {
   const known = { kind: 'identified', identity, spoofed, credential, demand } as const;
   if (bearer.kind !== 'verified') return { ...known, way: 'proxy', expiresAt };
   if (bearer.identity.subject === identity.subject || personOf(bearer.identity) === personOf(identity))
@@ -161,7 +161,7 @@ function besideBearer(
 }
 
 /** In a migration. Who shows both has shown the one that is wanted. */
-function wrongWay({ way }: Extract<Verdict, { kind: 'identified' }>, held: Held): Refusal | undefined {
+function wrongWay({ way }: Extract<TrustDecision, { kind: 'identified' }>, held: MigrationMethod): Refusal | undefined {
   if (held === undefined || way === 'anonymous' || way === 'both' || way === held) return undefined;
   return held === 'proxy'
     ? {

@@ -4,8 +4,7 @@ import { METHOD_NOT_FOUND, NO_SESSION, SERVER_ERROR } from '../protocol/error-co
 import { AnswerCut, NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
 import { isSameId, type Json } from '../protocol/json-rpc.ts';
 import { MessageReader, type ReaderEvents } from '../protocol/message-reader.ts';
-import { CLIENT_METHODS } from '../protocol/methods.ts';
-import type { McpMethod } from '../transports/streamable-http/route.ts';
+import { CLIENT_METHODS, type McpMethod } from '../protocol/methods.ts';
 import type { StreamEvents } from './legacy-client.ts';
 import type { ResumableStream } from './resumable-stream.ts';
 import type { RequestOptions } from './upstream-request.ts';

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Outgoing } from '../credentials/credential.ts';
+import type { McpMethod } from '../protocol/methods.ts';
 import type { Era } from '../protocol/versions.ts';
-import type { McpMethod } from '../transports/streamable-http/route.ts';
 import type { Caller } from '../trust/caller.ts';
 
 export interface UpstreamRequest {

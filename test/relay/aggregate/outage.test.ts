@@ -6,11 +6,11 @@ import { AggregateServer, type AggregateServerDeps } from '../../../src/relay/ag
 import { Cursors } from '../../../src/relay/aggregate/cursors.ts';
 import { HungServers } from '../../../src/relay/aggregate/hung-servers.ts';
 import { LegacyMember } from '../../../src/relay/aggregate/legacy-member.ts';
-import { Listeners } from '../../../src/relay/aggregate/listeners.ts';
 import { MeteredMember } from '../../../src/relay/aggregate/metered-member.ts';
 import { Names } from '../../../src/relay/aggregate/names.ts';
 import { ServerRequestIds } from '../../../src/relay/aggregate/server-requests.ts';
 import { newSession, sessionId } from '../../../src/relay/aggregate/session-state.ts';
+import { Subscribers } from '../../../src/relay/aggregate/subscribers.ts';
 import { Budgets } from '../../../src/relay/gate/budgets/budgets.ts';
 import type { Caller } from '../../../src/relay/trust/caller.ts';
 import type { Upstream } from '../../../src/relay/upstreams/upstream.ts';
@@ -33,7 +33,7 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     names: new Names(['one'], '__', 128),
     cursors: new Cursors(sealingOf(KEY)),
     ids: new ServerRequestIds(() => [sealingKey(KEY)]),
-    listeners: new Listeners(),
+    subscribers: new Subscribers(),
     times: retry,
     limit: 1_000,
     budgets: new Budgets({ limits: { identity: {}, session: {} }, onSpent: () => {} }),

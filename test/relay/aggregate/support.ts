@@ -12,7 +12,7 @@ import { type Answer, ask, onEnd, type RelayUnderTest, relay } from '../support/
 import { sdkClient } from '../support/sdk-client.ts';
 
 /** Short, so that a test sees a server come back. */
-export const TIMES = { ping: 30_000, goodbye: 1_000, retry: { first: 20, longest: 100, attempts: 2 } };
+export const TIMES = { ping: 30_000, closeGrace: 1_000, retry: { first: 20, longest: 100, attempts: 2 } };
 export const SESSION_KEY = Buffer.alloc(32, 7).toString('base64url');
 
 export interface TestServer {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { askClient } from '../../../src/relay/eras/sessions/input-requests.ts';
-import type { SessionMemory } from '../../../src/relay/eras/sessions/session-memory.ts';
+import { askClient } from '../../../src/relay/eras/legacy/input-requests.ts';
+import type { SessionMemory } from '../../../src/relay/eras/legacy/session-memory.ts';
 import type { Json } from '../../../src/relay/protocol/json-rpc.ts';
 
 const CAPABILITIES = { elicitation: { form: {} }, sampling: {}, roots: {} };

@@ -3,7 +3,7 @@ import { SignJWT } from 'jose';
 import { afterEach, describe, it } from 'mocha';
 import { ANONYMOUS } from '../../../src/identity/identity.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
-import { HeldUsers } from '../../../src/relay/trust/held-users.ts';
+import { MigrationMethods } from '../../../src/relay/trust/migration-methods.ts';
 import { MigrationReport } from '../../../src/relay/trust/migration-report.ts';
 import { runPostern } from '../../support/run-postern.ts';
 import { ask, ECHO, endAll, type RelayUnderTest, relay, upstream } from '../support/relay.ts';
@@ -173,7 +173,7 @@ describe('who is held to one way', () => {
         migration: { proxyOnly: { share: proxy }, jwtOnly: { share: jwt } },
       },
     }).relay;
-    const users = new HeldUsers(migration);
+    const users = new MigrationMethods(migration);
     return (email: string) => users.of({ ...ANONYMOUS, subject: 'whatever', email, method: 'bearer' });
   };
 

@@ -14,8 +14,8 @@ interface JsonSchema {
 /** Problems of every operation. */
 const COMMON_PROBLEMS: Readonly<Record<number, string>> = {
   400: 'The request does not fit this description.',
-  401: 'Nobody has signed in, or with a wrong password.',
-  403: 'Whoever signed in may not do this, or a page of another site asks.',
+  401: 'Not signed in, or with a wrong password.',
+  403: 'The signed-in user may not do this, or a page of another site asks.',
   429: 'Too many sign-ins failed from there.',
   503: 'Something that the relay needs does not answer.',
 };
@@ -49,7 +49,7 @@ export function openApiDocument(operations: readonly AnyOperation[]): object {
           type: 'apiKey',
           in: 'cookie',
           name: '__Host-postern',
-          description: 'a browser session at forward-auth, of somebody in one of relay.admin.groups',
+          description: 'a browser session at forward-auth, of a member of one of relay.admin.groups',
         },
       },
     },

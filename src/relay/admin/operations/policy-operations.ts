@@ -9,7 +9,7 @@ import { notFound, Operation } from './operation.ts';
 const names = z.array(z.string().max(1_024)).max(200);
 
 const question = z.object({
-  user: z.string().max(1_024).default('').meta({ description: 'the subject; empty: somebody anonymous' }),
+  user: z.string().max(1_024).default('').meta({ description: 'the subject; empty: an anonymous user' }),
   issuer: z.string().max(1_024).default(''),
   groups: names.default([]),
   scopes: names.default([]),
@@ -43,7 +43,7 @@ export function policyOperations(config: Pick<Config, 'relay'>, tools: Tools) {
         summary: 'The policy of the relay',
         input: z.object({}),
         output: z.object({
-          configured: z.boolean().meta({ description: 'false: whoever gets in may use everything' }),
+          configured: z.boolean().meta({ description: 'false: every user who gets in may use everything' }),
           default: z.enum(['allow', 'deny']).optional(),
           dryRun: z.boolean(),
           readOnly: z.array(z.string()),

@@ -22,7 +22,7 @@ export async function limitsPage(ctx: Koa.Context, catalog: Catalog): Promise<vo
       { head: 'Ends (UTC)', cell: ({ resetsAt }) => clock(resetsAt) },
     ],
     states,
-    { empty: 'Nobody is counted now.' },
+    { empty: 'No user is counted now.' },
   );
   const configured = table(
     'Configured limits',

@@ -60,7 +60,9 @@ ${select('Method', 'method', options(METHODS), value('method') ?? 'tools/call')}
 
 function answerOf({ allowed, rule, denied, wouldDeny, heldBack }: Explained): Html {
   const by =
-    rule === undefined ? html`there is no policy: whoever gets in may use everything` : html`by <code>${rule}</code>`;
+    rule === undefined
+      ? html`there is no policy: every user who gets in may use everything`
+      : html`by <code>${rule}</code>`;
   const scopes =
     denied === undefined || denied.scopes.length === 0
       ? undefined
@@ -73,7 +75,7 @@ function answerOf({ allowed, rule, denied, wouldDeny, heldBack }: Explained): Ht
 
 function rulesOf({ configured, rules, readOnly, dryRun, ...policy }: Policy): Html {
   if (!configured)
-    return html`<p class="note warn">There is no <code>relay.policy</code>: whoever gets in may use everything.</p>`;
+    return html`<p class="note warn">There is no <code>relay.policy</code>: every user who gets in may use everything.</p>`;
   const list = rules.map(
     ({ name, effect, dryRun: dry, when }) =>
       html`<li class="card"><p>${badge(effect === 'allow' ? 'good' : 'bad', effect)} ${dry ? badge('warn', 'dry run') : undefined} <code>${name}</code></p><dl class="facts">${conditions(when)}</dl></li>`,

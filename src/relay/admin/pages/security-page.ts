@@ -35,8 +35,8 @@ export async function securityPage(ctx: Koa.Context, catalog: Catalog): Promise<
   const { watching, events } = await catalog.listSecurityEvents.run({ limit: 200 }, operator);
   const body = watching
     ? securityTable(events)
-    : html`<p class="note warn">Nobody watches: <code>watch.enabled</code> is false.</p>`;
-  const lead = 'What is unusual. Nothing is refused because of it; somebody should look.';
+    : html`<p class="note warn">Watching is off: <code>watch.enabled</code> is false.</p>`;
+  const lead = 'Unusual events. Nothing is refused because of them; take a look.';
   show(ctx, { title: 'Security events', page: 'security', lead, body, operator });
 }
 

@@ -34,7 +34,7 @@ export async function streamsPage(ctx: Koa.Context, catalog: Catalog, forms: Own
       ? html`<p class="quiet">${count} are open; the oldest ${streams.length} are shown.</p>`
       : undefined;
   const lead =
-    'Streams and connections of this replica. Whoever is ended may come again, as long as they are let in: end their session to keep them out.';
+    'Streams and connections of this replica. A client that is ended may come again, as long as they are let in: end their session to keep them out.';
   show(ctx, { title: 'Open streams', page: 'streams', lead, body: html`${list}${more}`, operator });
 }
 

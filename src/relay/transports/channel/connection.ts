@@ -19,13 +19,13 @@ export interface ConnectionTimes {
   /** Between two signs of life asked of the client. */
   readonly ping: number;
   /** For the client to answer a close. */
-  readonly goodbye: number;
+  readonly closeGrace: number;
   readonly retry: RetryTimes;
 }
 
 export const CONNECTION_TIMES: ConnectionTimes = {
   ping: 30_000,
-  goodbye: 1_000,
+  closeGrace: 1_000,
   retry: { first: 500, longest: 10_000, attempts: 7 },
 };
 
@@ -33,7 +33,7 @@ export const CONNECTION_TIMES: ConnectionTimes = {
 export type Ending = 'draining' | 'upstream_gone' | StreamEnding;
 
 /** How a transport carries what the channel says. */
-export interface Carrier {
+export interface MessageSink {
   send(text: string): boolean;
   /** Says why, as far as the transport can, and closes. */
   end(why: Ending): void;
@@ -69,7 +69,7 @@ export class Connection {
   readonly #transport: 'websocket' | 'http-sse';
   readonly #admitted: Admitted;
   readonly #deps: ConnectionDeps;
-  readonly #carrier: Carrier;
+  readonly #sink: MessageSink;
   readonly #left: () => void;
   readonly #hold: Hold;
   #draining = false;
@@ -80,25 +80,25 @@ export class Connection {
     transport: 'websocket' | 'http-sse',
     admitted: Admitted,
     hold: Hold,
-    carrier: Carrier,
+    sink: MessageSink,
     deps: ConnectionDeps,
   ) {
     this.#hold = hold;
     this.#transport = transport;
     this.#admitted = admitted;
-    this.#carrier = carrier;
+    this.#sink = sink;
     this.#deps = deps;
     const { limits } = deps.config.relay;
-    const sink: ChannelSink = {
-      send: (text) => carrier.send(text),
+    const channelSink: ChannelSink = {
+      send: (text) => sink.send(text),
       lost: (how) => {
         if (how === 'unreachable') deps.reached(admitted.server, false);
-        carrier.end('upstream_gone');
+        sink.end('upstream_gone');
       },
       settled: () => this.#settled(),
       report: (outcome, details) => this.#report(outcome, details),
     };
-    this.channel = new Channel(admitted.upstream, sink, {
+    this.channel = new Channel(admitted.upstream, channelSink, {
       limit: limits.maxServerMessage,
       retry: deps.times.retry,
       userAgent: admitted.userAgent,
@@ -108,7 +108,7 @@ export class Connection {
     });
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const about = { transport, server: admitted.server, caller: admitted };
-    this.#left = deps.streams.open(about, (why) => carrier.end(why), limits.connectionTime);
+    this.#left = deps.streams.open(about, (why) => sink.end(why), limits.connectionTime);
     this.#log('a connection was opened');
   }
 
@@ -134,8 +134,8 @@ export class Connection {
 
   #settled(): void {
     if (this.#closed !== undefined) return;
-    this.#carrier.settled?.();
-    if (this.#draining && this.channel.idle) this.#carrier.end('draining');
+    this.#sink.settled?.();
+    if (this.#draining && this.channel.idle) this.#sink.end('draining');
   }
 
   #report(outcome: Outcome, { refusal, error, seconds }: ReportDetails): void {

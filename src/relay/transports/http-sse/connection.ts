@@ -2,13 +2,13 @@ import type { ServerResponse } from 'node:http';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
 import type { Channel } from '../channel/channel.ts';
-import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
+import { Connection, type ConnectionDeps, type Ending, type MessageSink } from '../channel/connection.ts';
 
 /** Milliseconds of silence after which a comment line keeps proxies from closing the stream. */
 const KEEP_ALIVE = 25_000;
 
 /** The stream of one client of the 2024-11-05 transport; its messages come by POST. */
-export class EventStreamConnection implements Carrier {
+export class EventStreamConnection implements MessageSink {
   readonly server: string;
   /** Resolves when the stream is closed and the server's session too. */
   readonly closed: Promise<void>;

@@ -1,9 +1,7 @@
+import { ALL_SERVERS } from '../../all-servers.ts';
+import type { McpMethod } from '../../protocol/methods.ts';
 import type { Refusal } from '../../refusal.ts';
 
-/** In the place of a server's name, where all are meant as one. No server can be called so. */
-export const ALL_SERVERS = '*';
-
-export type McpMethod = 'GET' | 'POST' | 'DELETE';
 const ALLOW = 'GET, POST, DELETE, OPTIONS';
 
 export type Route =

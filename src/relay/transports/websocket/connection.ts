@@ -3,7 +3,7 @@ import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
 import { parseMessage } from '../../protocol/message.ts';
-import { type Carrier, Connection, type ConnectionDeps, type Ending } from '../channel/connection.ts';
+import { Connection, type ConnectionDeps, type Ending, type MessageSink } from '../channel/connection.ts';
 import { tracedMessage } from '../channel/traced-message.ts';
 
 /** Bytes that may wait for a slow client before its server has to wait, and below which it may go on. */
@@ -20,10 +20,10 @@ const ENDINGS: Readonly<Record<Ending, readonly [number, string]>> = {
 };
 
 /** One JSON-RPC message a text frame, in both directions. */
-export class WebSocketConnection implements Carrier {
+export class WebSocketConnection implements MessageSink {
   readonly #socket: WebSocket;
   readonly #connection: Connection;
-  readonly #goodbye: number;
+  readonly #closeGrace: number;
   readonly #server: string;
   readonly #tracing: Tracing | undefined;
   readonly #heartbeat: NodeJS.Timeout;
@@ -37,7 +37,7 @@ export class WebSocketConnection implements Carrier {
     this.#socket = socket;
     this.#server = admitted.server;
     this.#tracing = deps.tracing;
-    this.#goodbye = deps.times.goodbye;
+    this.#closeGrace = deps.times.closeGrace;
     this.#connection = new Connection('websocket', admitted, hold, this, deps);
     this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
     socket.on('message', (data, isBinary) => {
@@ -125,6 +125,6 @@ export class WebSocketConnection implements Carrier {
     this.#socket.close(code, reason);
     // The client's own close frame can come only where it is read.
     this.#socket.resume();
-    setTimeout(() => this.#socket.terminate(), this.#goodbye).unref();
+    setTimeout(() => this.#socket.terminate(), this.#closeGrace).unref();
   }
 }

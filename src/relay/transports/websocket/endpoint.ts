@@ -6,11 +6,10 @@ import { ownerKey } from '../../../identity/identity.ts';
 import { upgradeResponse } from '../../../platform/upgrades.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
-import type { Refusal } from '../../refusal.ts';
+import { type Refusal, sendRefusal } from '../../refusal.ts';
 import { admitConnection, refusedConnection } from '../channel/admission.ts';
 import type { ConnectionDeps } from '../channel/connection.ts';
 import { DRAINING } from '../channel/refusals.ts';
-import { sendRefusal } from '../streamable-http/json-rpc-error.ts';
 import { matchTransport, type TransportPath } from '../streamable-http/route.ts';
 import { WebSocketConnection } from './connection.ts';
 

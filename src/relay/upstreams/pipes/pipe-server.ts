@@ -166,7 +166,7 @@ export class PipeServer {
   /**
    * Answers `initialize`. The server knows one only: what it answered to the first holds for all that share it.
    *
-   * @param signal aborted where nobody waits for the answer any more
+   * @param signal aborted where no client waits for the answer any more
    * @returns false where the server refused it, does not answer in time or is gone: the session has not begun, and the next one
    *   is asked anew
    */
@@ -192,7 +192,7 @@ export class PipeServer {
   /**
    * A request of a client; its answer comes to `session.answered`.
    *
-   * @param signal aborted where nobody waits for the answer any more
+   * @param signal aborted where no client waits for the answer any more
    */
   ask(session: PipeSession, id: Id, message: Json, signal: AbortSignal): void {
     const params = isRecord(message.params) ? message.params : {};
@@ -275,7 +275,8 @@ export class PipeServer {
     const abandoned = this.#abandoned.get(session) ?? new Set();
     this.#abandoned.set(session, abandoned.add(own));
     const [oldest] = abandoned;
-    if (abandoned.size > MAX_ABANDONED && oldest !== undefined) this.#takeBack(oldest, 'nobody waits for the answer');
+    if (abandoned.size > MAX_ABANDONED && oldest !== undefined)
+      this.#takeBack(oldest, 'no client waits for the answer');
   }
 
   #forgetQuestion(id: Id): void {

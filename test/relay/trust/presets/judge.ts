@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { parseConfig } from '../../../../src/platform/config/load.ts';
 import { HeaderScanner } from '../../../../src/relay/trust/headers.ts';
-import { Trust, type Verdict } from '../../../../src/relay/trust/trust.ts';
+import { Trust, type TrustDecision } from '../../../../src/relay/trust/trust.ts';
 
 /** Asks the relay's trust alone, which says who it is in full; the transports only pass it on. */
 export class Judge {
@@ -18,7 +18,7 @@ export class Judge {
   }
 
   /** @param headers names and values in turn */
-  async verdict(headers: readonly string[], remoteAddress = '127.0.0.1'): Promise<Verdict> {
+  async verdict(headers: readonly string[], remoteAddress = '127.0.0.1'): Promise<TrustDecision> {
     const request = { method: 'POST', url: '/servers/one/mcp', headers: {}, socket: { remoteAddress } };
     const scanned = this.#scanner.scan(headers);
     if (scanned.ambiguity !== undefined) return { kind: 'refused', refusal: scanned.ambiguity };

@@ -3,22 +3,22 @@ import type { Filter } from '../upstreams/mcp-server.ts';
 import { Coalescing } from './coalescing.ts';
 import type { HungServers } from './hung-servers.ts';
 import type { Member } from './member.ts';
+import { ReconnectingListener, type ReconnectTimes } from './reconnecting-listener.ts';
 import { forClient, type MessageContext } from './server-messages.ts';
 import { uriToServer } from './uris.ts';
-import { Watch, type WatchTimes } from './watch.ts';
 
 /** Milliseconds that one announcement waits for others of its kind. */
 const COALESCE = 100;
 
-export interface ListeningDeps {
+export interface SubscriptionDeps {
   readonly hung: HungServers;
-  readonly times: WatchTimes;
+  readonly times: ReconnectTimes;
   readonly context: Omit<MessageContext, 'server' | 'isProgressToken'>;
 }
 
 /** The stream of what several servers say unasked. */
-export class Listening {
-  readonly #watches: ReadonlyMap<string, Watch>;
+export class Subscription {
+  readonly #watches: ReadonlyMap<string, ReconnectingListener>;
   readonly #coalescing: Coalescing;
   readonly #filter: Filter | undefined;
 
@@ -26,7 +26,7 @@ export class Listening {
   constructor(
     members: readonly Member[],
     filter: Filter | undefined,
-    deps: ListeningDeps,
+    deps: SubscriptionDeps,
     send: (message: Json) => void,
   ) {
     this.#filter = filter;
@@ -41,7 +41,7 @@ export class Listening {
       listChanged: (method: string) => this.#announce(method),
     };
     this.#watches = new Map(
-      members.map((member) => [member.server, new Watch(member, events, deps.hung.limit, deps.times)]),
+      members.map((member) => [member.server, new ReconnectingListener(member, events, deps.hung.limit, deps.times)]),
     );
   }
 

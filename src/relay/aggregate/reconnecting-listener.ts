@@ -7,13 +7,13 @@ import { type Member, Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';
 
 /** When a server that is away is looked for again; milliseconds. */
-export interface WatchTimes {
+export interface ReconnectTimes {
   readonly first: number;
   /** The time is doubled up to this. */
   readonly longest: number;
 }
 
-export interface WatchEvents {
+export interface ReconnectEvents {
   /** A server sends something unasked. */
   onMessage(server: string, message: Json): void;
   /** Told before `listChanged`, which has the client ask. */
@@ -25,16 +25,16 @@ export interface WatchEvents {
 const ANNOUNCED = ['tools', 'prompts', 'resources'] as const;
 
 /** Listens to one server for as long as a client listens, and looks for it again while it is away. */
-export class Watch {
+export class ReconnectingListener {
   readonly #member: Member;
-  readonly #events: WatchEvents;
+  readonly #events: ReconnectEvents;
   readonly #timeout: number;
-  readonly #times: WatchTimes;
+  readonly #times: ReconnectTimes;
   /** Ends the wait for the next event of a server that is thought to be there. */
   #interrupt: AbortController | undefined;
 
   /** @param timeout milliseconds for the server to show that it is there */
-  constructor(member: Member, events: WatchEvents, timeout: number, times: WatchTimes) {
+  constructor(member: Member, events: ReconnectEvents, timeout: number, times: ReconnectTimes) {
     this.#member = member;
     this.#events = events;
     this.#timeout = timeout;

@@ -7,7 +7,7 @@ import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { ModernClient } from '../../upstreams/modern-client.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 import type { RequestOptions } from '../../upstreams/upstream-request.ts';
-import type { SessionMemory, StandingListener } from './session-memory.ts';
+import type { ChangeListener, SessionMemory } from './session-memory.ts';
 
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 const LISTS = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
@@ -16,7 +16,7 @@ const LISTS = { toolsListChanged: true, promptsListChanged: true, resourcesListC
  * The stream on which a client of sessions hears what changes, by `subscriptions/listen` of a server that has no sessions: begun
  * anew whenever the client subscribes to something else, and if it breaks.
  */
-export class ServerStream implements StandingListener {
+export class ServerStream implements ChangeListener {
   readonly #server: ModernClient;
   readonly #retry: RetryTimes;
   readonly #memory: SessionMemory;

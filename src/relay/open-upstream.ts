@@ -1,20 +1,20 @@
-import type { RelayConfig } from '../../platform/config/schema.ts';
-import type { Logger } from '../../platform/log.ts';
-import { readUpstreamTls } from '../../platform/tls.ts';
-import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
-import { EraBridge } from '../eras/era-bridge.ts';
-import type { Budgets } from '../gate/budgets/budgets.ts';
-import type { ReplicaChannel } from '../replicas/replica-channel.ts';
-import { CONNECTION_TIMES } from '../transports/channel/connection.ts';
-import { HttpUpstream } from './http-upstream.ts';
-import { childProcessPipe } from './pipes/child-process-pipe.ts';
-import { httpSsePipe } from './pipes/http-sse-pipe.ts';
-import type { OpenPipe } from './pipes/pipe.ts';
-import { PipeServers } from './pipes/pipe-servers.ts';
-import { PipeUpstream } from './pipes/pipe-upstream.ts';
-import { webSocketPipe } from './pipes/web-socket-pipe.ts';
-import { logServerRefusals, type OnServerRefusal } from './refusal-reason.ts';
-import type { Upstream } from './upstream.ts';
+import type { RelayConfig } from '../platform/config/schema.ts';
+import type { Logger } from '../platform/log.ts';
+import { readUpstreamTls } from '../platform/tls.ts';
+import type { OutgoingHeaders } from './credentials/outgoing-headers.ts';
+import { EraBridge } from './eras/era-bridge.ts';
+import type { Budgets } from './gate/budgets/budgets.ts';
+import type { ReplicaChannel } from './replicas/replica-channel.ts';
+import { CONNECTION_TIMES } from './transports/channel/connection.ts';
+import { HttpUpstream } from './upstreams/http-upstream.ts';
+import { childProcessPipe } from './upstreams/pipes/child-process-pipe.ts';
+import { httpSsePipe } from './upstreams/pipes/http-sse-pipe.ts';
+import type { OpenPipe } from './upstreams/pipes/pipe.ts';
+import { PipeServers } from './upstreams/pipes/pipe-servers.ts';
+import { PipeUpstream } from './upstreams/pipes/pipe-upstream.ts';
+import { webSocketPipe } from './upstreams/pipes/web-socket-pipe.ts';
+import { logServerRefusals, type OnServerRefusal } from './upstreams/refusal-reason.ts';
+import type { Upstream } from './upstreams/upstream.ts';
 
 type ServerConfig = RelayConfig['servers'][string];
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import type { HeldCall } from './held-call.ts';
+import type { SuspendedCall } from './suspended-call.ts';
 
 /** Milliseconds that a call waits for its client's answers. */
 const PATIENCE = 10 * 60_000;
@@ -9,7 +9,7 @@ const PATIENCE = 10 * 60_000;
 const PREFIX = 'postern.';
 
 interface Waiting {
-  readonly call: HeldCall;
+  readonly call: SuspendedCall;
   readonly owner: string;
   /** The request that may go on with it. */
   readonly what: string;
@@ -17,7 +17,7 @@ interface Waiting {
 }
 
 /** Whether it is a state of these calls, and no server's. */
-export function isWaitingState(state: unknown): state is string {
+export function isSuspendedState(state: unknown): state is string {
   return typeof state === 'string' && state.startsWith(PREFIX);
 }
 
@@ -25,7 +25,7 @@ export function isWaitingState(state: unknown): state is string {
  * Calls that go on at their server while their clients are asked something. The state that a client comes back with is a name
  * that cannot be guessed; only who began a call can go on with it, by the same request.
  */
-export class WaitingCalls {
+export class SuspendedCalls {
   readonly #waiting = new Map<string, Waiting>();
   /** States of each identity, the oldest first. */
   readonly #byOwner = new Map<string, Set<string>>();
@@ -43,10 +43,10 @@ export class WaitingCalls {
    * @returns the `requestState` to come back with
    * @throws ServerError where the relay ends; the call is ended then
    */
-  keep(call: HeldCall, owner: string, what: string): string {
+  keep(call: SuspendedCall, owner: string, what: string): string {
     if (this.#closed) {
       call.end();
-      throw new ServerError(SERVER_ERROR, 'the relay is about to end: make the call again');
+      throw new ServerError(SERVER_ERROR, 'the relay is shutting down: make the call again');
     }
     const own = this.#byOwner.get(owner) ?? new Set();
     const [oldest] = own;
@@ -59,7 +59,7 @@ export class WaitingCalls {
   }
 
   /** @returns undefined where no such call of this owner waits here */
-  take(state: string, owner: string, what: string): HeldCall | undefined {
+  take(state: string, owner: string, what: string): SuspendedCall | undefined {
     const found = this.#waiting.get(state);
     if (found === undefined || found.owner !== owner || found.what !== what) return undefined;
     return this.#remove(state)?.call;

@@ -35,7 +35,7 @@ export interface Listener {
  * One request in a held session. It goes on at the server while the client is asked something, which for the client are
  * several requests (2026-07-28, multi round-trip requests).
  */
-export class HeldCall {
+export class SuspendedCall {
   readonly #capabilities: Json;
   readonly #end = new AbortController();
   readonly #answer: Promise<Json>;

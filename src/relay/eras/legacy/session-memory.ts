@@ -9,7 +9,7 @@ import type { Id, Json } from '../../protocol/json-rpc.ts';
 const MAX = 20_000;
 
 /** The stream on which a session hears what changes. */
-export interface StandingListener {
+export interface ChangeListener {
   /** @returns resources of which the server will tell @throws as `post` does */
   relisten(): Promise<ReadonlySet<string>>;
   end(): void;
@@ -26,7 +26,7 @@ export class SessionMemory {
   readonly #resources = new Map<string, Hold>();
   readonly #budget: Budget;
   readonly #hold: Hold;
-  listener: StandingListener | undefined;
+  listener: ChangeListener | undefined;
 
   /** @param hold of the session itself; released when it is forgotten */
   constructor(budget: Budget, hold: Hold) {

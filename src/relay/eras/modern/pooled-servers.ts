@@ -19,12 +19,12 @@ import {
   type RequestContext,
   type RequestOptions,
 } from '../../upstreams/upstream-request.ts';
-import { HeldCall, type Listener } from './held-call.ts';
 import { listenInSession } from './listening.ts';
 import type { PooledSession } from './pooled-session.ts';
 import { errorOf, type NextTurn, sendTurn } from './remote-turn.ts';
 import type { SessionPool } from './session-pool.ts';
-import { isWaitingState, type WaitingCalls } from './waiting-calls.ts';
+import { type Listener, SuspendedCall } from './suspended-call.ts';
+import { isSuspendedState, type SuspendedCalls } from './suspended-calls.ts';
 
 /** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
 const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
@@ -42,7 +42,7 @@ export interface PooledServersDeps {
   readonly sessions: SessionPool;
   /** For streams that last. */
   readonly listening: SessionPool;
-  readonly waiting: WaitingCalls;
+  readonly waiting: SuspendedCalls;
   readonly budgets: Budgets;
   /** Undefined: there is one process only. */
   readonly channel: ReplicaChannel | undefined;
@@ -98,7 +98,7 @@ export class PooledServers {
     const { _meta, ...content } = asked;
     const meta = isRecord(_meta) ? _meta : {};
     const about = { owner: ownerOf(caller), what: JSON.stringify([method, content]), method, meta };
-    if (!isWaitingState(state)) {
+    if (!isSuspendedState(state)) {
       const call = this.#begin({ ...request, params: asked }, options.signal);
       return this.#turn(call, about, options);
     }
@@ -126,7 +126,7 @@ export class PooledServers {
     return call === undefined ? undefined : this.#answered(call, turn, options);
   }
 
-  async #answered(call: HeldCall, turn: NextTurn, options: RequestOptions): Promise<Json> {
+  async #answered(call: SuspendedCall, turn: NextTurn, options: RequestOptions): Promise<Json> {
     try {
       call.give(turn.inputResponses);
     } catch (error) {
@@ -137,7 +137,7 @@ export class PooledServers {
   }
 
   async #turn(
-    call: HeldCall,
+    call: SuspendedCall,
     { method, owner, what, meta }: Pick<NextTurn, 'method' | 'owner' | 'what' | 'meta'>,
     { onMessage, signal }: RequestOptions,
   ): Promise<Json> {
@@ -147,10 +147,10 @@ export class PooledServers {
     return { resultType: 'input_required', inputRequests: turn.questions, requestState: state };
   }
 
-  #begin(request: PooledRequest, signal: AbortSignal): HeldCall {
+  #begin(request: PooledRequest, signal: AbortSignal): SuspendedCall {
     const { capabilities } = request.facts;
     const budget = this.#deps.budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
-    return new HeldCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
+    return new SuspendedCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
       // Until there is a session, only the client's own connection ends the wait for one.
       this.#inSession(request, AbortSignal.any([signal, ended]), { take, ended }),
     );

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
 import { type Member, Unreached } from '../../../src/relay/aggregate/member.ts';
-import { Watch } from '../../../src/relay/aggregate/watch.ts';
+import { ReconnectingListener } from '../../../src/relay/aggregate/reconnecting-listener.ts';
 import type { RequestOptions } from '../../../src/relay/upstreams/upstream-request.ts';
 
 const TIMES = { first: 1, longest: 4 };
@@ -60,7 +60,7 @@ describe('listening to a server for as long as a client listens', () => {
       isBack: () => {},
       listChanged: (method: string) => heard.push(method),
     };
-    const watch = new Watch(server, events, 1000, TIMES);
+    const watch = new ReconnectingListener(server, events, 1000, TIMES);
     return { watch, heard, ended: watch.run(undefined, stop.signal) };
   };
   afterEach(() => stop.abort());

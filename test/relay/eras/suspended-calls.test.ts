@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'mocha';
-import type { HeldCall } from '../../../src/relay/eras/stateless/held-call.ts';
-import { WaitingCalls } from '../../../src/relay/eras/stateless/waiting-calls.ts';
+import type { SuspendedCall } from '../../../src/relay/eras/modern/suspended-call.ts';
+import { SuspendedCalls } from '../../../src/relay/eras/modern/suspended-calls.ts';
 
-const waiting = new WaitingCalls(8);
+const waiting = new SuspendedCalls(8);
 
-function call(): HeldCall & { ended: boolean } {
+function call(): SuspendedCall & { ended: boolean } {
   const one = { ended: false, end: () => {} };
   one.end = () => {
     one.ended = true;
   };
-  return one as unknown as HeldCall & { ended: boolean };
+  return one as unknown as SuspendedCall & { ended: boolean };
 }
 
 describe('calls that wait for their clients', () => {

@@ -4,7 +4,7 @@ import type { Identity } from '../../identity/identity.ts';
 import type { MigrationConfig } from '../../platform/config/migration-schema.ts';
 
 /** The one way by which a user may come, or both. */
-export type Held = 'proxy' | 'jwt' | undefined;
+export type MigrationMethod = 'proxy' | 'jwt' | undefined;
 
 /**
  * One person under both names: the old JWTs often have the address as subject, where the provider behind the proxy has an
@@ -15,21 +15,21 @@ export function personOf({ subject, email }: Pick<Identity, 'subject' | 'email'>
 }
 
 /** Who is held to one way while both are on. */
-export class HeldUsers {
-  readonly #byName: ReadonlyMap<string, Held>;
+export class MigrationMethods {
+  readonly #byName: ReadonlyMap<string, MigrationMethod>;
   readonly #shares: { readonly proxy: number; readonly jwt: number };
   readonly #buckets = new LRUCache<string, number>({ max: 10_000 });
 
   constructor({ proxyOnly, jwtOnly }: MigrationConfig) {
-    this.#byName = new Map<string, Held>([
-      ...proxyOnly.users.map((user): [string, Held] => [user.toLowerCase(), 'proxy']),
-      ...jwtOnly.users.map((user): [string, Held] => [user.toLowerCase(), 'jwt']),
+    this.#byName = new Map<string, MigrationMethod>([
+      ...proxyOnly.users.map((user): [string, MigrationMethod] => [user.toLowerCase(), 'proxy']),
+      ...jwtOnly.users.map((user): [string, MigrationMethod] => [user.toLowerCase(), 'jwt']),
     ]);
     this.#shares = { proxy: proxyOnly.share, jwt: jwtOnly.share };
   }
 
   /** Whoever is named is held to what the list says; of the others a share. */
-  of(identity: Identity): Held {
+  of(identity: Identity): MigrationMethod {
     const person = personOf(identity);
     const named = this.#byName.get(person) ?? this.#byName.get(identity.subject.toLowerCase());
     if (named !== undefined) return named;

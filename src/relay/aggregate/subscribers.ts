@@ -1,14 +1,14 @@
-import type { Listening } from './listening.ts';
+import type { Subscription } from './subscription.ts';
 
 /** Which users listen now: a server that is missed in a list of theirs is looked for on their streams. */
-export class Listeners {
-  readonly #byOwner = new Map<string, Set<Listening>>();
+export class Subscribers {
+  readonly #byOwner = new Map<string, Set<Subscription>>();
 
   missed(owner: string, server: string): void {
     for (const listening of this.#byOwner.get(owner) ?? []) listening.missed(server);
   }
 
-  async during(owner: string, listening: Listening, run: () => Promise<void>): Promise<void> {
+  async during(owner: string, listening: Subscription, run: () => Promise<void>): Promise<void> {
     const all = this.#byOwner.get(owner) ?? new Set();
     this.#byOwner.set(owner, all.add(listening));
     try {

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, it } from 'mocha';
+import { retiredWords } from './retired-words.ts';
+
+const RELAY = fileURLToPath(new URL('../../src/relay', import.meta.url));
+
+describe('retired words', () => {
+  it('stand in no exported name and in no text of the relay', async () => {
+    const found: string[] = [];
+    for (const file of await readdir(RELAY, { recursive: true }))
+      if (file.endsWith('.ts')) found.push(...retiredWords(`relay/${file}`, await readFile(join(RELAY, file), 'utf8')));
+    assert.deepEqual(found, []);
+  });
+
+  const planted: ReadonlyArray<readonly [title: string, file: string, source: string]> = [
+    ['an exported class', 'relay/a.ts', 'export class HeldSession {}'],
+    ['an exported type', 'relay/a.ts', `export type Way = 'proxy';`],
+    ['an exported constant', 'relay/a.ts', 'export const IGNORE = () => {};'],
+    ['an exported function', 'relay/a.ts', 'export async function hear() {}'],
+    ['a text', 'relay/a.ts', `log.info('somebody signed in');`],
+    ['a template', 'relay/a.ts', 'throw new Error(`the relay is about to end`);'],
+    ['a name of a file', 'relay/eras/sessions/said.ts', ''],
+  ];
+  for (const [title, file, source] of planted)
+    it(`are found in ${title}`, () => assert.equal(retiredWords(file, source).length, 1));
+
+  it('may stand in comments and in names of other things', () => {
+    const source = `/** whoever asks */\nexport type Wayfinder = 1; // nobody\nexport const heading = 'one of many';`;
+    assert.deepEqual(retiredWords('relay/a.ts', source), []);
+  });
+});

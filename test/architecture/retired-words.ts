@@ -1,0 +1,40 @@
+/** Words of a dialect that names once had, and what says it now; `docs/glossary.md` has the terms. */
+const RETIRED_NAMES: ReadonlyArray<readonly [word: RegExp, instead: string]> = [
+  [/^(?:Hear|hear)$|Heard\b/, 'OnMessage'],
+  [/^(?:IGNORE|NOBODY)$/, 'ignoreMessage'],
+  [/Held(?:Call|Session|User)|WaitingCall/, 'SuspendedCall, SessionPool'],
+  [/^Way$|ReportedWay/, 'AuthenticationSource'],
+  [/^(?:From|Asking)$|ServerLink/, 'RequestContext, RequestOptions, UpstreamLink'],
+  [/(?:Session|Stateless)Front/, 'LegacySessions, modern-server'],
+  [/FirstAnswer|EraKnowledge/, 'EraProbe, EraDetection'],
+  [/ReplicaTalk|Elsewhere/, 'ReplicaChannel, RemoteCalls'],
+  [/Unsaid|[Ss]aid$/, 'session-methods, publish-retry-queue'],
+  [/^(?:Carrier|StandingStream|[Gg]oodbye)$/, 'MessageSink, ResumableStream, closeGrace'],
+  [/^Passage$|[Tt]urnedAway/, 'Permit, recordRefusal'],
+  [/^(?:Judge|Verdict)$/, 'what is decided: TrustDecision'],
+  [/^Conversation$/, 'Aggregate'],
+];
+
+const RETIRED_FILES =
+  /(?:^|[-/])(?:said|unsaid|elsewhere|held-(?:call|session|sessions|users)|waiting-calls|first-answer|era-knowledge|server-link|session-front|stateless-front|conversation|unreached)(?:[-.]|$)/;
+
+/** In texts that a person reads: people and programs are named, and do something. */
+const RETIRED_TEXT = /\b(?:whoever|nobody|somebody|anybody|elsewhere|unsaid)\b|\bis about to end\b/i;
+
+const EXPORTED =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:class|function|interface|type|const|let|enum) (\w+)/gm;
+const STRING = /'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g;
+
+/** @param file path below `src/` @returns one readable line for each retired word */
+export function retiredWords(file: string, source: string): string[] {
+  const found: string[] = [];
+  if (RETIRED_FILES.test(file)) found.push(`${file}: a retired name of a file`);
+  for (const [, name = ''] of source.matchAll(EXPORTED)) {
+    const retired = RETIRED_NAMES.find(([word]) => word.test(name));
+    if (retired !== undefined) found.push(`${file}: ${name} (now ${retired[1]})`);
+  }
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/[^\n]*/g, '$1');
+  for (const [text] of code.matchAll(STRING))
+    if (text.includes(' ') && RETIRED_TEXT.test(text)) found.push(`${file}: ${text.slice(0, 100)}`);
+  return found;
+}
