@@ -4,11 +4,15 @@ import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import { ConfigurationError } from '../../../platform/errors.ts';
 import { nestsDeeper } from '../../../platform/json-depth.ts';
 import { createSafeFetch, FetchRefused } from '../../../platform/safe-fetch.ts';
+import { withoutEmptyMembers } from './present-members.ts';
 
 /** Of arrays and objects within each other; a document with its key set has four. */
 const MAX_DEPTH = 8;
 /** Milliseconds: a person waits for it. */
 const TIMEOUT = 3_000;
+
+/** Of which a `Response` may have none. */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
 export interface DocumentFetch {
   readonly fetch: NonNullable<Configuration['fetch']>;
@@ -48,9 +52,11 @@ export function openDocumentFetch(
       const type = response.headers.get('content-type') ?? '';
       if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type))
         throw new FetchRefused(`${url.origin} answered with no JSON document`);
-      if (nestsDeeper(await response.clone().text(), MAX_DEPTH))
+      const text = await response.text();
+      if (nestsDeeper(text, MAX_DEPTH))
         throw new FetchRefused(`${url.origin} answered with JSON that is nested too deep`);
-      return response;
+      const { status, headers } = response;
+      return new Response(BODILESS.has(status) ? null : withoutEmptyMembers(text), { status, headers });
     },
     close: () => void safeFetch.close(),
   };

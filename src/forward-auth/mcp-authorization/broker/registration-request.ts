@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { nestsDeeper } from '../../../platform/json-depth.ts';
+import { withoutEmptyMembers } from './present-members.ts';
 
 /** Of arrays and objects within each other; a key set has three. */
 const MAX_DEPTH = 8;
@@ -33,16 +34,24 @@ export async function readRegistration(
       };
     chunks.push(chunk);
   }
-  const body = Buffer.concat(chunks);
-  if (nestsDeeper(body.toString('utf8'), MAX_DEPTH))
+  const type = req.headers['content-type'];
+  if (!/^application\/json\s*(?:;|$)/i.test(type ?? ''))
+    return {
+      status: 400,
+      description: `send the metadata with Content-Type: application/json; it came ${type === undefined ? 'without one' : 'with another'}`,
+    };
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (nestsDeeper(text, MAX_DEPTH))
     return { status: 400, description: `the metadata is nested deeper than ${MAX_DEPTH} arrays and objects` };
-  return withBody(req, socket, body);
+  return withBody(req, socket, Buffer.from(withoutEmptyMembers(text)));
 }
 
 function withBody(req: IncomingMessage, socket: Socket, body: Buffer): IncomingMessage {
   const copy = new IncomingMessage(socket);
   const { method, url, headers, rawHeaders, httpVersion } = req;
-  Object.assign(copy, { method, url, headers: { ...headers }, rawHeaders, httpVersion, complete: true });
+  const { 'transfer-encoding': _chunked, ...others } = headers;
+  const own = { ...others, 'content-length': String(body.length) };
+  Object.assign(copy, { method, url, headers: own, rawHeaders, httpVersion, complete: true });
   copy.push(body);
   copy.push(null);
   return copy;
