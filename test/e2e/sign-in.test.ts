@@ -65,6 +65,38 @@ describe('people with a real Chromium, through the real Traefik', () => {
     return answer.status;
   }
 
+  describe('by another address', () => {
+    it('shows the right one, and leads there', async () => {
+      const { page } = await newPerson();
+      const alias = chain.publicUrl.replace('127.0.0.1', 'localhost');
+      await page.goto(`${alias}/app/page?x=1`);
+      assert.equal(new URL(page.url()).origin, chain.publicUrl);
+      assert.match(
+        (await page.getByRole('alert').textContent()) ?? '',
+        new RegExp(`${alias}\\b.*${chain.publicUrl} only`),
+      );
+      assert.deepEqual(await pageFaults(page), []);
+      await page.getByRole('link', { name: /Go to/ }).click();
+      await authenticate(page, 'alice');
+      await page.waitForURL(at('/app/page?x=1'));
+      assert.match(
+        await chain.logs(),
+        /"reason":"wrong_address".*"scheme":"http","host":"localhost:\d+","expected":"http:\/\/127/,
+      );
+    });
+
+    it('begins no sign-in whose cookie would be lost', async () => {
+      const { page, context } = await newPerson();
+      const alias = chain.publicUrl.replace('127.0.0.1', 'localhost');
+      await page.goto(`${alias}${SIGN_IN_PATHS.signIn}?rd=/app/page`);
+      assert.deepEqual(await context.cookies(), []);
+      await page.getByRole('link', { name: /Go to/ }).click();
+      await page.getByRole('link', { name: 'Example Corp' }).click();
+      await authenticate(page, 'alice');
+      await page.waitForURL(at('/app/page'));
+    });
+  });
+
   describe('signing in', () => {
     it('leads to exactly the page that was wanted', async () => {
       const { page, complaints } = await newPerson();

@@ -220,6 +220,11 @@ function refuse(
       rule: rule.name,
       ...(cookies === undefined ? {} : { cookies }),
     };
+  const elsewhere =
+    navigation && signInUrl === undefined && maySignIn(authentication)
+      ? policy.signIn?.wrongAddressOf(request, rule)
+      : undefined;
+  if (elsewhere !== undefined) return { kind: 'redirect', reason: 'wrong_address', ...elsewhere, rule: rule.name };
   if (authentication.kind === 'absent' && signInUrl === undefined) return withoutCredential(rule, resource, scopes);
   const { reason, description } =
     authentication.kind === 'absent'

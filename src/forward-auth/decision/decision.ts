@@ -26,7 +26,7 @@ export const REASONS = {
     'api_key',
     'client_certificate',
   ],
-  redirect: ['sign_in'],
+  redirect: ['sign_in', 'wrong_address'],
   limit: ['rate_limited'],
   deny: [
     'untrusted_proxy',
@@ -73,6 +73,8 @@ export interface Redirect {
   readonly kind: 'redirect';
   readonly reason: (typeof REASONS.redirect)[number];
   readonly location: string;
+  /** With `wrong_address`: the addresses at which people sign in, for the log. */
+  readonly expected?: string;
   readonly cookies?: readonly string[];
   readonly rule: string;
 }

@@ -8,6 +8,7 @@ export const KEYS_PATH = '/_postern/jwks.json';
 /** Where people sign in and out, below `publicUrl`. They guard themselves: each reads the session cookie on its own. */
 export const SIGN_IN_PATHS = {
   signIn: '/_postern/sign-in',
+  wrongAddress: '/_postern/wrong-address',
   callback: '/_postern/callback',
   signOut: '/_postern/sign-out',
   signedOut: '/_postern/signed-out',

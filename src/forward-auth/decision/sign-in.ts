@@ -9,6 +9,15 @@ export interface SignIn {
    * @returns undefined where nobody can sign in for this rule, or the host is none to return to
    */
   urlFor(request: CheckRequest, rule: Rule): string | undefined;
+  /**
+   * The page that names the right address, where this one is none at which people can sign in; `expected` are those.
+   *
+   * @returns undefined where the address is not what is wrong, or nobody can sign in for this rule
+   */
+  wrongAddressOf(
+    request: CheckRequest,
+    rule: Rule,
+  ): { readonly location: string; readonly expected: string } | undefined;
   /** The request's `Origin`, where it is one that may read answers to requests with cookies. */
   corsOriginOf(request: CheckRequest): string | undefined;
   /** Whether our own pages are at this host. @param host canonical, perhaps with a port */

@@ -23,6 +23,7 @@ import { ReturnUrls } from './return-url.ts';
 import { beginSignIn } from './sign-in.ts';
 import { Origins, SignInUrls } from './sign-in-urls.ts';
 import { askToSignOut, frontChannelLogout, showEnd, signOut } from './sign-out.ts';
+import { showWrongAddress } from './wrong-address.ts';
 
 /** The providers that people sign in with, ready before the sessions that they refresh. */
 export interface LoginProviders {
@@ -93,6 +94,7 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
   const router = new Router();
   const backChannel = new BackChannelLogout(login);
   router.get(SIGN_IN_PATHS.signIn, (ctx) => beginSignIn(login, ctx));
+  router.get(SIGN_IN_PATHS.wrongAddress, (ctx) => showWrongAddress(login, ctx));
   const callbacks = [...clients.values()].map((client) => client.callbackPath);
   for (const path of callbacks) router.get(path, (ctx) => finishSignIn(login, ctx));
   router.get(SIGN_IN_PATHS.signOut, (ctx) => askToSignOut(login, ctx));

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { addressBehind } from '../../platform/addresses.ts';
 import type { Trusted } from '../../platform/trusted-peers.ts';
+import { canonicalHost } from '../decision/target.ts';
 import type { Origins } from './sign-in-urls.ts';
 
 /** From where a request to our pages came and which of our origins it was made to. Forwarded headers count from trusted peers only. */
@@ -18,12 +19,30 @@ export class RequestPlaces {
     this.#origins = origins;
   }
 
+  /** The origin of `publicUrl`. */
+  get main(): string {
+    return this.#origins.main;
+  }
+
   /** One of the configured origins, whatever the request claims. */
-  originOf({ socket, headers }: IncomingMessage): string {
+  originOf(message: IncomingMessage): string {
+    const wanted = this.#hostOf(message);
+    return [...this.#origins.all].find((origin) => new URL(origin).host === wanted) ?? this.#origins.main;
+  }
+
+  /** Whether it was made to the host of one of them. */
+  isAtOurs(message: IncomingMessage): boolean {
+    const host = this.#hostOf(message) ?? '';
+    return [...this.#origins.all].some((origin) => {
+      const url = new URL(origin);
+      return canonicalHost(host, url.protocol === 'http:' ? 'http' : 'https') === url.host;
+    });
+  }
+
+  #hostOf({ socket, headers }: IncomingMessage): string | undefined {
     const forwarded = headers['x-forwarded-host'];
     const host = this.#trusted.hasPeer(socket) && typeof forwarded === 'string' ? forwarded : headers.host;
-    const wanted = host?.toLowerCase();
-    return [...this.#origins.all].find((origin) => new URL(origin).host === wanted) ?? this.#origins.main;
+    return host?.toLowerCase();
   }
 
   /** As the operator's own proxies saw it; what stands before their entries, the client wrote. */

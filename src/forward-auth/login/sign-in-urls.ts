@@ -6,6 +6,9 @@ import type { Rule } from '../decision/rules.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import { ReturnUrls } from './return-url.ts';
 
+/** Characters of an address that a page is told of. */
+const MAX_FROM = 1_024;
+
 /** Where a refused request is sent to sign in. Pure: the same request always gets the same address. */
 export class SignInUrls implements SignIn {
   readonly #providers: readonly string[];
@@ -23,8 +26,7 @@ export class SignInUrls implements SignIn {
   }
 
   urlFor(request: CheckRequest, rule: Rule): string | undefined {
-    const offered = rule.signInProviders;
-    const usable = this.#providers.filter((id) => offered === undefined || offered.includes(id));
+    const usable = this.#usable(rule);
     if (usable.length === 0) return undefined;
     const page = `${request.scheme}://${request.host}${request.rawPath}`;
     // An address too long to come back with its query still leads back to its page.
@@ -35,6 +37,20 @@ export class SignInUrls implements SignIn {
     url.searchParams.set('rd', target);
     if (usable.length < this.#providers.length) url.searchParams.set('providers', usable.join(','));
     return url.href;
+  }
+
+  wrongAddressOf(request: CheckRequest, rule: Rule): ReturnType<SignIn['wrongAddressOf']> {
+    const origin = `${request.scheme}://${request.host}`;
+    if (this.#usable(rule).length === 0 || this.#returns.accept(`${origin}/`) !== undefined) return undefined;
+    const url = new URL(SIGN_IN_PATHS.wrongAddress, this.#origins.main);
+    const page = origin + request.rawPath + (request.query === '' ? '' : `?${request.query}`);
+    url.searchParams.set('from', page.length > MAX_FROM ? `${origin}/` : page);
+    return { location: url.href, expected: [...this.#origins.all].join(' ') };
+  }
+
+  #usable(rule: Rule): readonly string[] {
+    const offered = rule.signInProviders;
+    return this.#providers.filter((id) => offered === undefined || offered.includes(id));
   }
 
   corsOriginOf({ headers }: CheckRequest): string | undefined {

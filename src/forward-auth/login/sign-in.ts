@@ -6,6 +6,7 @@ import type { Attempt } from './attempt.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import { type Problem, showChoices, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
+import { nameRightAddress } from './wrong-address.ts';
 
 /** Straight returns to a page that sends people back at once, before we say so. */
 const MAX_RETURNS = 3;
@@ -18,6 +19,7 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
   const back = login.returns.acceptOrFallback(query.get('rd') ?? undefined);
   const offered = offeredProviders(login, query);
   if (!isNavigation(ctx)) return refuseBackground(login, ctx, back);
+  if (!login.places.isAtOurs(ctx.req)) return refuseElsewhere(login, ctx, back);
 
   const limit = await login.allowAttempt(login.places.addressOf(ctx.req));
   if (limit !== undefined)
@@ -87,6 +89,17 @@ function isNavigation(ctx: Context): boolean {
 /** Fetch Metadata; a browser that does not say is taken at its word, as a person typing the address is. */
 function isFromElsewhere(ctx: Context): boolean {
   return /^(?:cross-site|same-site)$/.test(ctx.get('sec-fetch-site'));
+}
+
+/** The cookie of an attempt begun here would not come to the callback. */
+function refuseElsewhere(login: LoginContext, ctx: Context, back: string): void {
+  const { main } = login.places;
+  const host = ctx.get('x-forwarded-host') || ctx.get('host');
+  login.log.warn(
+    { host, expected: main, requestId: ctx.state.requestId },
+    'somebody came to sign in by another address than publicUrl',
+  );
+  nameRightAddress(ctx, undefined, main + signInAgain(back));
 }
 
 function refuseBackground({ places }: LoginContext, ctx: Context, back: string): void {

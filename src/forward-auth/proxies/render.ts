@@ -89,10 +89,12 @@ function templateOf(decision: Exclude<Decision, Allow>): Template {
         decision.step === undefined ? CORS : [['WWW-Authenticate', stepUpOf(decision, decision.step)], ...CORS],
       );
     case 'redirect':
-      return template(302, 'sign_in_required', { reason: decision.reason, description: 'sign in to go on' }, [
-        ['Location', decision.location],
-        ...cookiesOf(decision),
-      ]);
+      return template(
+        302,
+        'sign_in_required',
+        { reason: decision.reason, description: WHY_REDIRECTED[decision.reason] },
+        [['Location', decision.location], ...cookiesOf(decision)],
+      );
     case 'limit': {
       const seconds = Math.max(1, Math.ceil(decision.resetIn / 1000));
       const description = `too many requests by ${decision.by}; try again in ${seconds} s`;
@@ -107,6 +109,11 @@ function templateOf(decision: Exclude<Decision, Allow>): Template {
       return decision satisfies never;
   }
 }
+
+const WHY_REDIRECTED = {
+  sign_in: 'sign in to go on',
+  wrong_address: 'people sign in at another address',
+} as const;
 
 function template(
   status: number,

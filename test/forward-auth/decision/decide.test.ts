@@ -34,7 +34,12 @@ function policy(more: Partial<Policy> = {}): Policy {
       { match: { path: '/servers/github/**' } },
     ]),
     resources: new Resources('https://mcp.example.com', ['github']),
-    signIn: { urlFor: () => SIGN_IN, corsOriginOf: () => undefined, isAt: (host) => host === 'mcp.example.com' },
+    signIn: {
+      urlFor: () => SIGN_IN,
+      wrongAddressOf: () => undefined,
+      corsOriginOf: () => undefined,
+      isAt: (host) => host === 'mcp.example.com',
+    },
     ...more,
   };
 }
@@ -94,7 +99,12 @@ describe('decide', () => {
   });
 
   it('challenges where nobody can sign in', () => {
-    const signIn = { urlFor: () => undefined, corsOriginOf: () => undefined, isAt: () => false };
+    const signIn = {
+      urlFor: () => undefined,
+      wrongAddressOf: () => undefined,
+      corsOriginOf: () => undefined,
+      isAt: () => false,
+    };
     const decision = decide(imagineRequest('/staff/', { headers: PAGE }), policy({ signIn }), () => ABSENT);
     assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge');
   });
