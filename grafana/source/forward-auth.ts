@@ -63,6 +63,21 @@ export const FORWARD_AUTH: Dashboard = {
         },
         {
           kind: 'timeseries',
+          title: 'Overload',
+          description:
+            'Checks of credentials not seen before: those that wait for their turn, and those that were answered 503 because too many waited. Known credentials pass them by.',
+          unit: 'short',
+          width: 12,
+          queries: [
+            { expr: `sum(postern_auth_waiting_checks{${ON}})`, legend: 'waiting' },
+            {
+              expr: `sum(rate(postern_auth_decisions_total{${ON},reason="overloaded"}${RATE}))`,
+              legend: 'refused a second',
+            },
+          ],
+        },
+        {
+          kind: 'timeseries',
           title: 'Verified tokens found in the cache',
           description: 'Share of look-ups. Low where every request brings a new token, which costs a signature check.',
           unit: 'percentunit',

@@ -13,6 +13,7 @@ import type { Policy } from './decision/decide.ts';
 import { type CheckRequest, DUPLICATED } from './decision/request.ts';
 import type { LoginContext } from './login/context.ts';
 import { createLogin, createProviders, type Login } from './login/login.ts';
+import type { Queues } from './overload-queues.ts';
 import type { Sessions } from './sessions/session.ts';
 import { SessionService } from './sessions/session-service.ts';
 
@@ -28,6 +29,7 @@ export interface BrowserSessionsDependencies {
   readonly watch: Watcher | undefined;
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly keep: Keep;
+  readonly queues: Pick<Queues, 'store'>;
 }
 
 export interface BrowserSessions {
@@ -42,7 +44,7 @@ export interface BrowserSessions {
 
 /** Signing in and the sessions that come of it. @throws ConfigurationError where a key or a secret cannot be used */
 export async function openBrowserSessions(config: Config, deps: BrowserSessionsDependencies): Promise<BrowserSessions> {
-  const { log, now, stores, ended, metrics, watch, keep } = deps;
+  const { log, now, stores, ended, metrics, watch, keep, queues } = deps;
   const settings = config.auth.sessions;
   const providers = await createProviders(config, deps);
   const enabled = providers.clients.size > 0;
@@ -53,7 +55,7 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
   );
   const sessions = keep('sessions', [settings, shared, providers.settings], () => {
     const service = new SessionService(settings, {
-      ...{ stores, sealing, log, now },
+      ...{ stores, sealing, log, now, queue: queues.store },
       onEvent: (event) => metrics.sessions.inc({ event }),
       refreshTokens: providers.refresh,
       mayGoOn: (signedIn) => {

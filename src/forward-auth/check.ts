@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
-import { PosternError } from '../platform/errors.ts';
+import { CountedWarning } from '../platform/counted-warning.ts';
+import { Overloaded, PosternError } from '../platform/errors.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Trusted } from '../platform/trusted-peers.ts';
@@ -64,6 +65,8 @@ export function createJudge({
   watch,
   log,
 }: Omit<Check, 'trusted'>): Judge {
+  const overloaded = new CountedWarning(log, 'too much at once: checks of unknown credentials are refused');
+  const away = new CountedWarning(log, 'checks are refused, because a dependency does not answer');
   const conclude = (question: Question, request: CheckRequest | undefined, decision: Decision): Verdict => {
     const { proxy, start } = question;
     const answer =
@@ -79,15 +82,19 @@ export function createJudge({
         : renderRefusal(decision, question.requestId());
     const elapsed = performance.now() - start;
     meter.count(proxy, decision, elapsed);
-    if (audit !== undefined && decision !== UNRECORDED && (decision.kind !== 'allow' || audit.sampled()))
+    // A flood that is refused unseen must not become one of records.
+    const recorded = decision !== UNRECORDED && decision !== OVERLOADED;
+    if (audit !== undefined && recorded && (decision.kind !== 'allow' || audit.sampled()))
       audit.record(decisionEntry(question, request, decision, elapsed));
     if (watch !== undefined && request !== undefined) observeDecision(watch, request, decision);
-    record(log, question, request, decision);
+    if (decision === OVERLOADED) overloaded.warn({ proxy });
+    else record(log, question, request, decision);
     return { decision, answer };
   };
   const failed = (question: Question, request: CheckRequest | undefined, error: unknown): Verdict => {
-    log.error({ error, proxy: question.proxy }, 'a check failed');
     const decision = unavailable(error);
+    if (decision.reason === 'internal_error') log.error({ error, proxy: question.proxy }, 'a check failed');
+    else if (decision !== OVERLOADED) away.warn({ error: wordsOf(error), proxy: question.proxy });
     try {
       return conclude(question, request, decision);
     } catch (again) {
@@ -185,7 +192,20 @@ const UNRECORDED: Unavailable = {
   description: 'what is done cannot be recorded; try again shortly',
 };
 
+const OVERLOADED: Unavailable = {
+  kind: 'unavailable',
+  reason: 'overloaded',
+  description: new Overloaded().message,
+};
+
+/** Without the stack, which is the same each time. */
+function wordsOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
+}
+
 function unavailable(error: unknown): Unavailable {
+  if (error instanceof Overloaded) return OVERLOADED;
   const known = error instanceof PosternError && error.status === 503;
   return {
     kind: 'unavailable',

@@ -19,6 +19,7 @@ import type { TokenIssuer } from './authenticators/token-issuer.ts';
 import type { Authenticate } from './decision/authentication.ts';
 import { DUPLICATED } from './decision/request.ts';
 import { UnknownTokens } from './limits/unknown-tokens.ts';
+import type { Queues } from './overload-queues.ts';
 import { apiKeyIssuer } from './own-issuers.ts';
 import type { Sessions } from './sessions/session.ts';
 
@@ -31,6 +32,7 @@ export interface CredentialsDependencies {
   readonly ended: Pick<EndedCredentials, 'end'>;
   /** Absent where nobody can sign in. */
   readonly sessions: Sessions | undefined;
+  readonly queues: Queues;
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   readonly onLimited: (by: LimitedBy) => void;
   readonly watch: Watcher | undefined;
@@ -52,7 +54,7 @@ export interface Credentials {
 /** Every kind of credential that is configured. One request carries one of them. */
 export function openCredentials(config: Config, dependencies: CredentialsDependencies): Credentials {
   const { auth } = config;
-  const { now, sessions, keep } = dependencies;
+  const { now, sessions, keep, queues } = dependencies;
   const { providers, tokenCache, limits } = auth;
   const groupNotices = new GroupNotices(dependencies.log);
   const apiKeys = auth.apiKeys.enabled
@@ -73,13 +75,19 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const introspection = keep(
     'introspection',
     [providers, bounds],
-    () => new Introspection(auth, { ...dependencies, groupNotices, unknown: new UnknownTokens(bounds, dependencies) }),
+    () =>
+      new Introspection(auth, {
+        ...dependencies,
+        groupNotices,
+        queue: queues.introspection,
+        unknown: new UnknownTokens(bounds, dependencies),
+      }),
   );
   const jwt = keep(
     'tokens',
     // What the broker hands out is made anew with whatever it is made of.
     [providers, tokenCache, limits.token, bounds, dependencies.issuers.length === 0 ? undefined : auth],
-    () => new JwtAuthenticator(auth, { ...dependencies, groupNotices, introspection, keys }),
+    () => new JwtAuthenticator(auth, { ...dependencies, groupNotices, queue: queues.tokens, introspection, keys }),
   );
   const authenticators: Authenticator[] = [
     ...(auth.clientCertificates.header === 'none' ? [] : [new ClientCertificateAuthenticator(auth, now)]),
@@ -98,12 +106,13 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   };
 }
 
-function openApiKeys(config: Config, { stores, ended, log, now }: CredentialsDependencies): ApiKeys {
+function openApiKeys(config: Config, { stores, ended, log, now, queues }: CredentialsDependencies): ApiKeys {
   return new ApiKeys({
     stores,
     ended,
     log,
     now,
+    queue: queues.store,
     cacheTtl: config.auth.apiKeys.cacheTtl,
     issuer: apiKeyIssuer(config.publicUrl),
     servers: Object.keys(config.relay.servers),

@@ -27,6 +27,7 @@ import { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
 import { oauthRoutes } from './operator/oauth-routes.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
+import type { Queues } from './overload-queues.ts';
 import { authorizationServers } from './own-issuers.ts';
 import { compilePolicy } from './policy.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
@@ -43,6 +44,7 @@ export interface ProcessParts {
   readonly keys: SigningKeys;
   readonly metrics: AuthMetrics & StoreMetrics;
   readonly meter: DecisionMeter;
+  readonly queues: Queues;
   readonly audit: AuditLog | undefined;
   /** Undefined: traces are off. */
   readonly tracing: Tracing | undefined;

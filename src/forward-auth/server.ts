@@ -23,6 +23,7 @@ import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
 import { type Listeners, openListeners } from './listeners.ts';
+import { openQueues } from './overload-queues.ts';
 
 export interface ForwardAuthDependencies {
   readonly log: Logger;
@@ -50,6 +51,7 @@ export const AT_START = [
   'auth.grpc',
   'auth.tls',
   'auth.limits.headers',
+  'auth.limits.queueTimeout',
   'auth.assertion.keys',
   'auth.assertion.keysPath',
   'auth.assertion.rotate',
@@ -82,9 +84,14 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   });
   const common = { log, now: deps.now ?? Date.now, fetch: tracedFetch(deps.fetch ?? fetch, tracing), tracing };
   const meter = new DecisionMeter(metrics, tracing && exemplarLabels);
-  registry.beforeRead = () => meter.flush();
+  const queues = openQueues(auth.limits.queueTimeout);
+  registry.beforeRead = () => {
+    meter.flush();
+    metrics.waitingChecks.set(queues.length);
+  };
 
   const opened = new OpenedParts();
+  opened.addClose(async () => queues.close());
   if (tracing !== undefined) opened.add(tracing);
   try {
     const keys = opened.add(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
@@ -97,7 +104,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
-    const own = { ...common, stores, ended, keys, metrics, meter, audit, watch };
+    const own = { ...common, queues, stores, ended, keys, metrics, meter, audit, watch };
     let current: Generation = await openGeneration(config, own);
     opened.addClose(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

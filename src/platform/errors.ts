@@ -28,6 +28,16 @@ export class DependencyUnavailable extends PosternError {
   }
 }
 
+/** There is more to do than this process can: 503, for requests whose credential it does not know. */
+export class Overloaded extends PosternError {
+  constructor() {
+    super('overloaded', 'too many requests with unknown credentials at once; try again shortly', {
+      status: 503,
+      expose: true,
+    });
+  }
+}
+
 /** The configuration is wrong. `problems` holds one line each, starting with the key's path. */
 export class ConfigurationError extends PosternError {
   readonly problems: readonly string[];

@@ -22,6 +22,11 @@ export function createAuthMetrics(registry = new Registry()) {
       labelNames: ['proxy', 'decision'] as const,
       buckets: DECISION_BUCKETS,
     }),
+    waitingChecks: new Gauge({
+      name: 'postern_auth_waiting_checks',
+      help: 'Checks of credentials not seen before that wait for their turn; more than a few mean overload.',
+      registers: [registry],
+    }),
     tokenCache: new Counter({
       name: 'postern_token_cache_total',
       help: 'Look-ups of verified tokens by outcome (hit, miss).',

@@ -4,6 +4,7 @@ import type { SignedAnswers } from '../../src/forward-auth/assertions/signed-ans
 import { createJudge, type Question } from '../../src/forward-auth/check.ts';
 import type { Policy } from '../../src/forward-auth/decision/decide.ts';
 import type { DecisionMeter } from '../../src/forward-auth/decision-meter.ts';
+import { DependencyUnavailable, Overloaded } from '../../src/platform/errors.ts';
 
 const POLICY = { rules: { match: () => undefined } } as unknown as Policy;
 const QUESTION: Question = {
@@ -16,9 +17,9 @@ const QUESTION: Question = {
   start: 0,
 };
 
-function judgeWith(count: () => void) {
+function judgeWith(count: () => void, level = 'error') {
   const lines: string[] = [];
-  const log = pino({ level: 'error' }, { write: (line) => void lines.push(line) });
+  const log = pino({ level }, { write: (line) => void lines.push(line) });
   const meter = { count } as unknown as DecisionMeter;
   const authenticate = () => ({ kind: 'absent' }) as const;
   return { judge: createJudge({ policy: POLICY, authenticate, answers: {} as SignedAnswers, meter, log }), lines };
@@ -46,4 +47,22 @@ describe('a check that fails', () => {
       ['a check failed', 'a failed check could not be recorded'],
     );
   });
+
+  for (const [reason, error] of [
+    ['dependency', new DependencyUnavailable('the session store', new Error('not connected'))],
+    ['overloaded', new Overloaded()],
+  ] as const)
+    it(`is one line without a stack for many that fail alike: ${reason}`, async () => {
+      const { judge, lines } = judgeWith(() => {}, 'warn');
+      const read = () => {
+        throw error;
+      };
+      for (let time = 0; time < 500; time++) {
+        const { decision, answer } = await judge({ ...QUESTION, read });
+        assert.deepEqual([decision.reason, answer.status], [reason, 503]);
+        assert.ok(answer.headers.includes('Retry-After'));
+      }
+      assert.equal(lines.length, 1);
+      assert.ok(!lines[0]?.includes('stack') && JSON.parse(lines[0] as string).count === 1);
+    });
 });

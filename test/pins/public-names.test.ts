@@ -41,6 +41,7 @@ describe('pinned names', () => {
     assert.deepEqual(ownNames(createAuthMetrics().registry.getMetricsAsArray()), [
       'postern_auth_decision_duration_seconds{proxy,decision}',
       'postern_auth_decisions_total{proxy,decision,method,reason}',
+      'postern_auth_waiting_checks{}',
       'postern_oauth_events_total{event}',
       'postern_provider_keys_loaded_timestamp_seconds{provider}',
       'postern_provider_up{provider}',
@@ -256,6 +257,7 @@ const ENVIRONMENT = [
   'POSTERN_AUTH_INTERNAL_LISTEN',
   'POSTERN_AUTH_LIMITS_HEADERS',
   'POSTERN_AUTH_LIMITS_IDENTITY',
+  'POSTERN_AUTH_LIMITS_QUEUE_TIMEOUT',
   'POSTERN_AUTH_LIMITS_TOKEN',
   'POSTERN_AUTH_LISTEN',
   'POSTERN_AUTH_OPERATOR_TOKEN',

@@ -4,6 +4,7 @@ import { type Credential, credentialHandle } from '../../identity/credential.ts'
 import type { Identity } from '../../identity/identity.ts';
 import { PosternError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
+import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
 import type { EndedCredentials } from '../../stores/ended-credentials.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { type ApiKeyListing, type ApiKeyRecord, apiKeyRecordSchema, newApiKeySchema } from './api-key-record.ts';
@@ -26,6 +27,8 @@ export interface ApiKeysDependencies {
   readonly now: () => number;
   /** Milliseconds for which a key is believed without asking the store. */
   readonly cacheTtl: number;
+  /** Takes the look-ups of keys that are not remembered; absent: nothing is refused. */
+  readonly queue?: Queue;
   /** Issuer of the identities. */
   readonly issuer: string;
   /** Names of the configured MCP servers. */
@@ -50,6 +53,8 @@ interface Known extends GoodApiKey {
 export class ApiKeys {
   readonly #dependencies: ApiKeysDependencies;
   readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
+  /** Keys that were good lately, also where nothing about them may be believed now. */
+  readonly #familiar = new LRUCache<string, true>({ max: MAX_KNOWN });
   readonly #subscriptions: ReadonlyArray<() => void>;
   readonly #ended: EndedKeys;
   /** Counts what was heard: a record read before a revocation must not be remembered after it. */
@@ -77,7 +82,16 @@ export class ApiKeys {
     const hash = hashSecret(secret);
     const known = this.#dependencies.stores.announcements.complete ? this.#known.get(id) : undefined;
     if (known !== undefined && this.#dependencies.now() < known.until) return this.#judge(known, hash);
-    return this.#load(id).then((loaded) => this.#judge(loaded, hash));
+    const { queue = NO_QUEUE } = this.#dependencies;
+    // With its secret: of a key that leaked once, many may know the id.
+    const familiar = `${id} ${hash.toString('base64url')}`;
+    const loading = this.#familiar.has(familiar) ? this.#load(id) : queue.run(() => this.#load(id));
+    return Promise.resolve(loading).then((loaded) => {
+      const good = this.#judge(loaded, hash);
+      if (good === undefined) this.#familiar.delete(familiar);
+      else this.#familiar.set(familiar, true);
+      return good;
+    });
   }
 
   #judge(key: Known | undefined, hash: Buffer): GoodApiKey | undefined {

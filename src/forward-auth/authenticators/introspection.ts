@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
+import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
 import { identityBytes } from '../../platform/retained-bytes.ts';
 import type { Authenticated, Authentication, Rejected } from '../decision/authentication.ts';
 import type { Limit } from '../decision/decision.ts';
@@ -52,6 +53,8 @@ export interface IntrospectionDependencies extends IntrospectionEndpointDependen
   /** Milliseconds. */
   readonly now: () => number;
   readonly groupNotices: GroupNotices;
+  /** Takes the work for tokens that were not seen before; absent: nothing is refused. */
+  readonly queue?: Queue;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   /** Bounds the questions about tokens that were never good. */
@@ -118,11 +121,12 @@ export class Introspection {
     const known = asked.some(({ live, running }) => live.has(key) || running.has(key));
     if (known || asked.every(({ worthless }) => now < (worthless.get(key)?.until ?? 0)))
       return this.#ask(token, key, asked).then((verdict) => judge(verdict, resource));
-    const { unknown } = this.#dependencies;
+    const { unknown, queue = NO_QUEUE } = this.#dependencies;
     const limit = unknown.begin(request);
     if (limit !== undefined) return limit;
     let worthless = false;
-    return this.#ask(token, key, asked)
+    // Refused work is an error as well, after which the client may come again.
+    return new Promise<Live | Worthless>((resolve) => resolve(queue.run(() => this.#ask(token, key, asked))))
       .then((verdict) => {
         worthless = 'rejected' in verdict;
         return judge(verdict, resource);

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
 import type { AuthConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
 import { identityBytes, textBytes } from '../../platform/retained-bytes.ts';
 import { ABSENT, type Authenticated, type Authentication, type Rejected } from '../decision/authentication.ts';
 import type { CheckRequest } from '../decision/request.ts';
@@ -56,6 +57,8 @@ export interface JwtDependencies {
   /** By the configured id of the provider. */
   readonly keys: ReadonlyMap<string, ProviderKeys>;
   readonly groupNotices: GroupNotices;
+  /** Takes the work for tokens that were not seen before; absent: nothing is refused. */
+  readonly queue?: Queue;
   /** Told of each look-up of a token. */
   readonly onLookup: (outcome: 'hit' | 'miss') => void;
   /** Asked about tokens that are no JWT, or of an issuer that is asked about its JWTs as well; undefined: not its. */
@@ -122,7 +125,8 @@ export class JwtAuthenticator implements Authenticator {
     const asked = this.#dependencies.introspection?.authenticate(token, jws?.payload, request, resource, rule);
     if (asked !== undefined) return asked;
     this.#dependencies.onLookup('miss');
-    const verified = this.#verify(token, jws);
+    const { queue = NO_QUEUE } = this.#dependencies;
+    const verified = known?.token === token ? this.#verify(token, jws) : queue.run(() => this.#verify(token, jws));
     return verified instanceof Promise
       ? verified.then((settled) => judge(settled, resource))
       : judge(verified, resource);

@@ -43,7 +43,7 @@ export const REASONS = {
     'certificate_untrusted',
     'identity_too_large',
   ],
-  unavailable: ['dependency', 'internal_error'],
+  unavailable: ['dependency', 'overloaded', 'internal_error'],
 } as const;
 
 export type AllowReason = (typeof REASONS.allow)[number];

@@ -5,6 +5,9 @@ import type { Announcements } from '../../stores/stores.ts';
 import type { Session } from './session.ts';
 import { sessionBytes } from './session-record.ts';
 
+/** Cookie values of 43 characters. */
+const MAX_FAMILIAR = 50_000;
+
 /** Said to every process when a session ended (`<key>`) or changed (`<key> <version>`). */
 export const TOPIC = 'session';
 
@@ -27,6 +30,8 @@ export class SessionCache {
   readonly #announcements: Announcements;
   readonly #known: LRUCache<string, Known> | undefined;
   readonly #ids = new Map<string, string>();
+  /** Cookie values that were good lately, also where nothing about them may be believed now. */
+  readonly #familiar = new LRUCache<string, true>({ max: MAX_FAMILIAR });
   readonly #looks = new Map<string, { stale: boolean; answer: Promise<unknown> }>();
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #release: Array<() => void>;
@@ -53,6 +58,15 @@ export class SessionCache {
   /** @returns undefined also where nothing may be believed */
   get(id: string): Known | undefined {
     return this.#announcements.complete ? this.#known?.get(id) : undefined;
+  }
+
+  /** Whether the cookie was good lately: whoever has one is no stranger, though the store must be asked again. */
+  isFamiliar(id: string): boolean {
+    return this.#familiar.has(id);
+  }
+
+  meet(id: string): void {
+    this.#familiar.set(id, true);
   }
 
   keep(known: Known): void {
@@ -107,6 +121,7 @@ export class SessionCache {
     this.#outdate(key);
     const id = this.#ids.get(key);
     const known = id === undefined ? undefined : this.#known?.peek(id);
+    if (id !== undefined && version === undefined) this.#familiar.delete(id);
     if (known !== undefined && (version === undefined || known.session.version < Number(version)))
       this.#known?.delete(known.id);
     for (const wake of [...(this.#waiting.get(key) ?? [])]) wake();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { SessionsConfig } from '../../platform/config/schema.ts';
+import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { CONFLICT, SessionCookie } from './cookie.ts';
 import { Refresher, samePerson } from './refresh.ts';
@@ -19,6 +20,8 @@ const ENDED: Visit = { kind: 'ended' };
 
 export interface SessionServiceDependencies extends StoredSessionsDependencies {
   readonly stores: Pick<Stores, 'sessions' | 'locks' | 'announcements'>;
+  /** Takes the look-ups of cookies that are not remembered; absent: nothing is refused. */
+  readonly queue?: Queue;
   /** Absent: tokens are not renewed. */
   readonly refreshTokens?: RefreshTokens;
   /** Whether what somebody signed in with still counts; absent: always. */
@@ -162,7 +165,9 @@ export class SessionService implements Sessions {
     if (!isSessionId(id)) return ENDED;
     if (known !== undefined && now < known.cachedUntil && now < known.expiresAt && now < known.session.endsAt)
       return this.#attend(known, host);
-    return this.#lookUp(id).then((found) => (found === undefined ? ENDED : this.#attend(found, host)));
+    const { queue = NO_QUEUE } = this.#deps;
+    const looking = this.#cache.isFamiliar(id) ? this.#lookUp(id) : queue.run(() => this.#lookUp(id));
+    return Promise.resolve(looking).then((found) => (found === undefined ? ENDED : this.#attend(found, host)));
   }
 
   /** Refreshes and touches a session that is alive, where it is time. */
@@ -224,6 +229,7 @@ export class SessionService implements Sessions {
       const cachedUntil = this.#deps.now() + this.#config.cache.ttl;
       const known: Known = { id, session, expiresAt, cachedUntil, quietUntil: 0, visit: { kind: 'live', session } };
       this.#settle(known);
+      this.#cache.meet(id);
       if (fresh()) this.#cache.keep(known);
       return known;
     });

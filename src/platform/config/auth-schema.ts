@@ -337,6 +337,9 @@ export const authSchema = z.strictObject({
       identity: size(
         'what is known of one person, groups above all; more is refused at sign-in and at each check. The relay and the proxy must carry it: `relay.limits.identity`',
       ).prefault('8KiB'),
+      queueTimeout: duration(
+        'under overload, a credential that was not seen before waits at most so long for its turn; newer ones are answered 503 meanwhile, and known ones pass them by',
+      ).prefault('500ms'),
     })
     .prefault({}),
 });

@@ -1,4 +1,6 @@
 import type { Config } from '../../platform/config/schema.ts';
+import { CountedWarning } from '../../platform/counted-warning.ts';
+import { DependencyUnavailable } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
@@ -45,6 +47,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
   const { intake, sealing, log, times } = wiring;
   if (relay.policy === undefined)
     log.info({ servers }, 'every user who may reach /mcp may use all of these MCP servers');
+  const away = new CountedWarning(log, 'all servers as one cannot answer, because a dependency does not');
   return new AggregateServer({
     servers,
     separator,
@@ -59,7 +62,10 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
     mayUse: wiring.mayUse,
     onGaps: (caller, page) => logGaps(caller, page, log),
     onHidden: (caller, server, request) => recordHidden(server, caller, request, wiring),
-    onFailure: (error) => log.error({ error }, 'all servers as one could not answer'),
+    onFailure: (error) => {
+      if (error instanceof DependencyUnavailable) away.warn({ error: error.message });
+      else log.error({ error }, 'all servers as one could not answer');
+    },
     open: (server, client, slot) => {
       const upstream = wiring.upstreams.get(server);
       if (upstream === undefined) throw new Error(`the configuration let in an unknown server: ${server}`);

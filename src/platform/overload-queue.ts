@@ -1,0 +1,145 @@
+import { Overloaded } from './errors.ts';
+
+export interface OverloadQueueOptions {
+  /** Milliseconds that work may wait for its turn; where the oldest waits longer, newer work is refused. */
+  readonly timeout: number;
+  /** Work under way at the same time, such as questions to a store; more of it waits. Absent: 1,000. */
+  readonly maxRunning?: number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly now?: () => number;
+}
+
+/** What runs work in its turn. */
+export type Queue = Pick<OverloadQueue, 'run'>;
+
+/** Where nothing is refused. */
+export const NO_QUEUE: Queue = { run: (work) => work() };
+
+/** Milliseconds of one turn of the event loop that waiting work may take; the rest is for what needs no queue. */
+const SHARE_OF_A_TURN = 5;
+/** Work under way at the same time: more of it waits. */
+const MAX_RUNNING = 1_000;
+/** Work that waits, whatever its time: each entry is a request with its headers. */
+const MAX_WAITING = 10_000;
+/** Milliseconds between two looks at the delay of the event loop. */
+const LOOK = 50;
+
+interface Waiting {
+  readonly since: number;
+  readonly begin: () => void;
+}
+
+/**
+ * Work for strangers, whose credential was not seen before: a signature to verify, a question to the store. It runs at once
+ * while the event loop has time; beyond that it waits, and each turn of the loop takes a bounded share of it, so that credentials
+ * that are known pass it by. Once the oldest has waited for the time limit, or the loop itself is as late, what comes new is refused.
+ */
+export class OverloadQueue {
+  readonly #timeout: number;
+  readonly #maxRunning: number;
+  readonly #now: () => number;
+  readonly #looks: NodeJS.Timeout;
+  /** In order, from `#first` on: taking from the front of a list that is long costs as much as it is long. */
+  #waiting: Waiting[] = [];
+  #first = 0;
+  #running = 0;
+  /** Milliseconds that this turn of the loop has spent. */
+  #spent = 0;
+  #turn: NodeJS.Immediate | undefined;
+  #lookAt: number;
+  #late = 0;
+  #lateBefore = 0;
+
+  constructor({ timeout, maxRunning = MAX_RUNNING, now = () => performance.now() }: OverloadQueueOptions) {
+    this.#timeout = timeout;
+    this.#maxRunning = maxRunning;
+    this.#now = now;
+    this.#lookAt = now() + LOOK;
+    this.#looks = setInterval(() => this.#look(), LOOK);
+    this.#looks.unref();
+  }
+
+  /** Work that waits. */
+  get length(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  /**
+   * @returns what the work gives
+   * @throws Overloaded where the work was refused
+   */
+  run<T>(work: () => T | Promise<T>): T | Promise<T> {
+    if (this.length === 0 && this.#hasRoom() && !this.#isLate()) return this.#begin(work);
+    if (this.length >= MAX_WAITING || this.#isLate()) throw new Overloaded();
+    return new Promise<T>((resolve, reject) => {
+      const begin = () => {
+        try {
+          resolve(this.#begin(work));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.#waiting.push({ since: this.#now(), begin });
+      this.#schedule();
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#looks);
+  }
+
+  #hasRoom(): boolean {
+    return this.#spent < SHARE_OF_A_TURN && this.#running < this.#maxRunning;
+  }
+
+  #isLate(): boolean {
+    const oldest = this.#waiting[this.#first];
+    return this.#late > this.#timeout || (oldest !== undefined && this.#now() - oldest.since > this.#timeout);
+  }
+
+  #begin<T>(work: () => T | Promise<T>): T | Promise<T> {
+    const start = this.#now();
+    try {
+      const result = work();
+      if (!(result instanceof Promise)) return result;
+      this.#running += 1;
+      return result.finally(() => {
+        this.#running -= 1;
+        if (this.length > 0) this.#schedule();
+      });
+    } finally {
+      this.#spent += this.#now() - start;
+      this.#schedule();
+    }
+  }
+
+  #schedule(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      this.#spent = 0;
+      this.#drain();
+    });
+  }
+
+  /** One turn's share, the oldest first: who has waited gets an answer, and who comes now hears that there is none. */
+  #drain(): void {
+    while (this.length > 0 && this.#hasRoom()) {
+      const next = this.#waiting[this.#first] as Waiting;
+      this.#first += 1;
+      next.begin();
+    }
+    if (this.#first === this.#waiting.length || this.#first > MAX_WAITING) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+
+  /** A timer that comes late says how late everything is; once alone it may have been one long pause, which is over by now. */
+  #look(): void {
+    const now = this.#now();
+    const late = Math.max(0, now - this.#lookAt);
+    this.#late = Math.min(late, this.#lateBefore);
+    this.#lateBefore = late;
+    this.#lookAt = now + LOOK;
+  }
+}
