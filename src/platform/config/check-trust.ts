@@ -75,15 +75,24 @@ function narrow(range: string): boolean {
   }
 }
 
-/** Fields with a meaning of their own in every request, whoever sends it (RFC 9110; the MCP transports): no proxy names a person by them. */
+/**
+ * Fields with a meaning of their own in every request, whoever sends it (RFC 9110; W3C Trace Context; the MCP transports; what proxies
+ * say of the connection): no proxy names a person by them.
+ */
 const MESSAGE_FIELD =
-  /^(host|authorization|proxy-authorization|cookie|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|via|forwarded|origin|referer|user-agent|date|range|if-.*|content-.*|accept|accept-.*|cache-control|pragma|last-event-id|mcp-.*|sec-.*|x-forwarded-(for|host|proto|port|uri|method)|x-real-ip)$/i;
+  /^(host|authorization|proxy-authorization|proxy-authenticate|proxy-connection|www-authenticate|dpop|cookie|connection|keep-alive|te|trailer|transfer-encoding|upgrade|upgrade-insecure-requests|expect|via|max-forwards|forwarded|origin|referer|user-agent|date|priority|range|if-.*|content-.*|accept|accept-.*|access-control-.*|cache-control|pragma|last-event-id|mcp-.*|sec-.*|traceparent|tracestate|baggage|x-request-id|x-correlation-id|x-forwarded-(for|host|proto|port|uri|method|prefix|server)|x-real-ip|x-client-ip|true-client-ip|cf-connecting-ip|x-envoy-external-address)$/i;
 
 function checkNames(trust: TrustConfig, issue: Issue): void {
   const preset = presetOf(trust);
   const named = { userHeader: trust.userHeader, secretHeader: trust.secretHeader };
   for (const [key, value] of Object.entries(named))
     if (value !== undefined && MESSAGE_FIELD.test(value)) issue([key], notAName(value));
+  for (const [path, value] of [
+    [['userHeader'], trust.userHeader],
+    ...Object.entries(trust.headers).map(([key, header]) => [['headers', key], header] as const),
+  ] as const)
+    if (value?.toLowerCase() === trust.secretHeader.toLowerCase())
+      issue(path, `${value} carries the proxy's secret (relay.trust.secretHeader): name another header`);
   for (const [key, value] of Object.entries(trust.headers))
     if (key !== 'family' && value !== undefined && MESSAGE_FIELD.test(value)) issue(['headers', key], notAName(value));
   const { email, name, groups, payload, family } = trust.headers;

@@ -5,6 +5,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Fields } from '../credentials/credential.ts';
 import { PassingHandler } from './passing-handler.ts';
+import { withoutSecrets } from './without-secrets.ts';
 
 /** Bytes of a refusal that are read for its reason. */
 const MAX_BODY = 4 * 1024;
@@ -47,9 +48,9 @@ export function logServerRefusals(server: string, log: Logger, now: () => number
  * @param sent names and values in turn of what the relay added, of which no value may come back into the log
  */
 export function refusalReason(challenge: string | string[] | undefined, body: string, sent: Fields): string {
-  const parts = [[challenge ?? []].flat().join(', '), spokenOf(body)];
-  let reason = parts.filter((part) => part !== '').join('; ');
-  for (const secret of secretsOf(sent)) reason = reason.replaceAll(secret, '[redacted]');
+  const secrets = secretsOf(sent);
+  const parts = [[challenge ?? []].flat().join(', '), spokenOf(body, secrets)];
+  const reason = withoutSecrets(parts.filter((part) => part !== '').join('; '), secrets);
   return reason.replace(/\s+/g, ' ').trim().slice(0, MAX_REASON);
 }
 
@@ -173,12 +174,13 @@ export class RefusalReader extends PassingHandler {
 }
 
 /** What a body says in words: of JSON the member that is a text for people, of a page its text. */
-function spokenOf(body: string): string {
+function spokenOf(body: string, secrets: readonly string[]): string {
   try {
     const value: unknown = JSON.parse(body);
     return isRecord(value) ? wordsOf(value) : body;
   } catch {
-    return body.replace(/<[^<>]*>/g, ' ');
+    // Before the markup goes, which may be part of a secret.
+    return withoutSecrets(body, secrets, Buffer.byteLength(body) >= MAX_BODY).replace(/<[^<>]*>/g, ' ');
   }
 }
 

@@ -152,6 +152,11 @@ describe('whose word the relay takes', () => {
     'Mcp-Session-Id',
     'Content-Type',
     'Sec-Fetch-Site',
+    'traceparent',
+    'X-Request-Id',
+    'True-Client-IP',
+    'Proxy-Connection',
+    'DPoP',
   ])
     it(`${field} names nobody`, () => {
       assert.match(
@@ -164,6 +169,23 @@ describe('whose word the relay takes', () => {
         /^relay\.trust\.headers\.groups: /,
       );
     });
+
+  it('the header of the secret names nobody, whichever that is', () => {
+    const says = / carries the proxy's secret/;
+    assert.match(problems({ secret: 's', userHeader: 'X-Postern-Proxy-Secret' }).join(), says);
+    assert.match(problems({ secret: 's', userHeader: 'x-proof', secretHeader: 'X-Proof' }).join(), says);
+    assert.match(
+      problems({
+        secret: 's',
+        preset: 'headers',
+        userHeader: 'X-User',
+        headers: { email: 'X-Postern-Proxy-Secret' },
+      }).join(),
+      says,
+    );
+    for (const field of ['X-Forwarded-User', 'X-Proxy-User', 'Proxy-User', 'From'])
+      assert.equal(problems({ secret: 's', userHeader: field }).join(), '', field);
+  });
 });
 
 describe('auth.trustedCertificates', () => {

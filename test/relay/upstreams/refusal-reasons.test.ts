@@ -62,6 +62,7 @@ const ANSWERS = [
     '',
     /error_description="expired"/,
   ],
+  ['a scheme that the secret was sent by', 401, { 'WWW-Authenticate': 'Bearer' }, '', /^Bearer$/],
   ['nothing', 403, {}, '', /^$/],
   [
     'the secret that it was sent',
@@ -92,6 +93,34 @@ describe('why an MCP server refuses', () => {
       assert.deepEqual([line?.server, line?.status], ['one', status]);
       assert.match(line?.text ?? '', expected);
       assert.doesNotMatch(logs.join(''), /very-secret/);
+    });
+
+  const AWKWARD = 'ab<12>cd/34+56="&78';
+  for (const [title, body] of [
+    ['in a page', `<p>no such key: ${AWKWARD}</p>`],
+    ['in a page that writes it as HTML', '<p>no such key: ab&lt;12&gt;cd/34+56=&quot;&amp;78</p>'],
+    [
+      'in a page that writes it as HTML by numbers',
+      '<p>no such key: ab&#60;12&#x3E;cd&#x2F;34&#43;56&#61;&#34;&#38;78</p>',
+    ],
+    ['in JSON', JSON.stringify({ error: { data: 1, message: `no such key: ${AWKWARD}` } })],
+    ['in a list of JSON', JSON.stringify([`no such key: ${AWKWARD}`])],
+    [
+      'in JSON that is cut off',
+      `{"message":"no such key: ab<12>cd\\/34\\u002B56=\\"\\u0026781","trace":"${'x'.repeat(5000)}`,
+    ],
+    ['in an address', `no such key: ?key=${encodeURIComponent(AWKWARD)}`],
+    ['at the end of what is read', `${'<br>'.repeat(1015)}no such key: ${AWKWARD.repeat(3)}`],
+  ] as const)
+    it(`is in the log without the secret that was sent: ${title}`, async () => {
+      const url = await upstream(refusing(403, { 'Content-Type': 'text/plain' }, body));
+      const credential = { header: { name: 'X-Api-Key', value: { value: AWKWARD } } };
+      const { port, logs } = await relay({ servers: { one: { url, credential } } });
+      await ask(port, { headers: alice });
+      await until('it is logged', () => linesOf(logs).length > 0);
+      const [line] = linesOf(logs);
+      assert.match(line?.text ?? '', /no such key: /);
+      assert.doesNotMatch(line?.text ?? '', /ab ?(<|&|%3C| )?|12|34|56|78/);
     });
 
   for (const [transport, settings] of [
