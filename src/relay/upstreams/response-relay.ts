@@ -7,6 +7,7 @@ import { type Refusal, RefusedError } from '../refusal.ts';
 import { ServerNotStarted } from './pipes/server-not-started.ts';
 import { isRefusing } from './refusal-reason.ts';
 import { clientResponseHeaders } from './response-headers.ts';
+import { HeldBody, statusOfNothing, UnwantedBody, useOfBody } from './unasked-answer.ts';
 
 /** Why a response is no longer read. */
 export class ClientGone extends Error {
@@ -30,6 +31,8 @@ export type Outcome =
   | 'answer_refused';
 
 export interface RelayEvents {
+  /** Whether the client waits for an answer to its message. */
+  readonly expectsAnswer: boolean;
   seal(upstreamId: string): string;
   /** Nothing was sent yet: answer with this. `asked`: the server was asked before. */
   refuse(refusal: Refusal, asked: boolean): void;
@@ -59,6 +62,8 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #keepAlive: NodeJS.Timeout | undefined;
   #stalled: NodeJS.Timeout | undefined;
   #awaited = -1;
+  #unwanted: UnwantedBody | undefined;
+  #held: { readonly body: HeldBody; start(): void; answerNothing(): void } | undefined;
   #done = false;
 
   constructor(response: ServerResponse, events: RelayEvents, times: StreamTimes) {
@@ -76,13 +81,23 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#done) return;
     this.#events.answered();
-    const refusal = refusedAnswer(status) ?? pageAnswer(status, headers['content-type']);
+    const { expectsAnswer } = this.#events;
+    const use = useOfBody(status, headers, expectsAnswer);
+    const refusal =
+      refusedAnswer(status) ?? (use === 'answer' ? pageAnswer(status, headers['content-type']) : undefined);
     if (refusal !== undefined) {
       this.#events.refuse(refusal, true);
       this.#end('upstream_refused');
       controller.abort(new Error(refusal.message));
       return;
     }
+    const answerNothing = () => this.#answerNothing(status, headers);
+    if (use === 'nothing') answerNothing();
+    else if (use === 'answer') this.#start(status, headers);
+    else this.#held = { body: new HeldBody(), start: () => this.#start(status, headers), answerNothing };
+  }
+
+  #start(status: number, headers: IncomingHttpHeaders): void {
     const stream = isEventStream(headers['content-type']);
     this.#response.writeHead(
       status,
@@ -94,6 +109,24 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#done) return;
+    if (this.#unwanted !== undefined) {
+      if (!this.#unwanted.push(chunk)) return;
+      this.#end('relayed');
+      controller.abort(new Error('the rest of this body is not wanted'));
+      return;
+    }
+    const held = this.#held;
+    if (held !== undefined) {
+      if (!held.body.push(chunk)) return;
+      this.#held = undefined;
+      held.start();
+      this.#pass(controller, held.body.bytes);
+      return;
+    }
+    this.#pass(controller, chunk);
+  }
+
+  #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#boundary?.push(chunk);
     this.#keepAlive?.refresh();
     // The whole body in one piece, as most answers are: head and body leave in one write.
@@ -116,6 +149,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#done) return;
+    this.#held?.answerNothing();
     this.#end('relayed');
     if (!this.#response.writableEnded) this.#response.end();
   }
@@ -141,6 +175,19 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;
     this.#events.refuse(late ? TIMEOUT : unreachable(error), true);
     this.#end(late ? 'upstream_timeout' : 'upstream_unreachable', error);
+  }
+
+  /** The body is not for the client, nor what describes it. */
+  #answerNothing(status: number, headers: IncomingHttpHeaders): void {
+    this.#held = undefined;
+    this.#unwanted = new UnwantedBody();
+    const { 'content-type': _type, 'content-length': _length, 'content-encoding': _encoding, ...others } = headers;
+    const { method } = this.#response.req;
+    this.#response.writeHead(
+      statusOfNothing(status, method, this.#events.expectsAnswer),
+      clientResponseHeaders(others, false, (id) => this.#events.seal(id)),
+    );
+    this.#response.end();
   }
 
   #openStream(plainText: boolean): void {

@@ -136,6 +136,7 @@ describe('responses of MCP servers', () => {
     const passing = new ResponseRelay(
       response,
       {
+        expectsAnswer: true,
         ...{ seal: String, refuse: unheard, streamOpened: unheard, streamClosed: unheard },
         ...{ answered: unheard, ended: unheard },
       },
@@ -161,7 +162,13 @@ describe('responses of MCP servers', () => {
     const front = createServer((_request, response) => {
       const nothing = () => {};
       const sent = { method: 'GET', era: 'legacy', headers: [] as string[], body: null, caller: undefined } as const;
-      const events = { seal: String, refuse: nothing, streamOpened: nothing, streamClosed: nothing };
+      const events = {
+        expectsAnswer: true,
+        seal: String,
+        refuse: nothing,
+        streamOpened: nothing,
+        streamClosed: nothing,
+      };
       const times = { keepAlive: 20, stalled: 60_000 };
       passThrough(target, sent, response, { ...events, answered: nothing, ended: nothing }, times, undefined);
     });

@@ -198,6 +198,8 @@ export class StreamableHttpEndpoint {
       },
       exchange.response,
       {
+        expectsAnswer:
+          method === 'GET' || (received?.message.id !== undefined && received.message.method !== undefined),
         // The id that the client has stays the same where the server only repeats its own.
         seal: (id) =>
           id === session.upstreamId && session.sealed !== undefined
