@@ -66,7 +66,7 @@ export class LegacyMember implements McpServer {
     if (session === undefined) return 'lost';
     return new Promise((resolve) => {
       const stream = this.#client(session).stream({
-        message: (text, value) => onMessage(value, text),
+        message: onMessage,
         finished: (how) => resolve(how === 'not_offered' || how === 'refused' ? 'not_offered' : 'lost'),
       });
       signal.addEventListener('abort', () => {

@@ -38,7 +38,7 @@ export function serveLocally(
 async function answer(request: UpstreamRequest, response: LocalResponse, deps: LocalServerDeps): Promise<void> {
   const { era, method: verb, headers, caller, elicitsUrls } = request;
   const context = { caller, elicitsUrls, kept: keptHeaders(headers) };
-  const message = messageOf(request.body);
+  const message = request.message ?? messageOf(request.body);
   if (era === 'legacy') {
     const sessionId = headerOf(headers, 'mcp-session-id');
     return answerLegacy({ verb, sessionId, message, context }, deps.legacy, response, deps.onFailure);

@@ -62,6 +62,11 @@ export class EraProbe extends PassingHandler {
     start();
   }
 
+  /** What is held back are bytes. */
+  override get onResponseMessage(): undefined {
+    return undefined;
+  }
+
   override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#held === undefined) return void this.inner.onResponseData?.(controller, chunk);
     this.#held.push(chunk);

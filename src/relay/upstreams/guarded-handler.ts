@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { PassingHandler } from './passing-handler.ts';
+import { PassingHandler, type ResponseHandler } from './passing-handler.ts';
 
 /**
  * Stands between what brings a response and what takes it. A taker sees each header name once, as one text, and nothing after the
  * end; what it throws becomes the error of that one response, however late the callback comes and whoever calls it.
  */
-export function guarded(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+export function guarded(handler: ResponseHandler): ResponseHandler {
   return handler instanceof GuardedHandler ? handler : new GuardedHandler(handler);
 }
 

@@ -23,7 +23,7 @@ export interface SessionFields {
 }
 
 export interface StreamEvents {
-  message(text: string, value: Json): void;
+  message(value: Json, text?: string): void;
   finished(how: StreamEnd): void;
   /** The server has answered the request for the stream, or will not. */
   opened?(): void;
@@ -116,21 +116,18 @@ export class LegacyClient {
     return sent;
   }
 
-  /** Sends any message; `initialize` makes the session. @param body the message as it is sent @throws as `post` does */
-  post(
-    message: Json | Message,
-    options: RequestOptions,
-    body: Buffer = Buffer.from(writeJson(message)),
-  ): Promise<Json> {
+  /** Sends any message; `initialize` makes the session. @param body the message as it came, if that is sent @throws as `post` does */
+  post(message: Json | Message, options: RequestOptions, body?: Buffer): Promise<Json> {
     const { signal, onMessage } = options;
     const context = { ...this.#context, ...options };
     const isInitialize = message.method === 'initialize';
-    const onAnswer = (answer: Json, text: string) => {
+    const onAnswer = (answer: Json, text?: string) => {
       if (isInitialize) this.#version = versionOf(answer.result) ?? this.#version;
       options.onAnswer?.(answer, text);
     };
-    return post(message, body, postHeaders(context, this.#fields()), {
-      send: sendTo(this.#link, 'legacy', context),
+    const whole = body === undefined ? (message as Json) : undefined;
+    return post(message, body ?? Buffer.from(writeJson(message)), postHeaders(context, this.#fields()), {
+      send: sendTo(this.#link, 'legacy', context, whole),
       readerOf: isInitialize
         ? (events) => this.#reader({ ...events, head: (head) => this.#opened(head) })
         : this.#reader,

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { Budget, Hold } from '../gate/budgets/budgets.ts';
 import { writeJson } from '../protocol/json.ts';
 import { guarded } from './guarded-handler.ts';
+import type { ResponseHandler } from './passing-handler.ts';
 
 type Json = Record<string, unknown>;
 
@@ -10,7 +11,7 @@ type Json = Record<string, unknown>;
  * is all there is, an event stream from the first message that comes before it.
  */
 export class LocalResponse implements Dispatcher.DispatchController {
-  readonly #handler: Dispatcher.DispatchHandler;
+  readonly #handler: ResponseHandler;
   readonly #limit: number;
   readonly #ended = new AbortController();
   #streaming = false;
@@ -29,7 +30,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
    * @param limit characters that may wait for a reader that takes nothing for now; more ends the response
    * @param budget of the reader, over all that waits for it
    */
-  constructor(handler: Dispatcher.DispatchHandler, limit: number, budget: Budget) {
+  constructor(handler: ResponseHandler, limit: number, budget: Budget) {
     this.#budget = budget;
     this.#handler = guarded(handler);
     this.#limit = limit;
@@ -92,18 +93,32 @@ export class LocalResponse implements Dispatcher.DispatchController {
   /** One message before the answer. */
   event(message: Json): void {
     this.stream();
-    this.write(`data: ${writeJson(message)}\n\n`);
+    this.#send(message, (text) => `data: ${text}\n\n`);
   }
 
   /** The answer. @param status where it is not part of a stream */
   answer(message: Json, status = 200): void {
-    const text = writeJson(message);
-    if (this.#streaming) this.write(`data: ${text}\n\n`);
-    else {
-      this.begin(status, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) });
-      this.write(text);
-    }
+    if (this.#streaming) this.event(message);
+    else this.#whole(message, status);
     this.finish();
+  }
+
+  #whole(message: Json, status: number): void {
+    const type = { 'content-type': 'application/json' };
+    if (this.#handler.onResponseMessage !== undefined) {
+      this.begin(status, type);
+      return void this.#send(message, (text) => text);
+    }
+    const text = writeJson(message);
+    this.begin(status, { ...type, 'content-length': String(Buffer.byteLength(text)) });
+    this.write(text);
+  }
+
+  /** A reader in this process takes the message as it is; it would only read what was written for it. */
+  #send(message: Json, framed: (text: string) => string): void {
+    const take = this.#handler.onResponseMessage;
+    if (take === undefined || this.#paused) this.write(framed(writeJson(message)));
+    else if (!this.#done) take(this, message);
   }
 
   /** The head of a response, whose body comes by `write` and ends by `finish`. */

@@ -1,14 +1,24 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import type { Json } from '../protocol/json-rpc.ts';
+
+/** Takes a message of a response in the place of its bytes. */
+export type TakeMessage = (controller: Dispatcher.DispatchController, message: Json) => void;
+
+/** What takes a response. */
+export interface ResponseHandler extends Dispatcher.DispatchHandler {
+  /** Absent: it takes bytes only. */
+  readonly onResponseMessage?: TakeMessage | undefined;
+}
 
 /**
  * Passes a response on, event by event; what stands between overrides the events that it changes, or `pass` for all of them.
  * (undici's own `DecoratorHandler` is deprecated, and asserts that a response begins once: informational ones begin it too.)
  */
-export class PassingHandler implements Dispatcher.DispatchHandler {
-  protected readonly inner: Dispatcher.DispatchHandler;
+export class PassingHandler implements ResponseHandler {
+  protected readonly inner: ResponseHandler;
 
-  constructor(inner: Dispatcher.DispatchHandler) {
+  constructor(inner: ResponseHandler) {
     this.inner = inner;
   }
 
@@ -27,6 +37,12 @@ export class PassingHandler implements Dispatcher.DispatchHandler {
     text?: string,
   ): void {
     this.pass(controller, () => this.inner.onResponseStart?.(controller, status, headers, text));
+  }
+
+  get onResponseMessage(): TakeMessage | undefined {
+    const { inner } = this;
+    const take = inner.onResponseMessage;
+    return take && ((controller, message) => this.pass(controller, () => take.call(inner, controller, message)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

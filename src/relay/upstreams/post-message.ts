@@ -65,14 +65,14 @@ export function post(
       if (settled instanceof Error) reject(settled);
       else resolve(settled);
     };
-    const take = (text: string, value: Json) => {
+    const take = (value: Json, text?: string) => {
       if (!isAnswer(value, id)) return void onMessage(value, text);
       onAnswer?.(value, text);
       settle(answered(value));
     };
     const reader = readerOf({
-      message: (text, value) => {
-        take(text, value);
+      message: (value, text) => {
+        take(value, text);
         if (isAnswer(value, id)) setTimeout(() => reader.abort(), AFTER_ANSWER).unref();
       },
       ended: (_reader, error) => {

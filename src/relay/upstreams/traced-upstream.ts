@@ -73,7 +73,7 @@ function tell(request: UpstreamRequest, span: Span): UpstreamRequest {
   headers.push('traceparent', context.traceparent);
   if (context.tracestate !== undefined) headers.push('tracestate', context.tracestate);
   const { body } = request;
-  return { ...request, headers, body: body === null ? null : withTraceMeta(body, context) };
+  return { ...request, headers, body: body === null ? null : withTraceMeta(body, context), message: undefined };
 }
 
 function messageOf({ body }: UpstreamRequest): Message | undefined {

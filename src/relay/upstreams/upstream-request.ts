@@ -35,16 +35,21 @@ export interface RequestOptions extends Partial<RequestContext> {
   /** Of a stream: called when it is open. */
   readonly onOpen?: (() => void) | undefined;
   /** Called at once with the answer, before anything that comes after it. */
-  readonly onAnswer?: ((message: Json, text: string) => void) | undefined;
+  readonly onAnswer?: ((message: Json, text?: string) => void) | undefined;
 }
 
 const POST_FIELDS = ['content-type', 'application/json', 'accept', 'application/json, text/event-stream'];
 const KEPT: ReadonlySet<string> = new Set(['traceparent', 'tracestate', 'user-agent', 'x-request-id']);
 
-/** @param era in whose form the messages are */
-export function sendTo({ upstream }: UpstreamLink, era: Era, { caller, elicitsUrls }: RequestContext): SendRequest {
+/** @param era in whose form the messages are @param message what is sent as the body */
+export function sendTo(
+  { upstream }: UpstreamLink,
+  era: Era,
+  { caller, elicitsUrls }: RequestContext,
+  message?: Json,
+): SendRequest {
   return (method, headers, body, handler) =>
-    upstream.dispatch({ method, era, headers, body, caller, elicitsUrls }, handler);
+    upstream.dispatch({ method, era, headers, body, message, caller, elicitsUrls }, handler);
 }
 
 /** @param fields beside those that every POST has; names and values in turn */

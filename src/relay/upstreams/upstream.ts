@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Outgoing } from '../credentials/credential.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import type { McpMethod } from '../protocol/methods.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
@@ -11,6 +12,8 @@ export interface UpstreamRequest {
   /** Names and values in turn. */
   readonly headers: string[];
   readonly body: Buffer | null;
+  /** The body, if it has been read; it is the same message. */
+  readonly message?: Json | undefined;
   /** On whose behalf; undefined: the relay's own. */
   readonly caller: Caller | undefined;
   /** As in `Outgoing`. */

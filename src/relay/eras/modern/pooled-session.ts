@@ -136,7 +136,7 @@ export class PooledSession {
       };
       this.#stream = this.#client.stream({
         opened,
-        message: (_text, value) => this.#receive(value),
+        message: (value) => this.#receive(value),
         finished: (how: StreamEnd) => {
           if (how !== 'session_lost' && how !== 'unreachable') return;
           this.lost = true;

@@ -186,7 +186,7 @@ export class Channel {
           signal: cancel.signal,
           elicitsUrls: this.#elicitsUrls,
           onMessage: (value, text = writeJson(value)) => this.#pass(exchange, text, value),
-          onAnswer: (value, text) => this.#answered(exchange, text, value),
+          onAnswer: (value, text = writeJson(value)) => this.#answered(exchange, text, value),
         },
         bytes,
       );
@@ -267,7 +267,7 @@ export class Channel {
     if (this.#standing !== undefined || this.#closed) return;
     const guard = this.#options.gate.listening();
     this.#standing = this.#session.stream({
-      message: (text, value) => {
+      message: (value, text = writeJson(value)) => {
         const passing = guard === undefined ? { text } : guard.pass(value, text);
         if (passing !== undefined) this.#say(passing.text);
       },

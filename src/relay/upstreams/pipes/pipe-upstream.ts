@@ -45,7 +45,7 @@ interface FieldsOf extends Pick<Outgoing, 'elicitsUrls'> {
   readonly caller: Origin | undefined;
 }
 
-interface SessionRequest extends Pick<UpstreamRequest, 'method' | 'body'>, FieldsOf {
+interface SessionRequest extends Pick<UpstreamRequest, 'method' | 'body' | 'message'>, FieldsOf {
   readonly owner: string;
 }
 
@@ -271,9 +271,9 @@ function unsupported(request: UpstreamRequest, response: LocalResponse): void {
   response.answer(error, 400);
 }
 
-function messageOf({ body }: Pick<UpstreamRequest, 'body'>): Json | undefined {
+function messageOf({ body, message: read }: Pick<UpstreamRequest, 'body' | 'message'>): Json | undefined {
   if (body === null) return undefined;
-  const message: unknown = parseJson(body.toString());
+  const message: unknown = read ?? parseJson(body.toString());
   return isRecord(message) ? message : undefined;
 }
 

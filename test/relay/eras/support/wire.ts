@@ -29,8 +29,15 @@ export function modernRequest(user: string, method: string, params: Json = {}, m
 }
 
 /** The last message of the answer, whether it came as JSON or as a stream. */
-export async function askModern(port: number, user: string, method: string, params: Json = {}, meta: Json = {}) {
-  const answer = await ask(port, modernRequest(user, method, params, meta));
+export async function askModern(
+  port: number,
+  user: string,
+  method: string,
+  params: Json = {},
+  meta: Json = {},
+  path = '/servers/one/mcp',
+) {
+  const answer = await ask(port, { ...modernRequest(user, method, params, meta), path });
   const text = answer.text.includes('data: ') ? answer.text.trim().split('data: ').at(-1) : answer.text;
   const message = JSON.parse(text ?? '') as { result?: Json; error?: { code: number; message: string } };
   return { status: answer.status, ...message };
