@@ -97,7 +97,55 @@ describe('people with a real Chromium, through the real Traefik', () => {
     });
   });
 
+  describe('a form that comes after the session', () => {
+    async function send(page: Page, action: string): Promise<void> {
+      await page.goto(at('/open/'));
+      await page.evaluate(`{
+        const form = document.createElement('form');
+        Object.assign(form, { method: 'post', action: ${JSON.stringify(action)} });
+        document.body.append(form);
+        form.submit();
+      }`);
+    }
+
+    it('gets a page that says so, with a way to sign in', async () => {
+      for (const path of ['/app/save', '/app/save?id=1&x=%2F', '/both/form']) {
+        const { page } = await newPerson();
+        const before = chain.app.seen.length;
+        await send(page, at(path));
+        const alert = page.getByRole('alert');
+        await alert.waitFor();
+        assert.match((await alert.textContent()) ?? '', /What you sent was not taken/);
+        assert.deepEqual(await pageFaults(page), []);
+        assert.deepEqual(
+          chain.app.seen.slice(before).filter(({ url }) => url.startsWith('/app/save')),
+          [],
+        );
+        await page.getByRole('link', { name: 'Sign in again' }).click();
+        if (path === '/both/form') await page.getByRole('link', { name: 'Example Corp' }).click();
+        await authenticate(page, 'alice');
+        await page.waitForURL(at(path));
+      }
+    });
+
+    it('gets it by another address too, never raw JSON', async () => {
+      const { page } = await newPerson();
+      await send(page, at('/app/save').replace('127.0.0.1', 'localhost'));
+      await page.getByRole('link', { name: /Go to/ }).waitFor();
+      assert.equal(new URL(page.url()).origin, chain.publicUrl);
+    });
+  });
+
   describe('signing in', () => {
+    it('leads back to long addresses whole', async () => {
+      for (const query of ['q'.repeat(2_100), `a=${'%2F'.repeat(700)}&b`]) {
+        const { page } = await newPerson();
+        await page.goto(at(`/app/page?${query}`));
+        await authenticate(page, 'alice');
+        await page.waitForURL(at(`/app/page?${query}`));
+      }
+    });
+
     it('leads to exactly the page that was wanted', async () => {
       const { page, complaints } = await newPerson();
       const wanted = at('/app/page?x=1&y=a%20b&z=%2Fadmin&empty=#part');

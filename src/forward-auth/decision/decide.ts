@@ -9,7 +9,7 @@ import { type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
 import type { CheckRequest } from './request.ts';
 import type { Place, Resource, Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
-import { isNavigation, type SignIn } from './sign-in.ts';
+import { isFormSubmission, isNavigation, type SignIn } from './sign-in.ts';
 
 /** What decisions are made by: one configuration. */
 export interface Policy {
@@ -209,19 +209,21 @@ function refuse(
   const scopes = rule.scopes.of(operation);
   const navigation = isNavigation(request);
   // An MCP client finds its way by the metadata; the page is for a person who opens the address in a browser.
-  const forPeople = navigation || !policy.resources.isMcpEndpoint(request);
+  const form = isFormSubmission(request);
+  const forPeople = navigation || form || !policy.resources.isMcpEndpoint(request);
   const signInUrl = forPeople ? policy.signIn?.urlFor(request, rule) : undefined;
   const cookies = authentication.kind === 'rejected' ? authentication.cookies : undefined;
-  if (signInUrl !== undefined && maySignIn(authentication) && navigation)
+  const location = form ? policy.signIn?.urlForForm(request, rule) : signInUrl;
+  if (location !== undefined && maySignIn(authentication) && (navigation || form))
     return {
       kind: 'redirect',
       reason: 'sign_in',
-      location: signInUrl,
+      location,
       rule: rule.name,
       ...(cookies === undefined ? {} : { cookies }),
     };
   const elsewhere =
-    navigation && signInUrl === undefined && maySignIn(authentication)
+    (navigation || form) && signInUrl === undefined && maySignIn(authentication)
       ? policy.signIn?.wrongAddressOf(request, rule)
       : undefined;
   if (elsewhere !== undefined) return { kind: 'redirect', reason: 'wrong_address', ...elsewhere, rule: rule.name };

@@ -9,6 +9,8 @@ export interface SignIn {
    * @returns undefined where nobody can sign in for this rule, or the host is none to return to
    */
   urlFor(request: CheckRequest, rule: Rule): string | undefined;
+  /** The same for a form that somebody sent: the page first says that it was not taken. */
+  urlForForm(request: CheckRequest, rule: Rule): string | undefined;
   /**
    * The page that names the right address, where this one is none at which people can sign in; `expected` are those.
    *
@@ -28,8 +30,17 @@ export interface SignIn {
  * A person's own navigation, which may be redirected; everything else would follow a redirect without a person to sign in.
  * `Sec-Fetch-*` (Fetch Metadata) says so itself; where it is absent, only a GET that wants HTML counts.
  */
-export function isNavigation({ method, headers }: Pick<CheckRequest, 'method' | 'headers'>): boolean {
-  if (method !== 'GET' || headers.get('upgrade') !== undefined) return false;
+export function isNavigation(request: Pick<CheckRequest, 'method' | 'headers'>): boolean {
+  return request.method === 'GET' && isForWindow(request);
+}
+
+/** A form that a person sent, whose answer the window shows. Only Fetch Metadata tells it from a program. */
+export function isFormSubmission(request: Pick<CheckRequest, 'method' | 'headers'>): boolean {
+  return request.method === 'POST' && request.headers.get('sec-fetch-mode') === 'navigate' && isForWindow(request);
+}
+
+function isForWindow({ headers }: Pick<CheckRequest, 'headers'>): boolean {
+  if (headers.get('upgrade') !== undefined) return false;
   const mode = headers.get('sec-fetch-mode');
   if (mode !== undefined && mode !== 'navigate') return false;
   const destination = headers.get('sec-fetch-dest');

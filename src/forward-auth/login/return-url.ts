@@ -4,8 +4,8 @@ import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 
 type Settings = Pick<Config, 'publicUrl'> & { readonly auth: Pick<Config['auth'], 'signIn'> };
 
-/** Characters. */
-const MAX_LENGTH = 2_048;
+/** Characters. It comes back in the state of an attempt, whose address providers must take. */
+const MAX_LENGTH = 4_096;
 /** Visible ASCII without the backslash, which browsers read as a slash (WHATWG URL §4.4). */
 const PLAIN = /^[\x21-\x5b\x5d-\x7e]+$/;
 /** A path whose second character is no slash, however it is written: `//host` names a host. */

@@ -39,6 +39,11 @@ export class SignInUrls implements SignIn {
     return url.href;
   }
 
+  urlForForm(request: CheckRequest, rule: Rule): string | undefined {
+    const url = this.urlFor(request, rule);
+    return url === undefined ? undefined : `${url}&form=1`;
+  }
+
   wrongAddressOf(request: CheckRequest, rule: Rule): ReturnType<SignIn['wrongAddressOf']> {
     const origin = `${request.scheme}://${request.host}`;
     if (this.#usable(rule).length === 0 || this.#returns.accept(`${origin}/`) !== undefined) return undefined;

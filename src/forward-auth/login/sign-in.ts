@@ -21,6 +21,8 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
   if (!isNavigation(ctx)) return refuseBackground(login, ctx, back);
   if (!login.places.isAtOurs(ctx.req)) return refuseElsewhere(login, ctx, back);
 
+  if (query.has('form')) return showFormNotTaken(login, ctx, query, back);
+
   const limit = await login.allowAttempt(login.places.addressOf(ctx.req));
   if (limit !== undefined)
     return showProblem(ctx, {
@@ -89,6 +91,16 @@ function isNavigation(ctx: Context): boolean {
 /** Fetch Metadata; a browser that does not say is taken at its word, as a person typing the address is. */
 function isFromElsewhere(ctx: Context): boolean {
   return /^(?:cross-site|same-site)$/.test(ctx.get('sec-fetch-site'));
+}
+
+/** A redirect turned the form into a GET: going on at once would lose it without a word. */
+function showFormNotTaken(login: LoginContext, ctx: Context, query: URLSearchParams, back: string): void {
+  showProblem(ctx, {
+    status: 401,
+    title: 'Your session is over',
+    advice: 'What you sent was not taken. Sign in, then go back to the form and send it again.',
+    again: signInAgain(back, among(listedProviders(login, query))),
+  });
 }
 
 /** The cookie of an attempt begun here would not come to the callback. */

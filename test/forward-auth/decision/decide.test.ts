@@ -36,6 +36,7 @@ function policy(more: Partial<Policy> = {}): Policy {
     resources: new Resources('https://mcp.example.com', ['github']),
     signIn: {
       urlFor: () => SIGN_IN,
+      urlForForm: () => `${SIGN_IN}&form=1`,
       wrongAddressOf: () => undefined,
       corsOriginOf: () => undefined,
       isAt: (host) => host === 'mcp.example.com',
@@ -61,7 +62,8 @@ describe('decide', () => {
     const background = [
       imagineRequest('/staff/', { headers: ['Accept', '*/*', 'Sec-Fetch-Mode', 'cors'] }),
       imagineRequest('/staff/', { headers: ['Accept', 'application/json'] }),
-      imagineRequest('/staff/', { headers: PAGE, method: 'POST' }),
+      imagineRequest('/staff/', { headers: PAGE, method: 'PUT' }),
+      imagineRequest('/staff/', { headers: ['Accept', 'text/html'], method: 'POST' }),
       imagineRequest('/staff/', { headers: [...PAGE, 'Upgrade', 'websocket'] }),
       imagineRequest('/staff/', {
         headers: ['Accept', 'text/html', 'Sec-Fetch-Mode', 'navigate', 'Sec-Fetch-Dest', 'iframe'],
@@ -73,6 +75,27 @@ describe('decide', () => {
       const decision = decide(request, policy(), () => ABSENT);
       assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge', JSON.stringify(request));
       assert.equal(decision.signInUrl, SIGN_IN);
+    }
+  });
+
+  it('sends somebody whose form comes too late to the page that says so, and no program', () => {
+    for (const [path, answer] of [
+      ['/staff/', ABSENT],
+      ['/staff/form?x=1', ENDED],
+      ['/servers/github/mcp', ABSENT],
+    ] as const) {
+      const decision = decide(imagineRequest(path, { headers: PAGE, method: 'POST' }), policy(), () => answer);
+      assert.ok(!(decision instanceof Promise) && decision.kind === 'redirect', path);
+      assert.equal(decision.location, `${SIGN_IN}&form=1`);
+      assert.deepEqual(decision.cookies, answer === ENDED ? ['gone=; Max-Age=0'] : undefined);
+    }
+    for (const headers of [
+      ['Accept', 'text/html', 'Sec-Fetch-Mode', 'cors'],
+      ['Accept', 'application/json', 'Sec-Fetch-Mode', 'navigate'],
+      ['Accept', 'text/html', 'Sec-Fetch-Mode', 'navigate', 'Sec-Fetch-Dest', 'iframe'],
+    ]) {
+      const decision = decide(imagineRequest('/staff/', { headers, method: 'POST' }), policy(), () => ABSENT);
+      assert.ok(!(decision instanceof Promise) && decision.kind === 'challenge', headers.join());
     }
   });
 
@@ -101,6 +124,7 @@ describe('decide', () => {
   it('challenges where nobody can sign in', () => {
     const signIn = {
       urlFor: () => undefined,
+      urlForForm: () => undefined,
       wrongAddressOf: () => undefined,
       corsOriginOf: () => undefined,
       isAt: () => false,

@@ -122,7 +122,7 @@ const REFUSED = [
   ...[
     '/\u2028',
     '/ä',
-    `/${'a'.repeat(2_048)}`,
+    `/${'a'.repeat(4_096)}`,
     '/a b',
     'https://[::1]/',
     'https://port.example.net/',
@@ -233,8 +233,15 @@ describe('the address to sign in at', () => {
     assert.equal(signIn.urlFor(request('evil.example'), rule(undefined)), undefined);
   });
 
+  it('brings long queries back whole', () => {
+    for (const query of ['q'.repeat(2_100), `a=${'%2F'.repeat(700)}`, `x=${'b&c='.repeat(1_000)}`]) {
+      const url = signIn.urlFor(request('app.example.com', query), rule(undefined)) ?? '';
+      assert.equal(new URL(url).searchParams.get('rd'), `https://app.example.com/page?${query}`);
+    }
+  });
+
   it('leaves the query out where the address would be too long', () => {
-    const url = signIn.urlFor(request('app.example.com', 'q'.repeat(3_000)), rule(undefined)) ?? '';
+    const url = signIn.urlFor(request('app.example.com', 'q'.repeat(5_000)), rule(undefined)) ?? '';
     assert.equal(new URL(url).searchParams.get('rd'), 'https://app.example.com/page');
   });
 

@@ -17,6 +17,19 @@ describe('warnings about sessions', () => {
     assert.deepEqual(warned({ cookie: 'x', sameSite: 'none' }), ['auth.sessions.cookie', 'auth.sessions.sameSite']);
   });
 
+  it('name plain http where browsers drop the cookie', () => {
+    for (const address of [
+      'http://intranet.example',
+      'http://192.168.1.10:8080',
+      'http://[fd00::1]:8080',
+      'http://notlocalhost',
+    ])
+      assert.deepEqual(warned({}, address), ['publicUrl'], address);
+    for (const address of ['http://localhost:8080', 'http://app.localhost', 'http://127.0.0.2', 'http://[::1]:8080'])
+      assert.deepEqual(warned({}, address), [], address);
+    assert.deepEqual(warned({}, 'http://intranet.example', ''), [], 'nobody signs in');
+  });
+
   it('say nothing of what is as it should be, or where nobody signs in', () => {
     assert.deepEqual(warned({}), []);
     assert.deepEqual(warned({ cookie: '__Secure-x', cookieDomains: ['example.com'], sameSite: 'strict' }), []);
