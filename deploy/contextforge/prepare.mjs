@@ -60,7 +60,7 @@ const role =
   }));
 
 const ALICE = 'alice@example.com';
-const { users = [] } = await list('/v1/auth/email/admin/users');
+const users = await list('/v1/auth/email/admin/users?limit=0');
 if (!users.some(({ email }) => email === ALICE)) {
   await make('/v1/auth/email/admin/users', {
     email: ALICE,
