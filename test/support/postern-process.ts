@@ -2,9 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from './child.ts';
 
 const ENTRY = fileURLToPath(new URL('./postern-entry.ts', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../bin/postern.js', import.meta.url));
 
-/** Arguments that run the `postern` command from its sources in a Node process of its own. */
-export const POSTERN_COMMAND: readonly string[] = ['--import', 'tsx', ENTRY];
+/** Arguments that run the `postern` command in a Node process of its own: from its sources, or as it was built. */
+export const POSTERN_COMMAND: readonly string[] =
+  process.env.POSTERN_TEST_BUILT === '1' ? [BUILT] : ['--import', 'tsx', ENTRY];
 
 /** Starts one of the two processes as an operator does, and waits until it is ready. */
 export function startPostern(

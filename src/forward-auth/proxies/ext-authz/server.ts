@@ -41,6 +41,8 @@ export interface ExtAuthz {
   readonly credentials?: ServerCredentials;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
+  /** Where they differ from the usual ones. */
+  readonly connectionTimes?: Partial<typeof CONNECTION_TIMES>;
 }
 
 export interface RunningExtAuthz {
@@ -52,7 +54,7 @@ export interface RunningExtAuthz {
 }
 
 /** Milliseconds: an idle or an old connection ends, so that none is held for ever and replicas share the load anew; a dead one is found. */
-const CONNECTIONS = {
+const CONNECTION_TIMES = {
   'grpc.max_connection_idle_ms': 15 * 60_000,
   'grpc.max_connection_age_ms': 60 * 60_000,
   'grpc.max_connection_age_grace_ms': 30_000,
@@ -73,7 +75,11 @@ const V2 = {
  */
 export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz> {
   const { listen, credentials = ServerCredentials.createInsecure(), maxMessage } = context;
-  const server = new Server({ 'grpc.max_receive_message_length': maxMessage, ...CONNECTIONS });
+  const server = new Server({
+    'grpc.max_receive_message_length': maxMessage,
+    ...CONNECTION_TIMES,
+    ...context.connectionTimes,
+  });
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   server.addService(AUTHORIZATION, {
     Check: (call: ServerUnaryCall<CheckQuestion, CheckResponse>, answer: sendUnaryData<CheckResponse>) =>
