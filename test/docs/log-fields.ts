@@ -19,7 +19,7 @@ export function loggedFields(): Map<string, Set<string>> {
     const source = readFileSync(`${src}/${file}`, 'utf8');
     const names = new Set<string>();
     for (const call of source.matchAll(
-      /\b(?:log|\.note)(?:\.(?:debug|info|warn|error)|\[[^\]]+\])?\(\s*(?:[^,{()]+,\s*)?\{/g,
+      /\b(?:log|logger|\.note)(?:\.(?:debug|info|warn|error|fatal)|\[[^\]]+\])?\(\s*(?:[^,{()]+,\s*)?\{/g,
     ))
       for (const name of keysAt(source, call.index + call[0].length)) names.add(name);
     if (names.size > 0) found.set(file, names);

@@ -5,13 +5,16 @@ import { HOME, pageAt } from './pages.ts';
 
 describe('docs/security-model.md', () => {
   const { text } = pageAt('docs/security-model.md');
-  const table = text.slice(text.indexOf('## Threats'));
-  const rows = [...table.matchAll(/^\| (.+?) *\| .+ \| (.+?) *\|$/gm)].slice(2);
+  const rowsOf = (part: string) => [...part.matchAll(/^\| (.+?) *\| .+ \| (.+?) *\|$/gm)].slice(2);
+  const rows = rowsOf(text.slice(text.indexOf('## Threats')));
+  const promises = rowsOf(text.slice(text.indexOf('## Promised'), text.indexOf('## Not promised')));
   const named = new Set([...text.matchAll(/`(test\/[\w./-]+)`/g)].map(([, file]) => file as string));
 
   it('has a table of threats', () => assert.ok(rows.length >= 20, String(rows.length)));
 
-  for (const [, threat = '', played = ''] of rows)
+  it('has a table of promises', () => assert.ok(promises.length >= 10, String(promises.length)));
+
+  for (const [, threat = '', played = ''] of [...promises, ...rows])
     it(`names a test for: ${threat}`, () => {
       const files = [...played.matchAll(/`(test\/[\w./-]+\.test\.ts)`/g)].map(([, file]) => file as string);
       assert.ok(files.length > 0, 'no test');

@@ -8,11 +8,9 @@ import { after, before, describe, it } from 'mocha';
 import { AUTHORIZATION } from '../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { freePorts } from '../support/free-port.ts';
 import { GateProcess } from './support/gate-process.ts';
+import { SEED, TIMES } from './support/run.ts';
 import { type Ugly, uglyGrpc, uglyRequests } from './support/ugly.ts';
 
-/** `npm run hostile` multiplies the cases and takes another seed each time. */
-const TIMES = Number(process.env.POSTERN_HOSTILE_TIMES ?? 1);
-const SEED = Number(process.env.POSTERN_HOSTILE_SEED ?? 20_261_130);
 /** Cases at a time. */
 const LANES = 16;
 /** Milliseconds for an answer to what may never have one. */

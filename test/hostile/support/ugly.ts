@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { frame } from '../../relay/hostile/support/raw-server.ts';
 
@@ -256,12 +257,24 @@ export const uglyEndpoint: fc.Arbitrary<Ugly> = inPieces(
     ),
 );
 
+/** Compression that nobody agreed to (RFC 7692): on first frames, on later ones, on control frames, of what is none. */
+const compressed = fc
+  .tuple(
+    fc.constantFrom(0xc1, 0xc2, 0xc9, 0x41, 0xc0, 0x40, 0xe1, 0xf1, 0x91),
+    message.map((made) => deflateRawSync(made)),
+    fc.constantFrom('whole', 'cut', 'plain'),
+  )
+  .map(([head, body, how]) =>
+    frame(head, how === 'whole' ? body : how === 'cut' ? body.subarray(0, body.length / 2) : Buffer.from('{}')),
+  );
+
 /** Every opcode and bit, bad lengths, fragments, control frames; behind the handshake. */
 export const uglyFrames: fc.Arbitrary<Ugly> = inPieces(
   fc
     .array(
       fc.oneof(
         message.map((made) => frame(0x81, made)),
+        compressed,
         fc.tuple(fc.nat(255), fc.uint8Array({ maxLength: 140 })).map(([head, body]) => frame(head, Buffer.from(body))),
         fc.constantFrom(
           frame(0x89, 'p'),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
+import { SEED, TIMES } from '../../hostile/support/run.ts';
 import {
   type Ugly,
   uglyClient,
@@ -17,9 +18,6 @@ import {
 import { type RawServer, rawServer, switchingProtocols } from './support/raw-server.ts';
 import { INITIALIZE, type RelayProcess, startRelayProcess } from './support/relay-process.ts';
 
-/** `npm run hostile` multiplies the cases and takes another seed each time. */
-const TIMES = Number(process.env.POSTERN_HOSTILE_TIMES ?? 1);
-const SEED = Number(process.env.POSTERN_HOSTILE_SEED ?? 20_261_129);
 const cases = (ugly: fc.Arbitrary<Ugly>, count: number) => fc.sample(ugly, { numRuns: count * TIMES, seed: SEED });
 /** Cases at a time. */
 const LANES = 16;
