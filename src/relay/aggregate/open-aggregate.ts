@@ -14,7 +14,7 @@ import type { Caller } from '../trust/caller.ts';
 import type { ClientRequest } from '../upstreams/mcp-server.ts';
 import { ModernClient } from '../upstreams/modern-client.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
-import type { RequestContext } from '../upstreams/upstream-request.ts';
+import { ownerOf, type RequestContext } from '../upstreams/upstream-request.ts';
 import { AggregateServer, type MemberClient } from './aggregate-server.ts';
 import { Cursors } from './cursors.ts';
 import { HungServers } from './hung-servers.ts';
@@ -70,7 +70,8 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
       const upstream = wiring.upstreams.get(server);
       if (upstream === undefined) throw new Error(`the configuration let in an unknown server: ${server}`);
       const { caller, era, facts } = client;
-      const link = { upstream, limit: limits.maxServerMessage, retry: times.retry };
+      const budgetOf = (caller: Caller | undefined) => wiring.budgets.of(ownerOf(caller));
+      const link = { upstream, limit: limits.maxServerMessage, retry: times.retry, budgetOf };
       const context = { caller, elicitsUrls: elicitation(client) };
       return new MeteredMember(
         server,

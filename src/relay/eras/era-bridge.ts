@@ -4,12 +4,13 @@ import { GONE } from '../downstream/modern-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
+import type { Caller } from '../trust/caller.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
 import { passesThrough } from '../upstreams/passthrough.ts';
 import type { RetryTimes } from '../upstreams/resumable-stream.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
-import { headerOf } from '../upstreams/upstream-request.ts';
+import { headerOf, ownerOf } from '../upstreams/upstream-request.ts';
 import { EraDetection } from './era-detection.ts';
 import { EraProbe } from './era-probe.ts';
 import { EmulatedSessions } from './legacy/emulated-sessions.ts';
@@ -57,7 +58,8 @@ export class EraBridge implements Upstream {
   constructor(inner: Upstream, options: EraBridgeOptions) {
     this.#inner = inner;
     const { limit, retry, streams, channel, budgets, keyOf } = options;
-    const link = { upstream: inner, limit, retry };
+    const budgetOf = (caller: Caller | undefined) => budgets.of(ownerOf(caller));
+    const link = { upstream: inner, limit, retry, budgetOf };
     this.#detection = new EraDetection(options.era, link, options.now);
     this.#sessions = new EmulatedSessions({ link, channel, budgets });
     const all = SESSIONS;

@@ -5,6 +5,7 @@ import { EventRewriter } from '../protocol/event-rewriter.ts';
 import { writeJson } from '../protocol/json.ts';
 import { exactMediaType, isEventStream, isJson } from '../protocol/media-type.ts';
 import type { Refusal } from '../refusal.ts';
+import type { HoldBytes } from './budgets/held-bytes.ts';
 import { answerTooLarge, UNREADABLE } from './denials.ts';
 import { AnswerRefused, type ResponseGuard } from './response-guard.ts';
 
@@ -21,6 +22,7 @@ interface Head {
 export class GuardedResponse implements Dispatcher.DispatchHandler {
   readonly #inner: Dispatcher.DispatchHandler;
   readonly #guard: ResponseGuard;
+  readonly #holds: HoldBytes;
   #controller: Dispatcher.DispatchController | undefined;
   #head: Head | undefined;
   #held: Buffer[] | undefined;
@@ -30,8 +32,10 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
   #size = 0;
   #done = false;
 
-  constructor(inner: Dispatcher.DispatchHandler, guard: ResponseGuard) {
+  /** @param holds counts what is held of the response, until its client has it */
+  constructor(inner: Dispatcher.DispatchHandler, guard: ResponseGuard, holds: HoldBytes = () => undefined) {
     this.#inner = inner;
+    this.#holds = holds;
     this.#guard = guard;
   }
 
@@ -68,12 +72,14 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
       this.#guard.count(chunk.length);
       if (this.#held !== undefined) {
         this.#held.push(chunk);
+        this.#hold(this.#size);
         if (this.#size > this.#guard.maxMessage) this.#tooMuch(controller, Buffer.concat(this.#held));
         return;
       }
       if (this.#events === undefined) return void this.#inner.onResponseData?.(controller, chunk);
       const passing = this.#events.push(chunk);
       if (passing.length > 0) this.#inner.onResponseData?.(controller, passing);
+      this.#hold(this.#events.pending);
       if (this.#events.overflows) this.#tooMuch(controller, this.#events.rest());
     });
   }
@@ -153,6 +159,12 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
     this.#inner.onResponseStart?.(controller, status, own, statusMessage);
   }
 
+  /** @throws AnswerRefused where the client's budget is spent */
+  #hold(bytes: number): void {
+    const spent = this.#holds(bytes);
+    if (spent !== undefined) throw new AnswerRefused(spent);
+  }
+
   #attempt(controller: Dispatcher.DispatchController, work: () => void): void {
     try {
       work();
@@ -176,6 +188,7 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     this.#done = true;
+    if (this.#isStream) this.#holds(0);
     this.#guard.end();
   }
 }

@@ -47,6 +47,11 @@ export class EventParser {
     this.#other = other;
   }
 
+  /** Characters of the event that has begun. */
+  get pending(): number {
+    return this.#scan === undefined ? this.#held : 0;
+  }
+
   /** @throws RangeError where one event is larger than the limit and nobody is told of it */
   push(chunk: Buffer): void {
     let text = this.#decoder.write(chunk);

@@ -27,9 +27,14 @@ export class EventRewriter {
     this.#rewrite = rewrite;
   }
 
-  /** The event that has begun is longer than the limit. */
+  /** Bytes of the event that has begun. */
+  get pending(): number {
+    return this.#event.length + this.#line.length;
+  }
+
+  /** It is longer than the limit. */
   get overflows(): boolean {
-    return this.#event.length + this.#line.length > this.#limit;
+    return this.pending > this.#limit;
   }
 
   push(chunk: Buffer): Buffer {

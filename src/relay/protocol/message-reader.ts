@@ -17,6 +17,8 @@ export interface ReaderEvents {
   closed?(reader: MessageReader): void;
   /** Called once after that, unless it was aborted here; `error` where the response did not come whole. */
   ended(reader: MessageReader, error: Error | undefined): void;
+  /** Counts bytes that wait for the rest of a message. @returns why they may not */
+  holds?(bytes: number): Error | undefined;
   /** Whether the client's side takes no more for now. */
   full(): boolean;
 }
@@ -95,6 +97,8 @@ export class MessageReader implements Dispatcher.DispatchHandler {
       if (this.#parser === undefined && this.#size > this.#limit)
         throw new RangeError(`the answer is larger than ${this.#limit} bytes`);
       this.#json?.push(chunk);
+      const spent = this.#events.holds?.(this.#parser?.pending ?? (this.#json === undefined ? 0 : this.#size));
+      if (spent !== undefined) throw spent;
     } catch (error) {
       this.#end(error as Error);
       controller.abort(error as Error);

@@ -2,8 +2,8 @@ import type { ClientFacts } from '../protocol/client-facts.ts';
 import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Message } from '../protocol/message.ts';
-import { MessageReader } from '../protocol/message-reader.ts';
-import { plainReader, post, type ReaderOf } from './post-message.ts';
+import type { MessageReader } from '../protocol/message-reader.ts';
+import { boundedReader, plainReader, post, type ReaderOf } from './post-message.ts';
 import { ResumableStream, type StreamEnd } from './resumable-stream.ts';
 import {
   ignoreMessage,
@@ -184,7 +184,7 @@ export class LegacyClient {
         clearTimeout(late);
         resolve();
       };
-      const reader = plainReader(this.#link.limit)({ message: () => {}, ended });
+      const reader = plainReader(this.#link, this.#context.caller)({ message: () => {}, ended });
       sendTo(this.#link, 'legacy', this.#context)('DELETE', headers, null, reader);
     });
   }
@@ -195,7 +195,7 @@ export class LegacyClient {
   }
 
   readonly #reader: ReaderOf = (events) => {
-    const reader = new MessageReader(this.#link.limit, {
+    const reader = boundedReader(this.#link, this.#context.caller, {
       ...events,
       full: () => this.#full,
       closed: (closed) => this.#readers.delete(closed),

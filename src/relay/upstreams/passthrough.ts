@@ -36,5 +36,5 @@ export function passThrough(
   guard: ResponseGuard | undefined,
 ): void {
   const relay = guarded(new ResponseRelay(response, events, times));
-  upstream.dispatch(request, guard === undefined ? relay : guarded(new GuardedResponse(relay, guard)));
+  upstream.dispatch(request, guard === undefined ? relay : guarded(new GuardedResponse(relay, guard, events.holds)));
 }

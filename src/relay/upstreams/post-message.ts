@@ -1,13 +1,16 @@
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
+import { heldBytes } from '../gate/budgets/held-bytes.ts';
 import { METHOD_NOT_FOUND, NO_SESSION, SERVER_ERROR } from '../protocol/error-codes.ts';
 import { AnswerCut, NoAnswer, ServerError, SessionLost } from '../protocol/failures.ts';
 import { isSameId, type Json } from '../protocol/json-rpc.ts';
 import { MessageReader, type ReaderEvents } from '../protocol/message-reader.ts';
 import { CLIENT_METHODS, type McpMethod } from '../protocol/methods.ts';
+import { RefusedError } from '../refusal.ts';
+import type { Caller } from '../trust/caller.ts';
 import type { StreamEvents } from './legacy-client.ts';
 import type { ResumableStream } from './resumable-stream.ts';
-import type { RequestOptions } from './upstream-request.ts';
+import type { RequestOptions, UpstreamLink } from './upstream-request.ts';
 
 /** Sends one HTTP request to the server. */
 export type SendRequest = (
@@ -30,9 +33,30 @@ export interface Posting extends Pick<RequestOptions, 'signal' | 'onMessage' | '
 /** Milliseconds for a stream to end after its answer; then it is cut. */
 const AFTER_ANSWER = 1_000;
 
-/** @param limit bytes of one message of the server */
-export function plainReader(limit: number): ReaderOf {
-  return (events) => new MessageReader(limit, { ...events, full: () => false });
+/** Reads a response for somebody: what waits there for the rest of a message counts in their budget. */
+export function boundedReader(
+  { limit, budgetOf }: Pick<UpstreamLink, 'limit' | 'budgetOf'>,
+  caller: Caller | undefined,
+  events: ReaderEvents,
+): MessageReader {
+  const hold = budgetOf(caller).take({});
+  if ('status' in hold) return new MessageReader(limit, events);
+  const held = heldBytes(hold, 'keptBytes');
+  return new MessageReader(limit, {
+    ...events,
+    holds: (bytes) => {
+      const spent = held(bytes);
+      return spent && new RefusedError(spent);
+    },
+    closed: (reader) => {
+      hold.release();
+      events.closed?.(reader);
+    },
+  });
+}
+
+export function plainReader(link: Pick<UpstreamLink, 'limit' | 'budgetOf'>, caller: Caller | undefined): ReaderOf {
+  return (events) => boundedReader(link, caller, { ...events, full: () => false });
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { type Dispatcher, errors } from 'undici';
+import type { HoldBytes } from '../gate/budgets/held-bytes.ts';
 import { AnswerRefused } from '../gate/response-guard.ts';
 import { EventBoundary } from '../protocol/event-boundary.ts';
 import { isEventStream } from '../protocol/media-type.ts';
@@ -34,6 +35,8 @@ export interface RelayEvents {
   /** Whether the client waits for an answer to its message. */
   readonly expectsAnswer: boolean;
   seal(upstreamId: string): string;
+  /** Counts what is held of the answer, until the response is closed. */
+  readonly holds?: HoldBytes;
   /** Nothing was sent yet: answer with this. `asked`: the server was asked before. */
   refuse(refusal: Refusal, asked: boolean): void;
   /** @param end ends the stream, and the request at the server */

@@ -1,5 +1,6 @@
 import { ownerKey } from '../../identity/identity.ts';
 import type { Outgoing } from '../credentials/credential.ts';
+import type { Budget } from '../gate/budgets/budgets.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
@@ -18,6 +19,8 @@ export interface UpstreamLink {
   /** Bytes of one message of the server. */
   readonly limit: number;
   readonly retry: RetryTimes;
+  /** What is read for somebody counts in theirs. */
+  readonly budgetOf: (caller: Caller | undefined) => Budget;
 }
 
 /** On whose behalf a request is. */

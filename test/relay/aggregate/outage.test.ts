@@ -42,7 +42,8 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     onHidden: async () => {},
     onFailure,
     open: (server, { caller, facts }, slot) => {
-      const link = { upstream: NOWHERE, limit: 1_000, retry };
+      const budgetOf = () => ({ take: () => ({ add: () => undefined, reduce: () => {}, release: () => {} }) });
+      const link = { upstream: NOWHERE, limit: 1_000, retry, budgetOf };
       const gate = {
         authorize: () => Promise.reject(unavailable),
         recordRefusal: () => {},

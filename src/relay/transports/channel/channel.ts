@@ -45,7 +45,7 @@ export class Channel {
     this.#options = options;
     const { limit, retry, caller, userAgent } = options;
     const kept = userAgent === undefined ? [] : ['user-agent', userAgent];
-    this.#session = new LegacyClient({ upstream, limit, retry }, { caller, kept });
+    this.#session = new LegacyClient({ upstream, limit, retry, budgetOf: () => options.budget }, { caller, kept });
   }
 
   /** No request waits for its answer. */

@@ -7,6 +7,7 @@ import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import { ALL_SERVERS } from '../../all-servers.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
+import { heldBytes } from '../../gate/budgets/held-bytes.ts';
 import { chargeOf, releaseWith } from '../../gate/budgets/request-hold.ts';
 import { NO_MESSAGE, type Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
@@ -146,7 +147,7 @@ export class StreamableHttpEndpoint {
       return permit;
     }
     exchange.permit = permit;
-    this.#forward(exchange, route, { admitted, era, received }, { sealed, upstreamId, owner });
+    this.#forward(exchange, route, { admitted, era, received, hold }, { sealed, upstreamId, owner });
     return undefined;
   }
 
@@ -181,7 +182,12 @@ export class StreamableHttpEndpoint {
   #forward(
     exchange: Exchange,
     { server, method }: McpRoute,
-    { admitted: caller, era, received }: { admitted: Admitted; era: Era; received: Received | undefined },
+    {
+      admitted: caller,
+      era,
+      received,
+      hold,
+    }: { admitted: Admitted; era: Era; received: Received | undefined; hold: Hold },
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
     const { metrics, seal, streams } = this.#deps;
@@ -200,6 +206,7 @@ export class StreamableHttpEndpoint {
       {
         expectsAnswer:
           method === 'GET' || (received?.message.id !== undefined && received.message.method !== undefined),
+        holds: heldBytes(hold, 'keptBytes'),
         // The id that the client has stays the same where the server only repeats its own.
         seal: (id) =>
           id === session.upstreamId && session.sealed !== undefined

@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
+import { type HoldBytes, heldBytes } from '../../gate/budgets/held-bytes.ts';
 import type { Admitted } from '../../intake.ts';
 import { parseMessage } from '../../protocol/message.ts';
 import { Connection, type ConnectionDeps, type Ending, type MessageSink } from '../channel/connection.ts';
@@ -29,17 +31,23 @@ export class WebSocketConnection implements MessageSink {
   readonly #heartbeat: NodeJS.Timeout;
   /** Resolves when the client's end is closed and the server's session too. */
   readonly closed: Promise<void>;
+  readonly #holds: HoldBytes;
+  /** Bytes since the last message. */
+  #unread = 0;
   #alive = true;
   #full = false;
   #ending = false;
 
-  constructor(socket: WebSocket, admitted: Admitted, hold: Hold, deps: ConnectionDeps) {
+  /** @param raw the connection below it, whose bytes count until they are a message */
+  constructor(socket: WebSocket, raw: Socket, admitted: Admitted, hold: Hold, deps: ConnectionDeps) {
     this.#socket = socket;
     this.#server = admitted.server;
     this.#tracing = deps.tracing;
     this.#closeGrace = deps.times.closeGrace;
     this.#connection = new Connection('websocket', admitted, hold, this, deps);
     this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
+    this.#holds = heldBytes(hold, 'requestBytes');
+    raw.prependListener('data', (chunk: Buffer) => this.#hold(this.#unread + chunk.length));
     socket.on('message', (data, isBinary) => {
       try {
         this.#receive(data as Buffer, isBinary);
@@ -89,8 +97,16 @@ export class WebSocketConnection implements MessageSink {
     this.#connection.drain();
   }
 
+  /** A frame of which the rest never comes is held as a body is that never becomes whole. */
+  #hold(bytes: number): void {
+    this.#unread = bytes;
+    if (this.#holds(bytes) !== undefined)
+      this.#close(1008, 'too much at once: finish some requests, then connect again');
+  }
+
   #receive(data: Buffer, isBinary: boolean): void {
     this.#alive = true;
+    this.#hold(0);
     if (this.#ending) return;
     if (isBinary) return void this.#close(1003, 'send JSON-RPC messages as text frames');
     const parsed = parseMessage(data);

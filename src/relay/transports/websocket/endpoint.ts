@@ -67,7 +67,7 @@ export class WebSocketEndpoint {
     socket.once('close', gone);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('close', gone);
-      const connection = new WebSocketConnection(webSocket, admitted, hold, this.#deps);
+      const connection = new WebSocketConnection(webSocket, socket, admitted, hold, this.#deps);
       this.#connections.add(connection);
       void connection.closed.then(() => this.#connections.delete(connection));
       if (this.#draining) connection.drain();

@@ -4,31 +4,52 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, before, describe, it } from 'mocha';
 import { until } from '../../../support/until.ts';
-import { type RelayProcess, startRelayProcess } from '../../hostile/support/relay-process.ts';
+import { INITIALIZE, type RelayProcess, startRelayProcess } from '../../hostile/support/relay-process.ts';
 
 const LARGE = 'x'.repeat(3_900_000);
 const MIB = 1024 * 1024;
+const CALL = { jsonrpc: '2.0', method: 'tools/call', params: { name: 'x' } };
 
 describe('a relay with a heap of 400 MiB, against one user', function () {
   this.timeout(120_000);
   let running: RelayProcess;
   let silent: Server;
+  let halves: Server;
 
   before(async () => {
     // Takes every request and answers none.
     silent = createServer((request) => request.resume());
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
-    running = await startRelayProcess({
-      silent: { url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/mcp`, era: 'both' },
+    // Answers with the first half of a message, and keeps the other.
+    halves = createServer((request, response) => {
+      request.resume();
+      const type = request.url === '/stream' ? 'text/event-stream' : 'application/json';
+      response.writeHead(200, { 'Content-Type': type });
+      response.write(`data: ${LARGE}`);
     });
+    halves.listen(0, '127.0.0.1');
+    await once(halves, 'listening');
+    const half = `http://127.0.0.1:${(halves.address() as AddressInfo).port}`;
+    running = await startRelayProcess(
+      {
+        silent: { url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/mcp`, era: 'both' },
+        'half-json': { url: `${half}/json`, era: 'both' },
+        'half-stream': { url: `${half}/stream`, era: 'both' },
+        'half-translated': { url: `${half}/stream`, era: 'modern' },
+      },
+      { relay: { pins: { servers: ['half-json', 'half-stream'] } } },
+    );
   });
   after(async () => {
     await running?.stop();
-    silent.closeAllConnections();
-    silent.close();
+    for (const server of [silent, halves]) {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
+  const kept = () => running.metric('postern_relay_budget_held_bytes{budget="keptBytes"}');
   const sent = () => running.metric('postern_relay_budget_held_bytes{budget="requestBytes"}');
 
   it('who sends forty calls of almost four megabytes and gets no answers', async () => {
@@ -61,6 +82,49 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
     await until('some are refused', () => answers.includes('HTTP/1.1 429'));
     await running.goodCall();
     assert.ok((await sent()) <= 64 * MIB);
+    for (const socket of sockets) socket.destroy();
+    await until('nothing is held', async () => (await sent()) === 0);
+  });
+
+  for (const [server, message] of [
+    ['half-json', CALL],
+    ['half-stream', CALL],
+    ['half-translated', INITIALIZE],
+  ] as const)
+    it(`who makes sixty calls that are answered by halves (${server})`, async () => {
+      const statuses: number[] = [];
+      const calls = Array.from({ length: 60 }, async (_, id) => {
+        const answer = await running.post(server, { ...message, id }, { patience: 20_000 }).catch(() => undefined);
+        statuses.push(answer?.status ?? 0);
+      });
+      await until('some are refused', () => statuses.length > 10);
+      await running.goodCall();
+      assert.ok((await kept()) <= 64 * MIB, String(await kept()));
+      halves.closeAllConnections();
+      await Promise.all(calls);
+      await until('nothing is held', async () => (await kept()) === 0);
+      await running.goodCall();
+    });
+
+  it('who begins a hundred WebSocket messages and ends none', async () => {
+    const sockets = Array.from({ length: 100 }, () => {
+      const socket = connect(running.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(
+        'GET /servers/good/ws HTTP/1.1\r\nHost: mcp.example.com\r\nX-Authenticated-User: mallory\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mcp\r\n\r\n',
+      );
+      socket.once('data', () => {
+        // A masked text frame of four million bytes, of which the last ones do not come.
+        socket.write(Buffer.concat([Buffer.from('81ff00000000003d090000000000', 'hex'), Buffer.alloc(3_900_000, 'x')]));
+      });
+      return socket;
+    });
+    let ended = 0;
+    for (const socket of sockets) socket.on('close', () => ended++);
+    await until('some are ended', () => ended > 10);
+    await running.goodCall();
+    assert.ok((await sent()) <= 64 * MIB, String(await sent()));
     for (const socket of sockets) socket.destroy();
     await until('nothing is held', async () => (await sent()) === 0);
   });
