@@ -35,6 +35,12 @@ export function send(address, { method = 'GET', headers = {}, body } = {}) {
   });
 }
 
+/** Where a page goes on to by itself at once. */
+function refreshOf(page) {
+  const [tag] = /<meta http-equiv="refresh"[^>]*>/i.exec(page) ?? [];
+  return tag === undefined ? undefined : attribute(tag, 'content').replace(/^0;url=/, '');
+}
+
 export class Person {
   /** By host without port, as cookies are; then by name. */
   #jar = new Map();
@@ -70,7 +76,8 @@ export class Person {
       if (step > 0 && url.href.startsWith(end)) return url;
       const answer = await this.#ask(url, form);
       form = undefined;
-      if (answer.headers.location !== undefined) url = new URL(answer.headers.location, url);
+      const onwards = answer.headers.location ?? refreshOf(answer.text);
+      if (onwards !== undefined) url = new URL(onwards, url);
       else ({ url, form } = this.#fillIn(url, answer));
     }
     throw new Error(`sent around in circles, at last to ${url.origin}${url.pathname}`);

@@ -8,6 +8,7 @@ import { type CallbackPage, openCallbackPage } from '../forward-auth/mcp-authori
 import { RawClient } from '../forward-auth/mcp-authorization/support/raw-client.ts';
 import { browserOrSkip, type Person, screenshot, type TestBrowser } from '../support/browser.ts';
 import { pageFaults } from '../support/page-faults.ts';
+import { until } from '../support/until.ts';
 
 describe('the consent page in a real Chromium', () => {
   let browser: TestBrowser;
@@ -56,6 +57,56 @@ describe('the consent page in a real Chromium', () => {
     );
     await context.close();
   });
+
+  for (const [what, target] of [
+    ['another origin', (elsewhere: string) => elsewhere],
+    ['a program, by its scheme', () => 'claude://callback'],
+    ['another origin, twice', (elsewhere: string) => `${elsewhere}/twice`],
+  ] as const)
+    for (const button of ['Allow', 'Deny'])
+      it(`leads on where the client’s page sends the browser to ${what} (${button})`, async () => {
+        const reached: string[] = [];
+        const elsewhere = createServer((request, response) => {
+          reached.push(request.url ?? '');
+          if (request.url?.startsWith('/twice') === true) response.writeHead(307, { Location: '/there' }).end();
+          else response.setHeader('Content-Type', 'text/html').end('<h1>Arrived</h1>');
+        });
+        elsewhere.listen(0, 'localhost');
+        await once(elsewhere, 'listening');
+        const origin = `http://localhost:${(elsewhere.address() as AddressInfo).port}`;
+        let came: string | undefined;
+        const own = createServer((request, response) => {
+          if (request.url?.startsWith('/callback') !== true) return void response.writeHead(404).end();
+          came = request.url;
+          response.writeHead(307, { Location: target(origin) }).end();
+        });
+        own.listen(0, '127.0.0.1');
+        await once(own, 'listening');
+        try {
+          const redirect = `http://127.0.0.1:${(own.address() as AddressInfo).port}/callback`;
+          const client = await RawClient.register(gate, redirect);
+          const { page, complaints, context } = await asked(client);
+          await page.getByRole('button', { name: button }).click();
+          if (what.startsWith('another')) await page.getByRole('heading', { name: 'Arrived' }).waitFor();
+          else {
+            // The program is not there: the page stays, and says how to go on.
+            await until('the client has its answer', () => came !== undefined);
+            await page.getByRole('link', { name: 'Go on' }).waitFor();
+          }
+          const query = new URL(came ?? '', redirect).searchParams;
+          assert.equal(query.has(button === 'Allow' ? 'code' : 'error'), true);
+          assert.deepEqual(
+            complaints.filter((text) => /form-action|Content Security Policy/i.test(text)),
+            [],
+          );
+          await context.close();
+        } finally {
+          for (const server of [own, elsewhere]) {
+            server.close();
+            server.closeAllConnections();
+          }
+        }
+      });
 
   it('leads back with a refusal', async () => {
     const client = await RawClient.register(gate, callback.url);

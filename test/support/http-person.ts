@@ -91,10 +91,11 @@ export class HttpPerson {
     });
     for (const line of [answer.headers['set-cookie'] ?? []].flat()) this.#keep(url.hostname, line);
     const { location } = answer.headers;
+    const text = await answer.body.text();
     return {
       status: answer.statusCode,
-      location: typeof location === 'string' ? location : undefined,
-      text: await answer.body.text(),
+      location: typeof location === 'string' ? location : refreshOf(text),
+      text,
     };
   }
 
@@ -109,6 +110,12 @@ export class HttpPerson {
     if (gone || value === '') cookies.delete(name);
     else cookies.set(name, value);
   }
+}
+
+/** Where a page goes on to by itself at once. */
+function refreshOf(page: string): string | undefined {
+  const [tag] = /<meta http-equiv="refresh"[^>]*>/i.exec(page) ?? [];
+  return tag === undefined ? undefined : attribute(tag, 'content').replace(/^0;url=/, '');
 }
 
 function attribute(tag: string, name: string): string {

@@ -3,7 +3,7 @@ import type { Identity } from '../../../identity/identity.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
 import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { showPage } from '../../login/pages.ts';
-import { redirectKind, redirectPlace, redirectSource } from './redirect-uris.ts';
+import { redirectKind, redirectPlace } from './redirect-uris.ts';
 
 /** What a person is asked to consent to. */
 export interface ConsentQuestion {
@@ -42,7 +42,23 @@ ${warning(redirectUri)}
 <p class="answers"><button name="decision" value="allow">Allow</button>
 <button class="secondary" name="decision" value="deny">Deny</button></p></form>
 <p class="quiet">Nobody has checked the name. Allow this only if you have just started it yourself.</p>`,
-    { formTargets: [redirectSource(redirectUri)] },
+  );
+}
+
+/**
+ * The answer to the form. A redirect in its place would be held to `form-action`, and so would every further one: where the client's
+ * page leads on to another origin or to a program, the browser would stay here without a word (CSP3 §6.4.1.1).
+ *
+ * @param location of ours, from which the browser goes on to the client
+ */
+export function showReturn(ctx: Context, clientName: string, location: string): void {
+  showPage(
+    ctx,
+    'Back to your application',
+    html`<p>You are being sent back to <strong>${clientName}</strong>.</p>
+<p><a class="button" href="${location}">Go on</a></p>
+<p class="quiet">When it has opened, you can close this window.</p>`,
+    { onwards: location },
   );
 }
 

@@ -10,7 +10,7 @@ import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId } from './account.ts';
 import type { AuthorizationAudit } from './audit.ts';
 import { isDocument } from './client-metadata.ts';
-import { showConsent } from './consent-page.ts';
+import { showConsent, showReturn } from './consent-page.ts';
 import type { Consents } from './consents.ts';
 import type { Grants } from './grants.ts';
 import { oidcErrors } from './oidc-library.ts';
@@ -68,7 +68,7 @@ export async function interact(broker: InteractionContext, ctx: Context): Promis
     .split(' ')
     .includes('consent');
   if (!wanted && (await broker.consents.covers({ ...asked, identity }, everythingAsked(asked))))
-    return finish(broker, ctx, session, asked);
+    return leadTo(ctx, await finish(broker, ctx, session, asked));
   showConsent(ctx, {
     ...asked,
     clientUrl: isDocument(asked.client) ? asked.client : undefined,
@@ -175,14 +175,15 @@ async function answer(
   if (form.get('decision') !== 'allow') {
     broker.audit.note('consent_denied', about, 'a person denied a client');
     const refusal = { error: 'access_denied', error_description: 'the person did not consent' };
-    return leadTo(ctx, await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal));
+    return showReturn(ctx, clientName, await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal));
   }
   broker.audit.note('consent_given', { ...about, scopes: asked.scopes }, 'a person let a client act for them');
   await broker.consents.remember({ ...asked, identity }, everythingAsked(asked));
-  await finish(broker, ctx, session, asked);
+  showReturn(ctx, clientName, await finish(broker, ctx, session, asked));
 }
 
-async function finish(broker: InteractionContext, ctx: Context, session: Session, asked: Asked): Promise<void> {
+/** @returns where the browser goes on */
+async function finish(broker: InteractionContext, ctx: Context, session: Session, asked: Asked): Promise<string> {
   const provider = await broker.provider();
   const { client, clientName, indicator, resource, scopes, openid } = asked;
   const account = accountId(session.provider, session.identity.subject);
@@ -192,7 +193,7 @@ async function finish(broker: InteractionContext, ctx: Context, session: Session
   const grantId = await grant.save();
   await broker.grants.keep(grantId, session, { client, clientName, resource, scopes, expiresAt: session.endsAt });
   const result = { login: { accountId: account, remember: false }, consent: { grantId } };
-  leadTo(ctx, await provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false }));
+  return provider.interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: false });
 }
 
 function leadTo(ctx: Context, location: string): void {

@@ -35,13 +35,6 @@ export function stableRedirect(uri: string): string {
   return url.href;
 }
 
-/** As a source of `form-action`: browsers hold the redirects of a form's answer to it. */
-export function redirectSource(uri: string): string {
-  const { protocol, origin, hostname } = new URL(uri);
-  // A source names no IPv6 address (CSP 3 §2.3.1).
-  return redirectKind(uri) === 'custom' || hostname.startsWith('[') ? protocol : origin;
-}
-
 /** @returns why a client may not register this redirect; undefined: it may */
 export function redirectProblem(uri: unknown, config: BrokerConfig['registration']): string | undefined {
   if (typeof uri !== 'string' || !URL.canParse(uri)) return 'must only contain valid URIs';
