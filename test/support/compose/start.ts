@@ -139,7 +139,8 @@ function replacePaths(text: string, places: ReadonlyArray<readonly [inImage: str
   // The longest first: a file may lie in a folder that is mounted too.
   const known = new Map([...places].sort(([a], [b]) => b.length - a.length));
   const escaped = [...known.keys()].map((path) => path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  const pattern = new RegExp(`(?<![\\w/.-])(?:${escaped.join('|')})(?![\\w.-])`, 'g');
+  // A slash before it makes it part of another path, but for the one that ends an empty host: `sqlite:////data/a.db`.
+  const pattern = new RegExp(`(?<![\\w.-])(?<!(?<!://)/)(?:${escaped.join('|')})(?![\\w.-])`, 'g');
   return text.replace(pattern, (path) => known.get(path) as string);
 }
 
