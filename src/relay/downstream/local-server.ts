@@ -2,11 +2,10 @@ import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import { type ClientFacts, modernFacts } from '../protocol/client-facts.ts';
-import { parseJson } from '../protocol/json.ts';
-import { isId, type Json } from '../protocol/json-rpc.ts';
+import { isId } from '../protocol/json-rpc.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
 import type { McpServer } from '../upstreams/mcp-server.ts';
-import type { UpstreamRequest } from '../upstreams/upstream.ts';
+import { messageOf, type UpstreamRequest } from '../upstreams/upstream.ts';
 import { headerOf, keptHeaders, ownerOf, type RequestContext } from '../upstreams/upstream-request.ts';
 import { answerLegacy, type LegacySessions } from './legacy-server.ts';
 import { answerModern } from './modern-server.ts';
@@ -38,7 +37,7 @@ export function serveLocally(
 async function answer(request: UpstreamRequest, response: LocalResponse, deps: LocalServerDeps): Promise<void> {
   const { era, method: verb, headers, caller, elicitsUrls } = request;
   const context = { caller, elicitsUrls, kept: keptHeaders(headers) };
-  const message = request.message ?? messageOf(request.body);
+  const message = messageOf(request);
   if (era === 'legacy') {
     const sessionId = headerOf(headers, 'mcp-session-id');
     return answerLegacy({ verb, sessionId, message, context }, deps.legacy, response, deps.onFailure);
@@ -49,12 +48,6 @@ async function answer(request: UpstreamRequest, response: LocalResponse, deps: L
   const params = isRecord(given) ? given : {};
   const server = deps.modern(modernFacts(params), context);
   await answerModern({ id, method, params, mirrored: mirroredParams(headers) }, server, response);
-}
-
-/** @param body that has been read as one message before */
-export function messageOf(body: Buffer | null): Json {
-  const message: unknown = body === null ? undefined : parseJson(body.toString());
-  return isRecord(message) ? message : {};
 }
 
 /** The fields that mirror arguments of a tool (2026-07-28, `x-mcp-header`). */

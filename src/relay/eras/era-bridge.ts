@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { type LocalServerDeps, messageOf, serveLocally } from '../downstream/local-server.ts';
+import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
 import { GONE } from '../downstream/modern-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { Era } from '../protocol/versions.ts';
@@ -9,7 +9,7 @@ import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
 import { passesThrough } from '../upstreams/passthrough.ts';
 import type { RetryTimes } from '../upstreams/resumable-stream.ts';
-import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
+import { messageOf, type Upstream, type UpstreamRequest } from '../upstreams/upstream.ts';
 import { headerOf, ownerOf } from '../upstreams/upstream-request.ts';
 import { EraDetection } from './era-detection.ts';
 import { EraProbe } from './era-probe.ts';
@@ -92,13 +92,13 @@ export class EraBridge implements Upstream {
   }
 
   #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { era, headers, body } = request;
+    const { era, headers } = request;
     const inOwnSession = era === 'legacy' && headerOf(headers, 'mcp-session-id') !== undefined;
     if (inOwnSession || this.#detection.speaks(era) === false) return void this.#translate(request, handler);
     const events = {
       // A server of sessions answers these too, so a client that sends them in the wrong era must teach nothing by it.
       understood: () => {
-        if (era === 'legacy' || !GONE.has(messageOf(body).method)) this.#detection.saw(era, true);
+        if (era === 'legacy' || !GONE.has(messageOf(request).method)) this.#detection.saw(era, true);
       },
       unclear: () => {
         if (era === 'modern') this.#detection.ask(era, request.caller).catch(() => {});
@@ -119,10 +119,11 @@ export class EraBridge implements Upstream {
     else this.#translate(request, handler);
   }
 
-  async #isSpoken({ era, caller, body }: UpstreamRequest): Promise<boolean> {
+  async #isSpoken(request: UpstreamRequest): Promise<boolean> {
+    const { era, caller } = request;
     if (era === 'modern') return this.#detection.ask('modern', caller);
     // Whatever else comes outside of a session, a server of sessions may refuse.
-    if (messageOf(body).method !== 'initialize' || !(await this.#detection.ask('modern', caller))) return true;
+    if (messageOf(request).method !== 'initialize' || !(await this.#detection.ask('modern', caller))) return true;
     return this.#detection.ask('legacy', caller);
   }
 

@@ -11,3 +11,10 @@ export function offeredBy({ capabilities }: Json): Json {
     CAPABILITIES.flatMap((name) => (isRecord(capabilities[name]) ? [[name, capabilities[name]] as const] : [])),
   );
 }
+
+/** What a server may ask its client, and the ability that the client must have declared (client features). */
+export const CLIENT_ABILITIES: ReadonlyMap<unknown, string> = new Map([
+  ['elicitation/create', 'elicitation'],
+  ['sampling/createMessage', 'sampling'],
+  ['roots/list', 'roots'],
+]);

@@ -75,8 +75,9 @@ export function keptHeaders(headers: readonly string[]): string[] {
   return kept;
 }
 
-/** @param name in lower case, as the relay writes it @returns undefined where there is none */
+/** @param name in lower case @returns undefined where there is none */
 export function headerOf(headers: readonly string[], name: string): string | undefined {
-  for (let index = 0; index < headers.length; index += 2) if (headers[index] === name) return headers[index + 1];
+  for (let index = 0; index < headers.length; index += 2)
+    if (headers[index]?.toLowerCase() === name) return headers[index + 1];
   return undefined;
 }

@@ -1,5 +1,7 @@
 import type { Dispatcher } from 'undici';
+import { isRecord } from '../../platform/is-record.ts';
 import type { Outgoing } from '../credentials/credential.ts';
+import { parseJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { McpMethod } from '../protocol/methods.ts';
 import type { Era } from '../protocol/versions.ts';
@@ -25,4 +27,10 @@ export interface Upstream {
   /** Sends the request and hands the answer to `handler` piece by piece. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void;
   close(): Promise<void>;
+}
+
+/** The message of a request, read once; empty for none. */
+export function messageOf({ body, message }: Pick<UpstreamRequest, 'body' | 'message'>): Json {
+  const read: unknown = message ?? (body === null ? undefined : parseJson(body.toString()));
+  return isRecord(read) ? read : {};
 }

@@ -1,17 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
 import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
+import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
 import { INTERNAL_ERROR, MISSING_CAPABILITY } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import type { SessionMemory } from './session-memory.ts';
 
-/** What a server may ask, and the ability that the client must have declared (client features). */
-const ABILITIES: ReadonlyMap<unknown, string> = new Map([
-  ['elicitation/create', 'elicitation'],
-  ['sampling/createMessage', 'sampling'],
-  ['roots/list', 'roots'],
-]);
 /** Questions of one round. */
 const MAX_QUESTIONS = 16;
 
@@ -45,7 +40,7 @@ export async function askClient(questions: Json, client: Asked, signal: AbortSig
 
 function mustBeAble(question: unknown, capabilities: Json): asserts question is Json {
   const method = isRecord(question) ? question.method : undefined;
-  const ability = ABILITIES.get(method);
+  const ability = CLIENT_ABILITIES.get(method);
   if (ability === undefined)
     throw new ServerError(INTERNAL_ERROR, 'the MCP server asks something that the protocol does not know');
   const declared = capabilities[ability];

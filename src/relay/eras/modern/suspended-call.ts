@@ -1,18 +1,12 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { holdOrThrow, sizeOf } from '../../gate/budgets/hold-or-throw.ts';
+import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import type { OnMessage } from '../../upstreams/upstream-request.ts';
 import type { PooledSession } from './pooled-session.ts';
-
-/** What a server may ask its client, and the ability that the client must have declared (client features). */
-const QUESTIONS: ReadonlyMap<unknown, string> = new Map([
-  ['elicitation/create', 'elicitation'],
-  ['sampling/createMessage', 'sampling'],
-  ['roots/list', 'roots'],
-]);
 
 interface OpenQuestion {
   readonly id: unknown;
@@ -138,7 +132,7 @@ export class SuspendedCall {
     else if (method === 'notifications/cancelled') this.#takeBack(message.params);
     else if (id === undefined) this.#listener?.onMessage(message);
     else if (method === 'ping') void session.notify({ jsonrpc: '2.0', id, result: {} });
-    else if (this.#capabilities[QUESTIONS.get(method) ?? ''] !== undefined) this.#ask(message);
+    else if (this.#capabilities[CLIENT_ABILITIES.get(method) ?? ''] !== undefined) this.#ask(message);
     else
       void session.notify({
         jsonrpc: '2.0',

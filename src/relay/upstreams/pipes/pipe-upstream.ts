@@ -1,19 +1,17 @@
 import type { Dispatcher } from 'undici';
-import { ownerKey } from '../../../identity/identity.ts';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
-import { isRecord } from '../../../platform/is-record.ts';
 import type { Origin, Outgoing } from '../../credentials/credential.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
-import { parseJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../../refusal.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import { LocalResponse } from '../local-response.ts';
-import type { Upstream, UpstreamRequest } from '../upstream.ts';
+import { messageOf, type Upstream, type UpstreamRequest } from '../upstream.ts';
+import { headerOf, ownerOf } from '../upstream-request.ts';
 import type { MessageFields } from './pipe.ts';
 import type { PipeServer } from './pipe-server.ts';
 import type { PipeServers, Sharing } from './pipe-servers.ts';
@@ -34,9 +32,6 @@ export interface PipeUpstreamOptions {
   /** With the other replicas; undefined: there is one only. */
   readonly channel: ReplicaChannel | undefined;
 }
-
-/** Whose sessions are nobody's in particular: the relay's own. */
-const NOBODY = '';
 
 /** Requests that may wait for other replicas, streams included. */
 const REMOTE_LIMITS = { max: 10_000, perOwner: 1_000 };
@@ -83,11 +78,12 @@ export class PipeUpstream implements Upstream {
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const owner = request.caller === undefined ? NOBODY : ownerKey(request.caller.identity);
+    const owner = ownerOf(request.caller);
     const response = new LocalResponse(handler, this.#options.limit, this.#options.budgets.of(owner));
     if (response.aborted) return;
-    if (eraOf(fieldOf(request, 'mcp-protocol-version')) !== 'legacy') return void unsupported(request, response);
-    const id = fieldOf(request, 'mcp-session-id');
+    if (eraOf(headerOf(request.headers, 'mcp-protocol-version')) !== 'legacy')
+      return void unsupported(request, response);
+    const id = headerOf(request.headers, 'mcp-session-id');
     if (id === undefined) return void this.#outside(request, owner, response);
     if (this.#sessions.has(id)) return void this.#inside(id, { ...request, owner }, response);
     void this.#askReplicas(id, request, owner, response);
@@ -131,7 +127,7 @@ export class PipeUpstream implements Upstream {
   /** Without a session nothing can be done but begin one. */
   #outside(request: UpstreamRequest, owner: string, response: LocalResponse): void {
     const message = messageOf(request);
-    if (message?.method !== 'initialize' || !isId(message.id))
+    if (message.method !== 'initialize' || !isId(message.id))
       return void response.answer(errorMessage(null, INVALID_REQUEST, 'begin with initialize'), 400);
     this.#begin(request, message, message.id, owner, response).catch((error: unknown) =>
       response.abort(error as Error),
@@ -206,7 +202,6 @@ export class PipeUpstream implements Upstream {
       return;
     }
     const message = messageOf(request);
-    if (message === undefined) return void response.answer(errorMessage(null, INVALID_REQUEST, 'no message'), 400);
     if (server.waiting > this.#options.limit)
       return void response.abort(new Error('the MCP server does not read what it is sent'));
     session.fields = this.#messageFields(request) ?? session.fields;
@@ -263,23 +258,10 @@ function unknown(response: LocalResponse): void {
 
 /** The client speaks a later revision: whoever can translate knows by this answer that it must. */
 function unsupported(request: UpstreamRequest, response: LocalResponse): void {
-  const id = messageOf(request)?.id;
+  const id = messageOf(request).id;
   const error = errorMessage(isId(id) ? id : null, UNSUPPORTED_VERSION, 'this server speaks earlier revisions only', {
     supported: LEGACY_VERSIONS,
-    requested: fieldOf(request, 'mcp-protocol-version'),
+    requested: headerOf(request.headers, 'mcp-protocol-version'),
   });
   response.answer(error, 400);
-}
-
-function messageOf({ body, message: read }: Pick<UpstreamRequest, 'body' | 'message'>): Json | undefined {
-  if (body === null) return undefined;
-  const message: unknown = read ?? parseJson(body.toString());
-  return isRecord(message) ? message : undefined;
-}
-
-/** @param name in lower case */
-function fieldOf({ headers }: UpstreamRequest, name: string): string | undefined {
-  for (let index = 0; index < headers.length; index += 2)
-    if (headers[index]?.toLowerCase() === name) return headers[index + 1];
-  return undefined;
 }
