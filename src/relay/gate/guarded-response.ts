@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { withEscapedLineEnds } from '../protocol/escaped-line-ends.ts';
 import { EventRewriter } from '../protocol/event-rewriter.ts';
 import { writeJson } from '../protocol/json.ts';
 import { exactMediaType, isEventStream, isJson } from '../protocol/media-type.ts';
@@ -28,6 +29,7 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
   #held: Buffer[] | undefined;
   #events: EventRewriter | undefined;
   #isStream = false;
+  #withoutBody = false;
   #started = false;
   #size = 0;
   #done = false;
@@ -62,11 +64,13 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
     if (reads === 'stream')
       this.#events = new EventRewriter(this.#guard.maxMessage, (data, bytes) => this.#event(data, bytes));
     else if (reads === 'json') this.#held = [];
+    else if (reads === 'head') this.#withoutBody = true;
     if (this.#held === undefined) this.#start(controller);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#done) return;
+    if (this.#withoutBody) return;
     this.#size += chunk.length;
     this.#attempt(controller, () => {
       this.#guard.count(chunk.length);
@@ -105,7 +109,7 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
   }
 
   /** What becomes of the body. An encoding was not asked for, and hides what is in it and how much. */
-  #reads(status: number, headers: IncomingHttpHeaders): 'json' | 'stream' | 'pass' | 'refuse' {
+  #reads(status: number, headers: IncomingHttpHeaders): 'json' | 'stream' | 'pass' | 'head' | 'refuse' {
     // What the relay answers itself in their place.
     if (status === 401 || status === 403 || (status >= 300 && status < 400)) return 'pass';
     const type = headers['content-type'];
@@ -115,7 +119,9 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
     const exact = exactMediaType(type);
     if (exact === 'json' || exact === 'stream') return exact;
     if (status >= 300) return 'pass';
-    return exact === 'similar' || (this.#guard.awaitsAnswer && status !== 202 && status !== 204) ? 'refuse' : 'pass';
+    if (exact === 'similar' || (this.#guard.awaitsAnswer && status !== 202 && status !== 204)) return 'refuse';
+    // Nothing that a client asked for, and some read what a GET brings as a stream, whatever its type says.
+    return 'head';
   }
 
   #event(data: string, bytes: Buffer): string | undefined {
@@ -124,7 +130,8 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
       if (this.#guard.awaitsAnswer) throw new AnswerRefused(UNREADABLE);
       return undefined;
     }
-    return this.#guard.passText(data);
+    const passing = this.#guard.passText(data);
+    return passing === undefined || !this.#guard.strict ? passing : withEscapedLineEnds(passing);
   }
 
   /** @throws AnswerRefused where the request is not answered by it */
@@ -154,7 +161,9 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
 
   #start(controller: Dispatcher.DispatchController, length?: number): void {
     const { status, headers, statusMessage } = this.#head as Head;
-    const own = length === undefined ? headers : { ...headers, 'content-length': String(length) };
+    const own = { ...headers };
+    if (this.#withoutBody) delete own['content-length'];
+    else if (length !== undefined) own['content-length'] = String(length);
     this.#started = true;
     this.#inner.onResponseStart?.(controller, status, own, statusMessage);
   }

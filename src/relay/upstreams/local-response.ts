@@ -19,6 +19,8 @@ export class LocalResponse implements Dispatcher.DispatchController {
   #done = false;
   #complete = false;
   #waiting: string[] = [];
+  /** What of it leaves next, the first at the end: taken from its front, a long list would be moved each time. */
+  #leaving: string[] = [];
   #held = 0;
   readonly #budget: Budget;
   /** Of what waits. */
@@ -60,8 +62,9 @@ export class LocalResponse implements Dispatcher.DispatchController {
 
   resume(): void {
     this.#paused = false;
-    while (!this.#paused && this.#waiting.length > 0) {
-      const text = this.#waiting.shift() as string;
+    while (!this.#paused && this.#waits) {
+      if (this.#leaving.length === 0) [this.#leaving, this.#waiting] = [this.#waiting.reverse(), []];
+      const text = this.#leaving.pop() as string;
       this.#held -= text.length;
       this.#hold?.reduce({ keptBytes: text.length });
       this.#write(text);
@@ -130,9 +133,13 @@ export class LocalResponse implements Dispatcher.DispatchController {
   write(text: string): void {
     if (!this.#paused) return void this.#write(text);
     this.#held += text.length;
-    if ((this.#held > this.#limit && this.#waiting.length > 0) || !this.#mayKeep(text.length))
+    if ((this.#held > this.#limit && this.#waits) || !this.#mayKeep(text.length))
       return void this.abort(new Error('the client does not read'));
     this.#waiting.push(text);
+  }
+
+  get #waits(): boolean {
+    return this.#leaving.length + this.#waiting.length > 0;
   }
 
   #mayKeep(keptBytes: number): boolean {
@@ -146,6 +153,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
   /** What waits is no longer wanted. */
   #drop(): void {
     this.#waiting = [];
+    this.#leaving = [];
     this.#hold?.release();
   }
 

@@ -206,6 +206,56 @@ describe('what a server says reaches no client unjudged', () => {
     });
   }
 
+  const evilEvent = event(list(1));
+  const streams = {
+    'begins with two byte order marks': `\ufeff\ufeff${evilEvent}`,
+    'begins with the bytes of a mark as text': `\u00ef\u00bb\u00bf${evilEvent}`,
+    'begins with both': `\ufeff\u00ef\u00bb\u00bf${evilEvent}`,
+    'has a line separator in a comment': `: x\u2028${evilEvent}`,
+    'has a next line in the name of an event': `event: x\u0085${evilEvent}`,
+    'has a vertical tab in an id': `id: x\v${evilEvent}`,
+    'has a form feed in another field': `x: x\f${evilEvent}`,
+    'has separators in a text': event({
+      method: 'a',
+      params: { a: `\u2029\u2029data: ${JSON.stringify(list(1))}\u2029` },
+    }),
+  };
+  /** As the readers in use split a stream: TypeScript's skips a mark in two ways, Python's once split lines as `str` does. */
+  const readAsData = (text: string) =>
+    text
+      .replace(/^\ufeff/, '')
+      .replace(/^\u00ef\u00bb\u00bf/, '')
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they end lines there
+      .split(/[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
+      .filter((line) => /^data: ?\{.*"evil"/.test(line));
+
+  it('nor where readers split a stream into other lines', async () => {
+    const own: Script = {};
+    const { running } = await start({ get: (...parts) => own.get?.(...parts) }, PINS);
+    for (const [how, text] of Object.entries(streams))
+      for (const more of [[], ['Last-Event-ID', '1']]) {
+        own.get = always(text, STREAM).get;
+        const answer = await ask(running.port, { method: 'GET', headers: [...ALICE, ...more] });
+        assert.deepEqual(readAsData(answer.text), [], `the stream ${how}`);
+      }
+  });
+
+  it('nor on a stream of another type, which clients read as one all the same', async () => {
+    const own: Script = {};
+    const { running } = await start({ get: (...parts) => own.get?.(...parts) }, POLICY);
+    for (const [status, headers] of [
+      [200, { 'Content-Type': 'text/plain' }],
+      [200, {}],
+      [200, { 'Content-Type': 'application/octet-stream', 'Content-Length': String(evilEvent.length) }],
+      [202, { 'Content-Type': 'text/plain' }],
+      [206, { 'Content-Type': 'image/png' }],
+    ] as const) {
+      own.get = always(evilEvent, headers, status).get;
+      const answer = await ask(running.port, { method: 'GET', headers: ALICE });
+      assert.doesNotMatch(answer.text, /evil/, `${status} ${JSON.stringify(headers)}`);
+    }
+  });
+
   it('and is refused on a failure that is a list', async () => {
     const { running } = await start(always(JSON.stringify(list(1)), JSON_TYPE, 400), PINS);
     assert.doesNotMatch((await call(running)).text, /evil/);

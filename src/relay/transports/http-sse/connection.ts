@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
+import { withEscapedLineEnds } from '../../protocol/escaped-line-ends.ts';
 import type { Channel } from '../channel/channel.ts';
 import { Connection, type ConnectionDeps, type Ending, type MessageSink } from '../channel/connection.ts';
 
@@ -51,7 +52,9 @@ export class EventStreamConnection implements MessageSink {
   send(text: string): boolean {
     if (this.#response.writableEnded || this.#response.destroyed) return true;
     this.#keepAlive.refresh();
-    const data = text.split(/\r\n|\r|\n/).join('\ndata: ');
+    const data = withEscapedLineEnds(text)
+      .split(/\r\n|\r|\n/)
+      .join('\ndata: ');
     if (this.#response.write(`event: message\ndata: ${data}\n\n`)) return true;
     this.#stalled ??= setTimeout(() => this.#response.destroy(), this.#stalledAfter);
     return false;

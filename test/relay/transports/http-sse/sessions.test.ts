@@ -66,6 +66,24 @@ describe('HTTP+SSE of 2024-11-05', () => {
     assert.match(await stream.endpoint(), /^\/gate\/servers\/one\/messages\?sessionId=[\w-]{40,}$/);
   });
 
+  it('says each message in one line, whatever ends lines for its reader', async () => {
+    const text = 'a\u2028b\u2029c\u0085d';
+    const { url } = await scriptedServer({
+      post: ({ id }, response) => {
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, result: { text } }));
+        return true;
+      },
+    });
+    const running = await relay({ servers: { one: { url } } });
+    const stream = await open(running.port);
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 'first', method: 'ping' });
+    await ask(running.port, { path: await stream.endpoint(), headers: AS('alice'), body });
+    const [, data] = await stream.until(/event: message\ndata: (\{.*"id":"first".*)\n\n/);
+    assert.equal(JSON.parse(data as string).result.text, text);
+    assert.doesNotMatch(data as string, /[\u0085\u2028\u2029]/);
+  });
+
   it('takes messages with 202 and answers on the stream', async () => {
     const { running, seen } = await start();
     const stream = await open(running.port);
