@@ -26,8 +26,9 @@ export async function throughGate(
   guard.start(refuse);
   const seen = (message: Json) => {
     try {
-      if (guard.maxBytes !== undefined) guard.count(Buffer.byteLength(writeJson(message)));
-      return guard.pass(message)?.value;
+      const text = writeJson(message);
+      guard.count(Buffer.byteLength(text));
+      return guard.pass(message, text)?.value;
     } catch (error) {
       if (!(error instanceof AnswerRefused)) throw error;
       refuse(error.refusal);

@@ -2,7 +2,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import { NO_MESSAGE, type Permit } from '../gate/gate.ts';
 import type { ServerGate } from '../intake.ts';
 import { ServerError } from '../protocol/failures.ts';
-import { withPlainNumbers } from '../protocol/json.ts';
+import { withPlainNumbers, writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { RefusedError } from '../refusal.ts';
 import {
@@ -79,7 +79,7 @@ export class MeteredMember implements Member {
     const guard = this.#gate.listening();
     if (guard === undefined) return this.#member.listen(filter, options);
     const onMessage: OnMessage = (message) => {
-      const passing = guard.pass(message);
+      const passing = guard.pass(message, writeJson(message));
       if (passing !== undefined) options.onMessage(passing.value);
     };
     return this.#member.listen(filter, { ...options, onMessage });

@@ -107,14 +107,14 @@ export class ResponseGuard {
   /**
    * One message that has been read.
    *
-   * @param text as it came; undefined where the relay has written it
+   * @param text as it came, or as the relay would write it
    * @returns undefined where it does not go on
    */
-  pass(value: Json, text?: string): Passing | undefined {
-    if (text !== undefined && this.strict && readMessages(text) === undefined) return this.#drop('unreadable');
+  pass(value: Json, text: string): Passing | undefined {
+    if (this.strict && readMessages(text) === undefined) return this.#drop('unreadable');
     const judged = this.#judged(value);
     if (judged === undefined) return undefined;
-    const exact = text !== undefined && (!this.strict || !isList(value) || !repeatsKey(text));
+    const exact = !this.strict || !isList(value) || !repeatsKey(text);
     const asItCame = exact && judged === value;
     return { value: judged, text: asItCame ? text : writeJson(judged) };
   }

@@ -95,7 +95,12 @@ class ChildProcessPipe implements Pipe {
       oversized: (message) => events.oversized(message),
       noise: (characters) => events.noise(characters),
     });
-    child.stdout?.on('data', (chunk: Buffer) => events.read(() => lines.push(chunk)));
+    child.stdout?.on('data', (chunk: Buffer) =>
+      events.read(() => {
+        lines.push(chunk);
+        events.pending(lines.pending);
+      }),
+    );
     this.#errors = new ErrorLines(child.stderr, options);
   }
 

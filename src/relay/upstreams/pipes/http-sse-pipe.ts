@@ -125,7 +125,12 @@ class HttpSsePipe implements Pipe {
         oversized: (message) => this.#events.oversized(message),
         noise: (characters) => this.#events.noise(characters),
       });
-      body.on('data', (chunk: Buffer) => this.#events.read(() => parser.push(chunk)));
+      body.on('data', (chunk: Buffer) =>
+        this.#events.read(() => {
+          parser.push(chunk);
+          this.#events.pending(parser.pending);
+        }),
+      );
       body.once('end', () => over(new Error('the server ended the stream')));
       body.once('error', over);
     });

@@ -25,6 +25,11 @@ export class LineSplitter {
     this.#events = events;
   }
 
+  /** Characters of the line that has begun. */
+  get pending(): number {
+    return this.#scan === undefined ? this.#size : 0;
+  }
+
   push(chunk: Buffer): void {
     const parts = this.#decoder.write(chunk).split('\n');
     for (const [index, part] of parts.entries()) {

@@ -1,5 +1,7 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import type { Hold } from '../../gate/budgets/budgets.ts';
+import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
+import { heldBytes } from '../../gate/budgets/held-bytes.ts';
+import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, isSameId, type Json } from '../../protocol/json-rpc.ts';
@@ -50,6 +52,8 @@ type Heard =
 export interface PipeServerOptions {
   /** All sessions are of one identity, so what the server says to nobody in particular is for all of them. */
   readonly oneOwner: boolean;
+  /** Of whom all sessions are, for messages that have come by half. */
+  readonly budget: Budget;
   /** Characters of one message of the server, for the error that says so. */
   readonly limit: number;
   /** Unix time in milliseconds. */
@@ -58,6 +62,8 @@ export interface PipeServerOptions {
   readonly onEnd: (server: PipeServer, why: Error) => void;
   /** The first text of the server that is no message of the protocol. */
   readonly onStray: (text: string) => void;
+  /** The first answer of the server to what it was never asked. */
+  readonly onUnasked: () => void;
   readonly onOversized: (message: OversizedMessage) => void;
 }
 
@@ -79,7 +85,10 @@ export class PipeServer {
   readonly #options: PipeServerOptions;
   readonly #heard: PacedQueue<Heard>;
   readonly #noise: NoiseBudget;
+  /** Of a message that has come by half. */
+  #half: Hold | undefined;
   #strayed = false;
+  #unasked = false;
   /** The owner whose messages it has been sent, where all were one owner's. */
   #onlySender: string | undefined;
   #hasSeveralSenders = false;
@@ -120,6 +129,9 @@ export class PipeServer {
   /** @throws Error where the server cannot be started or reached, or ends at once */
   async start(open: OpenPipe, fields: readonly string[]): Promise<void> {
     const heard = this.#heard;
+    const hold = holdOrThrow(this.#options.budget, {});
+    this.#half = hold;
+    const half = heldBytes(hold, 'keptBytes');
     const pipe = await open(
       {
         read: (work) => heard.read(work),
@@ -128,12 +140,19 @@ export class PipeServer {
         oversized: (message) => heard.push({ kind: 'oversized', message }),
         undelivered: (text, why) => heard.push({ kind: 'undelivered', text, why }),
         closed: (why) => heard.push({ kind: 'closed', why }),
+        pending: (bytes) => {
+          const spent = half(bytes);
+          if (spent !== undefined) this.#fail(new RefusedError(spent));
+        },
         noise: (bytes) => {
           if (!this.#noise.add(bytes)) this.#fail(new Error('the server sends little that is a message'));
         },
       },
       fields,
-    );
+    ).catch((error: unknown) => {
+      hold.release();
+      throw error;
+    });
     this.#pipe = pipe;
     if (heard.holds) pipe.pause();
     if (!this.#over) return;
@@ -159,6 +178,7 @@ export class PipeServer {
   async close(): Promise<void> {
     this.#over = true;
     this.#heard.stop();
+    this.#half?.release();
     for (const session of [...this.#sessions]) this.leave(session);
     await this.#pipe?.close();
   }
@@ -349,7 +369,7 @@ export class PipeServer {
     if (!isId(message.id)) return;
     const own = Number(message.id);
     const asked = this.#asked.get(own);
-    if (asked === undefined) return;
+    if (asked === undefined) return void this.#answersNothing(own);
     this.#forgetAsked(own);
     if (asked.subscribing !== undefined && isRecord(message.result)) this.#subscribe(asked.subscribing, asked.session);
     else asked.subscribing?.hold.release();
@@ -357,6 +377,13 @@ export class PipeServer {
     // Its id may be that of another request by now.
     if (asked.abandoned !== true) asked.session.answered(asked.id, { ...message, id: asked.id });
     asked.settled?.();
+  }
+
+  /** What was taken back may be answered all the same; what was never asked may not. */
+  #answersNothing(own: number): void {
+    if (Number.isInteger(own) && own > 0 && own <= this.#lastId) return;
+    if (!this.#unasked) this.#options.onUnasked();
+    this.#unasked = true;
   }
 
   #forgetAsked(own: number): void {
@@ -493,6 +520,7 @@ export class PipeServer {
     if (this.#over) return;
     this.#over = true;
     this.#heard.stop();
+    this.#half?.release();
     this.#why = this.works || !(why instanceof ProgramEnded) ? why : new ServerNotStarted(why.message, why);
     for (const session of this.#sessions) session.end(this.#why);
     this.#sessions.clear();

@@ -1,4 +1,5 @@
 import type { Logger } from '../../../platform/log.ts';
+import type { Budget } from '../../gate/budgets/budgets.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
 import type { OpenPipe } from './pipe.ts';
 import { PipeServer } from './pipe-server.ts';
@@ -25,6 +26,7 @@ const LONGEST_PAUSE = 30_000;
 
 /** Characters of a text that is no message, in the log. */
 const MAX_STRAY = 200;
+const UNASKED = 'an MCP server answers what it was not asked, which is left out; further such answers are not logged';
 const STRAY = 'an MCP server sends what is no message, which is passed over; further texts are not logged';
 
 /** The running servers behind one configured name. */
@@ -45,15 +47,16 @@ export class PipeServers {
    * A running server for a new session.
    *
    * @param owner from `ownerKey(identity)`
+   * @param budget of whom all sessions of the server will be
    * @param fields what proves the relay there, asked for where a server has to be started
    * @throws RefusedError where there are too many or it has just failed, Error where it cannot be started or reached
    */
-  async for(owner: string, fields: () => Promise<readonly string[]>): Promise<PipeServer> {
-    if (this.#options.sharing === 'session') return this.#start('', fields);
+  async for(owner: string, budget: Budget, fields: () => Promise<readonly string[]>): Promise<PipeServer> {
+    if (this.#options.sharing === 'session') return this.#start('', budget, fields);
     const key = this.#options.sharing === 'identity' ? owner : '';
     const known = this.#shared.get(key);
     if (known !== undefined) return known;
-    const starting = this.#start(key, fields);
+    const starting = this.#start(key, budget, fields);
     this.#shared.set(key, starting);
     starting.catch(() => this.#shared.delete(key));
     return starting;
@@ -72,16 +75,18 @@ export class PipeServers {
     this.#shared.clear();
   }
 
-  async #start(key: string, fields: () => Promise<readonly string[]>): Promise<PipeServer> {
+  async #start(key: string, budget: Budget, fields: () => Promise<readonly string[]>): Promise<PipeServer> {
     const { max, now, sharing, log, limit, server: name } = this.#options;
     if (now() < this.#retryAt) throw new RefusedError(failing(this.#retryAt - now()));
     if (this.#running.size >= max) throw new RefusedError(TOO_MANY_SERVERS);
     const server = new PipeServer({
       oneOwner: sharing !== 'everybody',
+      budget,
       limit,
       now,
       onEnd: (ended, why) => this.#ended(ended, why),
       onStray: (text) => log.warn({ server: name, text: text.slice(0, MAX_STRAY) }, STRAY),
+      onUnasked: () => log.warn({ server: name }, UNASKED),
       onOversized: ({ size }) => log.warn({ server: name, size, limit }, 'a message of an MCP server is too large'),
     });
     this.#running.set(server, key);
@@ -101,7 +106,7 @@ export class PipeServers {
     if (server.works) {
       this.#failures = 0;
       this.#options.log.warn({ server: this.#options.server, error: why }, 'a running MCP server has ended');
-    } else this.#failed(why);
+    } else if (!(why instanceof RefusedError)) this.#failed(why);
   }
 
   /** A server that dies before it has said a word is not started again at once, or the machine would do nothing else. */

@@ -135,11 +135,12 @@ export class PipeUpstream implements Upstream {
   }
 
   async #begin(request: UpstreamRequest, message: Json, id: Id, owner: string, response: LocalResponse) {
-    const { budgets, times, now } = this.#options;
+    const { budgets, sharing, times, now } = this.#options;
     const hold = this.#sessionHold(owner);
     let server: PipeServer;
     try {
-      server = await this.#servers.for(this.#sharer(request, owner), () => this.#fields('GET', request));
+      const budget = budgets.of(sharing === 'everybody' ? ownerOf(undefined) : owner);
+      server = await this.#servers.for(this.#sharer(request, owner), budget, () => this.#fields('GET', request));
     } catch (error) {
       hold.release();
       throw error;

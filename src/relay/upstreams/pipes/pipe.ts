@@ -33,6 +33,8 @@ export interface PipeEvents {
   message(text: string): void;
   /** A message above the limit, which was not kept. */
   oversized(message: OversizedMessage): void;
+  /** Called whenever that has changed. @param bytes that wait for the rest of their message */
+  pending(bytes: number): void;
   /** Something came that can be no message. @param bytes how much of it */
   noise(bytes: number): void;
   /** A message that was sent did not reach the server, which goes on all the same. */

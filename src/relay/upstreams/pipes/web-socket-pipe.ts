@@ -93,11 +93,13 @@ class WebSocketPipe implements Pipe {
         queueMicrotask(() => events.spent(performance.now() - startedAt));
         unread += chunk.length;
         if (unread > limit * HELD + chunk.length) events.noise(chunk.length);
+        events.pending(unread);
       });
     });
     const read = (bytes: number) => {
       if (unread > bytes + HEAD) events.noise(unread - bytes - HEAD);
       unread = 0;
+      events.pending(0);
     };
     socket.on('ping', (data) => {
       this.#alive = true;

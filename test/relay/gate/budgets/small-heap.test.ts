@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, before, describe, it } from 'mocha';
 import { until } from '../../../support/until.ts';
+import { type RawServer, rawServer, switchingProtocols } from '../../hostile/support/raw-server.ts';
 import { INITIALIZE, type RelayProcess, startRelayProcess } from '../../hostile/support/relay-process.ts';
 
 const LARGE = 'x'.repeat(3_900_000);
@@ -15,6 +16,7 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
   let running: RelayProcess;
   let silent: Server;
   let halves: Server;
+  let pipes: RawServer;
 
   before(async () => {
     // Takes every request and answers none.
@@ -30,6 +32,17 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
     });
     halves.listen(0, '127.0.0.1');
     await once(halves, 'listening');
+    pipes = await rawServer(({ method, path, headers }, socket) => {
+      if (headers.has('upgrade')) {
+        socket.write(switchingProtocols({ method, path, headers, body: '' }));
+        // A text frame of four million bytes, of which the last ones do not come.
+        socket.write(Buffer.concat([Buffer.from('817f00000000003d0900', 'hex'), Buffer.alloc(LARGE.length, 'x')]));
+      } else if (method === 'GET') {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: endpoint\ndata: /m\n\n');
+        socket.write(`data: ${LARGE}`);
+      } else socket.write('HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n');
+    });
+    const line = `read line; head -c ${LARGE.length} /dev/zero | tr '\\0' x; cat > /dev/null`;
     const half = `http://127.0.0.1:${(halves.address() as AddressInfo).port}`;
     running = await startRelayProcess(
       {
@@ -37,12 +50,18 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
         'half-json': { url: `${half}/json`, era: 'both' },
         'half-stream': { url: `${half}/stream`, era: 'both' },
         'half-translated': { url: `${half}/stream`, era: 'modern' },
+        'half-frame': { url: `ws://127.0.0.1:${pipes.port}/mcp`, max: 100 },
+        'half-event': { url: `http://127.0.0.1:${pipes.port}/sse`, transport: 'http-sse', max: 100 },
+        'half-line': { command: 'sh', args: ['-c', line], max: 100 },
       },
-      { relay: { pins: { servers: ['half-json', 'half-stream'] } } },
+      {
+        relay: { pins: { servers: ['half-json', 'half-stream'] } },
+      },
     );
   });
   after(async () => {
     await running?.stop();
+    await pipes?.close();
     for (const server of [silent, halves]) {
       server.closeAllConnections();
       server.close();
@@ -102,6 +121,24 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
       assert.ok((await kept()) <= 64 * MIB, String(await kept()));
       halves.closeAllConnections();
       await Promise.all(calls);
+      await until('nothing is held', async () => (await kept()) === 0);
+      await running.goodCall();
+    });
+
+  for (const server of ['half-frame', 'half-event', 'half-line'])
+    it(`who begins sixty sessions in which the server says half a message (${server})`, async () => {
+      const statuses: number[] = [];
+      const leave = new AbortController();
+      const sessions = Array.from({ length: 60 }, async () => {
+        const options = { patience: 20_000, signal: leave.signal };
+        const answer = await running.post(server, INITIALIZE, options).catch(() => undefined);
+        statuses.push(answer?.status ?? 0);
+      });
+      await until('some are refused', () => statuses.filter((status) => status === 429).length > 10);
+      await running.goodCall();
+      assert.ok((await kept()) <= 64 * MIB, String(await kept()));
+      leave.abort();
+      await Promise.all(sessions);
       await until('nothing is held', async () => (await kept()) === 0);
       await running.goodCall();
     });

@@ -35,6 +35,7 @@ export interface PostOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds. */
   readonly patience?: number;
+  readonly signal?: AbortSignal;
 }
 
 export const INITIALIZE = {
@@ -82,13 +83,13 @@ export async function startRelayProcess(
   const post = async (
     server: string,
     message: object,
-    { user = 'mallory', headers, patience = 10_000 }: PostOptions = {},
+    { user = 'mallory', headers, patience = 10_000, signal }: PostOptions = {},
   ) => {
     const answer = await fetch(`http://127.0.0.1:${port}/servers/${server}/mcp`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept: ACCEPT, 'X-Authenticated-User': user, ...headers },
       body: JSON.stringify(message),
-      signal: AbortSignal.timeout(patience),
+      signal: AbortSignal.any([AbortSignal.timeout(patience), ...(signal === undefined ? [] : [signal])]),
     });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   };
