@@ -13,7 +13,7 @@ const LONGEST = 262_144;
 /** Milliseconds that a reading must take before it is compared with longer ones: below, the clock and the compiler count. */
 const MEASURABLE = 3;
 /** Doublings between the texts that are compared: more with each attempt, so that neither a busy machine nor a collection of garbage decides. */
-const DOUBLINGS = [2, 2, 3, 3, 4, 4];
+const DOUBLINGS = [2, 2, 2, 3, 3, 3];
 /** Linear time doubles with the text, quadratic time takes four times as long. */
 const MOST = 3.2;
 const READINGS = 3;

@@ -14,6 +14,7 @@ import { permissionOf } from '../../src/relay/policy/judgement.ts';
 import { visible } from '../../src/relay/policy/visible.ts';
 import { EventBoundary } from '../../src/relay/protocol/event-boundary.ts';
 import { EventParser } from '../../src/relay/protocol/event-parser.ts';
+import { weightOf } from '../../src/relay/protocol/json-weight.ts';
 import { fieldText, headerMismatch } from '../../src/relay/protocol/mcp-headers.ts';
 import { exactMediaType, isEventStream, isJson } from '../../src/relay/protocol/media-type.ts';
 import { parseMessage } from '../../src/relay/protocol/message.ts';
@@ -149,6 +150,11 @@ export const RELAY_READERS: readonly GrowthRow[] = [
       const splitter = new LineSplitter(16, NOBODY);
       inPieces(text, (piece) => splitter.push(piece));
     },
+  },
+  {
+    reader: 'weight of a message',
+    inputs: { ...TRICKY, numbers: repeated('1.0,'), objects: repeated('{},') },
+    read: weightOf,
   },
   { reader: 'name as a careless server reads it', inputs: TRICKY, read: looseName },
   { reader: 'globs over names', inputs: TRICKY, read: (text) => names.hasLike(text) },

@@ -7,13 +7,13 @@ const shared = {
   maxRequests: (bound: number) => count('requests that wait for their answers', bound),
   maxRequestBytes: (bound: string) =>
     size(
-      'bytes of what the client sent: bodies and WebSocket messages on their way in, requests without an answer, URIs subscribed to',
+      'bytes of memory of what the client sent: bodies and WebSocket messages on their way in, requests without an answer, URIs subscribed to; lists and objects take more than their text',
     ).prefault(bound),
   maxSubscriptions: (bound: number) => count('resources whose changes are told', bound),
   maxQuestions: (bound: number) => count('requests of servers that wait for the client’s answers', bound),
   maxMessages: (bound: number) => count('messages of servers kept until the client reads them', bound),
   maxKeptBytes: (bound: string) =>
-    size('bytes of those messages and questions, and of answers that have not come whole').prefault(bound),
+    size('bytes of memory of those messages and questions, and of answers that have not come whole').prefault(bound),
 };
 
 /**

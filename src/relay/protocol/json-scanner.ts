@@ -7,6 +7,8 @@ export interface JsonVisitor {
   /** A key of an object, quotes included: from `start` to before `end`. */
   key?(start: number, end: number): boolean | undefined;
   number?(start: number, end: number): void;
+  /** Any string, a key too, quotes included. */
+  string?(start: number, end: number): void;
 }
 
 /** One member of an object, by places in the text. */
@@ -40,6 +42,7 @@ export function scanJson(text: string, visitor: JsonVisitor): boolean {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
       const end = endOfString(text, at);
+      visitor.string?.(at, end);
       if (visitor.key !== undefined && text.charCodeAt(skipSpace(text, end)) === COLON && visitor.key(at, end) === true)
         return true;
       at = end - 1;

@@ -99,9 +99,28 @@ function hasJsonNumber(value: unknown): boolean {
   return value instanceof JsonNumber || Object.values(value).some(hasJsonNumber);
 }
 
-function isExact(text: string, start: number, end: number): boolean {
-  // Fifteen digits and less, which nearly all are, need no second look.
-  if (end - start < 16 && /^(?:0|-?[1-9]\d*)$/.test(text.slice(start, end))) return true;
+/** Whether JavaScript writes the number as it stands between these places of a text. */
+export function isExact(text: string, start: number, end: number): boolean {
+  // Fifteen digits and less, which nearly all are, come back as they were if they are written in the same way.
+  const exact = end - start < 16 ? isPlain(text, start, end) : undefined;
+  if (exact !== undefined) return exact;
   const written = text.slice(start, end);
   return String(Number(written)) === written;
+}
+
+/** @returns undefined where only the conversion tells */
+function isPlain(text: string, start: number, end: number): boolean | undefined {
+  let point = -1;
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x2e /* . */) point = at;
+    else if ((code | 0x20) === 0x65 /* e */) return undefined;
+  }
+  const isNegative = text.charCodeAt(start) === 0x2d; /* - */
+  const first = isNegative ? start + 1 : start;
+  const startsWithZero = text.charCodeAt(first) === 0x30; /* 0 */
+  if (point === -1) return startsWithZero ? end - first === 1 && !isNegative : true;
+  if (text.charCodeAt(end - 1) === 0x30 /* 0 */) return false;
+  // Below 1e-6 it is written with an exponent.
+  return startsWithZero && text.startsWith('0.00000', first) ? undefined : true;
 }

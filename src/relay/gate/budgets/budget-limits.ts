@@ -58,12 +58,20 @@ const WHAT: Readonly<Record<Measure, string>> = {
   keptBytes: 'bytes of messages wait to be read',
 };
 
-/** @param limit that would be passed */
-export function budgetSpent(scope: Scope, measure: Measure, limit: number): Refusal {
+/** @param limit that would be passed @param more what was asked for; more than the limit never passes */
+export function budgetSpent(scope: Scope, measure: Measure, limit: number, more: number): Refusal {
+  const whose = scope === 'identity' ? 'you' : 'this session';
+  if (more > limit)
+    return {
+      status: 413,
+      reason: 'budget_spent',
+      message: `too much in one message: more ${WHAT[measure]} than ${whose} may have at all (${limit}), each object, list and string in it counted with what it takes in memory; send less at once`,
+      fix: `raise relay.budgets.${scope}.${keyOf(measure)} if honest clients need more`,
+    };
   return {
     status: 429,
     reason: 'budget_spent',
-    message: `too much at once: as many ${WHAT[measure]} as ${scope === 'identity' ? 'you' : 'this session'} may have (${limit}); finish some, then try again`,
+    message: `too much at once: as many ${WHAT[measure]} as ${whose} may have (${limit}); finish some, then try again`,
     fix: `raise relay.budgets.${scope}.${keyOf(measure)} if honest clients need more`,
     data: { retryAfter: RETRY_AFTER },
     headers: { 'Retry-After': String(RETRY_AFTER) },

@@ -119,7 +119,7 @@ export class Budgets {
       for (const [measure, more] of entries(charge))
         if (!account.hasRoom(measure, more)) {
           this.#deps.onSpent(account.scope, measure);
-          return budgetSpent(account.scope, measure, account.limits[measure] as number);
+          return budgetSpent(account.scope, measure, account.limits[measure] as number, more);
         }
     return undefined;
   }

@@ -1,5 +1,6 @@
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
+import { weightOf } from '../../protocol/json-weight.ts';
 import type { Charge } from './budget-limits.ts';
 import type { Budget, Hold } from './budgets.ts';
 
@@ -10,7 +11,7 @@ export function holdOrThrow(budget: Budget, charge: Charge): Hold {
   throw new ServerError(SERVER_ERROR, hold.message, hold.data);
 }
 
-/** Bytes of a message that was read already. */
+/** Bytes of memory of a message that was read already. */
 export function sizeOf(message: unknown): number {
-  return Buffer.byteLength(JSON.stringify(message) ?? '');
+  return weightOf(JSON.stringify(message) ?? '');
 }

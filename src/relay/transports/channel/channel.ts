@@ -7,6 +7,7 @@ import { elicitsUrls } from '../../protocol/elicitation.ts';
 import { AnswerCut, NoAnswer, SessionLost } from '../../protocol/failures.ts';
 import { writeJson } from '../../protocol/json.ts';
 import { isSameId, type Json, type MessageId } from '../../protocol/json-rpc.ts';
+import { weightOf } from '../../protocol/json-weight.ts';
 import type { Message } from '../../protocol/message.ts';
 import { errorOf, type Refusal, refusalOf } from '../../refusal.ts';
 import { LegacyClient } from '../../upstreams/legacy-client.ts';
@@ -71,7 +72,7 @@ export class Channel {
       this.#options.gate.recordRefusal(refusal);
       return void this.#refuseMessage(message, refusal);
     }
-    const hold = this.#options.budget.take({ ...chargeOf(message), requestBytes: bytes.length });
+    const hold = this.#options.budget.take({ ...chargeOf(message), requestBytes: weightOf(bytes) });
     if ('status' in hold) {
       this.#options.gate.recordRefusal(hold);
       return void this.#refuseMessage(message, hold);

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Hold } from '../../gate/budgets/budgets.ts';
+import { weightOf } from '../../protocol/json-weight.ts';
 import type { Refusal } from '../../refusal.ts';
 
 export type Body = { kind: 'body'; bytes: Buffer } | { kind: 'refused'; refusal: Refusal } | { kind: 'gone' };
@@ -50,8 +51,10 @@ function collect(request: IncomingMessage, limit: number, hold: Pick<Hold, 'add'
     });
     request.on('end', () => {
       // MCP has no use for trailers, and one that arrives after the headers were judged escapes the judgement.
-      if (request.rawTrailers.length > 0) resolve({ kind: 'refused', refusal: TRAILERS });
-      else resolve({ kind: 'body', bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks) });
+      if (request.rawTrailers.length > 0) return resolve({ kind: 'refused', refusal: TRAILERS });
+      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+      const tooMuch = refusal ?? hold.add({ requestBytes: weightOf(bytes) - size });
+      resolve(tooMuch === undefined ? { kind: 'body', bytes } : { kind: 'refused', refusal: tooMuch });
     });
     request.on('close', () => resolve({ kind: 'gone' }));
   });

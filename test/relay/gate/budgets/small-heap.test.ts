@@ -87,6 +87,30 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
     await until('nothing is held', async () => (await sent()) === 0);
   });
 
+  for (const [what, item] of [
+    ['empty objects', '{}'],
+    ['empty lists', '[]'],
+    ['short texts', '"ab"'],
+    ['objects in objects', '{"a":{"b":{}}}'],
+    ['numbers that keep their zeros', '1.0'],
+  ] as const)
+    it(`who sends thirty calls of almost four megabytes of ${what} and gets no answers`, async () => {
+      const list = `[${Array.from({ length: Math.floor(3_900_000 / (item.length + 1)) }, () => item).join(',')}]`;
+      const calls = Array.from({ length: 30 }, async (_, id) => {
+        const call = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"wait","arguments":{"list":${list}}}}`;
+        const answer = await running.post('silent', call, { patience: 30_000 }).catch(() => undefined);
+        return answer?.status ?? 0;
+      });
+      const first = await Promise.race(calls);
+      assert.ok([413, 429].includes(first), String(first));
+      await running.goodCall();
+      assert.ok((await sent()) <= 64 * MIB);
+      silent.closeAllConnections();
+      await Promise.all(calls);
+      await until('nothing is held', async () => (await sent()) === 0);
+      await running.goodCall();
+    });
+
   it('who begins two hundred bodies and ends none', async () => {
     const sockets = Array.from({ length: 200 }, () => {
       const socket = connect(running.port, '127.0.0.1');

@@ -18,7 +18,7 @@ export interface RelayProcess {
   readonly internalPort: number;
   readonly child: Child;
   /** Posts a message as this user. @throws DOMException where no answer has come in time */
-  post(server: string, message: object, options?: PostOptions): Promise<Reply>;
+  post(server: string, message: object | string, options?: PostOptions): Promise<Reply>;
   /** Ends a session at this server. */
   end(server: string, session: string): Promise<void>;
   /** Another user's call at the honest server; throws where it is not answered as ever. */
@@ -82,13 +82,13 @@ export async function startRelayProcess(
 
   const post = async (
     server: string,
-    message: object,
+    message: object | string,
     { user = 'mallory', headers, patience = 10_000, signal }: PostOptions = {},
   ) => {
     const answer = await fetch(`http://127.0.0.1:${port}/servers/${server}/mcp`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', Accept: ACCEPT, 'X-Authenticated-User': user, ...headers },
-      body: JSON.stringify(message),
+      body: typeof message === 'string' ? message : JSON.stringify(message),
       signal: AbortSignal.any([AbortSignal.timeout(patience), ...(signal === undefined ? [] : [signal])]),
     });
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
