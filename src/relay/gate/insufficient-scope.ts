@@ -2,12 +2,13 @@ import type { DemandEntry, OperationDemand } from '../../identity/operation-dema
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import { Names } from '../../platform/names.ts';
 import { ResourceUris } from '../../platform/resource-uris.ts';
+import { looseMethod } from '../policy/operation.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Refusal } from '../refusal.ts';
 
 type Named = Exclude<DemandEntry['by'], 'method'>;
 
-/** Methods that name what they work on, and the parameter that holds the name. Lower case, as careless servers read them. */
+/** Methods that name what they work on, and the parameter that holds the name. As careless servers read them. */
 const NAMED: ReadonlyMap<string, readonly [by: Named, parameter: 'name' | 'uri']> = new Map([
   ['tools/call', ['tool', 'name']],
   ['prompts/get', ['prompt', 'name']],
@@ -51,8 +52,9 @@ function asksFor({ by, glob }: DemandEntry, method: string, params: Message['par
   const globs = by === 'resource' ? new ResourceUris([glob]) : new Names([glob]);
   const matches = (name: string) => globs.hasLike(name);
   if (by === 'method') return matches(method);
-  const named = NAMED.get(method.toLowerCase());
-  if (named?.[0] !== by) return by === 'resource' && method === 'subscriptions/listen' && listensTo(matches, params);
+  const loose = looseMethod(method);
+  const named = NAMED.get(loose);
+  if (named?.[0] !== by) return by === 'resource' && loose === 'subscriptions/listen' && listensTo(matches, params);
   const name = params[named[1]];
   // What is no name here may be one to the server.
   return typeof name !== 'string' || matches(name);

@@ -73,7 +73,8 @@ export function operationOf(method: string | undefined, params: Readonly<Record<
   return { kind: !PLAIN.test(method) || KNOWN.has(looseMethod(method)) ? 'unclear' : 'other', method };
 }
 
-function looseMethod(method: string): string {
+/** A method as a careless server may read it. */
+export function looseMethod(method: string): string {
   return method
     .normalize('NFKC')
     .replace(/[^a-z/]/gi, '')

@@ -34,6 +34,26 @@ describe('scopes that are left to the relay', () => {
       assert.equal(insufficientScope(demand, { id: 1, method: 'resources/read', params: { uri } })?.status, 403);
     });
 
+  for (const method of [
+    'TOOLS/call',
+    'tools/call ',
+    ' tools/call',
+    'tools/call\n',
+    'ｔools/call',
+    'tools/\u200bcall',
+    'tools/ca\u0000ll',
+  ])
+    it(`are asked for however the method is spelled: ${JSON.stringify(method)}`, () => {
+      assert.equal(insufficientScope(demand, { id: 1, method, params: { name: 'delete_x' } })?.status, 403);
+      assert.equal(insufficientScope(demand, { id: 1, method, params: { name: 'search' } }), undefined);
+    });
+
+  it('are asked for by a subscription however its method is spelled', () => {
+    const params = { notifications: { resourceSubscriptions: ['file:///etc/x'] } };
+    for (const method of ['subscriptions/listen', 'Subscriptions/Listen', 'subscriptions/listen '])
+      assert.equal(insufficientScope(demand, { id: 1, method, params })?.status, 403, method);
+  });
+
   it('are not asked for others', () => {
     assert.equal(insufficientScope(demand, { id: 1, method: 'tools/call', params: { name: 'search' } }), undefined);
     assert.equal(
