@@ -71,7 +71,7 @@ export const FORWARD_AUTH: Dashboard = {
           queries: [
             { expr: `sum(postern_auth_waiting_checks{${ON}})`, legend: 'waiting' },
             {
-              expr: `sum(rate(postern_auth_decisions_total{${ON},reason="overloaded"}${RATE}))`,
+              expr: `sum(rate(postern_auth_decisions_total{${ON},reason="overloaded"}${RATE})) or vector(0)`,
               legend: 'refused a second',
             },
           ],
