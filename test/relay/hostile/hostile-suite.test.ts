@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
 import { SEED, TIMES } from '../../hostile/support/run.ts';
+import { printed, smallest } from '../../hostile/support/smallest.ts';
 import {
   type Ugly,
   uglyClient,
@@ -51,7 +52,7 @@ describe('the relay among hostile servers and hostile clients', function () {
   let running: RelayProcess;
   let folder: string;
   let fds = 0;
-  const inFlight = new Set<string>();
+  let start: () => Promise<RelayProcess>;
 
   before(async () => {
     folder = await mkdtemp(`${tmpdir()}/postern-lines-`);
@@ -84,9 +85,8 @@ describe('the relay among hostile servers and hostile clients', function () {
         args: ['-c', `read line; cat ${file}; cat ${file} >&2; ${last}`],
       };
     }
-    running = await startRelayProcess(servers, {
-      relay: { limits: { idleStream: '400ms', maxServerMessage: '64KiB' } },
-    });
+    start = () => startRelayProcess(servers, { relay: { limits: { idleStream: '400ms', maxServerMessage: '64KiB' } } });
+    running = await start();
     await running.goodCall();
     fds = await running.openFiles();
   });
@@ -97,22 +97,41 @@ describe('the relay among hostile servers and hostile clients', function () {
   });
 
   /** Runs them in lanes; after each, another user's call at another server must be answered. */
-  async function each(names: readonly string[], one: (index: number) => Promise<unknown>): Promise<void> {
+  async function each(all: readonly Ugly[], one: (index: number) => Promise<unknown>): Promise<void> {
     let next = 0;
+    const underWay = new Set<number>();
     const lane = async () => {
-      for (let index = next++; index < names.length; index = next++) {
-        const name = names[index] as string;
-        inFlight.add(name);
+      for (let index = next++; index < all.length; index = next++) {
+        underWay.add(index);
         await one(index).catch(() => undefined);
-        if (running.child.ended)
-          throw new Error(
-            `the relay has ended; under way: ${[...inFlight].join(', ')} (seed ${SEED})\n${running.child.output.slice(-4_000)}`,
-          );
         await running.goodCall();
-        inFlight.delete(name);
+        underWay.delete(index);
       }
     };
-    await Promise.all(Array.from({ length: LANES }, lane));
+    const fails = async (some: readonly number[]) => {
+      if (running.child.ended) running = await start();
+      await Promise.all(some.map((index) => one(index).catch(() => undefined)));
+      const isAnswered = await running.goodCall().then(
+        () => true,
+        () => false,
+      );
+      // Its end is heard of a moment later.
+      if (!isAnswered) await sleep(100);
+      return !isAnswered;
+    };
+    const blame = async (error: Error) => {
+      next = all.length;
+      const together = [...underWay];
+      await sleep(100);
+      const last = running.child.ended ? `the relay has ended\n${running.child.output.slice(-4_000)}` : '';
+      const isRepeated = await fails(together);
+      const left = isRepeated ? await smallest(together, fails) : together;
+      const which = left.map((index) => `case ${index}: ${printed(all[index] as Ugly)}`).join('\n');
+      const how = isRepeated ? 'fails again with' : 'does not fail again; under way were';
+      if (running.child.ended) running = await start();
+      throw new Error(`${error.message}\n${last}\nseed ${SEED} ${how}\n${which}`, { cause: error });
+    };
+    await Promise.all(Array.from({ length: LANES }, lane)).catch(blame);
     // Nothing of them is left open: sessions end with what they were refused, streams with their silence.
     let open = 0;
     for (let turn = 0; turn < 150; turn++) {
@@ -128,45 +147,27 @@ describe('the relay among hostile servers and hostile clients', function () {
     running.post(server, message, { patience: 3_000, headers });
 
   it(`${HTTP.length} responses over HTTP`, () =>
-    each(
-      HTTP.map((_, at) => `http case ${at}`),
-      (at) => {
-        const modern = at % 3 === 0;
-        const headers = { 'X-Request-Id': `case-${at}`, ...(modern ? MODERN_HEADERS : {}) };
-        return post(`http-${ERAS[at % 4]}`, modern ? MODERN : at % 3 === 1 ? INITIALIZE : CALL, headers);
-      },
-    ));
+    each(HTTP, (at) => {
+      const modern = at % 3 === 0;
+      const headers = { 'X-Request-Id': `case-${at}`, ...(modern ? MODERN_HEADERS : {}) };
+      return post(`http-${ERAS[at % 4]}`, modern ? MODERN : at % 3 === 1 ? INITIALIZE : CALL, headers);
+    }));
 
-  it(`${FRAMES.length} WebSocket servers`, () =>
-    each(
-      FRAMES.map((_, at) => `ws-${at}`),
-      (at) => post(`ws-${at}`, INITIALIZE),
-    ));
+  it(`${FRAMES.length} WebSocket servers`, () => each(FRAMES, (at) => post(`ws-${at}`, INITIALIZE)));
 
-  it(`${ENDPOINTS.length} HTTP+SSE servers`, () =>
-    each(
-      ENDPOINTS.map((_, at) => `sse-${at}`),
-      (at) => post(`sse-${at}`, INITIALIZE),
-    ));
+  it(`${ENDPOINTS.length} HTTP+SSE servers`, () => each(ENDPOINTS, (at) => post(`sse-${at}`, INITIALIZE)));
 
-  it(`${LINES.length} programs`, () =>
-    each(
-      LINES.map((_, at) => `program-${at}`),
-      (at) => post(`program-${at}`, INITIALIZE),
-    ));
+  it(`${LINES.length} programs`, () => each(LINES, (at) => post(`program-${at}`, INITIALIZE)));
 
   it(`${CLIENTS.length} clients`, () =>
-    each(
-      CLIENTS.map((_, at) => `client ${at}`),
-      async (at) => {
-        const socket = connect(running.port, '127.0.0.1');
-        socket.on('error', () => {});
-        socket.resume();
-        await new Promise<void>((resolve) => {
-          socket.once('close', () => resolve());
-          socket.once('connect', () => speak(socket, CLIENTS[at] as Ugly));
-          setTimeout(() => socket.destroy(), 300);
-        });
-      },
-    ));
+    each(CLIENTS, async (at) => {
+      const socket = connect(running.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.resume();
+      await new Promise<void>((resolve) => {
+        socket.once('close', () => resolve());
+        socket.once('connect', () => speak(socket, CLIENTS[at] as Ugly));
+        setTimeout(() => socket.destroy(), 300);
+      });
+    }));
 });
