@@ -30,7 +30,6 @@ export interface OpenUpstreamDeps {
   readonly outgoing: OutgoingHeaders | undefined;
   /** Absent: traces are off. */
   readonly traced?: ((server: Upstream) => Upstream) | undefined;
-  /** With other replicas about the sessions at this server; undefined: there are none. */
   /** With the other replicas, about one of these; undefined: there is one only. */
   readonly channel: ((about: 'era' | 'pipe') => ReplicaChannel) | undefined;
 }
