@@ -11,7 +11,7 @@ export interface ChildOptions {
   readonly readyOk?: boolean;
   /** What ends it; absent: SIGTERM. */
   readonly stopSignal?: NodeJS.Signals;
-  /** Milliseconds until it must serve; absent: 25 seconds. */
+  /** Milliseconds until it must serve; absent: 50 seconds. */
   readonly patience?: number;
 }
 
@@ -78,7 +78,7 @@ export async function startChild(
     }),
     options.stopSignal,
   );
-  const deadline = Date.now() + (options.patience ?? 25_000);
+  const deadline = Date.now() + (options.patience ?? 50_000);
   while (Date.now() < deadline) {
     if (child.ended) throw new Error(`${name} ended before it served:\n${child.output}`);
     try {
