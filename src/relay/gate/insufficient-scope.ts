@@ -2,20 +2,9 @@ import type { DemandEntry, OperationDemand } from '../../identity/operation-dema
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import { Names } from '../../platform/names.ts';
 import { ResourceUris } from '../../platform/resource-uris.ts';
-import { looseMethod } from '../policy/operation.ts';
+import { looseMethod, NAMED_METHODS } from '../policy/operation.ts';
 import type { Message } from '../protocol/message.ts';
 import type { Refusal } from '../refusal.ts';
-
-type Named = Exclude<DemandEntry['by'], 'method'>;
-
-/** Methods that name what they work on, and the parameter that holds the name. As careless servers read them. */
-const NAMED: ReadonlyMap<string, readonly [by: Named, parameter: 'name' | 'uri']> = new Map([
-  ['tools/call', ['tool', 'name']],
-  ['prompts/get', ['prompt', 'name']],
-  ['resources/read', ['resource', 'uri']],
-  ['resources/subscribe', ['resource', 'uri']],
-  ['resources/unsubscribe', ['resource', 'uri']],
-]);
 
 /**
  * Asks of a message what forward-auth could not, because only the body tells what it does.
@@ -53,7 +42,7 @@ function asksFor({ by, glob }: DemandEntry, method: string, params: Message['par
   const matches = (name: string) => globs.hasLike(name);
   if (by === 'method') return matches(method);
   const loose = looseMethod(method);
-  const named = NAMED.get(loose);
+  const named = NAMED_METHODS.get(loose);
   if (named?.[0] !== by) return by === 'resource' && loose === 'subscriptions/listen' && listensTo(matches, params);
   const name = params[named[1]];
   // What is no name here may be one to the server.

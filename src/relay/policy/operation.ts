@@ -29,7 +29,7 @@ const LISTS: ReadonlyMap<string, McpObjectKind> = new Map([
   ['resources/templates/list', 'resource'],
 ]);
 /** Methods that name one object, and the parameter that holds it. */
-const NAMED: ReadonlyMap<string, readonly [kind: McpObjectKind, parameter: 'name' | 'uri']> = new Map([
+export const NAMED_METHODS: ReadonlyMap<string, readonly [kind: McpObjectKind, parameter: 'name' | 'uri']> = new Map([
   ['tools/call', ['tool', 'name']],
   ['prompts/get', ['prompt', 'name']],
   ['resources/read', ['resource', 'uri']],
@@ -50,7 +50,9 @@ const OBJECT_METHODS: Readonly<Record<McpObjectKind, readonly string[]>> = {
 /** As every method of the protocol is spelled; what is not could be one of them to a careless server. */
 const PLAIN = /^[\w$.-]+(?:\/[\w$.-]+)*$/;
 const KNOWN: ReadonlySet<string> = new Set(
-  [...SESSION, ...LISTS.keys(), ...NAMED.keys(), 'completion/complete', 'subscriptions/listen'].map(looseMethod),
+  [...SESSION, ...LISTS.keys(), ...NAMED_METHODS.keys(), 'completion/complete', 'subscriptions/listen'].map(
+    looseMethod,
+  ),
 );
 
 /** Methods that work on such objects. */
@@ -65,7 +67,7 @@ export function operationOf(method: string | undefined, params: Readonly<Record<
   if (SESSION.has(method) || method.startsWith('notifications/')) return { kind: 'session', method };
   const listed = LISTS.get(method);
   if (listed !== undefined) return { kind: 'list', method, objects: listed };
-  const named = NAMED.get(method);
+  const named = NAMED_METHODS.get(method);
   if (named !== undefined) return withObjects(method, [{ kind: named[0], name: params[named[1]] }]);
   if (method === 'completion/complete') return completion(method, params.ref);
   if (method === 'subscriptions/listen') return subscription(method, params);
