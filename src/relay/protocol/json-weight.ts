@@ -18,11 +18,10 @@ const TEXT_OF_NUMBER = 256;
  * @param json text of JSON, also one that nobody has read yet
  */
 export function weightOf(json: Buffer | string): number {
-  const { length } = json;
-  if (length < SMALL) return typeof json === 'string' ? Buffer.byteLength(json) : length;
+  let weight = Buffer.byteLength(json);
+  if (json.length < SMALL) return weight;
   // What is counted is ASCII, so the letters of other scripts need no decoding.
   const text = typeof json === 'string' ? json : json.toString('latin1');
-  let weight = typeof json === 'string' ? Buffer.byteLength(json) : length;
   scanJson(text, {
     open(isObject) {
       weight += isObject ? OBJECT : LIST;
@@ -36,4 +35,9 @@ export function weightOf(json: Buffer | string): number {
     },
   });
   return weight;
+}
+
+/** The weight of a message that was read already. */
+export function weightOfMessage(message: unknown): number {
+  return weightOf(JSON.stringify(message) ?? '');
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
-import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
 import { INTERNAL_ERROR, MISSING_CAPABILITY } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
+import { weightOfMessage } from '../../protocol/json-weight.ts';
 import type { SessionMemory } from './session-memory.ts';
 
 /** Questions of one round. */
@@ -61,7 +61,7 @@ async function ask({ method, params }: Json, { memory, send }: Asked, signal: Ab
   // Gone from 2026-07-28, required before (client/elicitation, URL mode).
   const byUrl = asked?.mode === 'url' ? { elicitationId: randomUUID() } : {};
   const question = { jsonrpc: '2.0', id, method, ...(asked === undefined ? {} : { params: { ...asked, ...byUrl } }) };
-  const { result } = await memory.answerTo(id, sizeOf(question), signal, () => send(question));
+  const { result } = await memory.answerTo(id, weightOfMessage(question), signal, () => send(question));
   if (isRecord(result)) return result;
   return method === 'elicitation/create' ? { action: 'cancel' } : undefined;
 }

@@ -1,10 +1,11 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
-import { holdOrThrow, sizeOf } from '../../gate/budgets/hold-or-throw.ts';
+import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
+import { weightOfMessage } from '../../protocol/json-weight.ts';
 import type { OnMessage } from '../../upstreams/upstream-request.ts';
 import type { PooledSession } from './pooled-session.ts';
 
@@ -112,7 +113,7 @@ export class SuspendedCall {
   /** @throws ServerError where its client is away and there is no room for it */
   #keep(result: Json): Json {
     const away = this.#asked === undefined && !this.#end.signal.aborted;
-    if (away) this.#kept = holdOrThrow(this.#budget, { messages: 1, keptBytes: sizeOf(result) });
+    if (away) this.#kept = holdOrThrow(this.#budget, { messages: 1, keptBytes: weightOfMessage(result) });
     return result;
   }
 
@@ -153,7 +154,7 @@ export class SuspendedCall {
       this.#open.set(key, {
         id,
         request,
-        hold: holdOrThrow(this.#budget, { questions: 1, keptBytes: sizeOf(request) }),
+        hold: holdOrThrow(this.#budget, { questions: 1, keptBytes: weightOfMessage(request) }),
       });
     } catch (error) {
       // More than any client is asked: the call is taken back, or its server would go on and on.

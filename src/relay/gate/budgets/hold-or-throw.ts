@@ -1,6 +1,5 @@
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
-import { weightOf } from '../../protocol/json-weight.ts';
 import type { Charge } from './budget-limits.ts';
 import type { Budget, Hold } from './budgets.ts';
 
@@ -9,9 +8,4 @@ export function holdOrThrow(budget: Budget, charge: Charge): Hold {
   const hold = budget.take(charge);
   if (!('status' in hold)) return hold;
   throw new ServerError(SERVER_ERROR, hold.message, hold.data);
-}
-
-/** Bytes of memory of a message that was read already. */
-export function sizeOf(message: unknown): number {
-  return weightOf(JSON.stringify(message) ?? '');
 }

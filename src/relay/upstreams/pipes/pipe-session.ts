@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
 import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
-import { sizeOf } from '../../gate/budgets/hold-or-throw.ts';
 import { type Id, idKey, type Json } from '../../protocol/json-rpc.ts';
+import { weightOfMessage } from '../../protocol/json-weight.ts';
 import type { LocalResponse } from '../local-response.ts';
 import type { MessageFields } from './pipe.ts';
 
@@ -119,7 +119,7 @@ export class PipeSession {
   }
 
   #keep(message: Json): boolean {
-    const hold = this.budget.take({ messages: 1, keptBytes: sizeOf(message) });
+    const hold = this.budget.take({ messages: 1, keptBytes: weightOfMessage(message) });
     if ('status' in hold) return false;
     this.#kept.push({ message, hold });
     return true;
