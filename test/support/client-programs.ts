@@ -3,6 +3,7 @@ import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { whileHeld } from './held-file.ts';
 
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL('../../.cache/clients', import.meta.url));
@@ -29,8 +30,6 @@ const CLIENTS = {
 export type ClientProgram = keyof typeof CLIENTS;
 
 const installed = new Map<ClientProgram, Promise<string>>();
-/** npm and pip are busy enough with one thing at a time. */
-let last: Promise<unknown> = Promise.resolve();
 
 /**
  * Path of a client's program, installed into `.cache/clients` where it is not there yet. A skipped suite that says why
@@ -39,8 +38,8 @@ let last: Promise<unknown> = Promise.resolve();
 export async function clientOrSkip(context: Mocha.Context, name: ClientProgram): Promise<string> {
   let installing = installed.get(name);
   if (installing === undefined) {
-    installing = last.then(() => install(name));
-    last = installing.catch(() => {});
+    // npm and pip are busy enough with one thing at a time.
+    installing = whileHeld('clients', () => install(name));
     installed.set(name, installing);
   }
   try {

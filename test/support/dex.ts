@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startChild } from './child.ts';
 import { freePorts } from './free-port.ts';
+import { whileHeld } from './held-file.ts';
 
 const run = promisify(execFile);
 const SOURCE = fileURLToPath(new URL('dex', import.meta.url));
@@ -38,7 +39,7 @@ export async function buildDex(): Promise<BuiltDex | { readonly missing: string 
   try {
     await mkdir(CACHE, { recursive: true });
     const program = join(CACHE, 'dex');
-    await run('go', ['build', '-o', program, '.'], { cwd: SOURCE, timeout: BUILD });
+    await whileHeld('go-build', () => run('go', ['build', '-o', program, '.'], { cwd: SOURCE, timeout: BUILD }));
     const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', 'github.com/dexidp/dex'], { cwd: SOURCE });
     return { program, web: join(stdout.trim(), 'web') };
   } catch (error) {

