@@ -5,6 +5,7 @@ import { hold, letGo } from './held-file.ts';
 /** Below the ports that systems hand out by themselves: no outgoing connection takes one between the choice and its use. */
 const LOWEST = 10_000;
 const HIGHEST = 32_000;
+
 /** Free ports of the loopback address, all different, which are this process's until it ends. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
