@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ import type { Identity } from '../src/identity/identity.ts';
 import { freePorts } from '../test/support/free-port.ts';
 import { resolveProgram } from '../test/support/programs.ts';
 import { assertAllowed, question, writeQuestion } from './grpc-load.ts';
+import { type EnvoyCheck, startEnvoy, startNginx } from './proxies.ts';
 import { type BenchSessions, startSessions } from './sessions.ts';
 import { LOAD_CORE, SERVER_CORE, startTarget, type Target } from './target.ts';
 import { createTokenStock } from './tokens.ts';
@@ -37,7 +39,14 @@ export async function createBench() {
     number,
     number,
   ];
-  const [caddy, keysPort, grpc, grpcPeer] = (await freePorts(4)) as [number, number, number, number];
+  const [caddy, keysPort, grpc, grpcPeer, proxy, same] = (await freePorts(6)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const issuer = `http://127.0.0.1:${keysPort}`;
   const stock = await createTokenStock(issuer);
   const [cached] = (await stock.mint(1, RESOURCE)) as [string];
@@ -114,7 +123,7 @@ export async function createBench() {
   await writeQuestion(questionFile, asked);
 
   return {
-    ports: { bare, koa, jose, auth, relay, upstream, caddy, grpc, grpcPeer },
+    ports: { bare, koa, jose, auth, relay, upstream, caddy, grpc, grpcPeer, proxy, same },
     cookie: async () => (await signedIn()).cookies[0] as string,
     /** Of as many people with real tokens. */
     cookies: async (count: number) => (await signedIn(count, true)).cookies,
@@ -154,6 +163,25 @@ export async function createBench() {
         JWKS: JSON.stringify(stock.jwks),
       }),
     startAuth,
+    /** A server that writes what an allow of forward-auth writes, as that was seen to be answered. */
+    startSameBytes: async () => {
+      const real = await startAuth();
+      const HEADERS = await allowedHeaders(auth, `Bearer ${cached}`).finally(real.stop);
+      return startTarget(SERVER_CORE, process.execPath, tsx('same-bytes'), url(same), { PORT: String(same), HEADERS });
+    },
+    startNginx: () => startNginx(folder, proxy),
+    /** Envoy with its check, and forward-auth beside it on the same core where it asks there. */
+    startEnvoy: async (kind: EnvoyCheck['kind']): Promise<Target> => {
+      if (kind === 'none') return startEnvoy(folder, proxy, { kind });
+      if (kind === 'jwt') return startEnvoy(folder, proxy, { kind, issuer, audience: RESOURCE, jwks: stock.jwks });
+      const asked = await startAuth();
+      const envoy = await startEnvoy(folder, proxy, { kind, port: kind === 'http' ? auth : grpc });
+      const both = [envoy, asked];
+      return {
+        cpuMicros: () => both.reduce((sum, target) => sum + (target.cpuMicros?.() ?? Number.NaN), 0),
+        stop: async () => void (await Promise.all(both.map((target) => target.stop()))),
+      };
+    },
     startRelay: async (): Promise<Target & { identity: Record<string, string> }> => {
       const config = await authConfig({});
       const target = await startTarget(
@@ -162,7 +190,7 @@ export async function createBench() {
         [...profile(), POSTERN, 'relay', '--config', config],
         `http://127.0.0.1:${relayInternal}/readyz`,
       );
-      return { identity: identityHeaders(signingKey), stop: target.stop };
+      return { ...target, identity: identityHeaders(signingKey) };
     },
     startCaddy: async () => {
       const caddyProgram = await resolveProgram('caddy');
@@ -189,6 +217,19 @@ export async function createBench() {
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** Names and values of an allow, one after the other, without those that Node adds by itself. */
+async function allowedHeaders(port: number, authorization: string): Promise<string> {
+  const headers = { ...CHECK_HEADERS, Authorization: authorization };
+  const asked = request({ host: '127.0.0.1', port, path: '/verify/traefik', headers }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  answer.resume();
+  if (answer.statusCode !== 200) throw new Error(`answered ${answer.statusCode}`);
+  const own = new Set(['date', 'connection', 'keep-alive', 'transfer-encoding']);
+  const raw = answer.rawHeaders;
+  const pairs = raw.flatMap((name, at) => (at % 2 === 0 && !own.has(name.toLowerCase()) ? [name, raw[at + 1]] : []));
+  return JSON.stringify(pairs);
 }
 
 /** The identity headers of an allow, as the proxy would pass them to the relay. */

@@ -57,13 +57,13 @@ export async function h2load(port: number, file: string, seconds: number): Promi
   const url = `http://127.0.0.1:${port}${definition.path}`;
   const { stdout } = await run('taskset', [
     ...['-c', String(LOAD_CORE), 'h2load', '-t1', '-c4', '-m16', '-D', String(seconds)],
-    ...['--warm-up-time=1', '-d', file, ...headers, url],
+    ...['-d', file, ...headers, url],
   ]);
   const perSecond = Number(/finished in [^,]*, ([\d.]+) req\/s/.exec(stdout)?.[1]);
   const [good, bad] = [/(\d+) 2xx/, /(\d+) failed/].map((pattern) => Number(pattern.exec(stdout)?.[1]));
   if (!(perSecond > 0) || !(Number(good) > 0) || Number(bad) > 0) throw new Error(`h2load: ${stdout}`);
   const times = /time for request:\s+\S+\s+(\S+)\s+(\S+)/.exec(stdout);
-  return { perSecond, p50: milliseconds(times?.[2]), p99: milliseconds(times?.[1]) };
+  return { requests: Number(good), perSecond, p50: milliseconds(times?.[2]), p99: milliseconds(times?.[1]) };
 }
 
 function milliseconds(text = ''): number {

@@ -24,6 +24,7 @@ export interface Load {
 
 export interface Measured {
   readonly perSecond: number;
+  readonly requests: number;
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
@@ -69,12 +70,17 @@ export async function wrk(load: Load): Promise<Measured> {
 
 /** A load generator of our own where wrk is absent: figures are lower, and ratios closer to one. */
 export async function nodeLoad(load: Load): Promise<Measured> {
-  const { stdout } = await run(
-    'taskset',
-    ['-c', String(LOAD_CORE), process.execPath, '--import', 'tsx', new URL('./node-load.ts', import.meta.url).pathname],
-    { env: { ...process.env, BENCH_LOAD: JSON.stringify(load) }, maxBuffer: 1 << 20 },
-  );
-  return JSON.parse(stdout) as Measured;
+  const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'));
+  try {
+    const file = join(folder, 'load.json');
+    await writeFile(file, JSON.stringify(load));
+    const program = new URL('./node-load.ts', import.meta.url).pathname;
+    const args = ['-c', String(LOAD_CORE), process.execPath, '--import', 'tsx', program, file];
+    const { stdout } = await run('taskset', args, { maxBuffer: 1 << 20 });
+    return JSON.parse(stdout) as Measured;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 function lua(load: Load, tokens: string): string {
@@ -121,5 +127,5 @@ function parse(output: string, expect: number): Measured {
   const wrong = expect < 400 ? refused : requests - refused;
   if (requests === 0 || wrong > 0) throw new Error(`${wrong} of ${requests} answers were not the expected ${expect}`);
   if (errors > 0) throw new Error(`${errors} connections failed`);
-  return { perSecond: requests / (micros / 1e6), p50: p50 / 1000, p99: p99 / 1000 };
+  return { requests, perSecond: requests / (micros / 1e6), p50: p50 / 1000, p99: p99 / 1000 };
 }

@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import type { Load, Measured } from './load.ts';
 
 // Closed loop: each connection sends its next request when the last answer has ended. Bounded by the run's seconds.
-const load = JSON.parse(process.env.BENCH_LOAD ?? '') as Load;
+const load = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as Load;
 const agent = new Agent({ keepAlive: true, maxSockets: load.connections });
 const times: number[] = [];
 let sent = 0;
@@ -34,6 +35,7 @@ await Promise.all(Array.from({ length: load.connections }, () => connection(unti
 const seconds = (performance.now() - start) / 1000;
 times.sort((a, b) => a - b);
 const measured: Measured = {
+  requests: times.length,
   perSecond: times.length / seconds,
   p50: times[Math.floor(times.length * 0.5)] ?? 0,
   p99: times[Math.floor(times.length * 0.99)] ?? 0,

@@ -66,9 +66,28 @@ export function rows(bench: Bench): Row[] {
     headers: { ...CHECK_HEADERS, Cookie: `theme=dark; ${cookie}` },
   });
   const overGrpc = (grpc: NonNullable<Load['grpc']>) => ({ url: '', connections: 4, expect: 200, grpc });
+  const throughEnvoy = (connections: number) => async () => ({
+    url: `http://127.0.0.1:${ports.proxy}/servers/bench/mcp`,
+    method: 'POST',
+    connections,
+    expect: 200,
+    headers: { Host: 'mcp.example.com', 'X-Forwarded-Proto': 'https', Authorization: bench.cached },
+  });
   const beside = { stop: async () => {} };
   return [
     { name: 'bare', start: () => bench.startPeer('bare', ports.bare), load: get(ports.bare) },
+    {
+      name: 'same-bytes',
+      bar: { kind: 'ratio', of: 'bare' },
+      start: () => bench.startSameBytes(),
+      load: get(ports.same),
+    },
+    {
+      name: 'nginx',
+      bar: { kind: 'ratio', of: 'bare' },
+      start: () => bench.startNginx(),
+      load: get(ports.proxy),
+    },
     {
       name: 'koa',
       bar: { kind: 'ratio', of: 'bare' },
@@ -83,13 +102,13 @@ export function rows(bench: Bench): Row[] {
     },
     {
       name: 'check-cached',
-      bar: { kind: 'ratio', of: 'bare', limit: 0.67 },
+      bar: { kind: 'ratio', of: 'bare', limit: 0.85 },
       start: () => bench.startAuth(),
       load: get(ports.auth, check),
     },
     {
       name: 'check-new',
-      bar: { kind: 'ratio', of: 'jose', limit: 0.8 },
+      bar: { kind: 'ratio', of: 'jose', limit: 0.95 },
       start: () => bench.startAuth({ max: 100 }),
       load: async () => ({
         ...(await get(ports.auth, check)()),
@@ -99,25 +118,25 @@ export function rows(bench: Bench): Row[] {
     },
     {
       name: 'check-none',
-      bar: { kind: 'ratio', of: 'bare', limit: 0.76 },
+      bar: { kind: 'ratio', of: 'bare', limit: 0.8 },
       start: () => bench.startAuth(),
       load: get(ports.auth, { ...check, headers: CHECK_HEADERS, expect: 401 }),
     },
     {
       name: 'check-session',
-      bar: { kind: 'ratio', of: 'bare', limit: 0.67 },
+      bar: { kind: 'ratio', of: 'bare', limit: 0.85 },
       start: () => bench.startSessionAuth({}),
       load: async () => session(await bench.cookie()),
     },
     {
       name: 'check-session-redis',
-      bar: { kind: 'ratio', of: 'bare', limit: 0.35 },
+      bar: { kind: 'ratio', of: 'bare', limit: 0.6 },
       start: () => bench.startSessionAuth({ max: 0 }),
       load: async () => session(await bench.cookie()),
     },
     {
       name: 'check-envoy',
-      bar: { kind: 'ratio', of: 'bare', limit: 0.67 },
+      bar: { kind: 'ratio', of: 'bare', limit: 0.85 },
       start: () => bench.startAuth(),
       load: async () => ({
         url: `http://127.0.0.1:${ports.auth}/verify/envoy/servers/bench/mcp`,
@@ -138,10 +157,29 @@ export function rows(bench: Bench): Row[] {
       start: () => bench.startAuth(),
       load: async () => overGrpc(await bench.grpc(ports.grpc)),
     },
+    { name: 'envoy', start: () => bench.startEnvoy('none'), load: throughEnvoy(32) },
+    {
+      name: 'envoy-jwt',
+      bar: { kind: 'ratio', of: 'envoy' },
+      start: () => bench.startEnvoy('jwt'),
+      load: throughEnvoy(32),
+    },
+    {
+      name: 'envoy-http',
+      bar: { kind: 'ratio', of: 'envoy' },
+      start: () => bench.startEnvoy('http'),
+      load: throughEnvoy(32),
+    },
+    {
+      name: 'envoy-grpc',
+      bar: { kind: 'ratio', of: 'envoy-http', limit: 1 },
+      start: () => bench.startEnvoy('grpc'),
+      load: throughEnvoy(32),
+    },
     { name: 'caddy', start: () => bench.startCaddy(), load: call(ports.caddy, '/mcp', 16) },
     {
       name: 'relay',
-      bar: { kind: 'ratio', of: 'caddy', limit: 1 },
+      bar: { kind: 'ratio', of: 'caddy', limit: 1.5 },
       start: startRelay,
       load: call(ports.relay, '/servers/bench/mcp', 16),
     },

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -9,6 +10,8 @@ export const LOAD_CORE = 1;
 
 /** A program on a core of its own. */
 export interface Target {
+  /** Microseconds of processor time that it has used, its own and the system's for it; NaN where this system does not tell. */
+  cpuMicros?(): number;
   stop(): Promise<void>;
 }
 
@@ -42,7 +45,7 @@ export async function startTarget(
   };
   for (let attempt = 0; attempt < 400; attempt++) {
     if (child.exitCode !== null) break;
-    if (await answers(ready)) return { stop };
+    if (await answers(ready)) return { stop, cpuMicros: () => cpuMicros(child.pid as number) };
     await sleep(50);
   }
   await stop();
@@ -64,5 +67,16 @@ async function answers(url: string | { readonly host: string; readonly port: num
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Fields 14 and 15 of proc(5)'s `stat`, in ticks of a hundredth of a second, counted behind the name, which may hold spaces. */
+function cpuMicros(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * 10_000;
+  } catch {
+    return Number.NaN;
   }
 }
