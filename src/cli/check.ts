@@ -2,6 +2,7 @@ import { loadConfig } from '../platform/config/load.ts';
 import { ConfigurationError } from '../platform/errors.ts';
 import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText } from './command.ts';
+import { runningDifferences } from './running-configuration.ts';
 
 export const check: Command = {
   summary: 'read the configuration and say what is wrong with it',
@@ -15,6 +16,7 @@ export const check: Command = {
       const { policy, servers } = config.relay;
       if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
+      for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
       terminal.print(`${file ?? 'the environment'}: the configuration is right`);
       return 0;
     } catch (error) {

@@ -57,7 +57,7 @@ function defaultValue(key: ConfigKey): string {
 
 function meaning(key: ConfigKey): string {
   const allowed = key.allowed === undefined ? '' : `one of ${key.allowed.map((value) => `\`${value}\``).join(', ')}`;
-  return [key.secret ? '_secret_' : '', key.description, allowed]
+  return [key.secret ? '_secret_' : '', key.description, allowed, key.restart ? '_needs a restart_' : '']
     .filter((part) => part !== '')
     .join('; ')
     .replaceAll('|', '\\|');

@@ -1,6 +1,7 @@
 import { loadConfig } from '../platform/config/load.ts';
 import { type Command, type CommandLine, optionalText, textList, UsageError } from './command.ts';
 import { explainMessage } from './explain-message.ts';
+import { runningDifferences } from './running-configuration.ts';
 
 export const explain: Command = {
   summary: 'say which rule decides a request, and why',
@@ -65,6 +66,7 @@ What the relay's policy says of a message to /servers/NAME/mcp:
       ...(proxy === undefined ? {} : { proxy }),
     });
     lines.push(...(await explainMessage(config, line, { url, user, groups, provider, scopes })));
+    for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
     terminal.print(lines.join('\n'));
     return 0;
   },

@@ -12,6 +12,12 @@ interface OperatorAccess {
 /** Names of the processes in messages, by the part of the configuration. */
 const PROCESSES = { auth: 'forward-auth', relay: 'the relay' } as const;
 
+/** Where a process of this machine answers that listens there. */
+export function reachableAddress({ host, port }: OperatorAccess['internalListen']): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
 /**
  * Asks the operator API of a running process.
  *
@@ -29,9 +35,7 @@ export async function askOperatorApi(
     throw new ConfigurationError([
       `${part}.operatorToken: needed here and in the running ${process.replace('the ', '')}`,
     ]);
-  const { host, port } = access.internalListen;
-  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  const base = `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+  const base = reachableAddress(access.internalListen);
   let response: Response;
   let answer: Record<string, unknown>;
   try {

@@ -3,7 +3,7 @@ import { drainTimes } from '../platform/config/drain-schema.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
-import { watchFile } from '../platform/reloading/file-watch.ts';
+import { watchFiles } from '../platform/reloading/file-watch.ts';
 import type { ReadConfig } from '../platform/reloading/reloading.ts';
 import { isFileGoneMessage, type ReadyMessage } from '../quickstart/ready-message.ts';
 import { type CommandLine, optionalText, type Terminal } from './command.ts';
@@ -13,8 +13,7 @@ import { endOnUnexpected } from './unexpected.ts';
 interface Service {
   readonly port: number;
   readonly internalPort: number;
-  /** Absent: what it reads, it reads at the start. */
-  readonly reload?: (read: ReadConfig) => Promise<void>;
+  reload(read: ReadConfig): Promise<void>;
   /** Tells everybody who routes to this process to stop; requests are still taken. */
   announceStop(): void;
   close(): Promise<void>;
@@ -39,7 +38,7 @@ export async function runService(
   terminal: Terminal,
 ): Promise<number> {
   const path = optionalText(line, 'config');
-  const { config, file, warnings, document } = loadConfig(path, terminal.env);
+  const { config, file, files, warnings, document } = loadConfig(path, terminal.env);
   const log = createLogger(name, config.log.level);
   for (const warning of warnings) log.warn(warning);
 
@@ -55,21 +54,22 @@ export async function runService(
 
   let running = document;
   const reload = () =>
-    void service.reload?.(() => {
+    void service.reload(() => {
       const loaded = loadConfig(path, terminal.env, running);
       const onApplied = () => {
         running = loaded.document;
+        watched.watch(loaded.files);
       };
       return { ...loaded, onApplied };
     });
+  const watched = watchFiles(files, reload);
   hangUp.listen(reload);
-  const watched = file === undefined || service.reload === undefined ? undefined : watchFile(file, reload);
   process.on('message', (told) => {
-    if (isFileGoneMessage(told)) watched?.close();
+    if (isFileGoneMessage(told)) watched.close();
   });
   unrefChannel();
   const reason = await signal.stopped;
-  watched?.close();
+  watched.close();
   const drain = drainTimes(config.drain);
   log.info({ reason, drain: drain.total }, 'draining');
   service.announceStop();

@@ -39,6 +39,8 @@ export interface Serving {
   readonly registry: GatheringRegistry;
   readonly metrics: ProcessMetrics;
   readonly readiness: Readiness;
+  /** What was read of the configuration. */
+  readonly configuration: () => object;
   readonly log: Logger;
   /** Undefined: traces are off. */
   readonly tracing: Tracing | undefined;
@@ -68,7 +70,11 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
     tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
   );
   const operator: InternalHandler = (request, response) => current().operator(request, response);
-  const internal = createInternalServer(serving.registry, serving.readiness, operator, log);
+  const internal = createInternalServer(serving.registry, serving.readiness, {
+    operator,
+    configuration: serving.configuration,
+    log,
+  });
   let grpc: RunningExtAuthz | undefined;
   try {
     if (auth.grpc !== undefined) {

@@ -1,4 +1,5 @@
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
+import { restartPaths } from '../platform/config/keys.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import {
@@ -44,28 +45,6 @@ const AUDIT_GRACE = 2_000;
 /** Milliseconds that the watch gets to look at the last requests. */
 const WATCH_GRACE = 2_000;
 
-/** What the ports, the stores and the keys are made of. */
-export const AT_START = [
-  'auth.listen',
-  'auth.internalListen',
-  'auth.grpc',
-  'auth.tls',
-  'auth.limits.headers',
-  'auth.limits.queueTimeout',
-  'auth.assertion.keys',
-  'auth.assertion.keysPath',
-  'auth.assertion.rotate',
-  'auth.sessions.max',
-  'auth.sessions.maxBytes',
-  'auth.rateLimitsWithoutRedis',
-  'redis',
-  'audit',
-  'tracing',
-  'watch',
-  'log',
-  'drain',
-] as const;
-
 /** Process one, wired. @throws ConfigurationError where keys cannot be used, PosternError where a port is taken */
 export async function startForwardAuth(config: Config, deps: ForwardAuthDependencies): Promise<RunningForwardAuth> {
   const { auth } = config;
@@ -98,7 +77,9 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const memory = { maxSessions: auth.sessions.max, maxSessionBytes: auth.sessions.maxBytes };
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opened.add(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
-    const ended = opened.add(new EndedCredentials({ ...common, stores, lifetime: lifetimeOfEnded(config) }));
+    let running = config;
+    const lifetime = () => lifetimeOfEnded(running);
+    const ended = opened.add(new EndedCredentials({ ...common, stores, lifetime }));
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
@@ -110,6 +91,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const apply = async (wanted: Config) => {
       const before = current;
       current = await openGeneration(wanted, own, before);
+      running = wanted;
       current.start();
       before.parts.closeAllBut(current.parts);
     };
@@ -118,7 +100,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       metrics,
       log,
       started: config,
-      atStart: AT_START,
+      atStart: restartPaths('forward-auth'),
       apply,
     });
     const listeners = await openListeners(config, {
@@ -127,6 +109,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       metrics,
       log,
       tracing,
+      configuration: () => reloading.report(),
       readiness: openReadiness(stores, () => current),
     });
     current.start();

@@ -8,17 +8,22 @@ import type { Readiness } from './readiness.ts';
 /** Takes the requests that it knows. @returns undefined where this is none; otherwise resolves when it has been answered */
 export type InternalHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | undefined;
 
+export interface InternalParts {
+  /** What an operator may do there. */
+  readonly operator?: InternalHandler;
+  /** What the process has read of its configuration, without any of its values. */
+  readonly configuration?: () => object;
+  readonly log?: Pick<Logger, 'error'>;
+}
+
 /**
- * `/healthz`, `/readyz` and `/metrics`, on a listener of their own: a proxy that calls an authorizer with the client's
+ * `/healthz`, `/readyz`, `/metrics` and `/configz`, on a listener of their own: a proxy that calls an authorizer with the client's
  * path could otherwise be let through by a health check's 200.
- *
- * @param operator what an operator may do there
  */
 export function createInternalServer(
   registry: Registry,
   readiness: Readiness,
-  operator?: InternalHandler,
-  log?: Pick<Logger, 'error'>,
+  { operator, configuration, log }: InternalParts = {},
 ): Server {
   return createHttpServer(
     { maxHeaderSize: 16_384, requestTimeout: 10_000, ...(log && { log }) },
@@ -32,6 +37,7 @@ export function createInternalServer(
         return readiness
           .report(new URLSearchParams(query).has('strict'))
           .then(({ ready, ...body }) => sendJson(response, ready ? 200 : 503, body));
+      if (path === '/configz' && configuration !== undefined) return sendJson(response, 200, configuration());
       if (path === '/metrics')
         return expose(registry, request.headers.accept).then(
           ({ contentType, text }) => {
@@ -40,7 +46,9 @@ export function createInternalServer(
           },
           () => sendJson(response, 500, { error: 'metrics could not be collected' }),
         );
-      return sendJson(response, 404, { error: 'not found: this listener has /healthz, /readyz and /metrics' });
+      return sendJson(response, 404, {
+        error: 'not found: this listener has /healthz, /readyz, /metrics and /configz',
+      });
     },
   );
 }

@@ -44,7 +44,7 @@ export function readTlsFiles(
 }
 
 /**
- * What undici and `tls.connect` take. Read once: a changed file is used after a restart.
+ * What undici and `tls.connect` take. Read once: a changed file is used when the configuration is read again.
  *
  * @throws ConfigurationError
  */

@@ -9,6 +9,7 @@ import type { Malformed } from './protocol/malformed.ts';
 import type { Message } from './protocol/message.ts';
 import { type Era, eraOf } from './protocol/versions.ts';
 import { NO_SUCH_SERVER, type Refusal, refusalOf } from './refusal.ts';
+import type { ServerSet } from './servers/server-set.ts';
 import type { Caller, Callers } from './trust/caller.ts';
 import type { Upstream } from './upstreams/upstream.ts';
 
@@ -44,9 +45,9 @@ export interface ServerGate {
 }
 
 export interface IntakeDeps {
-  readonly callers: Callers;
+  readonly callers: Pick<Callers, 'identify'>;
   readonly gate: Gate;
-  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly servers: Pick<ServerSet, 'get' | 'has'>;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
 }
@@ -73,10 +74,16 @@ export class Intake {
 
   #atServer(request: IncomingMessage, caller: Caller | Refusal, server: string): Admitted | Refused {
     if ('status' in caller) return { refusal: caller };
-    const upstream = this.#deps.upstreams.get(server);
+    const upstream = this.#deps.servers.get(server);
     if (upstream === undefined) return { refusal: NO_SUCH_SERVER, caller };
     const era = eraOf(caller.headers.get('mcp-protocol-version'));
     return { ...caller, server, upstream, era, userAgent: request.headers['user-agent'] };
+  }
+
+  /** The server that a session began with, which another configuration may have replaced since. */
+  inSession(admitted: Admitted, definition: string | undefined): Admitted {
+    if (definition === undefined || definition === admitted.upstream.definition) return admitted;
+    return { ...admitted, upstream: this.#deps.servers.get(admitted.server, definition) ?? admitted.upstream };
   }
 
   /**
@@ -143,7 +150,7 @@ export class Intake {
 
   /** An invented name must not become a label. */
   #known(server: string | undefined): string | undefined {
-    return server !== undefined && this.#deps.upstreams.has(server) ? server : undefined;
+    return server !== undefined && this.#deps.servers.has(server) ? server : undefined;
   }
 }
 

@@ -1,6 +1,6 @@
 import type { RelayConfig } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
-import { readUpstreamTls } from '../platform/tls.ts';
+import type { readUpstreamTls } from '../platform/tls.ts';
 import type { OutgoingHeaders } from './credentials/outgoing-headers.ts';
 import { EraBridge } from './eras/era-bridge.ts';
 import type { Budgets } from './gate/budgets/budgets.ts';
@@ -27,6 +27,8 @@ export interface OpenUpstreamDeps {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** From `readUpstreamTls`; empty: as undici does by itself. */
+  readonly tls: ReturnType<typeof readUpstreamTls>;
   readonly outgoing: OutgoingHeaders | undefined;
   /** Absent: traces are off. */
   readonly traced?: ((server: Upstream) => Upstream) | undefined;
@@ -34,7 +36,7 @@ export interface OpenUpstreamDeps {
   readonly channel: ((about: 'era' | 'pipe') => ReplicaChannel) | undefined;
 }
 
-/** The way to one configured server, for clients of every era. @throws ConfigurationError as below */
+/** The way to one configured server, for clients of every era. Nothing is started or connected before somebody asks. */
 export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
   const transport = openTransport(name, server, deps);
   // Next to the server, so that each request that is made for one of a client has its own span.
@@ -57,14 +59,8 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
   });
 }
 
-/**
- * The server as it is. Nothing is started or connected before somebody asks.
- *
- * @throws ConfigurationError where a file of its TLS cannot be used
- */
 function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
-  const { limits, outgoing, log, now } = deps;
-  const tls = server.tls === undefined ? {} : readUpstreamTls(server.tls, `relay.servers.${name}.tls`);
+  const { limits, outgoing, tls, log, now } = deps;
   const { url, timeout, sharing, max, unused } = server;
   const onRefusal = logServerRefusals(name, log, now);
   const transport = server.transport ?? (/^wss?:/.test(url ?? '') ? 'websocket' : 'streamable-http');
@@ -73,7 +69,7 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
   const idle = limits.idleStream;
   const times = { timeout, idle };
   return new PipeUpstream(
-    new PipeServers(openPipe(name, server, transport, { ...deps, tls, onRefusal }), {
+    new PipeServers(openPipe(name, server, transport, { ...deps, onRefusal }), {
       server: name,
       sharing,
       max,
@@ -99,16 +95,7 @@ function openPipe(
   name: string,
   server: ServerConfig,
   transport: ServerConfig['transport'],
-  {
-    limits,
-    log,
-    env,
-    tls,
-    onRefusal,
-  }: OpenUpstreamDeps & {
-    tls: ReturnType<typeof readUpstreamTls>;
-    onRefusal: OnServerRefusal;
-  },
+  { limits, log, env, tls, onRefusal }: OpenUpstreamDeps & { onRefusal: OnServerRefusal },
 ): OpenPipe {
   const { url, command, args, cwd, timeout } = server;
   const limit = limits.maxServerMessage;

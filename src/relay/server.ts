@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
+import { adminSwitches } from '../platform/config/admin-schema.ts';
 import { drainTimes } from '../platform/config/drain-schema.ts';
+import { restartPaths } from '../platform/config/keys.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { createHttpServer, drain, endKeepAlive, listen, type RequestHandler } from '../platform/http.ts';
-import { createInternalServer } from '../platform/internal-listener.ts';
+import { createInternalServer, type InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import {
   createAuditMetrics,
@@ -13,54 +15,51 @@ import {
   createTracingMetrics,
 } from '../platform/metrics.ts';
 import { OpenedParts } from '../platform/opened-parts.ts';
-import { createOperatorApi } from '../platform/operator-api.ts';
 import { Readiness } from '../platform/readiness.ts';
-import { openSealing } from '../platform/sealing/sealing-keys.ts';
+import { NEEDS_RESTART, type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
+import { type OpenedSealing, openSealing } from '../platform/sealing/sealing-keys.ts';
+import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
-import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
+import type { Stores } from '../stores/stores.ts';
 import { openWatch } from '../watch/open-watch.ts';
-import { openActivity, openAdmin } from './admin/open-admin.ts';
+import { FormTokens } from './admin/access/form-token.ts';
+import { LiveStreams } from './admin/api/live-stream.ts';
+import { openActivity } from './admin/open-admin.ts';
 import { openAggregate } from './aggregate/open-aggregate.ts';
 import { ALL_SERVERS } from './all-servers.ts';
-import { openOutgoing } from './credentials/open-outgoing.ts';
-import { publishKeys } from './credentials/published-keys.ts';
+import { openSnapshot, type RelayParts } from './config-snapshot.ts';
+import { budgetLimits } from './gate/budgets/budget-limits.ts';
 import { openBudgets } from './gate/budgets/open-budgets.ts';
 import { Gate } from './gate/gate.ts';
 import { RateLimitStates } from './gate/rate-limit-states.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
 import { Intake } from './intake.ts';
-import { openUpstream } from './open-upstream.ts';
-import { RELAY_AREA } from './operator-area.ts';
 import { FORGERIES } from './refusal.ts';
 import { openReplicaChannels } from './replicas/replica-channel.ts';
+import { ServerSet } from './servers/server-set.ts';
 import { spanRoute } from './span-routes.ts';
 import { CONNECTION_TIMES, type ConnectionTimes } from './transports/channel/connection.ts';
 import { Connections } from './transports/connections.ts';
-import { Cors } from './transports/cors.ts';
 import { OpenStreams } from './transports/open-streams.ts';
 import { StreamableHttpEndpoint } from './transports/streamable-http/endpoint.ts';
 import { SessionSeal } from './transports/streamable-http/sealed-session.ts';
-import { Callers } from './trust/caller.ts';
-import { HeaderScanner } from './trust/headers.ts';
+import type { Caller } from './trust/caller.ts';
 import { MigrationReport } from './trust/migration-report.ts';
 import { migrationRoutes } from './trust/migration-routes.ts';
-import { createPeers } from './trust/peers.ts';
 import { activeProofs, relayTls } from './trust/proofs.ts';
 import { logTrustNotices } from './trust/start-notices.ts';
-import { TokenResources } from './trust/token-resources.ts';
-import { Trust } from './trust/trust.ts';
-import { TracedUpstream } from './upstreams/traced-upstream.ts';
-import type { Upstream } from './upstreams/upstream.ts';
 
 /** Where the relay listens, and how to end it. */
 export interface RunningRelay {
   readonly port: number;
   readonly internalPort: number;
+  /** Takes another configuration without ending a stream of a server that stays. Never rejects: a wrong one is logged. */
+  reload(read: ReadConfig): Promise<void>;
   /** Tells everybody who routes to this process to stop; requests are still taken. */
   announceStop(): void;
   /** Takes no new work, ends standing streams, lets requests end within `drain`, counted from `announceStop`, then cuts them. */
@@ -118,9 +117,9 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
   opened.add(stores);
-  const ended = opened.add(new EndedCredentials({ stores, log, now, lifetime: lifetimeOfEnded(config) }));
+  let running = config;
+  const ended = opened.add(new EndedCredentials({ stores, log, now, lifetime: () => lifetimeOfEnded(running) }));
   const streams = opened.add(new OpenStreams({ ended, metrics, log, now }));
-  const trust = new Trust(config, { now, fetch: tracedFetch(deps.fetch ?? fetch, tracing) });
   const sealing = opened.add(
     openSealing(
       { keys: relay.sessionKey, keysPath: relay.sessionKeyPath },
@@ -142,136 +141,112 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
   const budgets = openBudgets(relay, metrics.registry);
-  const outgoing = opened.add(await openOutgoing(config, { log, now, env, stores, audit, tracing }));
-  const upstreams = new Map<string, Upstream>();
-  opened.addClose(() => Promise.all([...upstreams.values()].map((upstream) => upstream.close())));
-  const { maxStreams } = relay.budgets.identity;
-  for (const [name, server] of Object.entries(relay.servers)) {
-    const isListed = (tool: string) => tools.book.get(name, tool) !== undefined;
-    const about = { name, url: server.url, isListed };
-    const traced = tracing && ((upstream: Upstream) => new TracedUpstream(about, upstream, tracing));
-    const channel = replicas && ((about: string) => replicas(`${about} ${name}`));
-    const perServer = { outgoing: outgoing.of(name), channel, traced };
-    upstreams.set(
-      name,
-      openUpstream(name, server, { limits: relay.limits, budgets, maxStreams, log, now, env, ...perServer }),
-    );
-  }
+  const servers = opened.add(new ServerSet());
   const tools = opened.add(new Tools(relay, { stores, metrics, audit, log, now }));
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
   const rateLimits = activity && new RateLimitStates(now);
-  const channel = relay.callLimits.length > 0 ? replicas?.('open-calls') : undefined;
-  const gate = new Gate(config, {
-    stores,
-    metrics,
-    storeMetrics,
-    tools,
-    rateLimits,
-    audit,
-    watch,
-    log,
-    tracing,
-    channel,
-  });
-  const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
+  const channel = replicas?.('open-calls');
+  const asked = { stores, metrics, storeMetrics, tools, rateLimits, audit, watch, log, tracing, channel };
+  const gate = new Gate(config, asked);
   const migration = new MigrationReport(relay.migration.remembered, now);
-  const resources = TokenResources.of(config);
-  const callers = new Callers(config, {
-    scanner,
-    trust,
-    resources,
-    ended,
-    metrics,
-    watch,
-    log,
-    migration: relay.jwt.enabled ? migration : undefined,
-    tracing,
+  const live = activity && new LiveStreams(activity);
+  const forms = new FormTokens(relay.sessionKey ?? relay.admin.password, now);
+  const own: RelayParts = {
+    ...{ log, now, env, fetch: deps.fetch ?? fetch, stores, ended, metrics, storeMetrics, audit, watch, tracing },
+    ...{ replicas, servers, streams, budgets, tools, migration, rateLimits },
+    admin: activity && live && { activity, live, forms },
+    signingKeys: once(async () => opened.add(await openSigningKeys(relay.signing, { log, now, at: 'relay.signing' }))),
+    accountSealing: once(() => opened.add(openAccountSealing(relay, stores, log))),
+    operatorRoutes: [...pinRoutes(tools), ...migrationRoutes(migration)],
+  };
+  let current = await openSnapshot(config, own);
+  opened.addClose(() => current.close());
+  const intake = new Intake({
+    callers: { identify: (request) => current.callers.identify(request) },
+    ...{ gate, servers, metrics, log },
   });
-  const pages = outgoing.accounts?.pages(callers);
-  const intake = new Intake({ callers, gate, upstreams, metrics, log });
-  const endpoint = new StreamableHttpEndpoint(config, { intake, seal, budgets, streams, metrics, log });
+  const limitsNow = () => current.config.relay.limits;
+  const endpoint = new StreamableHttpEndpoint({ intake, seal, budgets, streams, metrics, log, limits: limitsNow });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
-  const aggregate = openAggregate(config, {
-    upstreams: new Map(upstreams),
-    intake,
-    mayUse: ({ identity }, server) => gate.mayUse(identity, server),
-    budgets,
-    sealing,
-    metrics,
-    log,
-    reached,
-    times,
-  });
-  if (aggregate !== undefined) upstreams.set(ALL_SERVERS, aggregate);
+  const asOne = { servers, intake, budgets, sealing, metrics, log, reached, times };
+  const mayUse = ({ identity }: Pick<Caller, 'identity'>, server: string) => gate.mayUse(identity, server);
+  servers.replace(current.servers);
+  let aggregate = openAggregate(config, { ...asOne, mayUse });
+  servers.aggregate = aggregate;
   const connections = new Connections(seal, {
-    config,
-    intake,
-    budgets,
-    streams,
-    metrics,
-    log,
-    now,
-    times,
-    reached,
-    tracing,
-    channel: replicas?.('http-sse'),
+    get config() {
+      return current.config;
+    },
+    ...{ intake, budgets, streams, metrics, log, now, times, reached, tracing, channel: replicas?.('http-sse') },
   });
-
-  const looked = { callers, scanner, tools, streams, stores, metrics, storeMetrics, audit, watch };
-  const admin =
-    activity &&
-    rateLimits &&
-    openAdmin(config, { ...looked, activity, rateLimits, fetch: deps.fetch ?? fetch, log, now });
+  const apply = async (wanted: Config) => {
+    const useRules = gate.prepare(wanted);
+    const next = await openSnapshot(wanted, own, current);
+    const before = current;
+    current = next;
+    running = wanted;
+    useRules();
+    aggregate = openAggregate(wanted, { ...asOne, mayUse }, aggregate);
+    tools.reconfigure(wanted.relay);
+    budgets.limits = budgetLimits(wanted.relay);
+    servers.aggregate = aggregate;
+    const { removed, changed } = servers.replace(next.servers);
+    for (const name of removed) endpoint.forget(name);
+    streams.endOutdated(({ server, identity }) => {
+      if (!servers.has(server)) return 'server_removed';
+      return server === ALL_SERVERS || gate.mayUse(identity, server) ? undefined : 'access_removed';
+    });
+    if (removed.length + changed.length > 0) log.info({ removed, changed }, 'MCP servers were configured anew');
+    void servers.endRemoved(removed, drainTimes(config.drain).total);
+    await before.close(next);
+    const admin = adminSwitches(wanted.relay.admin);
+    if (activity === undefined && (admin.pages || admin.api)) log.warn({ paths: ['relay.admin'] }, NEEDS_RESTART);
+    logNotices(wanted, log);
+  };
+  const reloading = new Reloading({
+    process: 'relay',
+    metrics: processMetrics,
+    log,
+    started: config,
+    atStart: restartPaths('relay'),
+    apply,
+  });
 
   const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   if (tls !== undefined) opened.add(tls);
-  const cors = new Cors(config);
   const answer: RequestHandler = (request, response) => {
-    const operating = admin?.handle(request, response);
-    if (operating !== undefined) return operating;
-    if (cors.handle(request, response) || publishKeys(outgoing.keys, request, response)) return undefined;
-    const showing = pages?.handle(request, response);
-    if (showing !== undefined) return showing;
-    if (resources?.handle(request, response)) return undefined;
+    const answered = current.answerOwn(request, response);
+    if (answered !== false) return answered === true ? undefined : answered;
     return connections.handle(request, response) ?? endpoint.handle(request, response);
   };
-  const peers = createPeers(relay.trust.proxies);
-  const trusts = (socket: Socket) => peers.hasPeer(socket);
+  const trusts = (socket: Socket) => current.peers.hasPeer(socket);
   const server = createHttpServer(
     { ...limits, tls, log },
     tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
   );
   connections.listenOn(server);
-  const token = relay.operatorToken;
-  const operator = createOperatorApi({
-    area: RELAY_AREA,
-    token,
-    routes: [...pinRoutes(tools), ...migrationRoutes(migration)],
-    audit,
-    log,
-    onRefused: (address) => watch?.observe({ kind: 'operator_refused', address }),
-  });
   // MCP needs nothing but who asks: without the store limits are counted here alone.
   const readiness = new Readiness(
-    { trust: () => trust.ready(), store: () => stores.problem() },
-    (states) => states.trust === undefined || relay.jwt.enabled,
+    { trust: () => current.trust.ready(), store: () => stores.problem() },
+    (states) => states.trust === undefined || current.config.relay.jwt.enabled,
   );
-  const internal = createInternalServer(metrics.registry, readiness, operator, log);
+  const operator: InternalHandler = (request, response) => current.operator(request, response);
+  const configuration = () => reloading.report();
+  const internal = createInternalServer(metrics.registry, readiness, { operator, configuration, log });
   const port = await listen(server, relay.listen);
   let grace = 0;
   let deadline: number | undefined;
   const { total } = drainTimes(config.drain);
   opened.addClose(() => drain(internal, 0));
   opened.addClose(() => {
-    admin?.endStreams();
     streams.endStanding();
     return Promise.all([drain(server, grace), connections.close(grace)]);
   });
+  opened.addClose(() => live?.close());
   const internalPort = await listen(internal, relay.internalListen);
-  logTrustNotices(config, log);
-  warnOfOldNames(config, log);
+  logNotices(config, log);
   if (stores.kind === 'memory' && relay.sessionKey === undefined && relay.sessionKeyPath === undefined)
     log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
   const proofs = activeProofs(relay);
@@ -283,6 +258,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   return {
     port,
     internalPort,
+    reload: (read) => reloading.reload(read),
     announceStop: () => {
       deadline = performance.now() + total;
       readiness.drain();
@@ -299,8 +275,24 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   };
 }
 
-/** Keys whose names have changed. */
-function warnOfOldNames({ relay }: Config, log: Logger): void {
+/** Made when first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly part: T } | undefined;
+  return () => {
+    made ??= { part: make() };
+    return made.part;
+  };
+}
+
+function openAccountSealing({ connections }: Config['relay'], { kind }: Stores, log: Logger): OpenedSealing {
+  const about = { keysAt: 'relay.connections.keys', what: 'connected accounts' };
+  return openSealing(connections, { log, shared: kind === 'redis', ...about });
+}
+
+/** What an operator should know of a configuration that can be used. */
+function logNotices(config: Config, log: Logger): void {
+  const { relay } = config;
+  logTrustNotices(config, log);
   if (relay.limits.connections !== undefined)
     log.warn(
       'relay.limits.connections is now relay.budgets.identity.maxStreams: rename it, the old name goes with the next release',

@@ -22,7 +22,7 @@ export interface EndedCredentialsOptions {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   /** Milliseconds for which somebody may still hold what was made for the credential, such as a token or a stream. */
-  readonly lifetime: number;
+  readonly lifetime: () => number;
 }
 
 /**
@@ -59,7 +59,7 @@ export class EndedCredentials {
   async end(handle: string): Promise<void> {
     const { stores, now, lifetime } = this.#options;
     this.#learn(handle);
-    await stores.documents.put(COLLECTION, handle, '1', now() + lifetime);
+    await stores.documents.put(COLLECTION, handle, '1', now() + lifetime());
     await stores.announcements.publish(TOPIC, handle);
   }
 

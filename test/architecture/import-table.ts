@@ -118,6 +118,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'relay/upstreams/',
     'relay/downstream/',
   ],
+  // The set of servers and their replacement, whoever asks.
+  'relay/servers/': [
+    'platform/',
+    'relay/upstreams/',
+    'relay/credentials/',
+    'relay/replicas/',
+    'relay/open-upstream.ts',
+    'relay/refusal.ts',
+    'relay/all-servers.ts',
+  ],
   'relay/aggregate/': [
     'identity/',
     'platform/',

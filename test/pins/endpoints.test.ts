@@ -103,7 +103,7 @@ describe('pinned endpoints', () => {
   });
 
   it('of both, for operators, and only on the internal listeners', async () => {
-    for (const path of ['/healthz', '/readyz', '/metrics']) {
+    for (const path of ['/healthz', '/readyz', '/metrics', '/configz']) {
       assert.equal(await statusOf(ports.authInternal, path), 200, `forward-auth ${path}`);
       assert.equal(await statusOf(ports.relayInternal, path), 200, `relay ${path}`);
       assert.notEqual(await statusOf(ports.auth, path), 200, `forward-auth's public ${path}`);

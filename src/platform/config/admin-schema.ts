@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isLoopback } from '../addresses.ts';
-import { httpUrl, secret } from './values.ts';
+import { AT_START, httpUrl, secret } from './values.ts';
 
 /** What the operator sees and does in a browser or by the API, at the relay's own listener. */
 export const adminSchema = z.strictObject({
@@ -23,7 +23,7 @@ export const adminSchema = z.strictObject({
     .min(10)
     .max(10_000)
     .default(500)
-    .meta({ description: 'what happened lately that is kept to be shown' }),
+    .meta({ ...AT_START, description: 'what happened lately that is kept to be shown' }),
   forwardAuth: z
     .strictObject({
       url: httpUrl('auth.internalListen, as the relay reaches it'),

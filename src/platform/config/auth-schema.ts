@@ -6,6 +6,8 @@ import { rateLimitsSchema } from './rate-limits-schema.ts';
 import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import {
+  AT_START,
+  AT_START_OF_BOTH,
   address,
   addressRange,
   duration,
@@ -146,8 +148,12 @@ const sessions = z.strictObject({
   outageTimeout: duration(
     'ends a session whose refreshes have failed for so long without an answer of the provider, from the first failed refresh to the last; `0s`: at the first',
   ).prefault('1h'),
-  max: z.int().min(1).default(100_000).meta({ description: 'sessions in memory where there is no Redis' }),
-  maxBytes: size('of those; where there are more, the least recently used are ended').prefault('48MiB'),
+  max: z
+    .int()
+    .min(1)
+    .default(100_000)
+    .meta({ ...AT_START_OF_BOTH, description: 'sessions in memory where there is no Redis' }),
+  maxBytes: size('of those; where there are more, the least recently used are ended').prefault('48MiB').meta(AT_START),
   cache: z
     .strictObject({
       max: z.int().min(0).default(10_000).meta({ description: 'sessions remembered by each process' }),
@@ -245,9 +251,9 @@ const rule = z
   });
 
 export const authSchema = z.strictObject({
-  listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180'),
-  internalListen: address('health and metrics').prefault('127.0.0.1:9464'),
-  tls: listenerTls.optional(),
+  listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180').meta(AT_START),
+  internalListen: address('health and metrics').prefault('127.0.0.1:9464').meta(AT_START),
+  tls: listenerTls.optional().meta(AT_START),
   trustedProxies: z
     .array(addressRange)
     .default([...LOOPBACK])
@@ -304,7 +310,7 @@ export const authSchema = z.strictObject({
   rateLimitsWithoutRedis: z
     .enum(['local', 'refuse'])
     .default('local')
-    .meta({ description: 'while Redis is away: count in each process, or answer 503' }),
+    .meta({ ...AT_START_OF_BOTH, description: 'while Redis is away: count in each process, or answer 503' }),
   apiKeys: z
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'take API keys, made by `postern api-keys create`' }),
@@ -313,7 +319,7 @@ export const authSchema = z.strictObject({
     })
     .prefault({}),
   clientCertificates: clientCertificates.prefault({}),
-  grpc: address('Envoy’s gRPC ext_authz; absent: not served').optional(),
+  grpc: address('Envoy’s gRPC ext_authz; absent: not served').optional().meta(AT_START),
   emit: z
     .strictObject({
       groupsDelimiter: z
@@ -332,14 +338,16 @@ export const authSchema = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      headers: size('all request headers together').prefault('32KiB'),
+      headers: size('all request headers together').prefault('32KiB').meta(AT_START),
       token: size('one token').prefault('16KiB'),
       identity: size(
         'what is known of one person, groups above all; more is refused at sign-in and at each check. The relay and the proxy must carry it: `relay.limits.identity`',
       ).prefault('8KiB'),
       queueTimeout: duration(
         'under overload, a credential that was not seen before waits at most so long for its turn; newer ones are answered 503 meanwhile, and known ones pass them by',
-      ).prefault('500ms'),
+      )
+        .prefault('500ms')
+        .meta(AT_START),
     })
     .prefault({}),
 });

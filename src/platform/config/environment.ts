@@ -40,6 +40,8 @@ export interface EnvironmentValues {
   /** Nested, in the shape of the file. */
   readonly values: Record<string, unknown>;
   readonly warnings: readonly string[];
+  /** Those that `…_FILE` names. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -72,6 +74,9 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   if (problems.length > 0) throw new ConfigurationError(problems);
   return {
     values,
+    files: [...names.keys()]
+      .flatMap((name) => (names.get(name)?.secret ? [env[`${name}_FILE`] ?? ''] : []))
+      .filter(Boolean),
     warnings: [...unknownNames(env, names), ...meaningless(env), ...standard.warnings],
   };
 }

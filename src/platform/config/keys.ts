@@ -13,7 +13,12 @@ export interface ConfigKey {
   readonly description: string;
   readonly secret: boolean;
   readonly required: boolean;
+  /** A running process goes on with the value that it was started with. */
+  readonly restart: boolean;
 }
+
+/** Either process. */
+export type ProcessName = 'forward-auth' | 'relay';
 
 interface JsonSchema {
   type?: string;
@@ -24,6 +29,7 @@ interface JsonSchema {
   default?: unknown;
   description?: string;
   secret?: boolean;
+  restart?: true | 'both';
   enum?: string[];
   anyOf?: JsonSchema[];
 }
@@ -36,22 +42,44 @@ let keys: readonly ConfigKey[] | undefined;
 
 /** Every key of the schema, depth first, in the schema's order. */
 export function configKeys(): readonly ConfigKey[] {
-  keys ??= [...walk(configJsonSchema() as JsonSchema, '', true, false)];
+  keys ??= [...walk(configJsonSchema() as JsonSchema, '', { settable: true, required: false, restart: false })];
   return keys;
 }
 
-function* walk(whole: JsonSchema, path: string, settable: boolean, required: boolean): Generator<ConfigKey> {
+/** Paths of what a process reads at its start only, as the schema marks it with `restart`. */
+export function restartPaths(process: ProcessName): string[] {
+  return [...marked(configJsonSchema() as JsonSchema, '')].flatMap(([path, mark]) => {
+    const owner = path.startsWith('auth.') ? 'forward-auth' : path.startsWith('relay.') ? 'relay' : undefined;
+    return mark === 'both' || owner === undefined || owner === process ? [path] : [];
+  });
+}
+
+function* marked({ properties = {} }: JsonSchema, path: string): Generator<[string, true | 'both']> {
+  for (const [name, child] of Object.entries(properties)) {
+    const own = path === '' ? name : `${path}.${name}`;
+    if (child.restart === undefined) yield* marked(child, own);
+    else yield [own, child.restart];
+  }
+}
+
+type Inherited = Pick<ConfigKey, 'required' | 'restart'> & { readonly settable: boolean };
+
+function* walk(whole: JsonSchema, path: string, given: Inherited): Generator<ConfigKey> {
   const schema = mapIn(whole);
-  if (schema !== whole) yield { ...keyOf(whole, path, settable, required), type: 'string' };
+  const from = { ...given, restart: given.restart || whole.restart !== undefined };
+  if (schema !== whole) yield { ...keyOf(whole, path, from), type: 'string' };
   if (schema.properties !== undefined) {
-    for (const [name, child] of Object.entries(schema.properties))
-      yield* walk(child, path === '' ? name : `${path}.${name}`, settable, schema.required?.includes(name) ?? false);
+    for (const [name, child] of Object.entries(schema.properties)) {
+      const required = schema.required?.includes(name) ?? false;
+      yield* walk(child, path === '' ? name : `${path}.${name}`, { ...from, required });
+    }
     return;
   }
-  yield keyOf(schema, path, settable, required);
+  yield keyOf(schema, path, from);
   const map = mapOf(schema);
-  if (schema.items?.properties !== undefined) yield* walk(schema.items, `${path}[]`, false, false);
-  if (map?.properties !== undefined) yield* walk(map, `${path}.<name>`, false, false);
+  const inside = { ...from, settable: false, required: false };
+  if (schema.items?.properties !== undefined) yield* walk(schema.items, `${path}[]`, inside);
+  if (map?.properties !== undefined) yield* walk(map, `${path}.<name>`, inside);
 }
 
 /** A word may stand in the place of some maps: the map is what has keys. */
@@ -63,7 +91,7 @@ function mapOf({ additionalProperties }: JsonSchema): JsonSchema | undefined {
   return typeof additionalProperties === 'object' ? additionalProperties : undefined;
 }
 
-function keyOf(schema: JsonSchema, path: string, settable: boolean, required: boolean): ConfigKey {
+function keyOf(schema: JsonSchema, path: string, { settable, required, restart }: Inherited): ConfigKey {
   return {
     path,
     env: settable ? envName(path) : undefined,
@@ -73,6 +101,7 @@ function keyOf(schema: JsonSchema, path: string, settable: boolean, required: bo
     description: schema.description ?? '',
     secret: schema.secret ?? false,
     required,
+    restart,
   };
 }
 

@@ -6,6 +6,7 @@ import { isRecord } from '../is-record.ts';
 import { type ConfigDocument, checkReplacement, parseConfigDocument } from './config-document.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
+import { namedFiles } from './read-files.ts';
 import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema } from './schema.ts';
 import { sessionWarnings } from './session-warnings.ts';
@@ -16,6 +17,8 @@ export interface LoadedConfig {
   /** The file that was read, or undefined where there was none. */
   readonly file: string | undefined;
   readonly warnings: readonly string[];
+  /** Every file that was read, or will be with the configuration: where one changes, it must be read again. */
+  readonly files: readonly string[];
   /** What the file holds, to compare the next one with. */
   readonly document: ConfigDocument | undefined;
 }
@@ -43,7 +46,8 @@ export function loadConfig(
 ): LoadedConfig {
   const { input, problems, ...rest } = readInput(file, env, running);
   const config = parseConfig(input, problems);
-  return { config, ...rest, warnings: [...rest.warnings, ...sessionWarnings(config)] };
+  const files = [...new Set([...rest.files, ...namedFiles(config)])];
+  return { config, ...rest, files, warnings: [...rest.warnings, ...sessionWarnings(config)] };
 }
 
 /**
@@ -59,12 +63,13 @@ export function readInput(
   const path = file ?? env.POSTERN_CONFIG ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
   const document = path === undefined ? undefined : readDocument(path);
   if (document !== undefined && running !== undefined) checkReplacement(document, running);
-  const { values, warnings } = readEnvironment(env);
+  const { values, warnings, files } = readEnvironment(env);
   const input = merge(document?.content ?? {}, values);
   const silent = silentRules(input, document, values);
   const problems = running === undefined ? silent.cut : [...silent.cut, ...silent.warnings];
   const unused = unusedJwt(input, env);
-  return { input, problems, file: path, document, warnings: [...silent.warnings, ...warnings, ...unused] };
+  const read = path === undefined ? files : [path, ...files];
+  return { input, problems, file: path, files: read, document, warnings: [...silent.warnings, ...warnings, ...unused] };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AT_START } from './values.ts';
 
 const held = (way: string) =>
   z
@@ -24,7 +25,7 @@ export const migrationSchema = z.strictObject({
     .int()
     .min(1)
     .default(10_000)
-    .meta({ description: 'users in the report; who came longest ago goes first' }),
+    .meta({ ...AT_START, description: 'users in the report; who came longest ago goes first' }),
 });
 
 export type MigrationConfig = z.output<typeof migrationSchema>;

@@ -10,15 +10,15 @@ import { upstreamServer } from './server-schema.ts';
 import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
-import { address, duration, JWS_ALGORITHMS, secret, size } from './values.ts';
+import { AT_START, address, duration, JWS_ALGORITHMS, secret, size } from './values.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
 
 export const relaySchema = z.strictObject({
-  listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444'),
-  internalListen: address('health and metrics').prefault('127.0.0.1:9465'),
-  tls: listenerTls.optional(),
+  listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444').meta(AT_START),
+  internalListen: address('health and metrics').prefault('127.0.0.1:9465').meta(AT_START),
+  tls: listenerTls.optional().meta(AT_START),
   operatorToken: secret('for the operator’s requests to internalListen; absent: refused').optional(),
   admin: adminSchema.prefault({}),
   authRequired: z.boolean().default(true).meta({
@@ -45,11 +45,18 @@ export const relaySchema = z.strictObject({
   migration: migrationSchema.prefault({}),
   sessionKey: secret(
     'seals MCP session ids: 32 bytes as base64url, several by comma; the first seals, all open. Absent: made at start, one replica',
-  ).optional(),
-  sessionKeyPath: z.string().min(1).optional().meta({
-    description:
-      'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
-  }),
+  )
+    .optional()
+    .meta(AT_START),
+  sessionKeyPath: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
+      ...AT_START,
+      description:
+        'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
+    }),
   passthrough: passThrough.prefault({}),
   authorizationServers: authorizationServers.prefault({}),
   connections: connections.prefault({}),
@@ -74,15 +81,15 @@ export const relaySchema = z.strictObject({
     .meta({ description: 'several MCP servers as one at `/mcp`, `/sse` and `/ws`; absent: there is no such thing' }),
   limits: z
     .strictObject({
-      headers: size('all request headers together: those of the client, the identity and its assertion').prefault(
-        '64KiB',
-      ),
+      headers: size('all request headers together: those of the client, the identity and its assertion')
+        .prefault('64KiB')
+        .meta(AT_START),
       identity: size('what is known of one person, groups above all').prefault('8KiB'),
       body: size('one request body').prefault('4MiB'),
       maxServerMessage: size(
         'one message of an MCP server that has to be read: from programs, WebSockets and HTTP+SSE, for clients of another transport or era, and where the policy looks at it; larger ones are refused one by one',
       ).prefault('16MiB'),
-      requestTime: duration('until a request must have arrived whole').prefault('30s'),
+      requestTime: duration('until a request must have arrived whole').prefault('30s').meta(AT_START),
       idleStream: duration('longest silence of an upstream stream').prefault('30m'),
       connectionTime: duration(
         'a WebSocket or HTTP+SSE connection; then the client must pass the proxy again',

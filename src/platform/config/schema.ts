@@ -15,7 +15,7 @@ import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
 import { tracingSchema } from './tracing-schema.ts';
-import { httpUrl } from './values.ts';
+import { AT_START, httpUrl } from './values.ts';
 import { watchSchema } from './watch-schema.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
@@ -67,13 +67,18 @@ function checkTls({ tls, trust }: z.output<typeof relaySchema>, context: z.Refin
 export const configSchema = z
   .strictObject({
     publicUrl: httpUrl('the address at which clients reach the proxy').default('http://127.0.0.1:8080'),
-    log: z.strictObject({ level: z.enum(LOG_LEVELS).default('info') }).prefault({}),
-    drain: drainSchema.prefault('10s'),
+    log: z
+      .strictObject({ level: z.enum(LOG_LEVELS).default('info') })
+      .prefault({})
+      .meta(AT_START),
+    drain: drainSchema.prefault('10s').meta(AT_START),
     auth: authSchema.prefault({}),
-    redis: redisSchema.optional().meta({ description: 'sessions, limits and keys; absent: in memory, one process' }),
-    audit: auditSchema.prefault({}),
-    tracing: tracingSchema.prefault({}),
-    watch: watchSchema.prefault({}),
+    redis: redisSchema
+      .optional()
+      .meta({ ...AT_START, description: 'sessions, limits and keys; absent: in memory, one process' }),
+    audit: auditSchema.prefault({}).meta(AT_START),
+    tracing: tracingSchema.prefault({}).meta(AT_START),
+    watch: watchSchema.prefault({}).meta(AT_START),
     relay: relaySchema.prefault({}),
   })
   .superRefine((config, context) => {

@@ -1,14 +1,19 @@
 import { z } from 'zod';
-import { duration, secret } from './values.ts';
+import { AT_START, duration, secret } from './values.ts';
 
 /** Of both processes: each signs statements about who is calling, forward-auth for the relay, the relay for MCP servers. */
 export const signing = {
   lifetime: duration('how long one signature is worth something').prefault('60s'),
-  keys: secret(
-    'JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated',
-  ).optional(),
-  keysPath: z.string().min(1).optional().meta({
-    description: 'file with that JWK Set, read again when it changes; needed for several replicas',
-  }),
-  rotate: duration('how often keys made at start are replaced').prefault('24h'),
+  keys: secret('JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated')
+    .optional()
+    .meta(AT_START),
+  keysPath: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
+      ...AT_START,
+      description: 'file with that JWK Set, read again when it changes; needed for several replicas',
+    }),
+  rotate: duration('how often keys made at start are replaced').prefault('24h').meta(AT_START),
 };

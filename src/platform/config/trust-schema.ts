@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { TRUST_PRESET_NAMES } from './trust-presets.ts';
-import { addressRange, duration, groupClaims, groupForms, headerName, httpUrl, secret } from './values.ts';
+import { AT_START, addressRange, duration, groupClaims, groupForms, headerName, httpUrl, secret } from './values.ts';
 
 const headers = z.strictObject({
   email: headerName.optional().meta({ description: 'header with the e-mail address' }),
@@ -85,9 +85,14 @@ export const trustSchema = z.strictObject({
   secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
   certificates: z
     .strictObject({
-      caPath: z.string().min(1).optional().meta({
-        description: 'PEM file with the authorities of these certificates; absent: relay.tls.clientCaPath',
-      }),
+      caPath: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({
+          ...AT_START,
+          description: 'PEM file with the authorities of these certificates; absent: relay.tls.clientCaPath',
+        }),
       names: z.array(z.string().min(1)).min(1).meta({
         description: 'alternative names, DNS or URI, of which the certificate must hold one',
       }),

@@ -2,6 +2,11 @@ import { z } from 'zod';
 import { parseRange } from '../addresses.ts';
 import { parseDuration, parseSize } from '../units.ts';
 
+/** Marks a key that a process reads at its start only: a reload says that it waits. */
+export const AT_START = { restart: true } as const;
+/** As above, for a key of one process that the other reads as well. */
+export const AT_START_OF_BOTH = { restart: 'both' } as const;
+
 /** Marks a value that may come from a file (`…_FILE`) and is never printed. */
 export const secret = (description: string) => z.string().min(1).meta({ description, secret: true });
 

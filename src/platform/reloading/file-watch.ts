@@ -3,27 +3,51 @@ import { statSync } from 'node:fs';
 /** Milliseconds between two looks. */
 const LOOK = 500;
 
+export interface FileWatch {
+  /** Looks at these from now on. Those that it looked at before keep what is known of them. */
+  watch(paths: Iterable<string>): void;
+  close(): void;
+}
+
+interface Seen {
+  /** As it was told, and as it was at the last look. */
+  told: string;
+  last: string;
+}
+
 /**
- * Tells when a file has changed. It looks at what the path leads to now, because a notification follows the old file where
- * an editor puts a new one in its place, and where Kubernetes turns the link `..data` of a ConfigMap. A file that is still
- * being written, or gone for a moment, is waited for: two looks must see the same.
+ * Tells when one of several files has changed. It looks at what the path leads to now, because a notification follows the old file
+ * where an editor puts a new one in its place, and where Kubernetes turns the link `..data` of a ConfigMap or a Secret. A file that is
+ * still being written, or gone for a moment, is waited for: two looks must see the same.
  *
- * @param onChange called once for each change, however many writes it took
+ * @param onChange called once for each change, however many writes or files it took
  * @param every milliseconds between two looks
  */
-export function watchFile(path: string, onChange: () => void, every = LOOK): { close(): void } {
-  let told = stampOf(path);
-  let last = told;
-  const timer = setInterval(() => {
-    const now = stampOf(path);
-    if (now === last && now !== told) {
-      told = now;
-      onChange();
+export function watchFiles(paths: Iterable<string>, onChange: () => void, every = LOOK): FileWatch {
+  let files = new Map<string, Seen>();
+  const watch = (wanted: Iterable<string>) => {
+    const next = new Map<string, Seen>();
+    for (const path of wanted) {
+      const stamp = stampOf(path);
+      next.set(path, files.get(path) ?? { told: stamp, last: stamp });
     }
-    last = now;
-  }, every);
+    files = next;
+  };
+  watch(paths);
+  const look = () => {
+    const stamps = [...files].map(([path, seen]) => ({ seen, now: stampOf(path) }));
+    // Files that change together are taken together.
+    const settled = stamps.every(({ seen, now }) => now === seen.last);
+    const changed = stamps.some(({ seen, now }) => now !== seen.told);
+    for (const { seen, now } of stamps) {
+      seen.last = now;
+      if (settled) seen.told = now;
+    }
+    if (settled && changed) onChange();
+  };
+  const timer = setInterval(look, every);
   timer.unref();
-  return { close: () => clearInterval(timer) };
+  return { watch, close: () => clearInterval(timer) };
 }
 
 /** In nanoseconds: two writes of one size can fall into the same millisecond. */

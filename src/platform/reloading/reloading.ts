@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { fingerprints } from '../config/fingerprints.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -17,6 +18,9 @@ export interface ReloadingOptions {
   readonly apply: (config: Config) => Promise<void>;
 }
 
+/** Of keys that a reload cannot apply. */
+export const NEEDS_RESTART = 'these keys are read at the start only: restart for their new values';
+
 /** Reads the configuration. @throws ConfigurationError */
 export type ReadConfig = () => Pick<LoadedConfig, 'config' | 'warnings'> & {
   /** Called once the process runs by it. */
@@ -27,10 +31,13 @@ export type ReadConfig = () => Pick<LoadedConfig, 'config' | 'warnings'> & {
 export class Reloading {
   readonly #options: ReloadingOptions;
   #running: Promise<void> = Promise.resolve();
+  #read: { readonly config: Config; readonly at: number; readonly waiting: readonly string[] };
+  #report: object | undefined;
 
   constructor(options: ReloadingOptions) {
     this.#options = options;
-    const { process, metrics } = options;
+    const { process, metrics, started } = options;
+    this.#read = { config: started, at: Date.now(), waiting: [] };
     metrics.lastReload.set(Date.now() / 1000);
     for (const outcome of ['applied', 'rejected']) metrics.reloads.inc({ process, outcome }, 0);
   }
@@ -39,6 +46,13 @@ export class Reloading {
   reload(read: ReadConfig): Promise<void> {
     this.#running = this.#running.then(() => this.#reload(read));
     return this.#running;
+  }
+
+  /** What the process has read last and could use. Values cannot be told from it. */
+  report(): object {
+    const { config, at, waiting } = this.#read;
+    this.#report ??= { readAt: new Date(at).toISOString(), waiting, parts: fingerprints(config) };
+    return this.#report;
   }
 
   async #reload(read: ReadConfig): Promise<void> {
@@ -51,7 +65,8 @@ export class Reloading {
       metrics.reloads.inc({ process, outcome: 'applied' });
       metrics.lastReload.set(Date.now() / 1000);
       log.info('the configuration was read again');
-      this.#sayWhatWaits(config);
+      this.#read = { config, at: Date.now(), waiting: this.#whatWaits(config) };
+      this.#report = undefined;
     } catch (error) {
       metrics.reloads.inc({ process, outcome: 'rejected' });
       const why = error instanceof ConfigurationError ? { problems: error.problems } : { error };
@@ -59,10 +74,11 @@ export class Reloading {
     }
   }
 
-  #sayWhatWaits(config: Config): void {
+  #whatWaits(config: Config): readonly string[] {
     const { started, atStart, log } = this.#options;
     const paths = atStart.filter((path) => !isDeepStrictEqual(valueAt(started, path), valueAt(config, path)));
-    if (paths.length > 0) log.warn({ paths }, 'these keys are read at the start only: restart for their new values');
+    if (paths.length > 0) log.warn({ paths }, NEEDS_RESTART);
+    return paths;
   }
 }
 

@@ -12,14 +12,14 @@ import type { OpenStreams } from '../transports/open-streams.ts';
 import type { Callers } from '../trust/caller.ts';
 import type { HeaderScanner } from '../trust/headers.ts';
 import { createPeers } from '../trust/peers.ts';
-import { FormTokens } from './access/form-token.ts';
+import type { FormTokens } from './access/form-token.ts';
 import { Gatekeeper } from './access/gatekeeper.ts';
 import { GroupSignIn } from './access/group-sign-in.ts';
 import { PasswordSignIn } from './access/password-sign-in.ts';
 import { SameOrigin } from './access/same-origin.ts';
 import { AdminSite } from './admin-site.ts';
 import { apiRouter } from './api/admin-api.ts';
-import { LiveStreams } from './api/live-stream.ts';
+import type { LiveStreams } from './api/live-stream.ts';
 import { ForwardAuthSessions } from './forward-auth-sessions.ts';
 import { allOperations, createCatalog } from './operations/catalog.ts';
 import { OwnForms } from './pages/own-form.ts';
@@ -28,6 +28,8 @@ import { RecentActivity } from './recent-activity.ts';
 
 export interface AdminDeps {
   readonly activity: RecentActivity;
+  readonly live: LiveStreams;
+  readonly forms: FormTokens;
   readonly callers: Callers;
   readonly scanner: HeaderScanner;
   readonly tools: Tools;
@@ -40,8 +42,6 @@ export interface AdminDeps {
   readonly audit: AuditLog | undefined;
   readonly watch: Watch | undefined;
   readonly log: Logger;
-  /** Unix time in milliseconds. */
-  readonly now: () => number;
 }
 
 /** Sign-ins that may go wrong in a window: of one client, and of one peer whatever clients it speaks of. */
@@ -53,17 +53,13 @@ export function openActivity({ relay }: Pick<Config, 'relay'>): RecentActivity |
   return pages || api ? new RecentActivity(relay.admin.recent) : undefined;
 }
 
-export interface Admin {
-  /** @returns whether the request was for it */
-  handle(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined;
-  /** Live views would keep the listener open. */
-  endStreams(): void;
-}
+/** @returns undefined where the request is not for the admin pages; otherwise resolves when it has been answered */
+export type Admin = (request: IncomingMessage, response: ServerResponse) => Promise<void> | undefined;
 
 /** The admin pages and their API, as far as they are on. */
 export function openAdmin(config: Config, deps: AdminDeps): Admin {
-  const { admin, sessionKey } = config.relay;
-  const { callers, scanner, stores, watch, audit, log, now } = deps;
+  const { admin } = config.relay;
+  const { callers, scanner, stores, watch, audit, log } = deps;
   const { user, password, groups } = admin;
   const origin = new SameOrigin(config.publicUrl);
   const gatekeeper = new Gatekeeper({
@@ -87,13 +83,12 @@ export function openAdmin(config: Config, deps: AdminDeps): Admin {
   });
   const sessions = new ForwardAuthSessions(admin.forwardAuth, deps.fetch);
   const catalog = createCatalog({ ...deps, config, sessions, recent: watch?.recent });
-  const live = new LiveStreams(deps.activity);
   const switches = adminSwitches(admin);
-  const forms = new OwnForms(origin, new FormTokens(sessionKey ?? password, now));
+  const forms = new OwnForms(origin, deps.forms);
   const site = new AdminSite({
     gatekeeper,
     routers: [
-      ...(switches.api ? [apiRouter(allOperations(catalog), live)] : []),
+      ...(switches.api ? [apiRouter(allOperations(catalog), deps.live)] : []),
       ...(switches.pages ? [pagesRouter(catalog, { forms, live: switches.api, sessions: sessions.reachable })] : []),
     ],
     audit,
@@ -101,8 +96,5 @@ export function openAdmin(config: Config, deps: AdminDeps): Admin {
   });
   const { pages, api } = switches;
   log.info({ pages, api }, 'operators may look at /admin');
-  return {
-    handle: site.handle.bind(site),
-    endStreams: () => live.close(),
-  };
+  return site.handle.bind(site);
 }

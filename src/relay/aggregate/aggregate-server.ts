@@ -50,19 +50,29 @@ const REMEMBERED = { max: 10_000, ttl: 60 * 60 * 1000 };
 
 /** All servers as one MCP server, in this process: it is asked as the others are, over the transports that they have. */
 export class AggregateServer implements Upstream, LegacySessions {
-  readonly #deps: AggregateServerDeps;
-  readonly #local: LocalServerDeps;
+  #deps: AggregateServerDeps;
+  #local: LocalServerDeps;
   readonly #sessions = new LRUCache<string, Remembered>(REMEMBERED);
 
   constructor(deps: AggregateServerDeps) {
     this.#deps = deps;
-    this.#local = {
-      limit: deps.limit,
-      budgets: deps.budgets,
+    this.#local = this.#localDeps(deps);
+  }
+
+  /** Takes another configuration; sessions and streams go on, and their next request is made by it. */
+  reconfigure(deps: AggregateServerDeps): void {
+    this.#deps = { ...deps, subscribers: this.#deps.subscribers };
+    this.#local = this.#localDeps(deps);
+  }
+
+  #localDeps({ limit, budgets, onFailure }: AggregateServerDeps): LocalServerDeps {
+    return {
+      limit,
+      budgets,
       legacy: this,
       modern: (facts, context) => this.#of({ ...client(context), era: 'modern', facts }, new SessionSlots()),
       onFailure: (error) => {
-        deps.onFailure(error);
+        onFailure(error);
         return new RefusedError(refusalOf(error));
       },
     };

@@ -15,7 +15,7 @@ import type { ClientRequest } from '../upstreams/mcp-server.ts';
 import { ModernClient } from '../upstreams/modern-client.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
 import { ownerOf, type RequestContext } from '../upstreams/upstream-request.ts';
-import { AggregateServer, type MemberClient } from './aggregate-server.ts';
+import { AggregateServer, type AggregateServerDeps, type MemberClient } from './aggregate-server.ts';
 import { Cursors } from './cursors.ts';
 import { HungServers } from './hung-servers.ts';
 import { LegacyMember } from './legacy-member.ts';
@@ -26,7 +26,7 @@ import { ServerRequestIds } from './server-requests.ts';
 import { Subscribers } from './subscribers.ts';
 
 export interface AggregateWiring {
-  readonly upstreams: ReadonlyMap<string, Upstream>;
+  readonly servers: Pick<ReadonlyMap<string, Upstream>, 'get' | 'has'>;
   readonly intake: Intake;
   readonly mayUse: (caller: Caller, server: string) => boolean;
   readonly budgets: Budgets;
@@ -39,8 +39,23 @@ export interface AggregateWiring {
   readonly times: ConnectionTimes;
 }
 
-/** Puts all servers as one together from the configuration; undefined where there is no such thing. */
-export function openAggregate({ relay }: Config, wiring: AggregateWiring): AggregateServer | undefined {
+/**
+ * Puts all servers as one together from the configuration; undefined where there is no such thing.
+ *
+ * @param before the one that runs, which goes on by this configuration
+ */
+export function openAggregate(
+  config: Config,
+  wiring: AggregateWiring,
+  before?: AggregateServer,
+): AggregateServer | undefined {
+  const deps = aggregateDeps(config, wiring);
+  if (deps === undefined || before === undefined) return deps && new AggregateServer(deps);
+  before.reconfigure(deps);
+  return before;
+}
+
+function aggregateDeps({ relay }: Config, wiring: AggregateWiring): AggregateServerDeps | undefined {
   const { aggregate, limits } = relay;
   if (aggregate === undefined) return undefined;
   const { servers, separator, nameLength, timeout } = aggregate;
@@ -48,7 +63,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
   if (relay.policy === undefined)
     log.info({ servers }, 'every user who may reach /mcp may use all of these MCP servers');
   const away = new CountedWarning(log, 'all servers as one cannot answer, because a dependency does not');
-  return new AggregateServer({
+  return {
     servers,
     separator,
     hung: new HungServers(timeout),
@@ -67,7 +82,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
       else log.error({ error }, 'all servers as one could not answer');
     },
     open: (server, client, slot) => {
-      const upstream = wiring.upstreams.get(server);
+      const upstream = wiring.servers.get(server);
       if (upstream === undefined) throw new Error(`the configuration let in an unknown server: ${server}`);
       const { caller, era, facts } = client;
       const budgetOf = (caller: Caller | undefined) => wiring.budgets.of(ownerOf(caller));
@@ -80,7 +95,7 @@ export function openAggregate({ relay }: Config, wiring: AggregateWiring): Aggre
         report(server, caller, wiring),
       );
     },
-  });
+  };
 }
 
 /** The answer says nothing of a server that is not for the caller; counts and records say that somebody tried. */
@@ -88,9 +103,9 @@ async function recordHidden(
   server: string,
   caller: Caller,
   request: ClientRequest,
-  { intake, upstreams }: AggregateWiring,
+  { intake, servers }: AggregateWiring,
 ): Promise<void> {
-  if (!upstreams.has(server)) return;
+  if (!servers.has(server)) return;
   const entered = await intake.gateOf(caller, server, () => requestId(caller)).authorize(request);
   if (!('status' in entered)) entered.ended('refused');
 }

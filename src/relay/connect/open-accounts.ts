@@ -2,7 +2,7 @@ import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
-import { openSealing } from '../../platform/sealing/sealing-keys.ts';
+import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import { openSecret } from '../../platform/secret-source.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Credential } from '../credentials/credential.ts';
@@ -25,13 +25,13 @@ export interface AccountsDependencies {
   readonly fetch: typeof fetch;
   readonly servers: AuthorizationServers;
   readonly audit: AuditLog | undefined;
+  readonly accountSealing: () => OpenedSealing;
 }
 
 /** The accounts that people connect for MCP servers, and the pages where they do. */
 export interface Accounts {
   credentialOf(server: string): Credential | undefined;
   pages(callers: Callers): ConnectPages;
-  close(): void;
 }
 
 /** Accounts that one person may begin to connect within a minute. */
@@ -50,12 +50,7 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
   );
   if (wanted.length === 0) return undefined;
   const settings = config.relay.connections;
-  const sealing = openSealing(settings, {
-    log,
-    shared: stores.kind === 'redis',
-    keysAt: 'relay.connections.keys',
-    what: 'connected accounts',
-  });
+  const sealing = deps.accountSealing();
   if (stores.kind === 'memory') log.info('there is no Redis: connected accounts are forgotten when the relay ends');
   const store = new ConnectionStore(stores.documents, sealing, settings.keep, now);
   const { documents, locks } = stores;
@@ -78,7 +73,6 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
       return found && personCredential(found, new URL(serverPath(server), config.publicUrl).href);
     },
     pages: (callers) => new ConnectPages({ callers, connections, attempts, limiter, log }),
-    close: () => sealing.close(),
   };
 }
 

@@ -6,7 +6,8 @@ import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { createSafeFetch, type SafeFetchOptions } from '../../platform/safe-fetch.ts';
-import { openSigningKeys, type SigningKeys } from '../../platform/signing-keys.ts';
+import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
+import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { Tracing } from '../../platform/tracing/span.ts';
 import { tracedFetch } from '../../platform/tracing/traced-fetch.ts';
 import type { Stores } from '../../stores/stores.ts';
@@ -34,6 +35,10 @@ export interface OutgoingDependencies {
   readonly audit: AuditLog | undefined;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
+  /** Those of the process, made when first asked for. @throws ConfigurationError */
+  readonly signingKeys: () => Promise<SigningKeys>;
+  /** As above. */
+  readonly accountSealing: () => OpenedSealing;
 }
 
 /** Headers and credentials of all MCP servers. */
@@ -51,7 +56,7 @@ export interface AllOutgoing {
 export async function openOutgoing(config: Config, deps: OutgoingDependencies): Promise<AllOutgoing> {
   const { servers, signing } = config.relay;
   const signs = Object.values(servers).some(({ assertion, credential }) => assertion || credential?.tokenExchange);
-  const keys = signs ? await openSigningKeys(signing, { ...deps, at: 'relay.signing' }) : undefined;
+  const keys = signs ? await deps.signingKeys() : undefined;
   const assertions = keys && {
     keys,
     issuer: signing.issuer ?? `${config.publicUrl.replace(/\/$/, '')}/relay`,
@@ -80,8 +85,6 @@ export async function openOutgoing(config: Config, deps: OutgoingDependencies): 
     keys,
     accounts,
     close: async () => {
-      keys?.close();
-      accounts?.close();
       await safeFetch.close();
     },
   };

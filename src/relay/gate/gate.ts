@@ -86,34 +86,58 @@ export class Permit {
 /** The aggregate request is not authorized here; each request that it fans out to is. */
 const AUTHORIZED_LATER = new Permit(undefined, () => {});
 
+type RateLimitedBy = Config['relay']['rateLimits'][number]['by'];
+
+/** What a reload replaces. */
+interface GateRules {
+  readonly policy: Policy | undefined;
+  readonly rateLimits: RelayRateLimits;
+  readonly callLimits: CallLimits;
+  /** Bytes. */
+  readonly maxMessage: number;
+  readonly metadataBase: string;
+}
+
 /** What every message passes between who sent it and the server: limits, policy, and the counting of both. */
 export class Gate {
-  readonly #policy: Policy | undefined;
-  readonly #rateLimits: RelayRateLimits;
-  readonly #callLimits: CallLimits;
+  #rules: GateRules;
   readonly #openCalls: OpenCalls;
   readonly #recorded: RecordedArguments;
   readonly #reported = new Set<string>();
-  readonly #maxMessage: number;
-  readonly #metadataBase: string;
   readonly #deps: GateDeps;
 
   /** @throws ConfigurationError where the policy is wrong */
-  constructor({ relay, publicUrl, audit }: Config, deps: GateDeps) {
+  constructor(config: Config, deps: GateDeps) {
     this.#deps = deps;
-    const isReadOnly = (server: string, tool: string) => deps.tools.book.isReadOnly(server, tool);
-    this.#policy = relay.policy && compilePolicy(relay.policy, Object.keys(relay.servers), isReadOnly);
-    this.#rateLimits = new RelayRateLimits(
-      relay.rateLimits,
-      deps.stores,
-      (by) => deps.storeMetrics.rateLimited.inc({ process: 'relay', by }),
-      deps.rateLimits,
-    );
-    this.#recorded = new RecordedArguments(audit.arguments);
-    this.#callLimits = new CallLimits(relay.callLimits);
+    this.#rules = this.#compile(config);
+    this.#recorded = new RecordedArguments(config.audit.arguments);
     this.#openCalls = new OpenCalls(deps.channel);
-    this.#maxMessage = relay.limits.maxServerMessage;
-    this.#metadataBase = `${new URL(publicUrl).origin}/.well-known/oauth-protected-resource/servers/`;
+  }
+
+  /**
+   * Compiles the rules of another configuration. Those before apply until the returned function is called.
+   *
+   * @throws ConfigurationError where the policy is wrong
+   */
+  prepare(config: Config): () => void {
+    const rules = this.#compile(config);
+    return () => {
+      this.#rules = rules;
+      this.#reported.clear();
+    };
+  }
+
+  #compile({ relay, publicUrl }: Config): GateRules {
+    const { tools, stores, storeMetrics, rateLimits } = this.#deps;
+    const isReadOnly = (server: string, tool: string) => tools.book.isReadOnly(server, tool);
+    const onLimited = (by: RateLimitedBy) => storeMetrics.rateLimited.inc({ process: 'relay', by });
+    return {
+      policy: relay.policy && compilePolicy(relay.policy, Object.keys(relay.servers), isReadOnly),
+      rateLimits: new RelayRateLimits(relay.rateLimits, stores, onLimited, rateLimits),
+      callLimits: new CallLimits(relay.callLimits),
+      maxMessage: relay.limits.maxServerMessage,
+      metadataBase: `${new URL(publicUrl).origin}/.well-known/oauth-protected-resource/servers/`,
+    };
   }
 
   /**
@@ -142,7 +166,7 @@ export class Gate {
     if (!tools.known(server)) return tools.load().then(() => this.#ask(entry));
     if (this.#deps.audit?.accepting === false) return UNRECORDED;
     const counted =
-      message.method === undefined ? undefined : this.#rateLimits.consume(identity, server, toolOf(message));
+      message.method === undefined ? undefined : this.#rules.rateLimits.consume(identity, server, toolOf(message));
     if (counted === undefined) return this.#enter(entry);
     return counted.then((refusal) => (refusal === undefined ? this.#enter(entry) : this.#refused(entry, refusal)));
   }
@@ -150,7 +174,7 @@ export class Gate {
   /** Whether there is anything at the server for this identity; nothing is counted or recorded. */
   mayUse(identity: Identity, server: string): boolean {
     const { method, params } = NO_MESSAGE;
-    return this.#policy?.judge({ identity, server, method, params, text: undefined }).kind !== 'denied';
+    return this.#rules.policy?.judge({ identity, server, method, params, text: undefined }).kind !== 'denied';
   }
 
   /** For a stream on which the server says what nobody asked for; undefined: it passes as it comes. */
@@ -165,16 +189,16 @@ export class Gate {
   ): Json {
     const known = this.#deps.tools.take(answer, server, { owner: ownerKey(identity), request: message });
     this.#reportUnknownTools(server);
-    const policy = this.#policy;
+    const policy = this.#rules.policy;
     return policy === undefined ? known : visible(known, identity, server, policy.shows.bind(policy));
   }
 
   /** Once for each server, when its list has been seen to its end: a rule about a tool that is not there does nothing. */
   #reportUnknownTools(server: string): void {
     const { tools, log } = this.#deps;
-    if (this.#policy === undefined || this.#reported.has(server) || !tools.book.snapshot(server).complete) return;
+    if (this.#rules.policy === undefined || this.#reported.has(server) || !tools.book.snapshot(server).complete) return;
     this.#reported.add(server);
-    for (const { rule, tool } of this.#policy.namedTools(server)) {
+    for (const { rule, tool } of this.#rules.policy.namedTools(server)) {
       if (tools.book.get(server, tool) !== undefined) continue;
       const near = closest(tool, Object.keys(tools.book.snapshot(server).tools));
       log.warn({ rule, server, tool, near }, 'the policy names a tool that the server does not list');
@@ -193,7 +217,7 @@ export class Gate {
 
   #judge(entry: AuthorizationRequest): Permit | Refusal {
     const { identity, server, message, bytes } = entry;
-    const judgement = this.#policy?.judge({
+    const judgement = this.#rules.policy?.judge({
       identity,
       server,
       method: message.method,
@@ -204,7 +228,11 @@ export class Gate {
       this.#countDenial(entry, judgement, 'enforced');
       return this.#refused(
         entry,
-        denialOf(judgement, { identity, answerable: message.id !== undefined }, `${this.#metadataBase}${server}/mcp`),
+        denialOf(
+          judgement,
+          { identity, answerable: message.id !== undefined },
+          `${this.#rules.metadataBase}${server}/mcp`,
+        ),
         judgement,
       );
     }
@@ -212,7 +240,7 @@ export class Gate {
     const tool = toolOf(message);
     if (tool !== undefined && this.#deps.tools.book.holds(server, tool))
       return this.#refused(entry, heldBack(permissionOf(server, message.method, tool)));
-    const limit = tool === undefined ? undefined : this.#callLimits.of(server, tool);
+    const limit = tool === undefined ? undefined : this.#rules.callLimits.of(server, tool);
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
     const startedAt = performance.now();
@@ -229,9 +257,9 @@ export class Gate {
     limit: CallLimit | undefined,
   ): ResponseGuard | undefined {
     const { identity, server, message, session, resumes } = entry;
-    const strictest = this.#callLimits.strictestAt(server);
+    const strictest = this.#rules.callLimits.strictestAt(server);
     const limits = strictest?.result !== undefined || strictest?.duration !== undefined;
-    const strict = this.#policy?.enforced === true || this.#deps.tools.guards(server) || limits;
+    const strict = this.#rules.policy?.enforced === true || this.#deps.tools.guards(server) || limits;
     if (!strict && message.method !== 'tools/list') return undefined;
     const place = { owner: ownerKey(identity), server, session };
     const { id, method } = message;
@@ -251,7 +279,7 @@ export class Gate {
         const known = this.#openCalls.find(place, of);
         return known === undefined ? strictest && { limit: strictest, taken: 0 } : taken(known);
       },
-      maxMessage: this.#maxMessage,
+      maxMessage: this.#rules.maxMessage,
       onEnd: call && (() => this.#openCalls.left(place, id)),
       onDropped: (reason) =>
         this.#deps.log.warn({ server, user: identity.subject, reason }, 'a message of the MCP server was left out'),
@@ -264,7 +292,7 @@ export class Gate {
     if (method?.startsWith('tasks/') !== true || typeof taskId !== 'string')
       return this.#openCalls.begin(place, id, limit);
     const known = this.#openCalls.task(place, taskId);
-    return known ?? this.#openCalls.begin(place, id, this.#callLimits.strictestAt(place.server));
+    return known ?? this.#openCalls.begin(place, id, this.#rules.callLimits.strictestAt(place.server));
   }
 
   #noteAnswer(place: CallPlace, { id, result }: Json, call: OpenCall): void {

@@ -8,7 +8,14 @@ import type { Caller } from '../trust/caller.ts';
 export type StreamTransport = 'streamable-http' | 'http-sse' | 'websocket';
 
 /** Why the relay ends a stream that nothing else would end: a metric label. */
-export const STREAM_ENDINGS = ['identity_expired', 'identity_revoked', 'operator', 'draining'] as const;
+export const STREAM_ENDINGS = [
+  'identity_expired',
+  'identity_revoked',
+  'operator',
+  'draining',
+  'server_removed',
+  'access_removed',
+] as const;
 export type StreamEnding = (typeof STREAM_ENDINGS)[number];
 
 /** A response stream or a connection that is open now. */
@@ -23,6 +30,7 @@ export interface OpenStream {
 
 interface Entry extends OpenStream {
   readonly credential: string | undefined;
+  /** No request of the client waits for its end. */
   readonly standing: boolean;
   readonly end: (why: StreamEnding) => void;
   expiry: NodeJS.Timeout | undefined;
@@ -111,6 +119,14 @@ export class OpenStreams {
   /** Ends those that would not end by themselves, as this process is about to. */
   endStanding(): void {
     for (const entry of [...this.#streams.values()]) if (entry.standing) this.#end(entry, 'draining');
+  }
+
+  /** After a reload. What answers a request goes on: it was allowed when it began. @param why undefined: it stays */
+  endOutdated(why: (stream: OpenStream) => StreamEnding | undefined): void {
+    for (const entry of [...this.#streams.values()]) {
+      const reason = entry.standing || entry.transport !== 'streamable-http' ? why(entry) : undefined;
+      if (reason !== undefined) this.#end(entry, reason);
+    }
   }
 
   close(): void {

@@ -24,6 +24,8 @@ export interface UpstreamRequest {
 
 /** One MCP server, however it is reached: to whoever asks it speaks streamable HTTP. */
 export interface Upstream {
+  /** Tells one configuration of the server from another; undefined: there is one only. */
+  readonly definition?: string;
   /** Sends the request and hands the answer to `handler` piece by piece. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void;
   close(): Promise<void>;

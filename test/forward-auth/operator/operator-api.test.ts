@@ -20,7 +20,7 @@ describe('operator API', () => {
     const imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
     const api = createOperatorApi({ token, routes: sessionRoutes(imagined.service), log });
-    server = createInternalServer(new Registry(), new Readiness({}), api);
+    server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const ask = async (method: string, path: string, authorization: string | undefined = `Bearer ${TOKEN}`) => {
       const headers = authorization === '' ? {} : { Authorization: authorization };
@@ -80,7 +80,7 @@ describe('operator API', () => {
     const imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
     const api = createOperatorApi({ token: undefined, routes: sessionRoutes(imagined.service), log });
-    server = createInternalServer(new Registry(), new Readiness({}), api);
+    server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const response = await fetch(`${base}/sessions`, { headers: { Authorization: 'Bearer undefined' } });
     assert.equal(response.status, 404);
@@ -103,7 +103,9 @@ describe('operator API', () => {
     const log = createLogger('auth', 'silent');
     const echo = async ({ id, body }: { id: string; body: unknown }) => ({ status: 201, body: { id, body } });
     const routes = [{ method: 'POST' as const, path: /^\/api-keys()$/, handle: echo }];
-    server = createInternalServer(new Registry(), new Readiness({}), createOperatorApi({ token: TOKEN, routes, log }));
+    server = createInternalServer(new Registry(), new Readiness({}), {
+      operator: createOperatorApi({ token: TOKEN, routes, log }),
+    });
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const post = async (body: string) => {
       const headers = { Authorization: `Bearer ${TOKEN}` };

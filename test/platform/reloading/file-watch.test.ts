@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { watchFile } from '../../../src/platform/reloading/file-watch.ts';
+import { type FileWatch, watchFiles } from '../../../src/platform/reloading/file-watch.ts';
 import { until } from '../../support/until.ts';
 
 /** Milliseconds between two looks. */
@@ -13,11 +13,11 @@ describe('watching a file', () => {
   let folder: string;
   let file: string;
   let told = 0;
-  let watched: { close(): void } | undefined;
+  let watched: FileWatch | undefined;
   const watch = (path = file) => {
     told = 0;
-    watched = watchFile(
-      path,
+    watched = watchFiles(
+      [path],
       () => {
         told += 1;
       },
@@ -92,6 +92,25 @@ describe('watching a file', () => {
     unlinkSync(file);
     await until('it is told', () => told === 1);
     writeFileSync(file, 'a: 3');
+    await until('it is told', () => told === 2);
+  });
+
+  it('tells once of several files that change together, and looks at others from then on', async () => {
+    const [other, third] = [join(folder, 'other'), join(folder, 'third')];
+    writeFileSync(other, 'a');
+    writeFileSync(third, 'a');
+    watch();
+    watched?.watch([file, other]);
+    writeFileSync(file, 'a: 22');
+    writeFileSync(other, 'bb');
+    await until('it is told', () => told === 1);
+    await quiet();
+    assert.equal(told, 1);
+    watched?.watch([third]);
+    writeFileSync(other, 'ccc');
+    await quiet();
+    assert.equal(told, 1);
+    writeFileSync(third, 'bb');
     await until('it is told', () => told === 2);
   });
 });

@@ -35,6 +35,8 @@ export interface RelayUnderTest {
   readonly logs: string[];
   metrics(): Promise<string>;
   close(): Promise<void>;
+  /** Takes other keys of `relay`, as SIGHUP would. */
+  reload(overrides: object): Promise<void>;
 }
 
 export async function relay(
@@ -62,16 +64,16 @@ export async function relay(
       },
     }),
   );
-  const config = parseConfig({
+  const configOf = (relay: object) => ({
     publicUrl: deps.publicUrl ?? 'https://mcp.example.com',
     drain: deps.drain ?? '50ms',
     audit: deps.audit ?? {},
     tracing: deps.tracing ?? {},
     watch: deps.watch ?? {},
     ...(deps.redis === undefined ? {} : { redis: deps.redis }),
-    relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...overrides },
+    relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...relay },
   });
-  const running = await startRelay(config, {
+  const running = await startRelay(parseConfig(configOf(overrides)), {
     log,
     ...(deps.now === undefined ? {} : { now: deps.now }),
     ...(deps.times === undefined ? {} : { times: deps.times }),
@@ -85,6 +87,7 @@ export async function relay(
     logs,
     metrics: async () => (await fetch(`http://127.0.0.1:${running.internalPort}/metrics`)).text(),
     close: () => running.close(),
+    reload: (changed) => running.reload(() => ({ config: parseConfig(configOf(changed)), warnings: [] })),
   };
 }
 

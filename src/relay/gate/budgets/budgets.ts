@@ -5,19 +5,17 @@ import { type BudgetLimits, budgetSpent, type Charge, type Measure, type Scope }
 class Account {
   readonly scope: Scope;
   readonly key: string;
-  readonly limits: BudgetLimits;
   readonly held: Partial<Record<Measure, number>> = {};
   /** Holds that are not released yet: without any nothing is left to remember. */
   holds = 0;
 
-  constructor(scope: Scope, key: string, limits: BudgetLimits) {
+  constructor(scope: Scope, key: string) {
     this.scope = scope;
     this.key = key;
-    this.limits = limits;
   }
 
-  hasRoom(measure: Measure, more: number): boolean {
-    return (this.held[measure] ?? 0) + more <= (this.limits[measure] ?? Number.POSITIVE_INFINITY);
+  hasRoom(more: number, measure: Measure, limit = Number.POSITIVE_INFINITY): boolean {
+    return (this.held[measure] ?? 0) + more <= limit;
   }
 }
 
@@ -45,6 +43,8 @@ export interface BudgetsDeps {
 /** What everybody holds in this process: one account for each identity and session, whichever way it comes and wherever it goes. */
 export class Budgets {
   readonly #deps: BudgetsDeps;
+  /** Those of the current configuration: also for what is held already. */
+  limits: BudgetsDeps['limits'];
   readonly #accounts = new Map<string, Account>();
   readonly #totals: Record<Measure, number> = {
     requests: 0,
@@ -59,6 +59,7 @@ export class Budgets {
 
   constructor(deps: BudgetsDeps) {
     this.#deps = deps;
+    this.limits = deps.limits;
   }
 
   /** Of all identities together. */
@@ -117,9 +118,9 @@ export class Budgets {
   #refusal(accounts: readonly Account[], charge: Charge): Refusal | undefined {
     for (const account of accounts)
       for (const [measure, more] of entries(charge))
-        if (!account.hasRoom(measure, more)) {
+        if (!account.hasRoom(more, measure, this.limits[account.scope][measure])) {
           this.#deps.onSpent(account.scope, measure);
-          return budgetSpent(account.scope, measure, account.limits[measure] as number, more);
+          return budgetSpent(account.scope, measure, this.limits[account.scope][measure] as number, more);
         }
     return undefined;
   }
@@ -128,7 +129,7 @@ export class Budgets {
     const name = `${scope} ${key}`;
     const known = this.#accounts.get(name);
     if (known !== undefined) return known;
-    const account = new Account(scope, key, this.#deps.limits[scope]);
+    const account = new Account(scope, key);
     this.#accounts.set(name, account);
     return account;
   }

@@ -137,6 +137,14 @@ export class ToolBook {
     return true;
   }
 
+  /** Pins what is listed and was never pinned. @returns whether there was any */
+  pinListed(server: string, now: number): boolean {
+    const { tools } = this.#of(server);
+    const unpinned = [...tools].filter(([, { pinned, listed }]) => pinned === undefined && listed !== UNREADABLE);
+    for (const [tool, record] of unpinned) tools.set(tool, { ...record, pinned: record.listed, pinnedAt: now });
+    return unpinned.length > 0;
+  }
+
   snapshot(server: string): ServerTools {
     const { complete, tools } = this.#of(server);
     return { complete, tools: Object.fromEntries(tools) };

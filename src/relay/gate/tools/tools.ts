@@ -35,7 +35,8 @@ const MAX_DEFINITIONS = 16_777_216;
 /** What servers listed, kept and shared, and which of it is held back. */
 export class Tools {
   readonly book: ToolBook;
-  readonly #pinned: Names;
+  #pins: RelayConfig['pins'];
+  #pinned: Names;
   readonly #shared: SharedTools;
   readonly #deps: ToolsDeps;
   /** By hash: what is listed, and what was listed before. */
@@ -48,13 +49,35 @@ export class Tools {
 
   constructor({ pins, servers }: Pick<RelayConfig, 'pins' | 'servers'>, deps: ToolsDeps) {
     this.#deps = deps;
+    this.#pins = pins;
     this.#pinned = new Names(pins.servers);
-    this.book = new ToolBook((server) => (this.#pinned.has(server) ? pins.newTools : undefined));
+    this.book = new ToolBook((server) => (this.#pinned.has(server) ? this.#pins.newTools : undefined));
     this.#shared = new SharedTools(this.book, deps.stores, deps.log);
     for (const server of Object.keys(servers))
       if (this.#pinned.has(server)) deps.metrics.toolsHeldBack.set({ server }, 0);
-    if (pins.servers.length > 0 && deps.stores.kind === 'memory')
-      deps.log.warn('relay.pins without redis: what is pinned is forgotten when the relay ends');
+    this.#warnOfMemory();
+  }
+
+  /** Takes another configuration. A server that is pinned from now on is held to what it has listed so far. */
+  reconfigure({ pins, servers }: Pick<RelayConfig, 'pins' | 'servers'>): void {
+    const before = this.#pinned;
+    this.#pins = pins;
+    this.#pinned = new Names(pins.servers);
+    for (const server of Object.keys(servers)) {
+      if (!this.#pinned.has(server)) {
+        this.#deps.metrics.toolsHeldBack.remove({ server });
+        continue;
+      }
+      if (!before.has(server) && pins.newTools !== 'hold' && this.book.pinListed(server, this.#deps.now()))
+        this.#shared.save(server);
+      this.#count(server);
+    }
+    this.#warnOfMemory();
+  }
+
+  #warnOfMemory(): void {
+    if (this.#pins.servers.length > 0 && this.#deps.stores.kind === 'memory')
+      this.#deps.log.warn('relay.pins without redis: what is pinned is forgotten when the relay ends');
   }
 
   /** Whether tools of the server can be held back. */

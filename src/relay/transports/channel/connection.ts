@@ -72,7 +72,8 @@ export class Connection {
   readonly #sink: MessageSink;
   readonly #left: () => void;
   readonly #hold: Hold;
-  #draining = false;
+  /** Why it ends as soon as no request waits. */
+  #draining: Ending | undefined;
   #closed: Promise<void> | undefined;
 
   /** @param hold of the stream; released with the connection */
@@ -108,13 +109,14 @@ export class Connection {
     });
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const about = { transport, server: admitted.server, caller: admitted };
-    this.#left = deps.streams.open(about, (why) => sink.end(why), limits.connectionTime);
+    const end = (why: StreamEnding) => (why === 'server_removed' ? this.drain(why) : sink.end(why));
+    this.#left = deps.streams.open(about, end, limits.connectionTime);
     this.#log('a connection was opened');
   }
 
   /** Lets running requests end, then closes. */
-  drain(): void {
-    this.#draining = true;
+  drain(why: Ending = 'draining'): void {
+    this.#draining ??= why;
     this.channel.drain();
     this.#settled();
   }
@@ -135,7 +137,7 @@ export class Connection {
   #settled(): void {
     if (this.#closed !== undefined) return;
     this.#sink.settled?.();
-    if (this.#draining && this.channel.idle) this.#sink.end('draining');
+    if (this.#draining !== undefined && this.channel.idle) this.#sink.end(this.#draining);
   }
 
   #report(outcome: Outcome, { refusal, error, seconds }: ReportDetails): void {

@@ -53,7 +53,6 @@ export class HttpSseEndpoint {
   readonly #seal: SessionSeal;
   readonly #deps: HttpSseDeps;
   readonly #remote: RemoteCalls<RemoteMessage> | undefined;
-  readonly #prefix: string;
   readonly #connections = new Map<string, EventStreamConnection>();
   #draining = false;
 
@@ -61,7 +60,6 @@ export class HttpSseEndpoint {
     this.#seal = seal;
     this.#deps = deps;
     this.#remote = deps.channel && new RemoteCalls(deps.channel, (message) => this.#takeRemote(message), REMOTE_LIMITS);
-    this.#prefix = new URL(deps.config.publicUrl).pathname.replace(/\/$/, '');
   }
 
   /** Never throws and always answers. */
@@ -106,7 +104,8 @@ export class HttpSseEndpoint {
     const { server, identity } = admitted;
     const id = `http-sse ${randomUUID()}`;
     const sealed = this.#seal.seal(server, id, ownerKey(identity));
-    const endpoint = `${this.#prefix}${pathOf(server)}/messages?sessionId=${sealed}`;
+    const prefix = new URL(this.#deps.config.publicUrl).pathname.replace(/\/$/, '');
+    const endpoint = `${prefix}${pathOf(server)}/messages?sessionId=${sealed}`;
     const connection = new EventStreamConnection(response, endpoint, admitted, hold, this.#deps);
     this.#connections.set(id, connection);
     void connection.closed.then(() => this.#connections.delete(id));

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ownerKey } from '../../../identity/identity.ts';
-import type { Config } from '../../../platform/config/schema.ts';
+import type { RelayConfig } from '../../../platform/config/schema.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
@@ -58,6 +58,8 @@ export interface EndpointDeps {
   readonly streams: OpenStreams;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
+  /** Of the configuration that runs now. */
+  readonly limits: () => RelayConfig['limits'];
 }
 
 /** Milliseconds of silence after which a stream gets a comment line. */
@@ -66,14 +68,10 @@ const KEEP_ALIVE = 25_000;
 /** Streamable HTTP at `/servers/<name>/mcp`, of the sessions' era and of the stateless one. */
 export class StreamableHttpEndpoint {
   readonly #deps: EndpointDeps;
-  readonly #bodyLimit: number;
-  readonly #idleStream: number;
   readonly #up = new Map<string, boolean>();
 
-  constructor(config: Config, deps: EndpointDeps) {
+  constructor(deps: EndpointDeps) {
     this.#deps = deps;
-    this.#bodyLimit = config.relay.limits.body;
-    this.#idleStream = config.relay.limits.idleStream;
   }
 
   /** Never throws and always answers. */
@@ -104,8 +102,8 @@ export class StreamableHttpEndpoint {
     const { request } = exchange;
     const { intake, seal, budgets } = this.#deps;
     exchange.server = route.server;
-    const asked = intake.admit(request, route.server);
-    const admitted = asked instanceof Promise ? await asked : asked;
+    const admission = intake.admit(request, route.server);
+    const admitted = admission instanceof Promise ? await admission : admission;
     exchange.caller = 'refusal' in admitted ? admitted.caller : admitted;
     if ('refusal' in admitted) return admitted.refusal;
 
@@ -113,7 +111,8 @@ export class StreamableHttpEndpoint {
     const owner = ownerKey(admitted.identity);
     const sealed = era === 'legacy' ? headers.get('mcp-session-id') : undefined;
     const session = sealed === undefined ? undefined : seal.open(sealed, route.server, owner);
-    const upstreamId = session !== undefined && 'upstreamId' in session ? session.upstreamId : undefined;
+    const opened = session !== undefined && 'upstreamId' in session ? session : undefined;
+    const upstreamId = opened?.upstreamId;
     const hold = budgets.of(owner, upstreamId).take(route.method === 'GET' ? { streams: 1 } : {});
     if ('status' in hold) return hold;
     releaseWith(exchange.response, hold);
@@ -147,7 +146,8 @@ export class StreamableHttpEndpoint {
       return permit;
     }
     exchange.permit = permit;
-    this.#forward(exchange, route, { admitted, era, received, hold }, { sealed, upstreamId, owner });
+    const asked = { admitted: intake.inSession(admitted, opened?.definition), era, received, hold };
+    this.#forward(exchange, route, asked, { sealed, upstreamId, owner });
     return undefined;
   }
 
@@ -166,7 +166,7 @@ export class StreamableHttpEndpoint {
   /** @returns undefined where the client left before it had sent everything */
   async #receive(exchange: Exchange, headers: RequestHeaders, hold: Hold): Promise<Received | Refusal | undefined> {
     const { request } = exchange;
-    const body = await readBody(request, headers.get('content-type'), this.#bodyLimit, hold);
+    const body = await readBody(request, headers.get('content-type'), this.#deps.limits().body, hold);
     if (body.kind === 'gone') return undefined;
     if (body.kind === 'refused') return body.refusal;
     const parsed = parseMessage(body.bytes);
@@ -211,7 +211,7 @@ export class StreamableHttpEndpoint {
         seal: (id) =>
           id === session.upstreamId && session.sealed !== undefined
             ? session.sealed
-            : seal.seal(server, id, session.owner),
+            : seal.seal(server, id, session.owner, caller.upstream.definition),
         refuse: (refusal, asked) => {
           if (!asked) metrics.rejected.inc({ reason: refusal.reason });
           this.#deps.intake.logRefusal(exchange.request, refusal, aboutOf(exchange));
@@ -225,7 +225,7 @@ export class StreamableHttpEndpoint {
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
-      { keepAlive: KEEP_ALIVE, stalled: this.#idleStream },
+      { keepAlive: KEEP_ALIVE, stalled: this.#deps.limits().idleStream },
       exchange.permit?.guard,
     );
   }
@@ -258,6 +258,12 @@ export class StreamableHttpEndpoint {
         },
         'relayed',
       );
+  }
+
+  /** The server is no longer configured. */
+  forget(server: string): void {
+    this.#up.delete(server);
+    this.#deps.metrics.upstreamUp.remove({ server });
   }
 
   /** Keeps `postern_relay_upstream_up`; for the other transports too, which reach the same servers. */

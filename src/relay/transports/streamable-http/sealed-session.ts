@@ -8,7 +8,13 @@ const PURPOSE = 'mcp session';
 /** Of ids that were given out before their keys were named; they go with the next release. */
 const UNNAMED_PURPOSE = 'postern mcp session 1';
 
-export type OpenedSession = { upstreamId: string } | { reason: 'session_unknown' | 'session_server' | 'session_owner' };
+export type OpenedSession =
+  | {
+      upstreamId: string;
+      /** Of the server that the session began with; undefined: it was not told. */
+      definition: string | undefined;
+    }
+  | { reason: 'session_unknown' | 'session_server' | 'session_owner' };
 
 /**
  * Turns a server's session id into one that is worth nothing to anybody but the user who opened the session. Everything
@@ -21,17 +27,22 @@ export class SessionSeal {
     this.#sealing = sealing;
   }
 
-  /** @param owner from `ownerKey(identity)` */
-  seal(server: string, upstreamId: string, owner: string): string {
-    return this.#sealing.seal(PURPOSE, JSON.stringify([server, upstreamId, digest(owner)]));
+  /**
+   * @param owner from `ownerKey(identity)`
+   * @param definition of the server, which a reload of the configuration may replace
+   */
+  seal(server: string, upstreamId: string, owner: string, definition?: string): string {
+    return this.#sealing.seal(PURPOSE, JSON.stringify([server, upstreamId, digest(owner), definition]));
   }
 
   open(sealed: string, server: string, owner: string): OpenedSession {
     const content = this.#sealing.open(PURPOSE, sealed) ?? openUnnamed(this.#sealing.keys(), UNNAMED_PURPOSE, sealed);
     if (content === undefined) return { reason: 'session_unknown' };
-    const [sealedServer, upstreamId, sealedOwner] = JSON.parse(content.toString()) as [string, string, string];
+    type Content = [server: string, upstreamId: string, owner: string, definition?: string | null];
+    const [sealedServer, upstreamId, sealedOwner, definition] = JSON.parse(content.toString()) as Content;
     if (sealedServer !== server) return { reason: 'session_server' };
-    return sealedOwner === digest(owner) ? { upstreamId } : { reason: 'session_owner' };
+    if (sealedOwner !== digest(owner)) return { reason: 'session_owner' };
+    return { upstreamId, definition: definition ?? undefined };
   }
 }
 

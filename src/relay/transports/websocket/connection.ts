@@ -16,6 +16,8 @@ const LOW_WATER = 256 * 1024;
 const ENDINGS: Readonly<Record<Ending, readonly [number, string]>> = {
   draining: [1001, 'the relay is shutting down; reconnect'],
   identity_revoked: [1008, 'sign in again: the session, key or grant of this connection has ended'],
+  server_removed: [1001, 'this MCP server is no longer configured'],
+  access_removed: [1008, 'the policy no longer lets you use this MCP server'],
   operator: [1008, 'an operator ended this connection'],
   identity_expired: [1008, 'sign in again: the identity of this connection is no longer valid'],
   upstream_gone: [1011, 'the MCP server ended the session or does not answer: connect again'],

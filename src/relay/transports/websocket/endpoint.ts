@@ -65,6 +65,7 @@ export class WebSocketEndpoint {
     const gone = () => hold.release();
     if (socket.destroyed) return gone();
     socket.once('close', gone);
+    this.#server.options.maxPayload = this.#deps.config.relay.limits.body;
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('close', gone);
       const connection = new WebSocketConnection(webSocket, socket, admitted, hold, this.#deps);
