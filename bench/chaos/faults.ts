@@ -3,20 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { flood } from '../../test/support/flood.ts';
 import type { Replica } from '../../test/support/gate-replicas.ts';
 import { until } from '../../test/support/until.ts';
+import type { Fault } from './stage.ts';
 import type { System } from './system.ts';
-
-export interface Fault {
-  readonly name: string;
-  /** Begins it; ends with it, or with the signal. */
-  readonly begin: (system: System, signal: AbortSignal) => Promise<void>;
-  readonly end?: (system: System) => Promise<void>;
-}
 
 const FLOOD_CONNECTIONS = 100;
 /** To start a replica again. */
 const ATTEMPTS = 3;
 
-export const FAULTS: readonly Fault[] = [
+export const FAULTS: ReadonlyArray<Fault<System>> = [
   { name: 'Redis stands still', begin: ({ redis }) => redis.pause(), end: ({ redis }) => redis.resume() },
   { name: 'Redis is killed', begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.restart() },
   {

@@ -1,29 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Replica } from '../../test/support/gate-replicas.ts';
+import { count, type Report } from './report.ts';
 import type { System } from './system.ts';
 
 /** Who asks: people who are signed in, one who is not any more, tokens good and forged, and a cookie that was made up. */
 export type Kind = 'session' | 'ended' | 'bearer' | 'forged' | 'invented';
-
-export interface Report {
-  /** Answers by kind and status; `lost` where there was none. */
-  readonly counts: Record<string, number>;
-  /** Allows that must not be. */
-  wrongAllows: number;
-  /** People who were told that they are signed out. */
-  signOuts: number;
-}
 
 /** Milliseconds between two rounds of one request of each kind. */
 const ROUND = 60;
 /** Milliseconds after which a proxy gives up. */
 const PATIENCE = 5_000;
 const MAY_PASS: ReadonlySet<Kind> = new Set<Kind>(['session', 'bearer']);
-
-export function newReport(): Report {
-  return { counts: {}, wrongAllows: 0, signOuts: 0 };
-}
 
 /**
  * Asks steadily until the signal ends it, at each replica that is ready in turn, as a load balancer with health checks does.
@@ -58,8 +46,7 @@ export async function isWell({ gate, alive, bearer }: System): Promise<boolean> 
 
 async function ask(replica: Replica, kind: Kind, headers: Record<string, string>, report: Report): Promise<void> {
   const status = await Promise.race([statusOf(replica, headers), sleep(PATIENCE, 'lost' as const, { ref: false })]);
-  const name = `${kind} ${status}`;
-  report.counts[name] = (report.counts[name] ?? 0) + 1;
+  count(report, `${kind} ${status}`);
   if (status === 200 && !MAY_PASS.has(kind)) report.wrongAllows += 1;
   if (kind === 'session' && (status === 401 || status === 302)) report.signOuts += 1;
 }

@@ -1,11 +1,17 @@
-import { chaos, HEAD, held } from './chaos.ts';
-import { FAULTS } from './faults.ts';
+import { HEAD, held, type Outcome, row } from './report.ts';
+import { STAGES } from './stages.ts';
 
 /** `npm run chaos [words of a fault]`: each fault, or those that match, while requests come steadily. */
 const SECONDS = Number(process.env.CHAOS_SECONDS ?? 5);
 const wanted = process.argv.slice(2).join(' ').toLowerCase();
-const faults = FAULTS.filter(({ name }) => name.toLowerCase().includes(wanted));
-if (faults.length === 0) throw new Error(`no such fault; there are: ${FAULTS.map(({ name }) => name).join(', ')}`);
+const matching = STAGES.map((stage) => ({
+  stage,
+  names: stage.faults.filter((name) => name.toLowerCase().includes(wanted)),
+})).filter(({ names }) => names.length > 0);
+if (matching.length === 0)
+  throw new Error(`no such fault; there are: ${STAGES.flatMap(({ faults }) => faults).join(', ')}`);
 console.log(HEAD);
-const outcomes = await chaos(faults, SECONDS * 1_000, (line) => console.log(line));
+const outcomes: Outcome[] = [];
+for (const { stage, names } of matching)
+  outcomes.push(...(await stage.play(names, SECONDS * 1_000, (outcome) => console.log(row(outcome)))));
 process.exitCode = held(outcomes) ? 0 : 1;

@@ -1,5 +1,5 @@
-import { chaos, HEAD, held } from './chaos.ts';
-import { FAULTS, type Fault } from './faults.ts';
+import { HEAD, held, row } from './report.ts';
+import { GATE } from './stages.ts';
 
 /** `npm run soak`: faults in a random order for so many minutes, with the memory of each replica beside them. */
 const MINUTES = Number(process.env.SOAK_MINUTES ?? 60);
@@ -7,21 +7,9 @@ const MINUTES = Number(process.env.SOAK_MINUTES ?? 60);
 const SPAN = 10_000;
 const end = Date.now() + MINUTES * 60_000;
 
-const measured: Fault[] = FAULTS.map((fault) => ({
-  ...fault,
-  begin: async (system, signal) => {
-    for (const [index, { internal }] of system.gate.replicas.entries()) {
-      const metrics = await (await fetch(`${internal}/metrics`)).text();
-      const bytes = Number(/^process_resident_memory_bytes (\S+)/m.exec(metrics)?.[1]);
-      console.log(`<!-- replica ${index}: ${(bytes / 1024 / 1024).toFixed(0)} MiB -->`);
-    }
-    await fault.begin(system, signal);
-  },
-}));
-
-function* shuffled(): Generator<Fault> {
-  while (Date.now() < end) yield measured[Math.floor(Math.random() * measured.length)] as Fault;
+function* shuffled(): Generator<string> {
+  while (Date.now() < end) yield GATE.faults[Math.floor(Math.random() * GATE.faults.length)] as string;
 }
 
 console.log(HEAD);
-process.exitCode = held(await chaos(shuffled(), SPAN, (line) => console.log(line))) ? 0 : 1;
+process.exitCode = held(await GATE.play(shuffled(), SPAN, (outcome) => console.log(row(outcome)))) ? 0 : 1;

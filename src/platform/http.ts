@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { PosternError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { ListenerCredentials } from './tls.ts';
@@ -50,11 +50,16 @@ export function createHttpServer({ tls, log, ...limits }: HttpServerOptions, han
   const server = tls === undefined ? createServer(options, bounded) : overTls(options, bounded, tls);
   // Past a count Node drops header fields without a word: it is told to stop one later than what is refused.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
-  const answers = new WeakMap<object, ServerResponse>();
-  server.prependListener('request', (request, response) => answers.set(request.socket, response));
+  const answers = new Map<Socket, ServerResponse>();
+  lastAnswers.set(server, answers);
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    if (!answers.has(socket)) socket.once('close', () => answers.delete(socket));
+    answers.set(socket, response);
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A second answer in the midst of the first would be taken for a part of it.
-    const begun = answers.get(socket)?.headersSent === true && answers.get(socket)?.closed === false;
+    const last = answers.get(socket as Socket);
+    const begun = last?.headersSent === true && last.closed === false;
     if (begun || !socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
     const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
@@ -117,27 +122,61 @@ export async function listen(server: Server, address: { host: string; port: numb
   return (server.address() as AddressInfo).port;
 }
 
+/** Of each server: the last answer on each connection that is open. */
+const lastAnswers = new WeakMap<Server, ReadonlyMap<Socket, ServerResponse>>();
+
 /** Asks clients to open no further request on the connections that they have; new connections are still taken. */
 export function endKeepAlive(server: Server): void {
   server.prependListener('request', (_request, response: ServerResponse) => {
     response.shouldKeepAlive = false;
   });
+  for (const [socket, answer] of lastAnswers.get(server) ?? []) {
+    if (!answer.headersSent) answer.shouldKeepAlive = false;
+    // It has promised another request already. The sooner the connection ends, the fewer are sent on it in vain.
+    else if (!answer.writableFinished) answer.once('finish', () => socket.destroySoon());
+  }
 }
 
 /**
  * Stops taking connections, lets running requests and streams end for so long, then cuts them.
  *
  * @param grace milliseconds
+ * @param onClosed nobody can connect any more
  */
-export async function drain(server: Server, grace: number): Promise<void> {
-  if (!server.listening) return;
+export async function drain(server: Server, grace: number, onClosed = () => {}): Promise<void> {
+  if (!server.listening) return onClosed();
+  const start = performance.now();
+  await noneWaits(server, Math.min(grace, MAX_WAIT));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  onClosed();
   server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), grace);
+  const cut = setTimeout(() => server.closeAllConnections(), Math.max(0, grace - (performance.now() - start)));
   const sweep = setInterval(() => server.closeIdleConnections(), 100);
   await closed;
   clearTimeout(cut);
   clearInterval(sweep);
+}
+
+/** Milliseconds. */
+const MAX_WAIT = 3_000;
+
+/**
+ * Resolves at a moment at which no connection waits to be taken: those that wait when a port closes are reset, with what was sent on
+ * them, and a proxy cannot know whether that was carried out.
+ */
+async function noneWaits(server: Server, atMost: number): Promise<void> {
+  let taken = false;
+  const note = () => {
+    taken = true;
+  };
+  server.on('connection', note);
+  const end = performance.now() + atMost;
+  // Each turn of the event loop takes one.
+  do {
+    taken = false;
+    await new Promise(setImmediate);
+  } while (taken && performance.now() < end);
+  server.off('connection', note);
 }
 
 const REQUEST_ID = 'x-request-id';

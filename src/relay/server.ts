@@ -241,8 +241,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const { total } = drainTimes(config.drain);
   opened.addClose(() => drain(internal, 0));
   opened.addClose(() => {
-    streams.endStanding();
-    return Promise.all([drain(server, grace), connections.close(grace)]);
+    // Once nobody can connect: whoever connects again at once is to reach another replica.
+    return Promise.all([drain(server, grace, () => streams.endStanding()), connections.close(grace)]);
   });
   opened.addClose(() => live?.close());
   const internalPort = await listen(internal, relay.internalListen);

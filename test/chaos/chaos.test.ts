@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { chaos, held } from '../../bench/chaos/chaos.ts';
-import { FAULTS } from '../../bench/chaos/faults.ts';
+import { held, row } from '../../bench/chaos/report.ts';
+import { GATE } from '../../bench/chaos/stages.ts';
 import { programOrSkip } from '../support/programs.ts';
 
 /** The short form of `npm run chaos`: those in which most is lost where something is wrong. */
@@ -10,9 +10,7 @@ describe('faults under load', () => {
   it('let nobody in and sign nobody out, and are over by themselves', async function () {
     this.timeout(150_000);
     await programOrSkip(this, 'redis');
-    const faults = FAULTS.filter(({ name }) => SHORT.includes(name));
-    assert.equal(faults.length, SHORT.length);
-    const outcomes = await chaos(faults, 2_000, (line) => console.log(`      ${line}`));
+    const outcomes = await GATE.play(SHORT, 2_000, (outcome) => console.log(`      ${row(outcome)}`));
     assert.ok(held(outcomes));
     for (const { fault, after } of outcomes) {
       assert.ok((after.counts['session 200'] ?? 0) > 0 && (after.counts['bearer 200'] ?? 0) > 0, fault);

@@ -116,7 +116,9 @@ describe('a process that is told to stop', () => {
     await until('a late call is at the server too', () => waiting.length === 2);
     assert.equal(streamed, false, 'streams go on until nobody sends clients here any more');
 
-    assert.match((await stream).text, /^id: 1\ndata: \{\}\n\n$/);
+    const { text, connection } = await stream;
+    assert.match(text, /^id: 1\ndata: \{\}\n\n$/);
+    assert.equal(connection, 'close', 'nothing else is sent on the connection of a stream');
     for (const response of waiting)
       response
         .writeHead(200, { 'Content-Type': 'application/json' })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PosternError } from '../../src/platform/errors.ts';
-import { createHttpServer, drain, listen, requestId, sendJson } from '../../src/platform/http.ts';
+import { createHttpServer, drain, endKeepAlive, listen, requestId, sendJson } from '../../src/platform/http.ts';
 
 const LIMITS = { maxHeaderSize: 4096, requestTimeout: 5000 };
 
@@ -85,11 +86,56 @@ describe('HTTP server', () => {
     const response = await fetch(`http://127.0.0.1:${port}/stream`);
     const body = response.text();
     const refusedBody = assert.rejects(body);
-    const drained = drain(server, 50);
+    let drained: Promise<void> | undefined;
+    await new Promise<void>((resolve) => {
+      drained = drain(server, 50, resolve);
+    });
     const late = connect(port, '127.0.0.1');
     const [error] = (await once(late, 'error')) as [NodeJS.ErrnoException];
     assert.equal(error.code, 'ECONNREFUSED');
     await Promise.all([drained, refusedBody]);
+  });
+
+  it('answers all that wait to be taken when it drains, and says when nobody can connect any more', async () => {
+    const sockets = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+    const answers = sockets.map(async (socket) => {
+      socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+      let answer = '';
+      for await (const chunk of socket) answer += chunk;
+      return answer.slice(0, 12);
+    });
+    // The kernel connects them meanwhile; the server has seen none.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    let open: boolean | undefined;
+    await drain(server, 5_000, () => {
+      open = server.listening;
+    });
+    assert.equal(open, false);
+    assert.deepEqual(new Set(await Promise.all(answers)), new Set(['HTTP/1.1 200']));
+  });
+
+  it('asks for no further request on a connection whose answer is under way, or ends it with that answer', async () => {
+    const waiting: ServerResponse[] = [];
+    const slow = createHttpServer(LIMITS, (_request, response) => void waiting.push(response));
+    const slowPort = await listen(slow, { host: '127.0.0.1', port: 0 });
+    const ask = () => {
+      const socket = connect(slowPort, '127.0.0.1');
+      socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+      return text(socket);
+    };
+    const [unanswered, begun, done] = [ask(), ask(), ask()];
+    while (waiting.length < 3) await sleep(5);
+    const [first, second, third] = waiting as [ServerResponse, ServerResponse, ServerResponse];
+    second.write('begun');
+    third.end('done');
+    await once(third, 'finish');
+    endKeepAlive(slow);
+    first.end('late');
+    second.end();
+    assert.match(await unanswered, /\r\nConnection: close\r\n.*late/s);
+    assert.match(await begun, /\r\nConnection: keep-alive\r\n.*begun/s);
+    await drain(slow, 1_000);
+    assert.match(await done, /done/);
   });
 
   it('is drained at once where it never listened', () =>

@@ -59,6 +59,27 @@ describe('internal listener', () => {
     assert.equal((await fetch(`${url}/healthz`)).status, 200);
   });
 
+  it('is not ready at the start until what it waits for has answered once, or for long enough', async () => {
+    const states: Record<string, string | undefined> = { store: 'no connection', other: 'gone' };
+    let now = 0;
+    const start = { for: ['store'], atMost: 10_000, now: () => now };
+    const checks = { store: () => states.store, other: () => states.other };
+    const ready = async (readiness: Readiness) => (await readiness.report(false)).ready;
+    const patient = new Readiness(checks, () => true, start);
+    const late = new Readiness(checks, () => true, start);
+    for (now of [0, 5_000, 9_999]) assert.equal(await ready(patient), false, `${now}`);
+    states.store = undefined;
+    assert.equal(await ready(patient), true, 'what else is wrong takes away only what needs it');
+    states.store = 'gone again';
+    assert.equal(await ready(patient), true, 'once is enough');
+    assert.equal(await ready(late), false);
+    now = 10_000;
+    assert.equal(await ready(late), true, 'it serves what it can');
+    assert.equal(await ready(new Readiness({}, () => true, start)), true, 'nothing to wait for');
+    patient.drain();
+    assert.equal(await ready(patient), false);
+  });
+
   it('shows metrics in Prometheus’ format', async () => {
     const response = await fetch(`${await start({})}/metrics`);
     assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);

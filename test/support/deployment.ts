@@ -42,6 +42,8 @@ export const PROXIES = {
     program: 'traefik',
     files: ['traefik.yaml', 'dynamic.yaml', 'postern.yaml'],
     args: ['--configfile=traefik.yaml'],
+    // Of a health check, which has the host of its server.
+    written: (_host, port) => `port: ${port},`,
   },
   caddy: {
     program: 'caddy',
@@ -88,11 +90,14 @@ export async function copyDeployment(
   name: Deployment,
   replacements: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>>,
+  /** Changes the files before that. */
+  prepare: (folder: string) => Promise<unknown> = async () => {},
 ): Promise<{ folder: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), `postern-${name}-`));
   // Workers of a program that was started as root are somebody else.
   await chmod(folder, 0o755);
   await cp(join(DEPLOY, name), folder, { recursive: true });
+  await prepare(folder);
   const { files, written = (host, port) => `${host}:${port}` }: Proxy = DEPLOYMENTS[name];
   const unused = new Set(Object.keys(replacements));
   const table = new Map<string, { to: string; of: string }>();

@@ -14,10 +14,11 @@ export function startPostern(
   configFile: string,
   internalPort: number,
   env: Readonly<Record<string, string>> = {},
+  host = '127.0.0.1',
 ): Promise<Child> {
   return startChild(`postern ${command}`, process.execPath, [...POSTERN_COMMAND, command, '--config', configFile], {
     env,
-    ready: `http://127.0.0.1:${internalPort}/readyz`,
+    ready: `http://${host}:${internalPort}/readyz`,
     readyOk: true,
     // As from a keyboard: at SIGTERM it takes requests a while longer, for proxies to notice.
     stopSignal: 'SIGINT',

@@ -64,6 +64,7 @@ export class OpenStreams {
   readonly #streams = new Map<string, Entry>();
   readonly #byCredential = new Map<string, Set<Entry>>();
   readonly #unsubscribe: () => void;
+  #endsStanding = false;
 
   constructor(deps: OpenStreamsDeps) {
     this.#deps = deps;
@@ -98,6 +99,7 @@ export class OpenStreams {
       // It may have ended between the check and now.
       if (ended.has(credential)) this.#endAfter(entry, 0, 'identity_revoked');
     }
+    if (standing && this.#endsStanding) this.#endAfter(entry, 0, 'draining');
     return () => this.#forget(entry);
   }
 
@@ -116,8 +118,9 @@ export class OpenStreams {
     return true;
   }
 
-  /** Ends those that would not end by themselves, as this process is about to. */
+  /** Ends those that would not end by themselves, as this process is about to; those too that come after it. */
   endStanding(): void {
+    this.#endsStanding = true;
     for (const entry of [...this.#streams.values()]) if (entry.standing) this.#end(entry, 'draining');
   }
 

@@ -24,6 +24,8 @@ export class EventStreamConnection implements MessageSink {
     this.server = admitted.server;
     this.#response = response;
     this.#stalledAfter = deps.config.relay.limits.idleStream;
+    // Its end may be ours: by then a proxy may have sent the next request on the same connection, which would be lost.
+    response.shouldKeepAlive = false;
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-cache, no-transform',

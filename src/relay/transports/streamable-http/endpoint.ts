@@ -191,6 +191,9 @@ export class StreamableHttpEndpoint {
     session: { sealed: string | undefined; upstreamId: string | undefined; owner: string },
   ): void {
     const { metrics, seal, streams } = this.#deps;
+    const standing = !exchange.answerable;
+    // Its end may be ours: by then a proxy may have sent the next request on the same connection, which would be lost.
+    if (standing) exchange.response.shouldKeepAlive = false;
     let streamClosed = () => {};
     passThrough(
       caller.upstream,
@@ -218,7 +221,6 @@ export class StreamableHttpEndpoint {
           this.#answer(exchange, refusal);
         },
         streamOpened: (end) => {
-          const standing = !exchange.answerable;
           streamClosed = streams.open({ transport: 'streamable-http', server, caller, standing }, end);
         },
         streamClosed: () => streamClosed(),
