@@ -17,6 +17,7 @@ import { pins } from './pins.ts';
 import { relay } from './relay.ts';
 import { secrets } from './secrets.ts';
 import { sessions } from './sessions.ts';
+import { suspend, unsuspend } from './suspend.ts';
 import { up } from './up.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -28,6 +29,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   config,
   secrets,
   sessions,
+  suspend,
+  unsuspend,
   'api-keys': apiKeys,
   clients,
   grants,
@@ -175,7 +178,7 @@ function print(terminal: Terminal, text: string): number {
 }
 
 function help(): string {
-  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(10)}${command.summary}`);
+  const lines = Object.entries(COMMANDS).map(([name, command]) => `  ${name.padEnd(11)}${command.summary}`);
   return `Usage: postern COMMAND [--config FILE]
 
 ${lines.join('\n')}

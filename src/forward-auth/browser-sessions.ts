@@ -8,6 +8,7 @@ import type { Sealing } from '../platform/sealing/sealing.ts';
 import { openSealing } from '../platform/sealing/sealing-keys.ts';
 import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
+import type { Suspensions } from '../stores/suspensions.ts';
 import type { Watcher } from '../watch/watch.ts';
 import type { Policy } from './decision/decide.ts';
 import { type CheckRequest, DUPLICATED } from './decision/request.ts';
@@ -24,6 +25,7 @@ export interface BrowserSessionsDependencies {
   readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly ended: Pick<EndedCredentials, 'end'>;
+  readonly suspensions: Pick<Suspensions, 'find'>;
   readonly metrics: AuthMetrics;
   readonly audit: AuditLog | undefined;
   readonly watch: Watcher | undefined;
@@ -44,7 +46,7 @@ export interface BrowserSessions {
 
 /** Signing in and the sessions that come of it. @throws ConfigurationError where a key or a secret cannot be used */
 export async function openBrowserSessions(config: Config, deps: BrowserSessionsDependencies): Promise<BrowserSessions> {
-  const { log, now, stores, ended, metrics, watch, keep, queues } = deps;
+  const { log, now, stores, ended, suspensions, metrics, watch, keep, queues } = deps;
   const settings = config.auth.sessions;
   const providers = await createProviders(config, deps);
   const enabled = providers.clients.size > 0;
@@ -58,11 +60,12 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
       ...{ stores, sealing, log, now, queue: queues.store },
       onEvent: (event) => metrics.sessions.inc({ event }),
       refreshTokens: providers.refresh,
-      mayGoOn: (signedIn) => {
-        if (providers.stillHas(signedIn)) return true;
+      endOf: (signedIn) => {
+        if (suspensions.find(signedIn.identity) !== undefined) return 'operator';
+        if (providers.stillHas(signedIn)) return undefined;
         const { subject: user, issuer } = signedIn.identity;
         watch?.observe({ kind: 'provider_removed', person: { user, issuer }, provider: signedIn.provider });
-        return false;
+        return 'provider_removed';
       },
     });
     service.onEnd((key) => ended.end(credentialHandle('session', key)));

@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http';
 import type { ListDelimiter } from '../identity/headers.ts';
+import type { Identity } from '../identity/identity.ts';
 import { PresetHeaders } from '../identity/presets.ts';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
-import type { Config, LimitedBy } from '../platform/config/schema.ts';
+import type { Config, LimitedBy, ProviderConfig } from '../platform/config/schema.ts';
 import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics, StoreMetrics } from '../platform/metrics.ts';
@@ -14,6 +15,8 @@ import type { Tracing } from '../platform/tracing/span.ts';
 import { trustedPeers } from '../platform/trusted-peers.ts';
 import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
+import { suspensionRoutes } from '../stores/suspension-routes.ts';
+import type { Suspension, Suspensions } from '../stores/suspensions.ts';
 import type { Watcher } from '../watch/watch.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openBrowserSessions } from './browser-sessions.ts';
@@ -31,6 +34,7 @@ import type { Queues } from './overload-queues.ts';
 import { authorizationServers } from './own-issuers.ts';
 import { compilePolicy } from './policy.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
+import type { Sessions } from './sessions/session.ts';
 import { tracedAuthenticate, tracedJudge } from './traced-check.ts';
 
 /** What lives as long as the process, whatever it is configured to. */
@@ -41,6 +45,7 @@ export interface ProcessParts {
   readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly ended: EndedCredentials;
+  readonly suspensions: Suspensions;
   readonly keys: SigningKeys;
   readonly metrics: AuthMetrics & StoreMetrics;
   readonly meter: DecisionMeter;
@@ -119,7 +124,9 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const { apiKeys } = credentials;
   const authenticate =
     tracing === undefined ? credentials.authenticate : tracedAuthenticate(credentials.authenticate, tracing);
-  const complete = { ...policy, limits, ...browsers.policy };
+  const { suspensions } = own;
+  const isSuspended = (identity: Identity) => suspensions.find(identity) !== undefined;
+  const complete = { ...policy, limits, isSuspended, ...browsers.policy };
   const plain = createJudge({ policy: complete, authenticate, answers, meter, audit, watch, log });
   const judge = tracing === undefined ? plain : tracedJudge(plain);
   const peers = { trusted: trustedPeers(auth), trustedHops: auth.trustedHops, log };
@@ -137,6 +144,10 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   });
   const routes = [
     ...sessionRoutes(browsers.sessions),
+    ...suspensionRoutes({
+      ...{ suspensions, log, now, shared: stores.kind === 'redis' },
+      end: (suspended) => endSessions(browsers.sessions, suspended, auth.providers),
+    }),
     ...(broker === undefined ? [] : oauthRoutes(broker)),
     ...(apiKeys === undefined ? [] : apiKeyRoutes(apiKeys, stores.kind === 'redis')),
   ];
@@ -157,4 +168,17 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
     missingKeys: () => credentials.missingKeys(),
     start: () => credentials.start(),
   };
+}
+
+/** Those by subject; those of somebody who was named by e-mail address end with the next request that uses them. */
+async function endSessions(
+  sessions: Pick<Sessions, 'ofUser' | 'end'>,
+  { user, issuer }: Suspension,
+  providers: readonly ProviderConfig[],
+): Promise<number> {
+  const issuers = new Set(issuer === undefined ? providers.map((provider) => provider.issuer) : [issuer]);
+  let ended = 0;
+  for (const at of issuers)
+    for (const { key } of await sessions.ofUser(at, user)) if (await sessions.end(key, 'operator')) ended += 1;
+  return ended;
 }

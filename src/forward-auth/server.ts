@@ -20,6 +20,7 @@ import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
 import type { Stores } from '../stores/stores.ts';
+import { Suspensions } from '../stores/suspensions.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
@@ -80,12 +81,13 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     let running = config;
     const lifetime = () => lifetimeOfEnded(running);
     const ended = opened.add(new EndedCredentials({ ...common, stores, lifetime }));
+    const suspensions = opened.add(new Suspensions({ ...common, stores }));
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
-    const own = { ...common, queues, stores, ended, keys, metrics, meter, audit, watch };
+    const own = { ...common, queues, stores, ended, suspensions, keys, metrics, meter, audit, watch };
     let current: Generation = await openGeneration(config, own);
     opened.addClose(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

@@ -14,6 +14,7 @@ import type { Tracing } from '../platform/tracing/span.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
 import type { EndedCredentials } from '../stores/ended-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
+import type { Suspensions } from '../stores/suspensions.ts';
 import type { Watch } from '../watch/watch.ts';
 import type { FormTokens } from './admin/access/form-token.ts';
 import type { LiveStreams } from './admin/api/live-stream.ts';
@@ -49,6 +50,7 @@ export interface RelayParts {
   readonly fetch: typeof fetch;
   readonly stores: Stores;
   readonly ended: EndedCredentials;
+  readonly suspensions: Suspensions;
   readonly metrics: RelayMetrics;
   readonly storeMetrics: StoreMetrics;
   readonly audit: AuditLog | undefined;
@@ -115,7 +117,7 @@ async function open(
   before: RelaySnapshot | undefined,
 ): Promise<RelaySnapshot> {
   const { relay } = config;
-  const { log, ended, metrics, watch, tracing, audit, migration } = own;
+  const { log, ended, suspensions, metrics, watch, tracing, audit, migration } = own;
   const trust = parts.keep('trust', trustSettings(config), () => {
     return new Trust(config, { now: own.now, fetch: tracedFetch(own.fetch, tracing) });
   });
@@ -125,7 +127,7 @@ async function open(
   const scanner = new HeaderScanner({ identity: trust.identityHeaders, secretHeader: relay.trust.secretHeader });
   const resources = TokenResources.of(config);
   const callers = new Callers(config, {
-    ...{ scanner, trust, resources, ended, metrics, watch, log, tracing },
+    ...{ scanner, trust, resources, ended, suspensions, metrics, watch, log, tracing },
     migration: relay.jwt.enabled ? migration : undefined,
   });
   const outgoing = await openSharedOutgoing(config, own, before);

@@ -25,6 +25,7 @@ export type RefusalReason =
   | 'assertion_binding'
   | 'assertion_user'
   | 'credential_ended'
+  | 'user_suspended'
   | 'jwt_missing'
   | 'jwt_invalid'
   | 'identity_conflict'

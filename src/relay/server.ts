@@ -25,6 +25,8 @@ import { tracedRequests } from '../platform/tracing/traced-requests.ts';
 import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
 import type { Stores } from '../stores/stores.ts';
+import { suspensionRoutes } from '../stores/suspension-routes.ts';
+import { Suspensions } from '../stores/suspensions.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { FormTokens } from './admin/access/form-token.ts';
 import { LiveStreams } from './admin/api/live-stream.ts';
@@ -119,7 +121,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   opened.add(stores);
   let running = config;
   const ended = opened.add(new EndedCredentials({ stores, log, now, lifetime: () => lifetimeOfEnded(running) }));
-  const streams = opened.add(new OpenStreams({ ended, metrics, log, now }));
+  const suspensions = opened.add(new Suspensions({ stores, log, now }));
+  const streams = opened.add(new OpenStreams({ ended, suspensions, metrics, log, now }));
   const sealing = opened.add(
     openSealing(
       { keys: relay.sessionKey, keysPath: relay.sessionKeyPath },
@@ -152,12 +155,29 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const live = activity && new LiveStreams(activity);
   const forms = new FormTokens(relay.sessionKey ?? relay.admin.password, now);
   const own: RelayParts = {
-    ...{ log, now, env, fetch: deps.fetch ?? fetch, stores, ended, metrics, storeMetrics, audit, watch, tracing },
+    ...{
+      log,
+      now,
+      env,
+      fetch: deps.fetch ?? fetch,
+      stores,
+      ended,
+      suspensions,
+      metrics,
+      storeMetrics,
+      audit,
+      watch,
+      tracing,
+    },
     ...{ replicas, servers, streams, budgets, tools, migration, rateLimits },
     admin: activity && live && { activity, live, forms },
     signingKeys: once(async () => opened.add(await openSigningKeys(relay.signing, { log, now, at: 'relay.signing' }))),
     accountSealing: once(() => opened.add(openAccountSealing(relay, stores, log))),
-    operatorRoutes: [...pinRoutes(tools), ...migrationRoutes(migration)],
+    operatorRoutes: [
+      ...pinRoutes(tools),
+      ...migrationRoutes(migration),
+      ...suspensionRoutes({ suspensions, log, now, shared: stores.kind === 'redis', end: async () => 0 }),
+    ],
   };
   let current = await openSnapshot(config, own);
   opened.addClose(() => current.close());

@@ -36,11 +36,14 @@ describe('postern', () => {
       'config',
       'secrets',
       'sessions',
+      'suspend',
+      'unsuspend',
       'api-keys',
       'clients',
       'grants',
       'audit',
       'pins',
+      'migration',
     ]);
   });
 

@@ -18,6 +18,8 @@ export interface Policy {
   readonly limits?: Limits;
   /** Bytes of what is known of one person, `auth.limits.identity`; undefined: no limit. */
   readonly maxIdentity?: number;
+  /** Whether an operator keeps this user out; absent: nobody is kept out. */
+  readonly isSuspended?: (identity: Identity) => boolean;
   /** Absent where nobody can sign in. */
   readonly signIn?: SignIn;
   /** Absent where the broker is off. */
@@ -102,6 +104,8 @@ function known(
   const { identity } = authentication;
   if (policy.maxIdentity !== undefined && identitySize(identity) > policy.maxIdentity)
     return deny(431, 'identity_too_large', identityExcess(identity, policy.maxIdentity), rule.name, identity.subject);
+  if (policy.isSuspended?.(identity) === true)
+    return deny(403, 'user_suspended', SUSPENDED, rule.name, identity.subject);
   const counted = shown === HIDDEN ? undefined : shown;
   const exceeded = (policy.limits ?? NO_LIMITS).afterAuthentication(request, authentication, counted);
   if (exceeded === undefined) return authorize(authentication, rule, operation, request, policy);
@@ -110,6 +114,8 @@ function known(
     settled === undefined ? authorize(authentication, rule, operation, request, policy) : ofRule(settled, rule),
   );
 }
+
+const SUSPENDED = 'this user is suspended: ask the people who run this service';
 
 function ofRule(limit: Limit, rule: Rule): Limit {
   return { ...limit, rule: rule.name };

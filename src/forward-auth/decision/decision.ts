@@ -34,6 +34,7 @@ export const REASONS = {
     'ambiguous_target',
     'no_rule',
     'not_allowed',
+    'user_suspended',
     'insufficient_scope',
     'mcp_headers',
     'credential_duplicated',

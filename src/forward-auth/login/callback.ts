@@ -39,12 +39,27 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   const { identity: limit } = login.config.auth.limits;
   if (identitySize(signedIn.identity) > limit)
     return refuseExcess(login, ctx, provider, attempt, identityExcess(signedIn.identity, limit));
+  if (login.suspensions.find(signedIn.identity) !== undefined) return refuseSuspended(login, ctx, provider, signedIn);
   const cookies = await login.sessions.begin(signedIn, browserOf(login, ctx), ctx.headers.cookie);
   for (const cookie of cookies) ctx.append('Set-Cookie', cookie);
   countSignIn(login, ctx, provider.config.id, 'signed_in', signedIn.identity);
   const { subject, issuer } = signedIn.identity;
   login.log.info({ provider: provider.config.id, subject, issuer }, 'somebody signed in');
   redirect(ctx, 303, login.returns.acceptOrFallback(attempt.back));
+}
+
+/** The provider signs them in again without a question, so that nothing but this keeps them out. */
+function refuseSuspended(login: LoginContext, ctx: Context, provider: ProviderClient, { identity }: SignedIn): void {
+  const { id } = provider.config;
+  const { subject, issuer } = identity;
+  const { requestId } = ctx.state;
+  login.log.info({ provider: id, subject, issuer, reason: 'user_suspended', requestId }, 'a sign-in was refused');
+  countSignIn(login, ctx, id, 'not_allowed', identity);
+  showProblem(ctx, {
+    status: 403,
+    title: 'Suspended',
+    advice: 'This account is suspended here. Signing in again does not help: ask the people who run this service.',
+  });
 }
 
 /** No proxy would carry it: each request afterwards would fail, and say less. */

@@ -7,6 +7,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { AuthMetrics } from '../../platform/metrics.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Stores } from '../../stores/stores.ts';
+import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Browser, Session, Sessions } from '../sessions/session.ts';
@@ -31,6 +32,7 @@ export interface LoginContext {
   readonly sessions: Sessions;
   readonly sealing: Sealing;
   readonly stores: Pick<Stores, 'locks'>;
+  readonly suspensions: Pick<Suspensions, 'find'>;
   readonly metrics: Pick<AuthMetrics, 'signIns'>;
   readonly audit: AuditLog | undefined;
   readonly watch?: Watcher | undefined;

@@ -37,7 +37,7 @@ export interface LoginProviders {
 
 export type LoginDependencies = Pick<
   LoginContext,
-  'log' | 'now' | 'fetch' | 'sealing' | 'stores' | 'metrics' | 'audit' | 'watch' | 'allowAttempt'
+  'log' | 'now' | 'fetch' | 'sealing' | 'suspensions' | 'stores' | 'metrics' | 'audit' | 'watch' | 'allowAttempt'
 > & { readonly sessions: Sessions };
 
 export interface Login {

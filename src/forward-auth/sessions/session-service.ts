@@ -24,8 +24,8 @@ export interface SessionServiceDependencies extends StoredSessionsDependencies {
   readonly queue?: Queue;
   /** Absent: tokens are not renewed. */
   readonly refreshTokens?: RefreshTokens;
-  /** Whether what somebody signed in with still counts; absent: always. */
-  readonly mayGoOn?: (signedIn: SignedIn) => boolean;
+  /** Why what somebody signed in with no longer counts; absent: it always does. */
+  readonly endOf?: (signedIn: SignedIn) => EndReason | undefined;
 }
 
 /** Sessions in a store, with opaque cookies. */
@@ -126,13 +126,21 @@ export class SessionService implements Sessions {
   }
 
   async byKey(key: string): Promise<Session | undefined> {
-    return (await this.#stored.read(key))?.session;
+    return this.#going((await this.#stored.read(key))?.session);
+  }
+
+  /** Ends a session that may not go on. */
+  async #going(session: Session | undefined): Promise<Session | undefined> {
+    const reason = session && this.#deps.endOf?.(session);
+    if (session === undefined || reason === undefined) return session;
+    await this.#stored.end(session.key, reason);
+    return undefined;
   }
 
   async renew(key: string): Promise<Session | undefined> {
-    const found = await this.#stored.read(key);
+    const found = await this.byKey(key);
     if (found === undefined) return undefined;
-    const session = this.#refresher === undefined ? found.session : await this.#refresher.renew(found.session);
+    const session = this.#refresher === undefined ? found : await this.#refresher.renew(found);
     if (session === undefined) return undefined;
     // Not where it is gone: nothing brings an ended session back.
     return (await this.#deps.stores.sessions.extend(key, this.#stored.idleEnd(session))) ? session : undefined;
@@ -222,10 +230,7 @@ export class SessionService implements Sessions {
       const found = await this.#stored.read(key);
       if (found === undefined) return undefined;
       const { session, expiresAt } = found;
-      if (this.#deps.mayGoOn?.(session) === false) {
-        await this.#stored.end(key, 'provider_removed');
-        return undefined;
-      }
+      if ((await this.#going(session)) === undefined) return undefined;
       const cachedUntil = this.#deps.now() + this.#config.cache.ttl;
       const known: Known = { id, session, expiresAt, cachedUntil, quietUntil: 0, visit: { kind: 'live', session } };
       this.#settle(known);

@@ -3,6 +3,7 @@ import type { Identity } from '../../identity/identity.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Caller } from '../trust/caller.ts';
 
 export type StreamTransport = 'streamable-http' | 'http-sse' | 'websocket';
@@ -46,6 +47,7 @@ export interface StreamAbout {
 
 export interface OpenStreamsDeps {
   readonly ended: Pick<EndedCredentials, 'has' | 'onEnd'>;
+  readonly suspensions: Pick<Suspensions, 'find' | 'onSuspend'>;
   readonly metrics: Pick<RelayMetrics, 'openStreams' | 'streamsEnded'>;
   readonly log: Logger;
   /** Unix time in milliseconds. */
@@ -63,13 +65,16 @@ export class OpenStreams {
   readonly #deps: OpenStreamsDeps;
   readonly #streams = new Map<string, Entry>();
   readonly #byCredential = new Map<string, Set<Entry>>();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribe: ReadonlyArray<() => void>;
   #endsStanding = false;
 
   constructor(deps: OpenStreamsDeps) {
     this.#deps = deps;
     for (const reason of STREAM_ENDINGS) deps.metrics.streamsEnded.inc({ reason }, 0);
-    this.#unsubscribe = deps.ended.onEnd((handle) => this.#revoked(handle));
+    this.#unsubscribe = [
+      deps.ended.onEnd((handle) => this.#revoked(handle)),
+      deps.suspensions.onSuspend(() => void this.endSuspended()),
+    ];
   }
 
   /**
@@ -82,7 +87,7 @@ export class OpenStreams {
     end: (why: StreamEnding) => void,
     longest = Number.POSITIVE_INFINITY,
   ): () => void {
-    const { ended, metrics, now } = this.#deps;
+    const { ended, suspensions, metrics, now } = this.#deps;
     const { credential, identity } = caller;
     const since = now();
     const entry: Entry = {
@@ -100,6 +105,7 @@ export class OpenStreams {
       if (ended.has(credential)) this.#endAfter(entry, 0, 'identity_revoked');
     }
     if (standing && this.#endsStanding) this.#endAfter(entry, 0, 'draining');
+    if (suspensions.find(identity) !== undefined) this.#endAfter(entry, 0, 'identity_revoked');
     return () => this.#forget(entry);
   }
 
@@ -124,6 +130,14 @@ export class OpenStreams {
     for (const entry of [...this.#streams.values()]) if (entry.standing) this.#end(entry, 'draining');
   }
 
+  /** Whatever they answer. @returns how many */
+  endSuspended(): number {
+    const { suspensions } = this.#deps;
+    const suspended = [...this.#streams.values()].filter(({ identity }) => suspensions.find(identity) !== undefined);
+    for (const entry of suspended) this.#end(entry, 'identity_revoked');
+    return suspended.length;
+  }
+
   /** After a reload. What answers a request goes on: it was allowed when it began. @param why undefined: it stays */
   endOutdated(why: (stream: OpenStream) => StreamEnding | undefined): void {
     for (const entry of [...this.#streams.values()]) {
@@ -133,7 +147,7 @@ export class OpenStreams {
   }
 
   close(): void {
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
     for (const entry of this.#streams.values()) clearTimeout(entry.expiry);
   }
 

@@ -8,6 +8,7 @@ import type { RelayMetrics } from '../../platform/metrics.ts';
 import { step } from '../../platform/tracing/current-span.ts';
 import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
 import { isForgery, type Refusal } from '../refusal.ts';
@@ -38,6 +39,7 @@ export interface CallersDeps {
   /** Absent: a 401 names no metadata, because the proxy challenges. */
   readonly resources?: Pick<TokenResources, 'challenged'> | undefined;
   readonly ended: Pick<EndedCredentials, 'has'>;
+  readonly suspensions: Pick<Suspensions, 'find'>;
   readonly metrics: RelayMetrics;
   readonly watch?: Watcher | undefined;
   readonly log: Logger;
@@ -52,6 +54,13 @@ const CREDENTIAL_ENDED: Refusal = {
   status: 401,
   reason: 'credential_ended',
   message: 'the session, key or grant of this identity has ended: sign in again',
+};
+
+const USER_SUSPENDED: Refusal = {
+  status: 403,
+  reason: 'user_suspended',
+  message: 'this user is suspended: ask the people who run this service',
+  fix: '`postern suspend --list` says why and until when; `postern unsuspend` lets the user in again',
 };
 
 /** What every transport asks first, in one order: headers that read two ways, the page's origin, the identity. */
@@ -115,9 +124,10 @@ export class Callers {
   }
 
   #settle(verdict: TrustDecision, request: IncomingMessage, headers: RequestHeaders): Caller | Refusal {
-    const { resources, ended } = this.#deps;
+    const { resources, ended, suspensions } = this.#deps;
     if (verdict.kind === 'refused') return resources?.challenged(verdict.refusal, request) ?? verdict.refusal;
     if (verdict.credential !== undefined && ended.has(verdict.credential)) return CREDENTIAL_ENDED;
+    if (suspensions.find(verdict.identity) !== undefined) return USER_SUSPENDED;
     if (verdict.spoofed) this.#reportSpoof(request);
     if (verdict.way !== 'anonymous') this.#deps.migration?.note(verdict.identity, verdict.way);
     const { rawHeaders } = request;

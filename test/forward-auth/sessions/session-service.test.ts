@@ -58,7 +58,9 @@ describe('sessions', () => {
   });
 
   it('end where the provider that somebody signed in with counts no longer, in the store as well', async () => {
-    const { service, stores, events } = imagineReplicas({ mayGoOn: ({ provider }) => provider !== 'removed' });
+    const { service, stores, events } = imagineReplicas({
+      endOf: ({ provider }) => (provider === 'removed' ? 'provider_removed' : undefined),
+    });
     const removed = cookieOf(await service.begin({ ...signedIn(), provider: 'removed' }, BROWSER, undefined));
     const kept = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
     assert.deepEqual(await service.visit(removed, HOST), { kind: 'ended' });

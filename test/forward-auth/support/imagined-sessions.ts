@@ -1,4 +1,4 @@
-import type { RefreshTokens, SessionTokens, SignedIn } from '../../../src/forward-auth/sessions/session.ts';
+import type { EndReason, RefreshTokens, SessionTokens, SignedIn } from '../../../src/forward-auth/sessions/session.ts';
 import { SessionService } from '../../../src/forward-auth/sessions/session-service.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
@@ -30,7 +30,7 @@ export function imagineReplicas(
   options: {
     sessions?: object;
     refreshTokens?: RefreshTokens;
-    mayGoOn?: (signedIn: SignedIn) => boolean;
+    endOf?: (signedIn: SignedIn) => EndReason | undefined;
     count?: number;
   } = {},
 ) {
@@ -56,7 +56,7 @@ export function imagineReplicas(
       log,
       now: () => clock.now,
       onEvent: (event) => events.push(event),
-      ...(options.mayGoOn === undefined ? {} : { mayGoOn: options.mayGoOn }),
+      ...(options.endOf === undefined ? {} : { endOf: options.endOf }),
       ...(options.refreshTokens === undefined ? {} : { refreshTokens: options.refreshTokens }),
     });
     return { service, view };

@@ -51,6 +51,8 @@ const STREAM_TYPES = [
   '\t Text/event-Stream\t;  x=y ',
 ];
 
+const NOBODY = { find: () => undefined, onSuspend: () => () => {} };
+
 describe('a stream', () => {
   afterEach(endAll);
 
@@ -104,7 +106,13 @@ describe('a stream', () => {
   it('ends also where its credential ended between the check and its opening', async () => {
     const metrics = createRelayMetrics(new Registry());
     const ended = { has: (handle: string) => handle === 'gone', onEnd: () => () => {} };
-    const streams = new OpenStreams({ ended, metrics, log: createLogger('relay', 'silent'), now: Date.now });
+    const streams = new OpenStreams({
+      ended,
+      suspensions: NOBODY,
+      metrics,
+      log: createLogger('relay', 'silent'),
+      now: Date.now,
+    });
     const about = (credential: string) => ({
       ...{ transport: 'websocket', server: 'one' },
       caller: { identity: ALICE, credential } as unknown as Caller,
@@ -124,7 +132,13 @@ describe('a stream', () => {
   it('is ended by an operator once', () => {
     const metrics = createRelayMetrics(new Registry());
     const ended = { has: () => false, onEnd: () => () => {} };
-    const streams = new OpenStreams({ ended, metrics, log: createLogger('relay', 'silent'), now: Date.now });
+    const streams = new OpenStreams({
+      ended,
+      suspensions: NOBODY,
+      metrics,
+      log: createLogger('relay', 'silent'),
+      now: Date.now,
+    });
     const reasons: string[] = [];
     const caller = { identity: ALICE, credential: undefined } as unknown as Caller;
     streams.open({ transport: 'http-sse', server: 'one', caller }, (why) => reasons.push(why));

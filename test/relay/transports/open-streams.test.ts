@@ -11,6 +11,7 @@ describe('streams of a relay that ends', () => {
   const ended: string[] = [];
   const streams = new OpenStreams({
     ended: { has: () => false, onEnd: () => () => {} },
+    suspensions: { find: () => undefined, onSuspend: () => () => {} },
     metrics: createRelayMetrics(),
     log: createLogger('test', 'silent'),
     now: Date.now,

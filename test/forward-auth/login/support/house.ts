@@ -79,6 +79,7 @@ export async function openHouse(
   });
   const login = createLogin(config, providers, {
     audit: options.audit,
+    suspensions: { find: () => undefined },
     ...{ log, now, fetch, sealing, stores, metrics, sessions: guarded },
     allowAttempt: async () => (control.limited ? { resetIn: 2_500 } : undefined),
   });

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import type { Identity } from '../identity/identity.ts';
+import type { Logger } from '../platform/log.ts';
+import type { Stores } from './stores.ts';
+
+const COLLECTION = 'suspensions';
+const TOPIC = 'suspension';
+/** Milliseconds after which a list that could not be read is read again. */
+const RETRY = 2_000;
+
+const suspension = z.object({
+  /** Subject or e-mail address. */
+  user: z.string(),
+  /** Absent: whoever vouches for them. */
+  issuer: z.string().optional(),
+  /** Unix time in milliseconds; absent: until it is lifted. */
+  until: z.number().optional(),
+  reason: z.string().optional(),
+  /** Unix time in milliseconds. */
+  since: z.number(),
+});
+
+/** A user who is kept out, whatever credential they show. */
+export type Suspension = z.output<typeof suspension>;
+
+export interface SuspensionsOptions {
+  readonly stores: Pick<Stores, 'documents' | 'announcements'>;
+  readonly log: Logger;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Users who are suspended. Asked for each request, so they are in memory: each change is announced to all processes, and all are
+ * read from the store by one that starts or may have missed something.
+ */
+export class Suspensions {
+  readonly #options: SuspensionsOptions;
+  #byName = new Map<string, readonly Suspension[]>();
+  readonly #listeners = new Set<(suspended: Suspension) => void>();
+  readonly #subscriptions: ReadonlyArray<() => void>;
+  #retry: NodeJS.Timeout | undefined;
+  #reads = 0;
+
+  constructor(options: SuspensionsOptions) {
+    this.#options = options;
+    const { announcements } = options.stores;
+    this.#subscriptions = [
+      announcements.subscribe(TOPIC, () => void this.#read()),
+      announcements.onGap(() => void this.#read()),
+    ];
+    void this.#read();
+  }
+
+  /** @returns the suspension that keeps this identity out; undefined: none does */
+  find(identity: Pick<Identity, 'subject' | 'email' | 'issuer' | 'method'>): Suspension | undefined {
+    if (this.#byName.size === 0 || identity.method === 'anonymous') return undefined;
+    const { subject, email } = identity;
+    const now = this.#options.now();
+    const found = [this.#byName.get(subject), email === '' ? undefined : this.#byName.get(email.toLowerCase())];
+    return found.flatMap((all) => all ?? []).find((one) => appliesTo(one, identity, now));
+  }
+
+  /** Told of each that begins to apply, whichever process was asked. @returns ends the subscription */
+  onSuspend(listener: (suspended: Suspension) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** @throws DependencyUnavailable */
+  async list(): Promise<Suspension[]> {
+    const found = await this.#options.stores.documents.list(COLLECTION);
+    const now = this.#options.now();
+    return found.map(({ value }) => suspension.parse(JSON.parse(value))).filter((one) => (one.until ?? now) >= now);
+  }
+
+  /** In the place of one of the same user and issuer. @throws DependencyUnavailable where not all processes may have been told */
+  async suspend(suspended: Suspension): Promise<void> {
+    const { documents, announcements } = this.#options.stores;
+    await documents.put(COLLECTION, idOf(suspended), JSON.stringify(suspended), suspended.until);
+    await this.#read();
+    await announcements.publish(TOPIC, 'changed');
+  }
+
+  /** @returns whether there was one @throws DependencyUnavailable as above */
+  async lift(user: string, issuer: string | undefined): Promise<boolean> {
+    const { documents, announcements } = this.#options.stores;
+    const lifted = await documents.remove(COLLECTION, idOf({ user, issuer }));
+    await this.#read();
+    await announcements.publish(TOPIC, 'changed');
+    return lifted;
+  }
+
+  close(): void {
+    clearTimeout(this.#retry);
+    for (const end of this.#subscriptions) end();
+    this.#listeners.clear();
+  }
+
+  /** What is known stays until the store has answered. The newest answer counts, whichever comes last. */
+  async #read(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#reads += 1;
+    const reading = this.#reads;
+    try {
+      const all = await this.list();
+      if (reading !== this.#reads) return;
+      const known = new Set([...this.#byName.values()].flat().map((one) => JSON.stringify(one)));
+      this.#byName = byName(all);
+      for (const one of all)
+        if (!known.has(JSON.stringify(one))) for (const listener of [...this.#listeners]) listener(one);
+    } catch (error) {
+      this.#options.log.warn({ error }, 'suspended users cannot be read from the store; those known stay suspended');
+      this.#retry = setTimeout(() => void this.#read(), RETRY);
+      this.#retry.unref();
+    }
+  }
+}
+
+/** Of a user at an issuer that is one of ours, such as an API key's, the name alone counts: it is the operator's own. */
+function appliesTo(one: Suspension, { issuer, method }: Pick<Identity, 'issuer' | 'method'>, now: number): boolean {
+  if (one.until !== undefined && one.until <= now) return false;
+  return one.issuer === undefined || one.issuer === issuer || method === 'api-key' || method === 'mtls';
+}
+
+/** A subject is exact; the case of an e-mail address says nothing. */
+function byName(all: readonly Suspension[]): Map<string, Suspension[]> {
+  const found = new Map<string, Suspension[]>();
+  for (const one of all)
+    for (const name of new Set([one.user, one.user.toLowerCase()])) found.set(name, [...(found.get(name) ?? []), one]);
+  return found;
+}
+
+function idOf({ user, issuer }: Pick<Suspension, 'user' | 'issuer'>): string {
+  return createHash('sha256')
+    .update(JSON.stringify([user, issuer ?? null]))
+    .digest('base64url');
+}
