@@ -107,6 +107,18 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'relay/refusal.ts',
     'relay/mcp-attributes.ts',
   ],
+  // A server that is reached by a pipe is one of this process towards whoever asks it.
+  'relay/upstreams/pipes/': [
+    'identity/',
+    'platform/',
+    'relay/protocol/',
+    'relay/gate/',
+    'relay/credentials/',
+    'relay/replicas/',
+    'relay/upstreams/',
+    'relay/downstream/',
+    'relay/refusal.ts',
+  ],
   // Towards clients, whatever server is behind the port.
   'relay/downstream/': ['platform/', 'relay/protocol/', 'relay/gate/', 'relay/upstreams/'],
   'relay/eras/': [

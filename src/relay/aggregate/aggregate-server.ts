@@ -119,7 +119,7 @@ export class AggregateServer implements Upstream, LegacySessions {
     const { servers, mayUse, open } = this.#deps;
     const usable = servers.filter((server) => mayUse(asking.caller, server));
     const members = usable.map((server) => open(server, asking, slots.of(server)));
-    return new Aggregate(asking.caller, members, this.#deps);
+    return new Aggregate(asking, members, this.#deps);
   }
 }
 

@@ -4,6 +4,7 @@ import { version } from '../../platform/version.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import type { Era } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
 import {
   acknowledged,
@@ -45,16 +46,24 @@ export interface AggregateDeps {
   readonly subscribers: Subscribers;
 }
 
+/** For whom the servers are one. */
+export interface AskingClient {
+  readonly caller: Caller;
+  readonly era: Era;
+}
+
 /** Several servers as one, for one client: what is asked of the whole goes to the one that is meant, or to all. */
 export class Aggregate implements McpServer {
   readonly #caller: Caller;
+  readonly #era: Era;
   readonly #owner: string;
   readonly #members: ReadonlyMap<string, Member>;
   readonly #deps: AggregateDeps;
 
   /** @param members the servers that the identity may use, in the order of the lists */
-  constructor(caller: Caller, members: readonly Member[], deps: AggregateDeps) {
+  constructor({ caller, era }: AskingClient, members: readonly Member[], deps: AggregateDeps) {
     this.#caller = caller;
+    this.#era = era;
     this.#owner = ownerKey(caller.identity);
     this.#members = new Map(members.map((member) => [member.server, member]));
     this.#deps = deps;
@@ -185,8 +194,7 @@ export class Aggregate implements McpServer {
     return {
       [LISTINGS[method].entries]: entries,
       ...(nextCursor === undefined ? {} : { nextCursor }),
-      ttlMs,
-      cacheScope: 'private',
+      ...(this.#era === 'modern' && { ttlMs, cacheScope: 'private' }),
       ...(unavailable.length + leftOut.length === 0
         ? {}
         : {

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { isRecord } from '../../platform/is-record.ts';
-import { Cancelled } from '../downstream/running-requests.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
-import { SessionLost } from '../protocol/failures.ts';
+import { Cancelled, SessionLost } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { LegacyClient, type SessionFields } from '../upstreams/legacy-client.ts';
 import {

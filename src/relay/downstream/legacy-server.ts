@@ -1,13 +1,13 @@
 import { isRecord } from '../../platform/is-record.ts';
 import { INVALID_REQUEST, NO_SESSION } from '../protocol/error-codes.ts';
+import { Cancelled, ServerError } from '../protocol/failures.ts';
 import { errorMessage, isId, type Json } from '../protocol/json-rpc.ts';
 import type { McpMethod } from '../protocol/methods.ts';
-import { toLegacyResult } from '../protocol/to-legacy-result.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import type { McpServer } from '../upstreams/mcp-server.ts';
 import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { answerFailure } from './answer-failure.ts';
-import { Cancelled, type RunningRequests } from './running-requests.ts';
+import type { RunningRequests } from './running-requests.ts';
 
 /** One session of a client, for one request of it. */
 export interface LegacySession {
@@ -15,29 +15,26 @@ export interface LegacySession {
   readonly running: RunningRequests;
 }
 
-export interface LegacySessions {
+/** @typeParam Context on whose behalf a request is */
+export interface LegacySessions<Context = RequestContext> {
   /** Begins a session. @returns its id, and the answer to `initialize` */
-  open(
-    params: Json,
-    context: RequestContext,
-    signal: AbortSignal,
-  ): Promise<{ readonly id: string; readonly result: Json }>;
+  open(params: Json, context: Context, signal: AbortSignal): Promise<{ readonly id: string; readonly result: Json }>;
   /** @returns undefined if the session is not known, or has ended @throws ServerError if there is no room for it */
-  find(id: string, context: RequestContext): LegacySession | undefined;
+  find(id: string, context: Context): LegacySession | undefined;
 }
 
-export interface LegacyRequest {
+export interface LegacyRequest<Context = RequestContext> {
   readonly verb: McpMethod;
   /** Undefined: none, as for `initialize`. */
   readonly sessionId: string | undefined;
   readonly message: Json;
-  readonly context: RequestContext;
+  readonly context: Context;
 }
 
 /** Answers one request of a client of the sessions' era, as a streamable HTTP server does. @throws as `answerFailure` does */
-export async function answerLegacy(
-  request: LegacyRequest,
-  sessions: LegacySessions,
+export async function answerLegacy<Context>(
+  request: LegacyRequest<Context>,
+  sessions: LegacySessions<Context>,
   response: LocalResponse,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
@@ -55,9 +52,9 @@ export async function answerLegacy(
   }
 }
 
-async function begin(
-  { message, context }: LegacyRequest,
-  sessions: LegacySessions,
+async function begin<Context>(
+  { message, context }: LegacyRequest<Context>,
+  sessions: LegacySessions<Context>,
   response: LocalResponse,
 ): Promise<void> {
   const { id, method, params } = message;
@@ -69,30 +66,38 @@ async function begin(
 }
 
 async function inside(
-  { verb, message }: LegacyRequest,
+  { verb, message }: Pick<LegacyRequest, 'verb' | 'message'>,
   { server, running }: LegacySession,
   response: LocalResponse,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   const { id, method, params } = message;
-  const onMessage = (received: Json) => response.event(received);
   if (verb === 'DELETE') {
     await server.close();
     return void response.status(200);
   }
-  if (verb === 'GET') {
-    const onOpen = () => response.stream();
-    const how = await server.listen(undefined, { signal: response.signal, onMessage, onOpen });
-    if (how === 'lost') return void response.abort(new Error('the stream has ended'));
-    return void response.answer(errorMessage(null, INVALID_REQUEST, 'this server tells no changes'), 405);
-  }
+  if (verb === 'GET') return listen(server, response);
   if (typeof method !== 'string' || !isId(id)) {
-    const { requestId } = isRecord(params) ? params : {};
+    const isCancelled = method === 'notifications/cancelled' && isRecord(params) && running.cancel(params);
     // A server that is slow to take it in must not keep the client waiting.
-    if (method !== 'notifications/cancelled' || !running.cancel(requestId)) server.notify(message).catch(onFailure);
+    if (!isCancelled) server.notify(message).catch(onFailure);
     return void response.status(202);
   }
   const request = { id, method, params: isRecord(params) ? params : {} };
+  const onMessage = (received: Json) => response.event(received);
   const result = await running.run(id, response.signal, (signal) => server.request(request, { signal, onMessage }));
-  response.answer({ jsonrpc: '2.0', id, result: toLegacyResult(result) });
+  response.answer({ jsonrpc: '2.0', id, result });
+}
+
+async function listen(server: McpServer, response: LocalResponse): Promise<void> {
+  const onOpen = () => response.stream();
+  const onMessage = (received: Json) => response.event(received);
+  try {
+    const how = await server.listen(undefined, { signal: response.signal, onMessage, onOpen });
+    if (how === 'lost') return response.abort(new Error('the stream has ended'));
+    response.answer(errorMessage(null, INVALID_REQUEST, 'this server tells no changes'), 405);
+  } catch (error) {
+    if (!(error instanceof ServerError)) throw error;
+    response.answer({ jsonrpc: '2.0', id: null, error: error.json }, 409);
+  }
 }

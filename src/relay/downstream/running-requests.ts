@@ -1,11 +1,6 @@
 import { INVALID_REQUEST } from '../protocol/error-codes.ts';
-import { ServerError } from '../protocol/failures.ts';
-import { type Id, idKey } from '../protocol/json-rpc.ts';
-
-/** Why a request's signal was aborted if its client has taken the request back; otherwise the client is gone. */
-export class Cancelled extends Error {
-  override readonly name = 'Cancelled';
-}
+import { Cancelled, ServerError } from '../protocol/failures.ts';
+import { type Id, idKey, type Json } from '../protocol/json-rpc.ts';
 
 /** Requests of one session that wait for their answers, by the client's ids. */
 export class RunningRequests {
@@ -34,10 +29,10 @@ export class RunningRequests {
     }
   }
 
-  /** @returns false if the request is not here */
-  cancel(id: unknown): boolean {
-    const running = this.#running.get(idKey(id));
-    running?.abort(new Cancelled('the client has cancelled the request'));
+  /** @param params of `notifications/cancelled` @returns false if the request is not here */
+  cancel({ requestId, reason }: Json): boolean {
+    const running = this.#running.get(idKey(requestId));
+    running?.abort(new Cancelled(reason));
     return running !== undefined;
   }
 

@@ -50,3 +50,21 @@ export class AnswerCut extends Error {
     this.sessionLost = sessionLost;
   }
 }
+
+/** Why a request's signal was aborted if its client has taken the request back; otherwise the client is gone. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled';
+  /** What the client says of it; undefined: nothing. */
+  readonly reason: string | undefined;
+
+  constructor(reason: unknown) {
+    super('the client has cancelled the request');
+    this.reason = typeof reason === 'string' ? reason : undefined;
+  }
+
+  /** As a server of sessions is told. @param requestId as the server knows it */
+  static notification(requestId: unknown, reason: string | undefined): Json {
+    const params = { requestId, ...(reason === undefined ? {} : { reason }) };
+    return { jsonrpc: '2.0', method: 'notifications/cancelled', params };
+  }
+}

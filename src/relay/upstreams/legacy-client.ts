@@ -1,4 +1,5 @@
 import type { ClientFacts } from '../protocol/client-facts.ts';
+import { Cancelled } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { Message } from '../protocol/message.ts';
@@ -92,8 +93,8 @@ export class LegacyClient {
     const { signal } = options;
     const onAbort = () => {
       if (!takesBack(signal.reason)) return;
-      const params = { requestId: message.id };
-      void this.notify({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
+      const { reason } = signal.reason instanceof Cancelled ? signal.reason : {};
+      void this.notify(Cancelled.notification(message.id, reason));
     };
     signal.addEventListener('abort', onAbort, { once: true });
     try {

@@ -123,7 +123,7 @@ function isAnswer(value: Json, id: unknown): boolean {
 }
 
 /** @returns what the answer is, or the error that it is */
-function answered({ error, result }: Json): Json | ServerError {
+export function answered({ error, result }: Json): Json | ServerError {
   if (isRecord(error)) return serverError(error);
   return isRecord(result) ? result : {};
 }

@@ -4,7 +4,7 @@ import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { META, metaOf } from '../../protocol/meta.ts';
 import type { ParameterHeaders } from '../../protocol/parameter-headers.ts';
-import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
+import { toLegacyNotification, toLegacyResult } from '../../protocol/to-legacy-result.ts';
 import type { ClientRequest, Description, Filter, McpServer } from '../../upstreams/mcp-server.ts';
 import { ModernClient } from '../../upstreams/modern-client.ts';
 import {
@@ -95,7 +95,7 @@ export class EmulatedSession implements McpServer {
     let further: Json = {};
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const result = await this.#ask({ id, method, params: { ...params, ...further } }, options);
-      if (result.resultType !== 'input_required') return result;
+      if (result.resultType !== 'input_required') return toLegacyResult(result);
       const { inputRequests, requestState } = result;
       const client = {
         capabilities: this.#state.client.capabilities,

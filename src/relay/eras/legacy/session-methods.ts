@@ -44,7 +44,7 @@ export async function applySessionMethod({ method, params }: Json, memory: Sessi
 export function onClientMessage(message: Json, memory: SessionMemory): boolean {
   const { method, params } = message;
   if (method === undefined) return memory.answered(message);
-  if (method === 'notifications/cancelled' && isRecord(params)) return memory.running.cancel(params.requestId);
+  if (method === 'notifications/cancelled' && isRecord(params)) return memory.running.cancel(params);
   return true;
 }
 

@@ -1,19 +1,26 @@
+import { errors } from 'undici';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { heldBytes } from '../../gate/budgets/held-bytes.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
-import { INVALID_REQUEST, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
+import { Cancelled, NoAnswer } from '../../protocol/failures.ts';
 import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, isSameId, type Json } from '../../protocol/json-rpc.ts';
 import { isTooLongId } from '../../protocol/message-bounds.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
 import { RefusedError } from '../../refusal.ts';
+import type { ClientRequest } from '../mcp-server.ts';
+import { answered } from '../post-message.ts';
+import { ignoreMessage, type RequestOptions } from '../upstream-request.ts';
 import { NoiseBudget } from './noise-budget.ts';
 import { PacedQueue } from './paced-queue.ts';
 import type { MessageFields, OpenPipe, Pipe } from './pipe.ts';
-import type { PipeSession } from './pipe-session.ts';
+import type { PipeSession, Waiting } from './pipe-session.ts';
+import { ResourceSubscriptions } from './resource-subscriptions.ts';
 import { ProgramEnded, ServerNotStarted } from './server-not-started.ts';
+import { ServerQuestions } from './server-questions.ts';
 
 /** A request of a client that the server has not answered, by the id that the server knows it by. */
 interface Asked {
@@ -23,22 +30,14 @@ interface Asked {
   readonly method: unknown;
   /** The client's own progress token. */
   readonly token: unknown;
-  /** Nobody waits for the answer any more. */
-  readonly abandoned?: boolean;
+  /** Undefined: nobody waits for the answer any more. */
+  readonly waiting: Waiting | undefined;
   /** What the client is subscribed to as soon as the server has accepted it. */
-  readonly subscribing?: Subscribing | undefined;
-  /** Called when it has been answered or taken back. */
-  readonly settled?: (() => void) | undefined;
+  readonly subscribing: Subscribing | undefined;
 }
 
 interface Subscribing {
   readonly uri: string;
-  readonly hold: Hold;
-}
-
-/** A request of the server, and whom it was put to. */
-interface Question {
-  readonly session: PipeSession;
   readonly hold: Hold;
 }
 
@@ -78,8 +77,8 @@ const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$
 export class PipeServer {
   readonly #sessions = new Set<PipeSession>();
   readonly #asked = new Map<number, Asked>();
-  readonly #serverRequests = new Map<Id, Question>();
-  readonly #subscriptions = new Map<string, Map<PipeSession, Hold>>();
+  readonly #questions = new ServerQuestions((answer) => this.#send(answer));
+  readonly #subscriptions = new ResourceSubscriptions();
   /** Of each session, the oldest first. */
   readonly #abandoned = new Map<PipeSession, Set<number>>();
   readonly #options: PipeServerOptions;
@@ -98,7 +97,7 @@ export class PipeServer {
   #lastId = 0;
   /** What the server answered to the first `initialize`. */
   #described: Json | undefined;
-  #initializing: Promise<void> | undefined;
+  #initializing: Promise<unknown> | undefined;
   #initialized = false;
   #over = false;
 
@@ -117,13 +116,13 @@ export class PipeServer {
     return this.#described !== undefined;
   }
 
-  get sessions(): ReadonlySet<PipeSession> {
-    return this.#sessions;
+  /** What it answered to `initialize`. */
+  get described(): Json {
+    return this.#described ?? {};
   }
 
-  /** Bytes on their way to the server. */
-  get waiting(): number {
-    return this.#pipe?.waiting ?? 0;
+  get sessions(): ReadonlySet<PipeSession> {
+    return this.#sessions;
   }
 
   /** @throws Error where the server cannot be started or reached, or ends at once */
@@ -167,12 +166,11 @@ export class PipeServer {
   /** Takes back what the session still waits for. */
   leave(session: PipeSession): void {
     if (!this.#sessions.delete(session)) return;
-    for (const [id, asked] of this.#asked) if (asked.session === session) this.#takeBack(id, 'the session has ended');
-    for (const [id, asked] of this.#serverRequests)
-      if (asked.session === session) this.#refuseQuestion(id, 'the client has ended the session');
-    for (const uri of [...this.#subscriptions.keys()]) this.#unsubscribe(uri, session);
-    this.#abandoned.delete(session);
     session.end(new Error('the session has ended'));
+    for (const [id, asked] of this.#asked) if (asked.session === session) this.#takeBack(id, 'the session has ended');
+    this.#questions.leave(session);
+    this.#subscriptions.end(session);
+    this.#abandoned.delete(session);
   }
 
   async close(): Promise<void> {
@@ -186,127 +184,112 @@ export class PipeServer {
   /**
    * Answers `initialize`. The server knows one only: what it answered to the first holds for all that share it.
    *
-   * @param signal aborted where no client waits for the answer any more
-   * @returns false where the server refused it, does not answer in time or is gone: the session has not begun, and the next one
-   *   is asked anew
+   * @throws as `request` does, where the session has not begun: the next one is asked anew
    */
-  async begin(session: PipeSession, id: Id, message: Json, signal: AbortSignal): Promise<boolean> {
+  async initialize(session: PipeSession, params: Json, signal: AbortSignal): Promise<Json> {
     while (this.#described === undefined && this.#initializing !== undefined && !signal.aborted)
       await Promise.race([this.#initializing, aborted(signal)]);
-    if (this.#over) session.end(this.#why ?? new Error('the server has ended'));
-    if (this.#over || signal.aborted || !this.#sessions.has(session)) return false;
-    if (this.#described !== undefined) {
-      session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
-      return true;
-    }
-    const asked = new Promise<void>((resolve) => {
-      const own = this.#ask(session, id, message, {}, { settled: resolve });
-      signal.addEventListener('abort', () => this.#forgetInitialize(own), { once: true });
+    signal.throwIfAborted();
+    if (this.#over || !this.#sessions.has(session)) throw this.#why ?? new Error('the server has ended');
+    if (this.#described !== undefined) return this.#described;
+    const request = { id: 'initialize', method: 'initialize', params };
+    const asked = this.#ask(session, request, { signal, onMessage: ignoreMessage });
+    const settled = asked.then(
+      () => {},
+      () => {},
+    );
+    this.#initializing = settled;
+    void settled.then(() => {
+      if (this.#initializing === settled) this.#initializing = undefined;
     });
-    this.#initializing = asked;
-    await asked;
-    if (this.#initializing === asked) this.#initializing = undefined;
-    return this.works;
+    const result = await asked;
+    if (!this.works) throw new NoAnswer(200);
+    return result;
   }
 
-  /**
-   * A request of a client; its answer comes to `session.answered`.
-   *
-   * @param signal aborted where no client waits for the answer any more
-   */
-  ask(session: PipeSession, id: Id, message: Json, signal: AbortSignal): void {
-    const params = isRecord(message.params) ? message.params : {};
-    if (message.method === 'initialize')
-      return void session.answered(id, { jsonrpc: '2.0', id, result: this.#described });
-    const uri = typeof params.uri === 'string' ? params.uri : undefined;
-    let subscribing: Subscribing | undefined;
-    const isNew = uri !== undefined && this.#subscriptions.get(uri)?.has(session) !== true;
-    if (message.method === 'resources/subscribe' && isNew) {
-      const hold = session.budget.take({ subscriptions: 1, requestBytes: Buffer.byteLength(uri) });
-      if ('status' in hold)
-        return void session.answered(id, errorMessage(id, SERVER_ERROR, hold.message, { ...hold.data }));
-      subscribing = { uri, hold };
-    }
-    if (message.method === 'resources/unsubscribe' && uri !== undefined && this.#stillWanted(uri, session))
-      return void session.answered(id, { jsonrpc: '2.0', id, result: {} });
-    const own = this.#ask(session, id, message, params, { subscribing });
-    signal.addEventListener('abort', () => this.#abandon(own), { once: true });
+  /** @throws ServerError; why there is no answer; the signal's reason */
+  async request(session: PipeSession, request: ClientRequest, options: RequestOptions): Promise<Json> {
+    const { method, params } = request;
+    if (method === 'initialize') return this.described;
+    options.signal.throwIfAborted();
+    this.#mustRead();
+    const { uri } = params;
+    if (typeof uri !== 'string') return this.#ask(session, request, options);
+    if (method === 'resources/unsubscribe' && this.#subscriptions.remove(uri, session)) return {};
+    const isNew = method === 'resources/subscribe' && this.#subscriptions.of(uri)?.has(session) !== true;
+    if (!isNew) return this.#ask(session, request, options);
+    const hold = holdOrThrow(session.budget, { subscriptions: 1, requestBytes: Buffer.byteLength(uri) });
+    return this.#ask(session, request, options, { uri, hold });
   }
 
-  /** A notification of a client, or its answer to a request of the server. */
-  tell(session: PipeSession, message: Json): void {
-    const params = isRecord(message.params) ? message.params : {};
-    if (typeof message.method !== 'string') {
-      const { id } = message;
-      if (!isId(id) || this.#serverRequests.get(id)?.session !== session) return;
-      this.#forgetQuestion(id);
+  /** A notification of a client, or its answer to a request of the server. @throws Error where the server does not read */
+  notify(session: PipeSession, message: Json): void {
+    this.#mustRead();
+    const { id, method, params } = message;
+    if (typeof method !== 'string') {
+      if (isId(id) && this.#questions.take(id, session) !== undefined) this.#sendFor(session, message);
+    } else if (method === 'notifications/cancelled') {
+      const { requestId, reason } = isRecord(params) ? params : {};
+      for (const [own, asked] of this.#asked)
+        if (asked.session === session && isSameId(asked.id, requestId)) this.#takeBack(own, reason);
+    } else if (method !== 'notifications/initialized' || !this.#initialized) {
+      this.#initialized ||= method === 'notifications/initialized';
       this.#sendFor(session, message);
-    } else if (message.method === 'notifications/cancelled') {
-      for (const [id, asked] of this.#asked)
-        if (asked.session === session && isSameId(asked.id, params.requestId)) {
-          this.#takeBack(id, params.reason);
-          session.failed(asked.id, new Error('the client has cancelled the request'));
-        }
-    } else if (message.method === 'notifications/initialized') {
-      if (!this.#initialized) this.#sendFor(session, message);
-      this.#initialized = true;
-    } else this.#sendFor(session, message);
+    }
   }
 
-  /** @returns the id that the server knows it by */
-  #ask(
+  /** @throws Error where it lets too much wait */
+  #mustRead(): void {
+    if ((this.#pipe?.waiting ?? 0) > this.#options.limit)
+      throw new Error('the MCP server does not read what it is sent');
+  }
+
+  async #ask(
     session: PipeSession,
-    id: Id,
-    message: Json,
-    params: Json,
-    { settled, subscribing }: Pick<Asked, 'settled' | 'subscribing'>,
-  ): number {
+    { id, method, params }: ClientRequest,
+    options: RequestOptions,
+    subscribing?: Subscribing,
+  ): Promise<Json> {
     this.#lastId += 1;
     const own = this.#lastId;
     const meta = isRecord(params._meta) ? params._meta : {};
     const token = meta.progressToken;
-    this.#asked.set(own, { session, id, method: message.method, token, settled, subscribing });
-    this.#sendFor(
-      session,
-      token === undefined
-        ? { ...message, id: own }
-        : { ...message, id: own, params: { ...params, _meta: { ...meta, progressToken: own } } },
-    );
-    return own;
+    const told = token === undefined ? params : { ...params, _meta: { ...meta, progressToken: own } };
+    try {
+      return await session.wait(options, (waiting) => {
+        this.#asked.set(own, { session, id, method, token, waiting, subscribing });
+        this.#sendFor(session, { jsonrpc: '2.0', id: own, method, params: told });
+      });
+    } catch (error) {
+      this.#left(own, error);
+      throw error;
+    }
   }
 
-  /** It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew. */
-  #forgetInitialize(own: number): void {
+  /** Nobody waits for the answer to a request any more, if it has none. */
+  #left(own: number, why: unknown): void {
     const asked = this.#asked.get(own);
     if (asked === undefined) return;
-    this.#asked.delete(own);
-    asked.settled?.();
+    // It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew.
+    if (asked.method === 'initialize') this.#forget(own);
+    else if (why instanceof Cancelled) this.#takeBack(own, why.reason);
+    else if (why instanceof errors.HeadersTimeoutError || why instanceof errors.BodyTimeoutError)
+      this.#takeBack(own, 'the answer did not come in time');
+    else this.#abandon(own, asked);
   }
 
   /**
    * The client has gone, which takes nothing back (2025-11-25, basic/transports): the request goes on, and little is kept of it.
    * Of too many the oldest is taken back all the same.
    */
-  #abandon(own: number): void {
-    const asked = this.#asked.get(own);
-    if (asked === undefined) return;
+  #abandon(own: number, asked: Asked): void {
     const { session } = asked;
-    this.#asked.set(own, { ...asked, token: undefined, abandoned: true });
+    this.#asked.set(own, { ...asked, token: undefined, waiting: undefined });
     const abandoned = this.#abandoned.get(session) ?? new Set();
     this.#abandoned.set(session, abandoned.add(own));
     const [oldest] = abandoned;
     if (abandoned.size > MAX_ABANDONED && oldest !== undefined)
       this.#takeBack(oldest, 'no client waits for the answer');
-  }
-
-  #forgetQuestion(id: Id): void {
-    this.#serverRequests.get(id)?.hold.release();
-    this.#serverRequests.delete(id);
-  }
-
-  #refuseQuestion(id: Id, why: string): void {
-    this.#forgetQuestion(id);
-    this.#send(errorMessage(id, INVALID_REQUEST, why));
   }
 
   #take(heard: Heard): void {
@@ -361,8 +344,7 @@ export class PipeServer {
       return void this.#answer(
         errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`),
       );
-    const asked = this.#drop(Number(message.id));
-    if (asked?.abandoned !== true) asked?.session.failed(asked.id, why);
+    this.#drop(Number(message.id))?.waiting?.failed(why);
   }
 
   #answer(message: Json): void {
@@ -370,13 +352,16 @@ export class PipeServer {
     const own = Number(message.id);
     const asked = this.#asked.get(own);
     if (asked === undefined) return void this.#answersNothing(own);
-    this.#forgetAsked(own);
-    if (asked.subscribing !== undefined && isRecord(message.result)) this.#subscribe(asked.subscribing, asked.session);
-    else asked.subscribing?.hold.release();
-    if (asked.method === 'initialize' && isRecord(message.result)) this.#described = message.result;
-    // Its id may be that of another request by now.
-    if (asked.abandoned !== true) asked.session.answered(asked.id, { ...message, id: asked.id });
-    asked.settled?.();
+    this.#forget(own);
+    const { session, method, waiting, subscribing } = asked;
+    const isDone = isRecord(message.result);
+    if (isDone && method === 'initialize') this.#described = message.result as Json;
+    if (isDone && subscribing !== undefined && this.#sessions.has(session))
+      this.#subscriptions.add(subscribing.uri, session, subscribing.hold);
+    else subscribing?.hold.release();
+    const result = answered(message);
+    if (result instanceof Error) waiting?.failed(result);
+    else waiting?.answered(result);
   }
 
   /** What was taken back may be answered all the same; what was never asked may not. */
@@ -386,22 +371,21 @@ export class PipeServer {
     this.#unasked = true;
   }
 
-  #forgetAsked(own: number): void {
+  /** @returns what will not be answered */
+  #drop(own: number): Asked | undefined {
+    const asked = this.#asked.get(own);
+    this.#forget(own);
+    asked?.subscribing?.hold.release();
+    return asked;
+  }
+
+  #forget(own: number): void {
     const asked = this.#asked.get(own);
     if (asked === undefined) return;
     this.#asked.delete(own);
     const abandoned = this.#abandoned.get(asked.session);
     abandoned?.delete(own);
     if (abandoned?.size === 0) this.#abandoned.delete(asked.session);
-  }
-
-  /** @returns what will not be answered */
-  #drop(own: number): Asked | undefined {
-    const asked = this.#asked.get(own);
-    this.#forgetAsked(own);
-    asked?.subscribing?.hold.release();
-    asked?.settled?.();
-    return asked;
   }
 
   #question(id: Id, method: string, message: Json): void {
@@ -412,43 +396,23 @@ export class PipeServer {
         errorMessage(id, METHOD_NOT_FOUND, 'several clients share this server: none can be asked'),
       );
     if (isTooLongId(id)) return void this.#stray(method);
-    const hold = this.#questionHold(id, session);
-    if (hold === undefined)
-      return void this.#send(errorMessage(id, SERVER_ERROR, 'too many requests wait for this client'));
-    this.#forgetQuestion(id);
-    this.#serverRequests.set(id, { session, hold });
-    if (!session.hear(message)) this.#refuseQuestion(id, 'no client is connected to answer this request');
-  }
-
-  /** A question that nobody answers must not keep out those that come after it: of too many the oldest goes. */
-  #questionHold(id: Id, session: PipeSession): Hold | undefined {
-    const charge = { questions: 1, keptBytes: Buffer.byteLength(String(id)) };
-    const hold = session.budget.take(charge);
-    if (!('status' in hold)) return hold;
-    const [oldest] = [...this.#serverRequests].find(([, asked]) => asked.session === session) ?? [];
-    if (oldest === undefined) return undefined;
-    this.#refuseQuestion(oldest, 'the client has not answered this request');
-    const again = session.budget.take(charge);
-    return 'status' in again ? undefined : again;
+    this.#questions.put(id, session, message);
   }
 
   #notice(method: string, message: Json): void {
     const params = isRecord(message.params) ? message.params : {};
     if (method === 'notifications/progress') {
       const token = params.progressToken;
-      const asked = isId(token) ? this.#asked.get(Number(token)) : undefined;
-      if (asked?.token === undefined) return;
-      return void asked.session.hear({ ...message, params: { ...params, progressToken: asked.token } }, asked.id);
+      const { session, token: own, waiting } = (isId(token) && this.#asked.get(Number(token))) || {};
+      if (own === undefined) return;
+      return void session?.hear({ ...message, params: { ...params, progressToken: own } }, waiting);
     }
     if (method === 'notifications/cancelled') {
       const { requestId } = params;
-      const question = isId(requestId) ? this.#serverRequests.get(requestId) : undefined;
-      if (isId(requestId)) this.#forgetQuestion(requestId);
-      return void question?.session.hear(message);
+      return void (isId(requestId) && this.#questions.take(requestId)?.hear(message));
     }
     if (method === 'notifications/resources/updated') {
-      const { uri } = params;
-      const subscribers = typeof uri === 'string' ? this.#subscriptions.get(uri) : undefined;
+      const subscribers = this.#subscriptions.of(params.uri);
       for (const session of subscribers?.keys() ?? []) session.hear(message);
       if (subscribers !== undefined || this.#sessions.size > 1) return;
     }
@@ -473,30 +437,10 @@ export class PipeServer {
     return asking.length === 1 ? asking[0] : undefined;
   }
 
-  #subscribe({ uri, hold }: Subscribing, session: PipeSession): void {
-    this.#unsubscribe(uri, session);
-    if (!this.#sessions.has(session)) return void hold.release();
-    const sessions = this.#subscriptions.get(uri) ?? new Map<PipeSession, Hold>();
-    this.#subscriptions.set(uri, sessions.set(session, hold));
-  }
-
-  #unsubscribe(uri: string, session: PipeSession): void {
-    const sessions = this.#subscriptions.get(uri);
-    sessions?.get(session)?.release();
-    sessions?.delete(session);
-    if (sessions?.size === 0) this.#subscriptions.delete(uri);
-  }
-
-  /** @returns whether another session still wants to hear of it */
-  #stillWanted(uri: string, session: PipeSession): boolean {
-    this.#unsubscribe(uri, session);
-    return this.#subscriptions.has(uri);
-  }
-
   #takeBack(own: number, reason: unknown): void {
-    this.#drop(own);
-    const params = { requestId: own, ...(typeof reason === 'string' ? { reason } : {}) };
-    this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params });
+    const cancelled = new Cancelled(reason);
+    this.#drop(own)?.waiting?.failed(cancelled);
+    this.#send(Cancelled.notification(own, cancelled.reason));
   }
 
   #sendFor({ owner, fields }: PipeSession, message: Json): void {
@@ -524,12 +468,10 @@ export class PipeServer {
     this.#why = this.works || !(why instanceof ProgramEnded) ? why : new ServerNotStarted(why.message, why);
     for (const session of this.#sessions) session.end(this.#why);
     this.#sessions.clear();
-    for (const { settled, subscribing } of this.#asked.values()) {
-      subscribing?.hold.release();
-      settled?.();
-    }
-    for (const { hold } of this.#serverRequests.values()) hold.release();
-    for (const sessions of this.#subscriptions.values()) for (const hold of sessions.values()) hold.release();
+    for (const { subscribing } of this.#asked.values()) subscribing?.hold.release();
+    this.#asked.clear();
+    this.#questions.end();
+    this.#subscriptions.end();
     if (this.#pipe !== undefined) this.#options.onEnd(this, why);
   }
 }

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
+import { RunningRequests } from '../../downstream/running-requests.ts';
 import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
-import { type Id, idKey, type Json } from '../../protocol/json-rpc.ts';
+import { INVALID_REQUEST } from '../../protocol/error-codes.ts';
+import { ServerError } from '../../protocol/failures.ts';
+import type { Json } from '../../protocol/json-rpc.ts';
 import { weightOfMessage } from '../../protocol/json-weight.ts';
-import type { LocalResponse } from '../local-response.ts';
+import type { OnMessage, RequestOptions } from '../upstream-request.ts';
 import type { MessageFields } from './pipe.ts';
 
 export interface SessionTimes {
@@ -13,9 +16,20 @@ export interface SessionTimes {
   readonly idle: number;
 }
 
-interface Open {
-  readonly response: LocalResponse;
+/** A request of the client that waits for its answer. */
+export interface Waiting {
+  readonly answered: (result: Json) => void;
+  /** There is no answer. */
+  readonly failed: (why: Error) => void;
+}
+
+interface Open extends Waiting {
+  readonly onMessage: OnMessage;
   timer: NodeJS.Timeout;
+}
+
+interface Listening extends Pick<Waiting, 'failed'> {
+  readonly onMessage: OnMessage;
 }
 
 /** One MCP session (2025-11-25) with a server that knows none: where each of its messages is said to the client. */
@@ -24,13 +38,13 @@ export class PipeSession {
   /** From `ownerKey(identity)`: nobody else may use the session. */
   readonly owner: string;
   readonly budget: Budget;
+  readonly running = new RunningRequests();
   /** Of the last request in it; undefined: as the server was opened with. */
   fields: MessageFields | undefined;
   readonly #times: SessionTimes;
   readonly #now: () => number;
-  /** What waits for an answer, by the client's id of it. */
-  readonly #open = new Map<unknown, Open>();
-  #listening: LocalResponse | undefined;
+  readonly #open = new Set<Open>();
+  #listening: Listening | undefined;
   /** What the client has not heard because it listens nowhere just now. */
   #kept: Array<{ readonly message: Json; readonly hold: Hold }> = [];
   readonly #hold: Hold;
@@ -51,50 +65,53 @@ export class PipeSession {
     return this.#open.size > 0 || this.#listening !== undefined ? 0 : this.#now() - this.#lastUsed;
   }
 
-  /** Whether a request waits for its answer. */
-  get busy(): boolean {
-    return this.#open.size > 0;
-  }
-
-  /** @returns whether the response now waits for the answer; not where the id waits already (JSON-RPC 2.0 §4) */
-  await(id: Id, response: LocalResponse): boolean {
-    if (this.#open.has(idKey(id))) return false;
-    const timer = setTimeout(() => response.abort(new errors.HeadersTimeoutError()), this.#times.timeout);
-    this.#open.set(idKey(id), { response, timer });
-    response.signal.addEventListener('abort', () => this.#forget(id, response), { once: true });
-    return true;
-  }
-
-  /** Says what the server says unasked there from now on. @returns whether it does; only one such stream is */
-  listen(response: LocalResponse): boolean {
-    if (this.#listening !== undefined) return false;
-    this.#listening = response;
-    response.signal.addEventListener(
-      'abort',
-      () => {
-        this.#listening = undefined;
-        this.#lastUsed = this.#now();
-      },
-      { once: true },
-    );
-    response.stream();
-    const kept = this.#kept;
-    this.#kept = [];
-    for (const { message, hold } of kept) {
-      hold.release();
-      response.event(message);
+  /**
+   * Waits for the answer to a request.
+   *
+   * @param ask sends the request
+   * @throws what `failed` is told; the signal's reason; HeadersTimeoutError, BodyTimeoutError
+   */
+  async wait({ signal, onMessage }: RequestOptions, ask: (waiting: Waiting) => void): Promise<Json> {
+    let onAbort = () => {};
+    let open: Open | undefined;
+    try {
+      return await new Promise<Json>((answered, failed) => {
+        const timer = setTimeout(() => failed(new errors.HeadersTimeoutError()), this.#times.timeout);
+        open = { onMessage, timer, answered, failed };
+        this.#open.add(open);
+        onAbort = () => failed(signal.reason as Error);
+        signal.addEventListener('abort', onAbort, { once: true });
+        ask(open);
+      });
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      if (open !== undefined) {
+        clearTimeout(open.timer);
+        this.#open.delete(open);
+      }
+      this.#lastUsed = this.#now();
     }
-    return true;
   }
 
-  /** The answer to a request of the client. */
-  answered(id: Id, message: Json): void {
-    this.#open.get(idKey(id))?.response.answer(message);
-  }
-
-  /** There is no answer. */
-  failed(id: Id, why: Error): void {
-    this.#open.get(idKey(id))?.response.abort(why);
+  /** Says what the server says unasked there from now on. @throws ServerError for a second stream; why the session ended */
+  async listen({ signal, onMessage, onOpen }: RequestOptions): Promise<'lost'> {
+    if (this.#listening !== undefined) throw new ServerError(INVALID_REQUEST, 'the session has such a stream already');
+    try {
+      return await new Promise<'lost'>((resolve, failed) => {
+        signal.addEventListener('abort', () => resolve('lost'), { once: true });
+        this.#listening = { onMessage, failed };
+        onOpen?.();
+        const kept = this.#kept;
+        this.#kept = [];
+        for (const { message, hold } of kept) {
+          hold.release();
+          onMessage(message);
+        }
+      });
+    } finally {
+      this.#listening = undefined;
+      this.#lastUsed = this.#now();
+    }
   }
 
   /**
@@ -103,17 +120,17 @@ export class PipeSession {
    * @param about the client's request that it is known to belong to
    * @returns false where the client will not hear it
    */
-  hear(message: Json, about?: Id): boolean {
-    const open = (about === undefined ? undefined : this.#open.get(idKey(about))) ?? this.#onlyOne();
+  hear(message: Json, about?: Waiting): boolean {
+    const open = [...this.#open].find((one) => one === about) ?? this.#onlyOne();
     if (open !== undefined) {
       clearTimeout(open.timer);
-      open.timer = setTimeout(() => open.response.abort(new errors.BodyTimeoutError()), this.#times.idle);
-      open.response.event(message);
-    } else if (this.#listening !== undefined) this.#listening.event(message);
+      open.timer = setTimeout(() => open.failed(new errors.BodyTimeoutError()), this.#times.idle);
+      open.onMessage(message);
+    } else if (this.#listening !== undefined) this.#listening.onMessage(message);
     else {
-      const [last] = [...this.#open.values()].slice(-1);
+      const last = [...this.#open].at(-1);
       if (last === undefined) return this.#keep(message);
-      last.response.event(message);
+      last.onMessage(message);
     }
     return true;
   }
@@ -127,8 +144,8 @@ export class PipeSession {
 
   /** The session is over: everything open ends with this error. */
   end(why: Error): void {
-    for (const { response } of [...this.#open.values()]) response.abort(why);
-    this.#listening?.abort(why);
+    for (const open of this.#open) open.failed(why);
+    this.#listening?.failed(why);
     for (const { hold } of this.#kept) hold.release();
     this.#kept = [];
     this.#hold.release();
@@ -137,13 +154,5 @@ export class PipeSession {
   /** A pipe does not say what a message belongs to; where one request is open, it is most likely that one. */
   #onlyOne(): Open | undefined {
     return this.#open.size === 1 ? this.#open.values().next().value : undefined;
-  }
-
-  #forget(id: Id, response: LocalResponse): void {
-    const open = this.#open.get(idKey(id));
-    if (open?.response !== response) return;
-    clearTimeout(open.timer);
-    this.#open.delete(idKey(id));
-    this.#lastUsed = this.#now();
   }
 }

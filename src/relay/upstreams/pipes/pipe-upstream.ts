@@ -2,14 +2,16 @@ import type { Dispatcher } from 'undici';
 import { DependencyUnavailable } from '../../../platform/errors.ts';
 import type { Origin, Outgoing } from '../../credentials/credential.ts';
 import type { OutgoingHeaders } from '../../credentials/outgoing-headers.ts';
+import { answerLegacy, type LegacySession, type LegacySessions } from '../../downstream/legacy-server.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
-import { INVALID_REQUEST, NO_SESSION, UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
-import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
+import { UNSUPPORTED_VERSION } from '../../protocol/error-codes.ts';
+import { errorMessage, isId, type Json } from '../../protocol/json-rpc.ts';
 import { eraOf, LEGACY_VERSIONS } from '../../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../../refusal.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import { LocalResponse } from '../local-response.ts';
+import { descriptionOf, type McpServer } from '../mcp-server.ts';
 import { messageOf, type Upstream, type UpstreamRequest } from '../upstream.ts';
 import { headerOf, ownerOf } from '../upstream-request.ts';
 import type { MessageFields } from './pipe.ts';
@@ -40,7 +42,8 @@ interface FieldsOf extends Pick<Outgoing, 'elicitsUrls'> {
   readonly caller: Origin | undefined;
 }
 
-interface SessionRequest extends Pick<UpstreamRequest, 'method' | 'body' | 'message'>, FieldsOf {
+/** On whose behalf a request is. */
+interface Asking extends FieldsOf {
   readonly owner: string;
 }
 
@@ -53,7 +56,7 @@ interface Running {
  * A server that is reached by a pipe of messages, as a streamable HTTP server of the sessions' era (2025-11-25): every transport
  * that leads to such a server leads to this one too.
  */
-export class PipeUpstream implements Upstream {
+export class PipeUpstream implements Upstream, LegacySessions<Asking> {
   readonly #servers: PipeServers;
   readonly #options: PipeUpstreamOptions;
   readonly #sessions = new Map<string, Running>();
@@ -84,20 +87,36 @@ export class PipeUpstream implements Upstream {
     if (eraOf(headerOf(request.headers, 'mcp-protocol-version')) !== 'legacy')
       return void unsupported(request, response);
     const id = headerOf(request.headers, 'mcp-session-id');
-    if (id === undefined) return void this.#outside(request, owner, response);
-    if (this.#sessions.has(id)) return void this.#inside(id, { ...request, owner }, response);
-    void this.#askReplicas(id, request, owner, response);
+    if (id === undefined || this.#sessions.has(id) || this.#remote === undefined)
+      return void this.#answer(id, { ...request, owner }, response);
+    void this.#askReplicas(this.#remote, id, request, owner, response);
+  }
+
+  #answer(
+    sessionId: string | undefined,
+    { method: verb, body, message, ...context }: Asking & Pick<UpstreamRequest, 'method' | 'body' | 'message'>,
+    response: LocalResponse,
+  ): void {
+    const fail = (error: unknown) => response.abort(error as Error);
+    answerLegacy({ verb, sessionId, message: messageOf({ body, message }), context }, this, response, () => {}).catch(
+      fail,
+    );
   }
 
   /** A session lives where its program or connection is: the request is served there. Never rejects. */
-  async #askReplicas(session: string, request: UpstreamRequest, owner: string, response: LocalResponse): Promise<void> {
-    if (this.#remote === undefined) return unknown(response);
+  async #askReplicas(
+    remote: RemoteCalls<RemoteSessionRequest>,
+    session: string,
+    request: UpstreamRequest,
+    owner: string,
+    response: LocalResponse,
+  ): Promise<void> {
     try {
-      const called = await this.#remote.call(this.#remoteRequest(session, request, owner), {
+      const called = await remote.call(this.#remoteRequest(session, request, owner), {
         ...{ owner, signal: response.signal },
         onMessage: (piece) => takePiece(piece, response),
       });
-      if (called.kind === 'not_found') return unknown(response);
+      if (called.kind === 'not_found') return this.#answer(session, { ...request, owner }, response);
       if (called.kind === 'busy') throw new RefusedError(refusalOf(new DependencyUnavailable('the other replicas')));
       if (called.kind === 'lost') throw new Error('the replica that held the session has gone');
       if (typeof called.result.failed === 'string') throw new Error(called.result.failed);
@@ -124,39 +143,29 @@ export class PipeUpstream implements Upstream {
     await this.#servers.close();
   }
 
-  /** Without a session nothing can be done but begin one. */
-  #outside(request: UpstreamRequest, owner: string, response: LocalResponse): void {
-    const message = messageOf(request);
-    if (message.method !== 'initialize' || !isId(message.id))
-      return void response.answer(errorMessage(null, INVALID_REQUEST, 'begin with initialize'), 400);
-    this.#begin(request, message, message.id, owner, response).catch((error: unknown) =>
-      response.abort(error as Error),
-    );
-  }
-
-  async #begin(request: UpstreamRequest, message: Json, id: Id, owner: string, response: LocalResponse) {
+  async open(params: Json, asking: Asking, signal: AbortSignal): Promise<{ id: string; result: Json }> {
     const { budgets, sharing, times, now } = this.#options;
+    const { owner } = asking;
     const hold = this.#sessionHold(owner);
     let server: PipeServer;
     try {
       const budget = budgets.of(sharing === 'everybody' ? ownerOf(undefined) : owner);
-      server = await this.#servers.for(this.#sharer(request, owner), budget, () => this.#fields('GET', request));
+      server = await this.#servers.for(this.#sharer(asking), budget, () => this.#fields('GET', asking));
     } catch (error) {
       hold.release();
       throw error;
     }
-    if (response.aborted) {
-      hold.release();
-      return this.#servers.release(server);
-    }
     const session = new PipeSession(owner, budgets, hold, times, now);
-    session.fields = this.#messageFields(request);
+    session.fields = this.#messageFields(asking);
     server.join(session);
     this.#sessions.set(session.id, { session, server });
-    response.headers['mcp-session-id'] = session.id;
-    session.await(id, response);
-    // Whoever is refused or gets no answer must not keep a server running, nor the place of another.
-    if (!(await server.begin(session, id, message, response.signal))) await this.#end({ session, server });
+    try {
+      return { id: session.id, result: await server.initialize(session, params, signal) };
+    } catch (error) {
+      // Whoever is refused or gets no answer must not keep a server running, nor the place of another.
+      void this.#end({ session, server });
+      throw error;
+    }
   }
 
   /** Where an identity has too many, the one that it has used least lately ends. @throws RefusedError where all are in use */
@@ -182,41 +191,23 @@ export class PipeUpstream implements Upstream {
   ): void {
     const response = new LocalResponse(handler, this.#options.limit, this.#options.budgets.of(owner));
     const message = body === null ? null : Buffer.from(body);
-    this.#inside(session, { method, owner, body: message, caller: origin, elicitsUrls }, response);
+    this.#answer(session, { method, owner, body: message, caller: origin, elicitsUrls }, response);
   }
 
-  #inside(id: string, request: SessionRequest, response: LocalResponse): void {
+  find(id: string, asking: Asking): LegacySession | undefined {
     const running = this.#sessions.get(id);
-    if (running?.session.owner !== request.owner) return void unknown(response);
+    if (running?.session.owner !== asking.owner) return undefined;
     const { session, server } = running;
     if (!server.sessions.has(session)) {
       this.#sessions.delete(id);
-      return void unknown(response);
+      return undefined;
     }
-    if (request.method === 'DELETE') {
-      void this.#end(running);
-      return void response.status(200);
-    }
-    if (request.method === 'GET') {
-      if (!session.listen(response))
-        response.answer(errorMessage(null, INVALID_REQUEST, 'the session has such a stream already'), 409);
-      return;
-    }
-    const message = messageOf(request);
-    if (server.waiting > this.#options.limit)
-      return void response.abort(new Error('the MCP server does not read what it is sent'));
-    session.fields = this.#messageFields(request) ?? session.fields;
-    const { id: asked } = message;
-    if (typeof message.method !== 'string' || !isId(asked)) {
-      server.tell(session, message);
-      return void response.status(202);
-    }
-    if (session.await(asked, response)) server.ask(session, asked, message, response.signal);
-    else response.answer(errorMessage(asked, INVALID_REQUEST, 'a request with this id waits for its answer'), 400);
+    session.fields = this.#messageFields(asking) ?? session.fields;
+    return { running: session.running, server: sessionServer(session, server, () => void this.#end(running)) };
   }
 
   /** Who uses the same server. What it was opened with for one request must not serve another that has other headers. */
-  #sharer({ caller }: UpstreamRequest, owner: string): string {
+  #sharer({ caller, owner }: Asking): string {
     const { outgoing } = this.#options;
     return outgoing === undefined || caller === undefined ? owner : JSON.stringify([owner, outgoing.key(caller)]);
   }
@@ -253,10 +244,6 @@ export class PipeUpstream implements Upstream {
   }
 }
 
-function unknown(response: LocalResponse): void {
-  response.answer(errorMessage(null, NO_SESSION, 'session not found'), 404);
-}
-
 /** The client speaks a later revision: whoever can translate knows by this answer that it must. */
 function unsupported(request: UpstreamRequest, response: LocalResponse): void {
   const id = messageOf(request).id;
@@ -265,4 +252,16 @@ function unsupported(request: UpstreamRequest, response: LocalResponse): void {
     requested: headerOf(request.headers, 'mcp-protocol-version'),
   });
   response.answer(error, 400);
+}
+
+/** One session as the server that it is to its client. */
+function sessionServer(session: PipeSession, server: PipeServer, end: () => void): McpServer {
+  return {
+    describe: async () => descriptionOf(server.described),
+    request: (request, options) => server.request(session, request, options),
+    notify: async (message) => server.notify(session, message),
+    listen: (_filter, options) => session.listen(options),
+    ping: async () => {},
+    close: async () => end(),
+  };
 }
