@@ -111,7 +111,7 @@ function describeRequest(request: CheckRequest, policy: Policy): string[] {
   const lines = [
     `request: ${request.method} ${request.scheme}://${request.host}${request.path}`,
     `resource: ${policy.resources.of(request).uri}`,
-    `rule: ${rule === undefined ? 'none matches' : `${rule.name}${rule.public ? ' (public)' : rule.sessionOnly ? ' (sessions only)' : ''}`}`,
+    `rule: ${rule === undefined ? 'none matches' : `${rule.name}${rule.public ? ' (public)' : ''}`}`,
   ];
   if (typeof operation === 'object')
     lines.push(`operation: ${operation.method}${operation.tool === undefined ? '' : ` ${operation.tool}`}`);

@@ -11,6 +11,7 @@ import {
   GatheringRegistry,
 } from '../platform/metrics.ts';
 import { OpenedParts } from '../platform/opened-parts.ts';
+import { createOutboundFetch } from '../platform/outbound/connections.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
@@ -62,7 +63,12 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     metrics: createTracingMetrics(registry),
     log,
   });
-  const common = { log, now: deps.now ?? Date.now, fetch: tracedFetch(deps.fetch ?? fetch, tracing), tracing };
+  const common = {
+    log,
+    now: deps.now ?? Date.now,
+    fetch: tracedFetch(deps.fetch ?? createOutboundFetch(), tracing),
+    tracing,
+  };
   const meter = new DecisionMeter(metrics, tracing && exemplarLabels);
   const queues = openQueues(auth.limits.queueTimeout);
   registry.beforeRead = () => {

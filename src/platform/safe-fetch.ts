@@ -1,9 +1,10 @@
 import { lookup as resolve } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { rootCertificates } from 'node:tls';
 import ipaddr from 'ipaddr.js';
 import { Agent, fetch as send } from 'undici';
 import { AddressList } from './addresses.ts';
+import { knownAuthorities } from './outbound/authorities.ts';
+import { outboundConnector } from './outbound/connections.ts';
 
 export interface SafeFetchOptions {
   /** CIDR ranges that may be reached although they are not public. */
@@ -37,9 +38,10 @@ export function createSafeFetch(options: SafeFetchOptions = {}): typeof fetch & 
   const allowed = new AddressList(options.allowedRanges ?? []);
   const origins = new Set(options.allowedOrigins?.map((url) => new URL(url).origin));
   const mayReach = (address: string) => isPublic(address) || allowed.has(address);
-  const ca = options.ca === undefined ? {} : { ca: [...rootCertificates, options.ca] };
-  const named = new Agent({ connect: { timeout, ...ca } });
-  const strange = new Agent({ connect: { timeout, ...ca, lookup: checked(options.resolver ?? resolve, mayReach) } });
+  const ca = options.ca === undefined ? {} : { ca: [...knownAuthorities(), options.ca] };
+  const lookup = checked(options.resolver ?? resolve, mayReach);
+  const named = new Agent({ connect: outboundConnector({ timeout, ...ca }) });
+  const strange = new Agent({ connect: outboundConnector({ timeout, ...ca, lookup }, vetted(lookup)) });
 
   const safeFetch = async (input: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     const url = new URL(input instanceof Request ? input.url : input);
@@ -92,6 +94,17 @@ function checked(resolver: typeof resolve, mayReach: (address: string) => boolea
       callback(null, first?.address ?? '', first?.family);
     });
   };
+}
+
+/**
+ * A proxy looks the name up itself, so what is seen here is a first guard only: a name that leads inside is refused, and one
+ * that this machine does not know, as in networks whose proxy alone has the internet's names, is left to the proxy.
+ */
+function vetted(lookup: LookupFunction): (host: string) => Promise<void> {
+  return (host) =>
+    new Promise((resolve, reject) => {
+      lookup(host, { all: true }, (error) => (error instanceof FetchRefused ? reject(error) : resolve()));
+    });
 }
 
 /** Read here and whole, so that a limit holds for what a packed answer becomes. */

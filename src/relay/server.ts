@@ -15,6 +15,7 @@ import {
   createTracingMetrics,
 } from '../platform/metrics.ts';
 import { OpenedParts } from '../platform/opened-parts.ts';
+import { createOutboundFetch } from '../platform/outbound/connections.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { NEEDS_RESTART, type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { type OpenedSealing, openSealing } from '../platform/sealing/sealing-keys.ts';
@@ -159,7 +160,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
       log,
       now,
       env,
-      fetch: deps.fetch ?? fetch,
+      fetch: deps.fetch ?? createOutboundFetch(),
       stores,
       ended,
       suspensions,

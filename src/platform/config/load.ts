@@ -3,6 +3,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
+import { checkProxies } from '../outbound/proxies.ts';
 import { type ConfigDocument, checkReplacement, parseConfigDocument } from './config-document.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
@@ -64,6 +65,7 @@ export function readInput(
   const document = path === undefined ? undefined : readDocument(path);
   if (document !== undefined && running !== undefined) checkReplacement(document, running);
   const { values, warnings, files } = readEnvironment(env);
+  checkProxies(env);
   const input = merge(document?.content ?? {}, values);
   const silent = silentRules(input, document, values);
   const problems = running === undefined ? silent.cut : [...silent.cut, ...silent.warnings];

@@ -21,6 +21,7 @@ import { parsePairs } from '../config/tracing-schema.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TracingMetrics } from '../metrics.ts';
+import { outboundAgent } from '../outbound/connections.ts';
 import { version } from '../version.ts';
 import { LocalTraces } from './local-traces.ts';
 import { ShareSampler } from './share-sampler.ts';
@@ -152,6 +153,7 @@ function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext {
 function createExporter({ endpoint, headers, timeout, caPath }: TracingConfig & { readonly endpoint: string }) {
   const url = new URL(endpoint);
   if (!url.pathname.endsWith(TRACES_PATH)) url.pathname = url.pathname.replace(/\/$/, '') + TRACES_PATH;
+  const authority = caPath === undefined ? {} : { ca: readAuthority(caPath) };
   return new OTLPTraceExporter({
     url: url.href,
     headers: parsePairs(headers ?? '') ?? {},
@@ -159,7 +161,7 @@ function createExporter({ endpoint, headers, timeout, caPath }: TracingConfig & 
     userAgent: `postern/${version()}`,
     // A batch at a time is sent; see SpanQueue.
     concurrencyLimit: 1,
-    ...(caPath === undefined ? {} : { httpAgentOptions: { ca: readAuthority(caPath) } }),
+    httpAgentOptions: (protocol) => outboundAgent(protocol, authority),
   });
 }
 

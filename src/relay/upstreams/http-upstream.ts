@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from 'undici';
+import { outboundConnector } from '../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
@@ -42,7 +43,8 @@ export class HttpUpstream implements Upstream {
     this.#path = url.pathname + url.search;
     this.#timeout = server.timeout;
     this.#idle = idle;
-    const options = { connect: { timeout: Math.min(CONNECT_TIMEOUT, server.timeout), ...tls }, pipelining: 1 };
+    const connect = outboundConnector({ timeout: Math.min(CONNECT_TIMEOUT, server.timeout), ...tls });
+    const options = { connect, pipelining: 1 };
     this.#calls = new Pool(url.origin, options);
     this.#streams = new Pool(url.origin, options);
   }

@@ -28,11 +28,7 @@ export function imagineRequest(
 /** The same with what an authenticator is asked beside it: the resource, where every path is of one, and any issuer. */
 export function imagineAsked(...of: Parameters<typeof imagineRequest>): Parameters<Authenticate> {
   const request = imagineRequest(...of);
-  return [
-    request,
-    new Resources('https://mcp.example.com', []).of(request),
-    { issuers: undefined, sessionOnly: false },
-  ];
+  return [request, new Resources('https://mcp.example.com', []).of(request), { issuers: undefined }];
 }
 
 export function imagineIdentity(given: Partial<Identity> = {}): Identity {

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
+import { outboundConnector } from '../../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
 import { EventParser, type StreamEvent } from '../../protocol/event-parser.ts';
@@ -22,7 +23,8 @@ export interface HttpSseOptions {
 export function httpSsePipe(address: string, options: HttpSseOptions): OpenPipe {
   const url = new URL(address);
   return async (events, fields) => {
-    const pool = new Pool(url.origin, { connect: { timeout: options.timeout, ...options.tls }, pipelining: 1 });
+    const connect = outboundConnector({ timeout: options.timeout, ...options.tls });
+    const pool = new Pool(url.origin, { connect, pipelining: 1 });
     const pipe = new HttpSsePipe(pool, url, fields, events, options);
     try {
       await pipe.open();

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
+import { outboundConnection } from '../../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import { type OversizedMessage, OversizedScan } from '../../protocol/oversized-message.ts';
 import { isRefusing, type OnServerRefusal, readRefusal } from '../refusal-reason.ts';
@@ -42,6 +43,7 @@ export function webSocketPipe(url: string, options: WebSocketOptions): OpenPipe 
       // Each message in a turn of its own, so that a segment full of small ones does not keep the loop.
       allowSynchronousEvents: false,
       autoPong: false,
+      createConnection: outboundConnection(url.startsWith('wss:'), timeout) as never,
       ...tls,
     });
     const pipe = new WebSocketPipe(socket, events, { limit, ping });
