@@ -1,12 +1,17 @@
-import { randomBytes } from 'node:crypto';
+import { execFile } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { flood } from '../../test/support/flood.ts';
+import { promisify } from 'node:util';
 import type { Replica } from '../../test/support/gate-replicas.ts';
 import { until } from '../../test/support/until.ts';
+import { count, type Report } from './report.ts';
 import type { Fault } from './stage.ts';
-import type { System } from './system.ts';
+import { mintBearer, type System } from './system.ts';
 
-const FLOOD_CONNECTIONS = 100;
+const run = promisify(execFile);
+const SPARE_FILES = 10;
 /** To start a replica again. */
 const ATTEMPTS = 3;
 
@@ -46,6 +51,44 @@ export const FAULTS: ReadonlyArray<Fault<System>> = [
       gate.provider.outage = undefined;
     },
   },
+  intercepted('the provider is down', (request) => {
+    request.socket.destroy();
+    return true;
+  }),
+  intercepted('the provider hangs', () => true),
+  intercepted("the provider's keys are broken", ({ url }, response) => {
+    if (url !== '/jwks') return false;
+    response.setHeader('Content-Type', 'application/json').end('{"keys":[{"kty":"RSA","kid":"x"},{"kty":"unknown"}]}');
+    return true;
+  }),
+  {
+    name: "the provider's keys rotate",
+    begin: async (system) => {
+      await system.gate.provider.rotate();
+      system.bearer = await mintBearer(system.gate);
+    },
+  },
+  {
+    name: 'clocks jump forward by two minutes',
+    begin: ({ setClock }) => setClock(120_000),
+    end: ({ setClock }) => setClock(0),
+  },
+  {
+    name: 'clocks jump back by two minutes',
+    begin: ({ setClock }) => setClock(-120_000),
+    end: ({ setClock }) => setClock(0),
+  },
+  {
+    name: 'clocks jump forward by two hours',
+    begin: ({ setClock }) => setClock(7_200_000),
+    end: ({ setClock }) => setClock(0),
+  },
+  { name: 'file descriptors run out at one replica', begin: exhaustFiles, end: freeFiles },
+  {
+    name: 'the disk of the audit log is full',
+    begin: ({ gate }) => Promise.all(gate.replicas.map(({ child }) => limit(child.pid, 'fsize', '0:'))),
+    end: ({ gate }) => Promise.all(gate.replicas.map(({ child }) => limit(child.pid, 'fsize', 'unlimited:'))),
+  },
   { name: 'a replica is killed', begin: ({ gate }) => restart(gate.replicas[0] as Replica, 'SIGKILL') },
   {
     name: 'rolling restart',
@@ -53,29 +96,48 @@ export const FAULTS: ReadonlyArray<Fault<System>> = [
       for (const replica of gate.replicas) await restart(replica, 'SIGTERM');
     },
   },
-  {
-    name: 'a flood of forged tokens',
-    begin: async ({ gate, bearer }, signal) => {
-      const [replica] = gate.replicas as [Replica];
-      const signed = bearer.slice(0, bearer.lastIndexOf('.') + 1);
-      const { host } = new URL(gate.publicUrl);
-      const next = () =>
-        [
-          'GET /verify/traefik HTTP/1.1',
-          `Host: ${host}`,
-          'X-Forwarded-Method: GET',
-          'X-Forwarded-Proto: http',
-          `X-Forwarded-Host: ${host}`,
-          'X-Forwarded-Uri: /app/',
-          'X-Forwarded-For: 127.0.0.1',
-          `Authorization: Bearer ${signed}${randomBytes(256).toString('base64url')}`,
-          '',
-          '',
-        ].join('\r\n');
-      await flood(Number(new URL(replica.url).port), FLOOD_CONNECTIONS, next, signal);
-    },
-  },
 ];
+
+function intercepted(
+  name: string,
+  answer: (request: IncomingMessage, response: ServerResponse) => boolean,
+): Fault<System> {
+  return {
+    name,
+    begin: async ({ gate }) => {
+      gate.provider.intercept = answer;
+    },
+    end: async ({ gate }) => {
+      gate.provider.intercept = undefined;
+    },
+  };
+}
+
+/** Changes the soft limit of a process that runs (prlimit(1) of util-linux). */
+async function limit(pid: number, resource: 'nofile' | 'fsize', bounds: string): Promise<void> {
+  await run('prlimit', [`--pid=${pid}`, `--${resource}=${bounds}`]);
+}
+
+/** Connections that hold the file descriptors of the first replica. */
+const holding = new Set<Socket>();
+
+async function exhaustFiles({ gate }: System, _signal: AbortSignal, report: Report): Promise<void> {
+  const { child, url } = gate.replicas[0] as Replica;
+  const open = await readdir(`/proc/${child.pid}/fd`);
+  await limit(child.pid, 'nofile', `${open.length + SPARE_FILES}:`);
+  for (let opened = 0; opened < 4 * SPARE_FILES; opened++)
+    holding.add(
+      connect(Number(new URL(url).port), '127.0.0.1')
+        .on('error', () => {})
+        .on('close', () => count(report, 'connection refused')),
+    );
+}
+
+async function freeFiles({ gate }: System): Promise<void> {
+  for (const socket of holding) socket.removeAllListeners('close').destroy();
+  holding.clear();
+  await limit((gate.replicas[0] as Replica).child.pid, 'nofile', '4096:');
+}
 
 /** Ends a replica as an orchestrator does, starts it again, and waits until all that it needs answers. */
 async function restart(replica: Replica, signal: NodeJS.Signals): Promise<void> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Replica } from '../../test/support/gate-replicas.ts';
 import { count, type Report } from './report.ts';
-import type { System } from './system.ts';
+import type { People } from './system.ts';
 
 /** Who asks: people who are signed in, one who is not any more, tokens good and forged, and a cookie that was made up. */
 export type Kind = 'session' | 'ended' | 'bearer' | 'forged' | 'invented';
@@ -18,7 +18,7 @@ const MAY_PASS: ReadonlySet<Kind> = new Set<Kind>(['session', 'bearer']);
  *
  * @param report of the phase that is on when a request begins
  */
-export async function load(system: System, signal: AbortSignal, report: () => Report): Promise<void> {
+export async function load(system: People, signal: AbortSignal, report: () => Report): Promise<void> {
   const routes = balance(system.gate.replicas, signal);
   const running = new Set<Promise<void>>();
   for (let round = 0; !signal.aborted; round++) {
@@ -34,7 +34,7 @@ export async function load(system: System, signal: AbortSignal, report: () => Re
 }
 
 /** @returns whether a request of each kind that may pass does, at every replica */
-export async function isWell({ gate, alive, bearer }: System): Promise<boolean> {
+export async function isWell({ gate, alive, bearer }: People): Promise<boolean> {
   for (const replica of gate.replicas)
     for (const headers of [{ Cookie: alive[0] as string }, { Authorization: `Bearer ${bearer}` }]) {
       const answer = await replica.check(headers).catch(() => undefined);
@@ -45,8 +45,10 @@ export async function isWell({ gate, alive, bearer }: System): Promise<boolean> 
 }
 
 async function ask(replica: Replica, kind: Kind, headers: Record<string, string>, report: Report): Promise<void> {
+  const start = performance.now();
   const status = await Promise.race([statusOf(replica, headers), sleep(PATIENCE, 'lost' as const, { ref: false })]);
   count(report, `${kind} ${status}`);
+  if (MAY_PASS.has(kind)) report.times.push(performance.now() - start);
   if (status === 200 && !MAY_PASS.has(kind)) report.wrongAllows += 1;
   if (kind === 'session' && (status === 401 || status === 302)) report.signOuts += 1;
 }
@@ -61,7 +63,7 @@ async function statusOf(replica: Replica, headers: Record<string, string>): Prom
   }
 }
 
-function fieldsOf({ alive, ended, bearer }: System, kind: Kind, round: number): Record<string, string> {
+function fieldsOf({ alive, ended, bearer }: People, kind: Kind, round: number): Record<string, string> {
   switch (kind) {
     case 'session':
       return { Cookie: alive[round % alive.length] as string };

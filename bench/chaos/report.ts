@@ -2,6 +2,8 @@
 export interface Report {
   /** Answers by kind and status; `lost` where there was none. */
   readonly counts: Record<string, number>;
+  /** Milliseconds that those waited who may pass. */
+  readonly times: number[];
   /** Allows that must not be. */
   wrongAllows: number;
   /** People who were told that they are signed out. */
@@ -17,7 +19,7 @@ export interface Outcome {
 }
 
 export function newReport(): Report {
-  return { counts: {}, wrongAllows: 0, signOuts: 0 };
+  return { counts: {}, times: [], wrongAllows: 0, signOuts: 0 };
 }
 
 /** Counts one. */
@@ -26,12 +28,18 @@ export function count({ counts }: Report, name: string): void {
 }
 
 export const HEAD =
-  '| fault | answers during it | answers after it | well again | wrong allows | sign-outs |\n|---|---|---|---|---|---|';
+  '| fault | answers during it | answers after it | p99 during, after | well again | wrong allows | sign-outs |\n|---|---|---|---|---|---|---|';
 
 export function row({ fault, during, after, recovery }: Outcome): string {
   const wrong = during.wrongAllows + after.wrongAllows;
   const out = during.signOuts + after.signOuts;
-  return `| ${fault} | ${counts(during)} | ${counts(after)} | ${(recovery / 1000).toFixed(1)} s | ${wrong} | ${out} |`;
+  return `| ${fault} | ${counts(during)} | ${counts(after)} | ${p99(during)} ms, ${p99(after)} ms | ${(recovery / 1000).toFixed(1)} s | ${wrong} | ${out} |`;
+}
+
+/** Of those who may pass. */
+function p99({ times }: Report): string {
+  const sorted = times.toSorted((a, b) => a - b);
+  return (sorted[Math.floor(sorted.length * 0.99)] ?? 0).toFixed(0);
 }
 
 /** Whether nobody was let in who may not be, and nobody was signed out. */

@@ -62,8 +62,12 @@ async function load(chain: ReplicatedChain, signal: AbortSignal, report: () => R
     for (; sent < due && running.size < MAX_RUNNING; sent++) {
       const name = sent % SLOW === 0 ? 'slow' : 'quick';
       const into = report();
+      const sentAt = performance.now();
       const one: Promise<void> = call(chain, session, { method: 'tools/call', params: { name, arguments: {} } })
-        .then((status) => count(into, `call ${status}`))
+        .then((status) => {
+          count(into, `call ${status}`);
+          if (name === 'quick') into.times.push(performance.now() - sentAt);
+        })
         .finally(() => running.delete(one));
       running.add(one);
     }

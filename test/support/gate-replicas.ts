@@ -38,6 +38,8 @@ export async function startGate(
     /** Of all, or of each replica. */
     readonly redis?: object | ((index: number) => object);
     readonly provider?: SignInProviderOptions;
+    /** More environment of each replica. */
+    readonly env?: (index: number) => Readonly<Record<string, string>>;
   } = {},
 ): Promise<Gate> {
   const ports = await freePorts(count * 2);
@@ -77,7 +79,7 @@ export async function startGate(
     };
     await writeFile(file, JSON.stringify(config));
     const run = async () => {
-      const child = await startPostern('auth', file, internalPort);
+      const child = await startPostern('auth', file, internalPort, settings.env?.(index));
       started.push(child);
       return child;
     };

@@ -44,6 +44,10 @@ export interface SignInProvider {
   readonly logoutFailures: string[];
   /** How its token endpoint fails: with a status, or by closing the connection without an answer. */
   outage: number | 'reset' | undefined;
+  /** Answers in its place where it returns true. */
+  intercept: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
+  /** Publishes a new key beside the old one, and signs what it mints by it. */
+  rotate(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -59,7 +63,9 @@ export async function startSignInProvider(
     claims = () => ({}),
   }: SignInProviderOptions = {},
 ): Promise<SignInProvider> {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  let { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  let keyId = KEY_ID;
+  let published: object[] | undefined;
   const jwk = { ...(await exportJWK(privateKey)), kid: KEY_ID, alg: 'RS256', use: 'sig' };
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -96,7 +102,10 @@ export async function startSignInProvider(
   const serve = provider.callback();
   server.on('request', (request, response) => {
     const { outage } = self;
-    if (request.url?.startsWith('/interaction/') === true)
+    if (self.intercept?.(request, response) === true) return;
+    if (request.url === '/jwks' && published !== undefined)
+      response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ keys: published }));
+    else if (request.url?.startsWith('/interaction/') === true)
       void interact(provider, name, request, response).catch(() => response.writeHead(400).end('no such sign-in'));
     else if (request.url === '/token' && outage !== undefined) failTokenRequest(response, outage);
     else void serve(request, response);
@@ -112,7 +121,7 @@ export async function startSignInProvider(
     groups,
     mint: (claims, typ = 'at+jwt') =>
       new SignJWT({ iss: issuer, groups: groups.get(claims.sub) ?? [], ...claims })
-        .setProtectedHeader({ alg: 'RS256', typ, kid: KEY_ID })
+        .setProtectedHeader({ alg: 'RS256', typ, kid: keyId })
         .setIssuedAt(claims.iat)
         .setExpirationTime(claims.exp ?? '10m')
         .sign(privateKey),
@@ -122,6 +131,18 @@ export async function startSignInProvider(
         server.closeAllConnections();
       }),
     outage: undefined,
+    intercept: undefined,
+    rotate: async () => {
+      const next = await generateKeyPair('RS256', { extractable: true });
+      privateKey = next.privateKey;
+      keyId = `${KEY_ID}-2`;
+      const { n, e, kty } = jwk;
+      const use = { alg: 'RS256', use: 'sig' };
+      published = [
+        { n, e, kty, kid: KEY_ID, ...use },
+        { ...(await exportJWK(next.publicKey)), kid: keyId, ...use },
+      ];
+    },
   };
   return self;
 }
