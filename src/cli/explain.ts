@@ -12,7 +12,8 @@ export const explain: Command = {
   --groups A,B             their groups
   --provider ID            who signed them in; default: the first of auth.providers
   --scopes A,B             the scopes of their token
-  --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only
+  --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only; default: auth.proxy, or all
+  --json                   print it as one JSON object
 
 What the relay's policy says of a message to /servers/NAME/mcp:
   --tool NAME              a call of this tool
@@ -29,6 +30,7 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     provider: { type: 'string' },
     scopes: { type: 'string' },
     proxy: { type: 'string' },
+    json: { type: 'boolean' },
     tool: { type: 'string' },
     arguments: { type: 'string' },
     prompt: { type: 'string' },
@@ -46,16 +48,16 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     const scopes = names(line, 'scopes');
     if (user === undefined && (groups !== undefined || scopes !== undefined))
       throw new UsageError('--groups and --scopes need --user: nobody is signed in without it');
-    const { config } = loadConfig(optionalText(line, 'config'), terminal.env);
+    const { config, document } = loadConfig(optionalText(line, 'config'), terminal.env);
     const provider = optionalText(line, 'provider');
     const known = config.auth.providers.map(({ id }) => id);
     if (provider !== undefined && !known.includes(provider))
       throw new UsageError(`there is no provider "${provider}" in auth.providers, but: ${known.join(', ') || 'none'}`);
-    const { explainRequest } = await import('../forward-auth/explain.ts');
+    const { explainRequest, explanationLines } = await import('../forward-auth/explain.ts');
     const { isProxyName } = await import('../forward-auth/explain-views.ts');
     const proxy = optionalText(line, 'proxy');
     if (proxy !== undefined && !isProxyName(proxy)) throw new UsageError(`there is no proxy "${proxy}"; see --help`);
-    const lines = explainRequest(config, {
+    const asked = {
       url,
       method: (optionalText(line, 'method') ?? 'GET').toUpperCase(),
       headers: Object.fromEntries(textList(line, 'header').map(header)),
@@ -64,10 +66,13 @@ What the relay's policy says of a message to /servers/NAME/mcp:
       ...(provider === undefined ? {} : { provider }),
       ...(scopes === undefined ? {} : { scopes }),
       ...(proxy === undefined ? {} : { proxy }),
-    });
-    lines.push(...(await explainMessage(config, line, { url, user, groups, provider, scopes })));
+    };
+    const explanation = explainRequest(config, asked, document);
+    const relay = await explainMessage(config, line, { url, user, groups, provider, scopes });
     for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
-    terminal.print(lines.join('\n'));
+    if (line.values.json === true)
+      terminal.print(JSON.stringify(relay.length === 0 ? explanation : { ...explanation, relay }));
+    else terminal.print([...explanationLines(explanation), ...relay].join('\n'));
     return 0;
   },
 };

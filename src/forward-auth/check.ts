@@ -218,6 +218,7 @@ function unavailable(error: unknown): Unavailable {
 function record(log: Logger, question: Question, request: CheckRequest | undefined, decision: Decision): void {
   const level = decision.kind === 'allow' ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
+  const cause = decision.kind === 'deny' ? decision.cause : undefined;
   log[level](
     {
       requestId: question.requestId(),
@@ -225,7 +226,10 @@ function record(log: Logger, question: Question, request: CheckRequest | undefin
       decision: decision.kind,
       reason: decision.reason,
       rule: 'rule' in decision ? decision.rule : '',
-      user: decision.kind === 'allow' ? decision.identity.subject : 'subject' in decision ? decision.subject : '',
+      needs: cause?.needs,
+      has: cause?.has,
+      fix: cause?.fix,
+      user: ('identity' in decision ? decision.identity?.subject : undefined) ?? '',
       method: request?.method,
       scheme: request?.scheme,
       host: request?.host,

@@ -17,11 +17,11 @@ export function decisionEntry(
   decision: Decision,
   durationMs: number,
 ): AuditEntry {
-  const identity = decision.kind === 'allow' ? decision.identity : undefined;
+  const identity = 'identity' in decision ? decision.identity : undefined;
   return {
     event: decision.kind === 'allow' ? 'decision' : 'denial',
     outcome: decision.kind,
-    user: identity?.subject ?? ('subject' in decision ? decision.subject : undefined),
+    user: identity?.subject,
     issuer: identity?.issuer,
     credential: identity?.method,
     via: question.proxy,
@@ -30,6 +30,7 @@ export function decisionEntry(
     object: request === undefined ? undefined : `${request.host}${request.rawPath.slice(0, MAX_PATH)}`,
     reason: decision.reason,
     rule: 'rule' in decision ? decision.rule : undefined,
+    ...(decision.kind === 'deny' ? decision.cause : undefined),
     durationMs: Math.round(durationMs * 10) / 10,
     requestId: question.requestId(),
   };

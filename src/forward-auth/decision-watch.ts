@@ -21,8 +21,8 @@ export function observeDecision(watch: Watcher, request: CheckRequest, decision:
       watch.observe({ kind: 'credential_refused', reason: decision.reason, address });
       break;
     case 'deny':
-      if (decision.subject !== '') {
-        const person = { user: decision.subject };
+      if (decision.identity !== undefined) {
+        const person = { user: decision.identity.subject };
         watch.observe({ kind: 'denial', person, address, reason: decision.reason });
       } else watch.observe({ kind: 'credential_refused', reason: decision.reason, address });
       break;

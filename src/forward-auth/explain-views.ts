@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { PROXY_NAMES } from '../platform/config/auth-schema.ts';
 import type { Decision, Deny } from './decision/decision.ts';
-import { type CheckRequest, PROXY_NAMES, type ProxyName } from './decision/request.ts';
+import type { CheckRequest, ProxyName } from './decision/request.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
 import { ENVOY } from './proxies/envoy.ts';

@@ -1,9 +1,13 @@
+import { PROXY_NAMES } from '../platform/config/auth-schema.ts';
+import type { ConfigDocument } from '../platform/config/config-document.ts';
+import { type ConfigSource, sourceOf } from '../platform/config/config-source.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { ABSENT, type Authenticate, type Authentication } from './decision/authentication.ts';
 import { decide, type Policy } from './decision/decide.ts';
 import type { Decision } from './decision/decision.ts';
+import type { DenialCause } from './decision/denial-cause.ts';
 import { HIDDEN, readOperation } from './decision/mcp-operation.ts';
-import { type CheckRequest, PROXY_NAMES, type ProxyName, RequestHeaders } from './decision/request.ts';
+import { type CheckRequest, type ProxyName, RequestHeaders } from './decision/request.ts';
 import { Ambiguous, canonicalHost, parseTarget } from './decision/target.ts';
 import { viewOf } from './explain-views.ts';
 import { SignInUrls } from './login/sign-in-urls.ts';
@@ -21,41 +25,66 @@ export interface Question {
   /** Id of the provider that signed them in; absent: the first configured one. */
   readonly provider?: string;
   readonly scopes?: readonly string[];
-  /** Whose view to show; absent: every proxy's. */
+  /** Whose view to show; absent: that of `auth.proxy`, or every one's. */
   readonly proxy?: ProxyName;
 }
 
-/** Says which rule matches, which decision follows and why, by the same rules and the same core that answer proxies. */
-export function explainRequest(config: Config, question: Question): string[] {
+/** What `postern explain` knows of a request. */
+export interface Explanation {
+  readonly decision: Decision['kind'];
+  readonly status: number;
+  readonly reason: string;
+  readonly description?: string;
+  readonly request?: string;
+  readonly resource?: string;
+  /** Absent: none matches. */
+  readonly rule?: { readonly name: string; readonly public: boolean } & Partial<ConfigSource>;
+  readonly operation?: string;
+  readonly scopesNeeded?: { readonly scopes: readonly string[]; readonly alsoOfBody: boolean };
+  /** Why a rule refuses, with the fix. */
+  readonly cause?: DenialCause;
+  /** Subject, or `anonymous`. */
+  readonly identity?: string;
+  readonly location?: string;
+  readonly answers: ReadonlyArray<{ readonly proxy: ProxyName; readonly answer: string; readonly reason: string }>;
+}
+
+/**
+ * Says which rule matches, which decision follows and why, by the same rules and the same core that answer proxies.
+ *
+ * @param document the file that the configuration was read from, to show the rule as it stands there
+ */
+export function explainRequest(config: Config, question: Question, document?: ConfigDocument): Explanation {
   const request = imagine(config, question);
-  if (typeof request === 'string') return [`decision: deny (400, ${request})`];
+  if (typeof request === 'string') {
+    const [reason = '', description = ''] = request.split(/: (.*)/s);
+    return { decision: 'deny', status: 400, reason, description, answers: [] };
+  }
   const rules = compilePolicy(config);
   const canSignIn = config.auth.providers.some(({ clientId }) => clientId !== undefined);
   const policy = canSignIn ? { ...rules, signIn: new SignInUrls(config) } : rules;
   const authenticate = credentialOf(question, config);
   const decision = decideNow(request, policy, authenticate);
-  return [
-    ...describeRequest(request, policy),
+  return {
     ...describeDecision(decision),
-    ...describeAnswers(decision, config, question, (asked) => decideNow(asked, policy, authenticate)),
-  ];
+    ...describeRequest(request, policy, document),
+    answers: answersOf(config, question, (asked) => decideNow(asked, policy, authenticate)),
+  };
 }
 
-/** What each proxy is answered, and where one's view of the request leads to another decision. */
-function describeAnswers(
-  decision: Decision,
+/** What is asked about is the configured proxy, as far as it is known. */
+function answersOf(
   config: Config,
   question: Question,
   decideOn: (request: CheckRequest) => Decision,
-): string[] {
+): Explanation['answers'] {
   const { scheme, host, target } = addressOf(config, question);
   const headers = Object.entries(question.headers).flat();
   const asked = { method: question.method.toUpperCase(), scheme, host, target, headers };
-  const proxies = question.proxy === undefined ? PROXY_NAMES : [question.proxy];
-  return proxies.map((proxy) => {
-    const view = viewOf(proxy, asked, decideOn);
-    const differs = view.decision.reason === decision.reason ? '' : ` (${view.decision.reason})`;
-    return `answer to ${proxy}: ${view.said}${differs}`;
+  const proxy = question.proxy ?? config.auth.proxy;
+  return (proxy === undefined ? PROXY_NAMES : [proxy]).map((name) => {
+    const view = viewOf(name, asked, decideOn);
+    return { proxy: name, answer: view.said, reason: view.decision.reason };
   });
 }
 
@@ -105,42 +134,79 @@ function credentialOf({ user, groups = [], scopes = [], provider }: Question, co
   return () => answer;
 }
 
-function describeRequest(request: CheckRequest, policy: Policy): string[] {
+function describeRequest(
+  request: CheckRequest,
+  policy: Policy,
+  document: ConfigDocument | undefined,
+): Pick<Explanation, 'request' | 'resource' | 'rule' | 'operation' | 'scopesNeeded'> {
   const rule = policy.rules.match(request);
   const operation = readOperation(request);
-  const lines = [
-    `request: ${request.method} ${request.scheme}://${request.host}${request.path}`,
-    `resource: ${policy.resources.of(request).uri}`,
-    `rule: ${rule === undefined ? 'none matches' : `${rule.name}${rule.public ? ' (public)' : ''}`}`,
-  ];
-  if (typeof operation === 'object')
-    lines.push(`operation: ${operation.method}${operation.tool === undefined ? '' : ` ${operation.tool}`}`);
-  if (rule !== undefined && !rule.public && typeof operation !== 'string') {
-    const byRelay = operation === HIDDEN && policy.readsBodies?.(request) === true;
-    const scopes = rule.scopes.of(byRelay ? undefined : operation).join(' ') || 'none';
-    lines.push(`scopes needed: ${scopes}${byRelay ? ', and what the relay finds in the body' : ''}`);
-  }
-  return lines;
+  const byRelay = operation === HIDDEN && policy.readsBodies?.(request) === true;
+  return {
+    request: `${request.method} ${request.scheme}://${request.host}${request.path}`,
+    resource: policy.resources.of(request).uri,
+    ...(rule === undefined
+      ? {}
+      : { rule: { name: rule.name, public: rule.public, ...sourceOf(document, ['auth', 'rules', rule.index]) } }),
+    ...(typeof operation === 'object'
+      ? { operation: [operation.method, operation.tool].filter((part) => part !== undefined).join(' ') }
+      : {}),
+    ...(rule === undefined || rule.public || typeof operation === 'string'
+      ? {}
+      : { scopesNeeded: { scopes: rule.scopes.of(byRelay ? undefined : operation), alsoOfBody: byRelay } }),
+  };
 }
 
-function describeDecision(decision: Decision): string[] {
+function describeDecision(
+  decision: Decision,
+): Pick<Explanation, 'decision' | 'status' | 'reason' | 'description' | 'identity' | 'location' | 'cause'> {
+  const { kind, reason } = decision;
   switch (decision.kind) {
-    case 'allow':
-      return [
-        `decision: allow (200, ${decision.reason})`,
-        `identity: ${decision.identity.method === 'anonymous' ? 'anonymous' : decision.identity.subject}`,
-      ];
+    case 'allow': {
+      const { method, subject } = decision.identity;
+      return { decision: kind, status: 200, reason, identity: method === 'anonymous' ? 'anonymous' : subject };
+    }
     case 'challenge':
-      return [`decision: challenge (401, ${decision.reason}: ${decision.description})`];
-    case 'deny':
-      return [`decision: deny (${decision.status}, ${decision.reason}: ${decision.description})`];
+      return { decision: kind, status: 401, reason, description: decision.description };
+    case 'deny': {
+      const { status, description, cause } = decision;
+      return { decision: kind, status, reason, description, ...(cause === undefined ? {} : { cause }) };
+    }
     case 'redirect':
-      return [`decision: redirect (302, ${decision.reason})`, `location: ${decision.location}`];
+      return { decision: kind, status: 302, reason, location: decision.location };
     case 'limit':
-      return [`decision: limit (429, ${decision.reason} by ${decision.by})`];
+      return { decision: kind, status: 429, reason, description: `by ${decision.by}` };
     case 'unavailable':
-      return [`decision: unavailable (503, ${decision.reason}: ${decision.description})`];
+      return { decision: kind, status: 503, reason, description: decision.description };
     default:
       return decision satisfies never;
   }
+}
+
+/** For people: one fact a line. */
+export function explanationLines(explanation: Explanation): string[] {
+  const { request, resource, rule, operation, scopesNeeded, cause, identity, location } = explanation;
+  const { decision, status, reason, description } = explanation;
+  const scopes = scopesNeeded?.scopes.join(' ') || 'none';
+  return [
+    ...(request === undefined ? [] : [`request: ${request}`, `resource: ${resource}`, ...ruleLines(rule)]),
+    ...(operation === undefined ? [] : [`operation: ${operation}`]),
+    ...(scopesNeeded === undefined
+      ? []
+      : [`scopes needed: ${scopes}${scopesNeeded.alsoOfBody ? ', and what the relay finds in the body' : ''}`]),
+    `decision: ${decision} (${status}, ${reason}${description === undefined ? '' : `: ${description}`})`,
+    ...(cause === undefined ? [] : [`why: has ${cause.has}, needs ${cause.needs}`, `fix: ${cause.fix}`]),
+    ...(identity === undefined ? [] : [`identity: ${identity}`]),
+    ...(location === undefined ? [] : [`location: ${location}`]),
+    ...explanation.answers.map(
+      (view) => `answer to ${view.proxy}: ${view.answer}${view.reason === reason ? '' : ` (${view.reason})`}`,
+    ),
+  ];
+}
+
+function ruleLines(rule: Explanation['rule']): string[] {
+  if (rule === undefined) return ['rule: none matches'];
+  const place = rule.file === undefined ? '' : ` at ${rule.file}:${rule.line}`;
+  const text = rule.text?.split('\n').map((line) => `    ${line}`) ?? [];
+  return [`rule: ${rule.name}${rule.public ? ' (public)' : ''}${place}`, ...text];
 }

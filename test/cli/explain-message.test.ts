@@ -45,6 +45,11 @@ describe('explaining the policy of the relay', () => {
       '--arguments',
       '{"q":1}',
     );
+    const json = await explain('--user', 'alice', '--groups', 'engineer', '--tool', 'merge', '--json');
+    const read = JSON.parse(json.out) as { decision: string; reason: string; cause: object; relay: string[] };
+    assert.deepEqual([read.decision, read.reason], ['deny', 'no_rule']);
+    assert.deepEqual(Object.keys(read.cause), ['needs', 'has', 'fix']);
+    assert.match(String(read.relay[0]), /^relay: denied by/);
     assert.match(allowed.out, /relay: allowed by relay\.policy\.rules\[0\]/);
     const unfit = await explain('--user', 'alice', '--groups', 'engineers', '--tool', 'search', '--arguments', '{}');
     assert.match(

@@ -113,6 +113,8 @@ describe('the audit log of forward-auth', () => {
       ['process', 'via', 'credential', 'client', 'action', 'rule', 'requestId'].map((name) => lines[0]?.[name]),
       ['forward-auth', 'traefik', 'anonymous', '203.0.113.7', 'GET', 'auth.rules[0]', 'r-1'],
     );
+    assert.match(String(lines[1]?.needs), /^a rule whose `match` takes/);
+    assert.match(String(lines[1]?.fix), /auth\.rules/);
     assert.doesNotMatch(text, /secret-secret|operator-token/);
     const out: string[] = [];
     const terminal = { env: {}, print: (line: string) => out.push(line), printError: (line: string) => out.push(line) };

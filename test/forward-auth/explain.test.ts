@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { explainRequest } from '../../src/forward-auth/explain.ts';
+import { explainRequest, explanationLines } from '../../src/forward-auth/explain.ts';
+import { parseConfigDocument } from '../../src/platform/config/config-document.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
 
 describe('explain', () => {
@@ -20,7 +21,7 @@ describe('explain', () => {
   });
   const url = 'https://mcp.example.com/servers/github/mcp';
   const ask = (question: Partial<Parameters<typeof explainRequest>[1]>) =>
-    explainRequest(config, { url, method: 'GET', headers: {}, ...question });
+    explanationLines(explainRequest(config, { url, method: 'GET', headers: {}, ...question }));
   const alice = { user: 'alice', groups: ['engineering'], scopes: ['mcp:use'] };
   const tool = (name: string) => ({
     'mcp-protocol-version': '2026-07-28',
@@ -87,6 +88,103 @@ describe('explain', () => {
       assert.match(text, decision);
     });
 
+  for (const [name, given, why, fix] of [
+    [
+      'a near miss of the group',
+      { groups: ['enginering'] },
+      /^why: has groups \[enginering\], needs one of the groups \[engineering\]$/m,
+      /^fix: "enginering" is nearly "engineering": /m,
+    ],
+    [
+      'a group in another case',
+      { groups: ['x', 'Engineering'] },
+      /^why: has groups \[x, Engineering\]/m,
+      /^fix: "Engineering" is nearly/m,
+    ],
+    [
+      'the path of a group',
+      { groups: ['/engineering'] },
+      /^why: has groups \[\/engineering\]/m,
+      /^fix: "\/engineering" is nearly/m,
+    ],
+    [
+      'another group',
+      { groups: ['sales'] },
+      /^why: has groups \[sales\], needs/m,
+      /^fix: add the user to one of these groups .*auth\.rules\[1\]/m,
+    ],
+    ['no group', { groups: [] }, /^why: has groups \[\], needs/m, /^fix: the provider tells of no groups/m],
+    [
+      'a scope that is missing',
+      { scopes: ['mcp:read'] },
+      /^why: has scopes \[mcp:read\], needs the scopes \[mcp:use\]$/m,
+      /^fix: ask for a token/m,
+    ],
+    [
+      'no rule',
+      { url: 'https://mcp.example.com/x' },
+      /^why: has none, needs a rule/m,
+      /^fix: add such a rule to auth\.rules/m,
+    ],
+  ] as const)
+    it(`says what is missing, and the fix: ${name}`, () => {
+      const text = ask({ ...alice, ...given }).join('\n');
+      assert.match(text, why);
+      assert.match(text, fix);
+    });
+
+  it('names the provider that a rule wants', () => {
+    const other = parseConfig({
+      auth: {
+        providers: ['corp', 'guests'].map((id) => ({ id, issuer: `https://${id}.example.com` })),
+        rules: [{ match: {}, allow: { providers: ['corp'], users: ['alice@example.com'] } }],
+      },
+    });
+    const text = (provider: string) =>
+      explanationLines(explainRequest(other, { url: '/x', method: 'GET', headers: {}, user: 'alice', provider })).join(
+        '\n',
+      );
+    assert.match(
+      text('guests'),
+      /^why: has issuer https:\/\/guests\.example\.com, needs a user of one of the providers \[corp\]$/m,
+    );
+    assert.match(text('corp'), /^why: has user alice, needs one of the users \[alice@example\.com\]$/m);
+  });
+
+  it('shows the rule as the file has it, with its line', () => {
+    const content = `# rules
+auth:
+  providers: [{ id: corp, issuer: "https://idp.example.com" }]
+  proxy: nginx
+  rules:
+    - { match: { path: /docs/** }, public: true }
+    - match: { path: /app/** }
+      allow: { groups: [engineering, sales] } # both
+    - match: { path: /late/** }
+      public: true
+`;
+    const document = parseConfigDocument('postern.yaml', content);
+    const explained = explainRequest(
+      parseConfig(document.content),
+      { url: '/app/x', method: 'GET', headers: {}, user: 'alice', groups: ['enginering'] },
+      document,
+    );
+    assert.deepEqual(explained.rule, {
+      name: 'auth.rules[1]',
+      public: false,
+      file: 'postern.yaml',
+      line: 7,
+      text: 'match: { path: /app/** }\nallow: { groups: [engineering, sales] } # both',
+    });
+    assert.deepEqual(
+      explained.answers.map(({ proxy }) => proxy),
+      ['nginx'],
+    );
+    const lines = explanationLines(explained);
+    assert.ok(lines.includes('rule: auth.rules[1] at postern.yaml:7'), lines.join('\n'));
+    assert.ok(lines.includes('why: has groups [enginering], needs one of the groups [engineering, sales]'));
+  });
+
   it('says what each proxy is answered', () => {
     const allowed = ask(alice).filter((line) => line.startsWith('answer to '));
     assert.deepEqual(
@@ -117,7 +215,7 @@ describe('explain', () => {
       },
     });
     const headers = { accept: 'text/html', 'sec-fetch-mode': 'navigate' };
-    const text = explainRequest(withClient, { url: '/app/x?y=1', method: 'GET', headers }).join('\n');
+    const text = explanationLines(explainRequest(withClient, { url: '/app/x?y=1', method: 'GET', headers })).join('\n');
     const location = 'https://mcp.example.com/_postern/sign-in?rd=https%3A%2F%2Fmcp.example.com%2Fapp%2Fx%3Fy%3D1';
     assert.match(text, /^decision: redirect \(302, sign_in\)$/m);
     assert.ok(text.includes(`answer to traefik: 302, Location: ${location}`), text);

@@ -3,6 +3,7 @@ import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Absent, Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
+import { insufficientScopeCause, NO_RULE_CAUSE, notAllowedCause, SUSPENDED_CAUSE } from './denial-cause.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
 import { type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
@@ -32,6 +33,8 @@ export interface Policy {
   readonly upstreamCookie?: (request: CheckRequest) => string | undefined;
 }
 
+const NO_RULE = deny(403, 'no_rule', 'no rule allows this request', '', { cause: NO_RULE_CAUSE });
+
 type Operation = McpOperation | typeof HIDDEN | undefined;
 type Eventually<T> = T | Promise<T>;
 
@@ -44,7 +47,7 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
   const rule = policy.rules.match(request);
   if (request.readings !== undefined && (rule === undefined || !isOneResource(request, request.readings, policy)))
     return ENCODED;
-  if (rule === undefined) return deny(403, 'no_rule', 'no rule allows this request');
+  if (rule === undefined) return NO_RULE;
   const limited = (policy.limits ?? NO_LIMITS).beforeAuthentication(request);
   // Promises and closures cost more than a cached look-up: there are some only where something has to be waited for.
   return limited instanceof Promise
@@ -103,9 +106,9 @@ function known(
   if (authentication.kind !== 'identity') return refuse(authentication, rule, operation, request, policy);
   const { identity } = authentication;
   if (policy.maxIdentity !== undefined && identitySize(identity) > policy.maxIdentity)
-    return deny(431, 'identity_too_large', identityExcess(identity, policy.maxIdentity), rule.name, identity.subject);
+    return deny(431, 'identity_too_large', identityExcess(identity, policy.maxIdentity), rule.name, { identity });
   if (policy.isSuspended?.(identity) === true)
-    return deny(403, 'user_suspended', SUSPENDED, rule.name, identity.subject);
+    return deny(403, 'user_suspended', SUSPENDED, rule.name, { identity, cause: SUSPENDED_CAUSE });
   const counted = shown === HIDDEN ? undefined : shown;
   const exceeded = (policy.limits ?? NO_LIMITS).afterAuthentication(request, authentication, counted);
   if (exceeded === undefined) return authorize(authentication, rule, operation, request, policy);
@@ -130,12 +133,16 @@ function authorize(
 ): Decision {
   const { identity } = authenticated;
   const scopes = rule.scopes.of(operation);
-  if (!rule.admits(identity)) return deny(403, 'not_allowed', 'this user may not do this', rule.name, identity.subject);
+  if (!rule.admits(identity)) {
+    const cause = notAllowedCause(rule, identity);
+    return deny(403, 'not_allowed', 'this user may not do this', rule.name, { identity, cause });
+  }
   if (policy.rules.covers(identity.scopes, scopes)) return allow('authorized', authenticated, rule, request, policy);
   const { metadataUrl } = policy.resources.of(request);
   const description = `this needs the scopes: ${scopes.join(' ')}`;
+  const cause = insufficientScopeCause(rule, identity, scopes);
   return {
-    ...deny(403, 'insufficient_scope', description, rule.name, identity.subject),
+    ...deny(403, 'insufficient_scope', description, rule.name, { identity, cause }),
     step: { scopes, metadataUrl },
   };
 }

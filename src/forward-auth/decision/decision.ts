@@ -2,6 +2,7 @@ import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { EmittedPreset, LimitedBy } from '../../platform/config/schema.ts';
+import type { DenialCause } from './denial-cause.ts';
 
 /** Every reason there is. Stable: a metric label, a log field, and what `postern explain` prints. */
 export const REASONS = {
@@ -120,7 +121,10 @@ export interface Deny {
   /** With `insufficient_scope`: what a better token would need (RFC 6750 §3.1). */
   readonly step?: { readonly scopes: readonly string[]; readonly metadataUrl: string | undefined };
   readonly rule: string;
-  readonly subject: string;
+  /** Whose credential it was; undefined where none was read. */
+  readonly identity?: Identity;
+  /** For the log, the audit log and `postern explain`; never for the client. */
+  readonly cause?: DenialCause;
 }
 
 /** Postern cannot tell now: 503, never a pass and never a sign-out. */
@@ -133,8 +137,14 @@ export interface Unavailable {
 export type Decision = Allow | Challenge | Redirect | Deny | Limit | Unavailable;
 
 /** @param rule empty where none took part */
-export function deny(status: Deny['status'], reason: DenyReason, description: string, rule = '', subject = ''): Deny {
-  return { kind: 'deny', status, reason, description, rule, subject };
+export function deny(
+  status: Deny['status'],
+  reason: DenyReason,
+  description: string,
+  rule = '',
+  known: Pick<Deny, 'identity' | 'cause'> = {},
+): Deny {
+  return { kind: 'deny', status, reason, description, rule, ...known };
 }
 
 /** Whoever asks is not the proxy. */

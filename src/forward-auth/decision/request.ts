@@ -1,8 +1,8 @@
 import { foldHeaderName } from '../../identity/headers.ts';
+import type { AuthConfig } from '../../platform/config/schema.ts';
 
 /** The proxies that can ask. Also a metric label, so the set is closed. */
-export const PROXY_NAMES = ['traefik', 'caddy', 'nginx', 'envoy', 'envoy-grpc'] as const;
-export type ProxyName = (typeof PROXY_NAMES)[number];
+export type ProxyName = NonNullable<AuthConfig['proxy']>;
 
 /** What {@link RequestHeaders.get} answers for a header that came more than once. */
 export const DUPLICATED = Symbol('duplicated header');

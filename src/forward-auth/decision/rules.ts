@@ -13,6 +13,7 @@ type Matched = Pick<CheckRequest, 'path' | 'host' | 'method' | 'context'> &
 export interface Rule {
   /** Its place in the configuration, such as `auth.rules[0]`. */
   readonly name: string;
+  readonly index: number;
   readonly public: boolean;
   /** Takes paths with encoded delimiters. */
   readonly encodedDelimiters: boolean;
@@ -21,6 +22,8 @@ export interface Rule {
   mayMatch(resource: Pick<Resource, 'scheme' | 'host' | 'path'>): boolean;
   /** Whose identities it can take; undefined: everybody's. */
   readonly issuers: ReadonlySet<string> | undefined;
+  /** Who may, as the configuration has it; empty: everybody who is signed in. */
+  readonly allow: { readonly [Kind in 'users' | 'groups' | 'providers']?: readonly string[] | undefined };
   /** By user or group, before scopes. */
   admits(identity: Identity): boolean;
   readonly scopes: OperationScopes;
@@ -98,12 +101,14 @@ function compile(
   const host = config.match.host === undefined ? undefined : hostGlob(config.match.host);
   const methods = config.match.methods === undefined ? undefined : new Set(config.match.methods);
   const context = config.match.context === undefined ? undefined : Object.entries(config.match.context);
-  const { users, groups, providers } = config.allow === 'anyone-signed-in' ? {} : (config.allow ?? {});
+  const allow: Rule['allow'] = config.allow === 'anyone-signed-in' ? {} : (config.allow ?? {});
+  const { users, groups, providers } = allow;
   const named = providers?.flatMap((id) => issuers.get(id) ?? []);
   const from = named === undefined ? undefined : new Set(named);
   const scopes = new OperationScopes(config.scopes);
   return {
     name: `auth.rules[${index}]`,
+    index,
     public: config.public,
     encodedDelimiters: config.encodedDelimiters,
     matches: (request) =>
@@ -114,6 +119,7 @@ function compile(
     mayMatch: (resource) =>
       (path === undefined || path(resource.path)) && (host === undefined || host(resource.host, resource.scheme)),
     issuers: from,
+    allow,
     admits: (identity) =>
       (from === undefined || from.has(identity.issuer)) &&
       ((users === undefined && groups === undefined) ||

@@ -28,6 +28,10 @@ export interface AuditEntry {
   readonly reason?: string | undefined;
   /** Path of the rule in the configuration. */
   readonly rule?: string | undefined;
+  /** Of a denial by a rule: what it asks for, what the person has of it, and what to change. */
+  readonly needs?: string | undefined;
+  readonly has?: string | undefined;
+  readonly fix?: string | undefined;
   /** Path of the rule that would have denied it, in dry run. */
   readonly wouldDeny?: string | undefined;
   readonly durationMs?: number | undefined;

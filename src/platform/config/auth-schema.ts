@@ -180,6 +180,9 @@ const clientCertificates = z.strictObject({
 });
 
 /** Whose identity headers an allow can carry beside ours. */
+/** Proxies that ask forward-auth, by the names of their endpoints; `envoy-grpc` asks over gRPC. */
+export const PROXY_NAMES = ['traefik', 'caddy', 'nginx', 'envoy', 'envoy-grpc'] as const;
+
 export const EMITTED_PRESETS = ['oauth2-proxy', 'authelia', 'x-forwarded-user', 'grafana'] as const;
 
 const rule = z
@@ -254,6 +257,10 @@ export const authSchema = z.strictObject({
   listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180').meta(AT_START),
   internalListen: address('health and metrics').prefault('127.0.0.1:9464').meta(AT_START),
   tls: listenerTls.optional().meta(AT_START),
+  proxy: z.enum(PROXY_NAMES).optional().meta({
+    description:
+      'the proxy that asks: `postern explain` shows its answer alone. Every proxy’s endpoint is served all the same',
+  }),
   trustedProxies: z
     .array(addressRange)
     .default([...LOOPBACK])

@@ -21,7 +21,6 @@ const deny = (given: object = {}): Refused => ({
   reason: 'no_rule',
   description: 'no rule allows this request',
   rule: '',
-  subject: '',
   ...given,
 });
 const unavailable: Refused = { kind: 'unavailable', reason: 'dependency', description: 'try again shortly' };
