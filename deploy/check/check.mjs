@@ -45,6 +45,10 @@ const { values: options } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+if (options.user !== '' && options.user === options.outsider) {
+  process.stderr.write(`--user and --outsider are both "${options.user}": one may use the server, the other may not\n`);
+  process.exit(2);
+}
 if (options.help || !['mcp', 'bare'].includes(options.challenge)) {
   process.stdout.write(`${USAGE}\n`);
   process.exit(options.help ? 0 : 2);
@@ -71,8 +75,13 @@ async function step(what, look) {
 }
 
 async function refused(address, headers, statuses) {
-  const { status } = await ask(address, 1, 'tools/list', {}, headers);
+  const { status, headers: answered, text } = await ask(address, 1, 'tools/list', {}, headers);
   if (!statuses.includes(status)) throw new Error(`${status}, expected ${statuses.join(' or ')}`);
+  // RFC 6750 §3.1: a better token of the same person would pass, so nobody was refused as a person.
+  if (status === 403 && `${answered['www-authenticate']} ${text}`.includes('insufficient_scope'))
+    throw new Error(
+      '403 insufficient_scope: the credential lacks scopes, which refuses everybody alike; give a server that needs none',
+    );
 }
 
 const echoed = async (headers) => {

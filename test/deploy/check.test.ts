@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const CHECK = fileURLToPath(new URL('../../deploy/check/check.mjs', import.meta.url));
+const basic = (name: string) => `Basic ${Buffer.from(`${name}:${name}`).toString('base64')}`;
+
+/** A deployment that lets alice in and refuses everybody else, carol in the way that a test chooses. */
+function deployment(refusal: { status: number; headers?: Record<string, string>; body?: string }): Promise<Server> {
+  const server = createServer((request, response) => {
+    const { authorization } = request.headers;
+    let text = '';
+    request.on('data', (part) => (text += part));
+    request.on('end', () => {
+      if (authorization === basic('carol')) response.writeHead(refusal.status, refusal.headers).end(refusal.body);
+      else if (authorization !== basic('alice')) response.writeHead(401).end();
+      else {
+        const { id, method } = JSON.parse(text) as { id?: number; method: string };
+        const result = method === 'initialize' ? { protocolVersion: '2025-06-18' } : { content: 'through the gate' };
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+      }
+    });
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
+
+async function check(server: Server, ...options: string[]): Promise<{ code: number; out: string }> {
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const argv = [CHECK, '--edge', url, '--relay', url, '--session', 'basic', '--challenge', 'bare', ...options];
+  return new Promise((resolve) =>
+    execFile(process.execPath, argv, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), out: stdout + stderr }),
+    ),
+  );
+}
+
+describe('the check of a deployment', () => {
+  const cases = [
+    ['a refusal of the person', { status: 403, body: '{"error":"access_denied"}' }, 0],
+    [
+      'a lack of scopes, in the challenge',
+      { status: 403, headers: { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' } },
+      1,
+    ],
+    ['a lack of scopes, in the body', { status: 403, body: '{"error":"insufficient_scope"}' }, 1],
+    ['no refusal', { status: 200, body: '{}' }, 1],
+    ['a session that is not known', { status: 401 }, 1],
+  ] as const;
+  for (const [name, refusal, code] of cases)
+    it(`takes ${name} for what it is`, async () => {
+      const server = await deployment(refusal);
+      const answer = await check(server);
+      server.close();
+      assert.equal(answer.code, code, answer.out);
+      assert.match(answer.out, code === 0 ? /^ok +and is refused$/m : /^FAIL +and is refused$/m);
+    });
+
+  it('wants two people', async () => {
+    const server = await deployment({ status: 403 });
+    const answer = await check(server, '--outsider', 'alice');
+    server.close();
+    assert.equal(answer.code, 2);
+    assert.match(answer.out, /--user and --outsider are both "alice"/);
+  });
+});
