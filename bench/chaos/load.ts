@@ -44,6 +44,16 @@ export async function isWell({ gate, alive, bearer }: People): Promise<boolean> 
   return true;
 }
 
+/** Bytes of each replica. */
+export function memory({ gate }: People): Promise<number[]> {
+  return Promise.all(
+    gate.replicas.map(async ({ internal }) => {
+      const metrics = await (await fetch(`${internal}/metrics`)).text();
+      return Number(/^process_resident_memory_bytes (\S+)/m.exec(metrics)?.[1]);
+    }),
+  );
+}
+
 async function ask(replica: Replica, kind: Kind, headers: Record<string, string>, report: Report): Promise<void> {
   const start = performance.now();
   const status = await Promise.race([statusOf(replica, headers), sleep(PATIENCE, 'lost' as const, { ref: false })]);

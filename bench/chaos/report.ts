@@ -16,6 +16,8 @@ export interface Outcome {
   readonly after: Report;
   /** Milliseconds from the end of the fault until everybody who may pass does, at every replica. */
   readonly recovery: number;
+  /** Bytes that each process has after it. */
+  readonly memory: readonly number[];
 }
 
 export function newReport(): Report {

@@ -12,4 +12,10 @@ function* shuffled(): Generator<string> {
 }
 
 console.log(HEAD);
-process.exitCode = held(await GATE.play(shuffled(), SPAN, (outcome) => console.log(row(outcome)))) ? 0 : 1;
+process.exitCode = held(
+  await GATE.play(shuffled(), SPAN, (outcome) =>
+    console.log(`${row(outcome)} ${outcome.memory.map((bytes) => (bytes / 2 ** 20).toFixed(0)).join(', ')} MiB`),
+  ),
+)
+  ? 0
+  : 1;

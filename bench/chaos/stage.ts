@@ -18,6 +18,8 @@ export interface StageParts<System extends { stop(): Promise<void> }> {
   /** Whether everybody who may pass does, everywhere. */
   readonly isWell: (system: System) => Promise<boolean>;
   readonly faults: ReadonlyArray<Fault<System>>;
+  /** Bytes that each process has. */
+  readonly memory?: (system: System) => Promise<number[]>;
 }
 
 export interface Stage {
@@ -44,7 +46,10 @@ export function stage<System extends { stop(): Promise<void> }>(parts: StagePart
         await untilWell(() => parts.isWell(system), 'the start');
         const outcomes: Outcome[] = [];
         for (const name of names) {
-          const outcome = await play(parts, faults.get(name) as Fault<System>, system, span);
+          const outcome = {
+            ...(await play(parts, faults.get(name) as Fault<System>, system, span)),
+            memory: (await parts.memory?.(system)) ?? [],
+          };
           outcomes.push(outcome);
           tell(outcome);
         }
@@ -71,7 +76,7 @@ async function play<System extends { stop(): Promise<void> }>(
   fault: Fault<System>,
   system: System,
   span: number,
-): Promise<Outcome> {
+): Promise<Omit<Outcome, 'memory'>> {
   const [during, after] = [newReport(), newReport()];
   let report = during;
   const stop = new AbortController();

@@ -1,13 +1,13 @@
 import { FAULTS } from './faults.ts';
 import { FLOODS } from './floods.ts';
-import { isWell, load } from './load.ts';
+import { isWell, load, memory } from './load.ts';
 import { ROLLING } from './rolling.ts';
 import { type Stage, stage } from './stage.ts';
 import { startClusterSystem, startSentinelSystem, startSystem } from './system.ts';
 import { UPSTREAMS } from './upstreams.ts';
 
 /** Two forward-auths, one Redis, one identity provider. */
-export const GATE: Stage = stage({ start: startSystem, load, isWell, faults: FAULTS });
+export const GATE: Stage = stage({ start: startSystem, load, isWell, memory, faults: FAULTS });
 
 const SENTINEL = stage({
   start: startSentinelSystem,

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
 import { SIGN_IN_PATHS } from '../../src/forward-auth/decision/own-endpoints.ts';
 
@@ -135,17 +135,16 @@ export async function startSignInProvider(
     rotate: async () => {
       const next = await generateKeyPair('RS256', { extractable: true });
       privateKey = next.privateKey;
-      keyId = `${KEY_ID}-2`;
-      const { n, e, kty } = jwk;
-      const use = { alg: 'RS256', use: 'sig' };
-      published = [
-        { n, e, kty, kid: KEY_ID, ...use },
-        { ...(await exportJWK(next.publicKey)), kid: keyId, ...use },
-      ];
+      const before = published ?? [{ ...publicPart(jwk), kid: KEY_ID }];
+      keyId = `${KEY_ID}-${before.length + 1}`;
+      // A provider takes back what it signs no more by.
+      published = [...before, { ...publicPart(await exportJWK(next.publicKey)), kid: keyId }].slice(-2);
     },
   };
   return self;
 }
+
+const publicPart = ({ n, e, kty }: JWK) => ({ n, e, kty, alg: 'RS256', use: 'sig' });
 
 function createProvider(
   issuer: string,
