@@ -12,6 +12,7 @@ import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal,
 import { config } from './config.ts';
 import { explain } from './explain.ts';
 import { grants } from './grants.ts';
+import { health } from './health.ts';
 import { migration } from './migration.ts';
 import { pins } from './pins.ts';
 import { relay } from './relay.ts';
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   up,
   auth,
   relay,
+  health,
   check,
   explain,
   config,

@@ -31,6 +31,7 @@ describe('postern', () => {
       'up',
       'auth',
       'relay',
+      'health',
       'check',
       'explain',
       'config',

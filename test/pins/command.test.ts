@@ -16,6 +16,7 @@ describe('pinned command', () => {
     'up',
     'auth',
     'relay',
+    'health',
     'check',
     'explain',
     'config reference',

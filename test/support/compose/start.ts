@@ -92,7 +92,7 @@ async function startService(
   return startChild(name, command as string, args, {
     env,
     ...(service.working_dir === undefined ? {} : { cwd: local(service.working_dir) }),
-    ready: test === undefined ? async () => true : () => isHealthy(test, names, env),
+    ready: test === undefined ? async () => true : () => isHealthy(test.map(local), names, env),
     patience: Math.max(60_000, milliseconds(start_period)),
   });
 }

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { get } from 'node:http';
+import { loadConfig } from '../platform/config/load.ts';
+import { PosternError } from '../platform/errors.ts';
+import { isRecord } from '../platform/is-record.ts';
+import { type Command, type CommandLine, optionalText, UsageError } from './command.ts';
+import { reachableAddress } from './operator-client.ts';
+
+/** Milliseconds: a process of this machine answers at once. */
+const TIMEOUT = 2_000;
+const PARTS = ['auth', 'relay'] as const;
+type Part = (typeof PARTS)[number];
+
+export const health: Command = {
+  summary: 'say whether a process of this machine is ready: the health check of a container',
+  usage: 'postern health [auth|relay] [--config FILE]',
+  help: `Asks where the configuration has the process answer (\`auth.internalListen\`, \`relay.internalListen\`), and ends with 1
+where it is not ready or does not answer. Without a name, which process and configuration the container was started with.`,
+  options: {},
+  positionals: [0, 1],
+  async run(line, terminal) {
+    const { part, file } = await asked(line);
+    const { config } = loadConfig(file, terminal.env);
+    const address = `${reachableAddress(config[part].internalListen)}/readyz`;
+    const { ready, text } = await readiness(address).catch((cause: unknown) => {
+      throw new PosternError('health', `${part} does not answer at ${address}`, { expose: true, cause });
+    });
+    (ready ? terminal.print : terminal.printError)(`${part}: ${text}`);
+    return ready ? 0 : 1;
+  },
+};
+
+async function asked(line: CommandLine): Promise<{ readonly part: Part; readonly file: string | undefined }> {
+  const file = optionalText(line, 'config');
+  const [name] = line.positionals;
+  if (name !== undefined) {
+    const part = PARTS.find((known) => known === name);
+    if (part === undefined)
+      throw new UsageError(`there are \`health auth\` and \`health relay\`, no \`health ${name}\``);
+    return { part, file };
+  }
+  const started = startedWith(await readFile('/proc/1/cmdline', 'utf8').catch(() => ''));
+  if (started === undefined)
+    throw new UsageError('outside a container of Postern say which: `postern health auth` or `postern health relay`');
+  return { part: started.part, file: file ?? started.file };
+}
+
+/**
+ * @param commandLine of the container's first process, words ended by NUL (proc(5)); an init may stand before the program
+ * @returns undefined where it is not one of the two processes
+ */
+export function startedWith(
+  commandLine: string,
+): { readonly part: Part; readonly file: string | undefined } | undefined {
+  const words = commandLine.split('\0');
+  const program = words.findIndex((word) => /(?:^|\/)postern(?:\.js)?$/.test(word));
+  const rest = program === -1 ? [] : words.slice(program + 1);
+  const at = rest.findIndex((word) => word === '--config' || word.startsWith('--config='));
+  const file = at === -1 ? undefined : (/^--config=(.*)$/s.exec(rest[at] as string)?.[1] ?? rest[at + 1]);
+  const part = PARTS.find((name) => rest.some((word, i) => word === name && rest[i - 1] !== '--config'));
+  return part === undefined ? undefined : { part, file };
+}
+
+/** Node's own client, because `fetch` takes longer to load than the answer takes to come. */
+function readiness(address: string): Promise<{ readonly ready: boolean; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = get(address, { signal: AbortSignal.timeout(TIMEOUT) }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
+      response.on('end', () =>
+        resolve({ ready: response.statusCode === 200, text: summary(Buffer.concat(chunks).toString()) }),
+      );
+    });
+    request.on('error', reject);
+  });
+}
+
+/** `ready`, or what is missing: `not ready (store: does not answer)`. */
+function summary(body: string): string {
+  let report: unknown;
+  try {
+    report = JSON.parse(body);
+  } catch {}
+  if (!isRecord(report) || typeof report.status !== 'string') return 'another program answers there';
+  const wrong = Object.entries(isRecord(report.dependencies) ? report.dependencies : {}).filter(
+    ([, state]) => state !== 'ok',
+  );
+  return wrong.length === 0
+    ? report.status
+    : `${report.status} (${wrong.map(([name, state]) => `${name}: ${state}`).join(', ')})`;
+}
