@@ -20,11 +20,16 @@ export interface SignInChain {
  * Browser → Traefik → a web application, with forward-auth and two OpenID providers: the files of `deploy/traefik`, with a
  * web application in the place of the relay.
  *
+ * The providers are at `127.0.0.1`: with another `host` they are on another site than what they sign in to.
+ *
  * `/open` is public, `/app` is for people of `corp`, `/both` for those of either provider.
  */
-export async function startSignInChain(traefikProgram: Program): Promise<SignInChain> {
+export async function startSignInChain(
+  traefikProgram: Program,
+  { host = '127.0.0.1', env: more = {} }: { host?: string; env?: Readonly<Record<string, string>> } = {},
+): Promise<SignInChain> {
   const [edge, auth, authInternal] = (await freePorts(3)) as [number, number, number];
-  const publicUrl = `http://127.0.0.1:${edge}`;
+  const publicUrl = `http://${host}:${edge}`;
   const app = await startWebApp();
   const callback = (id: string) => `${SIGN_IN_PATHS.callback}/${id}`;
   const corp = await startSignInProvider([publicUrl], { callback: callback('corp') });
@@ -64,6 +69,8 @@ export async function startSignInChain(traefikProgram: Program): Promise<SignInC
     ]),
     // A cookie is renewed when a twentieth of this is over.
     POSTERN_AUTH_SESSIONS_IDLE: '60s',
+    ...(host === '127.0.0.1' ? {} : { POSTERN_PUBLIC_URL: publicUrl }),
+    ...more,
   };
   let forwardAuth: Child | undefined;
   let traefik: RunningProxy | undefined;

@@ -5,7 +5,7 @@ import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { SignedIn } from '../sessions/session.ts';
 import type { Attempt } from './attempt.ts';
 import { browserOf, countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
-import { type Problem, showProblem } from './pages.ts';
+import { type Problem, showOnwards, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { SignInFailed } from './provider-failures.ts';
 import { among, providerAway, toProvider } from './sign-in.ts';
@@ -45,7 +45,16 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   countSignIn(login, ctx, provider.config.id, 'signed_in', signedIn.identity);
   const { subject, issuer } = signedIn.identity;
   login.log.info({ provider: provider.config.id, subject, issuer }, 'somebody signed in');
-  redirect(ctx, 303, login.returns.acceptOrFallback(attempt.back));
+  leadIn(login, ctx, login.returns.acceptOrFallback(attempt.back));
+}
+
+/**
+ * A redirect would go on with the navigation that the provider began: where it is on another site, no `SameSite=Strict`
+ * cookie comes with that (RFC 6265bis §5.2.1), and the person would be sent to sign in for ever. A page of ours begins anew.
+ */
+function leadIn({ config }: LoginContext, ctx: Context, back: string): void {
+  if (config.auth.sessions.sameSite === 'strict') showOnwards(ctx, 'Signed in', back);
+  else redirect(ctx, 303, back);
 }
 
 /** The provider signs them in again without a question, so that nothing but this keeps them out. */

@@ -38,6 +38,13 @@ export function showProblem(ctx: Context, { status, title, advice, again, retryA
   );
 }
 
+/** A page that goes on by itself: the browser takes that for a navigation of this site, whoever led it here. */
+export function showOnwards(ctx: Context, title: string, location: string): void {
+  showPage(ctx, title, html`<p>One moment.</p><p><a class="button" href="${location}">Go on</a></p>`, {
+    onwards: location,
+  });
+}
+
 export interface Choice {
   readonly name: string;
   readonly href: string;

@@ -4,7 +4,7 @@ import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import { hostCookieName } from '../sessions/cookie.ts';
 import type { Attempt } from './attempt.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
-import { type Problem, showChoices, showProblem } from './pages.ts';
+import { type Problem, showChoices, showOnwards, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { nameRightAddress } from './wrong-address.ts';
 
@@ -21,6 +21,7 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
   if (!isNavigation(ctx)) return refuseBackground(login, ctx, back);
   if (!login.places.isAtOurs(ctx.req)) return refuseElsewhere(login, ctx, back);
 
+  if (hidesSession(login, ctx)) return showOnwards(ctx, 'Sign in', `${ctx.path}?${ctx.querystring}`);
   if (query.has('form')) return showFormNotTaken(login, ctx, query, back);
 
   const limit = await login.allowAttempt(login.places.addressOf(ctx.req));
@@ -39,8 +40,10 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
       advice: 'No identity provider is offered for this page. Ask whoever runs it.',
     });
   const session = await currentSession(login, ctx);
-  if (offered.length === 1 && !query.has('switch') && !query.has('prompt') && !query.has('provider')) {
-    if (session?.provider === first.config.id) return returnStraight(login, ctx, back);
+  // A link from another site led here although there is a session: what it is for does not depend on a choice.
+  const hidden = login.config.auth.sessions.sameSite === 'strict' && query.has('rd');
+  if ((offered.length === 1 || hidden) && !query.has('switch') && !query.has('prompt') && !query.has('provider')) {
+    if (offered.some(({ config }) => config.id === session?.provider)) return returnStraight(login, ctx, back);
   }
   const listed = listedProviders(login, query);
   const anew = query.get('prompt') === 'login';
@@ -91,6 +94,11 @@ function isNavigation(ctx: Context): boolean {
 /** Fetch Metadata; a browser that does not say is taken at its word, as a person typing the address is. */
 function isFromElsewhere(ctx: Context): boolean {
   return /^(?:cross-site|same-site)$/.test(ctx.get('sec-fetch-site'));
+}
+
+/** A link from another site brings no `SameSite=Strict` cookie; the same address opened by a page of ours does. */
+function hidesSession({ config }: LoginContext, ctx: Context): boolean {
+  return config.auth.sessions.sameSite === 'strict' && ctx.get('sec-fetch-site') === 'cross-site';
 }
 
 /** A redirect turned the form into a GET: going on at once would lose it without a word. */

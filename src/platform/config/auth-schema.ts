@@ -134,7 +134,10 @@ const sessions = z.strictObject({
     .array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a lower-case domain'))
     .default([])
     .meta({ description: 'the cookie goes to these domains and all below; needs a name without `__Host-`' }),
-  sameSite: z.enum(['lax', 'strict', 'none']).default('lax'),
+  sameSite: z.enum(['lax', 'strict', 'none']).default('lax').meta({
+    description:
+      'with `strict` a link from another site first shows a page of ours that opens it again, because the cookie does not come with such a link',
+  }),
   partitioned: z.boolean().default(false).meta({ description: 'CHIPS, for pages embedded in others' }),
   keys: secret(
     'encrypt sessions: 32 bytes as base64url, several by comma; the first seals, all open. Absent: made at start',
