@@ -14,6 +14,7 @@ import { Introspection } from './authenticators/introspection.ts';
 import { JwtAuthenticator } from './authenticators/jwt.ts';
 import { ProviderKeys } from './authenticators/provider-keys.ts';
 import { SessionAuthenticator } from './authenticators/session.ts';
+import { sessionOnlyWhereAsked } from './authenticators/session-only.ts';
 import { soleCredential } from './authenticators/sole-credential.ts';
 import type { TokenIssuer } from './authenticators/token-issuer.ts';
 import type { Authenticate } from './decision/authentication.ts';
@@ -89,15 +90,16 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
     [providers, tokenCache, limits.token, bounds, dependencies.issuers.length === 0 ? undefined : auth],
     () => new JwtAuthenticator(auth, { ...dependencies, groupNotices, queue: queues.tokens, introspection, keys }),
   );
+  const session = sessions === undefined ? undefined : new SessionAuthenticator(sessions);
   const authenticators: Authenticator[] = [
     ...(auth.clientCertificates.header === 'none' ? [] : [new ClientCertificateAuthenticator(auth, now)]),
     ...(apiKeys === undefined ? [] : [openApiKeyAuthenticator(config, apiKeys, dependencies)]),
     jwt,
-    ...(sessions === undefined ? [] : [new SessionAuthenticator(sessions)]),
+    ...(session === undefined ? [] : [session]),
   ];
   const missing = () => [...keys].filter(([, of]) => !of.loaded);
   return {
-    authenticate: soleCredential(auth, inOrder(authenticators), hasSession(sessions)),
+    authenticate: sessionOnlyWhereAsked(session, soleCredential(auth, inOrder(authenticators), hasSession(sessions))),
     apiKeys,
     start: () => {
       for (const [, of] of missing()) void of.refresh();

@@ -2,6 +2,7 @@ import type { Config } from '../platform/config/schema.ts';
 import type { Policy } from './decision/decide.ts';
 import { type Place, Resources } from './decision/resources.ts';
 import { Rules } from './decision/rules.ts';
+import { corsOrigins } from './login/sign-in-urls.ts';
 import { ownIssuers } from './own-issuers.ts';
 
 /** What decisions are made by, from one configuration. */
@@ -17,6 +18,7 @@ export function compilePolicy(config: Config): Policy {
     handsOnMetadata: config.auth.originMetadata !== undefined,
     rules: new Rules(config.auth, ownIssuers(config)),
     resources,
+    corsOrigins: corsOrigins(config),
     maxIdentity: config.auth.limits.identity,
     ...(config.auth.hiddenOperations === 'relay' && {
       readsBodies: (place: Place) => resources.isMcpEndpoint(place) && resources.of(place).isMcp,

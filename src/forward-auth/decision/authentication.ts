@@ -51,7 +51,7 @@ export type Authentication = Absent | Authenticated | Rejected | Limit;
 export type Authenticate = (
   request: CheckRequest,
   resource: Resource,
-  rule: Pick<Rule, 'issuers'>,
+  rule: Pick<Rule, 'issuers' | 'sessionOnly'>,
 ) => Authentication | Promise<Authentication>;
 
 export const ABSENT: Absent = { kind: 'absent' };

@@ -23,6 +23,8 @@ export interface Policy {
   readonly isSuspended?: (identity: Identity) => boolean;
   /** Absent where nobody can sign in. */
   readonly signIn?: SignIn;
+  /** Origins whose preflights pass to applications; undefined: none. */
+  readonly corsOrigins?: ReadonlySet<string>;
   /** Absent where the broker is off. */
   readonly authorizationServer?: OwnAuthorizationServer;
   /** The metadata of a provider is at our origin as well. */
@@ -44,7 +46,8 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
   const unasked = request.readings === undefined ? unaskedReason(request, policy) : undefined;
   if (unasked !== undefined) return allowUnasked(unasked, request, policy);
 
-  const rule = policy.rules.match(request);
+  const asked = preflightOf(request, policy);
+  const rule = policy.rules.match(asked === undefined ? request : { ...request, method: asked });
   if (request.readings !== undefined && (rule === undefined || !isOneResource(request, request.readings, policy)))
     return ENCODED;
   if (rule === undefined) return NO_RULE;
@@ -83,6 +86,7 @@ function underLimit(
   authenticate: Authenticate,
 ): Eventually<Decision> {
   if (limited !== undefined) return ofRule(limited, rule);
+  if (preflightOf(request, policy) !== undefined) return allowUnasked('preflight', request, policy, rule.name);
   if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
   const shown = readOperation(request);
   if (typeof shown === 'string') return deny(400, 'mcp_headers', shown, rule.name);
@@ -156,6 +160,22 @@ function isPreflight({ method, headers }: CheckRequest): boolean {
   );
 }
 
+/**
+ * The method that a page of a known origin asks whether it may use at an application, which answers for itself: no answer
+ * of ours to a proxy can be a 2xx without being an allow. Browsers send no credential with it (Fetch §4.8), so what
+ * carries one is no preflight.
+ */
+function preflightOf(request: CheckRequest, { corsOrigins, resources }: Policy): string | undefined {
+  if (request.method !== 'OPTIONS' || corsOrigins === undefined || !isPreflight(request)) return undefined;
+  const { headers } = request;
+  const [origin, asked] = [headers.get('origin'), headers.get('access-control-request-method')];
+  if (typeof origin !== 'string' || typeof asked !== 'string' || !corsOrigins.has(origin)) return undefined;
+  if (PERSONAL.some((name) => headers.get(name) !== undefined)) return undefined;
+  return resources.of(request).isMcp ? undefined : asked;
+}
+
+const PERSONAL = ['cookie', 'authorization', 'upgrade'];
+
 /** At another host the path is an application's, which may answer the same at every path and counts on its rules. */
 function isOurs(
   reason: 'metadata' | 'sign_in' | 'oauth',
@@ -170,10 +190,11 @@ function allowUnasked(
   reason: Exclude<AllowReason, 'authorized' | 'public'>,
   request: CheckRequest,
   policy: Policy,
+  rule = '',
 ): Allow {
   const forPeople = reason === 'sign_in' || reason === 'oauth';
   const upstreamCookie = forPeople ? undefined : policy.upstreamCookie?.(request);
-  const allowed: Allow = { kind: 'allow', reason, identity: ANONYMOUS, rule: '' };
+  const allowed: Allow = { kind: 'allow', reason, identity: ANONYMOUS, rule };
   return upstreamCookie === undefined ? allowed : { ...allowed, upstreamCookie };
 }
 
@@ -240,11 +261,11 @@ function refuse(
       ? policy.signIn?.wrongAddressOf(request, rule)
       : undefined;
   if (elsewhere !== undefined) return { kind: 'redirect', reason: 'wrong_address', ...elsewhere, rule: rule.name };
-  if (authentication.kind === 'absent' && signInUrl === undefined) return withoutCredential(rule, resource, scopes);
+  if (authentication.kind === 'absent' && signInUrl === undefined && !rule.sessionOnly)
+    return withoutCredential(rule, resource, scopes);
+  const missing = rule.sessionOnly ? 'sign in; no other credential counts here' : 'sign in, or send a bearer token';
   const { reason, description } =
-    authentication.kind === 'absent'
-      ? ({ reason: 'no_credential', description: 'sign in, or send a bearer token' } as const)
-      : authentication;
+    authentication.kind === 'absent' ? ({ reason: 'no_credential', description: missing } as const) : authentication;
   const corsOrigin = signInUrl === undefined ? undefined : policy.signIn?.corsOriginOf(request);
   return {
     kind: 'challenge',

@@ -17,6 +17,8 @@ export interface Rule {
   readonly public: boolean;
   /** Takes paths with encoded delimiters. */
   readonly encodedDelimiters: boolean;
+  /** Only a browser's session counts; other credentials are the application's own. */
+  readonly sessionOnly: boolean;
   matches(request: Matched): boolean;
   /** Whether any request to this resource can match. */
   mayMatch(resource: Pick<Resource, 'scheme' | 'host' | 'path'>): boolean;
@@ -111,6 +113,7 @@ function compile(
     index,
     public: config.public,
     encodedDelimiters: config.encodedDelimiters,
+    sessionOnly: config.sessionOnly,
     matches: (request) =>
       (path === undefined || path(request.path)) &&
       (host === undefined || host(request.host, request.scheme)) &&

@@ -21,7 +21,7 @@ export class SignInUrls implements SignIn {
     this.#providers = config.auth.providers.filter(({ clientId }) => clientId !== undefined).map(({ id }) => id);
     this.#origins = new Origins(config);
     this.#returns = new ReturnUrls(config);
-    this.#corsOrigins = new Set([new URL(config.publicUrl).origin, ...config.auth.signIn.corsOrigins]);
+    this.#corsOrigins = corsOrigins(config);
     this.#authorities = new Authorities(this.#origins.all);
   }
 
@@ -66,6 +66,11 @@ export class SignInUrls implements SignIn {
   isAt(host: string): boolean {
     return this.#authorities.has(host);
   }
+}
+
+/** Origins of pages that may use what is at other hosts behind us. */
+export function corsOrigins({ publicUrl, auth }: Pick<Config, 'publicUrl' | 'auth'>): ReadonlySet<string> {
+  return new Set([new URL(publicUrl).origin, ...auth.signIn.corsOrigins]);
 }
 
 /** The addresses at which people sign in: the public URL's, and one for each further cookie domain. */

@@ -182,6 +182,11 @@ const clientCertificates = z.strictObject({
     .meta({ description: 'globs of accepted names; empty: every certificate that the proxy verified' }),
 });
 
+const origin = httpUrl('an origin').regex(
+  /^https?:\/\/[^/?#]+$/,
+  'must be an origin, such as https://apps.example.org',
+);
+
 /** Whose identity headers an allow can carry beside ours. */
 /** Proxies that ask forward-auth, by the names of their endpoints; `envoy-grpc` asks over gRPC. */
 export const PROXY_NAMES = ['traefik', 'caddy', 'nginx', 'envoy', 'envoy-grpc'] as const;
@@ -207,6 +212,10 @@ const rule = z
     encodedDelimiters: z.boolean().default(false).meta({
       description:
         'take paths with one layer of encoded delimiters (`%2F`, `%3F`, `%23`, `%25`, `%3B`), such as `/@types%2fnode`, where every way to read them leads to this rule; `match.path` must be everything below a path (`/packages/**`)',
+    }),
+    sessionOnly: z.boolean().default(false).meta({
+      description:
+        'for applications with bearer tokens or API keys of their own: only the session of a browser signs in here; `Authorization`, `?access_token=`, API keys and client certificates are not looked at and reach the application as they were sent. Never at the MCP endpoints of the relay',
     }),
     allow: anyoneOr(
       z.strictObject({
@@ -249,6 +258,10 @@ const rule = z
   .refine((value) => !value.public || value.allow === undefined, {
     message: 'a public rule lets everybody through; remove `allow` or `public`',
     path: ['allow'],
+  })
+  .refine((value) => !value.public || !value.sessionOnly, {
+    message: 'a public rule asks for no session; remove `sessionOnly` or `public`',
+    path: ['sessionOnly'],
   })
   .refine(({ encodedDelimiters, match }) => !encodedDelimiters || /^(?:[^*]*\/\*\*)?$/.test(match.path ?? ''), {
     message:
@@ -300,18 +313,16 @@ export const authSchema = z.strictObject({
   signIn: z
     .strictObject({
       origins: z
-        .array(
-          httpUrl('an origin').regex(/^https?:\/\/[^/?#]+$/, 'must be an origin, such as https://apps.example.org'),
-        )
+        .array(origin)
         .default([])
         .meta({ description: 'further addresses at which people sign in, one for each cookie domain' }),
       allowedReturnHosts: z.array(z.string().min(1)).default([]).meta({
         description: 'hosts to return to beside `publicUrl` and `origins`; `*.example.com` matches one label',
       }),
-      corsOrigins: z
-        .array(z.string().min(1))
-        .default([])
-        .meta({ description: 'origins of single-page apps that may read a 401 with credentials' }),
+      corsOrigins: z.array(origin).default([]).meta({
+        description:
+          'origins of single-page apps, as browsers send them, such as `https://app.example.org`: they may read a 401 with credentials, and their preflights pass to the application at every path of a rule',
+      }),
       attemptLifetime: duration('until a person must have come back from the provider').prefault('10m'),
     })
     .prefault({}),

@@ -47,10 +47,13 @@ function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, conte
       issue(['providers', index, 'clientId'], 'needed for introspection');
   }
   const signingIn = auth.providers.filter((provider) => provider.clientId !== undefined).map(({ id }) => id);
-  for (const [index, { signIn }] of auth.rules.entries())
+  for (const [index, { signIn, sessionOnly }] of auth.rules.entries()) {
     for (const id of signIn?.providers ?? [])
       if (!signingIn.includes(id))
         issue(['rules', index, 'signIn', 'providers'], `there is no provider "${id}" with a clientId`);
+    if (sessionOnly && signingIn.length === 0)
+      issue(['rules', index, 'sessionOnly'], 'needs a provider with a clientId, or nobody can have a session');
+  }
 }
 
 /** A client certificate proves something only where a listener asks for it and knows its authority. */

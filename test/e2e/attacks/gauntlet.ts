@@ -64,7 +64,7 @@ export interface Stage {
 export type Gauntlet = Awaited<ReturnType<typeof startGauntlet>>;
 
 /** One forward-auth and one relay for all proxies, which are opened one by one by the files of `deploy/`. */
-export async function startGauntlet(rules = ATTACKED_RULES) {
+export async function startGauntlet(rules = ATTACKED_RULES, more: Readonly<Record<string, string>> = {}) {
   const ends: Array<() => Promise<unknown>> = [];
   const stop = async () => {
     while (ends.length > 0) await ends.pop()?.();
@@ -98,6 +98,7 @@ export async function startGauntlet(rules = ATTACKED_RULES) {
       ...secretEnv,
       ...ATTACKED_ENV,
       POSTERN_AUTH_RULES: JSON.stringify(rules),
+      ...more,
       POSTERN_PUBLIC_URL: PUBLIC_URL,
       POSTERN_RELAY_SERVERS: JSON.stringify({ echo: { url: `http://127.0.0.1:${echo.port}/mcp` } }),
     };

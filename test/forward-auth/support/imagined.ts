@@ -28,7 +28,11 @@ export function imagineRequest(
 /** The same with what an authenticator is asked beside it: the resource, where every path is of one, and any issuer. */
 export function imagineAsked(...of: Parameters<typeof imagineRequest>): Parameters<Authenticate> {
   const request = imagineRequest(...of);
-  return [request, new Resources('https://mcp.example.com', []).of(request), { issuers: undefined }];
+  return [
+    request,
+    new Resources('https://mcp.example.com', []).of(request),
+    { issuers: undefined, sessionOnly: false },
+  ];
 }
 
 export function imagineIdentity(given: Partial<Identity> = {}): Identity {
