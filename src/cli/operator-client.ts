@@ -5,7 +5,7 @@ const TIMEOUT = 10_000;
 
 /** What is needed to reach one process: a part of the configuration. */
 interface OperatorAccess {
-  readonly operatorToken?: string | undefined;
+  readonly operatorToken?: readonly string[] | undefined;
   readonly internalListen: { readonly host: string; readonly port: number };
 }
 
@@ -41,7 +41,7 @@ export async function askOperatorApi(
   try {
     response = await fetch(base + target, {
       method,
-      headers: { Authorization: `Bearer ${access.operatorToken}` },
+      headers: { Authorization: `Bearer ${access.operatorToken[0]}` },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(TIMEOUT),
       redirect: 'error',

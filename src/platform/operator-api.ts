@@ -1,9 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuditLog } from './audit/audit-log.ts';
 import { PosternError } from './errors.ts';
 import { requestId, sendJson } from './http.ts';
 import type { Logger } from './log.ts';
+import { createSecretCheck } from './secret-check.ts';
 
 export interface OperatorAnswer {
   readonly status: number;
@@ -45,7 +45,7 @@ export interface OperatorApi {
   /** Absent: that of forward-auth. */
   readonly area?: OperatorArea;
   /** Absent: nobody may do anything. */
-  readonly token: string | undefined;
+  readonly token: readonly string[] | undefined;
   readonly routes: readonly OperatorRoute[];
   readonly audit?: AuditLog | undefined;
   /** Told of who came without the token, or with another one. @param address empty where it is unknown */
@@ -58,7 +58,7 @@ const MAX_BODY = 65_536;
 
 /** What operators do by HTTP, on the internal listener. @returns undefined where the request is not for it */
 export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRefused, log }: OperatorApi) {
-  const expected = token === undefined ? undefined : digest(token);
+  const expected = token && createSecretCheck(token);
   return (request: IncomingMessage, response: ServerResponse): Promise<void> | undefined => {
     const [path = '', query = ''] = (request.url ?? '').split('?', 2);
     if (!area.paths.test(path)) return undefined;
@@ -78,7 +78,7 @@ export function createOperatorApi({ area = AUTH_AREA, token, routes, audit, onRe
     );
     if (expected === undefined) {
       refuse(response, 404, 'not_enabled', `set ${area.tokenKey} to use this`);
-    } else if (!mayOperate(request.headers.authorization, expected)) {
+    } else if (!expected(/^bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1])) {
       onRefused?.(request.socket.remoteAddress ?? '');
       const headers = { 'WWW-Authenticate': 'Bearer' };
       refuse(response, 401, 'invalid_token', `send Authorization: Bearer with ${area.tokenKey}`, headers);
@@ -123,16 +123,6 @@ export function badRequest(description: string): OperatorAnswer {
 
 export function notFound(description: string): OperatorAnswer {
   return { status: 404, body: { error: 'not_found', error_description: description } };
-}
-
-/** Digests have one length, so that comparing takes as long for every text. */
-function mayOperate(authorization: string | undefined, expected: Buffer): boolean {
-  const given = /^bearer (.+)$/i.exec(authorization ?? '')?.[1];
-  return given !== undefined && timingSafeEqual(digest(given), expected);
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 function failed(response: ServerResponse, error: unknown, log: Logger): void {

@@ -32,7 +32,7 @@ describe('postern api-keys', () => {
       issuer: 'x',
       servers: ['github'],
     });
-    const api = createOperatorApi({ token: TOKEN, routes: apiKeyRoutes(keys, false), log });
+    const api = createOperatorApi({ token: [TOKEN], routes: apiKeyRoutes(keys, false), log });
     server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     port = await listen(server, { host: '127.0.0.1', port: 0 });
   });

@@ -20,7 +20,7 @@ describe('postern sessions', () => {
   before(async () => {
     imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
-    const api = createOperatorApi({ token: TOKEN, routes: sessionRoutes(imagined.service), log });
+    const api = createOperatorApi({ token: [TOKEN], routes: sessionRoutes(imagined.service), log });
     server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     port = await listen(server, { host: '127.0.0.1', port: 0 });
   });

@@ -11,7 +11,7 @@ import type { GrowthRow } from './growth.ts';
 import { FIELD_TEXTS, repeated, TRICKY } from './texts.ts';
 
 const operatorApi = createOperatorApi({
-  token: 'operator-token-of-the-growth-test',
+  token: ['operator-token-of-the-growth-test'],
   routes: [
     { method: 'GET', path: /^\/sessions$/, handle: async () => ({ status: 200, body: {} }) },
     { method: 'DELETE', path: /^\/sessions\/([\w-]+)$/, handle: async () => ({ status: 200, body: {} }) },

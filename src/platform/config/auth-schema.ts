@@ -19,6 +19,7 @@ import {
   pathGlob,
   scope,
   secret,
+  secrets,
   size,
 } from './values.ts';
 
@@ -326,7 +327,7 @@ export const authSchema = z.strictObject({
       attemptLifetime: duration('until a person must have come back from the provider').prefault('10m'),
     })
     .prefault({}),
-  operatorToken: secret('lets an operator list and end sessions on the internal listener; absent: nobody').optional(),
+  operatorToken: secrets('lets an operator list and end sessions on the internal listener; absent: nobody').optional(),
   rateLimits: rateLimitsSchema,
   rateLimitsWithoutRedis: z
     .enum(['local', 'refuse'])

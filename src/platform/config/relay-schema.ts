@@ -10,7 +10,7 @@ import { upstreamServer } from './server-schema.ts';
 import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
-import { AT_START, address, duration, JWS_ALGORITHMS, secret, size } from './values.ts';
+import { AT_START, address, duration, JWS_ALGORITHMS, secret, secrets, size } from './values.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
@@ -19,7 +19,7 @@ export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444').meta(AT_START),
   internalListen: address('health and metrics').prefault('127.0.0.1:9465').meta(AT_START),
   tls: listenerTls.optional().meta(AT_START),
-  operatorToken: secret('for the operator’s requests to internalListen; absent: refused').optional(),
+  operatorToken: secrets('for the operator’s requests to internalListen; absent: refused').optional(),
   admin: adminSchema.prefault({}),
   authRequired: z.boolean().default(true).meta({
     description:
@@ -34,7 +34,7 @@ export const relaySchema = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'the relay itself checks bearer JWTs' }),
       algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256'),
-      secretKey: secret('key for HS256, HS384 and HS512').optional(),
+      secretKey: secrets('key for HS256, HS384 and HS512').optional(),
       publicKeyPath: z.string().min(1).optional().meta({ description: 'PEM file with the public key' }),
       issuer: z.string().min(1).default('mcpgateway'),
       audience: z.string().min(1).default('mcpgateway-api'),

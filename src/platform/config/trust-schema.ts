@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import { TRUST_PRESET_NAMES } from './trust-presets.ts';
-import { AT_START, addressRange, duration, groupClaims, groupForms, headerName, httpUrl, secret } from './values.ts';
+import {
+  AT_START,
+  addressRange,
+  duration,
+  groupClaims,
+  groupForms,
+  headerName,
+  httpUrl,
+  secret,
+  secrets,
+} from './values.ts';
 
 const headers = z.strictObject({
   email: headerName.optional().meta({ description: 'header with the e-mail address' }),
@@ -81,7 +91,7 @@ export const trustSchema = z.strictObject({
   }),
   headers: headers.prefault({}),
   token: token.optional(),
-  secret: secret('the proxy must send this text').optional(),
+  secret: secrets('the proxy must send this text').optional(),
   secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
   certificates: z
     .strictObject({

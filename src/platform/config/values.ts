@@ -10,6 +10,24 @@ export const AT_START_OF_BOTH = { restart: 'both' } as const;
 /** Marks a value that may come from a file (`…_FILE`) and is never printed. */
 export const secret = (description: string) => z.string().min(1).meta({ description, secret: true });
 
+/** A secret that is shown to us: several while it is rotated, as a list or one a line. The first is the one to show. */
+export const secrets = (description: string) =>
+  z
+    .union([z.string(), z.array(z.string()).min(1)], { error: 'must be a text or a list of texts' })
+    .meta({
+      description: `${description}; several, as a list or one a line: the first is sent, each is accepted`,
+      secret: true,
+    })
+    .transform((given, context) => {
+      const texts = [given]
+        .flat()
+        .flatMap((text) => text.split(/\r?\n/))
+        .filter((text) => text.trim() !== '');
+      if (texts.length > 0) return texts;
+      context.addIssue({ code: 'custom', message: 'must not be empty' });
+      return z.NEVER;
+    });
+
 /** One claim or several. */
 export const groupClaims = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: 'must be a claim or a list of claims' })

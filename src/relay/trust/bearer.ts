@@ -1,6 +1,6 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { jwtVerify } from 'jose';
+import { errors, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify } from 'jose';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
@@ -18,17 +18,17 @@ const ABSENT: BearerResult = { kind: 'absent' };
 
 type Verified = Extract<BearerResult, { kind: 'verified' }>;
 
-/** The relay's own check of bearer JWTs (`MCP_CLIENT_AUTH_ENABLED`), with one algorithm and one key. */
+/** The relay's own check of bearer JWTs (`MCP_CLIENT_AUTH_ENABLED`), with one algorithm; with several secrets while they are rotated. */
 export class BearerCheck {
   readonly #jwt: RelayConfig['jwt'];
-  readonly #key: KeyObject;
+  readonly #keys: readonly KeyObject[];
   readonly #now: () => number;
   readonly #verified: VerifiedCache<Verified>;
 
   /** @throws ConfigurationError where the key cannot be read */
   constructor(jwt: RelayConfig['jwt'], now: () => number) {
     this.#jwt = jwt;
-    this.#key = readKey(jwt);
+    this.#keys = readKeys(jwt);
     this.#now = now;
     this.#verified = new VerifiedCache(now);
   }
@@ -39,9 +39,22 @@ export class BearerCheck {
     return this.#verified.get(token) ?? this.#verify(token);
   }
 
+  /** @throws what the last key says */
+  async #verifyByAny(token: string, options: JWTVerifyOptions): Promise<JWTVerifyResult> {
+    let failure: unknown;
+    for (const key of this.#keys)
+      try {
+        return await jwtVerify(token, key, options);
+      } catch (error) {
+        failure = error;
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
+      }
+    throw failure;
+  }
+
   async #verify(token: string): Promise<BearerResult> {
     try {
-      const { payload, protectedHeader } = await jwtVerify(token, this.#key, {
+      const { payload, protectedHeader } = await this.#verifyByAny(token, {
         algorithms: [this.#jwt.algorithm],
         issuer: this.#jwt.issuer,
         ...(this.#jwt.audienceVerification ? { audience: this.#jwt.audience } : {}),
@@ -64,15 +77,15 @@ export class BearerCheck {
   }
 }
 
-function readKey(jwt: RelayConfig['jwt']): KeyObject {
-  if (jwt.algorithm.startsWith('HS')) return createSecretKey(jwt.secretKey ?? '', 'utf8');
+function readKeys(jwt: RelayConfig['jwt']): readonly KeyObject[] {
+  if (jwt.algorithm.startsWith('HS')) return (jwt.secretKey ?? []).map((secret) => createSecretKey(secret, 'utf8'));
   let key: KeyObject;
   try {
     key = createPublicKey(readFileSync(jwt.publicKeyPath ?? '', 'utf8'));
   } catch (cause) {
     throw new ConfigurationError(['relay.jwt.publicKeyPath: must be a readable PEM file with a public key'], cause);
   }
-  if (fits(key, jwt.algorithm)) return key;
+  if (fits(key, jwt.algorithm)) return [key];
   const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType;
   throw new ConfigurationError([
     `relay.jwt.algorithm: ${jwt.algorithm} does not go with the ${kind} key in relay.jwt.publicKeyPath (JWT_ALGORITHM, JWT_PUBLIC_KEY_PATH)`,

@@ -15,7 +15,11 @@ export function logTrustNotices({ relay }: Config, log: Logger): void {
         'Fix: set TRUST_PROXY_AUTH=true (relay.trust.enabled) behind a proxy that authenticates, ' +
         'or MCP_CLIENT_AUTH_ENABLED=true (relay.jwt.enabled) to check JWTs here',
     );
-  if (jwt.enabled && jwt.algorithm.startsWith('HS') && Buffer.byteLength(jwt.secretKey ?? '') < MIN_SECRET)
+  if (
+    jwt.enabled &&
+    jwt.algorithm.startsWith('HS') &&
+    jwt.secretKey?.some((key) => Buffer.byteLength(key) < MIN_SECRET)
+  )
     log.warn(
       `JWT_SECRET_KEY is shorter than ${MIN_SECRET} bytes and can be guessed from one token (RFC 7518 §3.2). ` +
         'Fix: set a longer relay.jwt.secretKey, or use an algorithm with a key pair',

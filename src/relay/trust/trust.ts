@@ -4,6 +4,7 @@ import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { isSigned } from '../../platform/config/trust-presets.ts';
 import { createCertificateCheck } from '../../platform/peer-certificate.ts';
+import { createSecretCheck } from '../../platform/secret-check.ts';
 import type { Refusal } from '../refusal.ts';
 import { AssertionCheck } from './assertion.ts';
 import { BearerCheck, type BearerResult } from './bearer.ts';
@@ -16,7 +17,6 @@ import { createPreset } from './presets/catalog.ts';
 import type { Preset } from './presets/preset.ts';
 import { type Claim, ProxyClaims, unauthorized } from './proxy-claim.ts';
 import { RemoteKeys } from './remote-keys.ts';
-import { createSecretCheck } from './shared-secret.ts';
 
 /** How the caller was recognised: the `method` label of `postern_relay_requests_total`. */
 export type AuthenticationSource = 'proxy' | 'jwt' | 'both' | 'anonymous';

@@ -19,7 +19,11 @@ describe('operator API', () => {
   async function start(token: string | undefined = TOKEN) {
     const imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
-    const api = createOperatorApi({ token, routes: sessionRoutes(imagined.service), log });
+    const api = createOperatorApi({
+      token: token === undefined ? undefined : [token],
+      routes: sessionRoutes(imagined.service),
+      log,
+    });
     server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const ask = async (method: string, path: string, authorization: string | undefined = `Bearer ${TOKEN}`) => {
@@ -104,7 +108,7 @@ describe('operator API', () => {
     const echo = async ({ id, body }: { id: string; body: unknown }) => ({ status: 201, body: { id, body } });
     const routes = [{ method: 'POST' as const, path: /^\/api-keys()$/, handle: echo }];
     server = createInternalServer(new Registry(), new Readiness({}), {
-      operator: createOperatorApi({ token: TOKEN, routes, log }),
+      operator: createOperatorApi({ token: [TOKEN], routes, log }),
     });
     const base = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}`;
     const post = async (body: string) => {
