@@ -105,7 +105,7 @@ describe('postern secrets', () => {
     const { out } = await run(['secrets', '--format', 'yaml']);
     const config = parseConfig(parse(out));
     assert.equal(Buffer.from(config.relay.sessionKey ?? '', 'base64url').length, 32);
-    assert.ok((config.relay.trust.secret ?? '').length >= 43);
+    assert.ok((config.relay.trust.secret?.[0] ?? '').length >= 43);
     assert.equal(Buffer.from(config.auth.sessions.keys ?? '', 'base64url').length, 32);
     assert.equal(Buffer.from(config.watch.key ?? '', 'base64url').length, 32);
     assert.ok((config.auth.operatorToken ?? '').length >= 43);

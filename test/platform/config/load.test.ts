@@ -176,7 +176,7 @@ describe('environment', () => {
     writeFileSync(file, 'drain: 3s\nrelay: { trust: { secret: from-file, secretHeader: X-A } }');
     const { config } = load({ POSTERN_RELAY_TRUST_SECRET: 'from-env' }, file);
     rmSync(directory, { recursive: true });
-    assert.equal(config.relay.trust.secret, 'from-env');
+    assert.deepEqual(config.relay.trust.secret, ['from-env']);
     assert.equal(config.relay.trust.secretHeader, 'X-A');
     assert.equal(config.drain, 3000);
   });
@@ -231,7 +231,7 @@ describe('environment', () => {
     after(() => rmSync(join(file, '..'), { recursive: true }));
 
     it('are read without the last line break', () => {
-      assert.equal(load({ POSTERN_RELAY_TRUST_SECRET_FILE: file }).config.relay.trust.secret, 'from the file');
+      assert.deepEqual(load({ POSTERN_RELAY_TRUST_SECRET_FILE: file }).config.relay.trust.secret, ['from the file']);
       assert.equal(load({ JWT_SECRET_KEY_FILE: file }).config.relay.jwt.secretKey, 'from the file');
     });
 
