@@ -108,7 +108,7 @@ describe('postern secrets', () => {
     assert.ok((config.relay.trust.secret?.[0] ?? '').length >= 43);
     assert.equal(Buffer.from(config.auth.sessions.keys ?? '', 'base64url').length, 32);
     assert.equal(Buffer.from(config.watch.key ?? '', 'base64url').length, 32);
-    assert.ok((config.auth.operatorToken ?? '').length >= 43);
+    assert.ok((config.auth.operatorToken?.[0] ?? '').length >= 43);
     const { keys } = JSON.parse(config.auth.assertion.keys ?? '');
     assert.equal(keys.length, 1);
     const key = await importSigningKey(keys[0]);

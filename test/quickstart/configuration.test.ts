@@ -26,7 +26,7 @@ describe('quickstart configuration', () => {
     assert.equal(relay.servers.example?.url, ADDRESSES.exampleUrl);
     assert.deepEqual(relay.aggregate?.servers, ['example', 'clock']);
     assert.deepEqual(relay.trust.proxies, ['127.0.0.1/32']);
-    assert.equal(relay.trust.secret, 's'.repeat(43));
+    assert.deepEqual(relay.trust.secret, ['s'.repeat(43)]);
     assert.equal(relay.trust.assertion?.jwksUrl, 'http://127.0.0.1:4180/_postern/jwks.json');
   });
 

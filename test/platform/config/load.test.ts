@@ -232,7 +232,7 @@ describe('environment', () => {
 
     it('are read without the last line break', () => {
       assert.deepEqual(load({ POSTERN_RELAY_TRUST_SECRET_FILE: file }).config.relay.trust.secret, ['from the file']);
-      assert.equal(load({ JWT_SECRET_KEY_FILE: file }).config.relay.jwt.secretKey, 'from the file');
+      assert.deepEqual(load({ JWT_SECRET_KEY_FILE: file }).config.relay.jwt.secretKey, ['from the file']);
     });
 
     it('are refused beside the value itself', () => {
