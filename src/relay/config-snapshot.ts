@@ -48,6 +48,8 @@ export interface RelayParts {
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly fetch: typeof fetch;
+  /** To the other process, which no proxy of the environment leads to. */
+  readonly fetchInside: typeof fetch;
   readonly stores: Stores;
   readonly ended: EndedCredentials;
   readonly suspensions: Suspensions;

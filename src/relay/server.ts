@@ -161,6 +161,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
       now,
       env,
       fetch: deps.fetch ?? createOutboundFetch(),
+      fetchInside: deps.fetch ?? fetch,
       stores,
       ended,
       suspensions,

@@ -6,7 +6,7 @@ import { type Allow, type AllowReason, type Challenge, type Decision, deny, type
 import { insufficientScopeCause, NO_RULE_CAUSE, notAllowedCause, SUSPENDED_CAUSE } from './denial-cause.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
-import { type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
+import { isMetadataLookup, type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
 import type { CheckRequest } from './request.ts';
 import type { Place, Resource, Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
@@ -50,7 +50,7 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
   const rule = policy.rules.match(asked === undefined ? request : { ...request, method: asked });
   if (request.readings !== undefined && (rule === undefined || !isOneResource(request, request.readings, policy)))
     return ENCODED;
-  if (rule === undefined) return NO_RULE;
+  if (rule === undefined) return isVainLookup(request, policy) ? NO_METADATA : NO_RULE;
   const limited = (policy.limits ?? NO_LIMITS).beforeAuthentication(request);
   // Promises and closures cost more than a cached look-up: there are some only where something has to be waited for.
   return limited instanceof Promise
@@ -71,6 +71,13 @@ const ENCODED = deny(
   'ambiguous_target',
   'the path holds an encoded slash, percent sign or delimiter; a rule for everything below a path allows it by encodedDelimiters',
 );
+
+const NO_METADATA = deny(404, 'no_metadata', 'there is no metadata of an authorization server here');
+
+/** At our own address, and nobody whom a rule admits: an application may have such documents for people who are signed in. */
+function isVainLookup(request: CheckRequest, { resources }: Policy): boolean {
+  return isMetadataLookup(request) && resources.isAt(request.host);
+}
 
 /** Otherwise a token could be good for one reading and not for the other. */
 function isOneResource(request: CheckRequest, readings: readonly string[], { resources }: Policy): boolean {
@@ -239,6 +246,7 @@ function refuse(
 ): Decision {
   if (authentication.kind === 'rejected' && authentication.status !== 401)
     return deny(authentication.status, authentication.reason, authentication.description, rule.name);
+  if (isVainLookup(request, policy)) return NO_METADATA;
   const resource = policy.resources.of(request);
   const scopes = rule.scopes.of(operation);
   const navigation = isNavigation(request);

@@ -34,6 +34,7 @@ export const REASONS = {
     'forwarded_headers',
     'ambiguous_target',
     'no_rule',
+    'no_metadata',
     'not_allowed',
     'user_suspended',
     'insufficient_scope',
@@ -115,7 +116,7 @@ export interface Challenge {
 /** A final no. */
 export interface Deny {
   readonly kind: 'deny';
-  readonly status: 400 | 403 | 431;
+  readonly status: 400 | 403 | 404 | 431;
   readonly reason: DenyReason;
   readonly description: string;
   /** With `insufficient_scope`: what a better token would need (RFC 6750 §3.1). */

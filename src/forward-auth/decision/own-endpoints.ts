@@ -41,6 +41,15 @@ function isServerMetadata(path: string): boolean {
 }
 
 /**
+ * Whether a client looks there for metadata, also behind the path of what it takes for the authorization server (OpenID
+ * Connect Discovery §4). It tries several such addresses and goes on after 404; another refusal can end its search.
+ */
+export function isMetadataLookup({ path, method }: CheckRequest): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  return isServerMetadata(path) || [METADATA_PATH, ...SERVER_METADATA_PATHS].some((base) => path.endsWith(base));
+}
+
+/**
  * Our own endpoints, where the proxy sends everything through the check: discovery documents are read before there is any
  * token, people sign in before they have a session, and clients get tokens before they have one.
  *

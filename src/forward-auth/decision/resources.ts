@@ -110,14 +110,14 @@ export class Resources {
   isMcpEndpoint({ host, path }: Place): boolean {
     return (
       path.startsWith(this.#base) &&
-      /^\/(?:servers\/[a-z0-9][a-z0-9-]*\/)?(?:mcp|sse|messages|ws)$/.test(path.slice(this.#base.length)) &&
+      /^\/(?:servers\/[a-z0-9][a-z0-9-]*\/)?(?:mcp|sse|messages|ws)\/?$/.test(path.slice(this.#base.length)) &&
       this.isAt(host)
     );
   }
 
   /** Its transports are at the paths of a server's, without the server. */
   #aggregateAt(path: string): Resource | undefined {
-    return path.startsWith(`${this.#base}/`) && /^(?:mcp|sse|messages|ws)$/.test(path.slice(this.#base.length + 1))
+    return path.startsWith(`${this.#base}/`) && /^(?:mcp|sse|messages|ws)\/?$/.test(path.slice(this.#base.length + 1))
       ? this.#aggregate
       : undefined;
   }

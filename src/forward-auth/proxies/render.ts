@@ -159,6 +159,7 @@ function limitFields(decision: Limit, seconds: number): Field[] {
 
 function errorOf(decision: Deny): string {
   if (decision.reason === 'insufficient_scope') return 'insufficient_scope';
+  if (decision.status === 404) return 'not_found';
   return decision.status === 403 ? 'forbidden' : 'invalid_request';
 }
 

@@ -29,7 +29,8 @@ export function proxyFor(protocol: string, host: string, port: number, env: Envi
   const secure = protocol === 'https:' || protocol === 'wss:';
   const found = read(env, secure ? 'https_proxy' : 'http_proxy');
   if (found === undefined || isLoopback(host) || host.endsWith('.localhost')) return undefined;
-  return isExcepted(host.toLowerCase(), port, read(env, 'no_proxy')?.value ?? '') ? undefined : parse(found);
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return isExcepted(name, port, read(env, 'no_proxy')?.value ?? '') ? undefined : parse(found);
 }
 
 /** @throws ConfigurationError where a variable holds no address of a proxy; never with the value, which may hold a password */

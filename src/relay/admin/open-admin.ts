@@ -38,7 +38,8 @@ export interface AdminDeps {
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly rateLimits: RateLimitStates;
   readonly streams: OpenStreams;
-  readonly fetch: typeof fetch;
+  /** To the other process. */
+  readonly fetchInside: typeof fetch;
   readonly audit: AuditLog | undefined;
   readonly watch: Watch | undefined;
   readonly log: Logger;
@@ -81,7 +82,7 @@ export function openAdmin(config: Config, deps: AdminDeps): Admin {
     groups: groups.length === 0 ? undefined : new GroupSignIn(groups, callers),
     local: !hasSignIn(admin),
   });
-  const sessions = new ForwardAuthSessions(admin.forwardAuth, deps.fetch);
+  const sessions = new ForwardAuthSessions(admin.forwardAuth, deps.fetchInside);
   const catalog = createCatalog({ ...deps, config, sessions, recent: watch?.recent });
   const switches = adminSwitches(admin);
   const forms = new OwnForms(origin, deps.forms);

@@ -191,6 +191,24 @@ describe('attacks on the broker', () => {
       assert.equal((await gate.check('github', access_token)).status, 200);
     });
 
+    for (const [at, token] of [
+      ['', '/'],
+      ['/', ''],
+      ['/', '/'],
+    ])
+      it(`is the same with "${at}" behind it at authorize, "${token}" at token, and either at refresh`, async () => {
+        const client = await RawClient.register(gate, callback.url);
+        const resource = gate.resource('github');
+        const code = await client.code({ resource: resource + at });
+        const { status, body } = await client.exchange(code, { resource: resource + token });
+        assert.equal(status, 200, JSON.stringify(body));
+        assert.equal((await gate.check('github', String(body.access_token))).status, 200);
+        const refresh_token = String(body.refresh_token);
+        const refreshed = await client.token({ grant_type: 'refresh_token', refresh_token, resource: resource + at });
+        assert.equal(refreshed.status, 200, JSON.stringify(refreshed.body));
+        assert.equal((await gate.check('github', String(refreshed.body.access_token))).status, 200);
+      });
+
     it('of the token request may be no other than that of the grant', async () => {
       const client = await RawClient.register(gate, callback.url);
       const code = await client.code();

@@ -36,6 +36,7 @@ describe('the proxy that the environment names', () => {
     ...(
       [
         ['*', 'idp.example.com'],
+        ['example.com', 'idp.example.com.'],
         ['example.com', 'example.com'],
         ['example.com', 'idp.example.com'],
         ['.example.com', 'idp.example.com'],

@@ -54,7 +54,11 @@ export function providerConfiguration(context: ProviderConfigurationContext): Co
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
     conformIdTokenClaims: false,
     pkce: { required: () => true },
-    findAccount: (ctx, id, source) => accounts.find(ctx, id, source),
+    // Between the grant's reading and the look at the resource, whose texts are compared.
+    findAccount: (ctx, id, source) => {
+      resourceServers.asGranted(ctx.oidc.params, source);
+      return accounts.find(ctx, id, source);
+    },
     extraTokenClaims: (ctx, token) => {
       const { Account } = ctx.oidc.entities;
       const known =

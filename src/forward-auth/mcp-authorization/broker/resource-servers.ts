@@ -48,6 +48,14 @@ export class ResourceServers {
     return this.#context.resources.all().find(({ uri }) => uri === wanted);
   }
 
+  /** Another spelling of what was granted, such as with a slash behind it, is the granted one. */
+  asGranted(params: { resource?: unknown } | undefined, source: object | undefined): void {
+    const granted = source !== undefined && 'resource' in source ? source.resource : undefined;
+    if (typeof params?.resource !== 'string' || typeof granted !== 'string') return;
+    const wanted = this.find(params.resource);
+    if (wanted !== undefined && wanted === this.find(granted)) params.resource = granted;
+  }
+
   /** @throws InvalidTarget where there are several and none is the default */
   default(): string {
     const meant = this.#fallback();

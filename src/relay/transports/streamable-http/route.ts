@@ -18,7 +18,7 @@ export interface TransportPath {
 
 /** Matches `/servers/<name>/ws`, `…/sse` and `…/messages`, or those of all servers, literally as `matchRoute` does. */
 export function matchTransport(target: string): TransportPath | undefined {
-  const match = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/(ws|sse|messages)(?:\?(.*))?$/.exec(target);
+  const match = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/(ws|sse|messages)\/?(?:\?(.*))?$/.exec(target);
   if (match === null) return undefined;
   const [, server = ALL_SERVERS, transport, query = ''] = match;
   return { transport: transport as TransportPath['transport'], server, query: new URLSearchParams(query) };
@@ -29,11 +29,14 @@ export function pathOf(server: string): string {
   return server === ALL_SERVERS ? '' : `/servers/${server}`;
 }
 
-/** Matches `/servers/<name>/mcp` and `/mcp`, literally: nothing is decoded or normalised, so nothing can be read in two ways. */
+/**
+ * Matches `/servers/<name>/mcp` and `/mcp`, each also with a slash behind, as people copy them; otherwise literally: nothing is
+ * decoded or normalised, so nothing can be read in two ways.
+ */
 export function matchRoute(method: string, target: string): Route {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
-  const match = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/mcp$/.exec(path);
+  const match = /^(?:\/servers\/([a-z0-9][a-z0-9-]*))?\/mcp\/?$/.exec(path);
   const server = match?.[1] ?? ALL_SERVERS;
   if (match === null) return refused(404, 'not_found', 'not found: MCP servers are at /servers/<name>/mcp');
   if (method === 'OPTIONS') return { kind: 'options' };

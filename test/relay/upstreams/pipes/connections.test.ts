@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { afterEach, describe, it } from 'mocha';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { startChild } from '../../../support/child.ts';
 import { freePorts } from '../../../support/free-port.ts';
 import { until } from '../../../support/until.ts';
 import { endAll, onEnd, relay } from '../../support/relay.ts';
-import { connectAs } from '../../support/sdk-client.ts';
+import { connectAs, sdkClient, TRANSPORTS } from '../../support/sdk-client.ts';
 
 type Message = { id?: number; method?: string; params?: Record<string, unknown> };
 
@@ -52,6 +55,33 @@ async function webSocketServer(onMessage?: (socket: WebSocket, message: Message)
   });
   return { url: `ws://127.0.0.1:${port}/mcp`, upgrades, open: () => sockets.clients.size };
 }
+
+describe('endpoints with a slash behind them', function () {
+  this.timeout(30_000);
+  afterEach(endAll);
+
+  it('are the same ones, over every transport of a client', async () => {
+    const { url } = await webSocketServer();
+    const running = await relay({ servers: { one: { url } } });
+    const at = `127.0.0.1:${running.port}/servers/one`;
+    const requestInit = { headers: { 'X-Authenticated-User': 'alice' } };
+    const withUser = TRANSPORTS.websocket(running.port, 'alice');
+    await withUser.close();
+    for (const transport of [
+      new StreamableHTTPClientTransport(new URL(`http://${at}/mcp/`), { requestInit }) as Transport,
+      new SSEClientTransport(new URL(`http://${at}/sse/`), { requestInit }) as Transport,
+      new WebSocketClientTransport(new URL(`ws://${at}/ws/`)) as Transport,
+    ]) {
+      const client = sdkClient();
+      await client.connect(transport);
+      const { content } = await client.callTool({ name: 'x', arguments: { a: 1 } });
+      assert.deepEqual(content, [{ type: 'text', text: '{"a":1}' }]);
+    }
+    for (const path of ['/mcp//', '/mcp/x', '/mcp/?a', '/mcp%2f', '/MCP/'])
+      assert.notEqual((await fetch(`http://${at}${path}`, { method: 'POST', ...requestInit })).status, 200, path);
+    assert.equal((await fetch(`http://${at}/mcp//`, { method: 'POST', ...requestInit })).status, 404);
+  });
+});
 
 describe('MCP servers over WebSocket', function () {
   this.timeout(30_000);
@@ -148,6 +178,33 @@ describe('MCP servers over HTTP+SSE', function () {
     await assert.rejects(connectAs(running.url, 'alice'), /cannot be reached/);
     assert.equal(stolen, 0);
   });
+
+  for (const refusal of [400, 429, 500, 503])
+    it(`one message that is answered ${refusal} fails alone`, async () => {
+      let stream: ServerResponse | undefined;
+      const port = await listening(
+        createServer(async (request, response) => {
+          if (request.method === 'GET') {
+            stream = response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+            return void stream.write('event: endpoint\ndata: /messages\n\n');
+          }
+          let text = '';
+          for await (const piece of request) text += piece;
+          const message = JSON.parse(text) as Message;
+          const refused = message.params?.name === 'refused';
+          response.writeHead(refused ? refusal : 202).end();
+          const answer = refused ? undefined : answerTo(message);
+          if (answer !== undefined) stream?.write(`data: ${JSON.stringify(answer)}\n\n`);
+        }),
+      );
+      const one = { url: `http://127.0.0.1:${port}/sse`, transport: 'http-sse' };
+      const client = await connectAs((await relay({ servers: { one } })).url, 'alice');
+      await assert.rejects(client.callTool({ name: 'refused', arguments: {} }));
+      const { content } = await client.callTool({ name: 'x', arguments: { a: 1 } });
+      assert.deepEqual(content, [{ type: 'text', text: '{"a":1}' }]);
+      await assert.rejects(client.callTool({ name: 'refused', arguments: {} }));
+      await client.callTool({ name: 'x', arguments: {} });
+    });
 
   it('a server that never says where messages go', async () => {
     const port = await listening(
