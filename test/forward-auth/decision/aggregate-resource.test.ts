@@ -13,7 +13,7 @@ describe('all servers as one, as a protected resource', () => {
     assert.equal(uri, 'https://mcp.example.com/base/mcp');
     for (const path of ['/base/sse', '/base/messages', '/base/ws']) assert.equal(at(path).uri, uri);
     assert.equal(at('/base/servers/github/mcp').uri, 'https://mcp.example.com/base/servers/github/mcp');
-    for (const path of ['/base/mcp/', '/base/mcpx', '/base/servers/mcp', '/base/'])
+    for (const path of ['/base/mcp//', '/base/mcp/x', '/base/mcpx', '/base/servers/mcp', '/base/'])
       assert.equal(at(path), resources.rest, path);
     for (const path of ['/mcp', '/basement/mcp', '/servers/github/mcp'])
       assert.equal(at(path).uri, 'https://mcp.example.com', 'what is not below publicUrl is none of ours');
