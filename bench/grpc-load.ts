@@ -4,8 +4,8 @@ import { promisify } from 'node:util';
 import { Client, credentials } from '@grpc/grpc-js';
 import {
   AUTHORIZATION,
-  type CheckQuestion,
-  type CheckResponse,
+  type EnvoyCheckRequest,
+  type EnvoyCheckResponse,
 } from '../src/forward-auth/proxies/ext-authz/messages.ts';
 import type { Measured } from './load.ts';
 import { LOAD_CORE } from './target.ts';
@@ -15,7 +15,7 @@ const { Check } = AUTHORIZATION;
 const definition = Check as NonNullable<typeof Check>;
 
 /** What Envoy asks about a `tools/call` with a token. */
-export function question(authorization: string): CheckQuestion {
+export function question(authorization: string): EnvoyCheckRequest {
   const headers = {
     authorization,
     'x-forwarded-proto': 'https',
@@ -28,7 +28,7 @@ export function question(authorization: string): CheckQuestion {
 }
 
 /** One gRPC message with its frame, as a body. */
-export async function writeQuestion(file: string, asked: CheckQuestion): Promise<void> {
+export async function writeQuestion(file: string, asked: EnvoyCheckRequest): Promise<void> {
   const message = definition.requestSerialize(asked);
   const frame = Buffer.alloc(5);
   frame.writeUInt32BE(message.length, 1);
@@ -36,13 +36,13 @@ export async function writeQuestion(file: string, asked: CheckQuestion): Promise
 }
 
 /** @throws Error unless the answer is an allow: over the wire, h2load sees no difference */
-export async function assertAllowed(port: number, asked: CheckQuestion): Promise<void> {
+export async function assertAllowed(port: number, asked: EnvoyCheckRequest): Promise<void> {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   try {
-    const answer = await new Promise<CheckResponse>((resolve, reject) => {
+    const answer = await new Promise<EnvoyCheckResponse>((resolve, reject) => {
       const { path, requestSerialize, responseDeserialize } = definition;
       client.makeUnaryRequest(path, requestSerialize, responseDeserialize, asked, (error, value) =>
-        error === null ? resolve(value as CheckResponse) : reject(error),
+        error === null ? resolve(value as EnvoyCheckResponse) : reject(error),
       );
     });
     if ((answer.status?.code ?? 0) !== 0) throw new Error(`not allowed: ${answer.status?.message}`);

@@ -53,8 +53,8 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     const known = config.auth.providers.map(({ id }) => id);
     if (provider !== undefined && !known.includes(provider))
       throw new UsageError(`there is no provider "${provider}" in auth.providers, but: ${known.join(', ') || 'none'}`);
-    const { explainRequest, explanationLines } = await import('../forward-auth/explain.ts');
-    const { isProxyName } = await import('../forward-auth/explain-views.ts');
+    const { explainRequest, explanationLines } = await import('../forward-auth/explain/explain.ts');
+    const { isProxyName } = await import('../forward-auth/explain/explain-views.ts');
     const proxy = optionalText(line, 'proxy');
     if (proxy !== undefined && !isProxyName(proxy)) throw new UsageError(`there is no proxy "${proxy}"; see --help`);
     const asked = {

@@ -19,23 +19,24 @@ import { suspensionRoutes } from '../stores/suspension-routes.ts';
 import type { Suspension, Suspensions } from '../stores/suspensions.ts';
 import type { Watcher } from '../watch/watch.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
-import { openBrowserSessions } from './browser-sessions.ts';
-import { createJudge, type Judge, type Peers } from './check.ts';
-import { openCredentials } from './credentials.ts';
-import type { DecisionMeter } from './decision-meter.ts';
+import { openCredentials } from './authenticators/credentials.ts';
+import { authorizationServers } from './authenticators/own-issuers.ts';
+import { createCheck, type Peers } from './check/check.ts';
+import type { DecisionMeter } from './check/decision-meter.ts';
+import { tracedAuthenticate, tracedCheck } from './check/traced-check.ts';
+import type { RunCheck } from './decision/proxy-check.ts';
+import type { Queues } from './limits/overload-queues.ts';
 import { RateLimits } from './limits/rate-limits.ts';
 import { createRoute } from './listeners.ts';
+import { openBrowserSessions } from './login/browser-sessions.ts';
 import { openBroker } from './mcp-authorization/broker/broker.ts';
 import { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
 import { oauthRoutes } from './operator/oauth-routes.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
-import type { Queues } from './overload-queues.ts';
-import { authorizationServers } from './own-issuers.ts';
 import { compilePolicy } from './policy.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
 import type { Sessions } from './sessions/session.ts';
-import { tracedAuthenticate, tracedJudge } from './traced-check.ts';
 
 /** What lives as long as the process, whatever it is configured to. */
 export interface ProcessParts {
@@ -62,7 +63,7 @@ export interface ProcessParts {
  */
 export interface Generation {
   readonly peers: Peers;
-  readonly judge: Judge;
+  readonly runCheck: RunCheck;
   /** The whole HTTP listener: checks and pages. */
   readonly answer: RequestListener;
   readonly operator: InternalHandler;
@@ -127,8 +128,8 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   const { suspensions } = own;
   const isSuspended = (identity: Identity) => suspensions.find(identity) !== undefined;
   const complete = { ...policy, limits, isSuspended, ...browsers.policy };
-  const plain = createJudge({ policy: complete, authenticate, answers, meter, audit, watch, log });
-  const judge = tracing === undefined ? plain : tracedJudge(plain);
+  const plain = createCheck({ policy: complete, authenticate, answers, meter, audit, watch, log });
+  const runCheck = tracing === undefined ? plain : tracedCheck(plain);
   const peers = { trusted: trustedPeers(auth), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
   const pages = createPublicEndpoints({
@@ -153,8 +154,8 @@ async function open(config: Config, own: ProcessParts, parts: KeptParts): Promis
   ];
   return {
     peers,
-    judge,
-    answer: createRoute(peers, judge, pages),
+    runCheck,
+    answer: createRoute(peers, runCheck, pages),
     operator: createOperatorApi({
       token: auth.operatorToken,
       audit,

@@ -9,7 +9,8 @@ import type { Readiness } from '../platform/readiness.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
-import { createCheck, type Judge, type Peers } from './check.ts';
+import { createCheckEndpoint, type Peers } from './check/check.ts';
+import type { RunCheck } from './decision/proxy-check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
 import { ENVOY } from './proxies/envoy.ts';
@@ -28,7 +29,7 @@ const REQUEST_TIMEOUT = 30_000;
 /** What answers now; another one after a reload. */
 export interface Answering {
   readonly peers: Peers;
-  readonly judge: Judge;
+  readonly runCheck: RunCheck;
   readonly answer: RequestHandler;
   readonly operator: InternalHandler;
 }
@@ -82,7 +83,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
       const maxMessage = 2 * auth.limits.headers;
       grpc = await startExtAuthz({
         listen: auth.grpc,
-        current: () => ({ ...current().peers, judge: current().judge }),
+        current: () => ({ ...current().peers, runCheck: current().runCheck }),
         log,
         maxMessage,
         tracing,
@@ -121,8 +122,10 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
  *
  * @param pages everything that is no check
  */
-export function createRoute(peers: Peers, judge: Judge, pages: RequestHandler): RequestHandler {
-  const checks = new Map(ADAPTERS.map((adapter) => [adapter.name as string, createCheck(adapter, peers, judge)]));
+export function createRoute(peers: Peers, runCheck: RunCheck, pages: RequestHandler): RequestHandler {
+  const checks = new Map(
+    ADAPTERS.map((adapter) => [adapter.name as string, createCheckEndpoint(adapter, peers, runCheck)]),
+  );
   const whole = new Map([...checks].map(([name, check]) => [VERIFY + name, check]));
   return (request, response) => {
     const target = request.url ?? '';

@@ -1,9 +1,9 @@
 import type { Config } from '../platform/config/schema.ts';
+import { ownIssuers } from './authenticators/own-issuers.ts';
 import type { Policy } from './decision/decide.ts';
 import { type Place, Resources } from './decision/resources.ts';
 import { Rules } from './decision/rules.ts';
 import { corsOrigins } from './login/sign-in-urls.ts';
-import { ownIssuers } from './own-issuers.ts';
 
 /** What decisions are made by, from one configuration. */
 export function compilePolicy(config: Config): Policy {

@@ -23,10 +23,10 @@ import { openStores } from '../stores/open-stores.ts';
 import type { Stores } from '../stores/stores.ts';
 import { Suspensions } from '../stores/suspensions.ts';
 import { openWatch } from '../watch/open-watch.ts';
-import { DecisionMeter } from './decision-meter.ts';
+import { DecisionMeter } from './check/decision-meter.ts';
 import { type Generation, openGeneration } from './generation.ts';
+import { openQueues } from './limits/overload-queues.ts';
 import { type Listeners, openListeners } from './listeners.ts';
-import { openQueues } from './overload-queues.ts';
 
 export interface ForwardAuthDependencies {
   readonly log: Logger;

@@ -46,45 +46,77 @@ describe('who may import whom', () => {
     ['a process importing the command', 'relay/server.ts', `import { main } from '../cli/main.ts';`],
     ['a file outside the table', 'helpers/strings.ts', ''],
   ];
-  it('has a row for every folder of the relay', async () => {
-    const folders = [...(await sources()).keys()].flatMap((file) => /^relay\/[^/]+\//.exec(file) ?? []);
-    for (const folder of new Set(folders)) {
-      const files = new Map([
-        [`${folder}planted.ts`, `import '../server.ts';`],
-        ['relay/server.ts', ''],
-      ]);
-      assert.deepEqual(violations(files), [`${folder}planted.ts imports relay/server.ts`]);
-    }
+  for (const process of ['forward-auth', 'relay'])
+    it(`has a row for every folder of ${process}`, async () => {
+      const folders = [...(await sources()).keys()].flatMap(
+        (file) => new RegExp(`^${process}/[^/]+/`).exec(file)?.[0] ?? [],
+      );
+      assert.ok(folders.length > 0, 'folders were found');
+      for (const folder of new Set(folders)) {
+        const files = new Map([
+          [`${folder}planted.ts`, `import '../server.ts';`],
+          [`${process}/server.ts`, ''],
+        ]);
+        assert.deepEqual(violations(files), [`${folder}planted.ts imports ${process}/server.ts`]);
+      }
+    });
+
+  it('leaves at most six files at the root of forward-auth', async () => {
+    const root = [...(await sources()).keys()].filter((file) => /^forward-auth\/[^/]+$/.test(file));
+    assert.ok(root.length <= 6, root.join(', '));
   });
 
-  /** From a part of the relay to one that stands on it. */
-  const upwards = [
-    ['upstreams', 'downstream'],
-    ['upstreams', 'eras'],
-    ['upstreams', 'transports'],
-    ['downstream', 'transports'],
-    ['downstream', 'aggregate'],
-    ['eras', 'transports'],
-    ['eras', 'aggregate'],
-    ['gate', 'upstreams'],
-    ['gate', 'transports'],
-    ['trust', 'gate'],
-    ['audit', 'gate'],
-    ['policy', 'gate'],
-    ['replicas', 'upstreams'],
-    ['aggregate', 'admin'],
-    ['transports', 'aggregate'],
-    ['connect', 'upstreams'],
-    ['credentials', 'transports'],
-    ['admin', 'aggregate'],
-  ] as const;
-  for (const [from, to] of upwards)
-    it(`is broken by the relay's ${from} importing its ${to}`, async () => {
-      const files = await sources();
-      const target = [...files.keys()].find((file) => file.startsWith(`relay/${to}/`)) as string;
-      files.set(`relay/${from}/planted.ts`, `import '../${target.slice('relay/'.length)}';`);
-      assert.deepEqual(violations(files), [`relay/${from}/planted.ts imports ${target}`]);
-    });
+  /** From a part of a process to one that stands on it. */
+  const upwards = {
+    'forward-auth': [
+      ['decision', 'check'],
+      ['decision', 'authenticators'],
+      ['proxies', 'check'],
+      ['proxies', 'assertions'],
+      ['assertions', 'check'],
+      ['sessions', 'login'],
+      ['sessions', 'authenticators'],
+      ['api-keys', 'authenticators'],
+      ['limits', 'authenticators'],
+      ['authenticators', 'login'],
+      ['authenticators', 'check'],
+      ['login', 'mcp-authorization'],
+      ['login', 'check'],
+      ['mcp-authorization', 'operator'],
+      ['check', 'explain'],
+      ['check', 'authenticators'],
+      ['explain', 'check'],
+      ['operator', 'login'],
+    ],
+    relay: [
+      ['upstreams', 'downstream'],
+      ['upstreams', 'eras'],
+      ['upstreams', 'transports'],
+      ['downstream', 'transports'],
+      ['downstream', 'aggregate'],
+      ['eras', 'transports'],
+      ['eras', 'aggregate'],
+      ['gate', 'upstreams'],
+      ['gate', 'transports'],
+      ['trust', 'gate'],
+      ['audit', 'gate'],
+      ['policy', 'gate'],
+      ['replicas', 'upstreams'],
+      ['aggregate', 'admin'],
+      ['transports', 'aggregate'],
+      ['connect', 'upstreams'],
+      ['credentials', 'transports'],
+      ['admin', 'aggregate'],
+    ],
+  } as const;
+  for (const [process, pairs] of Object.entries(upwards))
+    for (const [from, to] of pairs)
+      it(`is broken by ${process}'s ${from} importing its ${to}`, async () => {
+        const files = await sources();
+        const target = [...files.keys()].find((file) => file.startsWith(`${process}/${to}/`)) as string;
+        files.set(`${process}/${from}/planted.ts`, `import '../${target.slice(process.length + 1)}';`);
+        assert.deepEqual(violations(files), [`${process}/${from}/planted.ts imports ${target}`]);
+      });
 
   for (const [title, file, source] of planted)
     it(`is broken by ${title}`, async () => {

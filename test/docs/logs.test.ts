@@ -11,7 +11,7 @@ describe('docs/logs.md', () => {
   const logged = loggedFields();
 
   it('finds what the sources log', () => {
-    assert.ok(logged.get('forward-auth/check.ts')?.has('decision'));
+    assert.ok(logged.get('forward-auth/check/check.ts')?.has('decision'));
     assert.ok(logged.get('relay/intake.ts')?.has('fix'));
     assert.ok(logged.get('forward-auth/mcp-authorization/broker/provider-events.ts')?.has('redirects'));
   });

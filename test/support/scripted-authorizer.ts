@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createCheck } from '../../src/forward-auth/check.ts';
+import { createCheckEndpoint } from '../../src/forward-auth/check/check.ts';
 import { type Allow, type Decision, deny } from '../../src/forward-auth/decision/decision.ts';
+import type { RunCheck } from '../../src/forward-auth/decision/proxy-check.ts';
 import { CADDY } from '../../src/forward-auth/proxies/caddy.ts';
 import { ENVOY } from '../../src/forward-auth/proxies/envoy.ts';
 import { startExtAuthz } from '../../src/forward-auth/proxies/ext-authz/server.ts';
@@ -18,26 +19,24 @@ const headersOf = ({ identity, emit }: Allow) => [
   ...presets.write(identity, emit),
 ];
 
-type Judge = Parameters<typeof createCheck>[2];
-
 /** Forward-auth's own adapters and rendering, with decisions that the test wrote down, by path. */
 export async function startScriptedAuthorizer(
   script: ReadonlyMap<string, Decision>,
   ports: { http: number; grpc: number },
 ) {
-  const judge = ((question) => {
-    const read = question.read();
+  const runCheck: RunCheck = (check) => {
+    const read = check.read();
     const decision = 'kind' in read ? read : (script.get(read.path) ?? deny(403, 'no_rule', 'not in the script'));
     const answer =
       decision.kind === 'allow'
         ? { status: 200, headers: withCookies(headersOf(decision), decision), body: '' }
-        : renderRefusal(decision, question.requestId());
+        : renderRefusal(decision, check.requestId());
     return { decision, answer };
-  }) as Judge;
+  };
   const trusted = new AddressList(['127.0.0.1']);
   const checks = [TRAEFIK, CADDY, NGINX, ENVOY].map((adapter) => ({
     prefix: `/verify/${adapter.name}`,
-    check: createCheck(adapter, { trusted, trustedHops: 1, log: createLogger('auth', 'silent') }, judge),
+    check: createCheckEndpoint(adapter, { trusted, trustedHops: 1, log: createLogger('auth', 'silent') }, runCheck),
   }));
   const server = createServer((request, response) => {
     const found = checks.find(({ prefix }) => request.url?.startsWith(prefix));
@@ -47,7 +46,7 @@ export async function startScriptedAuthorizer(
   await new Promise<void>((resolve) => server.listen(ports.http, '127.0.0.1', resolve));
   const grpc = await startExtAuthz({
     listen: { host: '127.0.0.1', port: ports.grpc },
-    current: () => ({ trusted, judge }),
+    current: () => ({ trusted, runCheck }),
     log: createLogger('forward-auth', 'silent'),
     maxMessage: 65_536,
   });

@@ -50,7 +50,7 @@ export class RequestHeaders {
   }
 }
 
-/** One question of a proxy, in terms of none of them. */
+/** The client's request that a proxy asks about, in terms of no one proxy. */
 export interface CheckRequest {
   readonly proxy: ProxyName;
   /** Upper-case method of the client's request. */

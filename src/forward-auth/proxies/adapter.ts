@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Deny } from '../decision/decision.ts';
+import type { ProxyAnswer } from '../decision/proxy-check.ts';
 import type { CheckRequest, ProxyName } from '../decision/request.ts';
-import type { Answer } from './render.ts';
 
 /** How one proxy asks over HTTP. It holds no policy. */
 export interface ProxyAdapter {
@@ -10,9 +10,9 @@ export interface ProxyAdapter {
   readonly appendsTarget?: boolean;
   /** The proxy deletes the request's `Cookie` where an allow names none. */
   readonly dropsUnnamedCookie?: boolean;
-  /** Reads the client's request out of the proxy's question. Called for trusted peers only. */
+  /** Reads the client's request out of the proxy's check. Called for trusted peers only. */
   /** @param trustedHops `auth.trustedHops` */
   parse(message: IncomingMessage, trustedHops?: number): CheckRequest | Deny;
   /** Says it in the way this proxy can carry; absent: as it is. An allow stays exactly 200, a refusal never becomes a 2xx. */
-  adapt?(answer: Answer): Answer;
+  adapt?(answer: ProxyAnswer): ProxyAnswer;
 }

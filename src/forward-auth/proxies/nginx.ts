@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Deny } from '../decision/decision.ts';
+import type { ProxyAnswer } from '../decision/proxy-check.ts';
 import { type CheckRequest, RequestHeaders } from '../decision/request.ts';
 import type { ProxyAdapter } from './adapter.ts';
 import { readForwarded } from './forwarded.ts';
-import type { Answer } from './render.ts';
 
 /** deploy/nginx hands on so many cookies: nginx keeps one of several headers of a name only. */
 const MAX_COOKIES = 4;
@@ -31,7 +31,7 @@ export function parseNginx(message: IncomingMessage, hops = 1): CheckRequest | D
  * nginx carries 200, 401 and 403 only, makes 500 of everything else, and drops the body. So the real status, the body and
  * each cookie travel in headers of their own, which its configuration turns back.
  */
-export function adaptForNginx({ status, headers, body }: Answer): Answer {
+export function adaptForNginx({ status, headers, body }: ProxyAnswer): ProxyAnswer {
   const carried = [...headers];
   let cookies = 0;
   for (let i = 0; i < headers.length; i += 2) {

@@ -2,16 +2,9 @@ import { toHeaders } from '../../identity/headers.ts';
 import type { Identity } from '../../identity/identity.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import type { Allow, Challenge, Decision, Deny, Limit } from '../decision/decision.ts';
+import type { ProxyAnswer } from '../decision/proxy-check.ts';
 
 type Field = readonly [name: string, value: string];
-
-/** An answer to a proxy. */
-export interface Answer {
-  readonly status: number;
-  /** Names and values alternating, as `writeHead` takes them. */
-  readonly headers: readonly string[];
-  readonly body: string;
-}
 
 /** A refusal without the request's id, which alone differs from one request to the next. */
 interface Template {
@@ -59,7 +52,7 @@ export function withCookies(headers: string[], { cookies, upstreamCookie }: Allo
 }
 
 /** Everything but an allow, which `allowHeaders` renders: no way leads from here to a 2xx. */
-export function renderRefusal(decision: Exclude<Decision, Allow>, requestId: string): Answer {
+export function renderRefusal(decision: Exclude<Decision, Allow>, requestId: string): ProxyAnswer {
   let template = templates.get(decision);
   if (template === undefined) {
     template = templateOf(decision);

@@ -8,14 +8,14 @@ import {
 } from '@grpc/grpc-js';
 import {
   AUTHORIZATION,
-  type CheckQuestion,
-  type CheckResponse,
+  type EnvoyCheckRequest,
+  type EnvoyCheckResponse,
   SERVICE,
 } from '../../../src/forward-auth/proxies/ext-authz/messages.ts';
-import { parseQuestion, rawHeadersOf } from '../../../src/forward-auth/proxies/ext-authz/parse.ts';
+import { parseCheckRequest, rawHeadersOf } from '../../../src/forward-auth/proxies/ext-authz/parse.ts';
 import type { Asked } from './check-tap.ts';
 
-type Check = (question: CheckQuestion, answered: sendUnaryData<CheckResponse>) => void;
+type Check = (question: EnvoyCheckRequest, answered: sendUnaryData<EnvoyCheckResponse>) => void;
 
 /** The tap of {@link startCheckTap} for Envoy over gRPC: a server of the same service that asks forward-auth's. */
 export async function startGrpcCheckTap(to: number) {
@@ -24,10 +24,13 @@ export async function startGrpcCheckTap(to: number) {
   const client = new Client(`127.0.0.1:${to}`, credentials.createInsecure());
   const server = new Server();
   server.addService(AUTHORIZATION, {
-    Check: ({ request }: ServerUnaryCall<CheckQuestion, CheckResponse>, answered: sendUnaryData<CheckResponse>) =>
+    Check: (
+      { request }: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>,
+      answered: sendUnaryData<EnvoyCheckResponse>,
+    ) =>
       (client as unknown as { Check: Check }).Check(request, (error, response) => {
         if (response?.status?.code === 0 || (response?.ok_response && !response.status?.code))
-          asked.push(askedBy(request, response as CheckResponse));
+          asked.push(askedBy(request, response as EnvoyCheckResponse));
         answered(error, response);
       }),
   });
@@ -46,9 +49,9 @@ export async function startGrpcCheckTap(to: number) {
   };
 }
 
-function askedBy(question: CheckQuestion, { ok_response: ok }: CheckResponse): Asked {
+function askedBy(question: EnvoyCheckRequest, { ok_response: ok }: EnvoyCheckResponse): Asked {
   const raw = rawHeadersOf(question);
-  const request = parseQuestion(question, raw);
+  const request = parseCheckRequest(question, raw);
   if ('kind' in request) throw new Error(`forward-auth allowed what its adapter refuses: ${request.description}`);
   const set = ok?.headers?.find(({ header }) => header.key === 'cookie')?.header;
   const removed = ok?.headers_to_remove?.includes('cookie') === true;

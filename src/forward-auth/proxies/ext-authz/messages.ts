@@ -21,8 +21,8 @@ const CHECK = (version: string) => ({
 });
 
 /**
- * The part of Envoy's API that a check needs: its messages and field numbers, in our own words. Fields that are not named
- * here are skipped on the wire. As code, because the compiler copies no `.proto` file beside its output.
+ * The part of Envoy's API that a check needs: its messages and field numbers, as code. Fields that are not named
+ * here are skipped on the wire. Not as a file, because the compiler copies no `.proto` file beside its output.
  *
  * Source: envoy/service/auth/v3/{external_auth,attribute_context}.proto, envoy/config/core/v3/{base,address}.proto,
  * envoy/type/v3/http_status.proto, google/rpc/status.proto, google/protobuf/{struct,wrappers}.proto.
@@ -132,7 +132,7 @@ export interface HeaderValue {
 }
 
 /** As it is read from the wire: whatever is empty is absent. */
-export interface CheckQuestion {
+export interface EnvoyCheckRequest {
   readonly attributes?: {
     readonly source?: { readonly address?: { readonly socket_address?: { readonly address?: string } } };
     readonly request?: {
@@ -160,7 +160,7 @@ export interface StructValue {
   readonly list_value?: { readonly values: readonly StructValue[] };
 }
 
-export interface CheckResponse {
+export interface EnvoyCheckResponse {
   status?: { readonly code: number; readonly message: string };
   readonly denied_response?: {
     readonly status: { readonly code: number };

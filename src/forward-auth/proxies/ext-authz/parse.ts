@@ -1,14 +1,14 @@
 import type { Deny } from '../../decision/decision.ts';
 import { type CheckRequest, RequestHeaders } from '../../decision/request.ts';
 import { readForwarded } from '../forwarded.ts';
-import type { CheckQuestion } from './messages.ts';
+import type { EnvoyCheckRequest } from './messages.ts';
 
 /**
  * The client's headers, name and value alternating. With `encode_raw_headers` Envoy sends each as it came; without, those
  * of one name are joined by commas, so that a second `Authorization` makes the token malformed.
  */
-export function rawHeadersOf(question: CheckQuestion): string[] {
-  const http = question.attributes?.request?.http;
+export function rawHeadersOf(check: EnvoyCheckRequest): string[] {
+  const http = check.attributes?.request?.http;
   const listed = http?.header_map?.headers ?? [];
   if (listed.length === 0) return Object.entries(http?.headers ?? {}).flat();
   return listed.flatMap(({ key = '', value = '', raw_value: raw }) => [
@@ -19,8 +19,8 @@ export function rawHeadersOf(question: CheckQuestion): string[] {
 }
 
 /** Reads the request that Envoy asks about over gRPC. Call it for trusted peers only. */
-export function parseQuestion(question: CheckQuestion, raw: readonly string[], hops = 1): CheckRequest | Deny {
-  const { source, request, context_extensions: context } = question.attributes ?? {};
+export function parseCheckRequest(check: EnvoyCheckRequest, raw: readonly string[], hops = 1): CheckRequest | Deny {
+  const { source, request, context_extensions: context } = check.attributes ?? {};
   const http = request?.http;
   const headers = new RequestHeaders(raw);
   return readForwarded({

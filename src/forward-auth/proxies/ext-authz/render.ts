@@ -1,40 +1,35 @@
 import { status as grpcStatus } from '@grpc/grpc-js';
 import { classifyHeader, IDENTITY_HEADER_NAMES } from '../../../identity/headers.ts';
 import type { Decision } from '../../decision/decision.ts';
-import type { Answer } from '../render.ts';
-import type { CheckResponse, HeaderValueOption, StructValue } from './messages.ts';
+import type { CheckResult, ProxyAnswer } from '../../decision/proxy-check.ts';
+import type { EnvoyCheckResponse, HeaderValueOption, StructValue } from './messages.ts';
 
 /** envoy.config.core.v3.HeaderValueOption.HeaderAppendAction */
 const APPEND = 0;
 const OVERWRITE = 2;
 /** Of our own answer, not of the request that goes on. */
 const ABOUT_THE_ANSWER = new Set(['content-length', 'cache-control']);
-/** What was decided and how it reads over HTTP. */
-export interface Verdict {
-  readonly decision: Decision;
-  readonly answer: Answer;
-}
 
 /**
- * A verdict as Envoy takes it. An answer without a status, or with status 0 beside a denial, lets the request through; so
+ * A result as Envoy takes it. An answer without a status, or with status 0 beside a denial, lets the request through; so
  * the status is set last, by {@link conclude}, on what the answer really became.
  *
  * @param received the client's headers, name and value alternating
  * @param requestId names the request in access logs
  */
-export function renderVerdict(verdict: Verdict, received: readonly string[], requestId: string): CheckResponse {
-  const { decision, answer } = verdict;
+export function renderResult(result: CheckResult, received: readonly string[], requestId: string): EnvoyCheckResponse {
+  const { decision, answer } = result;
   const allowed = decision.kind === 'allow' && answer.status === 200;
   const dynamic_metadata = { fields: metadataOf(decision, requestId) };
   return conclude(
-    verdict,
+    result,
     allowed
       ? { ok_response: okOf(answer.headers, received), dynamic_metadata }
       : { denied_response: deniedOf(answer), dynamic_metadata },
   );
 }
 
-function conclude({ decision, answer }: Verdict, response: CheckResponse): CheckResponse {
+function conclude({ decision, answer }: CheckResult, response: EnvoyCheckResponse): EnvoyCheckResponse {
   const allowed =
     decision.kind === 'allow' &&
     answer.status === 200 &&
@@ -44,7 +39,7 @@ function conclude({ decision, answer }: Verdict, response: CheckResponse): Check
   return response;
 }
 
-function okOf(headers: readonly string[], received: readonly string[]): NonNullable<CheckResponse['ok_response']> {
+function okOf(headers: readonly string[], received: readonly string[]): NonNullable<EnvoyCheckResponse['ok_response']> {
   const set: HeaderValueOption[] = [];
   const cookies: HeaderValueOption[] = [];
   // Whatever the answer does not name would go on as the client sent it.
@@ -67,7 +62,7 @@ function okOf(headers: readonly string[], received: readonly string[]): NonNulla
   return { headers: set, headers_to_remove: [...remove], response_headers_to_add: cookies };
 }
 
-function deniedOf({ status, headers, body }: Answer): NonNullable<CheckResponse['denied_response']> {
+function deniedOf({ status, headers, body }: ProxyAnswer): NonNullable<EnvoyCheckResponse['denied_response']> {
   const options: HeaderValueOption[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();

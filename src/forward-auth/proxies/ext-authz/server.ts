@@ -6,36 +6,33 @@ import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Trusted } from '../../../platform/trusted-peers.ts';
-import { type Deny, UNTRUSTED } from '../../decision/decision.ts';
-import type { CheckRequest } from '../../decision/request.ts';
-import { AUTHORIZATION, AUTHORIZATION_V2, type CheckQuestion, type CheckResponse, SERVICE } from './messages.ts';
-import { parseQuestion, rawHeadersOf } from './parse.ts';
-import { renderVerdict, type Verdict } from './render.ts';
+import { UNTRUSTED } from '../../decision/decision.ts';
+import type { RunCheck } from '../../decision/proxy-check.ts';
+import {
+  AUTHORIZATION,
+  AUTHORIZATION_V2,
+  type EnvoyCheckRequest,
+  type EnvoyCheckResponse,
+  SERVICE,
+} from './messages.ts';
+import { parseCheckRequest, rawHeadersOf } from './parse.ts';
+import { renderResult } from './render.ts';
 import { tracedCall } from './traced-call.ts';
 
-/** What is asked of the judge, which never throws. */
-interface Question {
-  readonly proxy: 'envoy-grpc';
-  readonly read: () => CheckRequest | Deny;
-  readonly requestId: () => string;
-  readonly peer: () => string;
-  readonly start: number;
-}
-
-/** Who may ask, and who answers. */
-export interface Asked {
+/** Who may ask, and how a check is decided. */
+export interface CheckContext {
   readonly trusted: Pick<Trusted, 'has'>;
   /** `auth.trustedHops`; absent: 1. */
   readonly trustedHops?: number;
-  readonly judge: (question: Question) => Verdict | Promise<Verdict>;
+  readonly runCheck: RunCheck;
 }
 
 export interface ExtAuthz {
   readonly listen: { readonly host: string; readonly port: number };
-  /** Asked once for each question: another answer follows a reload. */
-  readonly current: () => Asked;
+  /** Called for each check: a reload replaces it. */
+  readonly current: () => CheckContext;
   readonly log: Logger;
-  /** Bytes of one question, which holds all headers of a request. */
+  /** Bytes of one check, which holds all headers of a request. */
   readonly maxMessage: number;
   /** Absent: plain text, for the same machine or a network of one's own. */
   readonly credentials?: ServerCredentials;
@@ -82,7 +79,7 @@ export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz>
   });
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
   server.addService(AUTHORIZATION, {
-    Check: (call: ServerUnaryCall<CheckQuestion, CheckResponse>, answer: sendUnaryData<CheckResponse>) =>
+    Check: (call: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>, answer: sendUnaryData<EnvoyCheckResponse>) =>
       void (context.tracing === undefined
         ? check(context, call, answer)
         : traced(context, context.tracing, call, answer)),
@@ -107,18 +104,19 @@ export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz>
 
 async function check(
   { current, log }: ExtAuthz,
-  call: ServerUnaryCall<CheckQuestion, CheckResponse>,
-  answer: sendUnaryData<CheckResponse>,
+  call: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>,
+  answer: sendUnaryData<EnvoyCheckResponse>,
 ): Promise<void> {
   const start = performance.now();
   try {
-    const { judge, trusted, trustedHops } = current();
+    const { runCheck, trusted, trustedHops } = current();
     const peer = addressOf(call.getPeer());
     const raw = rawHeadersOf(call.request);
     const id = requestId({ rawHeaders: raw } as IncomingMessage);
-    const read = () => (trusted.has(peer, namesOf(call)) ? parseQuestion(call.request, raw, trustedHops) : UNTRUSTED);
-    const verdict = await judge({ proxy: 'envoy-grpc', read, requestId: () => id, peer: () => peer, start });
-    const response = renderVerdict(verdict, raw, id);
+    const read = () =>
+      trusted.has(peer, namesOf(call)) ? parseCheckRequest(call.request, raw, trustedHops) : UNTRUSTED;
+    const result = await runCheck({ proxy: 'envoy-grpc', read, requestId: () => id, peer: () => peer, start });
+    const response = renderResult(result, raw, id);
     // An answer without a status is an allow to Envoy.
     if (response.status === undefined) throw new TypeError('an answer without a status');
     answer(null, response);
@@ -131,8 +129,8 @@ async function check(
 function traced(
   context: ExtAuthz,
   tracing: Tracing,
-  call: ServerUnaryCall<CheckQuestion, CheckResponse>,
-  answer: sendUnaryData<CheckResponse>,
+  call: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>,
+  answer: sendUnaryData<EnvoyCheckResponse>,
 ): Promise<void> {
   const peer = addressOf(call.getPeer());
   const origin = {

@@ -36,7 +36,7 @@ describe('connections of Envoy over gRPC', () => {
       listen: { host: '127.0.0.1', port: 0 },
       current: () => ({
         trusted: trustedPeers({ trustedProxies: ['127.0.0.1/32'], trustedCertificates: [] } as never),
-        judge: () => assert.fail('nobody asks'),
+        runCheck: () => assert.fail('nobody asks'),
       }),
       log: pino({ level: 'silent' }),
       maxMessage: 65_536,

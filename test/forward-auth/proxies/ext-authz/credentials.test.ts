@@ -84,7 +84,7 @@ describe('TLS of ext_authz over gRPC', () => {
       listen: { host: '127.0.0.1', port: 0 },
       current: () => ({
         trusted: trustedPeers({ trustedProxies: ['127.0.0.1'], trustedCertificates: ['proxy'] }),
-        judge: ({ read }) => {
+        runCheck: ({ read }) => {
           refused.push(read() === UNTRUSTED);
           throw new Error('only who asks is looked at');
         },

@@ -5,11 +5,11 @@ import { type Decision, deny, REASONS } from '../../../../src/forward-auth/decis
 import {
   AUTHORIZATION,
   AUTHORIZATION_V2,
-  type CheckQuestion,
-  type CheckResponse,
+  type EnvoyCheckRequest,
+  type EnvoyCheckResponse,
   type HeaderValueOption,
 } from '../../../../src/forward-auth/proxies/ext-authz/messages.ts';
-import { renderVerdict } from '../../../../src/forward-auth/proxies/ext-authz/render.ts';
+import { renderResult } from '../../../../src/forward-auth/proxies/ext-authz/render.ts';
 import { startExtAuthz } from '../../../../src/forward-auth/proxies/ext-authz/server.ts';
 import { renderRefusal } from '../../../../src/forward-auth/proxies/render.ts';
 import { IDENTITY_HEADER_NAMES } from '../../../../src/identity/headers.ts';
@@ -27,21 +27,21 @@ const RULES = [
 ];
 const { Check } = AUTHORIZATION;
 const definition = Check as NonNullable<typeof Check>;
-const onTheWire = (response: CheckResponse) =>
-  definition.responseDeserialize(definition.responseSerialize(response)) as CheckResponse;
+const onTheWire = (response: EnvoyCheckResponse) =>
+  definition.responseDeserialize(definition.responseSerialize(response)) as EnvoyCheckResponse;
 const named = (options: readonly HeaderValueOption[], name: string) =>
   options.filter(({ header }) => header.key === name).map(({ header }) => header.value);
 
-function call(port: number, method: NonNullable<typeof Check>, question: object): Promise<CheckResponse> {
+function call(port: number, method: NonNullable<typeof Check>, question: object): Promise<EnvoyCheckResponse> {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  return new Promise<CheckResponse>((resolve, reject) => {
+  return new Promise<EnvoyCheckResponse>((resolve, reject) => {
     client.makeUnaryRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
       question,
       (error: ServiceError | null, answer?: unknown) =>
-        error === null ? resolve(answer as CheckResponse) : reject(error),
+        error === null ? resolve(answer as EnvoyCheckResponse) : reject(error),
     );
   }).finally(() => client.close());
 }
@@ -54,7 +54,7 @@ function question(
     context?: Record<string, string>;
     http?: object;
   } = {},
-): CheckQuestion {
+): EnvoyCheckRequest {
   const { headers = {}, raw, context = {}, http = {} } = given;
   const listed = raw?.map(([key, value]) => ({ key, raw_value: Buffer.from(value, 'latin1') }));
   return {
@@ -95,12 +95,12 @@ describe('Envoy’s ext_authz over gRPC', () => {
     await idp.stop();
   });
 
-  const refused = (response: CheckResponse, code: number, reason: string) => {
+  const refused = (response: EnvoyCheckResponse, code: number, reason: string) => {
     assert.notEqual(response.status?.code ?? 0, 0);
     assert.equal(response.ok_response, undefined);
     assert.equal(response.denied_response?.status.code, code);
     assert.equal((JSON.parse(response.denied_response?.body ?? '{}') as { reason: string }).reason, reason);
-    return response.denied_response as NonNullable<CheckResponse['denied_response']>;
+    return response.denied_response as NonNullable<EnvoyCheckResponse['denied_response']>;
   };
 
   for (const raw of [false, true])
@@ -110,7 +110,7 @@ describe('Envoy’s ext_authz over gRPC', () => {
       const response = await ask(GITHUB, raw ? { raw: Object.entries(headers) } : { headers });
       assert.equal(response.status?.code ?? 0, 0);
       const { headers: set, headers_to_remove: removed } = response.ok_response as NonNullable<
-        CheckResponse['ok_response']
+        EnvoyCheckResponse['ok_response']
       >;
       assert.deepEqual(named(set, 'x-authenticated-user'), ['alice']);
       for (const name of IDENTITY_HEADER_NAMES.map((one) => one.toLowerCase()))
@@ -194,13 +194,13 @@ describe('Envoy’s ext_authz over gRPC', () => {
     }
   });
 
-  it('a judge that fails, or says nothing, is an error and no empty answer', async () => {
+  it('a check that fails, or says nothing, is an error and no empty answer', async () => {
     const log = createLogger('auth', 'silent');
     const broken = [() => Promise.reject(new Error('x')), () => undefined, () => ({}), () => ({ decision: {} })];
-    for (const judge of broken) {
+    for (const runCheck of broken) {
       const running = await startExtAuthz({
         listen: { host: '127.0.0.1', port: 0 },
-        current: () => ({ trusted: new AddressList(['127.0.0.1']), judge: judge as never }),
+        current: () => ({ trusted: new AddressList(['127.0.0.1']), runCheck: runCheck as never }),
         log,
         maxMessage: 65_536,
       });
@@ -211,10 +211,10 @@ describe('Envoy’s ext_authz over gRPC', () => {
 });
 
 describe('the end of the gRPC server', () => {
-  const open = (judge: () => Promise<unknown>) =>
+  const open = (runCheck: () => Promise<unknown>) =>
     startExtAuthz({
       listen: { host: '127.0.0.1', port: 0 },
-      current: () => ({ trusted: new AddressList(['127.0.0.1']), judge: judge as never }),
+      current: () => ({ trusted: new AddressList(['127.0.0.1']), runCheck: runCheck as never }),
       log: createLogger('auth', 'silent'),
       maxMessage: 65_536,
     });
@@ -262,7 +262,7 @@ describe('the end of the gRPC server', () => {
     await assert.rejects(
       startExtAuthz({
         listen: { host: '127.0.0.1', port: running.port },
-        current: () => ({ trusted: new AddressList([]), judge: () => undefined as never }),
+        current: () => ({ trusted: new AddressList([]), runCheck: () => undefined as never }),
         log: createLogger('auth', 'silent'),
         maxMessage: 1,
       }),
@@ -286,7 +286,7 @@ describe('what Envoy takes for an allow', () => {
 
   it('is never what another decision becomes, on the wire', () => {
     for (const decision of all) {
-      const response = onTheWire(renderVerdict({ decision, answer: renderRefusal(decision, 'r') }, [], 'r'));
+      const response = onTheWire(renderResult({ decision, answer: renderRefusal(decision, 'r') }, [], 'r'));
       const about = `${decision.kind} ${decision.reason}`;
       assert.ok((response.status?.code ?? 0) > 0, about);
       assert.equal(response.ok_response, undefined, about);
@@ -301,8 +301,8 @@ describe('what Envoy takes for an allow', () => {
       { decision: allow, answer: { status: 204, headers: [], body: '' } },
       ...all.map((decision) => ({ decision, answer: { status: 200, headers: [], body: '' } })),
     ];
-    for (const verdict of contradictions) {
-      const response = onTheWire(renderVerdict(verdict, [], 'r'));
+    for (const result of contradictions) {
+      const response = onTheWire(renderResult(result, [], 'r'));
       assert.ok((response.status?.code ?? 0) > 0);
       assert.ok((response.denied_response?.status.code ?? 0) >= 300);
     }
@@ -311,11 +311,11 @@ describe('what Envoy takes for an allow', () => {
   it('carries cookies to the browser, and what is left of the request’s own upstream', () => {
     const allow: Decision = { kind: 'allow', reason: 'public', identity: ANONYMOUS, rule: '' };
     const headers = ['Content-Length', '0', 'Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'Cookie', 'mine=1'];
-    const { ok_response: ok } = renderVerdict({ decision: allow, answer: { status: 200, headers, body: '' } }, [], 'r');
+    const { ok_response: ok } = renderResult({ decision: allow, answer: { status: 200, headers, body: '' } }, [], 'r');
     assert.deepEqual(named(ok?.response_headers_to_add ?? [], 'set-cookie'), ['a=1', 'b=2']);
     assert.deepEqual(named(ok?.headers ?? [], 'cookie'), ['mine=1']);
     assert.ok(!ok?.headers.some(({ header }) => header.key === 'content-length'));
-    const none = renderVerdict(
+    const none = renderResult(
       { decision: allow, answer: { status: 200, headers: ['Cookie', ''], body: '' } },
       ['cookie', '__Host-postern=secret'],
       'r',
@@ -325,7 +325,7 @@ describe('what Envoy takes for an allow', () => {
 
   it('a redirect carries each of its cookies', () => {
     const decision = all.find(({ kind }) => kind === 'redirect') as (typeof all)[number];
-    const { denied_response: denied } = renderVerdict({ decision, answer: renderRefusal(decision, 'r') }, [], 'r');
+    const { denied_response: denied } = renderResult({ decision, answer: renderRefusal(decision, 'r') }, [], 'r');
     const cookies = (denied?.headers ?? []).filter(({ header }) => header.key === 'set-cookie');
     assert.deepEqual(
       cookies.map(({ append }) => append.value),

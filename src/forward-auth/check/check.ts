@@ -1,25 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AuditLog } from '../platform/audit/audit-log.ts';
-import { CountedWarning } from '../platform/counted-warning.ts';
-import { Overloaded, PosternError } from '../platform/errors.ts';
-import { requestId } from '../platform/http.ts';
-import type { Logger } from '../platform/log.ts';
-import type { Trusted } from '../platform/trusted-peers.ts';
-import type { Watcher } from '../watch/watch.ts';
-import type { SignedAnswers } from './assertions/signed-answers.ts';
-import type { Authenticate } from './decision/authentication.ts';
-import { decide, type Policy } from './decision/decide.ts';
-import { type Allow, type Decision, type Deny, UNTRUSTED, type Unavailable } from './decision/decision.ts';
-import { type CheckRequest, DUPLICATED, type ProxyName } from './decision/request.ts';
+import type { AuditLog } from '../../platform/audit/audit-log.ts';
+import { CountedWarning } from '../../platform/counted-warning.ts';
+import { Overloaded, PosternError } from '../../platform/errors.ts';
+import { requestId } from '../../platform/http.ts';
+import type { Logger } from '../../platform/log.ts';
+import type { Trusted } from '../../platform/trusted-peers.ts';
+import type { Watcher } from '../../watch/watch.ts';
+import type { SignedAnswers } from '../assertions/signed-answers.ts';
+import type { Authenticate } from '../decision/authentication.ts';
+import { decide, type Policy } from '../decision/decide.ts';
+import { type Allow, type Decision, type Deny, UNTRUSTED, type Unavailable } from '../decision/decision.ts';
+import type { CheckResult, ProxyCheck, RunCheck } from '../decision/proxy-check.ts';
+import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
+import type { ProxyAdapter } from '../proxies/adapter.ts';
+import { renderRefusal, withCookies } from '../proxies/render.ts';
 import { decisionEntry } from './decision-entry.ts';
 import type { DecisionMeter } from './decision-meter.ts';
 import { observeDecision } from './decision-watch.ts';
-import type { ProxyAdapter } from './proxies/adapter.ts';
-import { type Answer, renderRefusal, withCookies } from './proxies/render.ts';
 
-export interface Check {
-  readonly trusted: Trusted;
+export interface CheckDependencies {
   readonly policy: Policy;
   readonly authenticate: Authenticate;
   readonly answers: SignedAnswers;
@@ -29,94 +29,61 @@ export interface Check {
   readonly log: Logger;
 }
 
-/** What is said to the proxy, and what was decided. */
-export interface Verdict {
-  readonly decision: Decision;
-  readonly answer: Answer;
-}
-
 /** Characters. */
 const MAX_LOGGED_PATH = 512;
 
-/** Judges a request that a proxy described, and renders, counts and logs the decision. */
-export type Judge = (question: Question) => Verdict | Promise<Verdict>;
-
-export interface Question {
-  readonly proxy: ProxyName;
-  /** The proxy deletes the request's `Cookie` where an allow names none. */
-  readonly dropsUnnamedCookie?: boolean;
-  /** Reads the client's request out of the question; a deny where the question itself is wrong. */
-  readonly read: () => CheckRequest | Deny;
-  /** Asked for refusals and the log only: making one costs as much as a look-up. */
-  readonly requestId: () => string;
-  /** Address of the proxy, for the log. */
-  readonly peer: () => string;
-  /** `performance.now()` when the question came. */
-  readonly start: number;
-}
-
 /** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
-export function createJudge({
-  policy,
-  authenticate,
-  answers,
-  meter,
-  audit,
-  watch,
-  log,
-}: Omit<Check, 'trusted'>): Judge {
+export function createCheck({ policy, authenticate, answers, meter, audit, watch, log }: CheckDependencies): RunCheck {
   const overloaded = new CountedWarning(log, 'too much at once: checks of unknown credentials are refused');
   const away = new CountedWarning(log, 'checks are refused, because a dependency does not answer');
-  const conclude = (question: Question, request: CheckRequest | undefined, decision: Decision): Verdict => {
-    const { proxy, start } = question;
+  const conclude = (check: ProxyCheck, request: CheckRequest | undefined, decision: Decision): CheckResult => {
+    const { proxy, start } = check;
     const answer =
       decision.kind === 'allow'
         ? {
             status: 200,
             headers: withCookies(
               answers.headersFor(decision.identity, allowed(request), decision),
-              question.dropsUnnamedCookie === true ? namingCookie(decision, allowed(request)) : decision,
+              check.dropsUnnamedCookie === true ? namingCookie(decision, allowed(request)) : decision,
             ),
             body: '',
           }
-        : renderRefusal(decision, question.requestId());
+        : renderRefusal(decision, check.requestId());
     const elapsed = performance.now() - start;
     meter.count(proxy, decision, elapsed);
     // A flood that is refused unseen must not become one of records.
     const recorded = decision !== UNRECORDED && decision !== OVERLOADED;
     if (audit !== undefined && recorded && (decision.kind !== 'allow' || audit.sampled()))
-      audit.record(decisionEntry(question, request, decision, elapsed));
+      audit.record(decisionEntry(check, request, decision, elapsed));
     if (watch !== undefined && request !== undefined) observeDecision(watch, request, decision);
     if (decision === OVERLOADED) overloaded.warn({ proxy });
-    else record(log, question, request, decision);
+    else record(log, check, request, decision);
     return { decision, answer };
   };
-  const failed = (question: Question, request: CheckRequest | undefined, error: unknown): Verdict => {
+  const failed = (check: ProxyCheck, request: CheckRequest | undefined, error: unknown): CheckResult => {
     const decision = unavailable(error);
-    if (decision.reason === 'internal_error') log.error({ error, proxy: question.proxy }, 'a check failed');
-    else if (decision !== OVERLOADED) away.warn({ error: wordsOf(error), proxy: question.proxy });
+    if (decision.reason === 'internal_error') log.error({ error, proxy: check.proxy }, 'a check failed');
+    else if (decision !== OVERLOADED) away.warn({ error: wordsOf(error), proxy: check.proxy });
     try {
-      return conclude(question, request, decision);
+      return conclude(check, request, decision);
     } catch (again) {
       // Whatever counts and records may fail a second time, and nobody but the process would be left to catch it.
-      log.error({ error: again, proxy: question.proxy }, 'a failed check could not be recorded');
+      log.error({ error: again, proxy: check.proxy }, 'a failed check could not be recorded');
       return { decision, answer: renderRefusal(decision, randomUUID()) };
     }
   };
-  return (question) => {
-    if (audit?.accepting === false) return conclude(question, undefined, UNRECORDED);
+  return (check) => {
+    if (audit?.accepting === false) return conclude(check, undefined, UNRECORDED);
     let request: CheckRequest | undefined;
     try {
-      const read = question.read();
-      if ('kind' in read) return conclude(question, undefined, read);
+      const read = check.read();
+      if ('kind' in read) return conclude(check, undefined, read);
       request = read;
       const decision = decide(read, policy, authenticate);
-      if (!(decision instanceof Promise)) return conclude(question, read, decision);
-      return decision
-        .then((settled) => conclude(question, read, settled))
-        .catch((error) => failed(question, read, error));
+      if (!(decision instanceof Promise)) return conclude(check, read, decision);
+      return decision.then((settled) => conclude(check, read, settled)).catch((error) => failed(check, read, error));
     } catch (error) {
-      return failed(question, request, error);
+      return failed(check, request, error);
     }
   };
 }
@@ -128,19 +95,19 @@ export interface Peers {
   readonly log: Logger;
 }
 
-/** A check endpoint of a proxy that asks by HTTP: parse → judge → answer. */
-export function createCheck(
+/** A check endpoint of a proxy that asks by HTTP: parse → check → answer. */
+export function createCheckEndpoint(
   { name, dropsUnnamedCookie = false, parse, adapt = (answer) => answer }: ProxyAdapter,
   { trusted, trustedHops }: Peers,
-  judge: Judge,
+  runCheck: RunCheck,
 ): (message: IncomingMessage, response: ServerResponse) => Promise<void> | undefined {
-  const send = (response: ServerResponse, { answer }: Verdict) => {
+  const send = (response: ServerResponse, { answer }: CheckResult) => {
     const { status, headers, body } = adapt(answer);
     response.writeHead(status, headers as string[]);
     response.end(body);
   };
   /** A class, because a closure for each of its methods would be made for each request. */
-  class HttpQuestion implements Question {
+  class HttpCheck implements ProxyCheck {
     readonly proxy = name;
     readonly dropsUnnamedCookie = dropsUnnamedCookie;
     readonly start = performance.now();
@@ -165,9 +132,9 @@ export function createCheck(
     }
   }
   return (message, response) => {
-    const verdict = judge(new HttpQuestion(message));
-    if (verdict instanceof Promise) return verdict.then((settled) => send(response, settled));
-    send(response, verdict);
+    const result = runCheck(new HttpCheck(message));
+    if (result instanceof Promise) return result.then((settled) => send(response, settled));
+    send(response, result);
     return undefined;
   };
 }
@@ -215,14 +182,14 @@ function unavailable(error: unknown): Unavailable {
 }
 
 /** Never a header, never a query: either can hold a credential. */
-function record(log: Logger, question: Question, request: CheckRequest | undefined, decision: Decision): void {
+function record(log: Logger, check: ProxyCheck, request: CheckRequest | undefined, decision: Decision): void {
   const level = decision.kind === 'allow' ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
   const cause = decision.kind === 'deny' ? decision.cause : undefined;
   log[level](
     {
-      requestId: question.requestId(),
-      proxy: question.proxy,
+      requestId: check.requestId(),
+      proxy: check.proxy,
       decision: decision.kind,
       reason: decision.reason,
       rule: 'rule' in decision ? decision.rule : '',
@@ -236,7 +203,7 @@ function record(log: Logger, question: Question, request: CheckRequest | undefin
       ...(decision.kind === 'redirect' && decision.expected !== undefined ? { expected: decision.expected } : {}),
       path: request?.rawPath.slice(0, MAX_LOGGED_PATH),
       client: request?.clientAddress,
-      peer: question.peer(),
+      peer: check.peer(),
     },
     'decision',
   );

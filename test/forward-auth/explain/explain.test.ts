@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { explainRequest, explanationLines } from '../../src/forward-auth/explain.ts';
-import { parseConfigDocument } from '../../src/platform/config/config-document.ts';
-import { parseConfig } from '../../src/platform/config/load.ts';
+import { explainRequest, explanationLines } from '../../../src/forward-auth/explain/explain.ts';
+import { parseConfigDocument } from '../../../src/platform/config/config-document.ts';
+import { parseConfig } from '../../../src/platform/config/load.ts';
 
 describe('explain', () => {
   const config = parseConfig({

@@ -1,6 +1,6 @@
-import type { AuthMetrics } from '../platform/metrics.ts';
-import type { Decision } from './decision/decision.ts';
-import type { ProxyName } from './decision/request.ts';
+import type { AuthMetrics } from '../../platform/metrics.ts';
+import type { Decision } from '../decision/decision.ts';
+import type { ProxyName } from '../decision/request.ts';
 
 interface Tally {
   readonly labels: { proxy: ProxyName; decision: Decision['kind']; method: string; reason: Decision['reason'] };

@@ -1,17 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import { PROXY_NAMES } from '../platform/config/auth-schema.ts';
-import type { Decision, Deny } from './decision/decision.ts';
-import type { CheckRequest, ProxyName } from './decision/request.ts';
-import type { ProxyAdapter } from './proxies/adapter.ts';
-import { CADDY } from './proxies/caddy.ts';
-import { ENVOY } from './proxies/envoy.ts';
-import { parseQuestion } from './proxies/ext-authz/parse.ts';
-import { NGINX } from './proxies/nginx.ts';
-import { type Answer, renderRefusal } from './proxies/render.ts';
-import { TRAEFIK } from './proxies/traefik.ts';
+import { PROXY_NAMES } from '../../platform/config/auth-schema.ts';
+import type { Decision, Deny } from '../decision/decision.ts';
+import type { ProxyAnswer } from '../decision/proxy-check.ts';
+import type { CheckRequest, ProxyName } from '../decision/request.ts';
+import type { ProxyAdapter } from '../proxies/adapter.ts';
+import { CADDY } from '../proxies/caddy.ts';
+import { ENVOY } from '../proxies/envoy.ts';
+import { parseCheckRequest } from '../proxies/ext-authz/parse.ts';
+import { NGINX } from '../proxies/nginx.ts';
+import { renderRefusal } from '../proxies/render.ts';
+import { TRAEFIK } from '../proxies/traefik.ts';
 
 /** A client's request, as text: nothing of it is resolved before a proxy's adapter has read it. */
-export interface Asked {
+export interface ClientRequest {
   readonly method: string;
   readonly scheme: string;
   readonly host: string;
@@ -29,32 +30,32 @@ const ADAPTERS = new Map<ProxyName, ProxyAdapter>(
 /** What one proxy sends to forward-auth about the request, with the files of `deploy/`, and how it is answered. */
 export function viewOf(
   proxy: ProxyName,
-  asked: Asked,
+  request: ClientRequest,
   decide: (request: CheckRequest) => Decision,
-): { readonly decision: Decision; readonly said: string } {
-  const read = readAs(proxy, asked);
+): { readonly decision: Decision; readonly answer: string } {
+  const read = readAs(proxy, request);
   const decision = 'kind' in read ? read : decide(read);
-  if (decision.kind === 'allow') return { decision, said: '200 with the identity headers' };
+  if (decision.kind === 'allow') return { decision, answer: '200 with the identity headers' };
   const plain = renderRefusal(decision, 'explain');
-  return { decision, said: describeAnswer(ADAPTERS.get(proxy)?.adapt?.(plain) ?? plain) };
+  return { decision, answer: describeAnswer(ADAPTERS.get(proxy)?.adapt?.(plain) ?? plain) };
 }
 
 export function isProxyName(name: string): name is ProxyName {
   return (PROXY_NAMES as readonly string[]).includes(name);
 }
 
-function readAs(proxy: ProxyName, asked: Asked): CheckRequest | Deny {
+function readAs(proxy: ProxyName, request: ClientRequest): CheckRequest | Deny {
   if (proxy === 'envoy-grpc') {
-    const { method, scheme, host, target: path } = asked;
-    const raw = [...without(asked.headers, /^x-forwarded-proto$/i), 'x-forwarded-proto', scheme];
-    return parseQuestion({ attributes: { request: { http: { method, scheme, host, path } } } }, raw);
+    const { method, scheme, host, target: path } = request;
+    const raw = [...without(request.headers, /^x-forwarded-proto$/i), 'x-forwarded-proto', scheme];
+    return parseCheckRequest({ attributes: { request: { http: { method, scheme, host, path } } } }, raw);
   }
   const adapter = ADAPTERS.get(proxy) as ProxyAdapter;
-  return adapter.parse(messageOf(proxy, asked) as IncomingMessage);
+  return adapter.parse(messageOf(proxy, request) as IncomingMessage);
 }
 
-function messageOf(proxy: Exclude<ProxyName, 'envoy-grpc'>, asked: Asked): Message {
-  const { method, scheme, host, target, headers } = asked;
+function messageOf(proxy: Exclude<ProxyName, 'envoy-grpc'>, request: ClientRequest): Message {
+  const { method, scheme, host, target, headers } = request;
   switch (proxy) {
     case 'traefik':
     case 'caddy': {
@@ -88,7 +89,7 @@ function without(headers: readonly string[], names: RegExp): string[] {
 }
 
 /** The status, and what the proxy's configuration makes something else of. */
-function describeAnswer({ status, headers }: Answer): string {
+function describeAnswer({ status, headers }: ProxyAnswer): string {
   const carried: string[] = [];
   for (let i = 0; i < headers.length; i += 2)
     if (/^(WWW-Authenticate|Location|Retry-After|X-Postern-(?:Status|Location))$/.test(headers[i] as string))

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
-import type { SignedAnswers } from '../../src/forward-auth/assertions/signed-answers.ts';
-import { createJudge, type Question } from '../../src/forward-auth/check.ts';
-import type { Policy } from '../../src/forward-auth/decision/decide.ts';
-import type { DecisionMeter } from '../../src/forward-auth/decision-meter.ts';
-import { DependencyUnavailable, Overloaded } from '../../src/platform/errors.ts';
+import type { SignedAnswers } from '../../../src/forward-auth/assertions/signed-answers.ts';
+import { createCheck } from '../../../src/forward-auth/check/check.ts';
+import type { DecisionMeter } from '../../../src/forward-auth/check/decision-meter.ts';
+import type { Policy } from '../../../src/forward-auth/decision/decide.ts';
+import type { ProxyCheck } from '../../../src/forward-auth/decision/proxy-check.ts';
+import { DependencyUnavailable, Overloaded } from '../../../src/platform/errors.ts';
 
 const POLICY = { rules: { match: () => undefined } } as unknown as Policy;
-const QUESTION: Question = {
+const CHECK: ProxyCheck = {
   proxy: 'traefik',
   read: () => {
     throw new Error('what nobody thought of');
@@ -17,29 +18,29 @@ const QUESTION: Question = {
   start: 0,
 };
 
-function judgeWith(count: () => void, level = 'error') {
+function checkWith(count: () => void, level = 'error') {
   const lines: string[] = [];
   const log = pino({ level }, { write: (line) => void lines.push(line) });
   const meter = { count } as unknown as DecisionMeter;
   const authenticate = () => ({ kind: 'absent' }) as const;
-  return { judge: createJudge({ policy: POLICY, authenticate, answers: {} as SignedAnswers, meter, log }), lines };
+  return { runCheck: createCheck({ policy: POLICY, authenticate, answers: {} as SignedAnswers, meter, log }), lines };
 }
 
 describe('a check that fails', () => {
   it('is a 503 and counted', async () => {
     let counted = 0;
-    const { judge, lines } = judgeWith(() => {
+    const { runCheck, lines } = checkWith(() => {
       counted += 1;
     });
-    const { answer } = await judge(QUESTION);
+    const { answer } = await runCheck(CHECK);
     assert.deepEqual([answer.status, counted, lines.length], [503, 1, 1]);
   });
 
   it('is a 503 too where it cannot be counted, and never ends the process', async () => {
-    const { judge, lines } = judgeWith(() => {
+    const { runCheck, lines } = checkWith(() => {
       throw new Error('no counter');
     });
-    const { decision, answer } = await judge(QUESTION);
+    const { decision, answer } = await runCheck(CHECK);
     assert.deepEqual([decision.kind, answer.status], ['unavailable', 503]);
     assert.match(answer.body ?? '', /"request_id":"[\da-f-]{36}"/);
     assert.deepEqual(
@@ -53,12 +54,12 @@ describe('a check that fails', () => {
     ['overloaded', new Overloaded()],
   ] as const)
     it(`is one line without a stack for many that fail alike: ${reason}`, async () => {
-      const { judge, lines } = judgeWith(() => {}, 'warn');
+      const { runCheck, lines } = checkWith(() => {}, 'warn');
       const read = () => {
         throw error;
       };
       for (let time = 0; time < 500; time++) {
-        const { decision, answer } = await judge({ ...QUESTION, read });
+        const { decision, answer } = await runCheck({ ...CHECK, read });
         assert.deepEqual([decision.reason, answer.status], [reason, 503]);
         assert.ok(answer.headers.includes('Retry-After'));
       }

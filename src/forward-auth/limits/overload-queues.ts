@@ -1,4 +1,4 @@
-import { OverloadQueue, type Queue } from '../platform/overload-queue.ts';
+import { OverloadQueue, type Queue } from '../../platform/overload-queue.ts';
 
 /** One queue for each kind of work for strangers: a provider or store that is slow holds up no other kind. */
 export interface Queues {

@@ -1,38 +1,38 @@
-import { currentSpan, step } from '../platform/tracing/current-span.ts';
-import type { Attributes, Span, Tracing } from '../platform/tracing/span.ts';
-import type { Judge, Question, Verdict } from './check.ts';
-import type { Authenticate, Authentication } from './decision/authentication.ts';
-import type { Decision } from './decision/decision.ts';
-import type { CheckRequest } from './decision/request.ts';
+import { currentSpan, step } from '../../platform/tracing/current-span.ts';
+import type { Attributes, Span, Tracing } from '../../platform/tracing/span.ts';
+import type { Authenticate, Authentication } from '../decision/authentication.ts';
+import type { Decision } from '../decision/decision.ts';
+import type { CheckResult, ProxyCheck, RunCheck } from '../decision/proxy-check.ts';
+import type { CheckRequest } from '../decision/request.ts';
 
 /** Characters. */
 const MAX_PATH = 512;
 
-/** Says on the span of the check what was asked and decided; a refusal is kept whatever share of traces is. */
-export function tracedJudge(judge: Judge): Judge {
-  return (question) => {
+/** Records request and decision on the span of the check; the trace of a refusal is always kept. */
+export function tracedCheck(runCheck: RunCheck): RunCheck {
+  return (check) => {
     const span = currentSpan();
-    if (span === undefined) return judge(question);
+    if (span === undefined) return runCheck(check);
     let request: CheckRequest | undefined;
-    const { proxy, start, dropsUnnamedCookie = false } = question;
-    const watched: Question = {
+    const { proxy, start, dropsUnnamedCookie = false } = check;
+    const observed: ProxyCheck = {
       proxy,
       start,
       dropsUnnamedCookie,
       read: () => {
-        const found = question.read();
+        const found = check.read();
         if (!('kind' in found)) request = found;
         return found;
       },
-      requestId: () => question.requestId(),
-      peer: () => question.peer(),
+      requestId: () => check.requestId(),
+      peer: () => check.peer(),
     };
-    const conclude = (verdict: Verdict) => {
-      describe(span, question, request, verdict.decision);
-      return verdict;
+    const conclude = (result: CheckResult) => {
+      describe(span, check, request, result.decision);
+      return result;
     };
-    const verdict = judge(watched);
-    return verdict instanceof Promise ? verdict.then(conclude) : conclude(verdict);
+    const result = runCheck(observed);
+    return result instanceof Promise ? result.then(conclude) : conclude(result);
   };
 }
 
@@ -60,9 +60,9 @@ function tell(span: Span | undefined, found: Authentication): Authentication {
   return found;
 }
 
-function describe(span: Span, question: Question, request: CheckRequest | undefined, decision: Decision): void {
+function describe(span: Span, check: ProxyCheck, request: CheckRequest | undefined, decision: Decision): void {
   span.set({
-    'postern.proxy': question.proxy,
+    'postern.proxy': check.proxy,
     'postern.decision': decision.kind,
     'postern.reason': decision.reason,
     ...('rule' in decision && decision.rule !== '' ? { 'postern.rule': decision.rule } : {}),

@@ -1,7 +1,7 @@
-import { IDENTITY_HEADERS } from '../identity/headers.ts';
-import type { Watcher } from '../watch/watch.ts';
-import type { Decision } from './decision/decision.ts';
-import type { CheckRequest } from './decision/request.ts';
+import { IDENTITY_HEADERS } from '../../identity/headers.ts';
+import type { Watcher } from '../../watch/watch.ts';
+import type { Decision } from '../decision/decision.ts';
+import type { CheckRequest } from '../decision/request.ts';
 
 const USER_HEADER = IDENTITY_HEADERS.user.toLowerCase();
 

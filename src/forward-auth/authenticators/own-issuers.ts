@@ -1,4 +1,4 @@
-import type { Config, ProviderConfig } from '../platform/config/schema.ts';
+import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 
 /** Issuer of the identities of API keys: this Postern itself. */
 export function apiKeyIssuer(publicUrl: string): string {

@@ -1,7 +1,7 @@
-import type { AuditEntry } from '../platform/audit/audit-entry.ts';
-import type { Question } from './check.ts';
-import type { Decision } from './decision/decision.ts';
-import type { CheckRequest } from './decision/request.ts';
+import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
+import type { Decision } from '../decision/decision.ts';
+import type { ProxyCheck } from '../decision/proxy-check.ts';
+import type { CheckRequest } from '../decision/request.ts';
 
 /** Characters. */
 const MAX_PATH = 512;
@@ -12,7 +12,7 @@ const MAX_PATH = 512;
  * @param durationMs milliseconds
  */
 export function decisionEntry(
-  question: Question,
+  check: ProxyCheck,
   request: CheckRequest | undefined,
   decision: Decision,
   durationMs: number,
@@ -24,7 +24,7 @@ export function decisionEntry(
     user: identity?.subject,
     issuer: identity?.issuer,
     credential: identity?.method,
-    via: question.proxy,
+    via: check.proxy,
     client: request?.clientAddress,
     action: request?.method,
     object: request === undefined ? undefined : `${request.host}${request.rawPath.slice(0, MAX_PATH)}`,
@@ -32,6 +32,6 @@ export function decisionEntry(
     rule: 'rule' in decision ? decision.rule : undefined,
     ...(decision.kind === 'deny' ? decision.cause : undefined),
     durationMs: Math.round(durationMs * 10) / 10,
-    requestId: question.requestId(),
+    requestId: check.requestId(),
   };
 }

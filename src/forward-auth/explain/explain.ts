@@ -1,20 +1,20 @@
-import { PROXY_NAMES } from '../platform/config/auth-schema.ts';
-import type { ConfigDocument } from '../platform/config/config-document.ts';
-import { type ConfigSource, sourceOf } from '../platform/config/config-source.ts';
-import type { Config } from '../platform/config/schema.ts';
-import { ABSENT, type Authenticate, type Authentication } from './decision/authentication.ts';
-import { decide, type Policy } from './decision/decide.ts';
-import type { Decision } from './decision/decision.ts';
-import type { DenialCause } from './decision/denial-cause.ts';
-import { HIDDEN, readOperation } from './decision/mcp-operation.ts';
-import { type CheckRequest, type ProxyName, RequestHeaders } from './decision/request.ts';
-import { Ambiguous, canonicalHost, parseTarget } from './decision/target.ts';
+import { PROXY_NAMES } from '../../platform/config/auth-schema.ts';
+import type { ConfigDocument } from '../../platform/config/config-document.ts';
+import { type ConfigSource, sourceOf } from '../../platform/config/config-source.ts';
+import type { Config } from '../../platform/config/schema.ts';
+import { ABSENT, type Authenticate, type Authentication } from '../decision/authentication.ts';
+import { decide, type Policy } from '../decision/decide.ts';
+import type { Decision } from '../decision/decision.ts';
+import type { DenialCause } from '../decision/denial-cause.ts';
+import { HIDDEN, readOperation } from '../decision/mcp-operation.ts';
+import { type CheckRequest, type ProxyName, RequestHeaders } from '../decision/request.ts';
+import { Ambiguous, canonicalHost, parseTarget } from '../decision/target.ts';
+import { SignInUrls } from '../login/sign-in-urls.ts';
+import { compilePolicy } from '../policy.ts';
 import { viewOf } from './explain-views.ts';
-import { SignInUrls } from './login/sign-in-urls.ts';
-import { compilePolicy } from './policy.ts';
 
-/** A request as somebody imagines it, and who would send it. */
-export interface Question {
+/** A request that is only described, and who would send it. */
+export interface HypotheticalRequest {
   /** Absolute, or a path on the configured `publicUrl`. */
   readonly url: string;
   readonly method: string;
@@ -54,8 +54,12 @@ export interface Explanation {
  *
  * @param document the file that the configuration was read from, to show the rule as it stands there
  */
-export function explainRequest(config: Config, question: Question, document?: ConfigDocument): Explanation {
-  const request = imagine(config, question);
+export function explainRequest(
+  config: Config,
+  hypothetical: HypotheticalRequest,
+  document?: ConfigDocument,
+): Explanation {
+  const request = imagine(config, hypothetical);
   if (typeof request === 'string') {
     const [reason = '', description = ''] = request.split(/: (.*)/s);
     return { decision: 'deny', status: 400, reason, description, answers: [] };
@@ -63,28 +67,28 @@ export function explainRequest(config: Config, question: Question, document?: Co
   const rules = compilePolicy(config);
   const canSignIn = config.auth.providers.some(({ clientId }) => clientId !== undefined);
   const policy = canSignIn ? { ...rules, signIn: new SignInUrls(config) } : rules;
-  const authenticate = credentialOf(question, config);
+  const authenticate = credentialOf(hypothetical, config);
   const decision = decideNow(request, policy, authenticate);
   return {
     ...describeDecision(decision),
     ...describeRequest(request, policy, document),
-    answers: answersOf(config, question, (asked) => decideNow(asked, policy, authenticate)),
+    answers: answersOf(config, hypothetical, (request) => decideNow(request, policy, authenticate)),
   };
 }
 
-/** What is asked about is the configured proxy, as far as it is known. */
+/** The view of the named or configured proxy; of every proxy if none is known. */
 function answersOf(
   config: Config,
-  question: Question,
+  hypothetical: HypotheticalRequest,
   decideOn: (request: CheckRequest) => Decision,
 ): Explanation['answers'] {
-  const { scheme, host, target } = addressOf(config, question);
-  const headers = Object.entries(question.headers).flat();
-  const asked = { method: question.method.toUpperCase(), scheme, host, target, headers };
-  const proxy = question.proxy ?? config.auth.proxy;
+  const { scheme, host, target } = addressOf(config, hypothetical);
+  const headers = Object.entries(hypothetical.headers).flat();
+  const client = { method: hypothetical.method.toUpperCase(), scheme, host, target, headers };
+  const proxy = hypothetical.proxy ?? config.auth.proxy;
   return (proxy === undefined ? PROXY_NAMES : [proxy]).map((name) => {
-    const view = viewOf(name, asked, decideOn);
-    return { proxy: name, answer: view.said, reason: view.decision.reason };
+    const view = viewOf(name, client, decideOn);
+    return { proxy: name, answer: view.answer, reason: view.decision.reason };
   });
 }
 
@@ -96,7 +100,7 @@ function decideNow(request: CheckRequest, policy: Policy, authenticate: Authenti
 }
 
 /** The raw text of each part, because `new URL` would resolve what a proxy passes on as it is. */
-function addressOf({ publicUrl }: Config, { url }: Question) {
+function addressOf({ publicUrl }: Config, { url }: HypotheticalRequest) {
   const absolute = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(url);
   const base = new URL(publicUrl);
   const rest = absolute === null ? url : (absolute[3] as string);
@@ -107,17 +111,17 @@ function addressOf({ publicUrl }: Config, { url }: Question) {
   };
 }
 
-function imagine(config: Config, question: Question): CheckRequest | string {
-  const { scheme, host: given, target: text } = addressOf(config, question);
+function imagine(config: Config, hypothetical: HypotheticalRequest): CheckRequest | string {
+  const { scheme, host: given, target: text } = addressOf(config, hypothetical);
   const host = canonicalHost(given, scheme);
   if (host instanceof Ambiguous) return `forwarded_headers: ${host.problem}`;
   const parsed = parseTarget(text);
   const target = parsed instanceof Ambiguous ? parsed.encoded : parsed;
   if (target === undefined) return `ambiguous_target: ${(parsed as Ambiguous).problem}`;
-  const headers = new RequestHeaders(Object.entries(question.headers).flat());
+  const headers = new RequestHeaders(Object.entries(hypothetical.headers).flat());
   return {
     proxy: 'traefik',
-    method: question.method.toUpperCase(),
+    method: hypothetical.method.toUpperCase(),
     scheme,
     host,
     ...target,
@@ -126,7 +130,7 @@ function imagine(config: Config, question: Question): CheckRequest | string {
   };
 }
 
-function credentialOf({ user, groups = [], scopes = [], provider }: Question, config: Config): Authenticate {
+function credentialOf({ user, groups = [], scopes = [], provider }: HypotheticalRequest, config: Config): Authenticate {
   const { providers } = config.auth;
   const issuer = (providers.find(({ id }) => id === provider) ?? providers[0])?.issuer ?? '';
   const identity = { subject: user ?? '', email: '', name: '', groups, scopes, method: 'bearer', issuer } as const;
