@@ -60,11 +60,21 @@ const TERMINAL: Terminal = {
  * @returns the exit code: 0, 1 (it failed), 64 (wrong command line) or 78 (wrong configuration)
  */
 export async function main(argv: string[], terminal: Terminal = TERMINAL): Promise<number> {
+  if (terminal === TERMINAL) for (const stream of [process.stdout, process.stderr]) outliveReader(stream);
   try {
     return await dispatch(argv, terminal);
   } catch (error) {
     return report(error, terminal);
   }
+}
+
+/** Whoever reads may leave before the end, as `head` does: that is no failure. What cannot be written otherwise is one, but for a log. */
+function outliveReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE' || stream.listenerCount('error') > 1) return;
+    if (stream !== process.stderr) process.stderr.write(`postern: the output cannot be written (${code})\n`);
+    process.exit(1);
+  });
 }
 
 async function dispatch(argv: readonly string[], terminal: Terminal): Promise<number> {

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { parse } from 'yaml';
 import { main } from '../../src/cli/main.ts';
 import { importSigningKey } from '../../src/identity/assertion.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
-import { runPostern, startPostern } from '../support/run-postern.ts';
+import { POSTERN, runPostern, startPostern } from '../support/run-postern.ts';
 
 async function run(argv: string[], env: NodeJS.ProcessEnv = {}) {
   const out: string[] = [];
@@ -46,6 +48,32 @@ describe('postern', () => {
       'pins',
       'migration',
     ]);
+  });
+
+  for (const [argv, code] of [
+    [['--help'], 0],
+    [['config', 'reference'], 0],
+    [['config', 'schema'], 0],
+    [['check', '--config', '/nowhere/postern.yaml'], 78],
+  ] as const)
+    it(`outlives whoever reads its output: ${argv.join(' ')}`, async function () {
+      this.timeout(60_000);
+      const started = startPostern(argv);
+      started.child.stdout?.destroy();
+      assert.equal(await started.ended, code, started.stderr());
+      assert.doesNotMatch(started.stderr(), /EPIPE|node:/);
+    });
+
+  it('says that its output cannot be written', async function () {
+    this.timeout(60_000);
+    if (!existsSync('/dev/full')) this.skip();
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [...POSTERN, 'config', 'schema'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    const said = text(child.stderr ?? assert.fail());
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 1);
+    assert.equal(await said, 'postern: the output cannot be written (ENOSPC)\n');
   });
 
   it('prints its version', async () => {

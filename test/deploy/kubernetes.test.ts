@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
+import { drainTimes } from '../../src/platform/config/drain-schema.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
 import { type Json, type Manifest, only } from '../support/istio/manifests.ts';
@@ -98,6 +99,22 @@ describe('the chart of deploy/kubernetes', function () {
     const config = configuration(await render({ config: elsewhere }));
     assert.equal(config.auth.internalListen.port, 9464);
     assert.equal(config.relay.listen.port, 4444);
+  });
+
+  it('finds out that a pod stops before it takes no more requests, and lets it end', async () => {
+    const rendered = await render(FULL);
+    const { delay, total } = drainTimes(configuration(rendered).drain);
+    for (const { spec } of deployments(rendered)) {
+      const [{ readinessProbe: probe }] = spec.template.spec.containers;
+      assert.equal(probe.httpGet.path, '/readyz');
+      assert.ok(probe.periodSeconds * probe.failureThreshold * 1_000 < delay, JSON.stringify(probe));
+      assert.ok(spec.template.spec.terminationGracePeriodSeconds * 1_000 > total + 2_000);
+    }
+    const grace = async (drain: unknown) =>
+      deployments(await render({ config: { ...FULL.config, drain }, terminationGracePeriodSeconds: 75 })).map(
+        ({ spec }) => spec.template.spec.terminationGracePeriodSeconds,
+      );
+    assert.deepEqual(await grace({ delay: '10s', timeout: '60s' }), [75, 75]);
   });
 
   it('runs nothing as root, with a writable disk, a capability or a token of the cluster', async () => {

@@ -1,5 +1,6 @@
-import { constants, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto';
+import { constants, type KeyObject, verify } from 'node:crypto';
 import { isRecord } from '../../platform/is-record.ts';
+import { ALGORITHMS } from '../../platform/verification-key.ts';
 
 /**
  * Compact JWS (RFC 7515), verified synchronously: one hop through WebCrypto's thread pool costs more than the signature
@@ -12,39 +13,6 @@ export interface CompactJws {
   readonly signature: Buffer;
 }
 
-interface Algorithm {
-  readonly digest: string | null;
-  readonly keyType: string;
-  readonly curve?: string;
-  readonly padding?: number;
-  readonly signatureBytes?: number;
-}
-
-const rsa = (digest: string): Algorithm => ({ digest, keyType: 'rsa', padding: constants.RSA_PKCS1_PADDING });
-const pss = (digest: string): Algorithm => ({ digest, keyType: 'rsa', padding: constants.RSA_PKCS1_PSS_PADDING });
-const ec = (digest: string, curve: string, signatureBytes: number): Algorithm => ({
-  digest,
-  keyType: 'ec',
-  curve,
-  signatureBytes,
-});
-
-/** RFC 7518 §3.1 and RFC 8037. Asymmetric only: with a shared secret, whoever verifies could sign. */
-const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
-  ['RS256', rsa('sha256')],
-  ['RS384', rsa('sha384')],
-  ['RS512', rsa('sha512')],
-  ['PS256', pss('sha256')],
-  ['PS384', pss('sha384')],
-  ['PS512', pss('sha512')],
-  ['ES256', ec('sha256', 'prime256v1', 64)],
-  ['ES384', ec('sha384', 'secp384r1', 96)],
-  ['ES512', ec('sha512', 'secp521r1', 132)],
-  ['EdDSA', { digest: null, keyType: 'ed25519', signatureBytes: 64 }],
-]);
-
-/** RFC 7518 §3.3. */
-const MIN_RSA_BITS = 2048;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /** @returns undefined where it is no JWS with JSON objects in it */
@@ -79,15 +47,6 @@ function parseObject(part: string): Record<string, unknown> | undefined {
   }
 }
 
-/** A key fits exactly the algorithms of its own type and curve: this is what makes `alg` confusion impossible. */
-export function keyFits(key: KeyObject, alg: string): boolean {
-  const algorithm = ALGORITHMS.get(alg);
-  if (algorithm === undefined || key.type !== 'public' || key.asymmetricKeyType !== algorithm.keyType) return false;
-  const details = key.asymmetricKeyDetails;
-  if (algorithm.keyType === 'rsa') return (details?.modulusLength ?? 0) >= MIN_RSA_BITS;
-  return algorithm.curve === undefined || details?.namedCurve === algorithm.curve;
-}
-
 /** The caller has checked `keyFits` and its own list of algorithms. */
 export function verifySignature(jws: CompactJws, alg: string, key: KeyObject): boolean {
   const algorithm = ALGORITHMS.get(alg);
@@ -109,27 +68,7 @@ export function verifySignature(jws: CompactJws, alg: string, key: KeyObject): b
   return verify(algorithm.digest, data, { key, dsaEncoding: 'ieee-p1363' }, jws.signature);
 }
 
-/** A public key of a JWK Set that may verify signatures (RFC 7517 §4), with what it says about itself. */
-export interface VerificationKey {
-  readonly kid: string | undefined;
-  readonly alg: string | undefined;
-  readonly key: KeyObject;
-}
-
-/** @returns undefined for a key that is for something else, or of a kind that no algorithm above takes */
-export function importVerificationKey(jwk: unknown): VerificationKey | undefined {
-  if (typeof jwk !== 'object' || jwk === null) return undefined;
-  const { kty, use, key_ops: operations, kid, alg } = jwk as Record<string, unknown>;
-  if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return undefined;
-  if (use !== undefined && use !== 'sig') return undefined;
-  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) return undefined;
-  try {
-    return {
-      kid: typeof kid === 'string' ? kid : undefined,
-      alg: typeof alg === 'string' ? alg : undefined,
-      key: createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }),
-    };
-  } catch {
-    return undefined;
-  }
+/** When a token says it was made, Unix time in milliseconds; undefined where it does not say. Not verified. */
+export function issuedAt({ payload }: CompactJws): number | undefined {
+  return typeof payload.iat === 'number' ? payload.iat * 1000 : undefined;
 }

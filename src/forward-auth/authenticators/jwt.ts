@@ -12,7 +12,7 @@ import type { Authenticator } from './authenticator.ts';
 import { readBearerToken } from './bearer-token.ts';
 import type { GroupNotices } from './group-notices.ts';
 import { IdentityPool } from './identity-pool.ts';
-import { type CompactJws, parseJws, verifySignature } from './jws.ts';
+import { type CompactJws, issuedAt, parseJws, verifySignature } from './jws.ts';
 import type { ProviderKeys } from './provider-keys.ts';
 import { CLIENT_AUDIENCE, rejected, WRONG_AUDIENCE } from './rejection.ts';
 import {
@@ -142,8 +142,7 @@ export class JwtAuthenticator implements Authenticator {
     const kid = typeof jws.header.kid === 'string' ? jws.header.kid : undefined;
     const keys = provider.keys.find(kid, alg);
     if (keys.length > 0) return this.#verifyWith(token, jws, alg, keys, provider);
-    const issuedAt = typeof jws.payload.iat === 'number' ? jws.payload.iat * 1000 : undefined;
-    return provider.keys.search(kid, alg, issuedAt).then((found) => {
+    return provider.keys.search(kid, alg, issuedAt(jws)).then((found) => {
       if (found === undefined) throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`);
       if (found.length > 0) return this.#verifyWith(token, jws, alg, found, provider);
       return rejected('token_key', 'the token is signed by a key that its issuer does not publish');

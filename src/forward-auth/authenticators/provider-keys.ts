@@ -5,12 +5,14 @@ import { discoverEndpoint } from '../../platform/discovery.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
 import { providerFetch } from '../../platform/provider-fetch.ts';
-import { importVerificationKey, keyFits, type VerificationKey } from './jws.ts';
+import { importVerificationKey, keyFits, type VerificationKey } from '../../platform/verification-key.ts';
 
 /** Milliseconds between scheduled fetches of a key set that answers. */
 const REFRESH = 10 * 60_000;
 /** Milliseconds between two fetches because of unknown key ids: a new key waits no longer, however many others are invented. */
 const SEARCH_PAUSE = 2_000;
+/** Milliseconds by which a token may be younger than it says: `iat` often is whole seconds, and clocks differ. */
+const AGE_SLACK = 5_000;
 /** Milliseconds; failures double the wait from the first to the second. */
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
@@ -88,7 +90,7 @@ export class ProviderKeys {
     const now = this.#dependencies.now();
     if (this.#running === undefined && now < this.#retryAt) return undefined;
     if (this.#running === undefined && this.loaded && now < this.#searchAt) {
-      if (issuedAt <= this.#fetchedAt) return [];
+      if (issuedAt + AGE_SLACK <= this.#fetchedAt) return [];
       this.#nextSearch ??= sleep(this.#searchAt - now).then(() => {
         this.#nextSearch = undefined;
         return this.refresh();

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { createHash, type KeyObject } from 'node:crypto';
+import { decodeJwt, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify } from 'jose';
 import type { Context } from 'koa';
 import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
 import { isRecord } from '../../platform/is-record.ts';
@@ -12,17 +12,12 @@ import type { ProviderClient } from './provider-client.ts';
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 /** Seconds that a logout token may be old. */
 const MAX_AGE = 300;
-/** Milliseconds for the provider's keys. */
-const TIMEOUT = 5_000;
 /** Milliseconds a token's id is remembered: longer than the token is accepted. */
 const REMEMBERED = 900_000;
-
-type KeySet = ReturnType<typeof createRemoteJWKSet>;
 
 /** Logout tokens of the providers (OpenID Connect Back-Channel Logout 1.0). */
 export class BackChannelLogout {
   readonly #login: LoginContext;
-  readonly #keys = new Map<string, KeySet>();
 
   constructor(login: LoginContext) {
     this.#login = login;
@@ -105,8 +100,7 @@ export class BackChannelLogout {
     const { issuer, clientId = '', algorithms, clockTolerance } = provider.config;
     const now = this.#login.now();
     const tolerance = clockTolerance / 1_000;
-    const keys = await this.#keySet(provider);
-    const { payload, protectedHeader } = await jwtVerify(token, keys, {
+    const { payload, protectedHeader } = await jwtVerify(token, (header) => this.#keyOf(provider, header, token), {
       issuer,
       audience: clientId,
       algorithms: [...algorithms],
@@ -115,7 +109,9 @@ export class BackChannelLogout {
       requiredClaims: ['iat', 'exp', 'jti', 'events'],
       maxTokenAge: MAX_AGE,
     }).catch((error: unknown) => {
-      if (isOutage(error)) throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`, error);
+      if (error instanceof PosternError) throw error;
+      if (!(error instanceof errors.JOSEError))
+        throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`, error);
       throw refusal('the logout token is not valid', error);
     });
     const type = protectedHeader.typ;
@@ -132,32 +128,25 @@ export class BackChannelLogout {
     return payload;
   }
 
-  async #keySet(provider: ProviderClient): Promise<KeySet> {
-    const uri = provider.config.jwksUri ?? (await provider.metadata()).jwks_uri;
-    if (uri === undefined) throw new DependencyUnavailable(`the keys of "${provider.config.id}"`);
-    let keys = this.#keys.get(uri);
-    if (keys === undefined) {
-      const { fetch: fetcher } = this.#login;
-      keys = createRemoteJWKSet(new URL(uri), {
-        timeoutDuration: TIMEOUT,
-        [customFetch]: (url, options) => fetcher(url, options as RequestInit),
-      });
-      this.#keys.set(uri, keys);
-    }
-    return keys;
+  /** Anybody can send a token with an invented key id: it must not hide a key that the provider has begun to use. */
+  async #keyOf(provider: ProviderClient, { kid, alg = '' }: JWTHeaderParameters, token: string): Promise<KeyObject> {
+    const { id } = provider.config;
+    const keys = this.#login.keysOf(provider);
+    const { iat } = decodeJwt(token);
+    const known = keys.find(kid, alg);
+    const found =
+      known.length > 0 ? known : await keys.search(kid, alg, typeof iat === 'number' ? iat * 1_000 : undefined);
+    if (found === undefined) throw new DependencyUnavailable(`the identity provider "${id}"`);
+    const [key] = found;
+    if (key === undefined || found.length > 1)
+      throw refusal('the logout token does not tell by which key it is signed');
+    return key;
   }
 }
 
 /** A subject may be mapped from another claim than `sub`, by which the token cannot tell. */
 function isOf({ identity }: Session, sub: string, { config }: ProviderClient): boolean {
   return config.claims.subject !== 'sub' || identity.subject === sub;
-}
-
-/** Everything of the token itself is a JOSE error of its own; what is left is a provider that does not answer. */
-function isOutage(error: unknown): boolean {
-  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return true;
-  if (!(error instanceof errors.JOSEError)) return true;
-  return error.code === 'ERR_JOSE_GENERIC';
 }
 
 function refusal(message: string, cause?: unknown): PosternError {

@@ -9,6 +9,7 @@ import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Watcher } from '../../watch/watch.ts';
+import type { ProviderKeys } from '../authenticators/provider-keys.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Browser, Session, Sessions } from '../sessions/session.ts';
 import type { Attempts } from './attempt.ts';
@@ -38,6 +39,7 @@ export interface LoginContext {
   readonly watch?: Watcher | undefined;
   readonly allowAttempt: (address: string) => Promise<AttemptLimit | undefined>;
   readonly providers: ReadonlyMap<string, ProviderClient>;
+  readonly keysOf: (provider: ProviderClient) => Pick<ProviderKeys, 'find' | 'search'>;
   readonly attempts: Attempts;
   readonly places: RequestPlaces;
   readonly returns: ReturnUrls;

@@ -7,6 +7,7 @@ import { requestId } from '../../platform/http.ts';
 import { sendAsset } from '../../platform/pages/page.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/kept-parts.ts';
 import { trustedPeers } from '../../platform/trusted-peers.ts';
+import { ProviderKeys } from '../authenticators/provider-keys.ts';
 import { callbackPath, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
@@ -38,7 +39,7 @@ export interface LoginProviders {
 export type LoginDependencies = Pick<
   LoginContext,
   'log' | 'now' | 'fetch' | 'sealing' | 'suspensions' | 'stores' | 'metrics' | 'audit' | 'watch' | 'allowAttempt'
-> & { readonly sessions: Sessions };
+> & { readonly sessions: Sessions; readonly keep: Keep };
 
 export interface Login {
   /** Answers below `SIGN_IN_PATHS`; everything else goes on. */
@@ -83,10 +84,18 @@ export async function createProviders(
 /** Everything that people see of signing in and out. */
 export function createLogin(config: Config, { clients }: LoginProviders, deps: LoginDependencies): Login {
   const { sessions, signIn } = config.auth;
+  const keys = new Map(
+    [...clients].map(([id, { config: provider }]) => {
+      const { issuer, jwksUri, discoveryUrl } = provider;
+      const open = () => new ProviderKeys(provider, deps);
+      return [id, deps.keep(`keys for sign-out of ${id}`, [issuer, jwksUri, discoveryUrl], open)];
+    }),
+  );
   const login: LoginContext = {
     ...deps,
     config,
     providers: clients,
+    keysOf: ({ config: { id } }) => keys.get(id) as ProviderKeys,
     attempts: new Attempts(deps.sealing, sessions.cookie, signIn.attemptLifetime, deps.now),
     places: new RequestPlaces(trustedPeers(config.auth), new Origins(config), config.auth.trustedHops),
     returns: new ReturnUrls(config),

@@ -1,6 +1,6 @@
-import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { isRecord } from '../../platform/is-record.ts';
+import { importVerificationKey } from '../../platform/verification-key.ts';
 
 /**
  * A JWK Set that can verify something.
@@ -9,16 +9,7 @@ import { isRecord } from '../../platform/is-record.ts';
  */
 export function keySet(document: unknown): ReturnType<typeof createLocalJWKSet> {
   const keys = isRecord(document) && Array.isArray(document.keys) ? document.keys : [];
-  if (!keys.some(verifies)) throw new TypeError('it is no JWK Set with a public key for signatures');
+  if (!keys.some((key) => importVerificationKey(key) !== undefined))
+    throw new TypeError('it is no JWK Set with a public key for signatures');
   return createLocalJWKSet(document as unknown as JSONWebKeySet);
-}
-
-function verifies(key: unknown): boolean {
-  if (!isRecord(key) || key.use === 'enc') return false;
-  try {
-    createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -9,6 +9,8 @@ import type { KeySource } from './keys.ts';
 const FRESH = 10 * 60_000;
 /** Milliseconds between two fetches because of unknown key ids: a new key waits no longer, however many others are invented. */
 const SEARCH_PAUSE = 2_000;
+/** Milliseconds by which a token may be younger than it says: `iat` often is whole seconds, and clocks differ. */
+const AGE_SLACK = 5_000;
 /** Milliseconds; each failure in a row doubles the wait from the first to the second. */
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
@@ -87,7 +89,7 @@ export class RemoteKeys implements KeySource {
     const now = this.#deps.now();
     if (this.#running === undefined && now < this.#retryAt) throw unavailable();
     if (this.#running !== undefined || now >= this.#searchAt) return this.#refresh();
-    if (issued <= this.#fetchedAt) return undefined;
+    if (issued + AGE_SLACK <= this.#fetchedAt) return undefined;
     this.#nextSearch ??= sleep(this.#searchAt - now).then(() => {
       this.#nextSearch = undefined;
       return this.#refresh();

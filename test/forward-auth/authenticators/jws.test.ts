@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { CompactSign, compactVerify } from 'jose';
-import { keyFits, parseJws, verifySignature } from '../../../src/forward-auth/authenticators/jws.ts';
+import { parseJws, verifySignature } from '../../../src/forward-auth/authenticators/jws.ts';
+import { keyFits } from '../../../src/platform/verification-key.ts';
 
 type Pair = { publicKey: KeyObject; privateKey: KeyObject };
 const rsa = (bits = 2048): Pair => generateKeyPairSync('rsa', { modulusLength: bits });

@@ -195,6 +195,23 @@ describe('signing out and looking after sessions', () => {
         assert.ok(await isIn(jar), 'the session goes on');
       });
 
+    it('finds the provider’s new key, whatever key ids strangers invent', async () => {
+      const jar = await house.enter();
+      assert.equal((await logOut(await house.idp.logoutToken({ sub: 'alice', sid: 'nobody' }))).status, 200);
+      for (const kid of ['a', 'b', 'next'])
+        assert.equal(
+          (await logOut(await house.idp.logoutToken({ sub: 'alice' }, { kid, stranger: true }))).status,
+          400,
+        );
+      house.idp.rotated = true;
+      try {
+        assert.equal((await logOut(await house.idp.logoutToken({ sub: 'alice' }))).status, 200);
+        assert.equal(await isIn(jar), false);
+      } finally {
+        house.idp.rotated = false;
+      }
+    });
+
     it('answers 503 where the store or the provider is away', async () => {
       const jar = await house.enter();
       house.control.storeDown = true;

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import { RemoteKeys } from '../../../src/relay/trust/remote-keys.ts';
 import { endAll } from '../support/relay.ts';
 import { jwks, type KeyServer, type Keys, keyServer, makeKeys, seconds, signToken } from './presets/token-signer.ts';
+
+/** A public key as JWK: `rsa` of so many bits, or on a curve. */
+function publicJwk(kind: 'rsa' | 'x25519' | 'secp256k1', modulusLength = 0): JsonWebKey {
+  if (kind === 'rsa') return generateKeyPairSync(kind, { modulusLength }).publicKey.export({ format: 'jwk' });
+  if (kind === 'x25519') return generateKeyPairSync(kind).publicKey.export({ format: 'jwk' });
+  return generateKeyPairSync('ec', { namedCurve: kind }).publicKey.export({ format: 'jwk' });
+}
 
 describe('a key set behind an address', () => {
   const first = makeKeys('ES256');
@@ -74,11 +82,28 @@ describe('a key set behind an address', () => {
     assert.equal(server.asked.length, before + 1);
   });
 
+  it('finds a key that began in the second in which they were fetched, or by a clock that is behind', async () => {
+    for (const behind of [0, 1, 3]) {
+      now = Math.floor(Date.now() / 1000) * 1000 + 900;
+      server.answer = () => jwks(first);
+      keys = new RemoteKeys(() => server.url, { now: () => now, fetch: undefined });
+      await assert.rejects(verify(makeKeys('ES256')), { code: 'ERR_JWKS_NO_MATCHING_KEY' });
+      server.answer = () => jwks(first, second);
+      const iat = Math.floor(now / 1000) - behind;
+      await jwtVerify(signToken(second, { sub: 'alice', iat, exp: seconds(60) }), keys.getKey);
+    }
+  });
+
   for (const [title, document] of [
     ['no key', { keys: [] }],
     ['a secret key', { keys: [{ kty: 'oct', k: 'c2VjcmV0' }] }],
     ['a broken key', { keys: [{ kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'one' }, 7, null] }],
     ['keys for encryption alone', { keys: [{ ...JSON.parse(jwks(makeKeys('ES256'))).keys[0], use: 'enc' }] }],
+    ['keys for agreement alone', { keys: [publicJwk('x25519')] }],
+    ['a key whose algorithm encrypts', { keys: [{ ...publicJwk('rsa', 2048), alg: 'RSA-OAEP-256' }] }],
+    ['a key whose operations encrypt', { keys: [{ ...publicJwk('rsa', 2048), key_ops: ['encrypt', 'wrapKey'] }] }],
+    ['a key that is too short', { keys: [publicJwk('rsa', 1024)] }],
+    ['a key on a curve of no algorithm', { keys: [publicJwk('secp256k1')] }],
   ] as const)
     it(`does not replace good keys by a set with ${title}`, async () => {
       await verify(first);

@@ -60,7 +60,7 @@ spec:
       automountServiceAccountToken: false
       # `drain` (10 s unless set) and what the last audit lines take. After SIGTERM requests are taken for `drain.delay` more, while
       # /readyz is 503 and the Service forgets the pod, so that no preStop hook has to wait.
-      terminationGracePeriodSeconds: 30
+      terminationGracePeriodSeconds: {{ .root.Values.terminationGracePeriodSeconds }}
       securityContext:
         runAsNonRoot: true
         runAsUser: 1000
@@ -100,8 +100,9 @@ spec:
             httpGet: { path: /healthz, port: internal }
           readinessProbe:
             # Whether it can serve something: Redis away is no reason to take all pods away. /readyz?strict says more.
+            # It is asked often enough to be found out within `drain.delay`.
             httpGet: { path: /readyz, port: internal }
-            periodSeconds: 2
+            periodSeconds: 1
             failureThreshold: 2
           securityContext:
             allowPrivilegeEscalation: false

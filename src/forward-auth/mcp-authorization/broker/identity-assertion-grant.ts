@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type Provider from 'oidc-provider';
 import type { TokenEndpointGrantContext } from 'oidc-provider';
 import type { ProviderConfig } from '../../../platform/config/schema.ts';
-import { type CompactJws, parseJws, verifySignature } from '../../authenticators/jws.ts';
+import { type CompactJws, issuedAt, parseJws, verifySignature } from '../../authenticators/jws.ts';
 import type { ProviderKeys } from '../../authenticators/provider-keys.ts';
 import { checkClaims, normalType, readPerson } from '../../authenticators/token-claims.ts';
 import { refusedAddress } from '../../login/session-identity.ts';
@@ -74,7 +74,7 @@ async function verifyAssertion(deps: IdentityAssertionDependencies, ctx: Context
   const keys = deps.keys.get(home.id) as ProviderKeys;
   const id = typeof kid === 'string' ? kid : undefined;
   const known = keys.find(id, alg as string);
-  const candidates = known.length > 0 ? known : await keys.search(id, alg as string);
+  const candidates = known.length > 0 ? known : await keys.search(id, alg as string, issuedAt(jws));
   if (candidates === undefined) throw unavailable(home);
   if (!candidates.some((key) => verifySignature(jws, alg as string, key)))
     throw refusal('the signature of the assertion is wrong');

@@ -2,8 +2,8 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { JWK } from 'jose';
 import type { Logger } from '../../../platform/log.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
+import { importVerificationKey, keyFits, type VerificationKey } from '../../../platform/verification-key.ts';
 import type { Stores } from '../../../stores/stores.ts';
-import { importVerificationKey, keyFits, type VerificationKey } from '../../authenticators/jws.ts';
 
 const COLLECTION = 'oauth-keys';
 const ID = 'set';

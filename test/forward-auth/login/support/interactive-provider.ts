@@ -29,7 +29,10 @@ export interface InteractiveProvider {
   failUserinfo: boolean | 'refused';
   /** Replaces the ID token of the next answers; by claims over the true ones. */
   forge: { claims?: Claims; stranger?: boolean; none?: boolean; noRefresh?: boolean } | undefined;
-  logoutToken(claims: Claims, options?: { typ?: string; stranger?: boolean; omit?: string[] }): Promise<string>;
+  logoutToken(
+    claims: Claims,
+    options?: { typ?: string; kid?: string; stranger?: boolean; omit?: string[] },
+  ): Promise<string>;
   idToken(claims: Claims): Promise<string>;
   stop(): Promise<void>;
   restart(): Promise<void>;
@@ -141,7 +144,7 @@ export async function startInteractiveProvider(
     rotated: false,
     forge: undefined,
     failUserinfo: false,
-    logoutToken: (claims, { typ = 'logout+jwt', stranger: strange = false, omit = [] } = {}) => {
+    logoutToken: (claims, { typ = 'logout+jwt', kid, stranger: strange = false, omit = [] } = {}) => {
       const now = Math.floor(Date.now() / 1000);
       const all: Claims = {
         ...{ iss: issuer, aud: 'postern', iat: now, exp: now + 120, jti: crypto.randomUUID() },
@@ -149,8 +152,12 @@ export async function startInteractiveProvider(
       };
       for (const name of omit) delete all[name];
       return new SignJWT(all as JWTPayload)
-        .setProtectedHeader({ alg: 'RS256', kid: 'key', ...(typ === '' ? {} : { typ }) })
-        .sign(strange ? stranger.privateKey : privateKey);
+        .setProtectedHeader({
+          alg: 'RS256',
+          kid: kid ?? (self.rotated ? 'next' : 'key'),
+          ...(typ === '' ? {} : { typ }),
+        })
+        .sign(strange ? stranger.privateKey : self.rotated ? rotated.privateKey : privateKey);
     },
     idToken: (claims) =>
       new SignJWT({ iss: issuer, aud: 'postern', ...claims } as JWTPayload)
