@@ -17,6 +17,8 @@ export interface Rule {
   readonly public: boolean;
   /** Takes paths with encoded delimiters. */
   readonly encodedDelimiters: boolean;
+  /** Taken only where the proxy names its route. */
+  readonly byContext: boolean;
   /** Only a browser's session counts; other credentials are the application's own. */
   readonly sessionOnly: boolean;
   matches(request: Matched): boolean;
@@ -67,6 +69,17 @@ export class Rules {
     return undefined;
   }
 
+  /**
+   * Whether any message to an MCP server can be allowed to somebody, by what is known when they sign in: a rule that the proxy
+   * chooses by its route's context counts as well.
+   */
+  mayUse(resource: Pick<Resource, 'scheme' | 'host' | 'path'>, identity: Identity): boolean {
+    const { scheme, host, path } = resource;
+    const first = this.#first({ scheme, host, path, method: 'POST' });
+    const possible = this.#rules.filter((rule) => rule === first || (rule.byContext && rule.mayMatch(resource)));
+    return possible.some((rule) => rule.public || rule.admits(identity));
+  }
+
   /** A broader scope implies the narrower ones below it. */
   covers(granted: Scopes, needed: Scopes): boolean {
     for (const scope of needed) {
@@ -113,6 +126,7 @@ function compile(
     index,
     public: config.public,
     encodedDelimiters: config.encodedDelimiters,
+    byContext: context !== undefined,
     sessionOnly: config.sessionOnly,
     matches: (request) =>
       (path === undefined || path(request.path)) &&

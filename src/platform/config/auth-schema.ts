@@ -327,6 +327,14 @@ export const authSchema = z.strictObject({
       attemptLifetime: duration('until a person must have come back from the provider').prefault('10m'),
     })
     .prefault({}),
+  pages: z
+    .strictObject({
+      help: z.string().min(1).max(200).default('the people who run this service').meta({
+        description:
+          'whom a person is told to ask who may not go on, such as `the platform team (platform@example.com)`',
+      }),
+    })
+    .prefault({}),
   operatorToken: secrets('lets an operator list and end sessions on the internal listener; absent: nobody').optional(),
   rateLimits: rateLimitsSchema,
   rateLimitsWithoutRedis: z

@@ -8,6 +8,7 @@ export type AuditEvent =
   | 'consent_given'
   | 'consent_denied'
   | 'consent_forged'
+  | 'user_refused'
   | 'grant_ended'
   | 'grant_revoked'
   | `${Refusable}_refused`;

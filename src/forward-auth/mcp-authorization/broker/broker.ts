@@ -195,6 +195,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
         resourceServers,
         signInProviders,
         audit,
+        help: auth.pages.help,
         now,
       },
     }),
@@ -215,9 +216,13 @@ async function allowDocument(_ctx: KoaContextWithOIDC | undefined, clientId: str
 function showError(ctx: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }): void {
   const { error, error_description: description } = out;
   markShown(ctx);
+  // Registrations are forgotten when nobody uses them, or with the Redis that held them.
+  const forgotten = error === 'invalid_client' && ctx.oidc?.route === 'authorization';
   showProblem(ctx, {
     status: ctx.status,
-    title: 'That did not work',
-    advice: `The application sent a request that cannot be served (${error}${description === undefined ? '' : `: ${description}`}). Start again from the application; if it stays, report this to whoever makes it.`,
+    title: forgotten ? 'This application is not known here any more' : 'That did not work',
+    advice: forgotten
+      ? 'Its registration was forgotten, or was never made here. Remove the server in your application and add it again: it then registers anew.'
+      : `The application sent a request that cannot be served (${error}${description === undefined ? '' : `: ${description}`}). Start again from the application; if it stays, report this to whoever makes it.`,
   });
 }

@@ -62,6 +62,34 @@ export function showReturn(ctx: Context, clientName: string, location: string): 
   );
 }
 
+/** Before any consent: nothing that the person could allow would come to anything. */
+export function showUserRefused(
+  ctx: Context,
+  refused: {
+    readonly person: string;
+    readonly server: string;
+    readonly clientName: string;
+    /** Whom to ask. */
+    readonly help: string;
+    /** Where the application hears of it. */
+    readonly back: string;
+    /** Where somebody else can sign in. */
+    readonly another: string;
+  },
+): void {
+  const { person, server, clientName, help, back, another } = refused;
+  showPage(
+    ctx,
+    `You may not use ${server}`,
+    html`<p role="alert">You are signed in as <strong>${person}</strong>, who may not use <strong>${server}</strong> here. Nothing was given to <strong>${clientName}</strong>.</p>
+<p>To get access, ask ${help}.</p>
+<p class="answers"><a class="button" href="${another}">Sign in as another</a>
+<a class="button secondary" rel="noreferrer" href="${back}">Return to ${clientName}</a></p>
+<p class="quiet">Request ${ctx.state.requestId as string}</p>`,
+    { status: 403 },
+  );
+}
+
 /** A scope in words, by what it is needed for. */
 function permission(uses: readonly ScopeUse[], server: string): string {
   if (uses.some(({ by }) => by === 'every-request')) return `Use ${server} as you`;

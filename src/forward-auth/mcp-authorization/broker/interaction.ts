@@ -5,12 +5,13 @@ import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import { INTERACTION_PATH } from '../../decision/oauth-endpoints.ts';
 import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { SIGN_IN_PATHS } from '../../decision/own-endpoints.ts';
+import type { Resource } from '../../decision/resources.ts';
 import { showProblem } from '../../login/pages.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId } from './account.ts';
 import type { AuthorizationAudit } from './audit.ts';
 import { isDocument } from './client-metadata.ts';
-import { showConsent, showReturn } from './consent-page.ts';
+import { showConsent, showReturn, showUserRefused } from './consent-page.ts';
 import type { Consents } from './consents.ts';
 import type { Grants } from './grants.ts';
 import { oidcErrors } from './oidc-library.ts';
@@ -33,6 +34,8 @@ export interface InteractionContext {
   /** Ids of the providers that people sign in with for MCP clients. */
   readonly signInProviders: readonly string[];
   readonly audit: AuthorizationAudit;
+  /** Whom a person is told to ask. */
+  readonly help: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -44,6 +47,7 @@ interface Asked {
   readonly redirectUri: string;
   readonly indicator: string;
   readonly resource: string;
+  readonly described: Resource;
   /** What people call the server. */
   readonly server: string;
   readonly usesOf: (scope: string) => readonly ScopeUse[];
@@ -61,8 +65,9 @@ export async function interact(broker: InteractionContext, ctx: Context): Promis
   if (asked.scopes.length === 0) return showNothingAsked(ctx, asked);
   const session = await broker.sessions.find(ctx.headers.cookie);
   if (session === undefined || !mayGoOn(broker, ctx, interaction, session)) return toSignIn(broker, ctx, interaction);
-  if (ctx.method === 'POST') return answer(broker, ctx, interaction, session, asked);
   const { identity } = session;
+  if (!broker.resourceServers.mayUse(asked.described, identity)) return refuseUser(broker, ctx, session, asked);
+  if (ctx.method === 'POST') return answer(broker, ctx, interaction, session, asked);
   // A client that asks for the page gets it (`prompt=consent`).
   const wanted = String(interaction.params.prompt ?? '')
     .split(' ')
@@ -111,6 +116,24 @@ function showNothingAsked(ctx: Context, { clientName, server }: Asked): void {
   });
 }
 
+/** Otherwise the application would say that signing in went well, and fail at whatever it does next. */
+async function refuseUser(broker: InteractionContext, ctx: Context, session: Session, asked: Asked): Promise<void> {
+  const { client, clientName, resource, server } = asked;
+  const { subject, issuer, name, email } = session.identity;
+  broker.audit.note('user_refused', { client, clientName, resource, subject, issuer }, 'a person may not use a server');
+  const refusal = { error: 'access_denied', error_description: 'this person may not use this server' };
+  const back = await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal);
+  const page = `${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: ctx.path, providers: broker.signInProviders.join(','), prompt: 'login' })}`;
+  showUserRefused(ctx, {
+    person: name || email || subject,
+    server,
+    clientName,
+    help: broker.help,
+    back,
+    another: page,
+  });
+}
+
 /** `prompt=login`: somebody who signed in before the page first sent them to does so again. */
 function mayGoOn(broker: InteractionContext, ctx: Context, { prompt, uid }: Interaction, session: Session): boolean {
   if (!broker.signInProviders.includes(session.provider)) return false;
@@ -144,6 +167,7 @@ async function readAsked({ provider, resourceServers }: InteractionContext, inte
     redirectUri,
     indicator,
     resource: resource.uri,
+    described: resource,
     server: resource.server ?? new URL(resource.uri).host,
     usesOf: (name) => resourceServers.usesOf(resource, name),
     scopes: requested.filter((name) => offered.includes(name)),

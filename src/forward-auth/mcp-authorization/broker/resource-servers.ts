@@ -1,4 +1,5 @@
 import type { KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
+import type { Identity } from '../../../identity/identity.ts';
 import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { canonicalResource, type Resource, type Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
@@ -63,6 +64,11 @@ export class ResourceServers {
     throw new (oidcErrors().InvalidTarget)(
       `say by "resource" which server the token is for, such as ${this.#examples()}`,
     );
+  }
+
+  /** Whether any request to the server can be allowed to this person. */
+  mayUse(resource: Resource, identity: Identity): boolean {
+    return this.#context.rules.mayUse(resource, identity);
   }
 
   scopesOf(resource: Resource): string[] {
