@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Identity } from '../identity/identity.ts';
+import { CountedWarning } from '../platform/counted-warning.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Stores } from './stores.ts';
 
@@ -37,6 +38,8 @@ export interface SuspensionsOptions {
  */
 export class Suspensions {
   readonly #options: SuspensionsOptions;
+  /** The store is asked every few seconds. */
+  readonly #away: CountedWarning;
   #byName = new Map<string, readonly Suspension[]>();
   readonly #listeners = new Set<(suspended: Suspension) => void>();
   readonly #subscriptions: ReadonlyArray<() => void>;
@@ -44,6 +47,10 @@ export class Suspensions {
   #reads = 0;
 
   constructor(options: SuspensionsOptions) {
+    this.#away = new CountedWarning(
+      options.log,
+      'suspended users cannot be read from the store; those known stay suspended',
+    );
     this.#options = options;
     const { announcements } = options.stores;
     this.#subscriptions = [
@@ -111,7 +118,7 @@ export class Suspensions {
       for (const one of all)
         if (!known.has(JSON.stringify(one))) for (const listener of [...this.#listeners]) listener(one);
     } catch (error) {
-      this.#options.log.warn({ error }, 'suspended users cannot be read from the store; those known stay suspended');
+      this.#away.warn({ error });
       this.#retry = setTimeout(() => void this.#read(), RETRY);
       this.#retry.unref();
     }
