@@ -15,8 +15,8 @@ export type Queue = Pick<OverloadQueue, 'run'>;
 /** Where nothing is refused. */
 export const NO_QUEUE: Queue = { run: (work) => work() };
 
-/** Milliseconds of one turn of the event loop that waiting work may take; the rest is for what needs no queue. */
-const SHARE_OF_A_TURN = 5;
+/** Milliseconds of one turn of the event loop that strangers may take with their answers; the rest is for what needs no queue. */
+const SHARE_OF_A_TURN = 1;
 /** Work under way at the same time: more of it waits. */
 const MAX_RUNNING = 1_000;
 /** Work that waits, whatever its time: each entry is a request with its headers. */
@@ -26,7 +26,8 @@ const LOOK = 50;
 
 interface Waiting {
   readonly since: number;
-  readonly begin: () => void;
+  /** @returns whether its end is still to come; otherwise its answer is written next */
+  readonly begin: () => boolean;
 }
 
 /**
@@ -43,8 +44,8 @@ export class OverloadQueue {
   #waiting: Waiting[] = [];
   #first = 0;
   #running = 0;
-  /** Milliseconds that this turn of the loop has spent. */
-  #spent = 0;
+  /** When this turn of the loop began to work for strangers: work is the small part, reading and answering count as well. */
+  #turnSince: number | undefined;
   #turn: NodeJS.Immediate | undefined;
   #lookAt: number;
   #late = 0;
@@ -74,9 +75,12 @@ export class OverloadQueue {
     return new Promise<T>((resolve, reject) => {
       const begin = () => {
         try {
-          resolve(this.#begin(work));
+          const result = this.#begin(work);
+          resolve(result);
+          return result instanceof Promise;
         } catch (error) {
           reject(error);
+          return false;
         }
       };
       this.#waiting.push({ since: this.#now(), begin });
@@ -89,7 +93,8 @@ export class OverloadQueue {
   }
 
   #hasRoom(): boolean {
-    return this.#spent < SHARE_OF_A_TURN && this.#running < this.#maxRunning;
+    const spent = this.#turnSince === undefined ? 0 : this.#now() - this.#turnSince;
+    return spent < SHARE_OF_A_TURN && this.#running < this.#maxRunning;
   }
 
   #isLate(): boolean {
@@ -98,36 +103,35 @@ export class OverloadQueue {
   }
 
   #begin<T>(work: () => T | Promise<T>): T | Promise<T> {
-    const start = this.#now();
-    try {
-      const result = work();
-      if (!(result instanceof Promise)) return result;
-      this.#running += 1;
-      return result.finally(() => {
-        this.#running -= 1;
-        if (this.length > 0) this.#schedule();
-      });
-    } finally {
-      this.#spent += this.#now() - start;
-      this.#schedule();
-    }
+    this.#turnSince ??= this.#now();
+    this.#schedule();
+    const result = work();
+    if (!(result instanceof Promise)) return result;
+    this.#running += 1;
+    return result.finally(() => {
+      this.#running -= 1;
+      if (this.length > 0) this.#schedule();
+    });
   }
 
   #schedule(): void {
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
-      this.#spent = 0;
+      this.#turnSince = undefined;
       this.#drain();
     });
   }
 
   /** One turn's share, the oldest first: who has waited gets an answer, and who comes now hears that there is none. */
   #drain(): void {
-    while (this.length > 0 && this.#hasRoom()) {
+    let goesOn = true;
+    while (goesOn && this.length > 0 && this.#hasRoom()) {
       const next = this.#waiting[this.#first] as Waiting;
       this.#first += 1;
-      next.begin();
+      goesOn = next.begin();
     }
+    // Microtasks, which write the answer, all run before the tick that one of them asks for: the clock is read after the answer.
+    if (!goesOn && this.length > 0) queueMicrotask(() => process.nextTick(() => this.#drain()));
     if (this.#first === this.#waiting.length || this.#first > MAX_WAITING) {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;

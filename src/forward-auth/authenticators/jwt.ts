@@ -116,8 +116,8 @@ export class JwtAuthenticator implements Authenticator {
     const token = readBearerToken(request, this.#tokenLimit);
     if (token === undefined) return ABSENT;
     if (typeof token === 'object') return token;
-    const known = this.#verified?.get(token.slice(-KEY_LENGTH));
-    if (known !== undefined && known.token === token && this.#dependencies.now() < known.until) {
+    const known = this.#find(token);
+    if (known !== undefined && this.#isCurrent(known)) {
       this.#dependencies.onLookup('hit');
       return judge(known, resource);
     }
@@ -126,10 +126,28 @@ export class JwtAuthenticator implements Authenticator {
     if (asked !== undefined) return asked;
     this.#dependencies.onLookup('miss');
     const { queue = NO_QUEUE } = this.#dependencies;
-    const verified = known?.token === token ? this.#verify(token, jws) : queue.run(() => this.#verify(token, jws));
+    const verified = known === undefined ? queue.run(() => this.#verifyOnce(token, jws)) : this.#verify(token, jws);
     return verified instanceof Promise
       ? verified.then((settled) => judge(settled, resource))
       : judge(verified, resource);
+  }
+
+  #find(token: string): VerifiedToken | undefined {
+    const found = this.#verified?.get(token.slice(-KEY_LENGTH));
+    return found?.token === token ? found : undefined;
+  }
+
+  #isCurrent({ until }: VerifiedToken): boolean {
+    return this.#dependencies.now() < until;
+  }
+
+  /** Meanwhile another request may have waited with the same token. */
+  #verifyOnce(
+    token: string,
+    jws: CompactJws | undefined,
+  ): VerifiedToken | Rejected | Promise<VerifiedToken | Rejected> {
+    const found = this.#find(token);
+    return found !== undefined && this.#isCurrent(found) ? found : this.#verify(token, jws);
   }
 
   #verify(token: string, jws: CompactJws | undefined): VerifiedToken | Rejected | Promise<VerifiedToken | Rejected> {
