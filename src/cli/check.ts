@@ -2,22 +2,30 @@ import { loadConfig } from '../platform/config/load.ts';
 import { ConfigurationError } from '../platform/errors.ts';
 import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText } from './command.ts';
+import { findingText } from './doctor/finding.ts';
+import { inspect } from './doctor/inspection.ts';
 import { runningDifferences } from './running-configuration.ts';
 
 export const check: Command = {
   summary: 'read the configuration and say what is wrong with it',
   usage: 'postern check [--config FILE]',
-  help: 'Reads file and environment as `auth` and `relay` do. Exit code 0 where they are right, otherwise 78.',
+  help: `Reads file and environment as \`auth\` and \`relay\` do, and warns of what is allowed and hardly meant: files, folders and
+programs that are not there, keys that cannot be read, rules that never decide, weak secrets, plain http. Asks nobody:
+\`postern doctor\` does. Exit code 0 where the configuration can be used, with warnings or without; otherwise 78.`,
   options: {},
   positionals: [0, 0],
   async run(line, terminal) {
     try {
-      const { config, file, warnings } = loadConfig(optionalText(line, 'config'), terminal.env);
+      const loaded = loadConfig(optionalText(line, 'config'), terminal.env);
+      const { config, file } = loaded;
       const { policy, servers } = config.relay;
       if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
+      const found = (await inspect(loaded, terminal.env)).map(findingText);
+      const warnings = [...loaded.warnings, ...found, ...(await runningDifferences(config))];
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
-      for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
-      terminal.print(`${file ?? 'the environment'}: the configuration is right`);
+      const { length } = warnings;
+      const suffix = length === 0 ? 'is right' : `can be used; ${length} warning${length === 1 ? '' : 's'}`;
+      terminal.print(`${file ?? 'the environment'}: the configuration ${suffix}`);
       return 0;
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;

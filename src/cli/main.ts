@@ -10,6 +10,7 @@ import { check } from './check.ts';
 import { clients } from './clients.ts';
 import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal, UsageError } from './command.ts';
 import { config } from './config.ts';
+import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { grants } from './grants.ts';
 import { health } from './health.ts';
@@ -27,6 +28,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   relay,
   health,
   check,
+  doctor,
   explain,
   config,
   secrets,

@@ -60,3 +60,10 @@ export function addressBehind(forwardedFor: string, hops: number): string {
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
 }
+
+/** Whether what goes to a URL can be read on the way: plain http to another machine. */
+export function isPlainOffLoopback(address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  const isPlain = protocol === 'http:' || protocol === 'ws:';
+  return isPlain && !isLoopback(hostname.replace(/^\[|\]$/g, '')) && !/(?:^|\.)localhost$/.test(hostname);
+}

@@ -35,6 +35,7 @@ describe('postern', () => {
       'relay',
       'health',
       'check',
+      'doctor',
       'explain',
       'config',
       'secrets',

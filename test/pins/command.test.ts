@@ -18,6 +18,7 @@ describe('pinned command', () => {
     'relay',
     'health',
     'check',
+    'doctor',
     'explain',
     'config reference',
     'config schema',

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { authenticateClient } from '../../platform/client-authentication.ts';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { discoverEndpoint } from '../../platform/discovery.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
@@ -62,23 +63,11 @@ export class IntrospectionEndpoint {
 
   /** RFC 7662 §2.1, with our credentials as RFC 6749 §2.3.1 says. */
   async #form(token: string): Promise<{ body: URLSearchParams; headers: Record<string, string> }> {
-    const { clientId = '', clientSecret, clientSecretPath, clientAuthentication } = this.#provider;
+    const { clientSecret, clientSecretPath } = this.#provider;
     // Read each time, so that a rotated secret needs no restart.
     const secret =
       clientSecret ?? (clientSecretPath === undefined ? undefined : (await readFile(clientSecretPath, 'utf8')).trim());
-    const way = clientAuthentication ?? (secret === undefined ? 'none' : 'client_secret_basic');
     const body = new URLSearchParams({ token, token_type_hint: 'access_token' });
-    if (way === 'client_secret_basic') {
-      const pair = `${formEncode(clientId)}:${formEncode(secret ?? '')}`;
-      return { body, headers: { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` } };
-    }
-    body.set('client_id', clientId);
-    if (way === 'client_secret_post') body.set('client_secret', secret ?? '');
-    return { body, headers: {} };
+    return { body, headers: authenticateClient(this.#provider, secret, body) };
   }
-}
-
-/** RFC 6749 Appendix B. */
-function formEncode(text: string): string {
-  return new URLSearchParams({ '': text }).toString().slice(1);
 }

@@ -60,7 +60,7 @@ export async function createProviders(
   for (const [index, provider] of config.auth.providers.entries()) {
     const { id } = provider;
     if (provider.clientId === undefined) continue;
-    const secret = await secretOf(provider, index);
+    const secret = await readClientSecret(provider, index);
     const made = [provider, secret];
     const path = callbackPath(id, several);
     settings.push(made);
@@ -162,7 +162,8 @@ function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): v
   });
 }
 
-async function secretOf(provider: ProviderConfig, index: number): Promise<string | undefined> {
+/** The secret of our client at a provider; undefined: it has none. @throws ConfigurationError */
+export async function readClientSecret(provider: ProviderConfig, index: number): Promise<string | undefined> {
   const { clientSecret, clientSecretPath } = provider;
   if (clientSecretPath === undefined) return clientSecret;
   try {

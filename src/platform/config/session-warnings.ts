@@ -1,4 +1,4 @@
-import { isLoopback } from '../addresses.ts';
+import { isPlainOffLoopback } from '../addresses.ts';
 import type { Config } from './schema.ts';
 
 /** What is allowed about sessions, and weaker than it may seem: `check` and the start say it. */
@@ -14,16 +14,11 @@ export function sessionWarnings({ publicUrl, auth }: Pick<Config, 'publicUrl' | 
     warnings.push(
       'auth.sessions.sameSite: with "none" browsers send the session with requests of every site; the applications behind must refuse foreign Origins themselves',
     );
+  // The cookie is `Secure` always; browsers keep such a one of plain http at this machine's own addresses only.
   const lost = [publicUrl, ...auth.signIn.origins].filter(isPlainOffLoopback);
   for (const origin of signsIn ? new Set(lost) : [])
     warnings.push(
       `${origin === publicUrl ? 'publicUrl' : 'auth.signIn.origins'}: browsers do not keep the session's cookie at ${origin}, which is plain http and not a loopback address: sign-in never ends there; use https`,
     );
   return warnings;
-}
-
-/** The cookie is `Secure` always; browsers keep such a one of plain http at this machine's own addresses only. */
-function isPlainOffLoopback(address: string): boolean {
-  const { protocol, hostname } = new URL(address);
-  return protocol === 'http:' && !isLoopback(hostname.replace(/^\[|\]$/g, '')) && !/(?:^|\.)localhost$/.test(hostname);
 }

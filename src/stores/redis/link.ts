@@ -32,7 +32,7 @@ export class RedisLink {
     this.#metrics = options.metrics;
     this.#timeout = options.timeout;
     this.#metrics.up.set(0);
-    this.client = connect(target, options.timeout);
+    this.client = connectRedis(target, options.timeout);
     this.client.on('error', (error: Error) => this.#tell('down', error));
     this.client.on('close', () => this.#tell('down'));
     this.client.on('ready', () => this.#tell('up'));
@@ -141,7 +141,8 @@ export class RedisLink {
   }
 }
 
-function connect({ server, cluster, common }: RedisTarget, timeout: number): RedisClient {
+/** A client that connects again for ever. */
+export function connectRedis({ server, cluster, common }: RedisTarget, timeout: number): RedisClient {
   if (cluster === undefined) return new Redis({ ...common, ...server });
   const { retryStrategy: _one, enableOfflineQueue: _two, ...redisOptions } = common;
   return new Cluster([...cluster], {

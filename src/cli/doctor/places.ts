@@ -1,0 +1,161 @@
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import type { Config } from '../../platform/config/schema.ts';
+import { proxyFor } from '../../platform/outbound/proxies.ts';
+import { reachableAddress } from '../operator-client.ts';
+import { exchange, jsonOf, NoAnswer } from './exchange.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+import { keySetFindings, noAnswer } from './providers.ts';
+import { plainReason } from './reason.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Milliseconds. */
+const TIMEOUT = 5_000;
+const DAY = 86_400_000;
+/** Days. */
+const SOON = 14;
+
+/** Whether the processes can listen, or do. */
+export async function portFindings(config: Config): Promise<Finding[]> {
+  const places = (['auth', 'relay'] as const).flatMap((part) =>
+    (['listen', 'internalListen'] as const).map((name) => ({ part, key: `${part}.${name}`, ...config[part][name] })),
+  );
+  const running = {
+    auth: await isPostern(config.auth.internalListen),
+    relay: await isPostern(config.relay.internalListen),
+  };
+  return Promise.all(
+    places.map(async ({ part, key, host, port }, index) => {
+      const twin = places.slice(0, index).find((other) => other.port === port && other.host === host);
+      if (twin !== undefined && port !== 0)
+        return fail(key, `port ${port} is that of ${twin.key} too`, 'choose another');
+      const code = await listening(host, port);
+      if (code === undefined) return ok(key, `port ${port} of ${host} is free`);
+      if (code === 'EADDRINUSE' && running[part]) return ok(key, `Postern listens at port ${port}`);
+      if (code === 'EADDRINUSE')
+        return fail(key, `another program listens at ${host}:${port}`, 'end it, or choose another port');
+      if (code === 'EACCES') return fail(key, `port ${port} needs privileges`, 'choose one above 1023');
+      return fail(key, `${host} is no address of this machine (${code})`, 'write 0.0.0.0, or an address that it has');
+    }),
+  );
+}
+
+async function listening(host: string, port: number): Promise<string | undefined> {
+  const server = createServer();
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, 'listening');
+    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown';
+  } finally {
+    server.close();
+  }
+}
+
+async function isPostern(listen: Config['auth']['internalListen']): Promise<boolean> {
+  const answer = await exchange(fetch, `${reachableAddress(listen)}/configz`).catch(noAnswer);
+  return !(answer instanceof NoAnswer) && jsonOf(answer)?.parts !== undefined;
+}
+
+/** From when until when the certificates that the configuration names are good. Files that cannot be read were named before. */
+export function certificateFindings(config: Config): Finding[] {
+  const files: Array<readonly [string, string | undefined]> = [
+    ...(['auth', 'relay'] as const).flatMap((part) => [
+      [`${part}.tls.certPath`, config[part].tls?.certPath] as const,
+      [`${part}.tls.clientCaPath`, config[part].tls?.clientCaPath] as const,
+    ]),
+    ['redis.tls.caPath', config.redis?.tls.caPath],
+    ['redis.tls.certPath', config.redis?.tls.certPath],
+    ...Object.entries(config.relay.servers).flatMap(([name, { tls }]) => [
+      [`relay.servers.${name}.tls.caPath`, tls?.caPath] as const,
+      [`relay.servers.${name}.tls.certPath`, tls?.certPath] as const,
+    ]),
+  ];
+  return files.flatMap(([key, path]) => (path === undefined ? [] : certificates(key, path)));
+}
+
+function certificates(key: string, path: string): Finding[] {
+  let blocks: X509Certificate[];
+  try {
+    const texts = readFileSync(path, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+    blocks = texts.map((text) => new X509Certificate(text));
+  } catch {
+    return [];
+  }
+  return blocks.flatMap(({ subject, validFrom, validTo }) => {
+    const name = subject?.replaceAll('\n', ', ') || path;
+    const left = Math.floor((Date.parse(validTo) - Date.now()) / DAY);
+    if (Date.parse(validFrom) > Date.now())
+      return [fail(key, `${name} is good from ${validFrom} on`, 'check the clock')];
+    if (left < 0) return [fail(key, `${name} expired on ${validTo}`, 'renew it')];
+    return [
+      left < SOON
+        ? warn(key, `${name} expires on ${validTo}`, 'renew it')
+        : ok(key, `${name} is good until ${validTo}`),
+    ];
+  });
+}
+
+/** The proxies to the outside, the one before Postern, and the keys that the relay verifies it by. */
+export async function reachFindings(config: Config, env: Environment, fetcher: typeof fetch): Promise<Finding[]> {
+  const { publicUrl, relay } = config;
+  const found = await Promise.all([
+    ...outboundProxies(env),
+    edge(publicUrl, fetcher),
+    ...[
+      ['relay.trust.assertion.jwksUrl', relay.trust.assertion?.jwksUrl] as const,
+      ['relay.trust.token.jwksUrl', relay.trust.token?.jwksUrl] as const,
+    ].map(([key, url]) => (url === undefined ? [] : keySetFindings(key, url, fetcher))),
+  ]);
+  return found.flat();
+}
+
+function outboundProxies(env: Environment): Array<Promise<Finding[]>> {
+  const proxies = ['https:', 'http:'].flatMap((protocol) => proxyFor(protocol, 'outside.invalid', 443, env) ?? []);
+  return proxies.map(async ({ variable, origin, host, port }) => {
+    const socket = connect({ host, port, timeout: TIMEOUT });
+    try {
+      await Promise.race([
+        once(socket, 'connect'),
+        once(socket, 'timeout').then(() => Promise.reject(new Error('no answer in time'))),
+      ]);
+      return [ok(variable, `the proxy ${origin} is reached`)];
+    } catch (error) {
+      return [
+        fail(
+          variable,
+          `the proxy ${origin}: ${plainReason(error)}`,
+          'start it, correct the variable, or name what needs none in NO_PROXY',
+        ),
+      ];
+    } finally {
+      socket.destroy();
+    }
+  });
+}
+
+async function edge(publicUrl: string, fetcher: typeof fetch): Promise<Finding[]> {
+  const url = new URL('/_postern/jwks.json', publicUrl).href;
+  const answer = await exchange(fetcher, url).catch(noAnswer);
+  if (answer instanceof NoAnswer)
+    return [
+      warn(
+        'publicUrl',
+        `the proxy does not answer at ${publicUrl}: ${answer.message}`,
+        'start it, or correct the address',
+      ),
+    ];
+  if (answer.status === 200 && Array.isArray(jsonOf(answer)?.keys))
+    return [ok('publicUrl', `the proxy at ${publicUrl} leads to Postern`)];
+  return [
+    warn(
+      'publicUrl',
+      `the proxy at ${publicUrl} answers, and not with Postern's keys at /_postern/jwks.json (${answer.status})`,
+      'lead /_postern/ to forward-auth there; without forward-auth nothing is missing',
+    ),
+  ];
+}

@@ -1,0 +1,417 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { findingText, type PlacedFinding } from '../../src/cli/doctor/finding.ts';
+import { main } from '../../src/cli/main.ts';
+import { freePorts } from '../support/free-port.ts';
+import { programOrSkip } from '../support/programs.ts';
+import { startRedis } from '../support/redis-server.ts';
+
+async function run(argv: string[], env: NodeJS.ProcessEnv = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await main(argv, { env, print: (text) => out.push(text), printError: (text) => err.push(text) });
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+const SECRET = 'the right secret of the client';
+
+/** What is wrong with the world that the configuration names. */
+interface World {
+  readonly issuer?: string;
+  readonly ahead?: number;
+  readonly keys?: unknown[];
+  readonly redirects?: boolean;
+  readonly mcp?: number;
+}
+
+describe('postern doctor', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-doctor-'));
+  const servers: Server[] = [];
+  let world: World = {};
+  let provider = '';
+  let mcp = '';
+  let ports: number[] = [];
+
+  const serve = (listener: RequestListener): Promise<string> =>
+    new Promise((resolve) => {
+      const server = createServer(listener);
+      servers.push(server);
+      server.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+    });
+
+  const idp: RequestListener = (request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', provider);
+    response.setHeader('Date', new Date(Date.now() + (world.ahead ?? 0)).toUTCString());
+    const json = (status: number, body: object) => response.writeHead(status).end(JSON.stringify(body));
+    if (pathname === '/.well-known/openid-configuration')
+      return json(200, {
+        issuer: world.issuer ?? provider,
+        jwks_uri: `${provider}/keys`,
+        token_endpoint: `${provider}/token`,
+        authorization_endpoint: `${provider}/authorize`,
+      });
+    if (pathname === '/keys' || pathname === '/_postern/jwks.json') return json(200, { keys: world.keys ?? [{}] });
+    if (pathname === '/authorize') {
+      if (world.redirects === false) return response.writeHead(400).end('Invalid parameter: redirect_uri');
+      return response.writeHead(302, { Location: `${searchParams.get('redirect_uri')}?error=login_required` }).end();
+    }
+    const right = `Basic ${Buffer.from(`postern:${SECRET.replaceAll(' ', '+')}`).toString('base64')}`;
+    return request.headers.authorization === right
+      ? json(400, { error: 'invalid_grant' })
+      : json(401, { error: 'invalid_client' });
+  };
+
+  before(async () => {
+    ports = await freePorts(5);
+    provider = await serve(idp);
+    mcp = await serve((request, response) => {
+      if (world.mcp !== undefined) return response.writeHead(world.mcp).end('no');
+      request.resume();
+      const result = { serverInfo: { name: 'tools', version: '1' }, protocolVersion: '2025-06-18' };
+      return response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, result }));
+    });
+    writeFileSync(join(folder, 'secret'), SECRET);
+  });
+  after(() => {
+    for (const server of servers) server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  type Parts = { auth: Record<string, unknown>; relay: Record<string, unknown>; [key: string]: unknown };
+  const right = (): Parts => ({
+    publicUrl: provider,
+    auth: {
+      listen: `127.0.0.1:${ports[0]}`,
+      internalListen: `127.0.0.1:${ports[1]}`,
+      providers: [{ id: 'corp', issuer: provider, clientId: 'postern', clientSecretPath: join(folder, 'secret') }],
+      rules: [{ match: { path: '/servers/tools/**' }, allow: { groups: ['staff'] } }],
+    },
+    relay: {
+      listen: `127.0.0.1:${ports[2]}`,
+      internalListen: `127.0.0.1:${ports[3]}`,
+      servers: { tools: { url: `${mcp}/mcp` } },
+    },
+  });
+  const file = join(folder, 'postern.yaml');
+  const write = (config: object) => writeFileSync(file, stringify(config));
+  async function diagnose(config: object, env?: NodeJS.ProcessEnv) {
+    write(config);
+    const { code, out } = await run(['doctor', '--json', '--config', file], env);
+    return { code, findings: out.split('\n').map((line) => JSON.parse(line) as PlacedFinding) };
+  }
+
+  it('finds nothing wrong where nothing is', async () => {
+    world = {};
+    const { code, findings } = await diagnose(right());
+    const wrong = findings.filter(({ level, key }) => level !== 'ok' && key !== 'redis');
+    assert.deepEqual(wrong, []);
+    assert.equal(code, 0);
+    for (const cause of [
+      /discovery document/,
+      /1 key at/,
+      /takes client "postern"/,
+      /redirect address/,
+      /tools 1 answers initialize/,
+      /port \d+ of 127.0.0.1 is free/,
+    ])
+      assert.ok(
+        findings.some((finding) => cause.test(finding.cause)),
+        String(cause),
+      );
+  });
+
+  type Case = [name: string, world: World, breakIt: (parts: Parts) => void, key: string, cause: RegExp, level?: string];
+  const provided = (parts: Parts) =>
+    (parts.auth.providers as Array<Record<string, unknown>>)[0] as Record<string, unknown>;
+  const serverOf = (parts: Parts) =>
+    (parts.relay.servers as Record<string, Record<string, unknown>>).tools as Record<string, unknown>;
+  const cases: Case[] = [
+    [
+      'a provider that is away',
+      {},
+      (p) => Object.assign(provided(p), { issuer: `http://127.0.0.1:${ports[4]}` }),
+      'auth.providers[0].issuer',
+      /nobody listens there/,
+    ],
+    [
+      'an issuer without its slash',
+      { issuer: 'http://127.0.0.1/' },
+      () => {},
+      'auth.providers[0].issuer',
+      /calls itself "http:\/\/127.0.0.1\/"/,
+    ],
+    ['a provider without keys', { keys: [] }, () => {}, 'auth.providers[0].issuer', /holds no keys/],
+    [
+      'a wrong client secret',
+      {},
+      (p) => Object.assign(provided(p), { clientSecretPath: undefined, clientSecret: 'rotated since then, long ago' }),
+      'auth.providers[0].clientSecret',
+      /refuses client "postern" \(invalid_client\)/,
+    ],
+    [
+      'a redirect address that is not registered',
+      { redirects: false },
+      () => {},
+      'publicUrl',
+      /does not take the redirect address/,
+    ],
+    [
+      'a clock that is wrong',
+      { ahead: 90_000 },
+      () => {},
+      'auth.providers[0].clockTolerance',
+      /ahead of this machine's, more than the 30 s/,
+    ],
+    [
+      'a clock that is behind',
+      { ahead: -600_000 },
+      () => {},
+      'auth.providers[0].clockTolerance',
+      /behind this machine's/,
+    ],
+    [
+      'a secret file that is not there',
+      {},
+      (p) => Object.assign(provided(p), { clientSecretPath: '/nonexistent/secret' }),
+      'auth.providers[0].clientSecretPath',
+      /there is no file/,
+      'warn',
+    ],
+    [
+      'a server that is away',
+      {},
+      (p) => Object.assign(serverOf(p), { url: `http://127.0.0.1:${ports[4]}/mcp` }),
+      'relay.servers.tools.url',
+      /nobody listens there/,
+    ],
+    ['a server at another path', { mcp: 404 }, () => {}, 'relay.servers.tools.url', /answers initialize with 404/],
+    [
+      'a server that wants a credential',
+      { mcp: 401 },
+      () => {},
+      'relay.servers.tools.url',
+      /wants a credential/,
+      'warn',
+    ],
+    [
+      'a credential that the server refuses',
+      { mcp: 403 },
+      (p) => Object.assign(serverOf(p), { credential: { bearer: { value: 'x' } } }),
+      'relay.servers.tools.credential',
+      /refuses the credential/,
+    ],
+    [
+      'a command that is not installed',
+      {},
+      (p) => Object.assign(p.relay, { servers: { tools: { command: 'no-such-mcp-server' } } }),
+      'relay.servers.tools.command',
+      /no program "no-such-mcp-server"/,
+      'warn',
+    ],
+    [
+      'a port that is taken',
+      {},
+      (p) => Object.assign(p.relay, { listen: new URL(provider).host }),
+      'relay.listen',
+      /another program listens/,
+    ],
+    [
+      'a port that is given twice',
+      {},
+      (p) => Object.assign(p.relay, { listen: p.auth.listen }),
+      'relay.listen',
+      /is that of auth.listen too/,
+    ],
+    [
+      'Redis that is away',
+      {},
+      (p) => Object.assign(p, { redis: { url: `redis://127.0.0.1:${ports[4]}` } }),
+      'redis.url',
+      /is not reached/,
+    ],
+    ['no rules', {}, (p) => Object.assign(p.auth, { rules: [] }), 'auth.rules', /refuses every request/, 'warn'],
+    [
+      'a rule for a server that is not there',
+      {},
+      (p) => Object.assign(p.auth, { rules: [{ match: { path: '/servers/tols/**' }, allow: { groups: ['staff'] } }] }),
+      'auth.rules[0].match.path',
+      /no server of relay.servers is "tols" \(there are tools\)/,
+      'warn',
+    ],
+    [
+      'a rule that another one shadows',
+      {},
+      (p) =>
+        (p.auth.rules as object[]).push({
+          match: { path: '/servers/tools/mcp', methods: ['POST'] },
+          allow: { groups: ['admins'] },
+        }),
+      'auth.rules[1]',
+      /never decides, because auth.rules\[0\] comes first/,
+      'warn',
+    ],
+    [
+      'a secret that can be guessed',
+      {},
+      (p) => Object.assign(p.relay, { trust: { secret: 'changeme' } }),
+      'relay.trust.secret',
+      /has 8 characters/,
+      'warn',
+    ],
+    [
+      'sealing keys that are none',
+      {},
+      (p) => Object.assign(p.auth, { sessions: { keys: 'not a key' } }),
+      'auth.sessions.keys',
+      /32 bytes as base64url/,
+      'warn',
+    ],
+    [
+      'plain http to another machine',
+      {},
+      (p) => Object.assign(provided(p), { jwksUri: 'http://idp.invalid/keys' }),
+      'auth.providers[0].jwksUri',
+      /plain http/,
+      'warn',
+    ],
+    [
+      'an audit folder that is not there',
+      {},
+      (p) => Object.assign(p, { audit: { file: { path: '/nonexistent/audit-{process}.log' } } }),
+      'audit.file.path',
+      /there is no folder \/nonexistent/,
+      'warn',
+    ],
+    [
+      'keys for the relay that are not there',
+      {},
+      (p) => Object.assign(p.relay, { trust: { assertion: { jwksUrl: `http://127.0.0.1:${ports[4]}/jwks` } } }),
+      'relay.trust.assertion.jwksUrl',
+      /nobody listens there/,
+    ],
+    [
+      'a public address where nobody listens',
+      {},
+      (p) => Object.assign(p, { publicUrl: `http://127.0.0.1:${ports[4]}` }),
+      'publicUrl',
+      /the proxy does not answer/,
+      'warn',
+    ],
+  ];
+  for (const [name, around, breakIt, key, cause, level = 'fail'] of cases)
+    it(`names ${name}`, async () => {
+      world = around;
+      const parts = right();
+      breakIt(parts);
+      const { code, findings } = await diagnose(parts);
+      const found = findings.find((finding) => finding.key === key && cause.test(finding.cause));
+      assert.ok(found, findings.map(findingText).join('\n'));
+      assert.equal(found.level, level);
+      assert.ok(found.fix, 'no fix');
+      if (level === 'fail') assert.equal(code, 1);
+    });
+
+  it('names an expired certificate, a wrong key file and an outbound proxy that is away', async () => {
+    world = {};
+    const certPath = join(folder, 'old.pem');
+    const keyPath = join(folder, 'old.key');
+    const request = join(folder, 'old.csr');
+    const openssl = (...words: string[]) => execFileSync('openssl', words, { stdio: 'pipe' });
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', keyPath];
+    openssl('req', '-new', ...key, '-subj', '/CN=old', '-out', request);
+    openssl('x509', '-req', '-in', request, '-key', keyPath, '-days', '-1', '-out', certPath);
+    const parts = right();
+    parts.auth.tls = { certPath, keyPath };
+    parts.relay.tls = { certPath, keyPath: join(folder, 'secret') };
+    // The variables of a process decide about its connections; here only the look at them is meant.
+    const { code, findings } = await diagnose(parts, { HTTPS_PROXY: `http://127.0.0.1:${ports[4]}` });
+    const text = findings.map(findingText).join('\n');
+    assert.match(text, /auth\.tls\.certPath \(.*postern\.yaml:\d+\): CN=old expired on/);
+    assert.match(text, /relay\.tls\.keyPath .*must hold a private key in PEM/);
+    assert.match(text, /HTTPS_PROXY: the proxy http:\/\/127\.0\.0\.1:\d+: nobody listens there/);
+    assert.equal(code, 1);
+  });
+
+  it('names Redis without persistence, with eviction, and with another password', async function () {
+    world = {};
+    const redis = await startRedis(await programOrSkip(this, 'redis'));
+    try {
+      const ask = (config: object) => diagnose({ ...right(), redis: { url: redis.url, ...config } });
+      const tell = (...words: string[]) =>
+        execFileSync('redis-cli', ['-p', String(redis.port), ...words], { stdio: 'pipe' });
+      tell('config', 'set', 'save', '');
+      tell('config', 'set', 'appendonly', 'no');
+      tell('config', 'set', 'maxmemory', '100mb');
+      tell('config', 'set', 'maxmemory-policy', 'allkeys-lru');
+      const { code, findings } = await ask({});
+      const text = findings.map(findingText).join('\n');
+      assert.match(text, /redis .*keeps nothing on disk/);
+      assert.match(text, /maxmemory-policy allkeys-lru/);
+      assert.equal(code, 1);
+      tell('config', 'set', 'requirepass', 'hard to guess');
+      const refused = (await ask({ password: 'another' })).findings.map(findingText).join('\n');
+      assert.match(refused, /redis\.password.*: Redis refuses us: WRONGPASS/);
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  it('shows lines for people with file and line, and never a secret', async () => {
+    world = {};
+    const parts = right();
+    Object.assign(provided(parts), { clientSecretPath: undefined, clientSecret: 'never printed anywhere' });
+    Object.assign(parts.relay, { trust: { secret: 'hunter2' } });
+    write(parts);
+    const { code, out } = await run(['doctor', '--config', file]);
+    assert.equal(code, 1);
+    assert.match(out, /^fail {2}auth\.providers\[0\]\.clientSecret \(.*postern\.yaml:\d+\): the provider refuses/m);
+    assert.match(out, /^warn {2}relay\.trust\.secret \(.*postern\.yaml:\d+\): the secret has 7 characters/m);
+    assert.match(out, /\d+ ok, \d+ to look at, 1 failed$/);
+    assert.doesNotMatch(out, /hunter2|never printed/);
+  });
+
+  it('ends with 78 and the problems where the configuration cannot be used', async () => {
+    const { code, findings } = await diagnose({ auth: { listen: 'x' }, drian: '1s' });
+    assert.equal(code, 78);
+    assert.deepEqual(
+      findings.map(({ level, key }) => [level, key]),
+      [
+        ['fail', 'auth.listen'],
+        ['fail', 'drian'],
+      ],
+    );
+  });
+
+  describe('beside it `postern check`', () => {
+    it('warns of the same without asking anybody, and ends with 0', async () => {
+      const parts = right();
+      Object.assign(parts.auth, { rules: [] });
+      Object.assign(serverOf(parts), { url: `http://127.0.0.1:${ports[4]}/mcp` });
+      write(parts);
+      const { code, out, err } = await run(['check', '--config', file]);
+      assert.equal(code, 0);
+      assert.match(err, /^warning: auth\.rules \(.*postern\.yaml:\d+\): there is no rule.*; write rules/m);
+      assert.doesNotMatch(err, /nobody listens/);
+      assert.match(out, /can be used; 1 warning$/);
+    });
+
+    it('warns of an empty folder', async () => {
+      const before = process.cwd();
+      const empty = join(folder, 'empty');
+      mkdirSync(empty);
+      process.chdir(empty);
+      try {
+        const { err } = await run(['check']);
+        assert.match(err, /nothing is configured: there is no postern\.yaml in .*empty/);
+      } finally {
+        process.chdir(before);
+      }
+    });
+  });
+});
