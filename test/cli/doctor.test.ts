@@ -5,6 +5,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { stringify } from 'yaml';
 import { findingText, type PlacedFinding } from '../../src/cli/doctor/finding.ts';
 import { main } from '../../src/cli/main.ts';
@@ -342,19 +343,20 @@ describe('postern doctor', () => {
     world = {};
     const redis = await startRedis(await programOrSkip(this, 'redis'));
     try {
+      const client = new Redis(redis.url);
       const ask = (config: object) => diagnose({ ...right(), redis: { url: redis.url, ...config } });
-      const tell = (...words: string[]) =>
-        execFileSync('redis-cli', ['-p', String(redis.port), ...words], { stdio: 'pipe' });
-      tell('config', 'set', 'save', '');
-      tell('config', 'set', 'appendonly', 'no');
-      tell('config', 'set', 'maxmemory', '100mb');
-      tell('config', 'set', 'maxmemory-policy', 'allkeys-lru');
+      const tell = (name: string, value: string) => client.config('SET', name, value);
+      await tell('save', '');
+      await tell('appendonly', 'no');
+      await tell('maxmemory', '100mb');
+      await tell('maxmemory-policy', 'allkeys-lru');
       const { code, findings } = await ask({});
       const text = findings.map(findingText).join('\n');
       assert.match(text, /redis .*keeps nothing on disk/);
       assert.match(text, /maxmemory-policy allkeys-lru/);
       assert.equal(code, 1);
-      tell('config', 'set', 'requirepass', 'hard to guess');
+      await tell('requirepass', 'hard to guess');
+      client.disconnect();
       const refused = (await ask({ password: 'another' })).findings.map(findingText).join('\n');
       assert.match(refused, /redis\.password.*: Redis refuses us: WRONGPASS/);
     } finally {
