@@ -28,10 +28,12 @@ export function audienceBytes({ resources, configured }: Audience): number {
 /** The comparison of RFC 8707 §2: each request's own resource, whatever a cache knows about the token. */
 export function isFor(
   { general, resources, configured }: Audience,
-  resource: Pick<Resource, 'uri' | 'server'>,
+  resource: Pick<Resource, 'uri' | 'addresses' | 'server'>,
 ): boolean {
   return (
-    general || resources.has(resource.uri) || (configured.size > 0 && configured.has(resource.server ?? resource.uri))
+    general ||
+    resource.addresses.some((address) => resources.has(address)) ||
+    (configured.size > 0 && configured.has(resource.server ?? resource.uri))
   );
 }
 

@@ -5,8 +5,12 @@ import { canonicalHost } from './target.ts';
 
 /** What a credential is good for: an origin and a path (RFC 8707 §2). */
 export interface Resource {
-  /** Canonical resource URI, without a trailing slash. */
+  /** Canonical resource URI, without a trailing slash: one for all ways into the same server. */
   readonly uri: string;
+  /** Canonical URI of this way in, by which its clients know it (RFC 9728 §3.3). */
+  readonly address: string;
+  /** Those of all ways in: a token for one of them is for the server. */
+  readonly addresses: readonly string[];
   readonly scheme: 'http' | 'https';
   /** Canonical, see `canonicalHost`. */
   readonly host: string;
@@ -23,6 +27,10 @@ export interface Resource {
 /** Where a request goes, as far as it tells which resource it is for. */
 export type Place = Pick<CheckRequest, 'scheme' | 'host' | 'path'>;
 
+/** Last segments of the addresses by which clients reach a server. The first names it as a whole. */
+const WAYS_IN = ['mcp', 'sse', 'ws'] as const;
+type WaysIn = ReadonlyMap<string, Resource>;
+
 /** Resources of other hosts, which clients may invent, are forgotten all at once. */
 const MAX_OTHER_ORIGINS = 1_000;
 
@@ -36,8 +44,8 @@ export class Resources {
   /** Path of the public URL, without a trailing slash. */
   readonly #base: string;
   readonly #prefix: string;
-  readonly #servers = new Map<string, Resource>();
-  readonly #aggregate: Resource | undefined;
+  readonly #servers = new Map<string, WaysIn>();
+  readonly #aggregate: WaysIn | undefined;
   /** What is at the host of the public URL, but not below it. */
   readonly #beside: Resource;
   readonly #others = new Map<string, Resource>();
@@ -52,22 +60,26 @@ export class Resources {
     this.#prefix = `${this.#base}/servers/`;
     const scheme = base.protocol === 'https:' ? 'https' : 'http';
     const own = { scheme, host: canonicalHost(base.host, scheme) as string } as const;
-    const described = (path: string) => ({
-      ...own,
-      uri: base.origin + path,
-      path,
-      metadataUrl: `${base.origin}${METADATA_PATH}${path}`,
-    });
-    for (const name of serverNames)
-      this.#servers.set(name, { ...described(`${this.#prefix}${name}/mcp`), server: name, isMcp: true });
-    this.#aggregate = aggregate ? { ...described(`${this.#base}/mcp`), isMcp: true } : undefined;
+    const metadata = `${base.origin}${METADATA_PATH}`;
+    const waysInto = (folder: string, server: object = {}): WaysIn => {
+      const addresses = WAYS_IN.map((way) => `${base.origin}${folder}/${way}`);
+      const ways = WAYS_IN.map((way, at): [string, Resource] => {
+        const path = `${folder}/${way}`;
+        const addressed = { uri: addresses[0] as string, address: addresses[at] as string, addresses };
+        return [way, { ...own, ...addressed, path, ...server, isMcp: true, metadataUrl: metadata + path }];
+      });
+      return new Map(ways);
+    };
+    for (const name of serverNames) this.#servers.set(name, waysInto(this.#prefix + name, { server: name }));
+    this.#aggregate = aggregate ? waysInto(this.#base) : undefined;
     this.rest = {
-      ...described(this.#base),
+      ...own,
+      ...addressed(base.origin + this.#base),
       path: `${this.#base}/`,
       isMcp: false,
-      metadataUrl: serverNames.length === 0 ? `${base.origin}${METADATA_PATH}${this.#base}` : undefined,
+      metadataUrl: serverNames.length === 0 ? metadata + this.#base : undefined,
     };
-    this.#beside = { ...own, uri: base.origin, path: '/', isMcp: false, metadataUrl: undefined };
+    this.#beside = { ...own, ...addressed(base.origin), path: '/', isMcp: false, metadataUrl: undefined };
   }
 
   /** Whether our own addresses are at this host and port. @param host canonical */
@@ -78,12 +90,19 @@ export class Resources {
   /** Those that a token can be for: each server and all of them as one, or everything where there is none. */
   all(): readonly Resource[] {
     if (this.#servers.size === 0) return [this.rest];
-    return [...this.#servers.values(), ...(this.#aggregate === undefined ? [] : [this.#aggregate])];
+    return this.#waysIn().map(mainWay);
   }
 
   /** @param server configured name */
   named(server: string): Resource | undefined {
-    return this.#servers.get(server);
+    const ways = this.#servers.get(server);
+    return ways && mainWay(ways);
+  }
+
+  /** The way in that clients know by this address. @param uri canonical */
+  addressed(uri: string): Resource | undefined {
+    if (this.#servers.size === 0) return this.rest.uri === uri ? this.rest : undefined;
+    return this.#everyWay().find(({ address }) => address === uri);
   }
 
   of(place: Place): Resource {
@@ -91,7 +110,8 @@ export class Resources {
     if (!this.isAt(place.host)) return this.#otherOrigin(place);
     if (!path.startsWith(this.#prefix)) return this.#aggregateAt(path) ?? this.#outsideServers(path);
     const end = path.indexOf('/', this.#prefix.length);
-    return this.#servers.get(path.slice(this.#prefix.length, end === -1 ? undefined : end)) ?? this.rest;
+    const ways = this.#servers.get(path.slice(this.#prefix.length, end === -1 ? undefined : end));
+    return ways === undefined ? this.rest : wayAt(ways, end === -1 ? '' : path.slice(end + 1));
   }
 
   /**
@@ -101,8 +121,9 @@ export class Resources {
   describedAt(suffix: string): Resource | undefined {
     const wanted = suffix.replace(/\/$/, '');
     if (this.#servers.size === 0) return wanted === this.rest.path.slice(0, -1) ? this.rest : undefined;
+    const described = this.#everyWay().find(({ path }) => path === wanted);
+    if (described !== undefined) return described;
     const all = this.all();
-    for (const resource of all) if (resource.path === wanted) return resource;
     return wanted === '' && all.length === 1 ? all[0] : undefined;
   }
 
@@ -118,8 +139,16 @@ export class Resources {
   /** Its transports are at the paths of a server's, without the server. */
   #aggregateAt(path: string): Resource | undefined {
     return path.startsWith(`${this.#base}/`) && /^(?:mcp|sse|messages|ws)\/?$/.test(path.slice(this.#base.length + 1))
-      ? this.#aggregate
+      ? this.#aggregate && wayAt(this.#aggregate, path.slice(this.#base.length + 1))
       : undefined;
+  }
+
+  #waysIn(): WaysIn[] {
+    return [...this.#servers.values(), ...(this.#aggregate === undefined ? [] : [this.#aggregate])];
+  }
+
+  #everyWay(): Resource[] {
+    return this.#waysIn().flatMap((ways) => [...ways.values()]);
   }
 
   #outsideServers(path: string): Resource {
@@ -131,11 +160,25 @@ export class Resources {
     let resource = this.#others.get(uri);
     if (resource === undefined) {
       if (this.#others.size >= MAX_OTHER_ORIGINS) this.#others.clear();
-      resource = { uri, scheme, host, path: '/', isMcp: false, metadataUrl: undefined };
+      resource = { ...addressed(uri), scheme, host, path: '/', isMcp: false, metadataUrl: undefined };
       this.#others.set(uri, resource);
     }
     return resource;
   }
+}
+
+function addressed(uri: string): Pick<Resource, 'uri' | 'address' | 'addresses'> {
+  return { uri, address: uri, addresses: [uri] };
+}
+
+function mainWay(ways: WaysIn): Resource {
+  return ways.get('mcp') as Resource;
+}
+
+/** Messages of an event stream are posted elsewhere, as part of the same way in. @param rest of the path */
+function wayAt(ways: WaysIn, rest: string): Resource {
+  const way = rest.replace(/\/$/, '');
+  return ways.get(way === 'messages' ? 'sse' : way) ?? mainWay(ways);
 }
 
 /**

@@ -24,7 +24,7 @@ export function protectedResourceMetadata(
   const inSteps = readsBodies?.(resource) === true;
   const scopes = inSteps ? rules.defaultScopesOf(resource) : rules.scopesOf(resource);
   return {
-    resource: resource.uri,
+    resource: resource.address,
     authorization_servers: context.issuers,
     ...(scopes.length > 0 && { scopes_supported: scopes }),
     bearer_methods_supported: ['header'],

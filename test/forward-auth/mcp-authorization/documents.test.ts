@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpPerson } from '../../support/http-person.ts';
+import { until } from '../../support/until.ts';
 import { type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
 import { type DocumentHost, startDocumentHost } from './support/document-host.ts';
 import { type CallbackPage, openCallbackPage, SdkClient } from './support/mcp-client.ts';
@@ -110,11 +111,42 @@ describe('clients that are named by their document', () => {
     assert.equal(count(), 1);
   });
 
+  it('is not fetched again for a while where it is bad, and is where it did not come', async () => {
+    const own = await openBrokerGate({
+      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, minCache: '2s' } },
+    });
+    const visit = async (id: string) =>
+      (await new HttpPerson().visit(new RawClient(own, id, callback.url).authorizationUrl())).status;
+    const broken = (_request: unknown, response: ServerResponse) =>
+      void response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"client_id":');
+    const away = (_request: unknown, response: ServerResponse) => void response.writeHead(503).end();
+    try {
+      for (const [path, document, times] of [
+        ['/nameless.json', { ...good(), client_name: undefined }, 1],
+        ['/misdirected.json', { ...good(), redirect_uris: ['javascript:alert(1)'] }, 1],
+        ['/broken.json', broken, 1],
+        ['/away.json', away, undefined],
+      ] as const) {
+        const id = host.serve(path, document);
+        for (let turn = 0; turn < 3; turn++) assert.equal(await visit(id), 400, path);
+        const count = host.asked.filter((asked) => asked === path).length;
+        assert.ok(times === undefined ? count >= 3 : count === times, `${path}: ${count}`);
+      }
+      const mended = host.serve('/nameless.json', good());
+      await until('it is good again', async () => (await visit(mended)) === 200);
+      assert.equal(await visit(host.serve('/away.json', good())), 200);
+    } finally {
+      await own.stop();
+    }
+  });
+
   describe('a document that', () => {
     const bad: ReadonlyArray<readonly [string, () => Parameters<DocumentHost['serve']>[1]]> = [
       ['names another client', () => ({ ...good(), client_id: `https://${host.host}/other.json` })],
       ['names none', () => ({ ...good(), client_id: undefined })],
       ['has a secret', () => ({ ...good(), client_secret: 'x', token_endpoint_auth_method: 'client_secret_basic' })],
+      ['has no name', () => ({ ...good(), client_name: undefined })],
+      ['has an empty name', () => ({ ...good(), client_name: '' })],
       ['has no redirect', () => ({ ...good(), redirect_uris: [] })],
       [
         'leads elsewhere',

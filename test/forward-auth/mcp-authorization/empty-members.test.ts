@@ -76,8 +76,9 @@ describe('clients whose metadata has empty members', () => {
     it(`are known by their document: ${title}`, async () => {
       const document = {
         redirect_uris: [callback.url],
-        client_name: 'Documented',
         ...members,
+        // A document must have one.
+        client_name: 'Documented',
         token_endpoint_auth_method: 'none',
       };
       const metadataUrl = host.serve(`/${encodeURIComponent(title)}.json`, document);

@@ -24,6 +24,7 @@ import { Origins } from '../../login/sign-in-urls.ts';
 import type { Sessions } from '../../sessions/session.ts';
 import { Accounts } from './accounts.ts';
 import { AuthorizationAudit } from './audit.ts';
+import { rememberBadDocuments } from './bad-documents.ts';
 import { BrokerLimits } from './broker-limits.ts';
 import { brokerRoutes } from './broker-routes.ts';
 import { BrokerStores } from './broker-stores.ts';
@@ -140,6 +141,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     );
     provider.proxy = true;
     prefixTokens(provider);
+    rememberBadDocuments(provider, broker.metadataDocuments.minCache);
     useInteractionCookies(provider, auth.sessions.cookie, now);
     registerRefreshTokenGrant(provider, { accounts, resourceServers, rotation, revoke });
     if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);

@@ -45,8 +45,7 @@ export class ResourceServers {
   }
 
   find(indicator: string): Resource | undefined {
-    const wanted = canonicalResource(indicator);
-    return this.#context.resources.all().find(({ uri }) => uri === wanted);
+    return this.#context.resources.addressed(canonicalResource(indicator));
   }
 
   /** Another spelling of what was granted, such as with a slash behind it, is the granted one. */

@@ -5,6 +5,7 @@ import {
 } from '@modelcontextprotocol/client';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport, StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { openCallbackPage } from '../../../forward-auth/mcp-authorization/support/mcp-client.ts';
@@ -26,6 +27,18 @@ const connectV1 = ({ endpoint }: Surroundings, authProvider: PersonProvider): Co
   const transport = new StreamableHTTPClientTransport(new URL(endpoint), { authProvider });
   return {
     connect: () => client.connect(transport as Transport),
+    call: (name) => client.callTool({ name }),
+    finish: (back) => transport.finishAuth(back.get('code') ?? ''),
+    close: () => client.close(),
+  };
+};
+
+/** The transport of 2024-11-05, which signs in by itself as the newer one does. */
+const connectSse = ({ endpoint }: Surroundings, authProvider: PersonProvider): Connection => {
+  const client = new Client(ABOUT);
+  const transport = new SSEClientTransport(new URL(endpoint.replace(/mcp$/, 'sse')), { authProvider });
+  return {
+    connect: () => client.connect(transport),
     call: (name) => client.callTool({ name }),
     finish: (back) => transport.finishAuth(back.get('code') ?? ''),
     close: () => client.close(),
@@ -107,4 +120,11 @@ export const SDK_V2: ClientDriver = {
   needs: [],
   can,
   start: (surroundings) => start(surroundings, connectV2),
+};
+
+export const SDK_V1_SSE: ClientDriver = {
+  name: '@modelcontextprotocol/sdk over HTTP+SSE',
+  needs: [],
+  can: { document: true, stepUp: false },
+  start: (surroundings) => start(surroundings, connectSse),
 };

@@ -39,6 +39,8 @@ export interface BrokerGateSettings {
   readonly broker?: object;
   readonly auth?: object;
   readonly servers?: readonly string[];
+  /** All servers as one too. */
+  readonly aggregate?: boolean;
   readonly redis?: object;
   readonly provider?: SignInProviderOptions;
   /** Where it listens; absent: anywhere. */
@@ -73,7 +75,7 @@ export async function openBrokerGate(settings: BrokerGateSettings = {}): Promise
         ],
         rules: [
           {
-            match: { path: '/servers/**' },
+            match: { path: settings.aggregate === true ? '/**' : '/servers/**' },
             allow: { groups: ['engineering'] },
             scopes: { default: ['mcp:use'], tools: { 'delete_*': ['mcp:admin'] } },
           },
@@ -83,7 +85,10 @@ export async function openBrokerGate(settings: BrokerGateSettings = {}): Promise
         ...settings.auth,
         ...auth,
       },
-      relay: { servers: Object.fromEntries(servers.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])) },
+      relay: {
+        servers: Object.fromEntries(servers.map((name) => [name, { url: 'http://127.0.0.1:9/mcp' }])),
+        ...(settings.aggregate === true && { aggregate: { servers } }),
+      },
       ...(settings.redis === undefined ? {} : { redis: settings.redis }),
     });
   const config = configured();
