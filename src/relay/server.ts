@@ -154,7 +154,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   const gate = new Gate(config, asked);
   const migration = new MigrationReport(relay.migration.remembered, now);
   const live = activity && new LiveStreams(activity);
-  const forms = new FormTokens(relay.sessionKey ?? relay.admin.password, now);
+  const forms = new FormTokens(relay.sessionKey ?? relay.admin.password?.[0], now);
   const own: RelayParts = {
     ...{
       log,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isLoopback } from '../addresses.ts';
-import { AT_START, httpUrl, secret } from './values.ts';
+import { AT_START, httpUrl, secrets } from './values.ts';
 
 /** What the operator sees and does in a browser or by the API, at the relay's own listener. */
 export const adminSchema = z.strictObject({
@@ -13,7 +13,7 @@ export const adminSchema = z.strictObject({
     .optional()
     .meta({ description: '`/admin/api`, which live updates of the pages need too; absent: as `pages`' }),
   user: z.string().min(1).optional().meta({ description: 'who signs in with `password`' }),
-  password: secret('of `user`, at least 12 characters that nobody guesses').optional(),
+  password: secrets('of `user`, at least 12 characters that nobody guesses').optional(),
   groups: z
     .array(z.string().min(1))
     .default([])
@@ -27,7 +27,7 @@ export const adminSchema = z.strictObject({
   forwardAuth: z
     .strictObject({
       url: httpUrl('auth.internalListen, as the relay reaches it'),
-      token: secret('auth.operatorToken'),
+      token: secrets('auth.operatorToken'),
     })
     .optional()
     .meta({ description: 'where sessions are listed and ended; absent: not from here' }),
@@ -67,7 +67,7 @@ export function checkAdmin(
   const { pages, api } = adminSwitches(admin);
   if (!pages && !api) return;
   if (user?.includes(':')) issue(['user'], 'must hold no colon (RFC 7617 §2)');
-  const weakness = password === undefined ? undefined : weaknessOf(password, user ?? '');
+  const weakness = password?.map((one) => weaknessOf(one, user ?? '')).find((found) => found !== undefined);
   if (weakness !== undefined)
     issue(['password'], `${weakness}: make one with \`openssl rand -base64 24\` (BASIC_AUTH_PASSWORD)`);
   if (admin.groups.length > 0 && !trust.enabled)

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, scope, secret, size } from './values.ts';
+import { duration, scope, secrets, size } from './values.ts';
 
 const httpsHost = z.string().regex(/^[a-z0-9.-]+(?::\d{1,5})?$/, 'must be a lower-case host, with a port where needed');
 
@@ -7,7 +7,7 @@ const client = z
   .strictObject({
     id: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/, 'must be letters, digits and . _ ~ -'),
     name: z.string().min(1).optional().meta({ description: 'what people see on the consent page; absent: the id' }),
-    secret: secret('absent: a public client, which proves itself by PKCE alone').optional(),
+    secret: secrets('absent: a public client, which proves itself by PKCE alone').optional(),
     redirectUris: z
       .array(z.string().min(1))
       .default([])
@@ -52,7 +52,7 @@ const APPLICATION_SCHEMES = [
 
 const registration = z.strictObject({
   enabled: z.boolean().default(true).meta({ description: 'clients may register themselves (RFC 7591)' }),
-  initialAccessToken: secret('needed to register, as a bearer token; absent: everybody may').optional(),
+  initialAccessToken: secrets('needed to register, as a bearer token; absent: everybody may').optional(),
   redirectHosts: z.array(httpsHost).default([]).meta({
     description: 'hosts of https redirects that may be registered, beside loopback addresses; empty: any',
   }),
@@ -153,7 +153,7 @@ export function checkBroker(
   if (broker.defaultResource !== undefined && !servers.includes(broker.defaultResource))
     problem(['defaultResource'], `there is no server "${broker.defaultResource}" in relay.servers`);
   const { initialAccessToken } = broker.registration;
-  if (initialAccessToken !== undefined && !/^[\w.~+/-]+=*$/.test(initialAccessToken))
+  if (initialAccessToken?.some((token) => !/^[\w.~+/-]+=*$/.test(token)))
     problem(
       ['registration', 'initialAccessToken'],
       'must be a bearer token (RFC 6750 §2.1): letters, digits and -._~+/',
@@ -162,7 +162,7 @@ export function checkBroker(
     const at = (key: string, message: string) => problem(['clients', index, key], message);
     if (broker.clients.findIndex(({ id }) => id === known.id) !== index) at('id', `"${known.id}" is used twice`);
     if (known.secret === undefined && known.clientCredentials) at('secret', 'needed for client credentials');
-    if (known.secret !== undefined && known.secret.length < SHORTEST_SECRET)
+    if (known.secret?.some((one) => one.length < SHORTEST_SECRET))
       at('secret', `needs ${SHORTEST_SECRET} characters or more, because anybody may try secrets here`);
     // The id of a public client is known: whoever got hold of a person's assertion could exchange it.
     if (known.secret === undefined && known.identityAssertions) at('secret', 'needed for identity assertions');

@@ -1,16 +1,6 @@
 import { z } from 'zod';
 import { TRUST_PRESET_NAMES } from './trust-presets.ts';
-import {
-  AT_START,
-  addressRange,
-  duration,
-  groupClaims,
-  groupForms,
-  headerName,
-  httpUrl,
-  secret,
-  secrets,
-} from './values.ts';
+import { AT_START, addressRange, duration, groupClaims, groupForms, headerName, httpUrl, secrets } from './values.ts';
 
 const headers = z.strictObject({
   email: headerName.optional().meta({ description: 'header with the e-mail address' }),
@@ -52,7 +42,7 @@ const token = z.strictObject({
     .regex(/^https?:\/\/[^{}]+\{kid\}$/, 'must be an http or https URL that ends in {kid}')
     .optional()
     .meta({ description: "`aws-alb`: where keys are, with `{kid}` at the end; absent: that of the ARN's region" }),
-  secret: secret('`authentik`: the client secret, where it signs with HS256').optional(),
+  secret: secrets('`authentik`: the client secret, where it signs with HS256').optional(),
   claims: z
     .strictObject({
       subject: z.string().min(1).default('sub'),

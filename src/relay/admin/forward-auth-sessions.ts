@@ -27,7 +27,10 @@ export class ForwardAuthSessions {
       });
     const { url, token } = this.#access;
     const target = 'key' in of ? `/sessions/${of.key}` : `/sessions?${new URLSearchParams(of)}`;
-    const response = await this.#send(new URL(target, url), { method, headers: { Authorization: `Bearer ${token}` } });
+    const response = await this.#send(new URL(target, url), {
+      method,
+      headers: { Authorization: `Bearer ${token[0]}` },
+    });
     if (response.status === 404 && 'key' in of)
       throw new PosternError('not_found', 'there is no such session: it may have ended already', {
         status: 404,

@@ -1,6 +1,5 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { errors, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify } from 'jose';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
@@ -8,6 +7,7 @@ import { ConfigurationError } from '../../platform/errors.ts';
 import { readClaims, USUAL_CLAIMS } from './claims.ts';
 import { describeTokenFailure } from './verification-failure.ts';
 import { VerifiedCache } from './verified-cache.ts';
+import { verifyByAny } from './verify-by-any.ts';
 
 export type BearerResult =
   | { kind: 'absent' }
@@ -39,22 +39,9 @@ export class BearerCheck {
     return this.#verified.get(token) ?? this.#verify(token);
   }
 
-  /** @throws what the last key says */
-  async #verifyByAny(token: string, options: JWTVerifyOptions): Promise<JWTVerifyResult> {
-    let failure: unknown;
-    for (const key of this.#keys)
-      try {
-        return await jwtVerify(token, key, options);
-      } catch (error) {
-        failure = error;
-        if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
-      }
-    throw failure;
-  }
-
   async #verify(token: string): Promise<BearerResult> {
     try {
-      const { payload, protectedHeader } = await this.#verifyByAny(token, {
+      const { payload, protectedHeader } = await verifyByAny(token, this.#keys, {
         algorithms: [this.#jwt.algorithm],
         issuer: this.#jwt.issuer,
         ...(this.#jwt.audienceVerification ? { audience: this.#jwt.audience } : {}),

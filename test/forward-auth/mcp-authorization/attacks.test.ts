@@ -353,6 +353,15 @@ describe('attacks on the broker', () => {
       assert.equal((await register(closed, metadata, { Authorization: 'Bearer wrong' })).status, 401);
       const good = await register(closed, metadata, { Authorization: `Bearer ${initialAccessToken}` });
       assert.equal(good.status, 201);
+      const statuses = (tokens: readonly string[]) =>
+        Promise.all(
+          tokens.map(async (token) => (await register(closed, metadata, { authorization: `bearer ${token}` })).status),
+        );
+      const [old, fresh] = [initialAccessToken, 'new-initial-access-token-of-the-tests'];
+      await closed.reload({ broker: { enabled: true, registration: { initialAccessToken: [fresh, old] } } });
+      assert.deepEqual(await statuses([old, fresh, `${fresh},${old}`, 'wrong']), [201, 201, 401, 401]);
+      await closed.reload({ broker: { enabled: true, registration: { initialAccessToken: fresh } } });
+      assert.deepEqual(await statuses([old, fresh]), [401, 201]);
     } finally {
       await closed.stop();
     }

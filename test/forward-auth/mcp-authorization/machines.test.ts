@@ -65,6 +65,30 @@ describe('programs at the broker', () => {
       assert.equal((await gate.check('github', String(body.access_token))).status, 200);
     });
 
+    it('shows the old or the new secret while they are rotated', async () => {
+      const fresh = 'the new secret of the machine in the tests';
+      const take = (secret: string | string[]) =>
+        gate.reload({
+          broker: {
+            enabled: true,
+            clientCredentials: true,
+            clients: [{ id: 'robot', secret, clientCredentials: true, groups: ['robots'], scopes: ['mcp:use'] }],
+          },
+        });
+      const basic = async () => {
+        const found: number[] = [];
+        for (const secret of [SECRET, fresh, `${fresh} ${SECRET}`, 'x'])
+          found.push((await ask({}, 'robot', encodeURIComponent(secret))).status);
+        return found;
+      };
+      await take([fresh, SECRET]);
+      assert.deepEqual(await basic(), [200, 200, 401, 401]);
+      await take(fresh);
+      assert.deepEqual(await basic(), [401, 200, 401, 401]);
+      await gate.reload({});
+      assert.deepEqual(await basic(), [200, 401, 401, 401]);
+    });
+
     it('gets what every request needs where it asks for no scope', async () => {
       const { status, body } = await ask();
       assert.deepEqual([status, body.scope], [200, 'mcp:use']);

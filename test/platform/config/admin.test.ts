@@ -38,7 +38,7 @@ describe('relay.admin', () => {
     };
     const { config, warnings } = loadConfig(undefined, env);
     assert.deepEqual(warnings, []);
-    assert.equal(config.relay.admin.password, GOOD);
+    assert.deepEqual(config.relay.admin.password, [GOOD]);
     assert.deepEqual(adminSwitches(config.relay.admin), { pages: true, api: false });
   });
 

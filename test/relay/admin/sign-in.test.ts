@@ -36,6 +36,18 @@ describe('signing in to the admin pages', () => {
     assert.equal((await look(port, '/admin', basic('jürgen', 'zwölf Größen übrig'))).status, 200);
   });
 
+  it('takes the old and the new password while they are rotated, and warns of each weak one', async () => {
+    const password = [OPERATOR.password, 'zwölf Größen übrig'];
+    const { port } = await adminRelay({ admin: { user: 'jürgen', password } });
+    for (const one of password) assert.equal((await look(port, '/admin', basic('jürgen', one))).status, 200);
+    for (const one of [password.join('\n'), password.join(','), ''])
+      assert.equal((await look(port, '/admin', basic('jürgen', one))).status, 401);
+    await assert.rejects(
+      adminRelay({ admin: { user: 'jürgen', password: [...password, 'changeme'] } }),
+      /relay\.admin\.password: is one that everybody tries first/,
+    );
+  });
+
   it('locks out who guesses, right guesses included, and nobody else', async () => {
     const { port, logs } = await adminRelay();
     const from = (address: string) => ['X-Forwarded-For', address];

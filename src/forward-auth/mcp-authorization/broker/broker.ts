@@ -22,6 +22,7 @@ import { showProblem } from '../../login/pages.ts';
 import { RequestPlaces } from '../../login/request-place.ts';
 import { Origins } from '../../login/sign-in-urls.ts';
 import type { Sessions } from '../../sessions/session.ts';
+import { acceptSeveralSecrets } from './accepted-secrets.ts';
 import { Accounts } from './accounts.ts';
 import { AuthorizationAudit } from './audit.ts';
 import { rememberBadDocuments } from './bad-documents.ts';
@@ -142,6 +143,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
     provider.proxy = true;
     prefixTokens(provider);
     rememberBadDocuments(provider, broker.metadataDocuments.minCache);
+    acceptSeveralSecrets(provider, broker);
     useInteractionCookies(provider, auth.sessions.cookie, now);
     registerRefreshTokenGrant(provider, { accounts, resourceServers, rotation, revoke });
     if (broker.clientCredentials) registerClientCredentialsGrant(provider, resourceServers);

@@ -12,7 +12,7 @@ export function preRegistered(clients: BrokerConfig['clients']): ClientMetadata[
       client_name: name ?? id,
       ...(secret === undefined
         ? { token_endpoint_auth_method: 'none' as const }
-        : { client_secret: secret, token_endpoint_auth_method: 'client_secret_basic' as const }),
+        : { client_secret: secret[0], token_endpoint_auth_method: 'client_secret_basic' as const }),
       redirect_uris: [...redirectUris],
       response_types: forPeople ? ['code'] : [],
       grant_types: [

@@ -117,7 +117,7 @@ function features(context: ProviderConfigurationContext): NonNullable<Configurat
         token.clientId === client.clientId ||
         config.clients.some(({ id, secret }) => id === client.clientId && secret !== undefined),
     },
-    registration: { enabled: registration.enabled, initialAccessToken: registration.initialAccessToken ?? false },
+    registration: { enabled: registration.enabled, initialAccessToken: registration.initialAccessToken?.[0] ?? false },
     clientCredentials: { enabled: config.clientCredentials },
     clientIdMetadataDocument: {
       enabled: metadataDocuments.enabled,

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createSecretCheck } from '../../../platform/secret-check.ts';
 import { clientKey, type LimitKey } from '../../../stores/limit-key.ts';
 import type { Limiter } from '../../../stores/stores.ts';
 import { NotAdmitted, type Operator } from './operator.ts';
@@ -16,17 +16,19 @@ export interface GuessLimits {
 /** The operator's own name and password, by HTTP Basic (RFC 7617). */
 export class PasswordSignIn {
   readonly #user: string;
-  readonly #expected: readonly [Buffer, Buffer];
+  readonly #isUser: (given: string) => boolean;
+  readonly #isPassword: (given: string) => boolean;
   readonly #limits: GuessLimits;
   readonly #onWrong: (client: string) => void;
 
   constructor(
-    { user, password }: { readonly user: string; readonly password: string },
+    { user, password }: { readonly user: string; readonly password: readonly string[] },
     limits: GuessLimits,
     onWrong: (client: string) => void,
   ) {
     this.#user = user;
-    this.#expected = [digest(user), digest(password)];
+    this.#isUser = createSecretCheck([user]);
+    this.#isPassword = createSecretCheck(password);
     this.#limits = limits;
     this.#onWrong = onWrong;
   }
@@ -54,17 +56,13 @@ export class PasswordSignIn {
     return { name: this.#user, way: 'password' };
   }
 
-  /** Digests have one length, and both are compared, so that comparing takes as long for every text. */
+  /** Both are compared, so that it takes as long whichever is wrong. */
   #matches(authorization: string): boolean {
     const encoded = authorization.slice('basic '.length).trim();
     const text = Buffer.from(encoded, 'base64').toString('utf8');
     const colon = text.indexOf(':');
-    const given = [text.slice(0, Math.max(0, colon)), text.slice(colon + 1)].map(digest) as [Buffer, Buffer];
-    const [user, password] = this.#expected.map((expected, index) => timingSafeEqual(given[index] as Buffer, expected));
-    return user === true && password === true && colon !== -1;
+    const user = this.#isUser(text.slice(0, Math.max(0, colon)));
+    const password = this.#isPassword(text.slice(colon + 1));
+    return user && password && colon !== -1;
   }
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

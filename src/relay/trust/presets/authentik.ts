@@ -1,5 +1,4 @@
-import { createSecretKey } from 'node:crypto';
-import type { JWTVerifyGetKey } from 'jose';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { TrustConfig, TrustTokenConfig } from '../../../platform/config/trust-schema.ts';
 import type { KeySource } from '../keys.ts';
 import { RemoteKeys } from '../remote-keys.ts';
@@ -32,7 +31,7 @@ export function authentik({ token, userHeader }: TrustConfig, deps: PresetDeps):
   const signed = new SignedToken({
     header: JWT,
     algorithms: keys === undefined ? ['HS256'] : ['RS256', 'ES256', 'ES384', 'ES512'],
-    getKey: keys === undefined ? sharedKey(token.secret ?? '') : keys.getKey,
+    getKey: keys === undefined ? sharedKeys(token.secret ?? []) : keys.getKey,
     ...(token.issuer === undefined ? {} : { issuer: token.issuer }),
     audience: token.audiences ?? [],
     token,
@@ -57,7 +56,6 @@ function keySet({ jwksUrl, issuer }: TrustTokenConfig, deps: PresetDeps): KeySou
 }
 
 /** A provider without a signing key signs with its client secret. */
-function sharedKey(secret: string): JWTVerifyGetKey {
-  const key = createSecretKey(secret, 'utf8');
-  return () => key;
+function sharedKeys(secrets: readonly string[]): readonly KeyObject[] {
+  return secrets.map((secret) => createSecretKey(secret, 'utf8'));
 }

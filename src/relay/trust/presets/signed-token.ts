@@ -1,10 +1,12 @@
-import { type JWTHeaderParameters, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import type { KeyObject } from 'node:crypto';
+import type { JWTHeaderParameters, JWTVerifyGetKey } from 'jose';
 import { ASSERTION_TYPE } from '../../../identity/assertion.ts';
 import type { Identity } from '../../../identity/identity.ts';
 import type { TrustTokenConfig } from '../../../platform/config/trust-schema.ts';
 import { type Claims, readClaims } from '../claims.ts';
 import { describeTokenFailure } from '../verification-failure.ts';
 import { VerifiedCache } from '../verified-cache.ts';
+import { verifyByAny } from '../verify-by-any.ts';
 import { decodeText } from './field-value.ts';
 import { ABSENT, type Lookup, type Reading, refused } from './preset.ts';
 
@@ -19,7 +21,8 @@ export interface SignedTokenOptions {
   /** The header with the token, as it is written in messages. */
   readonly header: string;
   readonly algorithms: readonly string[];
-  readonly getKey: JWTVerifyGetKey;
+  /** Public keys by their id, or shared secrets, of which one must fit. */
+  readonly getKey: JWTVerifyGetKey | readonly KeyObject[];
   /** Accepted `iss`; absent: not compared. */
   readonly issuer?: string | readonly string[];
   /** Accepted `aud`; absent: not compared by the library. */
@@ -84,7 +87,7 @@ export class SignedToken {
       refused('assertion_invalid', `${header} is not valid: ${why}; ${CHECK}`, challenge);
     let claims: Claims;
     try {
-      const { payload, protectedHeader } = await jwtVerify(jwt, getKey, {
+      const { payload, protectedHeader } = await verifyByAny(jwt, [getKey].flat(), {
         algorithms: [...algorithms],
         ...(issuer === undefined ? {} : { issuer: [issuer].flat() }),
         ...(audience === undefined ? {} : { audience: [...audience] }),

@@ -238,6 +238,9 @@ describe('what is special of authentik', () => {
     };
     assert.equal(await by.reason(make(secret)), 'identified alice');
     assert.equal(await by.reason(make('another')), 'assertion_invalid');
+    const both = judge({ preset: 'authentik', token: { secret: `another\n${secret}`, audiences: ['client-id'] } });
+    const reasons = await Promise.all(['another', secret, `another\n${secret}`].map((key) => both.reason(make(key))));
+    assert.deepEqual(reasons, ['identified alice', 'identified alice', 'assertion_invalid']);
     const rsa = makeKeys('RS256');
     const jwt = signToken(rsa, { sub: 'alice', aud: 'client-id', exp: seconds(60) });
     assert.equal(await by.reason(['X-authentik-jwt', jwt]), 'assertion_invalid');
