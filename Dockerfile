@@ -31,6 +31,7 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY bin bin
+COPY deploy/check deploy/check
 COPY package.json LICENSE ./
 # Owned by root, run by somebody else: the process cannot change its own code. By number, as Kubernetes wants to see it.
 USER 1000:1000

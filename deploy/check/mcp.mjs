@@ -30,8 +30,8 @@ function messageOf(text) {
   }
 }
 
-/** @returns {Promise<object>} the result of the tool `echo` */
-export async function callEcho(endpoint, headers) {
+/** Opens a session and calls a tool that returns its argument; without one, lists the tools. @throws Error */
+export async function useServer(endpoint, headers, tool) {
   const opened = await ask(
     endpoint,
     1,
@@ -51,16 +51,15 @@ export async function callEcho(endpoint, headers) {
     headers: { ...MCP, ...further },
     body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }),
   });
-  const called = await ask(
-    endpoint,
-    2,
-    'tools/call',
-    { name: 'echo', arguments: { message: 'through the gate' } },
-    further,
-  );
-  if (called.message?.result === undefined)
-    throw new Error(`tools/call: ${called.status} ${called.text.slice(0, 300)}`);
-  return called.message.result;
+  const [method, params] =
+    tool === undefined
+      ? ['tools/list', {}]
+      : ['tools/call', { name: tool, arguments: { message: 'through the gate' } }];
+  const called = await ask(endpoint, 2, method, params, further);
+  const result = called.message?.result;
+  if (result === undefined) throw new Error(`${method}: ${called.status} ${called.text.slice(0, 300)}`);
+  if (tool !== undefined && !JSON.stringify(result).includes('through the gate'))
+    throw new Error(`another answer: ${JSON.stringify(result)}`);
 }
 
 /**

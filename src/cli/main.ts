@@ -21,6 +21,7 @@ import { secrets } from './secrets.ts';
 import { sessions } from './sessions.ts';
 import { suspend, unsuspend } from './suspend.ts';
 import { up } from './up.ts';
+import { verify } from './verify.ts';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   up,
@@ -29,6 +30,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   health,
   check,
   doctor,
+  verify,
   explain,
   config,
   secrets,

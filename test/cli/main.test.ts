@@ -36,6 +36,7 @@ describe('postern', () => {
       'health',
       'check',
       'doctor',
+      'verify',
       'explain',
       'config',
       'secrets',

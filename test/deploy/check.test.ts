@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { main } from '../../src/cli/main.ts';
 
 const CHECK = fileURLToPath(new URL('../../deploy/check/check.mjs', import.meta.url));
 const basic = (name: string) => `Basic ${Buffer.from(`${name}:${name}`).toString('base64')}`;
@@ -63,5 +64,41 @@ describe('the check of a deployment', () => {
     server.close();
     assert.equal(answer.code, 2);
     assert.match(answer.out, /--user and --outsider are both "alice"/);
+  });
+
+  describe('as `postern verify`', () => {
+    async function verify(server: Server, ...argv: string[]): Promise<{ code: number; out: string }> {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const out: string[] = [];
+      const print = (text: string) => void out.push(text);
+      const usual = ['verify', url, '--relay', url, '--session', 'basic', '--challenge', 'bare'];
+      const code = await main([...usual, ...argv], { env: {}, print, printError: print });
+      return { code, out: out.join('\n') };
+    }
+    const people = ['--user', 'alice', '--password', 'alice', '--outsider', 'carol', '--outsider-password', 'carol'];
+
+    for (const [name, refusal, code] of cases)
+      it(`takes ${name} for what it is`, async () => {
+        const server = await deployment(refusal);
+        const answer = await verify(server, '--server', 'tools', ...people);
+        server.close();
+        assert.equal(answer.code, code, answer.out);
+        assert.match(answer.out, code === 0 ? /^ok +and is refused$/m : /^FAIL +and is refused$/m);
+      });
+
+    for (const [argv, message] of [
+      [['--server', 'tools', '--user', 'a', '--password', 'a', '--outsider', 'a'], /are both "a"/],
+      [['--user', 'a', '--password', 'a'], /--server is needed/],
+      [['--server', 'tools', '--user', 'a'], /--password of "a" is needed/],
+      [['--server', 'tools', '--outsider', 'a'], /--outsider needs --user/],
+      [['--server', 'tools', '--challenge', 'none'], /--challenge is mcp or bare/],
+    ] as Array<[string[], RegExp]>)
+      it(`ends with 64: ${argv.join(' ')}`, async () => {
+        const server = await deployment({ status: 403 });
+        const answer = await verify(server, ...argv);
+        server.close();
+        assert.equal(answer.code, 64);
+        assert.match(answer.out, message);
+      });
   });
 });

@@ -19,6 +19,7 @@ describe('pinned command', () => {
     'health',
     'check',
     'doctor',
+    'verify',
     'explain',
     'config reference',
     'config schema',
