@@ -9,7 +9,7 @@ export interface PaceOptions {
   readonly now?: () => number;
 }
 
-/** Part of the event loop's time that one source may take for long. */
+/** Part of the event loop's time that a source may take for long, and all together that have used up theirs. */
 const SHARE = 0.15;
 /** Milliseconds of work that may be done at once by a source that has been quiet: an honest burst is not held up. */
 const BURST = 250;
@@ -18,13 +18,17 @@ const SLICE = 2;
 
 /**
  * Holds one source of work to its share of the event loop: between slices every other connection has its turn, and a source that
- * has used up its share is paused until it has some again.
+ * has used up its share is paused until it has some again. Those that have used it up share one: a thousand of them take no more
+ * than one.
  */
 export class Pace {
+  static readonly #overdrawn = new Set<Pace>();
   readonly #source: Source;
   readonly #now: () => number;
   readonly #resumed: () => void;
   #credit = BURST;
+  /** Of the time until it is counted next. */
+  #share = SHARE;
   #countedAt: number;
   #slice = 0;
   #paused = false;
@@ -63,14 +67,16 @@ export class Pace {
   /** Counts work that was done elsewhere. @param milliseconds of the event loop */
   spent(milliseconds: number): void {
     const now = this.#now();
-    this.#credit = Math.min(BURST, this.#credit + (now - this.#countedAt) * SHARE) - milliseconds;
+    this.#credit = Math.min(BURST, this.#credit + (now - this.#countedAt) * this.#share) - milliseconds;
     this.#countedAt = now;
+    this.#share = SHARE;
     this.#slice += milliseconds;
     if (this.#slice >= SLICE) this.#hold();
   }
 
   stop(): void {
     clearTimeout(this.#timer);
+    Pace.#overdrawn.delete(this);
   }
 
   #hold(): void {
@@ -79,10 +85,18 @@ export class Pace {
     this.#paused = true;
     this.#source.pause();
     // Never `setImmediate`: it would come before connections that have something to read.
-    this.#timer = setTimeout(() => this.#release(), this.#credit > 0 ? 0 : -this.#credit / SHARE);
+    this.#timer = setTimeout(() => this.#release(), this.#credit > 0 ? 0 : this.#overdraft());
+  }
+
+  /** @returns milliseconds until nothing is owed any more */
+  #overdraft(): number {
+    Pace.#overdrawn.add(this);
+    this.#share = SHARE / Pace.#overdrawn.size;
+    return -this.#credit / this.#share;
   }
 
   #release(): void {
+    Pace.#overdrawn.delete(this);
     this.#paused = false;
     this.#resumed();
     if (!this.#paused) this.#source.resume();
