@@ -2,7 +2,11 @@ import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import { type ClientFacts, modernFacts } from '../protocol/client-facts.ts';
-import { isId } from '../protocol/json-rpc.ts';
+import { INVALID_PARAMS, UNSUPPORTED_VERSION } from '../protocol/error-codes.ts';
+import { ServerError } from '../protocol/failures.ts';
+import { isId, type Json } from '../protocol/json-rpc.ts';
+import { CAPABILITIES_KEY, metaOf, VERSION_KEY } from '../protocol/meta.ts';
+import { SUPPORTED_VERSIONS } from '../protocol/versions.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
 import type { McpServer } from '../upstreams/mcp-server.ts';
 import { messageOf, type UpstreamRequest } from '../upstreams/upstream.ts';
@@ -46,8 +50,25 @@ async function answer(request: UpstreamRequest, response: LocalResponse, deps: L
   // A stateless client takes a request back by closing its response, and sends nothing else that is for a session.
   if (!isId(id) || typeof method !== 'string') return response.status(202);
   const params = isRecord(given) ? given : {};
+  const refused = envelopeError(params, headerOf(headers, 'mcp-protocol-version'));
+  if (refused !== undefined) return response.answer({ jsonrpc: '2.0', id, error: refused.json }, 400);
   const server = deps.modern(modernFacts(params), context);
   await answerModern({ id, method, params, mirrored: mirroredParams(headers) }, server, response);
+}
+
+/** What a stateless request must say, and in a revision that is spoken here (2026-07-28, basic). */
+function envelopeError(params: Json, version: string | undefined): ServerError | undefined {
+  if (version !== undefined && !SUPPORTED_VERSIONS.includes(version))
+    return new ServerError(UNSUPPORTED_VERSION, `the revision ${version} is not spoken here`, {
+      supported: SUPPORTED_VERSIONS,
+      requested: version,
+    });
+  const meta = metaOf(params);
+  if (typeof meta[VERSION_KEY] !== 'string')
+    return new ServerError(INVALID_PARAMS, `"_meta" must have "${VERSION_KEY}", a text`);
+  if (!isRecord(meta[CAPABILITIES_KEY]))
+    return new ServerError(INVALID_PARAMS, `"_meta" must have "${CAPABILITIES_KEY}", an object`);
+  return undefined;
 }
 
 /** The fields that mirror arguments of a tool (2026-07-28, `x-mcp-header`). */

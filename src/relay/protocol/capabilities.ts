@@ -2,7 +2,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import type { Json } from './json-rpc.ts';
 
 /** What a server can have that means the same in both eras. */
-const CAPABILITIES = ['tools', 'prompts', 'resources', 'completions', 'logging', 'experimental'] as const;
+const CAPABILITIES = ['tools', 'prompts', 'resources', 'completions', 'logging', 'experimental', 'extensions'] as const;
 
 /** @param described the answer to `initialize` or to `server/discover` */
 export function offeredBy({ capabilities }: Json): Json {

@@ -52,7 +52,8 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
       'a key of the message comes twice or in another spelling',
       known,
     );
-  if (id !== undefined && id !== null && known === null)
+  // Only an error may have none (basic, requests).
+  if (id !== undefined && known === null && !(id === null && method === undefined))
     return invalid(
       'invalid_message',
       INVALID_REQUEST,

@@ -2,6 +2,7 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
+import { hasUrlMode } from '../../protocol/elicitation.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
@@ -133,13 +134,18 @@ export class SuspendedCall {
     else if (method === 'notifications/cancelled') this.#takeBack(message.params);
     else if (id === undefined) this.#listener?.onMessage(message);
     else if (method === 'ping') void session.notify({ jsonrpc: '2.0', id, result: {} });
-    else if (this.#capabilities[CLIENT_ABILITIES.get(method) ?? ''] !== undefined) this.#ask(message);
+    else if (this.#mayAsk(message)) this.#ask(message);
     else
       void session.notify({
         jsonrpc: '2.0',
         id,
         error: { code: METHOD_NOT_FOUND, message: 'this client cannot be asked that' },
       });
+  }
+
+  #mayAsk({ method, params }: Json): boolean {
+    if (this.#capabilities[CLIENT_ABILITIES.get(method) ?? ''] === undefined) return false;
+    return !isRecord(params) || params.mode !== 'url' || hasUrlMode(this.#capabilities);
   }
 
   #ask({ id, method, params }: Json): void {
