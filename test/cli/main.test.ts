@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +20,7 @@ import { text } from 'node:stream/consumers';
 import { parse } from 'yaml';
 import { main } from '../../src/cli/main.ts';
 import { importSigningKey } from '../../src/identity/assertion.ts';
-import { parseConfig } from '../../src/platform/config/load.ts';
+import { loadConfig, parseConfig } from '../../src/platform/config/load.ts';
 import { POSTERN, runPostern, startPostern } from '../support/run-postern.ts';
 
 async function run(argv: string[], env: NodeJS.ProcessEnv = {}) {
@@ -160,6 +170,85 @@ describe('postern secrets', () => {
     ]);
     const lines = new Set([...first.split('\n').slice(1), ...second.split('\n').slice(1)]);
     assert.equal(lines.size, 14);
+  });
+
+  describe('for the other side, read back by postern', () => {
+    let directory: string;
+    beforeEach(() => {
+      directory = mkdtempSync(join(tmpdir(), 'postern-test-'));
+    });
+    afterEach(() => rmSync(directory, { recursive: true }));
+
+    const shown = (text: string) =>
+      Object.fromEntries(
+        text.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      );
+    const check = (env: Record<string, string>) => {
+      const { config, warnings } = loadConfig(undefined, env);
+      assert.deepEqual(warnings, []);
+      assert.equal(JSON.parse(config.auth.assertion.keys ?? '').keys[0].alg, 'ES256');
+      for (const key of [config.relay.sessionKey, config.auth.sessions.keys, config.watch.key])
+        assert.equal(Buffer.from(key ?? '', 'base64url').length, 32);
+      for (const [token] of [config.relay.trust.secret, config.auth.operatorToken, config.relay.operatorToken].map(
+        (all) => all ?? [],
+      ))
+        assert.match(token ?? '', /^[\w-]{43}$/);
+    };
+
+    it('--env-file: docker takes each line as it is', async () => {
+      check(shown((await run(['secrets', '--env-file'])).out));
+    });
+
+    it('--dir: files for their owner alone, or for a group, and never over another', async () => {
+      const at = join(directory, 'a', 'b');
+      check(shown((await run(['secrets', '--dir', at])).out));
+      const modes = (folder: string) =>
+        new Set(readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777));
+      assert.deepEqual([statSync(at).mode & 0o777, ...modes(at)], [0o700, 0o600]);
+      const before = readFileSync(join(at, 'watch-key'), 'utf8');
+      rmSync(join(at, 'relay-trust-secret'));
+      const again = await run(['secrets', '--dir', at]);
+      assert.equal(again.code, 1);
+      assert.match(again.err, /relay-session-key is there already.*no file was written/);
+      assert.equal(readFileSync(join(at, 'watch-key'), 'utf8'), before);
+      assert.ok(!readdirSync(at).includes('relay-trust-secret'));
+      const group = join(directory, 'c');
+      check(shown((await run(['secrets', '--dir', group, '--group', String(process.getgid?.())])).out));
+      assert.deepEqual([statSync(group).mode & 0o777, ...modes(group)], [0o750, 0o640]);
+    });
+
+    it('--kubernetes: a Secret whose keys the chart mounts', async () => {
+      const { out } = await run(['secrets', '--kubernetes', '--name', 'own']);
+      const { kind, metadata, stringData } = parse(out);
+      const values = parse(
+        out
+          .split('\n')
+          .filter((line) => /^# +\S/.test(line))
+          .slice(1)
+          .map((line) => line.slice(2))
+          .join('\n'),
+      );
+      assert.deepEqual([kind, metadata.name, values.secrets.existingSecret], ['Secret', 'own', 'own']);
+      const env: Record<string, string> = {};
+      for (const [variable, key] of Object.entries<string>(values.secrets.files)) {
+        writeFileSync(join(directory, key), stringData[key]);
+        env[`${variable}_FILE`] = join(directory, key);
+      }
+      assert.deepEqual(Object.keys(stringData), Object.values(values.secrets.files));
+      check(env);
+    });
+
+    it('refuses what does not go together', async () => {
+      for (const wrong of [
+        ['--dir', directory, '--env-file'],
+        ['--kubernetes', '--format', 'yaml'],
+        ['--group', '1'],
+        ['--dir', directory, '--group', 'x'],
+        ['--dir', ''],
+        ['--kubernetes', '--name', 'A_b'],
+      ])
+        assert.deepEqual([(await run(['secrets', ...wrong])).code, readdirSync(directory)], [64, []], wrong.join(' '));
+    });
   });
 });
 
