@@ -9,7 +9,7 @@ export const audit: Command = {
   usage: 'postern audit verify FILE [options]',
   help: `Follows the hashes of audit.chain through FILE and what was rotated from it (FILE.1, FILE.2, …), oldest first.
 Exit code 0 where the chain is whole, otherwise 1. What is missing at the end only the last hash can tell, which is
-printed: keep it elsewhere, and give it the next time.
+printed: keep it in another place, and give it the next time.
 
   --since HASH   a hash that was printed before and must still be in the chain
 The key is audit.chain.key (POSTERN_AUDIT_CHAIN_KEY), where there is one.`,

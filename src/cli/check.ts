@@ -10,7 +10,7 @@ export const check: Command = {
   summary: 'read the configuration and say what is wrong with it',
   usage: 'postern check [--config FILE]',
   help: `Reads file and environment as \`auth\` and \`relay\` do, and warns of what is allowed and hardly meant: files, folders and
-programs that are not there, keys that cannot be read, rules that never decide, weak secrets, plain http. Asks nobody:
+programs that are not there, keys that cannot be read, rules that never decide, weak secrets, plain http. Asks no server:
 \`postern doctor\` does. Exit code 0 where the configuration can be used, with warnings or without; otherwise 78.`,
   options: {},
   positionals: [0, 0],

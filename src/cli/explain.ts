@@ -8,7 +8,7 @@ export const explain: Command = {
   usage: 'postern explain URL [options]',
   help: `  --header 'NAME: VALUE'   a header of the request; may be given several times
   --method METHOD          default: GET
-  --user SUBJECT           who is signed in; absent: nobody
+  --user SUBJECT           who is signed in; absent: no one
   --groups A,B             their groups
   --provider ID            who signed them in; default: the first of auth.providers
   --scopes A,B             the scopes of their token
@@ -47,7 +47,7 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     const groups = names(line, 'groups');
     const scopes = names(line, 'scopes');
     if (user === undefined && (groups !== undefined || scopes !== undefined))
-      throw new UsageError('--groups and --scopes need --user: nobody is signed in without it');
+      throw new UsageError('--groups and --scopes need --user: without it the request is anonymous');
     const { config, document } = loadConfig(optionalText(line, 'config'), terminal.env);
     const provider = optionalText(line, 'provider');
     const known = config.auth.providers.map(({ id }) => id);

@@ -91,7 +91,7 @@ async function list(config: Config, line: CommandLine, terminal: Terminal): Prom
   );
   const lines = answers.flatMap(([, { suspensions }]) => (Array.isArray(suspensions) ? suspensions : []));
   for (const text of new Set(lines.map((one) => JSON.stringify(one)))) terminal.print(text);
-  if (lines.length === 0) terminal.printError('nobody is suspended');
+  if (lines.length === 0) terminal.printError('no user is suspended');
   return 0;
 }
 

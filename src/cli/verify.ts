@@ -16,11 +16,11 @@ export const verify: Command = {
   summary: 'try a running deployment as its clients and an attacker would',
   usage: 'postern verify URL --server NAME [options]',
   help: `URL is where clients come to, such as https://mcp.example.com. A client without a token must be told where to sign in; identities
-written by hand, aliases of their headers and forged tokens must be refused. With --user somebody signs in, as an MCP client and
-for a session, and must get through; with --outsider somebody signs in who must be refused as a person.
+written by hand, aliases of their headers and forged tokens must be refused. With --user a user signs in, as an MCP client and
+for a session, and must get through; with --outsider a user signs in who must be refused as a person.
 
   --server NAME                        the MCP server that is tried; needed
-  --relay URL                          the relay itself, past the proxy, which must believe nobody
+  --relay URL                          the relay itself, past the proxy, which must believe no one
   --user NAME --password TEXT          of a person who may use the server
   --outsider NAME --outsider-password TEXT   of another, who may not
   --tool NAME                          a tool that returns its argument \`message\`; absent: the tools are listed

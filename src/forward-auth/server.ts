@@ -10,21 +10,21 @@ import {
   createTracingMetrics,
   GatheringRegistry,
 } from '../platform/metrics.ts';
-import { OpenedParts } from '../platform/opened-parts.ts';
 import { createOutboundFetch } from '../platform/outbound/connections.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
+import { ResourceStack } from '../platform/resource-stack.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { exemplarLabels } from '../platform/tracing/current-span.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
-import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
+import { RevokedCredentials, revocationLifetime } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import { Suspensions } from '../stores/suspensions.ts';
 import { openWatch } from '../watch/open-watch.ts';
 import { DecisionMeter } from './check/decision-meter.ts';
-import { type Generation, openGeneration } from './generation.ts';
+import { type ConfigSnapshot, openConfigSnapshot } from './config-snapshot.ts';
 import { openQueues } from './limits/overload-queues.ts';
 import { type Listeners, openListeners } from './listeners.ts';
 
@@ -76,7 +76,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     metrics.waitingChecks.set(queues.length);
   };
 
-  const opened = new OpenedParts();
+  const opened = new ResourceStack();
   opened.addClose(async () => queues.close());
   if (tracing !== undefined) opened.add(tracing);
   try {
@@ -85,8 +85,8 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opened.add(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
     let running = config;
-    const lifetime = () => lifetimeOfEnded(running);
-    const ended = opened.add(new EndedCredentials({ ...common, stores, lifetime }));
+    const lifetime = () => revocationLifetime(running);
+    const ended = opened.add(new RevokedCredentials({ ...common, stores, lifetime }));
     const suspensions = opened.add(new Suspensions({ ...common, stores }));
     const { stream } = stores;
     const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
@@ -94,11 +94,11 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
     const own = { ...common, queues, stores, ended, suspensions, keys, metrics, meter, audit, watch };
-    let current: Generation = await openGeneration(config, own);
+    let current: ConfigSnapshot = await openConfigSnapshot(config, own);
     opened.addClose(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {
       const before = current;
-      current = await openGeneration(wanted, own, before);
+      current = await openConfigSnapshot(wanted, own, before);
       running = wanted;
       current.start();
       before.parts.closeAllBut(current.parts);
@@ -145,7 +145,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
  * Sessions need the store, bearer tokens the keys of their provider. Until the keys of any provider were loaded once the process is
  * starting, so that a roll-out with a wrong provider stops there; afterwards they go on serving while the provider is away.
  */
-function openReadiness(stores: Pick<Stores, 'problem'>, current: () => Generation): Readiness {
+function openReadiness(stores: Pick<Stores, 'problem'>, current: () => ConfigSnapshot): Readiness {
   let loaded = false;
   const providers = () => {
     const missing = current().missingKeys();

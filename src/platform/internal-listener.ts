@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { expose } from './exposition.ts';
 import { createHttpServer, sendJson } from './http.ts';
 import type { Logger } from './log.ts';
+import { expose } from './openmetrics.ts';
 import type { Readiness } from './readiness.ts';
 
 /** Takes the requests that it knows. @returns undefined where this is none; otherwise resolves when it has been answered */

@@ -14,7 +14,7 @@ export function createLogger(
   destination?: DestinationStream,
 ): Logger {
   const onDropped = (dropped: number) =>
-    logger.warn({ dropped }, 'lines of the log were left out, because nobody read them');
+    logger.warn({ dropped }, 'lines of the log were left out, because its reader was too slow');
   const logger: Logger = pino(
     {
       level,

@@ -4,7 +4,7 @@ import httpProxy from 'http-proxy';
 import { classifyHeader, foldHeaderName, IDENTITY_HEADER_NAMES } from '../identity/headers.ts';
 import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
-import { onWebSocketUpgrade, upgradeResponse } from '../platform/upgrades.ts';
+import { onWebSocketUpgrade, upgradeResponse } from '../platform/websocket-upgrade.ts';
 
 export interface EdgeTargets {
   readonly forwardAuthPort: number;

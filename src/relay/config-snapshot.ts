@@ -7,12 +7,12 @@ import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi, type OperatorRoute } from '../platform/operator-api.ts';
-import { KeptParts } from '../platform/reloading/kept-parts.ts';
+import { ReusableParts } from '../platform/reloading/reusable-parts.ts';
 import type { OpenedSealing } from '../platform/sealing/sealing-keys.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
-import type { EndedCredentials } from '../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import type { Suspensions } from '../stores/suspensions.ts';
 import type { Watch } from '../watch/watch.ts';
@@ -51,7 +51,7 @@ export interface RelayParts {
   /** To the other process, which no proxy of the environment leads to. */
   readonly fetchInside: typeof fetch;
   readonly stores: Stores;
-  readonly ended: EndedCredentials;
+  readonly ended: RevokedCredentials;
   readonly suspensions: Suspensions;
   readonly metrics: RelayMetrics;
   readonly storeMetrics: StoreMetrics;
@@ -85,7 +85,7 @@ export interface RelaySnapshot {
   readonly peers: ReturnType<typeof createPeers>;
   readonly servers: ReadonlyMap<string, ConfiguredServer>;
   readonly operator: InternalHandler;
-  readonly parts: KeptParts;
+  readonly parts: ReusableParts;
   readonly outgoing: SharedOutgoing;
   /** Answers what is for no MCP server. */
   readonly answerOwn: (...exchange: Parameters<RequestHandler>) => Promise<void> | boolean;
@@ -101,7 +101,7 @@ const KEYS_AHEAD = 3_000;
  * @throws ConfigurationError where a key, a secret or a file cannot be used
  */
 export async function openSnapshot(config: Config, own: RelayParts, before?: RelaySnapshot): Promise<RelaySnapshot> {
-  const parts = new KeptParts(before?.parts);
+  const parts = new ReusableParts(before?.parts);
   try {
     return await open(config, own, parts, before);
   } catch (error) {
@@ -115,7 +115,7 @@ export async function openSnapshot(config: Config, own: RelayParts, before?: Rel
 async function open(
   config: Config,
   own: RelayParts,
-  parts: KeptParts,
+  parts: ReusableParts,
   before: RelaySnapshot | undefined,
 ): Promise<RelaySnapshot> {
   const { relay } = config;

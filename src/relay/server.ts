@@ -14,17 +14,17 @@ import {
   createStoreMetrics,
   createTracingMetrics,
 } from '../platform/metrics.ts';
-import { OpenedParts } from '../platform/opened-parts.ts';
 import { createOutboundFetch } from '../platform/outbound/connections.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { NEEDS_RESTART, type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
+import { ResourceStack } from '../platform/resource-stack.ts';
 import { type OpenedSealing, openSealing } from '../platform/sealing/sealing-keys.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
-import { EndedCredentials, lifetimeOfEnded } from '../stores/ended-credentials.ts';
 import { openStores } from '../stores/open-stores.ts';
+import { RevokedCredentials, revocationLifetime } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import { suspensionRoutes } from '../stores/suspension-routes.ts';
 import { Suspensions } from '../stores/suspensions.ts';
@@ -91,7 +91,7 @@ export interface RelayDependencies {
  * @throws ConfigurationError where a key does not fit, PosternError where an address is taken
  */
 export async function startRelay(config: Config, deps: RelayDependencies): Promise<RunningRelay> {
-  const opened = new OpenedParts();
+  const opened = new ResourceStack();
   try {
     return await openRelay(config, deps, opened);
   } catch (error) {
@@ -101,7 +101,7 @@ export async function startRelay(config: Config, deps: RelayDependencies): Promi
 }
 
 /** Everything that is opened stands in `opened` at once, so that nothing is left where a later part cannot be opened. */
-async function openRelay(config: Config, deps: RelayDependencies, opened: OpenedParts): Promise<RunningRelay> {
+async function openRelay(config: Config, deps: RelayDependencies, opened: ResourceStack): Promise<RunningRelay> {
   const { log, now = Date.now, times = CONNECTION_TIMES, env = process.env } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
@@ -121,7 +121,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Opened
   });
   opened.add(stores);
   let running = config;
-  const ended = opened.add(new EndedCredentials({ stores, log, now, lifetime: () => lifetimeOfEnded(running) }));
+  const ended = opened.add(new RevokedCredentials({ stores, log, now, lifetime: () => revocationLifetime(running) }));
   const suspensions = opened.add(new Suspensions({ stores, log, now }));
   const streams = opened.add(new OpenStreams({ ended, suspensions, metrics, log, now }));
   const sealing = opened.add(

@@ -9,7 +9,7 @@ export interface Stores {
   readonly kind: 'memory' | 'redis';
   readonly sessions: SessionStore;
   readonly locks: Locks;
-  readonly announcements: Announcements;
+  readonly announcements: PubSub;
   readonly documents: Documents;
   /**
    * Records that are found again by index terms, as sessions are. Each name is a store of its own, so that a flood of one kind
@@ -94,7 +94,7 @@ export interface Locks {
  * Messages to every process, the sender included. What one process says is heard by all within a second and the round trip
  * to the store, or they know that they may have missed something.
  */
-export interface Announcements {
+export interface PubSub {
   /** Where it rejects, it goes on trying: what is announced is a fact already. */
   publish(topic: string, message: string): Promise<void>;
   /** @returns ends the subscription */

@@ -39,7 +39,7 @@ export const MEANINGS: Readonly<Record<SecurityEventKind, Meaning>> = {
   many_sign_ins: { severity: 'warning', message: 'a user signs in again and again' },
   many_denials: { severity: 'warning', message: 'a user asks again and again for what they may not have' },
   many_denied_tools: { severity: 'warning', message: 'a user asks again and again for tools that they may not use' },
-  spoof_attempt: { severity: 'critical', message: 'somebody sent an identity that they cannot prove' },
+  spoof_attempt: { severity: 'critical', message: 'an identity was sent without proof' },
   failed_sign_ins: { severity: 'warning', message: 'many sign-ins from one address failed' },
   refused_credentials: { severity: 'warning', message: 'one address sends forged tokens or guesses API keys' },
   old_api_key: { severity: 'critical', message: 'an API key that was revoked or is over was used again' },
@@ -50,6 +50,6 @@ export const MEANINGS: Readonly<Record<SecurityEventKind, Meaning>> = {
   removed_provider: { severity: 'notice', message: 'a session of an identity provider that was removed was used' },
   operator_refused: {
     severity: 'critical',
-    message: 'somebody without the right credential asked for what operators do',
+    message: 'an operator request came without the right credential',
   },
 };

@@ -2,7 +2,7 @@
 const RETIRED_NAMES: ReadonlyArray<readonly [word: RegExp, instead: string]> = [
   [/^(?:Hear|hear)$|Heard\b/, 'OnMessage'],
   [/^(?:IGNORE|NOBODY)$/, 'ignoreMessage'],
-  [/Held(?:Call|Session|User)|WaitingCall/, 'SuspendedCall, SessionPool'],
+  [/Held(?:Call|Session|Tool|User|Body)|WaitingCall/, 'SuspendedCall, SessionPool, PendingTool, BufferedBody'],
   [/^Way$|ReportedWay/, 'AuthenticationSource'],
   [/^(?:From|Asking)$|ServerLink/, 'RequestContext, RequestOptions, UpstreamLink'],
   [/(?:Session|Stateless)Front/, 'LegacySessions, modern-server'],
@@ -11,12 +11,20 @@ const RETIRED_NAMES: ReadonlyArray<readonly [word: RegExp, instead: string]> = [
   [/Unsaid|[Ss]aid$/, 'session-methods, publish-retry-queue'],
   [/^(?:Carrier|StandingStream|[Gg]oodbye)$/, 'MessageSink, ResumableStream, closeGrace'],
   [/^Passage$|[Tt]urnedAway/, 'Permit, recordRefusal'],
-  [/^(?:Judge|Verdict)$/, 'what is decided: TrustDecision'],
+  [/^Judge$|Judge[A-Z]|Verdict/, 'what is decided: TrustDecision, CheckResult, WhoMatch'],
+  [/Questions?$/, 'what is asked for: ProxyCheck, PolicyRequest, ServerRequests'],
+  [/^Asked$|^Asking/, 'RequestContext, ClientRequest, RequestingClient'],
+  [/^Opened(?:Attempt|Parts|Session)?$/, 'LoginTransactionResult, ResourceStack, UnsealedSession'],
+  [/^(?:open)?Generation$|KeptParts/, 'ConfigSnapshot, ReusableParts'],
+  [
+    /Announcements$|Ended(?:Credential|Key)|LocalTraces|Exposition/,
+    'PubSub, RevokedCredentials, TailSampling, MetricsText',
+  ],
   [/^Conversation$/, 'Aggregate'],
 ];
 
 const RETIRED_FILES =
-  /(?:^|[-/])(?:said|unsaid|elsewhere|held-(?:call|session|sessions|users)|waiting-calls|first-answer|era-knowledge|server-link|session-front|stateless-front|conversation|unreached)(?:[-.]|$)/;
+  /(?:^|[-/])(?:said|unsaid|elsewhere|held-(?:call|session|sessions|users)|waiting-calls|first-answer|era-knowledge|server-link|session-front|stateless-front|conversation|unreached|announcements|ended-credentials|ended-keys|generation|kept-parts|opened-parts|sole-credential|attempt|request-place|local-traces|exposition|upgrades|server-questions)(?:[-.]|$)/;
 
 /** In texts that a person reads: people and programs are named, and do something. */
 const RETIRED_TEXT = /\b(?:whoever|nobody|somebody|anybody|elsewhere|unsaid)\b|\bis about to end\b/i;

@@ -138,7 +138,7 @@ describe('postern doctor', () => {
       {},
       (p) => Object.assign(provided(p), { issuer: `http://127.0.0.1:${ports[4]}` }),
       'auth.providers[0].issuer',
-      /nobody listens there/,
+      /no server listens there/,
     ],
     [
       'an issuer without its slash',
@@ -189,7 +189,7 @@ describe('postern doctor', () => {
       {},
       (p) => Object.assign(serverOf(p), { url: `http://127.0.0.1:${ports[4]}/mcp` }),
       'relay.servers.tools.url',
-      /nobody listens there/,
+      /no server listens there/,
     ],
     ['a server at another path', { mcp: 404 }, () => {}, 'relay.servers.tools.url', /answers initialize with 404/],
     [
@@ -294,7 +294,7 @@ describe('postern doctor', () => {
       {},
       (p) => Object.assign(p.relay, { trust: { assertion: { jwksUrl: `http://127.0.0.1:${ports[4]}/jwks` } } }),
       'relay.trust.assertion.jwksUrl',
-      /nobody listens there/,
+      /no server listens there/,
     ],
     [
       'a public address where nobody listens',
@@ -335,7 +335,7 @@ describe('postern doctor', () => {
     const text = findings.map(findingText).join('\n');
     assert.match(text, /auth\.tls\.certPath \(.*postern\.yaml:\d+\): CN=old expired on/);
     assert.match(text, /relay\.tls\.keyPath .*must hold a private key in PEM/);
-    assert.match(text, /HTTPS_PROXY: the proxy http:\/\/127\.0\.0\.1:\d+: nobody listens there/);
+    assert.match(text, /HTTPS_PROXY: the proxy http:\/\/127\.0\.0\.1:\d+: no server listens there/);
     assert.equal(code, 1);
   });
 
@@ -399,7 +399,7 @@ describe('postern doctor', () => {
       const { code, out, err } = await run(['check', '--config', file]);
       assert.equal(code, 0);
       assert.match(err, /^warning: auth\.rules \(.*postern\.yaml:\d+\): there is no rule.*; write rules/m);
-      assert.doesNotMatch(err, /nobody listens/);
+      assert.doesNotMatch(err, /no server listens/);
       assert.match(out, /can be used; 1 warning$/);
     });
 

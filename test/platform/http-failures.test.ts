@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import { createHttpServer, drain, listen, type RequestHandler } from '../../src/platform/http.ts';
-import { onWebSocketUpgrade } from '../../src/platform/upgrades.ts';
+import { onWebSocketUpgrade } from '../../src/platform/websocket-upgrade.ts';
 
 const planted = () => new Error('planted');
 const later = () => new Promise((resolve) => setImmediate(resolve));

@@ -14,7 +14,7 @@ function event(id: string): SecurityEvent {
     firstAt: 1,
     lastAt: 1,
     count: 1,
-    message: 'somebody sent an identity that they cannot prove',
+    message: 'an identity was sent without proof',
   };
 }
 

@@ -118,7 +118,7 @@ async function client(
   const key = `${at}.${provider.clientSecretPath === undefined ? 'clientSecret' : 'clientSecretPath'}`;
   const url = metadata.token_endpoint;
   if (typeof url !== 'string' || !URL.canParse(url))
-    return [fail(`${at}.issuer`, 'the discovery document names no token_endpoint', 'nobody can sign in there')];
+    return [fail(`${at}.issuer`, 'the discovery document names no token_endpoint', 'no user can sign in there')];
   const secret = await readClientSecret(provider, index).catch((error: unknown) => error);
   if (secret instanceof ConfigurationError) return [];
   const body = new URLSearchParams();
@@ -130,7 +130,7 @@ async function client(
   const answer = await exchange(fetcher, url, { method: 'POST', headers, body }).catch(noAnswer);
   const fix = `the provider must know client "${provider.clientId}" with this secret and this clientAuthentication`;
   if (answer instanceof NoAnswer)
-    return [fail(`${at}.issuer`, `${url}: ${answer.message}`, 'nobody can sign in there')];
+    return [fail(`${at}.issuer`, `${url}: ${answer.message}`, 'no user can sign in there')];
   const code = jsonOf(answer)?.error;
   if (code === 'invalid_client' || answer.status === 401)
     return [fail(key, `the provider refuses client "${provider.clientId}" (${code ?? answer.status})`, fix)];
@@ -156,7 +156,9 @@ async function redirectAddress(
 ): Promise<Finding[]> {
   const url = metadata.authorization_endpoint;
   if (typeof url !== 'string' || !URL.canParse(url))
-    return [fail(`${at}.issuer`, 'the discovery document names no authorization_endpoint', 'nobody can sign in there')];
+    return [
+      fail(`${at}.issuer`, 'the discovery document names no authorization_endpoint', 'no user can sign in there'),
+    ];
   const asked = new URL(url);
   const random = () => randomBytes(32).toString('base64url');
   for (const [name, value] of Object.entries({

@@ -40,7 +40,11 @@ function away(at: string, error: Error | undefined): Finding {
   const reason = error?.message.replace(/^(?:Reply)?Error: /, '') || 'no answer in time';
   if (/NOAUTH|WRONGPASS|NOPERM|invalid (?:username|password)/i.test(reason))
     return fail('redis.password', `Redis refuses us: ${reason}`, 'correct redis.username, redis.password or the ACL');
-  return fail(at, `Redis is not reached: ${reason}`, 'start it, or correct the address; until then nobody can sign in');
+  return fail(
+    at,
+    `Redis is not reached: ${reason}`,
+    'start it, or correct the address; until then no user can sign in',
+  );
 }
 
 async function writes(client: RedisClient, key: string): Promise<Finding[]> {

@@ -56,7 +56,7 @@ function plainAddresses({ publicUrl, auth, relay }: Config): Finding[] {
   // Where people sign in, the configuration's own warning says more.
   if (!auth.providers.some(({ clientId }) => clientId !== undefined))
     look('publicUrl', publicUrl, 'tokens can be read on the way');
-  const keys = 'whoever changes the answer chooses the keys that tokens are verified with';
+  const keys = 'an attacker who changes the answer chooses the keys that tokens are verified with';
   for (const [index, { issuer, discoveryUrl, jwksUri, introspection }] of auth.providers.entries()) {
     const at = `auth.providers[${index}]`;
     if (discoveryUrl === undefined) look(`${at}.issuer`, issuer, keys);

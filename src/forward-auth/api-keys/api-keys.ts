@@ -5,11 +5,11 @@ import type { Identity } from '../../identity/identity.ts';
 import { PosternError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
-import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../../stores/revoked-credentials.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { type ApiKeyListing, type ApiKeyRecord, apiKeyRecordSchema, newApiKeySchema } from './api-key-record.ts';
-import { type EndedKey, EndedKeys } from './ended-keys.ts';
 import { API_KEY_PREFIX, type ApiKeyParts, formatApiKey, hashSecret, newApiKey } from './key-format.ts';
+import { type RevokedKey, RevokedKeys } from './revoked-keys.ts';
 
 const COLLECTION = 'api-keys';
 const TOPIC = 'api-key';
@@ -21,7 +21,7 @@ const NO_HASH = Buffer.alloc(32);
 export interface ApiKeysDependencies {
   readonly stores: Pick<Stores, 'documents' | 'announcements'>;
   /** Told of each key that is revoked. */
-  readonly ended: Pick<EndedCredentials, 'end'>;
+  readonly ended: Pick<RevokedCredentials, 'end'>;
   readonly log: Logger;
   /** Milliseconds. */
   readonly now: () => number;
@@ -56,13 +56,13 @@ export class ApiKeys {
   /** Keys that were good lately, also where nothing about them may be believed now. */
   readonly #familiar = new LRUCache<string, true>({ max: MAX_KNOWN });
   readonly #subscriptions: ReadonlyArray<() => void>;
-  readonly #ended: EndedKeys;
+  readonly #ended: RevokedKeys;
   /** Counts what was heard: a record read before a revocation must not be remembered after it. */
   #heard = 0;
 
   constructor(dependencies: ApiKeysDependencies) {
     this.#dependencies = dependencies;
-    this.#ended = new EndedKeys(dependencies.stores.documents, dependencies.now);
+    this.#ended = new RevokedKeys(dependencies.stores.documents, dependencies.now);
     const { announcements } = dependencies.stores;
     this.#subscriptions = [
       announcements.subscribe(TOPIC, (id) => this.#forget(id)),
@@ -201,7 +201,7 @@ export class ApiKeys {
    *
    * @throws DependencyUnavailable
    */
-  ended(parts: ApiKeyParts): Promise<EndedKey | undefined> {
+  ended(parts: ApiKeyParts): Promise<RevokedKey | undefined> {
     return this.#ended.find(parts);
   }
 

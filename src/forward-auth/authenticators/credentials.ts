@@ -1,7 +1,7 @@
 import type { Config, LimitedBy } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
-import type { Keep } from '../../platform/reloading/kept-parts.ts';
-import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { Keep } from '../../platform/reloading/reusable-parts.ts';
+import type { RevokedCredentials } from '../../stores/revoked-credentials.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import { ApiKeys } from '../api-keys/api-keys.ts';
@@ -14,6 +14,7 @@ import type { Sessions } from '../sessions/session.ts';
 import { ApiKeyAuthenticator } from './api-key.ts';
 import { type Authenticator, inOrder } from './authenticator.ts';
 import { ClientCertificateAuthenticator } from './client-certificate.ts';
+import { refuseConflicts } from './credential-conflict.ts';
 import { GroupNotices } from './group-notices.ts';
 import { Introspection } from './introspection.ts';
 import { JwtAuthenticator } from './jwt.ts';
@@ -21,7 +22,6 @@ import { apiKeyIssuer } from './own-issuers.ts';
 import { ProviderKeys } from './provider-keys.ts';
 import { SessionAuthenticator } from './session.ts';
 import { sessionOnlyWhereAsked } from './session-only.ts';
-import { soleCredential } from './sole-credential.ts';
 import type { TokenIssuer } from './token-issuer.ts';
 
 export interface CredentialsDependencies {
@@ -30,7 +30,7 @@ export interface CredentialsDependencies {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
-  readonly ended: Pick<EndedCredentials, 'end'>;
+  readonly ended: Pick<RevokedCredentials, 'end'>;
   /** Absent where nobody can sign in. */
   readonly sessions: Sessions | undefined;
   readonly queues: Queues;
@@ -99,7 +99,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   ];
   const missing = () => [...keys].filter(([, of]) => !of.loaded);
   return {
-    authenticate: sessionOnlyWhereAsked(session, soleCredential(auth, inOrder(authenticators), hasSession(sessions))),
+    authenticate: sessionOnlyWhereAsked(session, refuseConflicts(auth, inOrder(authenticators), hasSession(sessions))),
     apiKeys,
     start: () => {
       for (const [, of] of missing()) void of.refresh();
@@ -138,7 +138,7 @@ function openApiKeyAuthenticator(
 }
 
 /** Ours alone are looked for: an application's cookies are no credential here. */
-function hasSession(sessions: Sessions | undefined): Parameters<typeof soleCredential>[2] {
+function hasSession(sessions: Sessions | undefined): Parameters<typeof refuseConflicts>[2] {
   if (sessions === undefined) return undefined;
   return ({ headers }) => {
     const header = headers.get('cookie');

@@ -3,8 +3,8 @@ import type { Context } from 'koa';
 import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { SignedIn } from '../sessions/session.ts';
-import type { Attempt } from './attempt.ts';
 import { browserOf, countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
+import type { LoginTransaction } from './login-transaction.ts';
 import { type Problem, showOnwards, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { SignInFailed } from './provider-failures.ts';
@@ -44,7 +44,7 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   for (const cookie of cookies) ctx.append('Set-Cookie', cookie);
   countSignIn(login, ctx, provider.config.id, 'signed_in', signedIn.identity);
   const { subject, issuer } = signedIn.identity;
-  login.log.info({ provider: provider.config.id, subject, issuer }, 'somebody signed in');
+  login.log.info({ provider: provider.config.id, subject, issuer }, 'user signed in');
   leadIn(login, ctx, login.returns.acceptOrFallback(attempt.back));
 }
 
@@ -76,7 +76,7 @@ function refuseExcess(
   login: LoginContext,
   ctx: Context,
   provider: ProviderClient,
-  attempt: Attempt,
+  attempt: LoginTransaction,
   excess: string,
 ): void {
   const { id } = provider.config;
@@ -91,7 +91,7 @@ function refuseExcess(
 }
 
 /** Old, used or not this browser's. Somebody who is signed in only went back in the history. */
-async function endAttempt(login: LoginContext, ctx: Context, attempt: Attempt | undefined): Promise<void> {
+async function endAttempt(login: LoginContext, ctx: Context, attempt: LoginTransaction | undefined): Promise<void> {
   const back = login.returns.acceptOrFallback(attempt?.back);
   if ((await currentSession(login, ctx)) !== undefined) return redirect(ctx, 303, back);
   const known = attempt !== undefined && login.providers.has(attempt.provider) ? attempt.provider : 'unknown';
@@ -109,7 +109,7 @@ async function isAnswerOf(
   login: LoginContext,
   ctx: Context,
   provider: ProviderClient,
-  attempt: Attempt,
+  attempt: LoginTransaction,
   query: URLSearchParams,
 ): Promise<boolean> {
   const { id } = provider.config;
@@ -133,7 +133,7 @@ function refusalOf(
   login: LoginContext,
   ctx: Context,
   provider: ProviderClient,
-  attempt: Attempt,
+  attempt: LoginTransaction,
   code: string,
 ): Problem {
   const { id } = provider.config;
@@ -158,7 +158,7 @@ async function exchange(
   login: LoginContext,
   ctx: Context,
   provider: ProviderClient,
-  attempt: Attempt,
+  attempt: LoginTransaction,
   state: string,
 ): Promise<SignedIn | undefined> {
   const { id } = provider.config;
@@ -191,6 +191,6 @@ async function exchange(
 
 function wrongAnswer(again: string): Problem {
   const advice =
-    'The provider’s answer could not be accepted. Sign in again; if that does not help, tell whoever runs this the request below.';
+    'The provider’s answer could not be accepted. Sign in again; if that does not help, give the administrator the request below.';
   return { status: 502, title: 'Sign-in failed', advice, again };
 }

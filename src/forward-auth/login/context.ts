@@ -12,9 +12,9 @@ import type { Watcher } from '../../watch/watch.ts';
 import type { ProviderKeys } from '../authenticators/provider-keys.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Browser, Session, Sessions } from '../sessions/session.ts';
-import type { Attempts } from './attempt.ts';
+import type { LoginTransactions } from './login-transaction.ts';
 import type { ProviderClient } from './provider-client.ts';
-import type { RequestPlaces } from './request-place.ts';
+import type { RequestOrigins } from './request-origin.ts';
 import type { ReturnUrls } from './return-url.ts';
 
 /** Too many attempts of one address. */
@@ -40,8 +40,8 @@ export interface LoginContext {
   readonly allowAttempt: (address: string) => Promise<AttemptLimit | undefined>;
   readonly providers: ReadonlyMap<string, ProviderClient>;
   readonly keysOf: (provider: ProviderClient) => Pick<ProviderKeys, 'find' | 'search'>;
-  readonly attempts: Attempts;
-  readonly places: RequestPlaces;
+  readonly attempts: LoginTransactions;
+  readonly places: RequestOrigins;
   readonly returns: ReturnUrls;
 }
 

@@ -5,21 +5,21 @@ import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import { sendAsset } from '../../platform/pages/page.ts';
-import { type Keep, OPEN_EACH } from '../../platform/reloading/kept-parts.ts';
+import { type Keep, OPEN_EACH } from '../../platform/reloading/reusable-parts.ts';
 import { trustedPeers } from '../../platform/trusted-peers.ts';
 import { ProviderKeys } from '../authenticators/provider-keys.ts';
 import { callbackPath, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
-import { Attempts } from './attempt.ts';
 import { BackChannelLogout } from './back-channel-logout.ts';
 import { finishSignIn } from './callback.ts';
 import type { LoginContext } from './context.ts';
+import { LoginTransactions } from './login-transaction.ts';
 import { endSessions, listSessions, showMe } from './own-sessions.ts';
 import { ASSETS, showProblem } from './pages.ts';
 import { ProviderClient } from './provider-client.ts';
 import type { ProviderDependencies } from './provider-discovery.ts';
-import { RequestPlaces } from './request-place.ts';
+import { RequestOrigins } from './request-origin.ts';
 import { ReturnUrls } from './return-url.ts';
 import { beginSignIn } from './sign-in.ts';
 import { Origins, SignInUrls } from './sign-in-urls.ts';
@@ -96,8 +96,8 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
     config,
     providers: clients,
     keysOf: ({ config: { id } }) => keys.get(id) as ProviderKeys,
-    attempts: new Attempts(deps.sealing, sessions.cookie, signIn.attemptLifetime, deps.now),
-    places: new RequestPlaces(trustedPeers(config.auth), new Origins(config), config.auth.trustedHops),
+    attempts: new LoginTransactions(deps.sealing, sessions.cookie, signIn.attemptLifetime, deps.now),
+    places: new RequestOrigins(trustedPeers(config.auth), new Origins(config), config.auth.trustedHops),
     returns: new ReturnUrls(config),
   };
   const router = new Router();

@@ -12,7 +12,7 @@ import { type Claims, isGroupOverage, refusedAddress, sessionIdentity } from './
 import { TokenRequest } from './token-request.ts';
 
 /** What the two halves of one attempt share (RFC 7636, OpenID Connect Core §3.1.2.1). */
-export interface AttemptSecrets {
+export interface TransactionSecrets {
   readonly nonce: string;
   readonly verifier: string;
 }
@@ -53,7 +53,7 @@ export class ProviderClient {
   async authorizationUrl(
     origin: string,
     state: string,
-    { nonce, verifier }: AttemptSecrets,
+    { nonce, verifier }: TransactionSecrets,
     anew = false,
   ): Promise<URL> {
     const configuration = await this.#discovery.configuration();
@@ -85,7 +85,7 @@ export class ProviderClient {
    * @param query of the callback, with `code`, `state` and perhaps `iss` (RFC 9207)
    * @throws DependencyUnavailable, SignInFailed
    */
-  async exchange(origin: string, query: string, state: string, secrets: AttemptSecrets): Promise<SignedIn> {
+  async exchange(origin: string, query: string, state: string, secrets: TransactionSecrets): Promise<SignedIn> {
     try {
       const configuration = await this.#discovery.configuration();
       const callback = new URL(`${origin}${this.callbackPath}?${query}`);
@@ -211,7 +211,7 @@ export class ProviderClient {
   #warnOfOverage(): void {
     this.#dependencies.log.warn(
       { provider: this.config.id },
-      'somebody has more groups than fit into a token and userinfo does not list them: signed in without groups',
+      'the user has more groups than fit into a token and userinfo does not list them: signed in without groups',
     );
   }
 

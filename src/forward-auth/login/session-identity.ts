@@ -46,7 +46,7 @@ export function refusedAddress(
   if (verified === undefined && !trustEmails)
     return {
       reason: 'email_unverified',
-      fix: `the provider sends no email_verified: set trustEmails of the provider "${id}" in auth.providers, if nobody can choose their own address there`,
+      fix: `the provider sends no email_verified: set trustEmails of the provider "${id}" in auth.providers, if users cannot choose their own address there`,
     };
   if (verified !== undefined && verified !== true && verified !== 'true')
     return { reason: 'email_unverified', fix: 'the provider says that the address is not verified' };

@@ -2,8 +2,8 @@ import type { Context } from 'koa';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import { hostCookieName } from '../sessions/cookie.ts';
-import type { Attempt } from './attempt.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
+import type { LoginTransaction } from './login-transaction.ts';
 import { type Problem, showChoices, showOnwards, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { nameRightAddress } from './wrong-address.ts';
@@ -36,8 +36,8 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
   if (first === undefined)
     return showProblem(ctx, {
       status: 404,
-      title: 'Nobody can sign in here',
-      advice: 'No identity provider is offered for this page. Ask whoever runs it.',
+      title: 'Sign-in is not available here',
+      advice: 'No identity provider is offered for this page. Ask its administrator.',
     });
   const session = await currentSession(login, ctx);
   // A link from another site led here although there is a session: what it is for does not depend on a choice.
@@ -60,7 +60,7 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
 }
 
 /** Kept through an attempt, so that whoever tries again is not offered a provider that this page does not take. */
-function listedProviders({ providers }: LoginContext, query: URLSearchParams): Pick<Attempt, 'offered'> {
+function listedProviders({ providers }: LoginContext, query: URLSearchParams): Pick<LoginTransaction, 'offered'> {
   const listed =
     query
       .get('providers')
@@ -70,7 +70,7 @@ function listedProviders({ providers }: LoginContext, query: URLSearchParams): P
 }
 
 /** As a parameter of the sign-in page. */
-export function among({ offered }: Pick<Attempt, 'offered'>): Readonly<Record<string, string>> {
+export function among({ offered }: Pick<LoginTransaction, 'offered'>): Readonly<Record<string, string>> {
   return offered === undefined ? {} : { providers: offered };
 }
 
@@ -117,7 +117,7 @@ function refuseElsewhere(login: LoginContext, ctx: Context, back: string): void 
   const host = ctx.get('x-forwarded-host') || ctx.get('host');
   login.log.warn(
     { host, expected: main, requestId: ctx.state.requestId },
-    'somebody came to sign in by another address than publicUrl',
+    'sign-in requested at another address than publicUrl',
   );
   nameRightAddress(ctx, undefined, main + signInAgain(back));
 }
@@ -147,7 +147,7 @@ function returnStraight(login: LoginContext, ctx: Context, back: string): void {
       status: 403,
       title: 'Signed in, but not let in',
       advice:
-        'You are signed in, yet the page you came from does not accept it. Try another account, or ask whoever runs it.',
+        'You are signed in, yet the page you came from does not accept it. Try another account, or ask its administrator.',
       again: signInAgain(back, { switch: '1' }),
     });
   }
@@ -157,7 +157,7 @@ export async function toProvider(
   login: LoginContext,
   ctx: Context,
   provider: ProviderClient,
-  place: Pick<Attempt, 'back' | 'offered' | 'again'>,
+  place: Pick<LoginTransaction, 'back' | 'offered' | 'again'>,
   anew = false,
 ): Promise<void> {
   const origin = login.places.originOf(ctx.req);
@@ -177,7 +177,7 @@ export async function toProvider(
   }
 }
 
-export function providerAway({ config }: ProviderClient, place: Pick<Attempt, 'back' | 'offered'>): Problem {
+export function providerAway({ config }: ProviderClient, place: Pick<LoginTransaction, 'back' | 'offered'>): Problem {
   return {
     status: 503,
     title: 'Sign-in does not work right now',

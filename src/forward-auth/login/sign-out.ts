@@ -29,7 +29,7 @@ export async function signOut(login: LoginContext, ctx: Context): Promise<void> 
   if (session !== undefined) {
     await login.sessions.end(session.key, 'signed_out');
     const { subject, issuer } = session.identity;
-    login.log.info({ provider: session.provider, subject, issuer }, 'somebody signed out');
+    login.log.info({ provider: session.provider, subject, issuer }, 'user signed out');
     removeCookie(login, ctx);
   }
   const leadsTo = session === undefined ? undefined : await endSessionUrl(login, ctx, session, back);

@@ -25,7 +25,7 @@ export function nameRightAddress(ctx: Context, asked: string | undefined, right:
   // The browser may well show https: then what stands before the proxy speaks http to it, and the proxy does not say otherwise.
   const sameHost = asked !== undefined && URL.canParse(asked) && new URL(asked).host === host;
   const hint = sameHost
-    ? html`<p class="quiet">Whoever runs this: the proxy describes the request by X-Forwarded-Proto, and publicUrl says otherwise.</p>`
+    ? html`<p class="quiet">For the administrator: the proxy describes the request by X-Forwarded-Proto, and publicUrl says otherwise.</p>`
     : undefined;
   const { requestId } = ctx.state as { requestId: string };
   showPage(

@@ -21,7 +21,7 @@ export function oauthRoutes({ grants, clients }: Part): OperatorRoute[] {
         const removed = await clients.remove(id);
         return removed.client || removed.grants > 0
           ? { status: 200, body: { removed: removed.client, grants: removed.grants } }
-          : notFound('there is no such client, and nobody granted it anything; GET /oauth/clients lists them');
+          : notFound('there is no such client, and no user granted it anything; GET /oauth/clients lists them');
       },
     },
     {

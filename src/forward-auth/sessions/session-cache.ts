@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { SessionsConfig } from '../../platform/config/schema.ts';
 import { textBytes } from '../../platform/retained-bytes.ts';
-import type { Announcements } from '../../stores/stores.ts';
+import type { PubSub } from '../../stores/stores.ts';
 import type { Session } from './session.ts';
 import { sessionBytes } from './session-record.ts';
 
@@ -27,7 +27,7 @@ export interface Known {
 
 /** Sessions remembered by cookie value. Only as good as the announcements: while they may be missed, it is empty. */
 export class SessionCache {
-  readonly #announcements: Announcements;
+  readonly #announcements: PubSub;
   readonly #known: LRUCache<string, Known> | undefined;
   readonly #ids = new Map<string, string>();
   /** Cookie values that were good lately, also where nothing about them may be believed now. */
@@ -36,7 +36,7 @@ export class SessionCache {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #release: Array<() => void>;
 
-  constructor({ max, maxBytes }: SessionsConfig['cache'], announcements: Announcements) {
+  constructor({ max, maxBytes }: SessionsConfig['cache'], announcements: PubSub) {
     this.#announcements = announcements;
     this.#known =
       max === 0

@@ -13,11 +13,11 @@ export const adminSchema = z.strictObject({
     .optional()
     .meta({ description: '`/admin/api`, which live updates of the pages need too; absent: as `pages`' }),
   user: z.string().min(1).optional().meta({ description: 'who signs in with `password`' }),
-  password: secrets('of `user`, at least 12 characters that nobody guesses').optional(),
+  password: secrets('of `user`, at least 12 characters, hard to guess').optional(),
   groups: z
     .array(z.string().min(1))
     .default([])
-    .meta({ description: 'whoever is in one of them, by the proven headers of a browser session, needs no password' }),
+    .meta({ description: 'members of one of them, by the proven headers of a browser session, need no password' }),
   recent: z
     .int()
     .min(10)
@@ -71,10 +71,13 @@ export function checkAdmin(
   if (weakness !== undefined)
     issue(['password'], `${weakness}: make one with \`openssl rand -base64 24\` (BASIC_AUTH_PASSWORD)`);
   if (admin.groups.length > 0 && !trust.enabled)
-    issue(['groups'], 'needs relay.trust.enabled (TRUST_PROXY_AUTH): who else would say in which groups somebody is?');
+    issue(['groups'], 'needs relay.trust.enabled (TRUST_PROXY_AUTH): the groups of a user come from its headers');
   if (hasSignIn(admin)) return;
   if (authRequired)
-    issue([], 'needs user and password (BASIC_AUTH_USER, BASIC_AUTH_PASSWORD), or groups: nobody could sign in');
+    issue(
+      [],
+      'needs user and password (BASIC_AUTH_USER, BASIC_AUTH_PASSWORD), or groups: otherwise no one can sign in',
+    );
   else if (!isLoopback(listen.host))
     issue([], `would be open to everybody on ${listen.host}: set user and password, or groups, or listen on 127.0.0.1`);
 }

@@ -5,7 +5,7 @@ import { duration } from './values.ts';
 export const aggregateSchema = z.strictObject({
   servers: z.array(z.string()).min(1).meta({
     description:
-      'names of the MCP servers in it, in the order of its lists; whoever may reach `/mcp` may use all of them unless `relay.policy` says otherwise',
+      'names of the MCP servers in it, in the order of its lists; users who may reach `/mcp` may use all of them unless `relay.policy` says otherwise',
   }),
   separator: z
     .string()

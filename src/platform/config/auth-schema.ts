@@ -108,7 +108,7 @@ const provider = z.strictObject({
     .meta({ description: 'whose verified addresses may sign in; exactly this domain, not those below it' }),
   trustEmails: z.boolean().default(false).meta({
     description:
-      'addresses count for allowedEmails and allowedDomains although this provider sends no `email_verified`, as Entra does; only where nobody can choose their own address there. `email_verified: false` never counts',
+      'addresses count for allowedEmails and allowedDomains although this provider sends no `email_verified`, as Entra does; only if users cannot choose their own address there. `email_verified: false` never counts',
   }),
   introspection: z
     .strictObject({
@@ -335,7 +335,9 @@ export const authSchema = z.strictObject({
       }),
     })
     .prefault({}),
-  operatorToken: secrets('lets an operator list and end sessions on the internal listener; absent: nobody').optional(),
+  operatorToken: secrets(
+    'lets an operator list and end sessions on the internal listener; absent: no one can',
+  ).optional(),
   rateLimits: rateLimitsSchema,
   rateLimitsWithoutRedis: z
     .enum(['local', 'refuse'])

@@ -88,7 +88,7 @@ const metadataDocuments = z.strictObject({
     .min(1)
     .default(60)
     .meta({ description: 'documents and key sets fetched because of one address in an hour' }),
-  perHost: z.int().min(1).default(600).meta({ description: 'of one host in an hour, whoever asks' }),
+  perHost: z.int().min(1).default(600).meta({ description: 'of one host in an hour, for all clients together' }),
 });
 
 /** Postern as the authorization server of MCP clients. */
@@ -163,7 +163,7 @@ export function checkBroker(
     if (broker.clients.findIndex(({ id }) => id === known.id) !== index) at('id', `"${known.id}" is used twice`);
     if (known.secret === undefined && known.clientCredentials) at('secret', 'needed for client credentials');
     if (known.secret?.some((one) => one.length < SHORTEST_SECRET))
-      at('secret', `needs ${SHORTEST_SECRET} characters or more, because anybody may try secrets here`);
+      at('secret', `needs ${SHORTEST_SECRET} characters or more, because anyone can try secrets here`);
     // The id of a public client is known: whoever got hold of a person's assertion could exchange it.
     if (known.secret === undefined && known.identityAssertions) at('secret', 'needed for identity assertions');
     if (known.clientCredentials && !broker.clientCredentials)

@@ -17,7 +17,7 @@ export function checkHiddenOperations(
   if (!trust.enabled || trust.assertion === undefined)
     issue(
       ['hiddenOperations'],
-      'needs relay.trust.assertion: the relay is told by the assertion what to ask, and without it nobody would ask',
+      'needs relay.trust.assertion: the relay is told by the assertion what to ask, and without it nothing is asked',
     );
   for (const [index, { scopes }] of rules.entries())
     if (JSON.stringify(scopes).length > MAX_SCOPES)

@@ -23,7 +23,7 @@ export function checkTrust(trust: TrustConfig, jwt: JwtSettings, listenHost: str
 
 const HYPRMCP =
   'JWT_ISSUER or JWT_PUBLIC_KEY_PATH (relay.jwt) is set, but MCP_CLIENT_AUTH_ENABLED=false: nothing verifies these tokens. This is the guide’s set-up ' +
-  'for HyprMCP Gateway, which adds no identity header and removes none, so anybody whom it lets through could name anybody. Set ' +
+  'for HyprMCP Gateway, which adds no identity header and removes none, so any user whom it lets through could claim any name. Set ' +
   'relay.trust.preset: hyprmcp with relay.trust.token (issuer: the issuer of Dex, audiences: its client ids), and the relay verifies the tokens itself. ' +
   'Where another proxy authenticates and writes the identity headers, remove JWT_ISSUER and JWT_PUBLIC_KEY_PATH or set relay.trust.preset to its preset';
 

@@ -17,7 +17,7 @@ const who = z.strictObject({
   anonymous: z
     .boolean()
     .default(false)
-    .meta({ description: 'the anonymous, who fall under no allow rule without this; and nobody else' }),
+    .meta({ description: 'only anonymous users, who fall under no allow rule without this' }),
 });
 
 const policyRule = z.strictObject({

@@ -71,7 +71,8 @@ export const relaySchema = z.strictObject({
     .default({})
     .meta({ description: 'MCP servers by name, each at `/servers/<name>/mcp`' }),
   policy: policySchema.optional().meta({
-    description: 'who may use which server, tool, prompt and resource; absent: whoever gets in may use everything',
+    description:
+      'who may use which server, tool, prompt and resource; absent: every user who gets in may use everything',
   }),
   callLimits,
   pins: pinsSchema.prefault({}),

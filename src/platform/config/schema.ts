@@ -52,7 +52,7 @@ function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, conte
       if (!signingIn.includes(id))
         issue(['rules', index, 'signIn', 'providers'], `there is no provider "${id}" with a clientId`);
     if (sessionOnly && signingIn.length === 0)
-      issue(['rules', index, 'sessionOnly'], 'needs a provider with a clientId, or nobody can have a session');
+      issue(['rules', index, 'sessionOnly'], 'needs a provider with a clientId, otherwise no user can have a session');
   }
 }
 
@@ -62,7 +62,7 @@ function checkTls({ tls, trust }: z.output<typeof relaySchema>, context: z.Refin
     context.addIssue({ code: 'custom', path: ['relay', ...path], message });
   const { certificates } = trust;
   if (certificates !== undefined && tls === undefined)
-    issue(['trust', 'certificates'], 'needs relay.tls: without TLS nobody shows a certificate');
+    issue(['trust', 'certificates'], 'needs relay.tls: without TLS no client shows a certificate');
   else if (certificates !== undefined && (certificates.caPath === undefined) === (tls?.clientCaPath === undefined))
     issue(['trust', 'certificates', 'caPath'], 'give exactly one of this and relay.tls.clientCaPath');
 }
@@ -96,7 +96,7 @@ export const configSchema = z
       context.addIssue({
         code: 'custom',
         path: ['auth', 'trustedCertificates'],
-        message: 'needs auth.tls.clientCertificate: require, or nobody has to show a certificate',
+        message: 'needs auth.tls.clientCertificate: require, otherwise no client has to show a certificate',
       });
     checkPassThrough(config.relay, context);
     if (config.relay.aggregate !== undefined)

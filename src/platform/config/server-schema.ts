@@ -24,7 +24,7 @@ export const upstreamServer = z
     }),
     era: z.enum(['auto', 'legacy', 'modern', 'both']).default('auto').meta({
       description:
-        'what it speaks: `legacy` sessions (up to 2025-11-25), `modern` (from 2026-07-28), or `both`; `auto`: found out. Clients of the other era are translated for, with `both` nobody is',
+        'what it speaks: `legacy` sessions (up to 2025-11-25), `modern` (from 2026-07-28), or `both`; `auto`: found out. Clients of the other era are translated for, with `both` none are',
     }),
     command: z
       .string()
@@ -40,10 +40,10 @@ export const upstreamServer = z
       .meta({ description: 'variables of the relay that it gets too; nothing else of them' }),
     sharing: z.enum(['session', 'identity', 'everybody']).default('session').meta({
       description:
-        'programs, WebSockets and HTTP+SSE: one for each MCP session, one for all sessions of an identity, or one for everybody, where the server keeps nothing of anybody',
+        'programs, WebSockets and HTTP+SSE: one for each MCP session, one for all sessions of an identity, or one for all users, if the server keeps no state of a user',
     }),
     max: z.int().min(1).default(50).meta({ description: 'such programs or connections at a time' }),
-    unused: duration('ends such a session that nobody uses').prefault('30m'),
+    unused: duration('ends such a session that is not used').prefault('30m'),
     timeout: duration('until an answer must have begun').prefault('60s'),
     tls: upstreamTls.optional(),
     resource: httpUrl('its resource identifier (RFC 8707), for which tokens are issued; absent: url').optional(),

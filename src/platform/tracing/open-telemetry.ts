@@ -23,10 +23,10 @@ import type { Logger } from '../log.ts';
 import type { TracingMetrics } from '../metrics.ts';
 import { outboundAgent } from '../outbound/connections.ts';
 import { version } from '../version.ts';
-import { LocalTraces } from './local-traces.ts';
 import { ShareSampler } from './share-sampler.ts';
 import type { Attributes, Span, SpanOptions, TraceContext, Tracing } from './span.ts';
 import { SpanQueue } from './span-queue.ts';
+import { TailSampling } from './tail-sampling.ts';
 import { formatTraceparent, parseTraceparent } from './trace-context.ts';
 
 export interface TracingDependencies {
@@ -47,7 +47,7 @@ const KINDS = { server: SpanKind.SERVER, client: SpanKind.CLIENT } as const;
 /** Spans by OpenTelemetry's SDK, sent over OTLP. Nothing is registered globally and nothing is patched. */
 export class OpenTelemetryTracing implements Tracing {
   readonly #tracer: Tracer;
-  readonly #local: LocalTraces;
+  readonly #local: TailSampling;
   readonly #queue: SpanQueue;
   readonly #fromProxy: TracingConfig['fromProxy'];
 
@@ -55,7 +55,7 @@ export class OpenTelemetryTracing implements Tracing {
   constructor(config: TracingConfig & { readonly endpoint: string }, deps: TracingDependencies) {
     this.#fromProxy = config.fromProxy;
     this.#queue = new SpanQueue(createExporter(config), { ...deps, max: config.queue });
-    this.#local = new LocalTraces((span) => this.#queue.add(span));
+    this.#local = new TailSampling((span) => this.#queue.add(span));
     const provider = new TracerProvider({
       resource: resourceFromAttributes({
         'host.name': hostname(),

@@ -47,7 +47,7 @@ export interface AggregateDeps {
 }
 
 /** For whom the servers are one. */
-export interface AskingClient {
+export interface RequestingClient {
   readonly caller: Caller;
   readonly era: Era;
 }
@@ -61,7 +61,7 @@ export class Aggregate implements McpServer {
   readonly #deps: AggregateDeps;
 
   /** @param members the servers that the identity may use, in the order of the lists */
-  constructor({ caller, era }: AskingClient, members: readonly Member[], deps: AggregateDeps) {
+  constructor({ caller, era }: RequestingClient, members: readonly Member[], deps: AggregateDeps) {
     this.#caller = caller;
     this.#era = era;
     this.#owner = ownerKey(caller.identity);

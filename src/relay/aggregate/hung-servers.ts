@@ -11,7 +11,7 @@ const SHARE = 0.1;
 const MAX_REMEMBERED = 10_000;
 
 /** Asks one server on behalf of one user. */
-export interface Asked<T> {
+export interface ServerCall<T> {
   readonly server: string;
   readonly owner: string;
   /** Ends it earlier, when the client takes its request back. */
@@ -41,7 +41,7 @@ export class HungServers {
   }
 
   /** @throws Unreached with `timeout`, or what `ask` throws */
-  async within<T>(asked: Asked<T>): Promise<T> {
+  async within<T>(asked: ServerCall<T>): Promise<T> {
     const { server, owner, signal } = asked;
     const key = JSON.stringify([server, owner]);
     if (this.#now() < (this.#backOffs.get(key)?.until ?? 0))
@@ -59,7 +59,7 @@ export class HungServers {
     if (backOff !== undefined) backOff.until = 0;
   }
 
-  async #watched<T>({ server, ask }: Asked<T>, key: string, outer: AbortSignal | undefined): Promise<T> {
+  async #watched<T>({ server, ask }: ServerCall<T>, key: string, outer: AbortSignal | undefined): Promise<T> {
     const asking = withinTime(this.limit, outer ?? new AbortController().signal, ask);
     try {
       const answer = await asking;

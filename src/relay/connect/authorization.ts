@@ -1,13 +1,17 @@
 import * as client from 'openid-client';
 import { isOutage } from '../../platform/oauth-failures.ts';
 import { serverAway } from '../credentials/oauth-errors.ts';
-import type { Attempt } from './attempt.ts';
+import type { ConnectTransaction } from './connect-transaction.ts';
 import type { UpstreamProvider } from './provider.ts';
 
 type Tokens = client.TokenEndpointResponse & client.TokenEndpointResponseHelpers;
 
 /** Authorization code with PKCE, state, and nonce where there will be an ID token. @throws DependencyUnavailable, PosternError */
-export async function authorizationUrl(provider: UpstreamProvider, attempt: Attempt, state: string): Promise<URL> {
+export async function authorizationUrl(
+  provider: UpstreamProvider,
+  attempt: ConnectTransaction,
+  state: string,
+): Promise<URL> {
   const { scopes, redirectUri, resource } = provider.settings;
   const configuration = await provider.client(attempt.issuer);
   return client.buildAuthorizationUrl(configuration, {
@@ -30,7 +34,7 @@ export async function authorizationUrl(provider: UpstreamProvider, attempt: Atte
  */
 export async function exchangeCode(
   provider: UpstreamProvider,
-  attempt: Attempt,
+  attempt: ConnectTransaction,
   query: string,
   state: string,
 ): Promise<{ readonly tokens: Tokens; readonly clientId: string }> {

@@ -12,8 +12,8 @@ import type { Limiter } from '../../stores/stores.ts';
 import { oauthErrorOf } from '../credentials/oauth-errors.ts';
 import type { Caller, Callers } from '../trust/caller.ts';
 import type { AccountConnections } from './account-connections.ts';
-import type { ConnectAttempts } from './attempt.ts';
 import { authorizationUrl, exchangeCode } from './authorization.ts';
+import type { ConnectTransactions } from './connect-transaction.ts';
 import { ASSETS, showList, showOnwards, showProblem, showServer } from './pages.ts';
 import { CONNECT, callbackPath, serverPath } from './paths.ts';
 
@@ -21,7 +21,7 @@ export interface ConnectPagesDependencies {
   readonly callers: Callers;
   /** By MCP server. */
   readonly connections: ReadonlyMap<string, AccountConnections>;
-  readonly attempts: ConnectAttempts;
+  readonly attempts: ConnectTransactions;
   /** Counts what a person begins. */
   readonly limiter: Limiter;
   readonly log: Logger;

@@ -9,8 +9,8 @@ import type { Credential } from '../credentials/credential.ts';
 import type { AuthorizationServers } from '../credentials/server-metadata.ts';
 import type { Callers } from '../trust/caller.ts';
 import { AccountConnections } from './account-connections.ts';
-import { ConnectAttempts } from './attempt.ts';
 import { ConnectPages } from './connect-pages.ts';
+import { ConnectTransactions } from './connect-transaction.ts';
 import { ConnectionStore } from './connection.ts';
 import { callbackPath, serverPath } from './paths.ts';
 import { personCredential } from './person-credential.ts';
@@ -65,7 +65,7 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
       return [account.server, new AccountConnections(provider, { store, locks, log, now, record })] as const;
     }),
   );
-  const attempts = new ConnectAttempts(sealing, locks, settings.attemptLifetime, now);
+  const attempts = new ConnectTransactions(sealing, locks, settings.attemptLifetime, now);
   const limiter = stores.limiter('connect', ATTEMPTS, 60_000);
   return {
     credentialOf: (server) => {

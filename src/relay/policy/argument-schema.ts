@@ -3,7 +3,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import { looseName } from '../../platform/names.ts';
 
 /** `unclear`: two readers of JSON could take the arguments for different things. */
-export type ArgumentVerdict = 'fits' | 'does_not_fit' | 'unclear';
+export type ArgumentMatch = 'fits' | 'does_not_fit' | 'unclear';
 
 /** Levels of nesting; readers differ in how many they take. */
 const MAX_DEPTH = 64;
@@ -30,7 +30,7 @@ export class ArgumentSchema {
    * @param value undefined where the call has no arguments, which servers read as none
    * @param repeated whether a key of the message comes twice somewhere
    */
-  judge(value: unknown, repeated: () => boolean): ArgumentVerdict {
+  judge(value: unknown, repeated: () => boolean): ArgumentMatch {
     if (this.#misspelt(value, 0) || repeated()) return 'unclear';
     return this.#fits(value ?? {}) ? 'fits' : 'does_not_fit';
   }

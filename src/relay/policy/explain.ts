@@ -4,7 +4,7 @@ import { compilePolicy } from './compile.ts';
 import type { Denied } from './judgement.ts';
 
 /** What `postern explain` is asked about. */
-export interface PolicyQuestion {
+export interface PolicyRequest {
   readonly identity: Identity;
   readonly server: string;
   readonly method: string;
@@ -18,7 +18,7 @@ export interface PolicyQuestion {
  *
  * @throws ConfigurationError where the policy is wrong
  */
-export function explainPolicy({ policy, servers }: RelayConfig, question: PolicyQuestion): string[] {
+export function explainPolicy({ policy, servers }: RelayConfig, question: PolicyRequest): string[] {
   const { identity, server, method, params, readOnly } = question;
   const names = Object.keys(servers);
   if (!names.includes(server))

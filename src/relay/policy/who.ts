@@ -5,7 +5,7 @@ type Stated = NonNullable<PolicyRuleConfig['who']>;
 type WhoConfig = Exclude<Stated, 'anyone-signed-in'>;
 
 /** `scopes`: everything holds but the scopes, which a client can ask for. */
-export type WhoVerdict = 'yes' | 'no' | 'scopes';
+export type WhoMatch = 'yes' | 'no' | 'scopes';
 
 /** For whom a rule holds. */
 export class Who {
@@ -19,7 +19,7 @@ export class Who {
     this.scopes = this.#config?.scopes ?? [];
   }
 
-  is(identity: Identity): WhoVerdict {
+  is(identity: Identity): WhoMatch {
     const config = this.#config;
     if (identity.method === 'anonymous') return this.#holdsForAnonymous ? 'yes' : 'no';
     if (config === undefined) return 'yes';

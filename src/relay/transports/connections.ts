@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '../../platform/log.ts';
-import { onWebSocketUpgrade } from '../../platform/upgrades.ts';
+import { onWebSocketUpgrade } from '../../platform/websocket-upgrade.ts';
 import { type HttpSseDeps, HttpSseEndpoint } from './http-sse/endpoint.ts';
 import { matchTransport } from './streamable-http/route.ts';
 import type { SessionSeal } from './streamable-http/sealed-session.ts';

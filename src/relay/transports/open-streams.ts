@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Identity } from '../../identity/identity.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
-import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../../stores/revoked-credentials.ts';
 import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Caller } from '../trust/caller.ts';
 
@@ -46,7 +46,7 @@ export interface StreamAbout {
 }
 
 export interface OpenStreamsDeps {
-  readonly ended: Pick<EndedCredentials, 'has' | 'onEnd'>;
+  readonly ended: Pick<RevokedCredentials, 'has' | 'onEnd'>;
   readonly suspensions: Pick<Suspensions, 'find' | 'onSuspend'>;
   readonly metrics: Pick<RelayMetrics, 'openStreams' | 'streamsEnded'>;
   readonly log: Logger;

@@ -7,7 +7,7 @@ import type { Logger } from '../../platform/log.ts';
 import type { RelayMetrics } from '../../platform/metrics.ts';
 import { step } from '../../platform/tracing/current-span.ts';
 import type { Span, Tracing } from '../../platform/tracing/span.ts';
-import type { EndedCredentials } from '../../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../../stores/revoked-credentials.ts';
 import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import { allowedOrigins } from '../allowed-origins.ts';
@@ -38,7 +38,7 @@ export interface CallersDeps {
   readonly trust: Trust;
   /** Absent: a 401 names no metadata, because the proxy challenges. */
   readonly resources?: Pick<TokenResources, 'challenged'> | undefined;
-  readonly ended: Pick<EndedCredentials, 'has'>;
+  readonly ended: Pick<RevokedCredentials, 'has'>;
   readonly suspensions: Pick<Suspensions, 'find'>;
   readonly metrics: RelayMetrics;
   readonly watch?: Watcher | undefined;

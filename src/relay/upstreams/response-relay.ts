@@ -8,7 +8,7 @@ import { type Refusal, RefusedError } from '../refusal.ts';
 import { ServerNotStarted } from './pipes/server-not-started.ts';
 import { isRefusing } from './refusal-reason.ts';
 import { clientResponseHeaders } from './response-headers.ts';
-import { HeldBody, statusOfNothing, UnwantedBody, useOfBody } from './unasked-answer.ts';
+import { BufferedBody, statusOfNothing, UnwantedBody, useOfBody } from './unasked-answer.ts';
 
 /** Why a response is no longer read. */
 export class ClientGone extends Error {
@@ -66,7 +66,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #stalled: NodeJS.Timeout | undefined;
   #awaited = -1;
   #unwanted: UnwantedBody | undefined;
-  #held: { readonly body: HeldBody; start(): void; answerNothing(): void } | undefined;
+  #held: { readonly body: BufferedBody; start(): void; answerNothing(): void } | undefined;
   #done = false;
 
   constructor(response: ServerResponse, events: RelayEvents, times: StreamTimes) {
@@ -97,7 +97,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     const answerNothing = () => this.#answerNothing(status, headers);
     if (use === 'nothing') answerNothing();
     else if (use === 'answer') this.#start(status, headers);
-    else this.#held = { body: new HeldBody(), start: () => this.#start(status, headers), answerNothing };
+    else this.#held = { body: new BufferedBody(), start: () => this.#start(status, headers), answerNothing };
   }
 
   #start(status: number, headers: IncomingHttpHeaders): void {

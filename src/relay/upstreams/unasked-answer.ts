@@ -29,7 +29,7 @@ export function statusOfNothing(status: number, method: string | undefined, expe
 }
 
 /** Holds the beginning of a body back until it is clear whether it says anything. */
-export class HeldBody {
+export class BufferedBody {
   readonly #chunks: Buffer[] = [];
   #size = 0;
 

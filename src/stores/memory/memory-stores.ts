@@ -1,10 +1,10 @@
 import type { Logger } from '../../platform/log.ts';
 import type { Limiter, Stores } from '../stores.ts';
 import { Topics } from '../topics.ts';
-import { MemoryAnnouncements } from './announcements.ts';
 import { MemoryDocuments } from './documents.ts';
 import { MemoryLimiter } from './limiter.ts';
 import { MemoryLocks } from './locks.ts';
+import { MemoryPubSub } from './pub-sub.ts';
 import { MemoryRecent } from './recent.ts';
 import { MemorySessions } from './sessions.ts';
 
@@ -40,7 +40,7 @@ export function createMemoryStores(options: {
       records.set(name, store);
       return store;
     },
-    announcements: new MemoryAnnouncements(topics),
+    announcements: new MemoryPubSub(topics),
     limiter: (name, limit, window): Limiter => {
       const id = `${name} ${limit} ${window}`;
       const limiter = limiters.get(id) ?? new MemoryLimiter(limit, window, now);

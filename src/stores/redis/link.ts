@@ -112,7 +112,7 @@ export class RedisLink {
 
   #noteRefusal(code: string): void {
     if (!this.#writes.refused(code)) return;
-    this.#log.warn({ code }, 'the session store takes no writes; sessions are read, and nobody can sign in or out');
+    this.#log.warn({ code }, 'the session store takes no writes; sessions are read, but signing in and out fails');
   }
 
   #regained(elsewhere: boolean): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ApiKeys } from '../../../src/forward-auth/api-keys/api-keys.ts';
-import { EndedKeys } from '../../../src/forward-auth/api-keys/ended-keys.ts';
 import { hashSecret, parseApiKey } from '../../../src/forward-auth/api-keys/key-format.ts';
+import { RevokedKeys } from '../../../src/forward-auth/api-keys/revoked-keys.ts';
 import { ApiKeyAuthenticator } from '../../../src/forward-auth/authenticators/api-key.ts';
 import { Resources } from '../../../src/forward-auth/decision/resources.ts';
 import { credentialHandle } from '../../../src/identity/credential.ts';
@@ -197,7 +197,7 @@ describe('API keys', () => {
   it('are forgotten some months after their end, and a damaged note is none', async () => {
     const clock = { now: 1_000_000 };
     const documents = new MemoryDocuments(() => clock.now);
-    const ended = new EndedKeys(documents, () => clock.now);
+    const ended = new RevokedKeys(documents, () => clock.now);
     const parts = { id: 'abcdefghij', secret: 'x'.repeat(43) };
     const secretHash = hashSecret(parts.secret).toString('base64url');
     const record = { id: parts.id, subject: 'ci', name: '', groups: [], scopes: [], createdAt: 1, secretHash };

@@ -62,7 +62,7 @@ describe('an address that anybody can register', () => {
     const text = await answer.text();
     assert.equal(answer.status, 400);
     assert.doesNotMatch(text, /<form|<script/);
-    assert.match(text, /nobody has checked/);
+    assert.match(text, /address is not verified/);
   });
 
   it('is led to with a session as little', async () => {

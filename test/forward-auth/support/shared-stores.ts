@@ -1,5 +1,5 @@
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
-import type { Announcements, Locks, SessionEntry, SessionStore, Stores } from '../../../src/stores/stores.ts';
+import type { Locks, PubSub, SessionEntry, SessionStore, Stores } from '../../../src/stores/stores.ts';
 
 type View = Pick<Stores, 'sessions' | 'locks' | 'announcements'>;
 
@@ -70,7 +70,7 @@ export class SharedStores {
     once: async () => true,
   };
 
-  view(): View & { missed(): void; announcements: Announcements & { complete: boolean } } {
+  view(): View & { missed(): void; announcements: PubSub & { complete: boolean } } {
     const gaps = new Set<() => void>();
     const announcements = {
       complete: true,

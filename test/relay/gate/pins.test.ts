@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { main } from '../../../src/cli/main.ts';
-import { type HeldTool, ToolBook } from '../../../src/relay/gate/tools/tool-book.ts';
+import { type PendingTool, ToolBook } from '../../../src/relay/gate/tools/tool-book.ts';
 import { describe as describeTool } from '../../../src/relay/gate/tools/tool-record.ts';
 import { parseJson } from '../../../src/relay/protocol/json.ts';
 import { programOrSkip } from '../../support/programs.ts';
@@ -47,7 +47,7 @@ async function operator(running: RelayUnderTest, method: string, path: string, b
   });
   return {
     status: response.status,
-    body: (await response.json()) as { held: Array<HeldTool & { definition: string }> },
+    body: (await response.json()) as { held: Array<PendingTool & { definition: string }> },
   };
 }
 
@@ -138,7 +138,7 @@ describe('pinned tools', () => {
     const command = (...args: string[]) =>
       main(['pins', ...args], { env, print: (text) => out.push(text), printError: (text) => out.push(text) });
     assert.equal(await command('list'), 0);
-    const held = JSON.parse(out[0] as string) as HeldTool;
+    const held = JSON.parse(out[0] as string) as PendingTool;
     assert.equal(held.tool, 'search');
     assert.equal(await command('approve', '--server', 'one', '--tool', 'search', '--hash', 'other'), 1);
     assert.match(out.at(-1) as string, /the relay refuses: no such definition/);

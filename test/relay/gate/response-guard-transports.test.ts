@@ -3,7 +3,7 @@ import { afterEach, describe, it } from 'mocha';
 import { ask, endAll, type RelayUnderTest, relay } from '../support/relay.ts';
 import { openWebSocket } from '../support/web-socket.ts';
 import { attacks, GOOD, type Guard, list } from './support/attacks.ts';
-import { type Asked, SERVERS } from './support/listening-server.ts';
+import { SERVERS, type ToolRequest } from './support/listening-server.ts';
 
 type Json = Record<string, unknown>;
 
@@ -68,7 +68,7 @@ const CLIENTS: Record<string, { readonly tool: string; open(running: RelayUnderT
 };
 
 /** What a server answers that does nobody harm. */
-function honest({ id, method }: Asked): readonly string[] {
+function honest({ id, method }: ToolRequest): readonly string[] {
   if (id === undefined || method === undefined) return [];
   const facts = { capabilities: { tools: {}, logging: {} }, resultType: 'complete' };
   const serverInfo = { name: 'listening', version: '1' };

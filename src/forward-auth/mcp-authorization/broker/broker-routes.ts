@@ -8,7 +8,7 @@ import type { Logger } from '../../../platform/log.ts';
 import { OAUTH_PATH, type OAuthTarget, oauthTarget } from '../../decision/oauth-endpoints.ts';
 import type { LoginContext } from '../../login/context.ts';
 import { showProblem } from '../../login/pages.ts';
-import type { RequestPlaces } from '../../login/request-place.ts';
+import type { RequestOrigins } from '../../login/request-origin.ts';
 import type { AuthorizationAudit } from './audit.ts';
 import type { BrokerLimits } from './broker-limits.ts';
 import { type InteractionContext, interact } from './interaction.ts';
@@ -25,7 +25,7 @@ export interface BrokerRoutesContext {
   readonly interaction: InteractionContext;
   readonly resourceServers: ResourceServers;
   readonly limits: BrokerLimits;
-  readonly places: Pick<RequestPlaces, 'addressOf'>;
+  readonly places: Pick<RequestOrigins, 'addressOf'>;
   /** Address of the request that the library answers. */
   readonly requester: AsyncLocalStorage<string>;
   /** Bytes of what a client registers. */
@@ -102,7 +102,7 @@ async function mayAuthorize({ allowAttempt, places, audit }: BrokerRoutesContext
     showProblem(ctx, {
       status: 400,
       title: 'That did not work',
-      advice: `The application sent a request that cannot be served (invalid_request: ${long}). Report this to whoever makes it.`,
+      advice: `The application sent a request that cannot be served (invalid_request: ${long}). Report this to its developer.`,
     });
     return false;
   }

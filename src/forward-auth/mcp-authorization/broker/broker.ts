@@ -9,7 +9,7 @@ import type { Logger } from '../../../platform/log.ts';
 import type { AuthMetrics } from '../../../platform/metrics.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import { trustedPeers } from '../../../platform/trusted-peers.ts';
-import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../../../stores/revoked-credentials.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import type { Watcher } from '../../../watch/watch.ts';
 import { brokeredProviders, brokerIssuer } from '../../authenticators/own-issuers.ts';
@@ -19,7 +19,7 @@ import type { Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
 import type { LoginContext } from '../../login/context.ts';
 import { showProblem } from '../../login/pages.ts';
-import { RequestPlaces } from '../../login/request-place.ts';
+import { RequestOrigins } from '../../login/request-origin.ts';
 import { Origins } from '../../login/sign-in-urls.ts';
 import type { Sessions } from '../../sessions/session.ts';
 import { acceptSeveralSecrets } from './accepted-secrets.ts';
@@ -53,7 +53,7 @@ export interface BrokerDependencies {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
-  readonly ended: EndedCredentials;
+  readonly ended: RevokedCredentials;
   readonly sealing: Sealing;
   readonly sessions: Sessions;
   readonly metrics: Pick<AuthMetrics, 'oauthEvents'>;
@@ -108,7 +108,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   const consents = new Consents({ records: brokerStores.consents, sealing, now, remember: broker.rememberConsent });
   const accounts = new Accounts({ sessions, grants, clients: broker.clients });
   const limits = new BrokerLimits(broker, stores);
-  const places = new RequestPlaces(trustedPeers(auth), new Origins(config), auth.trustedHops);
+  const places = new RequestOrigins(trustedPeers(auth), new Origins(config), auth.trustedHops);
   // The library names no request where it fetches a key set.
   const requester = new AsyncLocalStorage<string>();
   const documents = openDocumentFetch(broker.metadataDocuments, (host) => limits.fetch(host, requester.getStore()));
@@ -227,6 +227,6 @@ function showError(ctx: KoaContextWithOIDC, out: { error: string; error_descript
     title: forgotten ? 'This application is not known here any more' : 'That did not work',
     advice: forgotten
       ? 'Its registration was forgotten, or was never made here. Remove the server in your application and add it again: it then registers anew.'
-      : `The application sent a request that cannot be served (${error}${description === undefined ? '' : `: ${description}`}). Start again from the application; if it stays, report this to whoever makes it.`,
+      : `The application sent a request that cannot be served (${error}${description === undefined ? '' : `: ${description}`}). Start again from the application; if it stays, report this to its developer.`,
   });
 }

@@ -6,7 +6,7 @@ import { showPage } from '../../login/pages.ts';
 import { redirectKind, redirectPlace } from './redirect-uris.ts';
 
 /** What a person is asked to consent to. */
-export interface ConsentQuestion {
+export interface ConsentRequest {
   readonly clientName: string;
   /** The URL that names a client by its document; undefined for others. */
   readonly clientUrl: string | undefined;
@@ -23,7 +23,7 @@ export interface ConsentQuestion {
 }
 
 /** Asks before anything is given: whom, what for, and where it goes (MCP security best practices, confused deputy). */
-export function showConsent(ctx: Context, question: ConsentQuestion): void {
+export function showConsent(ctx: Context, question: ConsentRequest): void {
   const { clientName, clientUrl, identity, redirectUri, server, resource, scopes, usesOf, token } = question;
   showPage(
     ctx,
@@ -41,7 +41,7 @@ ${warning(redirectUri)}
 <input type="hidden" name="token" value="${token}">
 <p class="answers"><button name="decision" value="allow">Allow</button>
 <button class="secondary" name="decision" value="deny">Deny</button></p></form>
-<p class="quiet">Nobody has checked the name. Allow this only if you have just started it yourself.</p>`,
+<p class="quiet">The name is not verified. Allow this only if you have just started it yourself.</p>`,
   );
 }
 
@@ -114,7 +114,7 @@ function operations({ by, glob }: Exclude<ScopeUse, { readonly by: 'every-reques
 }
 
 /** Every access token carries these, whatever scopes it has. */
-function told({ subject, name, email, groups }: ConsentQuestion['identity']): ReadonlyArray<readonly [string, string]> {
+function told({ subject, name, email, groups }: ConsentRequest['identity']): ReadonlyArray<readonly [string, string]> {
   const all: ReadonlyArray<readonly [string, string]> = [
     ['Your name', name],
     ['Your e-mail address', email],

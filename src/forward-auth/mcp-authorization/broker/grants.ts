@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { credentialHandle } from '../../../identity/credential.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
-import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../../../stores/revoked-credentials.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import type { Session } from '../../sessions/session.ts';
 import type { AuthorizationAudit } from './audit.ts';
@@ -31,7 +31,7 @@ export type GrantEnd = 'session_ended' | 'operator' | 'client_removed' | 'revoke
 
 export interface GrantsDependencies {
   readonly records: RecordStore;
-  readonly ended: Pick<EndedCredentials, 'end'>;
+  readonly ended: Pick<RevokedCredentials, 'end'>;
   readonly sealing: Sealing;
   readonly audit: AuthorizationAudit;
   readonly now: () => number;

@@ -112,7 +112,7 @@ function showNothingAsked(ctx: Context, { clientName, server }: Asked): void {
   showProblem(ctx, {
     status: 400,
     title: 'Nothing to allow',
-    advice: `${clientName} asks for no permission that there is at ${server} (invalid_scope). Nothing was given to it. Report this to whoever makes it.`,
+    advice: `${clientName} asks for no permission that there is at ${server} (invalid_scope). Nothing was given to it. Report this to its developer.`,
   });
 }
 

@@ -1,6 +1,6 @@
 import { credentialHandle } from '../../../identity/credential.ts';
 import type { ProviderConfig } from '../../../platform/config/schema.ts';
-import type { EndedCredentials } from '../../../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../../../stores/revoked-credentials.ts';
 import { readIdentity } from '../../authenticators/token-claims.ts';
 import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import { readAccountId } from './account.ts';
@@ -23,7 +23,7 @@ export function brokerTokens({
   readonly issuer: string;
   readonly providers: readonly ProviderConfig[];
   readonly keys: TokenKeys;
-  readonly ended: Pick<EndedCredentials, 'has'>;
+  readonly ended: Pick<RevokedCredentials, 'has'>;
 }): TokenIssuer {
   const config = {
     id: 'mcp-clients',

@@ -51,7 +51,7 @@ function showRefusal(ctx: KoaContextWithOIDC, { message, error_description, stat
     ctx,
     'That did not work',
     html`<p role="alert"><strong>${name}</strong> sent a request that cannot be served (${why}).</p>
-<p>Nothing was given to it. Return only if you have just started it yourself: nobody has checked where that leads.</p>${link}
+<p>Nothing was given to it. Return only if you have just started it yourself: the address is not verified.</p>${link}
 <p class="quiet">Request ${ctx.state.requestId as string}</p>`,
     { status: statusCode >= 400 ? statusCode : 400 },
   );

@@ -19,7 +19,7 @@ const heldTool = z
       .optional()
       .meta({ description: 'from the pinned definition to the listed one; absent: this replica has not seen both' }),
   })
-  .meta({ id: 'HeldTool' });
+  .meta({ id: 'PendingTool' });
 
 /** Milliseconds that comparing two definitions may take. */
 const DIFF_TIME = 200;
@@ -27,9 +27,9 @@ const DIFF_TIME = 200;
 /** Tools whose definition is new or changed, and how an operator lets one through. */
 export function pinOperations(tools: Tools) {
   return {
-    listHeldTools: new Operation(
+    listPendingTools: new Operation(
       {
-        id: 'listHeldTools',
+        id: 'listPendingTools',
         method: 'GET',
         path: '/pins',
         summary: 'Tools that are held back until an operator approves, with what changed',

@@ -8,7 +8,7 @@ import { PAGES, show } from './frame.ts';
 import { type OwnForms, seeOther } from './own-form.ts';
 import { badge, moment, name } from './parts.ts';
 
-type Held = z.output<Catalog['listHeldTools']['description']['output']>['held'][number];
+type Held = z.output<Catalog['listPendingTools']['description']['output']>['held'][number];
 
 /** Where the form of this page goes. */
 export const APPROVE = `${ADMIN}/tools/approve`;
@@ -16,7 +16,7 @@ export const APPROVE = `${ADMIN}/tools/approve`;
 export async function toolsPage(ctx: Koa.Context, catalog: Catalog, forms: OwnForms): Promise<void> {
   const operator = operatorOf(ctx);
   const [{ held }, { servers }] = await Promise.all([
-    catalog.listHeldTools.run({}, operator),
+    catalog.listPendingTools.run({}, operator),
     catalog.listServers.run({}, operator),
   ]);
   const pinned = servers.filter((server) => server.pinned).map((server) => server.name);

@@ -11,7 +11,7 @@ import type { SessionMemory } from './session-memory.ts';
 const MAX_QUESTIONS = 16;
 
 /** The client that is asked, as far as it matters here. */
-export interface Asked {
+export interface InputRequestContext {
   readonly capabilities: Json;
   readonly memory: SessionMemory;
   /** Sends on the stream of the request that is under way. */
@@ -24,7 +24,7 @@ export interface Asked {
  * @returns the answers, as the server wants them back
  * @throws ServerError if the client cannot be asked that, or answers nothing of it
  */
-export async function askClient(questions: Json, client: Asked, signal: AbortSignal): Promise<Json> {
+export async function askClient(questions: Json, client: InputRequestContext, signal: AbortSignal): Promise<Json> {
   const asked = Object.entries(questions);
   if (asked.length > MAX_QUESTIONS)
     throw new ServerError(INTERNAL_ERROR, 'the MCP server asks too many things at once');
@@ -55,7 +55,11 @@ function mustBeAble(question: unknown, capabilities: Json): asserts question is 
   );
 }
 
-async function ask({ method, params }: Json, { memory, send }: Asked, signal: AbortSignal): Promise<Json | undefined> {
+async function ask(
+  { method, params }: Json,
+  { memory, send }: InputRequestContext,
+  signal: AbortSignal,
+): Promise<Json | undefined> {
   const id = `postern-${randomUUID()}`;
   const asked = isRecord(params) ? params : undefined;
   // Gone from 2026-07-28, required before (client/elicitation, URL mode).

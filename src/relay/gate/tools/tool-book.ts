@@ -28,7 +28,7 @@ interface Known {
 }
 
 /** A tool that waits for an operator. */
-export interface HeldTool {
+export interface PendingTool {
   readonly server: string;
   readonly tool: string;
   readonly listed: string;
@@ -121,7 +121,7 @@ export class ToolBook {
     return record !== undefined && isPinned(record, describe(definition).listed);
   }
 
-  held(): HeldTool[] {
+  held(): PendingTool[] {
     return [...this.#servers].flatMap(([server, { tools }]) =>
       [...tools].flatMap(([tool, { listed, pinned, listedAt }]) =>
         this.holds(server, tool) ? [{ server, tool, listed, pinned, listedAt }] : [],

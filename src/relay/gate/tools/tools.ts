@@ -8,7 +8,7 @@ import { Names } from '../../../platform/names.ts';
 import type { Stores } from '../../../stores/stores.ts';
 import type { Message } from '../../protocol/message.ts';
 import { SharedTools } from './shared-tools.ts';
-import { type HeldTool, ToolBook } from './tool-book.ts';
+import { type PendingTool, ToolBook } from './tool-book.ts';
 import { describe } from './tool-record.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -23,7 +23,7 @@ export interface ToolsDeps {
 }
 
 /** Whose request an answer belongs to. */
-export interface Asked {
+export interface ToolRequest {
   readonly owner: string;
   readonly request: Pick<Message, 'method' | 'params'>;
 }
@@ -96,7 +96,7 @@ export class Tools {
   }
 
   /** An answer of the server: learns its tools, and takes out those that are held back. */
-  take(message: Json, server: string, { owner, request }: Asked): Json {
+  take(message: Json, server: string, { owner, request }: ToolRequest): Json {
     const { result } = message;
     const asksForTools = request.method === 'tools/list';
     const now = this.#deps.now();
@@ -121,7 +121,7 @@ export class Tools {
   }
 
   /** With the definition that waits, where this replica has seen it. */
-  held(): Array<HeldTool & { readonly definition: string | undefined }> {
+  held(): Array<PendingTool & { readonly definition: string | undefined }> {
     return this.book.held().map((tool) => ({
       ...tool,
       definition: this.definition(tool.listed),

@@ -8,7 +8,7 @@ const PURPOSE = 'mcp session';
 /** Of ids that were given out before their keys were named; they go with the next release. */
 const UNNAMED_PURPOSE = 'postern mcp session 1';
 
-export type OpenedSession =
+export type UnsealedSession =
   | {
       upstreamId: string;
       /** Of the server that the session began with; undefined: it was not told. */
@@ -35,7 +35,7 @@ export class SessionSeal {
     return this.#sealing.seal(PURPOSE, JSON.stringify([server, upstreamId, digest(owner), definition]));
   }
 
-  open(sealed: string, server: string, owner: string): OpenedSession {
+  open(sealed: string, server: string, owner: string): UnsealedSession {
     const content = this.#sealing.open(PURPOSE, sealed) ?? openUnnamed(this.#sealing.keys(), UNNAMED_PURPOSE, sealed);
     if (content === undefined) return { reason: 'session_unknown' };
     type Content = [server: string, upstreamId: string, owner: string, definition?: string | null];

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import { ownerKey } from '../../../identity/identity.ts';
-import { upgradeResponse } from '../../../platform/upgrades.ts';
+import { upgradeResponse } from '../../../platform/websocket-upgrade.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
 import { type Refusal, sendRefusal } from '../../refusal.ts';

@@ -20,7 +20,7 @@ import type { MessageFields, OpenPipe, Pipe } from './pipe.ts';
 import type { PipeSession, Waiting } from './pipe-session.ts';
 import { ResourceSubscriptions } from './resource-subscriptions.ts';
 import { ProgramEnded, ServerNotStarted } from './server-not-started.ts';
-import { ServerQuestions } from './server-questions.ts';
+import { ServerRequests } from './server-requests.ts';
 
 /** A request of a client that the server has not answered, by the id that the server knows it by. */
 interface Asked {
@@ -77,7 +77,7 @@ const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$
 export class PipeServer {
   readonly #sessions = new Set<PipeSession>();
   readonly #asked = new Map<number, Asked>();
-  readonly #questions = new ServerQuestions((answer) => this.#send(answer));
+  readonly #questions = new ServerRequests((answer) => this.#send(answer));
   readonly #subscriptions = new ResourceSubscriptions();
   /** Of each session, the oldest first. */
   readonly #abandoned = new Map<PipeSession, Set<number>>();

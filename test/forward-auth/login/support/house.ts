@@ -10,7 +10,7 @@ import { parseConfig } from '../../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../../src/platform/errors.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
 import { createAuthMetrics } from '../../../../src/platform/metrics.ts';
-import { OPEN_EACH } from '../../../../src/platform/reloading/kept-parts.ts';
+import { OPEN_EACH } from '../../../../src/platform/reloading/reusable-parts.ts';
 import { openSealing } from '../../../../src/platform/sealing/sealing-keys.ts';
 import { createMemoryStores } from '../../../../src/stores/memory/memory-stores.ts';
 import { CLIENT_SECRET, type InteractiveProvider, startInteractiveProvider } from './interactive-provider.ts';

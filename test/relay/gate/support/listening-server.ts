@@ -5,14 +5,14 @@ import { WebSocketServer } from 'ws';
 import { onEnd } from '../../support/relay.ts';
 import { scriptedServer } from '../../support/scripted-server.ts';
 
-export interface Asked {
+export interface ToolRequest {
   readonly id?: unknown;
   readonly method?: string;
   readonly params?: Record<string, unknown>;
 }
 
 /** What a server says when it gets this message: each text is one message as it goes over the wire. */
-export type Says = (asked: Asked) => readonly string[];
+export type Says = (asked: ToolRequest) => readonly string[];
 
 /** A server in the hands of a test, by how the relay reaches it. @returns its configuration */
 export const SERVERS = {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { soleCredential } from '../../../src/forward-auth/authenticators/sole-credential.ts';
+import { refuseConflicts } from '../../../src/forward-auth/authenticators/credential-conflict.ts';
 import { ABSENT } from '../../../src/forward-auth/decision/authentication.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { imagineAsked } from '../support/imagined.ts';
@@ -15,7 +15,7 @@ describe('a sole credential', () => {
     'a session cookie': ['Cookie', '__Host-postern=x'],
   };
   let asked = 0;
-  const authenticate = soleCredential(
+  const authenticate = refuseConflicts(
     auth,
     () => {
       asked += 1;
@@ -44,7 +44,7 @@ describe('a sole credential', () => {
   });
 
   it('is counted only in the ways that are configured', async () => {
-    const plain = soleCredential(parseConfig({}).auth, () => ABSENT);
+    const plain = refuseConflicts(parseConfig({}).auth, () => ABSENT);
     const headers = Object.values(sent).flat();
     assert.equal((await plain(...imagineAsked('/x', { headers }))).kind, 'absent');
   });

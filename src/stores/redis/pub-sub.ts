@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import type { Announcements } from '../stores.ts';
+import type { PubSub } from '../stores.ts';
 import type { Topics } from '../topics.ts';
 import type { RedisTarget } from './connection-options.ts';
 import type { RedisLink } from './link.ts';
+import { PublishRetryQueue } from './publish-retry-queue.ts';
 import { Subscription } from './subscription.ts';
-import { Unsaid } from './unsaid.ts';
 
 const HEARTBEAT = 300;
 /** Milliseconds of a heartbeat's round trip that are allowed for; one that takes longer comes too late. */
@@ -23,7 +23,7 @@ const BEATS_UNTIL_RENEWAL = 10;
  * connection for commands and must come back over the one that listens. Messages come in order, so one that was sent
  * before a heartbeat which was heard was heard too.
  */
-export class RedisAnnouncements implements Announcements {
+export class RedisPubSub implements PubSub {
   readonly #link: RedisLink;
   readonly #topics: Topics;
   readonly #publishOne: ReturnType<RedisLink['script']>;
@@ -32,7 +32,7 @@ export class RedisAnnouncements implements Announcements {
   readonly #beat: number;
   readonly #subscription: Subscription;
   readonly #timers: NodeJS.Timeout[];
-  readonly #unsaid = new Unsaid((text) => this.#say('publish', this.#channel, text));
+  readonly #unsaid = new PublishRetryQueue((text) => this.#say('publish', this.#channel, text));
   /** When the newest heartbeat that came back was sent, on the clock that nobody sets. */
   #heard = Number.NEGATIVE_INFINITY;
   /** Milliseconds that it was under way. */

@@ -12,11 +12,11 @@ const MAX_KNOWN = 100_000;
 const SHORTEST = 3_600_000;
 
 /** For as long as anything may live that was made for a credential: an access token, or a connection. */
-export function lifetimeOfEnded({ auth, relay }: Config): number {
+export function revocationLifetime({ auth, relay }: Config): number {
   return Math.max(SHORTEST, auth.broker.accessTokenLifetime, relay.limits.connectionTime);
 }
 
-export interface EndedCredentialsOptions {
+export interface RevokedCredentialsOptions {
   readonly stores: Pick<Stores, 'documents' | 'announcements'>;
   readonly log: Logger;
   /** Unix time in milliseconds. */
@@ -29,13 +29,13 @@ export interface EndedCredentialsOptions {
  * Credentials that were taken back before their time, by handle. Asked for each request, so they are in memory: announced to all
  * processes, and read from the store by one that starts or may have missed something.
  */
-export class EndedCredentials {
-  readonly #options: EndedCredentialsOptions;
+export class RevokedCredentials {
+  readonly #options: RevokedCredentialsOptions;
   readonly #known = new LRUCache<string, true>({ max: MAX_KNOWN });
   readonly #listeners = new Set<(handle: string) => void>();
   readonly #subscriptions: ReadonlyArray<() => void>;
 
-  constructor(options: EndedCredentialsOptions) {
+  constructor(options: RevokedCredentialsOptions) {
     this.#options = options;
     const { announcements } = options.stores;
     this.#subscriptions = [

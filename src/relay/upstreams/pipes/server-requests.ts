@@ -10,7 +10,7 @@ interface Question {
 }
 
 /** Requests of one server that wait for the answers of clients. */
-export class ServerQuestions {
+export class ServerRequests {
   readonly #open = new Map<Id, Question>();
   readonly #send: (answer: Json) => void;
 

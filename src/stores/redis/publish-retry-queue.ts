@@ -7,7 +7,7 @@ const MAX_KEPT = 10_000;
  * Announcements that could not be sent. Whoever ended a session may find it gone when they try again, and would then have
  * nothing to announce: so what was not said is said as soon as it can be.
  */
-export class Unsaid {
+export class PublishRetryQueue {
   readonly #say: (text: string) => Promise<unknown>;
   readonly #texts = new Set<string>();
   #timer: NodeJS.Timeout | undefined;

@@ -1,13 +1,13 @@
 import { Registry } from 'prom-client';
 
 /** Metrics as text, in one of the two formats that Prometheus reads. */
-export interface Exposition {
+export interface MetricsText {
   readonly contentType: string;
   readonly text: string;
 }
 
 /** @param accept what the reader takes: exemplars are in OpenMetrics only, which Prometheus asks for */
-export async function expose(registry: Registry, accept: string | undefined): Promise<Exposition> {
+export async function expose(registry: Registry, accept: string | undefined): Promise<MetricsText> {
   const read = /\bapplication\/openmetrics-text\b/.test(accept ?? '') ? new OpenMetrics(registry) : registry;
   return { contentType: read.contentType, text: await read.metrics() };
 }

@@ -4,7 +4,7 @@ import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Locks } from '../../stores/stores.ts';
 
 /** One account about to be connected. It lives in `state` alone, sealed, and is worth something to its owner only. */
-export interface Attempt {
+export interface ConnectTransaction {
   readonly server: string;
   readonly issuer: string;
   readonly owner: string;
@@ -14,8 +14,8 @@ export interface Attempt {
   readonly at: number;
 }
 
-export type OpenedAttempt =
-  | { readonly kind: 'good'; readonly attempt: Attempt }
+export type ConnectTransactionResult =
+  | { readonly kind: 'good'; readonly attempt: ConnectTransaction }
   | { readonly kind: 'expired' | 'spent' }
   /** Sealed by nobody we know, or begun by somebody else or for another server. */
   | { readonly kind: 'foreign' };
@@ -26,7 +26,7 @@ const FORM = 'upstream form';
 const FORM_LIFETIME = 3_600_000;
 
 /** State of connecting, and the tokens of our own forms: both bound to the person, whom the proxy names each time. */
-export class ConnectAttempts {
+export class ConnectTransactions {
   readonly #sealing: Sealing;
   readonly #locks: Pick<Locks, 'once'>;
   readonly #lifetime: number;
@@ -40,7 +40,11 @@ export class ConnectAttempts {
     this.#now = now;
   }
 
-  begin(identity: Identity, server: string, issuer: string): { readonly attempt: Attempt; readonly state: string } {
+  begin(
+    identity: Identity,
+    server: string,
+    issuer: string,
+  ): { readonly attempt: ConnectTransaction; readonly state: string } {
     const random = () => randomBytes(32).toString('base64url');
     const attempt = {
       server,
@@ -54,10 +58,10 @@ export class ConnectAttempts {
   }
 
   /** Each state is good once. @throws DependencyUnavailable */
-  async open(state: string, identity: Identity, server: string): Promise<OpenedAttempt> {
+  async open(state: string, identity: Identity, server: string): Promise<ConnectTransactionResult> {
     const text = this.#sealing.open(PURPOSE, state);
     if (text === undefined) return { kind: 'foreign' };
-    const attempt = JSON.parse(text.toString()) as Attempt;
+    const attempt = JSON.parse(text.toString()) as ConnectTransaction;
     if (attempt.owner !== ownerKey(identity) || attempt.server !== server) return { kind: 'foreign' };
     const age = this.#now() - attempt.at;
     // Replicas' clocks may differ a little.

@@ -9,11 +9,11 @@ import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
 import { providerFetch } from '../platform/provider-fetch.ts';
-import { KeptParts } from '../platform/reloading/kept-parts.ts';
+import { ReusableParts } from '../platform/reloading/reusable-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import { trustedPeers } from '../platform/trusted-peers.ts';
-import type { EndedCredentials } from '../stores/ended-credentials.ts';
+import type { RevokedCredentials } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import { suspensionRoutes } from '../stores/suspension-routes.ts';
 import type { Suspension, Suspensions } from '../stores/suspensions.ts';
@@ -45,7 +45,7 @@ export interface ProcessParts {
   readonly now: () => number;
   readonly fetch: typeof fetch;
   readonly stores: Stores;
-  readonly ended: EndedCredentials;
+  readonly ended: RevokedCredentials;
   readonly suspensions: Suspensions;
   readonly keys: SigningKeys;
   readonly metrics: AuthMetrics & StoreMetrics;
@@ -61,13 +61,13 @@ export interface ProcessParts {
  * Everything that follows from one configuration. A request is answered by the generation that took it, from start to end;
  * nothing that one decided is remembered by the next, apart from parts whose settings are the same.
  */
-export interface Generation {
+export interface ConfigSnapshot {
   readonly peers: Peers;
   readonly runCheck: RunCheck;
   /** The whole HTTP listener: checks and pages. */
   readonly answer: RequestListener;
   readonly operator: InternalHandler;
-  readonly parts: KeptParts;
+  readonly parts: ReusableParts;
   /** How many identity providers there are. */
   readonly providers: number;
   /** Whether people can sign in with a browser. */
@@ -82,8 +82,12 @@ export interface Generation {
  * @param before the generation that runs; it goes on unharmed where this one cannot be made
  * @throws ConfigurationError where a key or a secret cannot be used
  */
-export async function openGeneration(config: Config, own: ProcessParts, before?: Generation): Promise<Generation> {
-  const parts = new KeptParts(before?.parts);
+export async function openConfigSnapshot(
+  config: Config,
+  own: ProcessParts,
+  before?: ConfigSnapshot,
+): Promise<ConfigSnapshot> {
+  const parts = new ReusableParts(before?.parts);
   try {
     return await open(config, own, parts);
   } catch (error) {
@@ -94,7 +98,7 @@ export async function openGeneration(config: Config, own: ProcessParts, before?:
   }
 }
 
-async function open(config: Config, own: ProcessParts, parts: KeptParts): Promise<Generation> {
+async function open(config: Config, own: ProcessParts, parts: ReusableParts): Promise<ConfigSnapshot> {
   const { auth, publicUrl } = config;
   const { log, now, stores, keys, metrics, meter, audit, watch, tracing } = own;
   const common = { ...own, keep: parts.keep };

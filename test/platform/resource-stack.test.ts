@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { OpenedParts } from '../../src/platform/opened-parts.ts';
+import { ResourceStack } from '../../src/platform/resource-stack.ts';
 
 describe('opened parts', () => {
   it('are closed once, the newest first, whichever of them fails', async () => {
-    const parts = new OpenedParts();
+    const parts = new ResourceStack();
     const closed: string[] = [];
     parts.add({ close: () => closed.push('first') });
     parts.addClose(async () => {

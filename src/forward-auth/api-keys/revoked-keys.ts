@@ -17,7 +17,7 @@ const endedKeySchema = z.object({
 });
 
 /** A key that was good once. */
-export interface EndedKey {
+export interface RevokedKey {
   readonly subject: string;
   readonly why: 'revoked' | 'expired';
 }
@@ -26,7 +26,7 @@ export interface EndedKey {
  * Remembers keys beyond their end, so that whoever still uses one can be told from whoever guesses. Nothing is ever let in because
  * of it.
  */
-export class EndedKeys {
+export class RevokedKeys {
   readonly #documents: Documents;
   readonly #now: () => number;
 
@@ -45,7 +45,7 @@ export class EndedKeys {
     await this.#note(record, 'revoked', this.#now());
   }
 
-  #note({ id, subject, secretHash }: ApiKeyRecord, why: EndedKey['why'], endsAt: number): Promise<void> {
+  #note({ id, subject, secretHash }: ApiKeyRecord, why: RevokedKey['why'], endsAt: number): Promise<void> {
     return this.#documents.put(
       COLLECTION,
       id,
@@ -58,7 +58,7 @@ export class EndedKeys {
    * @returns undefined for a key that never was, or with a wrong secret: an id alone proves nothing
    * @throws DependencyUnavailable
    */
-  async find({ id, secret }: ApiKeyParts): Promise<EndedKey | undefined> {
+  async find({ id, secret }: ApiKeyParts): Promise<RevokedKey | undefined> {
     const text = await this.#documents.get(COLLECTION, id);
     const ended = text === undefined ? undefined : parse(text);
     if (ended === undefined || this.#now() < ended.endsAt) return undefined;

@@ -1,8 +1,8 @@
-import type { Announcements } from '../stores.ts';
+import type { PubSub } from '../stores.ts';
 import type { Topics } from '../topics.ts';
 
 /** One process hears itself at once and misses nothing. */
-export class MemoryAnnouncements implements Announcements {
+export class MemoryPubSub implements PubSub {
   readonly complete = true;
   readonly #topics: Topics;
 

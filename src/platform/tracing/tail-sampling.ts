@@ -18,7 +18,7 @@ const MAX_WAITING = 64;
  * Decides what is kept when it is known how it ended: everything that is sampled, and of the rest the traces in which something
  * was refused or failed. A sampler alone decides at the beginning, when that is not known yet.
  */
-export class LocalTraces implements SpanProcessor {
+export class TailSampling implements SpanProcessor {
   readonly #add: (span: ReadableSpan) => void;
   /** By the span's object, so that a forgotten span leaves nothing. */
   readonly #traces = new WeakMap<object, LocalTrace>();

@@ -6,7 +6,7 @@ import { canonicalHost } from '../decision/target.ts';
 import type { Origins } from './sign-in-urls.ts';
 
 /** From where a request to our pages came and which of our origins it was made to. Forwarded headers count from trusted peers only. */
-export class RequestPlaces {
+export class RequestOrigins {
   readonly #trusted: Pick<Trusted, 'hasPeer'>;
   readonly #origins: Origins;
 

@@ -14,7 +14,7 @@ interface Carrier {
  *
  * @param hasSession whether there is a session cookie; undefined where nobody can sign in
  */
-export function soleCredential(
+export function refuseConflicts(
   config: Pick<AuthConfig, 'apiKeys' | 'clientCertificates'>,
   authenticate: Authenticate,
   hasSession?: (request: CheckRequest) => boolean,

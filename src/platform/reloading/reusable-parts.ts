@@ -17,12 +17,12 @@ interface Part {
  * What of one configuration can outlive it, such as the caches of an unchanged provider. A part that the next
  * configuration does not keep is closed with its own, where it has a `close`.
  */
-export class KeptParts {
+export class ReusableParts {
   readonly #parts = new Map<string, Part>();
   /** Empty once this configuration is complete: otherwise each would hold all before it. */
   #before: ReadonlyMap<string, Part>;
 
-  constructor(before?: KeptParts) {
+  constructor(before?: ReusableParts) {
     this.#before = before === undefined ? new Map() : new Map(before.#parts);
   }
 
@@ -35,7 +35,7 @@ export class KeptParts {
   };
 
   /** Ends everything that `others` does not hold as well. */
-  closeAllBut(others?: KeptParts): void {
+  closeAllBut(others?: ReusableParts): void {
     const kept = new Set(others === undefined ? [] : [...others.#parts.values()].map(({ part }) => part));
     for (const { part } of [...this.#parts.values()].toReversed()) if (!kept.has(part)) close(part);
     this.#parts.clear();

@@ -1,10 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import { hostCookieName } from '../sessions/cookie.ts';
-import type { AttemptSecrets } from './provider-client.ts';
+import type { TransactionSecrets } from './provider-client.ts';
 
 /** One sign-in under way. It lives in `state` alone, sealed: any number of tabs costs no storage and one cookie. */
-export interface Attempt extends AttemptSecrets {
+export interface LoginTransaction extends TransactionSecrets {
   readonly provider: string;
   readonly back: string;
   readonly origin: string;
@@ -18,23 +18,23 @@ export interface Attempt extends AttemptSecrets {
   readonly again?: boolean;
 }
 
-export type Opened =
-  | { readonly kind: 'good'; readonly attempt: Attempt }
-  | { readonly kind: 'expired'; readonly attempt: Attempt }
+export type LoginTransactionResult =
+  | { readonly kind: 'good'; readonly attempt: LoginTransaction }
+  | { readonly kind: 'expired'; readonly attempt: LoginTransaction }
   /**
    * Bound to another cookie than this browser's: of tabs that are opened at one moment each gets its own, and the last one
    * stays. Its code may not be used, as it could be somebody else's.
    */
-  | { readonly kind: 'unbound'; readonly attempt: Attempt }
+  | { readonly kind: 'unbound'; readonly attempt: LoginTransaction }
   /** Not ours, or another browser's: nothing of it may be used but, once signed in, where it leads. */
-  | { readonly kind: 'foreign'; readonly attempt?: Attempt };
+  | { readonly kind: 'foreign'; readonly attempt?: LoginTransaction };
 
 const PURPOSE = 'sign-in-attempt';
 /** Seconds; an attempt's own lifetime is checked beside it. */
 const COOKIE_LIFETIME = 3_600;
 const BINDING = /^[\w-]{43}$/;
 
-export class Attempts {
+export class LoginTransactions {
   readonly #sealing: Sealing;
   readonly #cookie: string;
   readonly #lifetime: number;
@@ -50,11 +50,11 @@ export class Attempts {
 
   begin(
     cookieHeader: string | undefined,
-    place: Pick<Attempt, 'provider' | 'back' | 'origin' | 'offered' | 'again'>,
-  ): { readonly attempt: Attempt; readonly state: string; readonly cookie: string } {
+    place: Pick<LoginTransaction, 'provider' | 'back' | 'origin' | 'offered' | 'again'>,
+  ): { readonly attempt: LoginTransaction; readonly state: string; readonly cookie: string } {
     // The browser's other tabs are bound to the cookie it has.
     const value = this.#bindings(cookieHeader)[0] ?? randomBytes(32).toString('base64url');
-    const attempt: Attempt = {
+    const attempt: LoginTransaction = {
       ...place,
       nonce: randomBytes(32).toString('base64url'),
       verifier: randomBytes(32).toString('base64url'),
@@ -65,10 +65,10 @@ export class Attempts {
     return { attempt, state: this.#sealing.seal(PURPOSE, JSON.stringify(attempt)), cookie };
   }
 
-  open(state: string, cookieHeader: string | undefined): Opened {
+  open(state: string, cookieHeader: string | undefined): LoginTransactionResult {
     const text = this.#sealing.open(PURPOSE, state);
     if (text === undefined) return { kind: 'foreign' };
-    const attempt = JSON.parse(text.toString()) as Attempt;
+    const attempt = JSON.parse(text.toString()) as LoginTransaction;
     const bound = Buffer.from(attempt.binding, 'base64url');
     const age = this.#now() - attempt.at;
     // Replicas' clocks may differ a little; an attempt from the far future is none of theirs.

@@ -1,7 +1,7 @@
 /**
  * What a process has opened so far. It closes all of it, the newest first, at its end or where a later part cannot be opened.
  */
-export class OpenedParts {
+export class ResourceStack {
   readonly #closing: Array<() => unknown> = [];
 
   /** @returns the part itself */
