@@ -63,13 +63,23 @@ function missingFolders({ audit, relay }: Config): Finding[] {
     }
   };
   for (const process of audit.file === undefined ? [] : ['forward-auth', 'relay']) {
-    const folder = dirname((audit.file?.path ?? '').replaceAll('{process}', process));
+    const file = (audit.file?.path ?? '').replaceAll('{process}', process);
+    if (isFolder(file)) found.push(warn('audit.file.path', `${file} is a folder`, 'name a file in it'));
+    const folder = dirname(file);
     if (process === 'forward-auth' || folder.includes(process))
       look('audit.file.path', folder, constants.W_OK | constants.X_OK);
   }
   for (const [name, { cwd }] of Object.entries(relay.servers))
     if (cwd !== undefined) look(`relay.servers.${name}.cwd`, cwd, constants.X_OK);
   return found;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function missingPrograms({ relay }: Config, env: Environment): Finding[] {

@@ -1,14 +1,21 @@
 import { z } from 'zod';
+import { parseAddress } from './host-and-port.ts';
+import { parseRedisUrl } from './redis-url.ts';
 import { duration, secret } from './values.ts';
 
-const node = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5}$/, 'must be HOST:PORT, such as redis-1:6379');
+const node = z
+  .string()
+  .refine((text) => parseAddress(text) !== undefined, { error: 'must be HOST:PORT, such as redis-1:6379' });
 
 /** Redis or Valkey, one server, behind Sentinel, or a cluster. */
 export const redisSchema = z
   .strictObject({
     url: z
       .string()
-      .regex(/^rediss?:\/\/[^\s@]+$/, 'must be redis://HOST:PORT/DB or rediss://…, without user and password')
+      .refine((text) => parseRedisUrl(text) !== undefined, {
+        error:
+          'must be redis://HOST:PORT/DB or rediss://HOST:PORT/DB, without anything else: user and password are redis.username and redis.password, TLS is redis.tls',
+      })
       .optional()
       .meta({ description: 'one server: `redis://HOST:PORT/DB`, or `rediss://…` for TLS' }),
     sentinel: z

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseRange } from '../addresses.ts';
 import { parseDuration, parseSize } from '../units.ts';
+import { parseAddress } from './host-and-port.ts';
 
 /** Marks a key that a process reads at its start only: a reload says that it waits. */
 export const AT_START = { restart: true } as const;
@@ -73,9 +74,8 @@ export const address = (description: string) =>
     .string()
     .meta({ description })
     .transform((text, context) => {
-      const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):(\d{1,5})$/.exec(text);
-      const port = Number(match?.[2]);
-      if (match?.[1] !== undefined && port <= 65535) return { host: match[1].replace(/^\[|\]$/g, ''), port };
+      const read = parseAddress(text);
+      if (read !== undefined) return read;
       context.addIssue({ code: 'custom', message: 'must be HOST:PORT, such as 127.0.0.1:4180 or [::1]:4180' });
       return z.NEVER;
     });

@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type ConnectionOptions, createSecureContext } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
+import { type HostAndPort, parseAddress } from '../../platform/config/host-and-port.ts';
+import { parseRedisUrl } from '../../platform/config/redis-url.ts';
 import type { RedisConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
 import { MasterConnector, ServerConnector } from './connectors.ts';
@@ -9,10 +11,7 @@ import { MasterConnector, ServerConnector } from './connectors.ts';
 /** Replies keep the shape that the client gives them by itself. */
 export type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
 
-export interface Node {
-  readonly host: string;
-  readonly port: number;
-}
+export type Node = HostAndPort;
 
 /** Where Redis is, and what every connection to it has in common. */
 export interface RedisTarget {
@@ -32,7 +31,7 @@ export function pauseBefore(attempt: number): number {
 
 /** @throws ConfigurationError */
 export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
-  const url = config.url === undefined ? undefined : parseUrl(config.url);
+  const url = config.url === undefined ? undefined : parseRedisUrl(config.url);
   const encrypted = url?.tls === true || config.tls.enabled;
   const tls = encrypted || config.sentinel?.tls === true ? await readTls(config.tls) : undefined;
   const common = {
@@ -55,7 +54,7 @@ export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
   };
   const db = config.database ?? url?.database ?? 0;
   if (url !== undefined) return { common, server: { host: url.host, port: url.port, ...database(db) } };
-  if (config.cluster !== undefined) return { common, cluster: config.cluster.nodes.map(parseNode) };
+  if (config.cluster !== undefined) return { common, cluster: config.cluster.nodes.map(nodeOf) };
   const { sentinel } = config;
   if (sentinel === undefined) throw new ConfigurationError(['redis: give one of url, sentinel and cluster']);
   return {
@@ -63,7 +62,7 @@ export async function readTarget(config: RedisConfig): Promise<RedisTarget> {
     server: {
       Connector: MasterConnector,
       name: sentinel.master,
-      sentinels: sentinel.nodes.map(parseNode),
+      sentinels: sentinel.nodes.map(nodeOf),
       ...(sentinel.username !== undefined && { sentinelUsername: sentinel.username }),
       ...(sentinel.password !== undefined && { sentinelPassword: sentinel.password }),
       ...(sentinel.tls && tls !== undefined && { sentinelTLS: tls }),
@@ -79,22 +78,10 @@ function database(db: number): { db?: number } {
   return db === 0 ? {} : { db };
 }
 
-function parseUrl(text: string): { host: string; port: number; database: number; tls: boolean } {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const path = /^\/?(\d{0,5})$/.exec(url?.pathname ?? '-');
-  if (url === undefined || url.hostname === '' || path === null || url.search !== '' || url.hash !== '' || url.username)
-    throw new ConfigurationError(['redis.url: must be redis://HOST:PORT/DB or rediss://HOST:PORT/DB']);
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 6379 : Number(url.port),
-    database: Number(path[1]),
-    tls: url.protocol === 'rediss:',
-  };
-}
-
-function parseNode(text: string): Node {
-  const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
+function nodeOf(text: string): Node {
+  const node = parseAddress(text);
+  if (node === undefined) throw new ConfigurationError([`redis: ${text} is not HOST:PORT`]);
+  return node;
 }
 
 async function readTls(config: RedisConfig['tls']): Promise<ConnectionOptions> {
