@@ -138,7 +138,8 @@ for (const name of ['traefik', 'envoy'] as const satisfies readonly DeployedProx
       assert.deepEqual(error?.data, {
         error: 'insufficient_scope',
         scope: 'mcp:use mcp:admin',
-        resource_metadata: metadata(),
+        // Each way in is a resource of its own.
+        resource_metadata: metadata().replace(/\/mcp$/, '/ws'),
       });
     });
   });
