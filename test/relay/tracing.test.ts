@@ -37,8 +37,10 @@ describe('traces of the relay', function () {
     });
     const meta = JSON.parse((content as Array<{ text: string }>)[0]?.text ?? '');
     const call = await collector.find('the call', ({ attributes }) => attributes['gen_ai.tool.name'] === 'meta');
-    const spans = collector.spans.filter(({ traceId }) => traceId === call.traceId);
-    const client_ = spans.find(({ kind, name }) => kind === 'client' && name === 'tools/call') as CollectedSpan;
+    const client_ = await collector.find(
+      'the call at the program',
+      ({ traceId, kind, name }) => traceId === call.traceId && kind === 'client' && name === 'tools/call',
+    );
     assert.deepEqual(meta, { traceparent: `00-${client_.traceId}-${client_.spanId}-01`, mine: 1 });
     assert.equal(client_.attributes['network.transport'], 'pipe');
     assert.equal((await parentOf(client_)).name, 'POST /servers/{server}/mcp');

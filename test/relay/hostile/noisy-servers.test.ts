@@ -134,7 +134,7 @@ describe('one noisy MCP server and the calls of everybody else', function () {
     figures.set(name, `${before.toFixed(1)} ms before, ${during.toFixed(1)} during, ${after.toFixed(1)} after`);
     if (answer === undefined || answer.status === 200) return;
     // A failed start gives its place back at once.
-    const again = await running.post(name, INITIALIZE, { patience: 3_000 });
+    const again = await running.post(name, INITIALIZE, { patience: 20_000 });
     assert.doesNotMatch(again.text, /as many of these MCP servers run as may/);
   }
 
