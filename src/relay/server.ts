@@ -145,7 +145,9 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
   if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
   const budgets = openBudgets(relay, metrics.registry);
-  const servers = opened.add(new ServerSet());
+  const servers = opened.add(
+    new ServerSet((error) => log.error({ error }, 'a replaced MCP server could not be closed')),
+  );
   const tools = opened.add(new Tools(relay, { stores, metrics, audit, log, now }));
   void tools.load().catch((error: unknown) => log.warn({ error }, 'what is pinned is not known yet'));
   const rateLimits = activity && new RateLimitStates(now);

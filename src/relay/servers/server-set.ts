@@ -19,10 +19,13 @@ export class ServerSet {
   #current: ReadonlyMap<string, ConfiguredServer> = new Map();
   readonly #superseded = new Map<ConfiguredServer, string>();
   readonly #timer: NodeJS.Timeout;
+  readonly #onFailure: (error: unknown) => void;
   /** All servers as one. */
   aggregate: Upstream | undefined;
 
-  constructor(look = LOOK) {
+  /** @param onFailure told where a replaced server does not close as it should; nobody waits for that */
+  constructor(onFailure: (error: unknown) => void, look = LOOK) {
+    this.#onFailure = onFailure;
     this.#timer = setInterval(() => this.#closeUnused(), look);
     this.#timer.unref();
   }
@@ -63,13 +66,13 @@ export class ServerSet {
     return { removed, changed };
   }
 
-  /** Ends what is left of removed servers: at once where nothing runs there, otherwise after `grace` milliseconds. */
+  /** Ends what is left of removed servers: at once where nothing runs there, otherwise after `grace` milliseconds. Never rejects. */
   async endRemoved(names: readonly string[], grace: number): Promise<void> {
     const ending = [...this.#superseded].filter(([, name]) => names.includes(name)).map(([server]) => server);
     const deadline = performance.now() + grace;
     while (ending.some(({ idle }) => !idle) && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, grace)));
-    await Promise.all(ending.filter((server) => this.#superseded.delete(server)).map((server) => server.close()));
+    await Promise.all(ending.map((server) => this.#end(server)));
   }
 
   async close(): Promise<void> {
@@ -80,9 +83,12 @@ export class ServerSet {
 
   #closeUnused(): void {
     for (const server of [...this.#superseded.keys()]) {
-      if (!server.unused) continue;
-      this.#superseded.delete(server);
-      void server.close();
+      if (server.unused) void this.#end(server);
     }
+  }
+
+  /** Unless it has become the current one again, or has ended. Never rejects. */
+  async #end(server: ConfiguredServer): Promise<void> {
+    if (this.#superseded.delete(server)) await server.close().catch(this.#onFailure);
   }
 }
