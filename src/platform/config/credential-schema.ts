@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AT_START, addressRange, duration, headerName, httpUrl, scope, secret } from './values.ts';
+import { AT_START, addressRange, duration, headerName, httpUrl, keysFile, scope, secret } from './values.ts';
 
 /** A secret within a map, which has no environment variable of its own. */
 const secretLocation = (what: string) =>
@@ -54,14 +54,7 @@ export const connections = z.strictObject({
   keys: secret('keys that seal what is kept, each 32 bytes as base64url, by comma; the first seals, all open')
     .optional()
     .meta(AT_START),
-  keysPath: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({
-      ...AT_START,
-      description: 'file with those keys, one a line, read again when it changes; needed for several replicas',
-    }),
+  keysPath: keysFile('file with those keys, one a line'),
   keep: duration('how long a connection is kept without being renewed').prefault('90d'),
   attemptLifetime: duration('how long connecting may take').prefault('10m'),
 });

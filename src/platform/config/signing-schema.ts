@@ -1,5 +1,4 @@
-import { z } from 'zod';
-import { AT_START, duration, secret } from './values.ts';
+import { AT_START, duration, keysFile, secret } from './values.ts';
 
 /** Of both processes: each signs statements about who is calling, forward-auth for the relay, the relay for MCP servers. */
 export const signing = {
@@ -7,13 +6,6 @@ export const signing = {
   keys: secret('JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated')
     .optional()
     .meta(AT_START),
-  keysPath: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({
-      ...AT_START,
-      description: 'file with that JWK Set, read again when it changes; needed for several replicas',
-    }),
+  keysPath: keysFile('file with that JWK Set'),
   rotate: duration('how often keys made at start are replaced').prefault('24h').meta(AT_START),
 };

@@ -125,3 +125,11 @@ export const JWS_ALGORITHMS = [
   'ES512',
   'EdDSA',
 ] as const;
+
+/** Path of a file with keys, which watches itself. @param what it holds */
+export const keysFile = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ ...AT_START, description: `${what}, read again when it changes; needed for several replicas` });
