@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
-import { type DocumentHost, startDocumentHost } from './support/document-host.ts';
-import { type CallbackPage, openCallbackPage, SdkClient } from './support/mcp-client.ts';
+import type { BrokerGate } from './support/broker-gate.ts';
+import { type DocumentGate, openDocumentGate } from './support/document-gate.ts';
+import type { DocumentHost } from './support/document-host.ts';
+import { type CallbackPage, SdkClient } from './support/mcp-client.ts';
 import { RawClient, register } from './support/raw-client.ts';
 
 /** Members as clients write them that have nothing to say. */
@@ -47,21 +48,12 @@ describe('clients whose metadata has empty members', () => {
   let gate: BrokerGate;
   let callback: CallbackPage;
   let host: DocumentHost;
+  let opened: DocumentGate | undefined;
   before(async () => {
-    host = await startDocumentHost();
-    callback = await openCallbackPage();
-    gate = await openBrokerGate({
-      broker: {
-        registration: { perAddress: 200 },
-        metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, perAddress: 500 },
-      },
-    });
+    opened = await openDocumentGate();
+    ({ gate, callback, host } = opened);
   });
-  after(async () => {
-    await gate?.stop();
-    await callback?.stop();
-    await host?.stop();
-  });
+  after(() => opened?.stop());
 
   for (const [title, members] of EMPTY) {
     it(`register, and get tokens: ${title}`, async () => {

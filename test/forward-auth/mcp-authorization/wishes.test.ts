@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { decodeProtectedHeader } from 'jose';
-import { type BrokerGate, openBrokerGate } from './support/broker-gate.ts';
-import { type DocumentHost, startDocumentHost } from './support/document-host.ts';
-import { type CallbackPage, openCallbackPage } from './support/mcp-client.ts';
+import type { BrokerGate } from './support/broker-gate.ts';
+import { type DocumentGate, openDocumentGate } from './support/document-gate.ts';
+import type { DocumentHost } from './support/document-host.ts';
+import type { CallbackPage } from './support/mcp-client.ts';
 import { RawClient, register } from './support/raw-client.ts';
 
 /** What a client may wish for and does not get, and what it gets (RFC 7591 §2; undefined: nothing of the kind). */
@@ -26,21 +27,12 @@ describe('wishes of a client that cannot be met', () => {
   let gate: BrokerGate;
   let callback: CallbackPage;
   let host: DocumentHost;
+  let opened: DocumentGate | undefined;
   before(async () => {
-    host = await startDocumentHost();
-    callback = await openCallbackPage();
-    gate = await openBrokerGate({
-      broker: {
-        registration: { perAddress: 200 },
-        metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, perAddress: 500 },
-      },
-    });
+    opened = await openDocumentGate();
+    ({ gate, callback, host } = opened);
   });
-  after(async () => {
-    await gate?.stop();
-    await callback?.stop();
-    await host?.stop();
-  });
+  after(() => opened?.stop());
 
   const good = () => ({
     client_name: 'Wishing client',
