@@ -33,7 +33,7 @@ COPY --from=build /app/dist dist
 COPY bin bin
 COPY deploy/check deploy/check
 COPY package.json LICENSE ./
-# Owned by root, run by somebody else: the process cannot change its own code. By number, as Kubernetes wants to see it.
+# Owned by root, run by another user: the process cannot change its own code. By number, as Kubernetes wants to see it.
 USER 1000:1000
 EXPOSE 4180 4444 9464 9465
 # Asks the process that this container was started with, where its configuration has it answer.

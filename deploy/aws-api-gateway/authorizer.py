@@ -25,7 +25,7 @@ def lambda_handler(event, _context):
 
 
 def _verify(token):
-    """None for a bad token. Raises where the keys cannot be had: API Gateway answers 500, and nobody is let in."""
+    """None for a bad token. Raises where the keys cannot be had: API Gateway answers 500, and no one is let in."""
     global _keys
     if _keys is None:
         # Made once for all events, so that keys are fetched once.

@@ -44,7 +44,7 @@ export function createAuthorizer({ issuer, audience, jwksUrl }: Settings) {
     return context === undefined ? denied(event) : allowed(event, context);
   };
 
-  /** @returns undefined for a bad token. Throws where the keys cannot be had: API Gateway answers 500, and nobody is let in. */
+  /** @returns undefined for a bad token. Throws where the keys cannot be had: API Gateway answers 500, and no one is let in. */
   async function verify(token: string): Promise<Context | undefined> {
     try {
       const { payload } = await jwtVerify(token, keys, {

@@ -7,9 +7,9 @@ import { verify } from './verify.mjs';
 
 const USAGE = `usage: check.mjs [options]
   --edge URL          where clients come to (http://127.0.0.1:8080)
-  --relay URL         the relay itself, which must believe nobody (http://127.0.0.1:4444)
+  --relay URL         the relay itself, which must believe no one (http://127.0.0.1:4444)
   --server NAME       MCP server with a tool "echo" (everything)
-  --user, --password  of a person who may use it (alice, alice). "": nobody can sign in by a script
+  --user, --password  of a person who may use it (alice, alice). "": no sign-in by a script
   --outsider NAME     of a person who may not; the password is --outsider-password, or the name (carol). "": there is none
   --session PATH      page that signs a person in for a session (/_postern/sign-in). basic: their name and password go
                       with each request instead

@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { send } from './person.mjs';
 
-/** Nobody listens there: the person is stopped before. RFC 8252 §7.3. */
+/** No server listens there: the person is stopped before. RFC 8252 §7.3. */
 const REDIRECT = 'http://127.0.0.1:33418/callback';
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const MCP = { ...JSON_TYPE, Accept: 'application/json, text/event-stream' };

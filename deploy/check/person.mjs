@@ -57,7 +57,7 @@ export class Person {
     return [...(this.#jar.get(host) ?? [])].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
-  /** The `Authorization` header of somebody who sends name and password. RFC 7617 §2. */
+  /** The `Authorization` header of a person who sends name and password. RFC 7617 §2. */
   basic() {
     return `Basic ${Buffer.from(`${this.#name}:${this.#password}`).toString('base64')}`;
   }

@@ -8,7 +8,7 @@ import { Person, send } from './person.mjs';
 /** Milliseconds that a proxy may take to read its routes. */
 const PATIENCE = 30_000;
 
-/** Everything that products call an identity, as somebody writes it who would be somebody else. */
+/** Everything that products call an identity, as an attacker writes it. */
 const FORGED = {
   'X-Authenticated-User': 'root',
   'X-Authenticated-Groups': 'engineering,admins',
@@ -50,7 +50,7 @@ export async function verify(options, tell) {
   async function refused(address, headers, statuses) {
     const { status, headers: answered, text } = await ask(address, 1, 'tools/list', {}, headers);
     if (!statuses.includes(status)) throw new Error(`${status}, expected ${statuses.join(' or ')}`);
-    // RFC 6750 §3.1: a better token of the same person would pass, so nobody was refused as a person.
+    // RFC 6750 §3.1: a better token of the same person would pass, so no person was refused.
     if (status === 403 && `${answered['www-authenticate']} ${text}`.includes('insufficient_scope'))
       throw new Error(
         '403 insufficient_scope: the credential lacks scopes, which refuses everybody alike; give a server that needs none',
@@ -68,7 +68,7 @@ export async function verify(options, tell) {
     return { Cookie: person.cookie(edge.hostname), Origin: edge.origin, 'Sec-Fetch-Site': 'same-origin' };
   }
 
-  /** No longer "not here" (404) or "nobody there" (502, 503, no connection). */
+  /** No longer "not here" (404) or "no server there" (502, 503, no connection). */
   async function served() {
     for (const end = Date.now() + PATIENCE; ; await sleep(200)) {
       const status = await ask(endpoint, 1, 'ping', {}).then(
@@ -89,9 +89,9 @@ export async function verify(options, tell) {
   await step('an identity written by the client is refused', () => refused(endpoint, FORGED, [400, 401, 403]));
   for (const [name, value] of Object.entries(ALIASES))
     await step(`${name} is refused`, () => refused(endpoint, { [name]: value }, [400, 401, 403]));
-  await step('a token of nobody’s is refused', () => refused(endpoint, { Authorization: 'Bearer e30.e30.e30' }, [401]));
+  await step('a token of no user is refused', () => refused(endpoint, { Authorization: 'Bearer e30.e30.e30' }, [401]));
   if (options.relay !== undefined)
-    await step('the relay itself believes nobody', () =>
+    await step('the relay itself believes no one', () =>
       refused(new URL(path, options.relay).href, { ...FORGED, 'X-Postern-Proxy-Secret': 'guessed' }, [400, 401, 403]),
     );
 

@@ -8,7 +8,7 @@ const WAYS = {
   'through the relay': `${EDGE}/servers/forge/mcp`,
   'past the relay': `${EDGE}/servers/6f1d2f0e6f3b4c1a9a392f6f2c1f7a11/mcp`,
 };
-/** Somebody whom ContextForge lets do everything, as a client would write it. */
+/** A user whom ContextForge lets do everything, as a client would write it. */
 const FORGED = {
   'X-Authenticated-Email': 'admin@contextforge.invalid',
   'X-Authenticated-User': 'admin@contextforge.invalid',
@@ -44,12 +44,12 @@ for (const [way, endpoint] of Object.entries(WAYS)) {
     if (message?.result?.content?.[0]?.text !== 'Echo: through two gates')
       throw new Error(`${status} ${text.slice(0, 300)}`);
   });
-  await step(`${way}, nobody gets in without a token, whatever they write`, async () => {
+  await step(`${way}, no one gets in without a token, whatever they write`, async () => {
     for (const headers of [{}, FORGED, { ...FORGED, Authorization: 'Bearer forged' }])
       expectRefused(await call(endpoint, headers));
   });
   await step(
-    `${way}, bob, whom ContextForge does not know, is refused there, and is nobody else by a header`,
+    `${way}, bob, whom ContextForge does not know, is refused there, and is no one else by a header`,
     async () => {
       const headers = { Authorization: `Bearer ${await tokenOf('bob', endpoint)}` };
       expectRefused(await call(endpoint, headers));

@@ -1,5 +1,5 @@
-// What ContextForge must know before anybody can use it: the MCP server, a virtual server with its tools, a role, a person.
-// Run again it changes nothing. Its API takes the administrator by the header that a proxy would set, which is why nobody else
+// What ContextForge must know before anyone can use it: the MCP server, a virtual server with its tools, a role, a person.
+// Run again it changes nothing. Its API takes the administrator by the header that a proxy would set, which is why no one else
 // may reach its port.
 
 import { send } from '../check/person.mjs';
@@ -65,7 +65,7 @@ if (!users.some(({ email }) => email === ALICE)) {
   await make('/v1/auth/email/admin/users', {
     email: ALICE,
     full_name: 'Alice',
-    // Nobody signs in with it: she comes through Postern. With dots, because letters or digits in their order are refused.
+    // No one signs in with it: she comes through Postern. With dots, because letters or digits in their order are refused.
     password: `${[...crypto.randomUUID().slice(0, 23)].join('.')}-A`,
     is_admin: false,
     password_change_required: false,

@@ -1,5 +1,5 @@
 // The development identity provider of the image, alone: `node identity-provider.mjs PORT PUBLIC_URL`. It forgets everything
-// at exit and keeps nobody out.
+// at exit and keeps no one out.
 
 import { pathToFileURL } from 'node:url';
 

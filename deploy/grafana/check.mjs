@@ -45,7 +45,7 @@ async function isSeenAs(login, headers) {
   if (user.login !== login) throw new Error(`Grafana takes them for ${user.login}, not ${login}`);
 }
 
-await step('nobody sees Grafana without a session', () => refused({}, [401]));
+await step('no one sees Grafana without a session', () => refused({}, [401]));
 for (const [name, value] of Object.entries(FORGED))
   await step(`nor with ${name} written by hand`, () => refused({ [name]: value }, [400, 401, 403]));
 await step('alice signs in at Postern, and Grafana knows who she is', async () => {

@@ -25,7 +25,7 @@ export const KNOWN_MEMBERS = [
   'Remote-Role',
 ] as const;
 
-/** What makes an application act for somebody else or on another request than the one that was checked. */
+/** What makes an application act for another user or on another request than the one that was checked. */
 export const OVERRIDES = [
   'X-Forwarded-Access-Token',
   'X-Forwarded-Prefix',

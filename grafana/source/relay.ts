@@ -96,7 +96,7 @@ export const RELAY: Dashboard = {
           kind: 'stat',
           title: 'Tools held back',
           description:
-            'Pinned tools whose definition has changed. Nobody can use them until somebody approves: `postern pins`.',
+            'Pinned tools whose definition has changed. No one can use them until an operator approves: `postern pins`.',
           unit: 'short',
           width: 6,
           thresholds: redFrom(1),
@@ -169,7 +169,7 @@ export const RELAY: Dashboard = {
           kind: 'timeseries',
           title: 'Budgets spent',
           description:
-            'Somebody wanted more than `relay.budgets` allows and was told to try again. The log names the user and the key.',
+            'A user wanted more than `relay.budgets` allows and was told to try again. The log names the user and the key.',
           unit: 'reqps',
           width: 8,
           queries: [

@@ -4,7 +4,7 @@ import { type Dashboard, INSTANCE, redFrom } from './spec.ts';
 const SPOOFS =
   'spoof_attempt|unproven_peer|header_.*|duplicate_header|proxy_secret|proxy_certificate|assertion_.*|identity_malformed';
 
-/** What somebody tried who should not get in. */
+/** Attempts of those who should not get in. */
 export const SECURITY: Dashboard = {
   uid: 'postern-security',
   title: 'Postern / Security',
@@ -87,7 +87,7 @@ export const SECURITY: Dashboard = {
         {
           kind: 'stat',
           title: 'Forged identities, last hour',
-          description: 'Identity headers from somebody who is no proven proxy, or in a form that no proxy sends.',
+          description: 'Identity headers from a peer that is not a proven proxy, or in a form that no proxy sends.',
           unit: 'short',
           width: 6,
           thresholds: redFrom(1),
@@ -115,7 +115,7 @@ export const SECURITY: Dashboard = {
           kind: 'stat',
           title: 'Failed sign-ins, share',
           description:
-            'Of all sign-ins in the last hour. Half of them failing means a broken provider or somebody guessing.',
+            'Of all sign-ins in the last hour. Half of them failing means a broken provider or an attacker guessing.',
           unit: 'percentunit',
           width: 6,
           thresholds: redFrom(0.5, 0.2),

@@ -42,7 +42,7 @@ What the relay's policy says of a message to /servers/NAME/mcp:
   async run(line, terminal) {
     const url = line.positionals[0] as string;
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-      throw new UsageError(`"${url}" is no http or https URL`);
+      throw new UsageError(`"${url}" is not an http or https URL`);
     const user = optionalText(line, 'user');
     const groups = names(line, 'groups');
     const scopes = names(line, 'scopes');

@@ -59,7 +59,7 @@ function read(line: CommandLine): Record<string, string> {
   const edge = line.positionals[0] as string;
   for (const url of [edge, text('relay')])
     if (url !== undefined && (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)))
-      throw new UsageError(`"${url}" is no http or https URL`);
+      throw new UsageError(`"${url}" is not an http or https URL`);
   const [server, user = '', outsider = ''] = [text('server'), text('user'), text('outsider')];
   const challenge = text('challenge') ?? 'mcp';
   if (server === undefined) throw new UsageError('--server is needed: the name of an MCP server in relay.servers');

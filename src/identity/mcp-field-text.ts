@@ -17,6 +17,6 @@ export function readFieldText(value: string): string | { readonly problem: strin
   const text = bytes.toString('utf8');
   // The encoding must be the one that decodes to it, or a glob could be missed.
   if (bytes.toString('base64') !== encoded || !Buffer.from(text).equals(bytes))
-    return { problem: 'is no base64 of UTF-8' };
+    return { problem: 'is not base64 of UTF-8' };
   return text;
 }

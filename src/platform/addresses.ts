@@ -14,7 +14,8 @@ export type AddressRange = [ipaddr.IPv4 | ipaddr.IPv6, number];
  */
 export function parseRange(text: string): AddressRange {
   const address4 = text.split('/')[0] as string;
-  if (!text.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(address4)) throw new Error(`"${text}" is no address`);
+  if (!text.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(address4))
+    throw new Error(`"${text}" is not an address`);
   if (text.includes('/')) return ipaddr.parseCIDR(text);
   const address = ipaddr.process(text);
   return [address, address.kind() === 'ipv4' ? 32 : 128];

@@ -24,7 +24,7 @@ export class Networks {
     this.#sizes = sizes;
   }
 
-  /** @returns such as `192.0.2.0/24`; empty for what is no address */
+  /** @returns such as `192.0.2.0/24`; empty for what is not an address */
   of(address: string): string {
     if (address.length > MAX_LENGTH) return '';
     let network = this.#known.get(address);
@@ -56,7 +56,7 @@ const clients = new Networks(ONE_CLIENT);
  * What counts as one client: an IPv4 address, or an IPv6 /64, which is what one subscriber gets and could otherwise count as 2^64
  * clients.
  *
- * @returns empty for what is no address: all such clients are one
+ * @returns empty for what is not an address: all such clients are one
  */
 export function clientNetwork(address: string): string {
   return clients.of(address);

@@ -3,9 +3,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, it } from 'mocha';
+import { readText, retiredTexts, textsForPeople } from './retired-texts.ts';
 import { retiredWords } from './retired-words.ts';
 
-const SRC = fileURLToPath(new URL('../../src', import.meta.url));
+const HOME = fileURLToPath(new URL('../../', import.meta.url));
+const SRC = join(HOME, 'src');
 
 describe('retired words', () => {
   it('stand in no exported name and in no text of the program', async () => {
@@ -14,6 +16,26 @@ describe('retired words', () => {
       if (file.endsWith('.ts')) found.push(...retiredWords(file, await readFile(join(SRC, file), 'utf8')));
     assert.deepEqual(found, []);
   });
+
+  it('stand in no page, deployment file, dashboard or alert', () => {
+    const texts = textsForPeople(HOME);
+    for (const path of ['docs/policy.md', 'deploy/caddy/Caddyfile', 'grafana/rules/alerts.yaml', 'README.md'])
+      assert.ok(texts.includes(path), `${path} is not looked at`);
+    assert.deepEqual(
+      texts.flatMap((path) => retiredTexts(path, readText(HOME, path))),
+      [],
+    );
+  });
+
+  const sentences = [
+    '# SECURITY: nobody is believed',
+    '| Whoever asks',
+    'see "elsewhere"',
+    'X is no address',
+    '2. **Take a folder.**',
+  ];
+  for (const sentence of sentences)
+    it(`are found in the line ${sentence}`, () => assert.equal(retiredTexts('a.md', `first\n${sentence}\n`).length, 1));
 
   const planted: ReadonlyArray<readonly [title: string, file: string, source: string]> = [
     ['an exported class', 'relay/a.ts', 'export class HeldSession {}'],

@@ -27,7 +27,8 @@ const RETIRED_FILES =
   /(?:^|[-/])(?:said|unsaid|elsewhere|held-(?:call|session|sessions|users)|waiting-calls|first-answer|era-knowledge|server-link|session-front|stateless-front|conversation|unreached|announcements|ended-credentials|ended-keys|generation|kept-parts|opened-parts|sole-credential|attempt|request-place|local-traces|exposition|upgrades|server-questions)(?:[-.]|$)/;
 
 /** In texts that a person reads: people and programs are named, and do something. */
-const RETIRED_TEXT = /\b(?:whoever|nobody|somebody|anybody|elsewhere|unsaid)\b|\bis about to end\b/i;
+export const RETIRED_TEXT =
+  /\b(?:whoever|nobody|somebody|anybody|elsewhere|unsaid)\b|\bis about to end\b|\bcounts? no more\b|\bTake a folder\b|\bSends you on to\b|\bTools that wait\b|\bconfiguration is right\b|\bis no (?:address|http or https URL|duration|size)\b/i;
 
 const EXPORTED =
   /^export (?:declare )?(?:abstract )?(?:async )?(?:class|function|interface|type|const|let|enum) (\w+)/gm;

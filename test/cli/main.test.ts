@@ -98,7 +98,7 @@ describe('postern', () => {
     [['check', '--confg', 'x'], /unknown option --confg; did you mean --config\?/],
     [['check', 'extra'], /wrong number of arguments; usage: postern check/],
     [['config', 'refrence'], /no `refrence`/],
-    [['explain', 'not-a-url'], /"not-a-url" is no http or https URL/],
+    [['explain', 'not-a-url'], /"not-a-url" is not an http or https URL/],
     [['explain', 'http://a/', '--groups', 'x'], /need --user/],
     [['explain', 'http://a/', '--header', 'nonsense'], /'NAME: VALUE'/],
     [['up', '--port-base', '70000'], /--port-base must be a whole number/],
@@ -122,7 +122,7 @@ describe('postern check', () => {
   it('is content with a right configuration and passes warnings on', async () => {
     const { code, err } = await run(['check'], { POSTERN_DRAIM: '1s' });
     assert.equal(code, 0);
-    assert.match(err, /warning: POSTERN_DRAIM is no setting.*POSTERN_DRAIN/);
+    assert.match(err, /warning: POSTERN_DRAIM is not a setting.*POSTERN_DRAIN/);
   });
 
   it('prints each problem with its path and ends with 78', async () => {

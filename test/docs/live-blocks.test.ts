@@ -45,7 +45,7 @@ describe('blocks of the pages against a running postern up', function () {
     text.replaceAll(/127\.0\.0\.1:(\d+)/g, (address, port: string) => {
       const distance = PORTS[port];
       return distance === undefined
-        ? assert.fail(`${address} is no address of postern up`)
+        ? assert.fail(`${address} is not an address of postern up`)
         : `127.0.0.1:${base + distance}`;
     });
 

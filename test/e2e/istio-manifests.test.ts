@@ -110,7 +110,7 @@ describe('the manifests of deploy/istio', () => {
     for (const namespace of of('Namespace')) {
       const here = mesh.filter(({ metadata }) => metadata.namespace === namespace.metadata.name);
       assert.equal(only(here, 'PeerAuthentication').spec.mtls.mode, 'STRICT');
-      assert.deepEqual(only(here, 'AuthorizationPolicy', 'nobody').spec, {}, 'nobody may come, by default');
+      assert.deepEqual(only(here, 'AuthorizationPolicy', 'deny-all').spec, {}, 'denied by default');
     }
   });
 

@@ -75,6 +75,6 @@ describe('ID tokens in the place of access tokens', () => {
 
   it('and logout tokens are none either', async () => {
     const body = assertRefused(await ask({ aud: RESOURCE, events: {} }), 401, 'token_type');
-    assert.equal(body.error_description, 'this is no access token');
+    assert.equal(body.error_description, 'this is not an access token');
   });
 });

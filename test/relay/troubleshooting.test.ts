@@ -50,7 +50,7 @@ describe('the log names the fix, in the words of docs/troubleshooting.md', () =>
   it('where somebody else asks', async () => {
     const running = await start({ trust: { proxies: ['192.0.2.1'] } });
     assert.equal((await ask(running.port, { headers: ['X-Authenticated-User', 'alice'] })).status, 401);
-    assertSaid(running, 'is no proven proxy');
+    assertSaid(running, 'is not a proven proxy');
   });
 
   it('where a WebSocket upgrade comes without identity', async () => {

@@ -93,7 +93,7 @@ describe('stores on Redis over TLS with client certificates', () => {
       [{ ...tls, caPath: path('none.crt') }, /redis\.tls\.caPath: cannot read .*ENOENT/],
       [{ ...tls, caPath: path('empty.crt') }, /redis\.tls\.caPath: holds no certificate/],
       [{ ...tls, certPath: path('empty.crt') }, /redis\.tls\.certPath: holds no certificate/],
-      [{ ...tls, keyPath: path('redis.key') }, /redis\.tls\.keyPath: is no private key/],
+      [{ ...tls, keyPath: path('redis.key') }, /redis\.tls\.keyPath: is not the private key/],
     ];
     for (const [settings, message] of wrong)
       await assert.rejects(open({ url, tls: settings }), { name: 'ConfigurationError', message });

@@ -40,7 +40,7 @@ function missingFiles(value: unknown, at: string): Finding[] {
 function fileProblem(key: string, path: string): Finding[] {
   const fix = `make the file ${resolve(path)}, readable for the user of the process, or name another`;
   try {
-    if (!statSync(path).isFile()) return [warn(key, `${path} is no file`, fix)];
+    if (!statSync(path).isFile()) return [warn(key, `${path} is not a file`, fix)];
     accessSync(path, constants.R_OK);
     return statSync(path).size === 0 ? [warn(key, `the file ${path} is empty`, fix)] : [];
   } catch (error) {
@@ -54,7 +54,7 @@ function missingFolders({ audit, relay }: Config): Finding[] {
   const look = (key: string, folder: string, access: number) => {
     const fix = `make the folder ${resolve(folder)} for the user of the process, or name another`;
     try {
-      if (!statSync(folder).isDirectory()) found.push(warn(key, `${folder} is no folder`, fix));
+      if (!statSync(folder).isDirectory()) found.push(warn(key, `${folder} is not a folder`, fix));
       else accessSync(folder, access);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

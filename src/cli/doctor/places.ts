@@ -38,7 +38,11 @@ export async function portFindings(config: Config): Promise<Finding[]> {
       if (code === 'EADDRINUSE')
         return fail(key, `another program listens at ${host}:${port}`, 'end it, or choose another port');
       if (code === 'EACCES') return fail(key, `port ${port} needs privileges`, 'choose one above 1023');
-      return fail(key, `${host} is no address of this machine (${code})`, 'write 0.0.0.0, or an address that it has');
+      return fail(
+        key,
+        `${host} is not an address of this machine (${code})`,
+        'write 0.0.0.0, or an address that it has',
+      );
     }),
   );
 }

@@ -205,7 +205,7 @@ export class Introspection {
     // RFC 7662 §2.2, RFC 6749 §7.1: neither a refresh token nor one that is bound to a key (DPoP) is a bearer token.
     const type = answer.token_type;
     if (type !== undefined && !(typeof type === 'string' && type.toLowerCase() === 'bearer'))
-      return rejected('token_type', 'this is no bearer access token');
+      return rejected('token_type', 'this is not a bearer access token');
     const problem = checkClaims(answer, {}, provider, now);
     if (problem !== undefined) return problem;
     const audience = answer.aud === undefined ? clientAsAudience(answer, provider) : readAudience(answer, provider);

@@ -151,7 +151,7 @@ export class JwtAuthenticator implements Authenticator {
   }
 
   #verify(token: string, jws: CompactJws | undefined): VerifiedToken | Rejected | Promise<VerifiedToken | Rejected> {
-    if (jws === undefined) return rejected('token_malformed', 'the token is no signed JWT');
+    if (jws === undefined) return rejected('token_malformed', 'the token is not a signed JWT');
     const provider = typeof jws.payload.iss === 'string' ? this.#providers.get(jws.payload.iss) : undefined;
     if (provider === undefined) return rejected('token_issuer', 'the issuer of the token is not accepted here');
     const alg = checkHeader(jws.header, provider);
@@ -219,6 +219,6 @@ function checkHeader(header: CompactJws['header'], provider: Provider): string |
     return rejected('token_algorithm', 'the signature algorithm of the token is not accepted');
   const type = normalType(typ);
   if (type === ASSERTION_TYPE || !provider.types.has(type))
-    return rejected('token_type', 'a token of this type is no access token');
+    return rejected('token_type', 'a token of this type is not an access token');
   return alg;
 }

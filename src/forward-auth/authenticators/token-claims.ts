@@ -61,14 +61,14 @@ export function checkClaims(
   const { exp, nbf, iat } = claims;
   if (!isTime(exp)) return rejected('token_claims', 'the token has no expiry');
   if (seconds >= exp + tolerance) return rejected('token_expired', 'the token has expired');
-  if (nbf !== undefined && !isTime(nbf)) return rejected('token_claims', 'the "nbf" claim is no time');
+  if (nbf !== undefined && !isTime(nbf)) return rejected('token_claims', 'the "nbf" claim is not a time');
   if (nbf !== undefined && nbf > seconds + tolerance)
     return rejected('token_not_yet_valid', 'the token is not valid yet');
-  if (iat !== undefined && !isTime(iat)) return rejected('token_claims', 'the "iat" claim is no time');
+  if (iat !== undefined && !isTime(iat)) return rejected('token_claims', 'the "iat" claim is not a time');
   if (iat !== undefined && iat > seconds + tolerance)
     return rejected('token_not_yet_valid', 'the token was issued in the future');
   if (isIdToken(claims, header)) return ID_TOKEN;
-  if (isOtherToken(claims)) return rejected('token_type', 'this is no access token');
+  if (isOtherToken(claims)) return rejected('token_type', 'this is not an access token');
   // RFC 7800 §3.1: such a token is for who holds a key (DPoP, RFC 9449 §6; mutual TLS, RFC 8705 §3). Nothing here proves
   // that, and as a bearer token it would be worth just as much to whoever stole it.
   if (Object.hasOwn(claims, 'cnf'))

@@ -137,10 +137,10 @@ export function canonicalHost(text: string, scheme: 'http' | 'https'): string | 
 
 function parseHost(text: string, scheme: 'http' | 'https'): string | Ambiguous {
   const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
-  if (match?.[1] === undefined) return new Ambiguous('the host is no host');
+  if (match?.[1] === undefined) return new Ambiguous('the Host header is not a host name');
   const lower = match[1].toLowerCase();
   const name = lower.startsWith('[') ? canonicalAddress(lower) : lower.endsWith('.') ? lower.slice(0, -1) : lower;
-  if (name.length > 255 || !HOST.test(name)) return new Ambiguous('the host is no host');
+  if (name.length > 255 || !HOST.test(name)) return new Ambiguous('the Host header is not a host name');
   const port = match[2];
   if (port === undefined || Number(port) === Number(DEFAULT_PORTS[scheme])) return name;
   if (Number(port) < 1 || Number(port) > 65535) return new Ambiguous('the host has no valid port');

@@ -123,7 +123,7 @@ export class BackChannelLogout {
     if (typeof jti !== 'string' || jti === '') throw refusal('the logout token has no id');
     for (const claim of [sid, sub])
       if (claim !== undefined && (typeof claim !== 'string' || claim === ''))
-        throw refusal('"sid" or "sub" is no text');
+        throw refusal('"sid" or "sub" is not a string');
     if (sid === undefined && sub === undefined) throw refusal('the logout token names no session and no subject');
     return payload;
   }

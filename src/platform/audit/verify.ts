@@ -42,7 +42,7 @@ export async function verifyChain(
       };
       const link = linkOf(line);
       if (link === undefined) {
-        found('is no line of a chain');
+        found('is not a line of a chain');
         continue;
       }
       if (hashOf(link.text, key) !== link.hash) found('was changed, or the key is another one');

@@ -61,7 +61,7 @@ function checkProof(trust: TrustConfig, host: string, issue: Issue): void {
   if (!proven && !isLoopback(host))
     issue(
       [],
-      `identity headers would be believed without proof on ${host}: set ${everywhere ? 'narrower proxies, because a range /0 is no proof,' : 'proxies,'} secret, certificates or assertion (by environment POSTERN_RELAY_TRUST_PROXIES, POSTERN_RELAY_TRUST_SECRET), or listen on 127.0.0.1`,
+      `identity headers would be believed without proof on ${host}: set ${everywhere ? 'narrower proxies, because a range /0 is not proof,' : 'proxies,'} secret, certificates or assertion (by environment POSTERN_RELAY_TRUST_PROXIES, POSTERN_RELAY_TRUST_SECRET), or listen on 127.0.0.1`,
     );
 }
 

@@ -148,7 +148,7 @@ function unknownNames(env: Readonly<Record<string, string | undefined>>, names: 
     .map((name) => {
       const near = closest(name, known);
       const hint = distance(name, near) <= 6 ? `; did you mean ${near}?` : '';
-      return `${name} is no setting of Postern and was ignored${hint}`;
+      return `${name} is not a setting of Postern and was ignored${hint}`;
     });
 }
 

@@ -84,7 +84,7 @@ export const addressRange = z.string().superRefine((text, context) => {
   try {
     parseRange(text);
   } catch {
-    context.addIssue({ code: 'custom', message: `"${text}" is no address or CIDR range, such as 10.0.0.0/8` });
+    context.addIssue({ code: 'custom', message: `"${text}" is not an address or CIDR range, such as 10.0.0.0/8` });
   }
 });
 

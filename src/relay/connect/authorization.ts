@@ -51,7 +51,7 @@ export async function exchangeCode(
       },
       resource === undefined ? {} : { resource },
     );
-    if (tokens.token_type !== 'bearer') throw new Error(`${attempt.issuer} gave a token that is no bearer token`);
+    if (tokens.token_type !== 'bearer') throw new Error(`${attempt.issuer} gave a token that is not a bearer token`);
     return { tokens, clientId: configuration.clientMetadata().client_id };
   } catch (error) {
     throw isOutage(error) ? serverAway(attempt.issuer, error) : error;

@@ -101,7 +101,7 @@ async function grant(
             subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
             subject_token: subjectToken(configuration, identity, exchange),
           });
-    if (tokens.token_type !== 'bearer') throw new Error(`${issuer} gave a token that is no bearer token`);
+    if (tokens.token_type !== 'bearer') throw new Error(`${issuer} gave a token that is not a bearer token`);
     return { accessToken: tokens.access_token, expiresAt: now() + (tokens.expiresIn() ?? UNSAID / 1000) * 1000 };
   } catch (error) {
     const code = oauthErrorOf(error);

@@ -112,7 +112,7 @@ function checked(issuer: string, value: unknown): client.ServerMetadata {
     if (!/_(endpoint|uri)$/.test(name) || endpoint === undefined) continue;
     const url = typeof endpoint === 'string' && URL.canParse(endpoint) ? new URL(endpoint) : undefined;
     if (url === undefined || (url.protocol !== 'https:' && url.protocol !== scheme))
-      throw new Error(`${name} in the metadata of ${issuer} is no web address`);
+      throw new Error(`${name} in the metadata of ${issuer} is not a web address`);
   }
   return metadata;
 }

@@ -51,7 +51,7 @@ export class BearerCheck {
       });
       // RFC 8725 §3.11: an assertion speaks for one request and is no access token.
       if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE)
-        return { kind: 'bad', why: 'an assertion is no bearer token' };
+        return { kind: 'bad', why: 'an assertion is not a bearer token' };
       const identity = readClaims(payload, USUAL_CLAIMS);
       if (identity === undefined) return { kind: 'bad', why: 'empty "sub"' };
       const expiresAt = payload.exp as number;

@@ -35,7 +35,7 @@ export class LoadBalancerKeys {
     this.getKey = async ({ kid, signer }) => {
       const known = signers.find((arn) => arn === signer);
       if (known === undefined) throw new errors.JWSInvalid('its "signer" is none of relay.trust.token.signers');
-      if (kid === undefined || !KEY_ID.test(kid)) throw new errors.JWSInvalid('its "kid" is no id of a key');
+      if (kid === undefined || !KEY_ID.test(kid)) throw new errors.JWSInvalid('its "kid" is not a key id');
       const url = (keysUrl ?? keyAddress(known)).replace('{kid}', kid.toLowerCase());
       return this.#keys.get(url) ?? this.#find(url);
     };

@@ -156,7 +156,7 @@ const CERTIFICATE_FIX = 'it showed no client certificate with a name of relay.tr
 const PEER_FIX = 'add the address of the proxy to relay.trust.proxies if this is one';
 
 function unproven(headers: RequestHeaders, request: IncomingMessage, reason: Refusal['reason'], why: string): Claim {
-  const fix = `${address(request)} is no proven proxy: ${why}`;
+  const fix = `${address(request)} is not a proven proxy: ${why}`;
   return { kind: 'absent', refusal: unauthorized(headers.claimsIdentity ? 'spoof_attempt' : reason, fix) };
 }
 

@@ -169,7 +169,7 @@ function wrongWay({ way }: Extract<TrustDecision, { kind: 'identified' }>, held:
           'held_to_proxy',
           'relay.migration.proxyOnly holds this user to the proxy; the JWT came past it',
         ),
-        message: 'this user signs in at the proxy now; tokens of the relay count no more',
+        message: 'this user signs in at the proxy now; the relay no longer accepts its own tokens for this user',
         headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
       }
     : {

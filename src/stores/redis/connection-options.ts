@@ -98,7 +98,7 @@ async function readTls(config: RedisConfig['tls']): Promise<ConnectionOptions> {
   };
   if (ca !== undefined) check('redis.tls.caPath: holds no certificate', () => new X509Certificate(ca));
   if (cert !== undefined) check('redis.tls.certPath: holds no certificate', () => new X509Certificate(cert));
-  check('redis.tls.keyPath: is no private key of the certificate in certPath', () => createSecureContext(options));
+  check('redis.tls.keyPath: is not the private key of the certificate in certPath', () => createSecureContext(options));
   return options;
 }
 

@@ -137,7 +137,7 @@ describe('readOperation', () => {
       it(`with ${title} is refused`, () => {
         const answer = call(name);
         assert.ok(typeof answer === 'string', JSON.stringify(answer));
-        assert.match(answer, /^Mcp-Name is (?:in an unknown encoding|no base64 of UTF-8)$/);
+        assert.match(answer, /^Mcp-Name is (?:in an unknown encoding|not base64 of UTF-8)$/);
       });
   });
 });

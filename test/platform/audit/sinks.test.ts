@@ -248,7 +248,7 @@ describe('the audit log', () => {
       [
         'a line of another making',
         (lines) => lines.toSpliced(2, 0, '{"event":"decision"}'),
-        /:3: is no line of a chain/,
+        /:3: is not a line of a chain/,
       ],
       ['a new number', (lines) => lines.with(2, (lines[2] as string).replace('"seq":3', '"seq":4')), /:3: was changed/],
     ];

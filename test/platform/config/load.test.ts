@@ -81,7 +81,7 @@ describe('configuration file', () => {
     [
       'a range that is none',
       'auth: { trustedProxies: [10.0.0.0/8, nonsense] }',
-      /^auth\.trustedProxies\[1\]: "nonsense" is no address/,
+      /^auth\.trustedProxies\[1\]: "nonsense" is not an address/,
     ],
     ['an octal address', 'auth: { trustedProxies: [010.0.0.0/8] }', /^auth\.trustedProxies\[0\]: /],
     ['a URL with a user', 'publicUrl: http://me@a', /^publicUrl: must be an http or https URL/],
@@ -214,7 +214,7 @@ describe('environment', () => {
       POSTERN_DRAIN_FILE: '/x',
     });
     assert.equal(warnings.length, 3);
-    assert.match(warnings.join('\n'), /POSTERN_PUBLIC_ULR is no setting.*did you mean POSTERN_PUBLIC_URL\?/);
+    assert.match(warnings.join('\n'), /POSTERN_PUBLIC_ULR is not a setting.*did you mean POSTERN_PUBLIC_URL\?/);
   });
 
   it('does not take an empty variable for a value', () => {

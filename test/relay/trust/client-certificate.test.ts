@@ -93,8 +93,8 @@ describe('a proxy proves itself by a client certificate', () => {
     const tls = { certPath: 'a', keyPath: 'b', clientCaPath: 'c' };
     check({ certificates: { names: ['proxy.internal'] } }, { tls });
     check({ proxies: ['0.0.0.0/0'], secret: 's' });
-    assert.throws(() => check({ proxies: ['0.0.0.0/0'] }), /range \/0 is no proof/);
-    assert.throws(() => check({ proxies: ['10.0.0.0/8', '::/0'] }), /range \/0 is no proof/);
+    assert.throws(() => check({ proxies: ['0.0.0.0/0'] }), /range \/0 is not proof/);
+    assert.throws(() => check({ proxies: ['10.0.0.0/8', '::/0'] }), /range \/0 is not proof/);
     assert.throws(() => check({ certificates: { names: ['a'] } }), /needs relay\.tls/);
     assert.throws(() => check({ certificates: { names: ['a'] } }, { tls: { certPath: 'a', keyPath: 'b' } }), /caPath/);
     assert.throws(

@@ -118,7 +118,7 @@ func main() {
 		switch {
 		case errors.Is(err, errKeysUnavailable):
 			http.Error(response, "try again shortly", http.StatusServiceUnavailable)
-		// `amr: anonymous` comes with an empty subject: nobody has signed in.
+		// `amr: anonymous` comes with an empty subject: no user has signed in.
 		case err != nil, who.Subject == "", who.IssuedAt == nil,
 			who.Method != request.Method, who.Host != publicHost, who.Path != path:
 			http.Error(response, "the assertion is not valid", http.StatusUnauthorized)

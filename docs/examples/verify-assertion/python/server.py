@@ -71,9 +71,9 @@ def verify(assertion, method, target):
     )
     if (claims["htm"], claims["hth"], claims["htp"]) != (method, PUBLIC_HOST, target.split("?", 1)[0]):
         raise jwt.InvalidTokenError("made for another request")
-    # `amr: anonymous` comes with an empty subject: nobody has signed in.
+    # `amr: anonymous` comes with an empty subject: no user has signed in.
     if claims["sub"] == "":
-        raise jwt.InvalidTokenError("nobody has signed in")
+        raise jwt.InvalidTokenError("no user has signed in")
     return claims
 
 

@@ -28,8 +28,8 @@ async function verify(assertion: string, method: string, target: string): Promis
   const path = target.split('?', 1)[0];
   if (payload.htm !== method || payload.hth !== PUBLIC_HOST || payload.htp !== path)
     throw new errors.JWTClaimValidationFailed('made for another request', payload);
-  // `amr: anonymous` comes with an empty subject: nobody has signed in.
-  if (payload.sub === '') throw new errors.JWTClaimValidationFailed('nobody has signed in', payload, 'sub');
+  // `amr: anonymous` comes with an empty subject: no user has signed in.
+  if (payload.sub === '') throw new errors.JWTClaimValidationFailed('no user has signed in', payload, 'sub');
   return payload;
 }
 

@@ -48,7 +48,7 @@ async function showSessions(
 ): Promise<void> {
   const operator = operatorOf(ctx);
   const lead =
-    'Browser sessions at forward-auth, by person. A person without one must sign in again; tokens of programs are no sessions.';
+    'Browser sessions at forward-auth, by person. A person without one must sign in again; tokens of programs are not sessions.';
   const shown = { title: 'Sessions', page: 'sessions', lead, operator } as const;
   if (!reachable)
     return show(ctx, {

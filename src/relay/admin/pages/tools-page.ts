@@ -25,7 +25,7 @@ export async function toolsPage(ctx: Koa.Context, catalog: Catalog, forms: OwnFo
       ? html`<p class="note">No server’s tools are pinned. <code>relay.pins.servers</code> names those whose tools must not change unseen.</p>`
       : html`<p>Pinned: ${pinned.join(', ')}. What is listed there anew or otherwise than before is hidden and refused until you approve it.</p>`;
   const body = html`${about}${held.length === 0 ? html`<div class="sheet"><p class="empty">No tool waits for you.</p></div>` : held.map((tool) => heldTool(tool, forms.token(ctx)))}`;
-  show(ctx, { title: 'Tools that wait', page: 'tools', body, operator });
+  show(ctx, { title: 'Tools awaiting approval', page: 'tools', body, operator });
 }
 
 export async function approve(ctx: Koa.Context, catalog: Catalog, forms: OwnForms): Promise<void> {

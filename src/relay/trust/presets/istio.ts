@@ -21,7 +21,7 @@ export function istio(trust: TrustConfig): Preset {
       const claims = parsePayload(text);
       const identity = claims && readClaims(claims, USUAL_CLAIMS);
       return identity === undefined
-        ? refused('identity_malformed', `${payload} is no base64url of a JSON object with a "sub"`)
+        ? refused('identity_malformed', `${payload} is not base64url of a JSON object with a "sub"`)
         : { kind: 'read', identity };
     },
   };

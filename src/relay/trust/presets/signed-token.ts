@@ -95,7 +95,7 @@ export class SignedToken {
         currentDate: new Date(now()),
       });
       // RFC 8725 §3.11: forward-auth's assertion speaks for one request and is nobody's token.
-      if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE) return invalid('an assertion is no token');
+      if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE) return invalid('an assertion is not an access token');
       claims = claimsOf === undefined ? payload : claimsOf(payload, protectedHeader);
       const wrong = check?.(claims, protectedHeader);
       if (wrong !== undefined) return invalid(wrong);

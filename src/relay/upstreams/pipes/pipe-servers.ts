@@ -27,7 +27,7 @@ const LONGEST_PAUSE = 30_000;
 /** Characters of a text that is no message, in the log. */
 const MAX_STRAY = 200;
 const UNASKED = 'an MCP server answers what it was not asked, which is left out; further such answers are not logged';
-const STRAY = 'an MCP server sends what is no message, which is passed over; further texts are not logged';
+const STRAY = 'an MCP server sends texts that are not messages, which is passed over; further texts are not logged';
 
 /** The running servers behind one configured name. */
 export class PipeServers {
