@@ -11,9 +11,11 @@ export interface GrowthRow {
 /** Characters of the longest text that is tried: what reads it at once has no time that could grow. */
 const LONGEST = 262_144;
 /** Milliseconds that a reading must take before it is compared with longer ones: below, the clock and the compiler count. */
-const MEASURABLE = 3;
-/** Doublings between the texts that are compared: more with each attempt, so that neither a busy machine nor a collection of garbage decides. */
-const DOUBLINGS = [2, 2, 2, 3, 3, 3];
+const MEASURABLE = 2;
+/** Doublings between the texts that are compared: so many that a reading disturbed by twice its time decides neither way. */
+const DOUBLINGS = 3;
+/** A text that seems to take more than linear time is measured again: a busy machine, a collection of garbage, make it seem so. */
+const ATTEMPTS = 4;
 /** Linear time doubles with the text, quadratic time takes four times as long. */
 const MOST = 3.2;
 const READINGS = 3;
@@ -27,14 +29,12 @@ export function growthOf(read: GrowthRow['read'], make: (size: number) => string
   // The first readings are slow and say nothing: the code is compiled meanwhile.
   for (let round = 0; round < 20; round++) read(make(256));
   let growth = Number.POSITIVE_INFINITY;
-  for (const doublings of DOUBLINGS) {
-    growth = Math.min(growth, measured(read, make, doublings));
-    if (isLinear(growth)) break;
-  }
+  for (let attempt = 0; attempt < ATTEMPTS && !isLinear(growth); attempt++)
+    growth = Math.min(growth, measured(read, make));
   return growth;
 }
 
-function measured(read: GrowthRow['read'], make: (size: number) => string, doublings: number): number {
+function measured(read: GrowthRow['read'], make: (size: number) => string): number {
   let size = 512;
   let single = 0;
   for (; single < MEASURABLE; size *= 2) {
@@ -42,7 +42,8 @@ function measured(read: GrowthRow['read'], make: (size: number) => string, doubl
     single = shortest(read, make(size), MEASURABLE);
   }
   size /= 2;
-  return (shortest(read, make(size * 2 ** doublings)) / single) ** (1 / doublings);
+  const longer = shortest(read, make(size * 2 ** DOUBLINGS), single * MOST ** DOUBLINGS);
+  return (longer / single) ** (1 / DOUBLINGS);
 }
 
 /** What disturbs a reading makes it longer. @param enough milliseconds: nothing shorter has to be known exactly */
