@@ -1,3 +1,4 @@
+import { allowedOrigins } from '../platform/config/allowed-origins.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { ownIssuers } from './authenticators/own-issuers.ts';
 import type { Policy } from './decision/decide.ts';
@@ -19,6 +20,7 @@ export function compilePolicy(config: Config): Policy {
     rules: new Rules(config.auth, ownIssuers(config)),
     resources,
     corsOrigins: corsOrigins(config),
+    allowedOrigins: allowedOrigins(config),
     maxIdentity: config.auth.limits.identity,
     ...(config.auth.hiddenOperations === 'relay' && {
       readsBodies: (place: Place) => resources.isMcpEndpoint(place) && resources.of(place).isMcp,

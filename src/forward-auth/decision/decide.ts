@@ -3,7 +3,13 @@ import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Absent, Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
 import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
-import { insufficientScopeCause, NO_RULE_CAUSE, notAllowedCause, SUSPENDED_CAUSE } from './denial-cause.ts';
+import {
+  insufficientScopeCause,
+  NO_RULE_CAUSE,
+  notAllowedCause,
+  ORIGIN_CAUSE,
+  SUSPENDED_CAUSE,
+} from './denial-cause.ts';
 import { type Limits, NO_LIMITS } from './limits.ts';
 import { HIDDEN, type McpOperation, readOperation } from './mcp-operation.ts';
 import { isMetadataLookup, type OwnAuthorizationServer, ownEndpoint } from './own-endpoints.ts';
@@ -25,6 +31,8 @@ export interface Policy {
   readonly signIn?: SignIn;
   /** Origins whose preflights pass to applications; undefined: none. */
   readonly corsOrigins?: ReadonlySet<string>;
+  /** Origins whose pages may use MCP servers; undefined: all. */
+  readonly allowedOrigins?: ReadonlySet<string>;
   /** Absent where the broker is off. */
   readonly authorizationServer?: OwnAuthorizationServer;
   /** The metadata of a provider is at our origin as well. */
@@ -94,6 +102,8 @@ function underLimit(
 ): Eventually<Decision> {
   if (limited !== undefined) return ofRule(limited, rule);
   if (preflightOf(request, policy) !== undefined) return allowUnasked('preflight', request, policy, rule.name);
+  if (isForeignPage(request, policy))
+    return deny(403, 'origin', 'requests from this Origin are not allowed', rule.name, { cause: ORIGIN_CAUSE });
   if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
   const shown = readOperation(request);
   if (typeof shown === 'string') return deny(400, 'mcp_headers', shown, rule.name);
@@ -179,6 +189,17 @@ function preflightOf(request: CheckRequest, { corsOrigins, resources }: Policy):
   if (typeof origin !== 'string' || typeof asked !== 'string' || !corsOrigins.has(origin)) return undefined;
   if (PERSONAL.some((name) => headers.get(name) !== undefined)) return undefined;
   return resources.of(request).isMcp ? undefined : asked;
+}
+
+/**
+ * Another site's page that uses its visitor's network, as the relay would find: asked before the credential, so that such a
+ * page does not learn by a 401 what is there, and a person's browser is not sent to sign in.
+ */
+function isForeignPage(request: CheckRequest, { allowedOrigins, resources }: Policy): boolean {
+  const origin = request.headers.get('origin');
+  if (origin === undefined || allowedOrigins === undefined) return false;
+  if (typeof origin === 'string' && allowedOrigins.has(origin)) return false;
+  return resources.isMcpEndpoint(request) && resources.of(request).isMcp;
 }
 
 const PERSONAL = ['cookie', 'authorization', 'upgrade'];

@@ -39,6 +39,7 @@ export const REASONS = {
     'user_suspended',
     'insufficient_scope',
     'mcp_headers',
+    'origin',
     'credential_duplicated',
     'credential_in_query',
     'credential_too_large',

@@ -21,6 +21,12 @@ export const NO_RULE_CAUSE: DenialCause = {
   fix: 'add such a rule to auth.rules, or correct the `match` of the one that is meant; the first that matches decides',
 };
 
+export const ORIGIN_CAUSE: DenialCause = {
+  needs: 'no `Origin`, or that of publicUrl or of relay.allowedOrigins',
+  has: 'another one',
+  fix: 'add it to relay.allowedOrigins if pages from there may use the MCP servers',
+};
+
 export const SUSPENDED_CAUSE: DenialCause = {
   needs: 'a user who is not suspended',
   has: 'suspended',

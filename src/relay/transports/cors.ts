@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { allowedOrigins } from '../../platform/config/allowed-origins.ts';
 import type { Config } from '../../platform/config/schema.ts';
-import { allowedOrigins } from '../allowed-origins.ts';
 
 const METHODS = 'GET, POST, DELETE, OPTIONS';
 const EXPOSED = 'WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After';

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
+import { allowedOrigins } from '../../platform/config/allowed-origins.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -10,7 +11,6 @@ import type { Span, Tracing } from '../../platform/tracing/span.ts';
 import type { RevokedCredentials } from '../../stores/revoked-credentials.ts';
 import type { Suspensions } from '../../stores/suspensions.ts';
 import type { Watcher } from '../../watch/watch.ts';
-import { allowedOrigins } from '../allowed-origins.ts';
 import { isForgery, type Refusal } from '../refusal.ts';
 import { type ClientAddress, clientAddress } from './client-address.ts';
 import type { HeaderScanner, RequestHeaders } from './headers.ts';
