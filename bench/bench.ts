@@ -109,7 +109,7 @@ export async function createBench() {
     startTarget(
       SERVER_CORE,
       process.execPath,
-      [...nodeOptions, ...profile(), POSTERN, 'auth', '--config', await authConfig(tokenCache)],
+      [...nodeOptions, POSTERN, 'auth', '--config', await authConfig(tokenCache)],
       `http://127.0.0.1:${authInternal}/readyz`,
     );
 
@@ -137,7 +137,7 @@ export async function createBench() {
     startSessionAuth: async (cache: object, nodeOptions: readonly string[] = []) => {
       const { redis, keys } = (await signedIn()).settings;
       const config = await authConfig({}, { redis, sessions: { keys, cache } });
-      const args = [...nodeOptions, ...profile(), POSTERN, 'auth', '--config', config];
+      const args = [...nodeOptions, POSTERN, 'auth', '--config', config];
       return startTarget(SERVER_CORE, process.execPath, args, `http://127.0.0.1:${authInternal}/readyz`);
     },
     startGrpcPeer: () =>
@@ -179,6 +179,7 @@ export async function createBench() {
       const both = [envoy, asked];
       return {
         cpuMicros: () => both.reduce((sum, target) => sum + (target.cpuMicros?.() ?? Number.NaN), 0),
+        toggleProfile: () => asked.toggleProfile?.(),
         stop: async () => void (await Promise.all(both.map((target) => target.stop()))),
       };
     },
@@ -187,7 +188,7 @@ export async function createBench() {
       const target = await startTarget(
         SERVER_CORE,
         process.execPath,
-        [...profile(), POSTERN, 'relay', '--config', config],
+        [POSTERN, 'relay', '--config', config],
         `http://127.0.0.1:${relayInternal}/readyz`,
       );
       return { ...target, identity: identityHeaders(signingKey) };
@@ -263,12 +264,6 @@ export const CHECK_HEADERS: Readonly<Record<string, string>> = {
   Accept: 'application/json, text/event-stream',
   'User-Agent': 'bench',
 };
-
-/** `BENCH_PROFILE=folder` writes a CPU profile of each Postern process there. */
-function profile(): string[] {
-  const folder = process.env.BENCH_PROFILE;
-  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
-}
 
 function tsx(peer: string): string[] {
   return ['--import', 'tsx', fileURLToPath(new URL(`./peers/${peer}.ts`, import.meta.url))];

@@ -26,9 +26,11 @@ export async function measure(
   seconds: number,
 ): Promise<Sample> {
   const warm = await warmUp(load);
+  target.toggleProfile?.();
   const before = target.cpuMicros?.() ?? Number.NaN;
   const measured = await load(seconds);
   const used = (target.cpuMicros?.() ?? Number.NaN) - before;
+  target.toggleProfile?.();
   return { ...measured, cpuMicros: used / measured.requests, warm };
 }
 

@@ -3,15 +3,22 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 /** The one core of the server under test; everything else runs on the other. */
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
+/** Gets a CPU profile of each measured run of a Node process, without its start; undefined: none is written. */
+const PROFILES = process.env.BENCH_PROFILE;
+const PROFILER = fileURLToPath(new URL('./profile.mjs', import.meta.url));
+
 /** A program on a core of its own. */
 export interface Target {
   /** Microseconds of processor time that it has used, its own and the system's for it; NaN where this system does not tell. */
   cpuMicros?(): number;
+  /** Begins a CPU profile, or ends it; absent where none is asked for. */
+  toggleProfile?(): void;
   stop(): Promise<void>;
 }
 
@@ -26,7 +33,9 @@ export async function startTarget(
   ready: string | { readonly host: string; readonly port: number },
   env: Readonly<Record<string, string>> = {},
 ): Promise<Target> {
-  const child: ChildProcess = spawn('taskset', ['-c', String(core), command, ...args], {
+  const profiled = PROFILES !== undefined && command === process.execPath;
+  const profiler = profiled ? ['--import', PROFILER] : [];
+  const child: ChildProcess = spawn('taskset', ['-c', String(core), command, ...profiler, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -45,7 +54,12 @@ export async function startTarget(
   };
   for (let attempt = 0; attempt < 400; attempt++) {
     if (child.exitCode !== null) break;
-    if (await answers(ready)) return { stop, cpuMicros: () => cpuMicros(child.pid as number) };
+    if (await answers(ready))
+      return {
+        stop,
+        cpuMicros: () => cpuMicros(child.pid as number),
+        ...(profiled ? { toggleProfile: () => void child.kill('SIGUSR2') } : {}),
+      };
     await sleep(50);
   }
   await stop();

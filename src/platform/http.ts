@@ -50,16 +50,10 @@ export function createHttpServer({ tls, log, ...limits }: HttpServerOptions, han
   const server = tls === undefined ? createServer(options, bounded) : overTls(options, bounded, tls);
   // Past a count Node drops header fields without a word: it is told to stop one later than what is refused.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
-  const answers = new Map<Socket, ServerResponse>();
-  lastAnswers.set(server, answers);
-  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    if (!answers.has(socket)) socket.once('close', () => answers.delete(socket));
-    answers.set(socket, response);
-  });
+  const answers = openAnswersOf(server);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A second answer in the midst of the first would be taken for a part of it.
-    const last = answers.get(socket as Socket);
-    const begun = last?.headersSent === true && last.closed === false;
+    const begun = answers.get(socket as Socket)?.headersSent === true;
     if (begun || !socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
     const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
     socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
@@ -122,15 +116,35 @@ export async function listen(server: Server, address: { host: string; port: numb
   return (server.address() as AddressInfo).port;
 }
 
-/** Of each server: the last answer on each connection that is open. */
-const lastAnswers = new WeakMap<Server, ReadonlyMap<Socket, ServerResponse>>();
+/** Of each server: the open answer of each connection. */
+const openAnswers = new WeakMap<Server, ReadonlyMap<Socket, ServerResponse>>();
+
+/**
+ * Answers are forgotten when they close: one that were kept until the next on its connection would outlive collections of young
+ * garbage, with its request and all header texts, which took as long as the checks themselves.
+ */
+function openAnswersOf(server: Server): ReadonlyMap<Socket, ServerResponse> {
+  const answers = new Map<Socket, ServerResponse>();
+  openAnswers.set(server, answers);
+  // One function for all, which finds its response as `this`.
+  function forget(this: ServerResponse): void {
+    const { socket } = this.req;
+    // The next on the connection may have begun.
+    if (answers.get(socket) === this) answers.delete(socket);
+  }
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    answers.set(socket, response);
+    response.once('close', forget);
+  });
+  return answers;
+}
 
 /** Asks clients to open no further request on the connections that they have; new connections are still taken. */
 export function endKeepAlive(server: Server): void {
   server.prependListener('request', (_request, response: ServerResponse) => {
     response.shouldKeepAlive = false;
   });
-  for (const [socket, answer] of lastAnswers.get(server) ?? []) {
+  for (const [socket, answer] of openAnswers.get(server) ?? []) {
     if (!answer.headersSent) answer.shouldKeepAlive = false;
     // It has promised another request already. The sooner the connection ends, the fewer are sent on it in vain.
     else if (!answer.writableFinished) answer.once('finish', () => socket.destroySoon());
@@ -185,11 +199,14 @@ async function noneWaits(server: Server, atMost: number): Promise<void> {
 }
 
 const REQUEST_ID = 'x-request-id';
-/** A request that brings no id has one all the same, wherever it is spoken of. */
-const made = new WeakMap<WithHeaders, string>();
+/** Where the made id is: on the request, because a weak map of requests costs more to clear than all that is looked up in it. */
+const MADE = Symbol('made request id');
 
-/** Names and values in turn, as they came. */
-type WithHeaders = Readonly<{ rawHeaders: readonly string[] }>;
+type WithHeaders = {
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+  [MADE]?: string;
+};
 
 /** The proxy's request id where it is harmless in a log, otherwise a new one. */
 export function requestId(request: WithHeaders): string {
@@ -204,10 +221,10 @@ export function requestId(request: WithHeaders): string {
   return madeId(request);
 }
 
+/** A request that brings no id has one all the same, wherever it is spoken of. */
 function madeId(request: WithHeaders): string {
-  const id = made.get(request) ?? randomUUID();
-  made.set(request, id);
-  return id;
+  request[MADE] ??= randomUUID();
+  return request[MADE];
 }
 
 /** Answers with JSON and always a length: nginx's HTTP/1.0 check would lose its connection without one. */

@@ -4,6 +4,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { PosternError } from '../../src/platform/errors.ts';
 import { createHttpServer, drain, endKeepAlive, listen, requestId, sendJson } from '../../src/platform/http.ts';
 
@@ -34,6 +36,25 @@ describe('HTTP server', () => {
     assert.equal(response.headers.get('content-length'), String(Buffer.byteLength('{"ok":"ä"}')));
     assert.equal(response.headers.get('cache-control'), 'no-store');
     assert.deepEqual(await response.json(), { ok: 'ä' });
+  });
+
+  it('forgets an answer once it is given, though its connection stays open', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    let given: WeakRef<ServerResponse> | undefined;
+    server.on('request', (_request, response: ServerResponse) => {
+      given = new WeakRef(response);
+    });
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(socket, 'data');
+    for (let turn = 0; turn < 20 && given?.deref() !== undefined; turn++) {
+      await sleep(5);
+      collect();
+    }
+    assert.equal(given?.deref(), undefined);
+    assert.equal(socket.closed, false);
+    socket.destroy();
   });
 
   it('answers 431 to headers beyond the limit', async () => {

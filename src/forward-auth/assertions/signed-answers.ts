@@ -45,9 +45,9 @@ export interface AssertionSettings {
 }
 
 export interface AnswerDetails {
-  readonly emit?: readonly PresetName[];
-  readonly demand?: OperationDemand;
-  readonly credential?: Credential;
+  readonly emit?: readonly PresetName[] | undefined;
+  readonly demand?: OperationDemand | undefined;
+  readonly credential?: Credential | undefined;
 }
 
 const NO_DETAILS: AnswerDetails = {};

@@ -18,6 +18,8 @@ export function observeDecision(watch: Watcher, request: CheckRequest, decision:
       watch.allowed(decision.identity, address);
       break;
     case 'challenge':
+      // How every client begins: thousands a second would wait to be looked at for nothing.
+      if (decision.reason === 'no_credential') break;
       watch.observe({ kind: 'credential_refused', reason: decision.reason, address });
       break;
     case 'deny':

@@ -222,8 +222,7 @@ function allowUnasked(
 ): Allow {
   const forPeople = reason === 'sign_in' || reason === 'oauth';
   const upstreamCookie = forPeople ? undefined : policy.upstreamCookie?.(request);
-  const allowed: Allow = { kind: 'allow', reason, identity: ANONYMOUS, rule };
-  return upstreamCookie === undefined ? allowed : { ...allowed, upstreamCookie };
+  return { kind: 'allow', reason, identity: ANONYMOUS, rule, upstreamCookie };
 }
 
 function allow(
@@ -234,21 +233,10 @@ function allow(
   policy: Policy,
 ): Decision {
   const upstreamCookie = policy.upstreamCookie?.(request);
-  const allowed: Allow =
-    credential === undefined
-      ? { kind: 'allow', reason, identity, rule: rule.name }
-      : { kind: 'allow', reason, identity, credential, rule: rule.name };
   const demand = reason === 'authorized' ? demandOf(identity, rule, request, policy) : undefined;
-  // What follows is rare, and copying an object costs as much as all the rest.
-  if (cookies === undefined && upstreamCookie === undefined && demand === undefined && rule.emit.length === 0)
-    return allowed;
-  return {
-    ...allowed,
-    ...(demand === undefined ? {} : { demand }),
-    ...(cookies === undefined ? {} : { cookies }),
-    ...(upstreamCookie === undefined ? {} : { upstreamCookie }),
-    ...(rule.emit.length === 0 ? {} : { emit: rule.emit }),
-  };
+  const emit = rule.emit.length === 0 ? undefined : rule.emit;
+  // One literal: an object that is copied or grows costs as much as all the rest.
+  return { kind: 'allow', reason, identity, credential, rule: rule.name, cookies, upstreamCookie, emit, demand };
 }
 
 /** Of every request, whatever its headers show: one answer serves all that an identity sends to a path. */

@@ -60,16 +60,16 @@ export interface Allow {
   readonly kind: 'allow';
   readonly reason: AllowReason;
   readonly identity: Identity;
-  readonly credential?: Credential;
+  readonly credential?: Credential | undefined;
   readonly rule: string;
   /** `Set-Cookie` values for the browser, such as a session's renewed cookie. */
-  readonly cookies?: readonly string[];
+  readonly cookies?: readonly string[] | undefined;
   /** What of the request's `Cookie` may go on upstream; undefined: it holds nothing of ours. */
-  readonly upstreamCookie?: string;
+  readonly upstreamCookie?: string | undefined;
   /** Names of other products by which the identity is sent as well. */
-  readonly emit?: readonly EmittedPreset[];
+  readonly emit?: readonly EmittedPreset[] | undefined;
   /** What the relay must still ask of the message in the body. */
-  readonly demand?: OperationDemand;
+  readonly demand?: OperationDemand | undefined;
 }
 
 /** 302 to the sign-in page, for a person's navigation (Fetch `Sec-Fetch-Mode: navigate`). */

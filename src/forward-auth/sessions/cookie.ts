@@ -26,6 +26,8 @@ export class SessionCookie {
   readonly #settings: CookieSettings;
   readonly #name: string;
   readonly #base: string;
+  /** Of the cookies beside it. */
+  readonly #beside: string;
   /** Most specific first. */
   readonly #domains: readonly string[];
 
@@ -33,6 +35,7 @@ export class SessionCookie {
     this.#settings = settings;
     this.#name = settings.cookie;
     this.#base = baseOf(settings.cookie);
+    this.#beside = hostCookieName(settings.cookie, '');
     this.#domains = settings.cookieDomains.toSorted((a, b) => b.length - a.length);
   }
 
@@ -58,8 +61,9 @@ export class SessionCookie {
   readAll(header: string | undefined): string[] {
     const values = new Set<string>();
     for (const pair of header?.split(';') ?? []) {
-      const { name, value } = split(pair);
-      if (name === this.#name && values.size < MAX_VALUES) values.add(value);
+      const equals = pair.indexOf('=');
+      if (nameOf(pair) === this.#name && values.size < MAX_VALUES)
+        values.add(equals === -1 ? '' : pair.slice(equals + 1).trim());
     }
     return [...values];
   }
@@ -72,7 +76,7 @@ export class SessionCookie {
   stripped(header: string | undefined): string | undefined {
     if (header === undefined || !header.includes(this.#base)) return undefined;
     const pairs = header.split(';');
-    const rest = pairs.filter((pair) => !this.#isOurs(split(pair).name));
+    const rest = pairs.filter((pair) => !this.#isOurs(nameOf(pair)));
     return rest.length === pairs.length ? undefined : rest.join(';').trim();
   }
 
@@ -117,14 +121,13 @@ export class SessionCookie {
   }
 
   #isOurs(name: string): boolean {
-    return name === this.#name || name.startsWith(hostCookieName(this.#name, ''));
+    return name === this.#name || name.startsWith(this.#beside);
   }
 }
 
-function split(pair: string): { name: string; value: string } {
+function nameOf(pair: string): string {
   const equals = pair.indexOf('=');
-  if (equals === -1) return { name: pair.trim(), value: '' };
-  return { name: pair.slice(0, equals).trim(), value: pair.slice(equals + 1).trim() };
+  return (equals === -1 ? pair : pair.slice(0, equals)).trim();
 }
 
 function isSpace(code: number): boolean {
