@@ -11,6 +11,8 @@ import {
   type Panel as BuiltPanel,
   DashboardBuilder,
   DashboardCursorSync,
+  DashboardLinkBuilder,
+  DashboardLinkType,
   DatasourceVariableBuilder,
   QueryVariableBuilder,
   RowBuilder,
@@ -26,6 +28,8 @@ import type { Dashboard, Panel, Query, Variable } from './spec.ts';
 
 /** Chosen by the reader, so that the files fit every Grafana. */
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' } as const;
+/** By which dashboards find each other. */
+const TAG = 'postern';
 /** Rows of Grafana's grid. */
 const HEIGHTS: Readonly<Record<Panel['kind'], number>> = { timeseries: 8, table: 8, stat: 4 };
 
@@ -34,7 +38,14 @@ export function buildDashboard(dashboard: Dashboard): unknown {
   const builder = new DashboardBuilder(dashboard.title)
     .uid(dashboard.uid)
     .description(dashboard.description)
-    .tags(['postern'])
+    .tags([TAG])
+    .link(
+      new DashboardLinkBuilder('Postern')
+        .type(DashboardLinkType.Dashboards)
+        .tags([TAG])
+        .includeVars(true)
+        .keepTime(true),
+    )
     .refresh('30s')
     .time({ from: 'now-1h', to: 'now' })
     .timezone('browser')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOME, pageAt, pages } from './pages.ts';
 
@@ -24,5 +24,62 @@ describe('docs/README.md', () => {
       [],
     );
     assert.ok(text.includes('](../deploy/README.md)'));
+  });
+});
+
+describe('docs/decisions', () => {
+  const names = readdirSync(join(HOME, 'docs/decisions')).filter((name) => name !== 'README.md');
+  const index = pageAt('docs/decisions/README.md').text;
+
+  it('are numbered once and without a gap', () => {
+    const numbers = names.map((name) => Number(/^(\d+)-[a-z0-9-]+\.md$/.exec(name)?.[1])).sort((a, b) => a - b);
+    assert.deepEqual(
+      numbers,
+      names.map((_, i) => i + 1),
+    );
+  });
+
+  for (const name of names)
+    it(`${name} has its number, status and date, as the index says them`, () => {
+      const { text } = pageAt(`docs/decisions/${name}`);
+      const [, number, title, status, date] =
+        /^# (\d+)\. (.+)\n\n(Accepted|Replaced by [^,]+), (\d{4}-\d\d-\d\d)\.\n\n/.exec(text) ?? assert.fail(name);
+      assert.equal(number, name.split('-')[0]);
+      const cells = (index.split('\n').find((line) => line.includes(`](${name})`)) ?? '').split('|').slice(1, -1);
+      assert.deepEqual(
+        cells.map((cell) => cell.trim()),
+        [number, `[${title}](${name})`, status?.toLowerCase(), date],
+      );
+    });
+});
+
+describe('the example configurations of deploy', () => {
+  const files = readdirSync(join(HOME, 'deploy'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /(?:^|\/)postern(?:\.compose)?\.yaml$/.test(name),
+  );
+  const { homepage } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as { homepage: string };
+  const schema = `${homepage.replace('github.com', 'raw.githubusercontent.com')}/main/docs/configuration.schema.json`;
+
+  it('are found', () => assert.ok(files.length > 20));
+
+  for (const file of files)
+    it(`${file} names the schema for editors first`, () => {
+      const text = readFileSync(join(HOME, 'deploy', file), 'utf8');
+      if (!text.includes('apiVersion:')) assert.equal(text.split('\n')[0], `# yaml-language-server: $schema=${schema}`);
+    });
+});
+
+describe('docs/glossary.md', () => {
+  const { text } = pageAt('docs/glossary.md');
+  const terms = [...text.matchAll(/^\| \*\*([^*]+)\*\* +\| (.+?) +\| (.+?) +\|$/gm)];
+
+  it('explains each term in a sentence and names its source, in alphabetical order', () => {
+    assert.ok(terms.length > 25);
+    for (const [, term, sentence, source] of terms) {
+      assert.match(sentence as string, /\.$/, term);
+      assert.match(source as string, /RFC|OpenID|MCP|Envoy|Traefik|CAIP|ours/, term);
+    }
+    const names = terms.map(([, term]) => (term as string).toLowerCase());
+    assert.deepEqual(names, [...names].sort());
   });
 });

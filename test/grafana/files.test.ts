@@ -22,6 +22,8 @@ import { FORGERIES } from '../../src/relay/refusal.ts';
 import { programOrSkip } from '../support/programs.ts';
 
 const GRAFANA = new URL('../../grafana/', import.meta.url);
+const { homepage } = JSON.parse(readFileSync(new URL('../package.json', GRAFANA), 'utf8')) as { homepage: string };
+const PAGES = `${homepage.replace(/#.*$/, '')}/blob/main/`;
 const RULE_FILES = ['recording.yaml', 'alerts.yaml'];
 const RULE_TESTS = fileURLToPath(new URL('./alerts.test.yaml', import.meta.url));
 
@@ -75,6 +77,19 @@ describe('the files of grafana/', () => {
     it(`${dashboard.uid}.json is what its source makes; otherwise run \`npm run grafana\``, () => {
       const file = readFileSync(new URL(`dashboards/${dashboard.uid}.json`, GRAFANA), 'utf8');
       assert.equal(file, `${JSON.stringify(buildDashboard(dashboard), null, 2)}\n`);
+    });
+
+  for (const { uid } of DASHBOARDS)
+    it(`${uid}.json leads to every other dashboard, with the time and the filters of this one`, () => {
+      const { links, tags } = JSON.parse(readFileSync(new URL(`dashboards/${uid}.json`, GRAFANA), 'utf8')) as {
+        links: Array<{ type: string; tags: string[]; keepTime: boolean; includeVars: boolean }>;
+        tags: string[];
+      };
+      assert.deepEqual(
+        links.map(({ type, tags: of, keepTime, includeVars }) => ({ type, of, keepTime, includeVars })),
+        [{ type: 'dashboards', of: tags, keepTime: true, includeVars: true }],
+      );
+      assert.deepEqual(tags, ['postern']);
     });
 
   it('holds no dashboard that nothing makes', () => {
@@ -133,7 +148,10 @@ describe('the files of grafana/', () => {
       assert.match(labels?.severity ?? '', /^(?:page|ticket)$/, alert);
       for (const name of ['summary', 'description'])
         assert.ok((annotations?.[name] ?? '').length > 10, `${alert}: ${name}`);
-      const runbook = annotations?.runbook_url ?? '';
+      // Absolute, because Alertmanager, mail and chat show it far from these files.
+      const address = annotations?.runbook_url ?? '';
+      assert.ok(address.startsWith(PAGES), `${alert}: ${address}`);
+      const runbook = address.slice(PAGES.length);
       assert.ok(existsSync(new URL(`../${runbook}`, GRAFANA)), `${alert}: ${runbook}`);
       assert.ok(
         readFileSync(new URL(`../${runbook}`, GRAFANA), 'utf8').includes(alert as string),

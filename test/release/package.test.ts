@@ -11,18 +11,18 @@ import { freePortsInARow } from '../support/free-port.ts';
 const run = promisify(execFile);
 const HOME = fileURLToPath(new URL('../../', import.meta.url));
 const EXPECTED = [
-  ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md'],
-  ...['bin', 'deploy', 'dist', 'docs', 'grafana', 'package.json'],
+  ...['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md'],
+  ...['bin', 'deploy', 'dist', 'docs', 'package.json'],
 ];
 
 /** What `npm pack --json` says; a list up to npm 11, an object by name since. */
-async function pack(...args: string[]): Promise<{ filename: string; files: string[] }> {
+async function pack(...args: string[]): Promise<{ filename: string; size: number; files: string[] }> {
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', ...args], { cwd: HOME });
   const packed = Object.values(
-    JSON.parse(stdout) as Record<string, { filename: string; files: { path: string }[] }>,
+    JSON.parse(stdout) as Record<string, { filename: string; size: number; files: { path: string }[] }>,
   )[0];
   if (packed === undefined) throw new Error(stdout);
-  return { filename: packed.filename, files: packed.files.map(({ path }) => path) };
+  return { filename: packed.filename, size: packed.size, files: packed.files.map(({ path }) => path) };
 }
 
 describe('the package', function () {
@@ -53,15 +53,27 @@ describe('the package', function () {
     );
   });
 
-  it('has the pages that its README leads to', async () => {
-    const { files } = await pack('--dry-run');
+  it('is small: pictures and pages are in the repository, to which its README leads', async () => {
+    const { size, files } = await pack('--dry-run');
+    assert.ok(size < 900_000, `${size} bytes`);
+    assert.deepEqual(
+      files.filter((file) => /\.(?:png|patch)$/.test(file)),
+      [],
+    );
+    const { repository } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as { repository?: object };
+    assert.ok(repository, 'the registry resolves relative links against it');
     const links = [...readFileSync(join(HOME, 'README.md'), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)];
     assert.ok(links.length > 5);
-    for (const [, link = ''] of links)
-      assert.ok(
-        files.some((file) => file === link || file.startsWith(`${link.replace(/\/$/, '')}/`)),
-        link,
-      );
+    for (const [, link = ''] of links) assert.ok(existsSync(join(HOME, link)), link);
+  });
+
+  it('can be published', () => {
+    const meta = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as Record<string, unknown>;
+    assert.equal(meta.private, undefined);
+    assert.deepEqual(meta.publishConfig, { access: 'public' });
+    const home = String(meta.homepage);
+    const readme = readFileSync(join(HOME, 'README.md'), 'utf8');
+    assert.ok(readme.includes(`git clone ${home}.git`), 'the clone line and package.json name the same repository');
   });
 
   describe('installed into an empty folder', () => {
