@@ -8,6 +8,8 @@ import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { AuthMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi } from '../platform/operator-api.ts';
+import { openBranding } from '../platform/pages/branding.ts';
+import { PageSite } from '../platform/pages/page.ts';
 import { providerFetch } from '../platform/provider-fetch.ts';
 import { ReusableParts } from '../platform/reloading/reusable-parts.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
@@ -23,13 +25,16 @@ import { openCredentials } from './authenticators/credentials.ts';
 import { authorizationServers } from './authenticators/own-issuers.ts';
 import { createCheck, type Peers } from './check/check.ts';
 import type { DecisionMeter } from './check/decision-meter.ts';
+import { createRefusalPage } from './check/refusal-page.ts';
 import { tracedAuthenticate, tracedCheck } from './check/traced-check.ts';
+import { SIGN_IN_PATHS } from './decision/own-endpoints.ts';
 import type { RunCheck } from './decision/proxy-check.ts';
 import type { Queues } from './limits/overload-queues.ts';
 import { RateLimits } from './limits/rate-limits.ts';
 import { createRoute } from './listeners.ts';
 import { openBrowserSessions } from './login/browser-sessions.ts';
-import { openBroker } from './mcp-authorization/broker/broker.ts';
+import type { HomeParts } from './login/home.ts';
+import { type Broker, openBroker } from './mcp-authorization/broker/broker.ts';
 import { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
 import { oauthRoutes } from './operator/oauth-routes.ts';
@@ -108,11 +113,20 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   const onLimited = (by: LimitedBy) => metrics.rateLimited.inc({ process: 'forward-auth', by });
   const limits = new RateLimits(auth, { stores, resources: policy.resources, log, onLimited });
   const allowAttempt = (address: string) => limits.allowSignIn(address);
-  const browsers = await openBrowserSessions(config, { ...common, allowAttempt });
+  const site = new PageSite(SIGN_IN_PATHS.assets, openBranding(auth.pages));
+  const titleOf = (server: string) => config.relay.servers[server]?.title ?? server;
+  const titles = Object.keys(config.relay.servers).map((server) => [server, titleOf(server)]);
+  const home: HomeParts = {
+    ...policy,
+    titleOf,
+    accountsUrl: connectsAccounts(config) ? new URL('/connect', publicUrl).href : undefined,
+    applications: () => broker?.applications,
+  };
+  const browsers = await openBrowserSessions(config, { ...common, allowAttempt, site, home });
   const { sessions, sealing } = browsers;
-  const broker = auth.broker.enabled
-    ? parts.keep('broker', [publicUrl, auth, Object.keys(config.relay.servers), config.relay.aggregate], () =>
-        openBroker(config, { ...own, ...policy, sessions, sealing, allowAttempt }),
+  const broker: Broker | undefined = auth.broker.enabled
+    ? parts.keep('broker', [publicUrl, auth, titles, config.relay.aggregate], () =>
+        openBroker(config, { ...own, ...policy, sessions, sealing, allowAttempt, titleOf }),
       )
     : undefined;
   const credentials = openCredentials(config, {
@@ -132,7 +146,9 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   const { suspensions } = own;
   const isSuspended = (identity: Identity) => suspensions.find(identity) !== undefined;
   const complete = { ...policy, limits, isSuspended, ...browsers.policy };
-  const plain = createCheck({ policy: complete, authenticate, answers, meter, audit, watch, log });
+  const personOf = async (cookie: string) => (browsers.enabled ? (await sessions.find(cookie))?.identity : undefined);
+  const refusalPage = createRefusalPage({ config, policy: complete, site, titleOf, personOf });
+  const plain = createCheck({ policy: complete, authenticate, answers, meter, audit, watch, refusalPage, log });
   const runCheck = tracing === undefined ? plain : tracedCheck(plain);
   const peers = { trusted: trustedPeers(auth), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
@@ -173,6 +189,10 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
     missingKeys: () => credentials.missingKeys(),
     start: () => credentials.start(),
   };
+}
+
+function connectsAccounts({ relay }: Config): boolean {
+  return Object.values(relay.servers).some(({ credential }) => credential?.connection !== undefined);
 }
 
 /** Those by subject; those of somebody who was named by e-mail address end with the next request that uses them. */

@@ -38,3 +38,8 @@ export function isIdentityMethod(value: string): value is IdentityMethod {
 export function ownerKey(identity: Identity): string {
   return JSON.stringify([identity.method === 'anonymous' ? 'anonymous' : '', identity.issuer, identity.subject]);
 }
+
+/** What people call themselves, or are called by their provider. */
+export function displayName({ name, email, subject }: Pick<Identity, 'name' | 'email' | 'subject'>): string {
+  return name || email || subject;
+}

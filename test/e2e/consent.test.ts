@@ -38,7 +38,7 @@ describe('the consent page in a real Chromium', () => {
     await person.page.goto(client.authorizationUrl().href);
     await person.page.getByLabel('User').fill('alice');
     await person.page.getByRole('button', { name: 'Sign in' }).click();
-    await person.page.getByRole('heading', { name: 'Give access?' }).waitFor();
+    await person.page.getByRole('heading', { name: 'Give access to github?' }).waitFor();
     return person;
   }
 

@@ -54,6 +54,7 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
           { match: { path: '/public/**' }, public: true },
           { match: { path: '/limited/**' }, public: true },
           { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
+          { match: { path: '/secret/**' }, allow: { groups: ['secret-admins'] } },
         ]),
         POSTERN_AUTH_SESSIONS_IDLE: `${IDLE}ms`,
         POSTERN_AUTH_RATE_LIMITS: JSON.stringify([{ by: 'address', limit: 2, per: '1m', path: '/limited/**' }]),
@@ -93,6 +94,38 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
       const renewed = await rawRequest(edge, '/app/x', { headers: ['Cookie', cookie] });
       assert.equal(renewed.status, 200);
       assert.match(String(renewed.headers['set-cookie']), /^__Host-postern=/);
+    });
+
+    it('who are refused get a page, in their language, and programs what they can read', async () => {
+      const person = new HttpPerson();
+      await person.signIn(`http://127.0.0.1:${edge}/app/x`, 'alice');
+      const headers = [...NAVIGATION, 'Cookie', person.cookie('127.0.0.1')];
+      const page = await rawRequest(edge, '/secret/x', { headers: [...headers, 'Accept-Language', 'de'] });
+      assert.equal(page.status, 403);
+      assert.equal(page.headers['content-type'], 'text/html; charset=utf-8');
+      assert.match(String(page.headers['content-security-policy']), /default-src 'none';.*frame-ancestors 'none'/);
+      assert.equal(page.headers['x-frame-options'], 'DENY');
+      assert.equal(page.headers['referrer-policy'], 'no-referrer');
+      assert.equal(page.headers['content-language'], 'de');
+      assert.match(page.body, /^<!doctype html>/);
+      assert.match(
+        page.body.replaceAll('&#252;', 'ü').replaceAll('&#246;', 'ö'),
+        /Sie dürfen diese Seite nicht öffnen/,
+      );
+      assert.match(page.body, /Alice/);
+      const over = await rawRequest(edge, '/nowhere', { headers });
+      assert.equal(over.status, 403);
+      assert.match(over.body, /^<!doctype html>.*open to you/s);
+      const program = await rawRequest(edge, '/secret/x', { headers: ['Cookie', person.cookie('127.0.0.1')] });
+      assert.equal(program.status, 403);
+      assert.match(String(program.headers['content-type']), /^application\/json/);
+      assert.equal((JSON.parse(program.body) as { reason: string }).reason, 'not_allowed');
+      const root = await rawRequest(edge, '/', { headers });
+      assert.equal(root.status, 302);
+      assert.equal(root.headers.location, `http://127.0.0.1:${edge}/_postern/home`);
+      const home = await rawRequest(edge, '/_postern/home', { headers });
+      assert.equal(home.status, 200);
+      assert.match(home.body, /<h1>Welcome<\/h1>/);
     });
 
     it('over the limit get 429 and when to come again, whatever addresses they claim', async () => {

@@ -18,6 +18,7 @@ import { renderRefusal, withCookies } from '../proxies/render.ts';
 import { decisionEntry } from './decision-entry.ts';
 import type { DecisionMeter } from './decision-meter.ts';
 import { observeDecision } from './decision-watch.ts';
+import type { RefusalPage } from './refusal-page.ts';
 
 export interface CheckDependencies {
   readonly policy: Policy;
@@ -26,6 +27,8 @@ export interface CheckDependencies {
   readonly meter: DecisionMeter;
   readonly audit?: AuditLog | undefined;
   readonly watch?: Watcher | undefined;
+  /** Refusals for people in a browser; absent: all get them as programs do. */
+  readonly refusalPage?: RefusalPage;
   readonly log: Logger;
 }
 
@@ -33,10 +36,15 @@ export interface CheckDependencies {
 const MAX_LOGGED_PATH = 512;
 
 /** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
-export function createCheck({ policy, authenticate, answers, meter, audit, watch, log }: CheckDependencies): RunCheck {
+export function createCheck(deps: CheckDependencies): RunCheck {
+  const { policy, authenticate, answers, meter, audit, watch, refusalPage, log } = deps;
   const overloaded = new CountedWarning(log, 'too much at once: checks of unknown credentials are refused');
   const away = new CountedWarning(log, 'checks are refused, because a dependency does not answer');
-  const conclude = (check: ProxyCheck, request: CheckRequest | undefined, decision: Decision): CheckResult => {
+  const conclude = (
+    check: ProxyCheck,
+    request: CheckRequest | undefined,
+    decision: Decision,
+  ): CheckResult | Promise<CheckResult> => {
     const { proxy, start } = check;
     const answer =
       decision.kind === 'allow'
@@ -58,9 +66,22 @@ export function createCheck({ policy, authenticate, answers, meter, audit, watch
     if (watch !== undefined && request !== undefined) observeDecision(watch, request, decision);
     if (decision === OVERLOADED) overloaded.warn({ proxy });
     else record(log, check, request, decision);
-    return { decision, answer };
+    if (request === undefined || decision.kind === 'allow' || decision.kind === 'redirect') return { decision, answer };
+    const page = refusalPage?.(request, decision, answer, check.requestId());
+    if (page === undefined) return { decision, answer };
+    return page.then(
+      (shown) => ({ decision, answer: shown }),
+      (error: unknown) => {
+        log.error({ error, requestId: check.requestId() }, 'a refusal could not be shown as a page');
+        return { decision, answer };
+      },
+    );
   };
-  const failed = (check: ProxyCheck, request: CheckRequest | undefined, error: unknown): CheckResult => {
+  const failed = (
+    check: ProxyCheck,
+    request: CheckRequest | undefined,
+    error: unknown,
+  ): CheckResult | Promise<CheckResult> => {
     const decision = unavailable(error);
     if (decision.reason === 'internal_error') log.error({ error, proxy: check.proxy }, 'a check failed');
     else if (decision !== OVERLOADED) away.warn({ error: wordsOf(error), proxy: check.proxy });

@@ -2,7 +2,15 @@ import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
 import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import type { Absent, Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
-import { type Allow, type AllowReason, type Challenge, type Decision, deny, type Limit } from './decision.ts';
+import {
+  type Allow,
+  type AllowReason,
+  type Challenge,
+  type Decision,
+  deny,
+  type Limit,
+  type Redirect,
+} from './decision.ts';
 import {
   insufficientScopeCause,
   NO_RULE_CAUSE,
@@ -58,7 +66,7 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
   const rule = policy.rules.match(asked === undefined ? request : { ...request, method: asked });
   if (request.readings !== undefined && (rule === undefined || !isOneResource(request, request.readings, policy)))
     return ENCODED;
-  if (rule === undefined) return isVainLookup(request, policy) ? NO_METADATA : NO_RULE;
+  if (rule === undefined) return isVainLookup(request, policy) ? NO_METADATA : (atRoot(request, policy) ?? NO_RULE);
   const limited = (policy.limits ?? NO_LIMITS).beforeAuthentication(request);
   // Promises and closures cost more than a cached look-up: there are some only where something has to be waited for.
   return limited instanceof Promise
@@ -81,6 +89,25 @@ const ENCODED = deny(
 );
 
 const NO_METADATA = deny(404, 'no_metadata', 'there is no metadata of an authorization server here');
+
+/** The first address that a newcomer tries, where no application is. */
+function atRoot(request: CheckRequest, { resources, signIn }: Policy): Redirect | undefined {
+  const { host, path } = request;
+  if (signIn === undefined || !isNavigation(request) || !resources.isAt(host)) return undefined;
+  const base = resources.rest.path;
+  return path === base || `${path}/` === base ? toHome(signIn.homeUrlFor(host)) : undefined;
+}
+
+/** A person who opens the address of a server in a browser learns how to add it to a client. */
+function atServer(rule: Rule, request: CheckRequest, { resources, signIn }: Policy): Redirect | undefined {
+  if (request.method !== 'GET' || signIn === undefined || !resources.isMcpEndpoint(request)) return undefined;
+  const { isMcp, server = 'all-servers' } = resources.of(request);
+  return isMcp && isNavigation(request) ? toHome(`${signIn.homeUrlFor(request.host)}#${server}`, rule.name) : undefined;
+}
+
+function toHome(location: string, rule = ''): Redirect {
+  return { kind: 'redirect', reason: 'home', location, rule };
+}
 
 /** At our own address, and nobody whom a rule admits: an application may have such documents for people who are signed in. */
 function isVainLookup(request: CheckRequest, { resources }: Policy): boolean {
@@ -152,11 +179,15 @@ function authorize(
   request: CheckRequest,
   policy: Policy,
 ): Decision {
-  const { identity } = authenticated;
+  const { identity, cookies } = authenticated;
   const scopes = rule.scopes.of(operation);
   if (!rule.admits(identity)) {
     const cause = notAllowedCause(rule, identity);
     return deny(403, 'not_allowed', 'this user may not do this', rule.name, { identity, cause });
+  }
+  if (identity.method === 'session') {
+    const page = atServer(rule, request, policy);
+    if (page !== undefined) return cookies === undefined ? page : { ...page, cookies };
   }
   if (policy.rules.covers(identity.scopes, scopes)) return allow('authorized', authenticated, rule, request, policy);
   const { metadataUrl } = policy.resources.of(request);

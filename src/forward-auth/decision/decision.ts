@@ -27,7 +27,7 @@ export const REASONS = {
     'api_key',
     'client_certificate',
   ],
-  redirect: ['sign_in', 'wrong_address'],
+  redirect: ['sign_in', 'wrong_address', 'home'],
   limit: ['rate_limited'],
   deny: [
     'untrusted_proxy',
@@ -72,7 +72,7 @@ export interface Allow {
   readonly demand?: OperationDemand | undefined;
 }
 
-/** 302 to the sign-in page, for a person's navigation (Fetch `Sec-Fetch-Mode: navigate`). */
+/** 302 to the sign-in page or another page of ours, for a person's navigation (Fetch `Sec-Fetch-Mode: navigate`). */
 export interface Redirect {
   readonly kind: 'redirect';
   readonly reason: (typeof REASONS.redirect)[number];

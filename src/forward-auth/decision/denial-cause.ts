@@ -4,6 +4,8 @@ import type { Rule } from './rules.ts';
 
 /** Why a rule refuses somebody, for the operator: never for the client, to whom the names of groups are no business. */
 export interface DenialCause {
+  /** In one word, for the page that the person gets. */
+  readonly missing: 'rule' | 'suspended' | 'provider' | 'group' | 'user' | 'scope' | 'origin';
   /** What the rule asks for. */
   readonly needs: string;
   /** What the person has of it. */
@@ -16,18 +18,21 @@ export interface DenialCause {
 const MAX_NAMES = 50;
 
 export const NO_RULE_CAUSE: DenialCause = {
+  missing: 'rule',
   needs: 'a rule whose `match` takes this host, path and method',
   has: 'none',
   fix: 'add such a rule to auth.rules, or correct the `match` of the one that is meant; the first that matches decides',
 };
 
 export const ORIGIN_CAUSE: DenialCause = {
+  missing: 'origin',
   needs: 'no `Origin`, or that of publicUrl or of relay.allowedOrigins',
   has: 'another one',
   fix: 'add it to relay.allowedOrigins if pages from there may use the MCP servers',
 };
 
 export const SUSPENDED_CAUSE: DenialCause = {
+  missing: 'suspended',
   needs: 'a user who is not suspended',
   has: 'suspended',
   fix: 'let them in again with `postern suspend --user SUBJECT --lift`',
@@ -37,6 +42,7 @@ export const SUSPENDED_CAUSE: DenialCause = {
 export function notAllowedCause({ name, allow, issuers }: Rule, identity: Identity): DenialCause {
   if (issuers !== undefined && !issuers.has(identity.issuer))
     return {
+      missing: 'provider',
       needs: `a user of one of the providers ${list(allow.providers ?? [])}`,
       has: `issuer ${identity.issuer || '(none)'}`,
       fix: `sign in with one of these providers, or add the user’s provider to ${name}.allow.providers`,
@@ -47,6 +53,7 @@ export function notAllowedCause({ name, allow, issuers }: Rule, identity: Identi
     ...(users.length > 0 ? [`one of the users ${list(users)}`] : []),
   ].join(' or ');
   return {
+    missing: groups.length > 0 ? 'group' : 'user',
     needs,
     has: groups.length > 0 ? `groups ${list(identity.groups)}` : `user ${identity.subject}`,
     fix: groups.length > 0 ? groupFix(name, groups, identity.groups) : userFix(name, users, identity),
@@ -60,6 +67,7 @@ export function insufficientScopeCause(
 ): DenialCause {
   const program = 'ask for a token with these scopes';
   return {
+    missing: 'scope',
     needs: `the scopes ${list(needed)}`,
     has: `scopes ${list(scopes)}`,
     fix: `${method === 'session' ? 'a session has no scopes: use an MCP client, which gets a token with them' : program}, or change ${name}.scopes`,

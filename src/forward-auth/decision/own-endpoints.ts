@@ -1,3 +1,4 @@
+import { ACCOUNT_PAGES } from '../../identity/account-pages.ts';
 import type { AllowReason } from './decision.ts';
 import { oauthTarget, SERVER_METADATA_PATHS } from './oauth-endpoints.ts';
 import type { CheckRequest } from './request.ts';
@@ -7,15 +8,14 @@ export const KEYS_PATH = '/_postern/jwks.json';
 
 /** Where people sign in and out, below `publicUrl`. They guard themselves: each reads the session cookie on its own. */
 export const SIGN_IN_PATHS = {
+  ...ACCOUNT_PAGES,
   signIn: '/_postern/sign-in',
   wrongAddress: '/_postern/wrong-address',
   callback: '/_postern/callback',
-  signOut: '/_postern/sign-out',
   signedOut: '/_postern/signed-out',
   backChannelLogout: '/_postern/backchannel-logout',
   frontChannelLogout: '/_postern/frontchannel-logout',
   me: '/_postern/me',
-  sessions: '/_postern/sessions',
   assets: '/_postern/assets',
 } as const;
 

@@ -20,6 +20,8 @@ export interface SignIn {
     request: CheckRequest,
     rule: Rule,
   ): { readonly location: string; readonly expected: string } | undefined;
+  /** The page with what a person may use. @param host canonical, perhaps with a port */
+  homeUrlFor(host: string): string;
   /** The request's `Origin`, where it is one that may read answers to requests with cookies. */
   corsOriginOf(request: CheckRequest): string | undefined;
   /** Whether our own pages are at this host. @param host canonical, perhaps with a port */

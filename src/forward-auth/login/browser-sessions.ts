@@ -3,6 +3,7 @@ import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { AuthMetrics } from '../../platform/metrics.ts';
+import type { PageSite } from '../../platform/pages/page.ts';
 import type { Keep } from '../../platform/reloading/reusable-parts.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import { openSealing } from '../../platform/sealing/sealing-keys.ts';
@@ -16,6 +17,7 @@ import type { Queues } from '../limits/overload-queues.ts';
 import type { Sessions } from '../sessions/session.ts';
 import { SessionService } from '../sessions/session-service.ts';
 import type { LoginContext } from './context.ts';
+import type { HomeParts } from './home.ts';
 import { createLogin, createProviders, type Login } from './login.ts';
 
 export interface BrowserSessionsDependencies {
@@ -32,6 +34,8 @@ export interface BrowserSessionsDependencies {
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly keep: Keep;
   readonly queues: Pick<Queues, 'store'>;
+  readonly site: PageSite;
+  readonly home: HomeParts;
 }
 
 export interface BrowserSessions {

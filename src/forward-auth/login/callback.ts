@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { type Problem, showOnwards, showProblem, visitOf } from '../../platform/pages/visit.ts';
 import type { SignedIn } from '../sessions/session.ts';
 import { browserOf, countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import type { LoginTransaction } from './login-transaction.ts';
-import { type Problem, showOnwards, showProblem } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { SignInFailed } from './provider-failures.ts';
 import { among, providerAway, toProvider } from './sign-in.ts';
@@ -53,7 +53,7 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
  * cookie comes with that (RFC 6265bis §5.2.1), and the person would be sent to sign in for ever. A page of ours begins anew.
  */
 function leadIn({ config }: LoginContext, ctx: Context, back: string): void {
-  if (config.auth.sessions.sameSite === 'strict') showOnwards(ctx, 'Signed in', back);
+  if (config.auth.sessions.sameSite === 'strict') showOnwards(ctx, visitOf(ctx).say('signed_in.title'), back);
   else redirect(ctx, 303, back);
 }
 
@@ -64,11 +64,7 @@ function refuseSuspended(login: LoginContext, ctx: Context, provider: ProviderCl
   const { requestId } = ctx.state;
   login.log.info({ provider: id, subject, issuer, reason: 'user_suspended', requestId }, 'a sign-in was refused');
   countSignIn(login, ctx, id, 'not_allowed', identity);
-  showProblem(ctx, {
-    status: 403,
-    title: 'Suspended',
-    advice: 'This account is suspended here. Signing in again does not help: ask the people who run this service.',
-  });
+  showProblem(ctx, { status: 403, problem: 'suspended' });
 }
 
 /** No proxy would carry it: each request afterwards would fail, and say less. */
@@ -84,8 +80,8 @@ function refuseExcess(
   countSignIn(login, ctx, id, 'not_allowed');
   showProblem(ctx, {
     status: 403,
-    title: 'Too many groups',
-    advice: `Signing in again does not help: ${excess}. Ask the people who run this service to have the provider send fewer groups, or to raise that limit.`,
+    problem: 'too_many_groups',
+    values: { excess },
     again: signInAgain(attempt.back, { switch: '1', ...among(attempt) }),
   });
 }
@@ -98,8 +94,7 @@ async function endAttempt(login: LoginContext, ctx: Context, attempt: LoginTrans
   countSignIn(login, ctx, known, 'state_invalid');
   showProblem(ctx, {
     status: 400,
-    title: 'This sign-in is over',
-    advice: 'It took too long, was already used, or was begun in another browser. Sign in again, with cookies allowed.',
+    problem: 'sign_in_over',
     again: signInAgain(back, among(attempt ?? {})),
   });
 }
@@ -142,8 +137,7 @@ function refusalOf(
   const again = signInAgain(attempt.back, { switch: '1', ...among(attempt) });
   if (named === 'access_denied') {
     countSignIn(login, ctx, id, 'denied');
-    const advice = 'The provider did not let you in, or you said no. You can try again, or with another account.';
-    return { status: 403, title: 'Not signed in', advice, again };
+    return { status: 403, problem: 'denied', again };
   }
   if (named === 'temporarily_unavailable' || named === 'server_error') {
     countSignIn(login, ctx, id, 'unavailable');
@@ -151,7 +145,7 @@ function refusalOf(
   }
   countSignIn(login, ctx, id, 'provider_error');
   if (!/^(?:login|interaction|consent|account_selection)_required$/.test(named)) return wrongAnswer(again);
-  return { status: 401, title: 'Not signed in', advice: 'The provider wants to see you first. Sign in again.', again };
+  return { status: 401, problem: 'provider_asks', again };
 }
 
 async function exchange(
@@ -175,8 +169,7 @@ async function exchange(
       showProblem(ctx, providerAway(provider, attempt));
     } else if (error instanceof SignInFailed && error.problem === 'not_allowed') {
       countSignIn(login, ctx, id, 'not_allowed');
-      const advice = 'This account may not sign in here, or its e-mail address is not verified. Try another account.';
-      showProblem(ctx, { status: 403, title: 'Not let in', advice, again });
+      showProblem(ctx, { status: 403, problem: 'not_admitted', again });
     } else if (error instanceof SignInFailed) {
       login.log.warn(
         { provider: id, error, requestId: ctx.state.requestId },
@@ -190,7 +183,5 @@ async function exchange(
 }
 
 function wrongAnswer(again: string): Problem {
-  const advice =
-    'The provider’s answer could not be accepted. Sign in again; if that does not help, give the administrator the request below.';
-  return { status: 502, title: 'Sign-in failed', advice, again };
+  return { status: 502, problem: 'wrong_answer', again };
 }

@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
-import type { Identity } from '../../identity/identity.ts';
+import { displayName, type Identity } from '../../identity/identity.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { AuthMetrics } from '../../platform/metrics.ts';
+import { visitOf } from '../../platform/pages/visit.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Suspensions } from '../../stores/suspensions.ts';
@@ -77,8 +78,14 @@ export function countSignIn(
   });
 }
 
-export async function currentSession({ sessions }: LoginContext, ctx: Context): Promise<Session | undefined> {
-  return sessions.find(ctx.headers.cookie);
+/** The page that is shown then names the person. */
+export async function currentSession(
+  { sessions }: { readonly sessions: Pick<Sessions, 'find'> },
+  ctx: Context,
+): Promise<Session | undefined> {
+  const session = await sessions.find(ctx.headers.cookie);
+  if (session !== undefined) visitOf(ctx).person = displayName(session.identity);
+  return session;
 }
 
 export function browserOf({ places }: LoginContext, ctx: Context): Browser {

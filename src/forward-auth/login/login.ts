@@ -4,7 +4,8 @@ import type Koa from 'koa';
 import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
-import { sendAsset } from '../../platform/pages/page.ts';
+import { type PageSite, sendAsset } from '../../platform/pages/page.ts';
+import { beginVisit, showProblem } from '../../platform/pages/visit.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/reusable-parts.ts';
 import { trustedPeers } from '../../platform/trusted-peers.ts';
 import { ProviderKeys } from '../authenticators/provider-keys.ts';
@@ -14,9 +15,9 @@ import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
 import { BackChannelLogout } from './back-channel-logout.ts';
 import { finishSignIn } from './callback.ts';
 import type { LoginContext } from './context.ts';
+import { type HomeParts, revokeApplication, showHome } from './home.ts';
 import { LoginTransactions } from './login-transaction.ts';
 import { endSessions, listSessions, showMe } from './own-sessions.ts';
-import { ASSETS, showProblem } from './pages.ts';
 import { ProviderClient } from './provider-client.ts';
 import type { ProviderDependencies } from './provider-discovery.ts';
 import { RequestOrigins } from './request-origin.ts';
@@ -39,7 +40,7 @@ export interface LoginProviders {
 export type LoginDependencies = Pick<
   LoginContext,
   'log' | 'now' | 'fetch' | 'sealing' | 'suspensions' | 'stores' | 'metrics' | 'audit' | 'watch' | 'allowAttempt'
-> & { readonly sessions: Sessions; readonly keep: Keep };
+> & { readonly sessions: Sessions; readonly keep: Keep; readonly site: PageSite; readonly home: HomeParts };
 
 export interface Login {
   /** Answers below `SIGN_IN_PATHS`; everything else goes on. */
@@ -111,16 +112,20 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
   router.get(SIGN_IN_PATHS.signedOut, (ctx) => showEnd(login, ctx));
   router.post(SIGN_IN_PATHS.backChannelLogout, (ctx) => backChannel.handle(ctx));
   router.get(SIGN_IN_PATHS.frontChannelLogout, (ctx) => frontChannelLogout(login, ctx));
+  router.get(SIGN_IN_PATHS.home, (ctx) => showHome(login, deps.home, ctx));
+  router.post(SIGN_IN_PATHS.home, (ctx) => revokeApplication(login, deps.home, ctx));
   router.get(SIGN_IN_PATHS.me, (ctx) => showMe(login, ctx));
   router.get(SIGN_IN_PATHS.sessions, (ctx) => listSessions(login, ctx));
   router.post(SIGN_IN_PATHS.sessions, (ctx) => endSessions(login, ctx));
-  for (const [path, asset] of ASSETS) router.get(path, (ctx) => sendAsset(ctx, asset));
+  for (const [path, asset] of deps.site.assets) router.get(path, (ctx) => sendAsset(ctx, asset));
 
   const routes = router.routes() as Koa.Middleware;
-  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), ...callbacks, ...ASSETS.keys()]);
+  const ours = new Set<string>([...Object.values(SIGN_IN_PATHS), ...callbacks, ...deps.site.assets.keys()]);
   return {
     signIn: clients.size === 0 ? undefined : new SignInUrls(config),
     middleware: async (ctx, next) => {
+      // Also for the pages of what follows.
+      beginVisit(ctx, deps.site);
       if (!ours.has(ctx.path)) return next();
       // A HEAD would spend the code of a callback and begin attempts for link checkers.
       if (ctx.method === 'HEAD') {
@@ -154,11 +159,9 @@ function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): v
   const away = known.status === 503;
   showProblem(ctx, {
     status: known.status,
-    title: away ? 'Not right now' : 'That did not work',
-    advice: known.expose
-      ? `${known.message}.`
-      : 'Something went wrong here. Try again; if it stays, report the request below.',
-    ...(away ? { retryAfter: 5 } : {}),
+    problem: away ? 'away' : 'failed',
+    ...(known.expose && { advice: `${known.message}.` }),
+    ...(away && { retryAfter: 5 }),
   });
 }
 

@@ -1,49 +1,10 @@
 import type { Context } from 'koa';
-import { createAssets } from '../../platform/pages/assets.ts';
+import { displayName } from '../../identity/identity.ts';
 import { type Html, html } from '../../platform/pages/html.ts';
-import { PageFrame, type PageOptions } from '../../platform/pages/page.ts';
+import type { Say } from '../../platform/pages/texts.ts';
+import { momentOf, showPage, visitOf } from '../../platform/pages/visit.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
-
-/** Everything that the pages load, by its path. */
-export const ASSETS = createAssets(SIGN_IN_PATHS.assets);
-const frame = new PageFrame(ASSETS);
-
-export function showPage(ctx: Context, title: string, body: Html, options?: PageOptions): void {
-  frame.show(ctx, title, body, options);
-}
-
-export interface Problem {
-  readonly status: number;
-  readonly title: string;
-  /** What happened, and what to do. */
-  readonly advice: string;
-  /** Leads to a new attempt. */
-  readonly again?: string;
-  /** Seconds. */
-  readonly retryAfter?: number;
-}
-
-/** A page that says what to do. The request's id leads whoever runs this to the log. */
-export function showProblem(ctx: Context, { status, title, advice, again, retryAfter }: Problem): void {
-  if (retryAfter !== undefined) ctx.set('Retry-After', String(retryAfter));
-  const link = again === undefined ? undefined : html`<p><a class="button" href="${again}">Sign in again</a></p>`;
-  showPage(
-    ctx,
-    title,
-    html`<p role="alert">${advice}</p>${link}<p class="quiet">Request ${ctx.state.requestId as string}</p>`,
-    {
-      status,
-    },
-  );
-}
-
-/** A page that goes on by itself: the browser takes that for a navigation of this site, whoever led it here. */
-export function showOnwards(ctx: Context, title: string, location: string): void {
-  showPage(ctx, title, html`<p>One moment.</p><p><a class="button" href="${location}">Go on</a></p>`, {
-    onwards: location,
-  });
-}
 
 export interface Choice {
   readonly name: string;
@@ -51,45 +12,56 @@ export interface Choice {
 }
 
 export function showChoices(ctx: Context, choices: readonly Choice[]): void {
+  const { say } = visitOf(ctx);
   const items = choices.map(({ name, href }) => html`<li><a class="button" href="${href}">${name}</a></li>`);
-  showPage(ctx, 'Sign in', html`<p>Choose how to sign in.</p><ul class="choices">${items}</ul>`);
+  showPage(ctx, say('sign_in.title'), html`<p>${say('sign_in.choose')}</p><ul class="choices">${items}</ul>`);
 }
 
 export function showSignOut(ctx: Context, session: Session, hidden: Html, formTargets: readonly string[]): void {
+  const { say } = visitOf(ctx);
   showPage(
     ctx,
-    'Sign out?',
-    html`<p>You are signed in as ${nameOf(session)}.</p>
-<form method="post" action="${SIGN_IN_PATHS.signOut}">${hidden}<button>Sign out</button></form>`,
+    say('sign_out.title'),
+    html`<p>${say('sign_out.who', { person: displayName(session.identity) })}</p>
+<form method="post" action="${SIGN_IN_PATHS.signOut}">${hidden}<button>${say('sign_out.button')}</button></form>`,
     { formTargets },
   );
 }
 
 export function showSignedOut(ctx: Context, back: string): void {
+  const { say } = visitOf(ctx);
   showPage(
     ctx,
-    'Signed out',
-    html`<p>You are signed out here.</p><p><a class="button" href="${back}">Sign in again</a></p>`,
+    say('signed_out.title'),
+    html`<p>${say('signed_out.text')}</p><p><a class="button" href="${back}">${say('sign_in.again')}</a></p>`,
   );
 }
 
 /** @param hidden fields of every form */
 export function showSessions(ctx: Context, sessions: readonly Session[], current: Session, hidden: Html): void {
-  const action = SIGN_IN_PATHS.sessions;
-  const entries = sessions.map(
-    (session) => html`<li class="entry"><dl>
-<dt>Device</dt><dd>${shortAgent(session.userAgent)}${session.key === current.key ? html` <strong>(this one)</strong>` : undefined}</dd>
-<dt>Address</dt><dd>${session.address}</dd>
-<dt>Signed in</dt><dd>${time(session.createdAt)}</dd>
-<dt>Ends</dt><dd>${time(session.endsAt)}</dd></dl>
-<form method="post" action="${action}">${hidden}<input type="hidden" name="end" value="${session.key}"><button aria-label="End the session on ${shortAgent(session.userAgent)} of ${new Date(session.createdAt).toISOString()}">End</button></form></li>`,
-  );
-  const others = html`<form method="post" action="${action}">${hidden}<input type="hidden" name="others" value="yes"><button>End all others</button></form>`;
+  const { say } = visitOf(ctx);
   showPage(
     ctx,
-    'Your sessions',
-    html`<p>Signed in as ${nameOf(current)}.</p><ul>${entries}</ul>${sessions.length > 1 ? others : undefined}`,
+    say('sessions.title'),
+    html`<p>${say('page.signed_in_as', { person: displayName(current.identity) })}</p>${sessionList(say, sessions, current, hidden)}`,
   );
+}
+
+/** With a form that ends each. @param hidden fields of every form */
+export function sessionList(say: Say, sessions: readonly Session[], current: Session, hidden: Html): Html {
+  const action = SIGN_IN_PATHS.sessions;
+  const entries = sessions.map((session) => {
+    const device = session.userAgent === '' ? say('sessions.unknown_device') : shortAgent(session.userAgent);
+    const label = say('sessions.end_label', { device, time: new Date(session.createdAt).toISOString() });
+    return html`<li class="entry row"><dl class="facts">
+<dt>${say('sessions.device')}</dt><dd>${device}${session.key === current.key ? html` <strong>${say('sessions.this')}</strong>` : undefined}</dd>
+<dt>${say('sessions.address')}</dt><dd>${session.address}</dd>
+<dt>${say('sessions.since')}</dt><dd>${momentOf(say, session.createdAt)}</dd>
+<dt>${say('sessions.until')}</dt><dd>${momentOf(say, session.endsAt)}</dd></dl>
+<form method="post" action="${action}">${hidden}<input type="hidden" name="end" value="${session.key}"><button class="small secondary" aria-label="${label}">${say('sessions.end')}</button></form></li>`;
+  });
+  const others = html`<form method="post" action="${action}">${hidden}<input type="hidden" name="others" value="yes"><button class="small">${say('sessions.end_others')}</button></form>`;
+  return html`<ul>${entries}</ul>${sessions.length > 1 ? others : undefined}`;
 }
 
 /** The first words of a browser's name say enough, and nothing of its length breaks the page. */
@@ -102,13 +74,4 @@ export function shortAgent(userAgent: string): string {
   const name =
     known?.[1] === undefined ? userAgent.slice(0, 60) || 'unknown' : `${names[known[1]] ?? known[1]} ${known[2]}`;
   return system?.[1] === undefined ? name : `${name}, ${system[1]}`;
-}
-
-function nameOf({ identity }: Session): string {
-  return identity.name || identity.email || identity.subject;
-}
-
-function time(milliseconds: number): Html {
-  const text = new Date(milliseconds).toISOString();
-  return html`<time datetime="${text}">${`${text.slice(0, 16).replace('T', ' ')} UTC`}</time>`;
 }

@@ -35,7 +35,7 @@ export class ReturnUrls {
   /**
    * @param text an absolute URL, or an absolute path at the public URL
    * @returns the absolute URL, as a browser would write it; undefined where it leads to nowhere of ours, or back to our
-   *   own endpoints, which would go round in circles; one's own sessions and a consent are pages like any other
+   *   own endpoints, which would go round in circles; home, one's own sessions and a consent are pages like any other
    */
   accept(text: string | undefined): string | undefined {
     if (text === undefined || text.length > MAX_LENGTH || !PLAIN.test(text)) return undefined;
@@ -68,8 +68,8 @@ function isOneLabelBelow(host: string, suffix: string): boolean {
 }
 
 function isOwnEndpoint(path: string): boolean {
-  if (path === SIGN_IN_PATHS.sessions || (path.startsWith(`${INTERACTION_PATH}/`) && /^[\w/-]+$/.test(path)))
-    return false;
+  if (path === SIGN_IN_PATHS.sessions || path === SIGN_IN_PATHS.home) return false;
+  if (path.startsWith(`${INTERACTION_PATH}/`) && /^[\w/-]+$/.test(path)) return false;
   try {
     return /^\/+_postern(?:\/|$)/i.test(decodeURIComponent(path));
   } catch {

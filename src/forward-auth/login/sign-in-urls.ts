@@ -53,6 +53,10 @@ export class SignInUrls implements SignIn {
     return { location: url.href, expected: [...this.#origins.all].join(' ') };
   }
 
+  homeUrlFor(host: string): string {
+    return new URL(SIGN_IN_PATHS.home, this.#origins.forHost(host)).href;
+  }
+
   #usable(rule: Rule): readonly string[] {
     const offered = rule.signInProviders;
     return this.#providers.filter((id) => offered === undefined || offered.includes(id));

@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { COMMON_HEADERS } from '../../platform/pages/page.ts';
+import { type Problem, showOnwards, showProblem, visitOf } from '../../platform/pages/visit.ts';
 import { hostCookieName } from '../sessions/cookie.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import type { LoginTransaction } from './login-transaction.ts';
-import { type Problem, showChoices, showOnwards, showProblem } from './pages.ts';
+import { showChoices } from './pages.ts';
 import type { ProviderClient } from './provider-client.ts';
 import { nameRightAddress } from './wrong-address.ts';
 
@@ -21,24 +22,19 @@ export async function beginSignIn(login: LoginContext, ctx: Context): Promise<vo
   if (!isNavigation(ctx)) return refuseBackground(login, ctx, back);
   if (!login.places.isAtOurs(ctx.req)) return refuseElsewhere(login, ctx, back);
 
-  if (hidesSession(login, ctx)) return showOnwards(ctx, 'Sign in', `${ctx.path}?${ctx.querystring}`);
+  if (hidesSession(login, ctx))
+    return showOnwards(ctx, visitOf(ctx).say('sign_in.title'), `${ctx.path}?${ctx.querystring}`);
   if (query.has('form')) return showFormNotTaken(login, ctx, query, back);
 
   const limit = await login.allowAttempt(login.places.addressOf(ctx.req));
   if (limit !== undefined)
     return showProblem(ctx, {
       status: 429,
-      title: 'Too many attempts',
-      advice: 'There were too many attempts to sign in from your address. Wait a little and try again.',
+      problem: 'attempts',
       retryAfter: Math.max(1, Math.ceil(limit.resetIn / 1_000)),
     });
   const [first] = offered;
-  if (first === undefined)
-    return showProblem(ctx, {
-      status: 404,
-      title: 'Sign-in is not available here',
-      advice: 'No identity provider is offered for this page. Ask its administrator.',
-    });
+  if (first === undefined) return showProblem(ctx, { status: 404, problem: 'no_provider' });
   const session = await currentSession(login, ctx);
   // A link from another site led here although there is a session: what it is for does not depend on a choice.
   const hidden = login.config.auth.sessions.sameSite === 'strict' && query.has('rd');
@@ -105,8 +101,7 @@ function hidesSession({ config }: LoginContext, ctx: Context): boolean {
 function showFormNotTaken(login: LoginContext, ctx: Context, query: URLSearchParams, back: string): void {
   showProblem(ctx, {
     status: 401,
-    title: 'Your session is over',
-    advice: 'What you sent was not taken. Sign in, then go back to the form and send it again.',
+    problem: 'form_lost',
     again: signInAgain(back, among(listedProviders(login, query))),
   });
 }
@@ -145,9 +140,7 @@ function returnStraight(login: LoginContext, ctx: Context, back: string): void {
   } else {
     showProblem(ctx, {
       status: 403,
-      title: 'Signed in, but not let in',
-      advice:
-        'You are signed in, yet the page you came from does not accept it. Try another account, or ask its administrator.',
+      problem: 'not_accepted',
       again: signInAgain(back, { switch: '1' }),
     });
   }
@@ -180,8 +173,8 @@ export async function toProvider(
 export function providerAway({ config }: ProviderClient, place: Pick<LoginTransaction, 'back' | 'offered'>): Problem {
   return {
     status: 503,
-    title: 'Sign-in does not work right now',
-    advice: `${config.name ?? config.id} does not answer. Nothing is lost; try again in a moment.`,
+    problem: 'provider_away',
+    values: { provider: config.name ?? config.id },
     again: signInAgain(place.back, among(place)),
     retryAfter: 5,
   };

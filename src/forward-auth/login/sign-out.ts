@@ -2,11 +2,12 @@ import type { Context } from 'koa';
 import { readForm } from '../../platform/pages/form.ts';
 import { html } from '../../platform/pages/html.ts';
 import { COMMON_HEADERS } from '../../platform/pages/page.ts';
+import { showProblem, visitOf } from '../../platform/pages/visit.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
 import { currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import { formToken, isOwnForm } from './forms.ts';
-import { showProblem, showSignedOut, showSignOut } from './pages.ts';
+import { showSignedOut, showSignOut } from './pages.ts';
 
 const PURPOSE = 'signed-out';
 
@@ -31,6 +32,7 @@ export async function signOut(login: LoginContext, ctx: Context): Promise<void> 
     const { subject, issuer } = session.identity;
     login.log.info({ provider: session.provider, subject, issuer }, 'user signed out');
     removeCookie(login, ctx);
+    visitOf(ctx).person = undefined;
   }
   const leadsTo = session === undefined ? undefined : await endSessionUrl(login, ctx, session, back);
   redirect(ctx, 303, leadsTo ?? `${SIGN_IN_PATHS.signedOut}?${new URLSearchParams({ rd: back })}`);
@@ -65,11 +67,7 @@ export async function frontChannelLogout(login: LoginContext, ctx: Context): Pro
 }
 
 export function refuseForm(ctx: Context): void {
-  showProblem(ctx, {
-    status: 403,
-    title: 'That form was not ours',
-    advice: 'The form did not come from this page, or your session has changed. Open the page again.',
-  });
+  showProblem(ctx, { status: 403, problem: 'foreign_form' });
 }
 
 export function removeCookie(login: LoginContext, ctx: Context): void {

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { html } from '../../platform/pages/html.ts';
+import { requestLine, showPage, visitOf } from '../../platform/pages/visit.ts';
 import type { LoginContext } from './context.ts';
-import { showPage } from './pages.ts';
 
 /**
  * GET /_postern/wrong-address: for somebody who came by an address at which no session would count, such as an alias, the host
@@ -20,19 +20,20 @@ export function showWrongAddress(login: LoginContext, ctx: Context): void {
 
 /** @param asked origin, for the eyes only: whoever made a link to this page chose it */
 export function nameRightAddress(ctx: Context, asked: string | undefined, right: string): void {
+  const { say } = visitOf(ctx);
   const { origin, host } = new URL(right);
-  const came = asked === undefined ? 'You came by another address' : `You came by ${asked}`;
   // The browser may well show https: then what stands before the proxy speaks http to it, and the proxy does not say otherwise.
   const sameHost = asked !== undefined && URL.canParse(asked) && new URL(asked).host === host;
-  const hint = sameHost
-    ? html`<p class="quiet">For the administrator: the proxy describes the request by X-Forwarded-Proto, and publicUrl says otherwise.</p>`
-    : undefined;
-  const { requestId } = ctx.state as { requestId: string };
+  const came =
+    asked === undefined
+      ? say('address.came_otherwise', { right: origin })
+      : say('address.came', { address: asked, right: origin });
   showPage(
     ctx,
-    'The address is another one',
-    html`<p role="alert">${came}. Sign-in works at ${origin} only.</p>
-<p><a class="button" href="${right}">Go to ${right.length > 100 ? origin : right}</a></p>${hint}<p class="quiet">Request ${requestId}</p>`,
+    say('address.title'),
+    html`<p role="alert">${came}</p>
+<p><a class="button" href="${right}">${say('address.go', { address: right.length > 100 ? origin : right })}</a></p>
+${sameHost ? html`<p class="quiet">${say('address.hint')}</p>` : undefined}${requestLine(ctx)}`,
     { status: 404 },
   );
 }

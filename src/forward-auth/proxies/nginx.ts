@@ -42,9 +42,23 @@ export function adaptForNginx({ status, headers, body }: ProxyAnswer): ProxyAnsw
     if (name === 'location') carried.push('X-Postern-Location', value);
   }
   if (status === 200) return { status, headers: carried, body };
-  const ascii = body.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  carried.push('X-Postern-Status', String(status), 'X-Postern-Body', ascii);
+  carried.push(
+    'X-Postern-Status',
+    String(status),
+    'X-Postern-Body',
+    body.startsWith('<') ? asciiHtml(body) : asciiJson(body),
+  );
   return { status: status === 302 || status === 401 ? 401 : 403, headers: carried, body };
+}
+
+/** JSON in which a header can carry it (RFC 8259 §7). */
+function asciiJson(body: string): string {
+  return body.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** HTML likewise: a line ends where a space may be, everything else is a character reference. */
+function asciiHtml(body: string): string {
+  return body.replace(/\n/g, ' ').replace(/[^\x20-\x7e]/gu, (char) => `&#${char.codePointAt(0)};`);
 }
 
 export const NGINX: ProxyAdapter = { name: 'nginx', parse: parseNginx, adapt: adaptForNginx };

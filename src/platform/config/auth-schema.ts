@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LOOPBACK } from '../addresses.ts';
 import { anyoneOr } from './anyone-signed-in.ts';
 import { brokerSchema } from './broker-schema.ts';
+import { pagesSchema } from './pages-schema.ts';
 import { rateLimitsSchema } from './rate-limits-schema.ts';
 import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
@@ -327,14 +328,7 @@ export const authSchema = z.strictObject({
       attemptLifetime: duration('until a person must have come back from the provider').prefault('10m'),
     })
     .prefault({}),
-  pages: z
-    .strictObject({
-      help: z.string().min(1).max(200).default('the people who run this service').meta({
-        description:
-          'whom a person is told to ask who may not go on, such as `the platform team (platform@example.com)`',
-      }),
-    })
-    .prefault({}),
+  pages: pagesSchema.prefault({}),
   operatorToken: secrets(
     'lets an operator list and end sessions on the internal listener; absent: no one can',
   ).optional(),

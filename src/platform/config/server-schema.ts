@@ -18,6 +18,12 @@ const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name 
 /** One MCP server: an address, or a program that the relay starts. */
 export const upstreamServer = z
   .strictObject({
+    title: z
+      .string()
+      .min(1)
+      .max(60)
+      .optional()
+      .meta({ description: 'what people call it, on the pages that they see; absent: its name' }),
     url: serverUrl.optional(),
     transport: z.enum(['streamable-http', 'http-sse', 'websocket']).optional().meta({
       description: 'how `url` is spoken to; absent: `websocket` for ws and wss, otherwise `streamable-http`',

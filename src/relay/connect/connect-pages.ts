@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
-import { ownerKey } from '../../identity/identity.ts';
+import { displayName, ownerKey } from '../../identity/identity.ts';
 import { PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import { readForm } from '../../platform/pages/form.ts';
-import { sendAsset } from '../../platform/pages/page.ts';
+import { type PageSite, sendAsset } from '../../platform/pages/page.ts';
+import { beginVisit, visitOf } from '../../platform/pages/visit.ts';
 import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter } from '../../stores/stores.ts';
 import { oauthErrorOf } from '../credentials/oauth-errors.ts';
@@ -14,7 +15,7 @@ import type { Caller, Callers } from '../trust/caller.ts';
 import type { AccountConnections } from './account-connections.ts';
 import { authorizationUrl, exchangeCode } from './authorization.ts';
 import type { ConnectTransactions } from './connect-transaction.ts';
-import { ASSETS, showList, showOnwards, showProblem, showServer } from './pages.ts';
+import { showList, showOnwards, showProblem, showServer } from './pages.ts';
 import { CONNECT, callbackPath, serverPath } from './paths.ts';
 
 export interface ConnectPagesDependencies {
@@ -24,6 +25,7 @@ export interface ConnectPagesDependencies {
   readonly attempts: ConnectTransactions;
   /** Counts what a person begins. */
   readonly limiter: Limiter;
+  readonly site: PageSite;
   readonly log: Logger;
 }
 
@@ -54,7 +56,9 @@ export class ConnectPages {
   /** Who asks, by the same proofs as everywhere; nothing of the pages is for the anonymous. */
   async #guard(ctx: Koa.Context, next: Koa.Next): Promise<void> {
     ctx.state.requestId = requestId(ctx.req);
-    const asset = ASSETS.get(ctx.path);
+    const { site } = this.#deps;
+    beginVisit(ctx, site);
+    const asset = site.assets.get(ctx.path);
     if (asset !== undefined && ctx.method === 'GET') return sendAsset(ctx, asset);
     try {
       // A HEAD would spend the code of a callback.
@@ -68,6 +72,7 @@ export class ConnectPages {
       if (caller.identity.method === 'anonymous')
         throw new PosternError('anonymous', 'sign in to connect an account', { status: 403, expose: true });
       ctx.state.caller = caller;
+      visitOf(ctx).person = displayName(caller.identity);
       await next();
       if (ctx.status === 404 && ctx.body == null) throw notFound();
     } catch (error) {
@@ -125,11 +130,8 @@ export class ConnectPages {
         'not connected',
       );
       connections.record(identity, 'refused', undefined, `attempt_${opened.kind}`);
-      const advice =
-        opened.kind === 'foreign'
-          ? 'This answer does not belong to you or to this server. Nothing was connected.'
-          : 'This attempt is over. Nothing was changed.';
-      return showProblem(ctx, { status: 400, title: 'Not connected', advice, again: serverPath(server) });
+      const problem = opened.kind === 'foreign' ? 'account_foreign' : 'account_over';
+      return showProblem(ctx, { status: 400, problem, again: serverPath(server) });
     }
     try {
       const { tokens, clientId } = await exchangeCode(provider, opened.attempt, ctx.querystring, state);
@@ -141,17 +143,17 @@ export class ConnectPages {
         { server, user: identity.subject, error, requestId: ctx.state.requestId },
         'an account was not connected',
       );
-      const advice =
-        code === 'access_denied' ? `You did not agree at ${name}.` : `${name} gave an answer that cannot be used.`;
-      const status = code === 'access_denied' ? 403 : 502;
-      return showProblem(ctx, { status, title: 'Not connected', advice, again: serverPath(server) });
+      const found =
+        code === 'access_denied'
+          ? ({ status: 403, problem: 'account_denied' } as const)
+          : ({ status: 502, problem: 'account_failed' } as const);
+      return showProblem(ctx, { ...found, values: { account: name }, again: serverPath(server) });
     }
     seeOther(ctx, serverPath(server));
   }
 
   #strangeForm(ctx: Koa.Context, server: string): void {
-    const advice = 'This form is too old, or it is not from here. Nothing was changed.';
-    showProblem(ctx, { status: 403, title: 'Please try again', advice, again: serverPath(server) });
+    showProblem(ctx, { status: 403, problem: 'account_form', again: serverPath(server) });
   }
 
   #connections(server: string | undefined): AccountConnections {
@@ -164,11 +166,10 @@ export class ConnectPages {
     const known = error instanceof PosternError ? error : new PosternError('internal', 'something went wrong');
     if (known.status >= 500)
       this.#deps.log.error({ error, requestId: ctx.state.requestId }, 'a page of connections failed');
-    const advice = known.expose ? `${known.message}.` : 'Something went wrong here. Report the request below.';
     showProblem(ctx, {
       status: known.status,
-      title: known.status === 503 ? 'Not right now' : 'That did not work',
-      advice,
+      problem: known.status === 503 ? 'away' : 'failed',
+      ...(known.expose && { advice: `${known.message}.` }),
     });
   }
 }

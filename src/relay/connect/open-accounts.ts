@@ -2,6 +2,8 @@ import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
+import { openBranding } from '../../platform/pages/branding.ts';
+import { PageSite } from '../../platform/pages/page.ts';
 import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import { openSecret } from '../../platform/secret-source.ts';
 import type { Stores } from '../../stores/stores.ts';
@@ -12,7 +14,7 @@ import { AccountConnections } from './account-connections.ts';
 import { ConnectPages } from './connect-pages.ts';
 import { ConnectTransactions } from './connect-transaction.ts';
 import { ConnectionStore } from './connection.ts';
-import { callbackPath, serverPath } from './paths.ts';
+import { CONNECT_ASSETS, callbackPath, serverPath } from './paths.ts';
 import { personCredential } from './person-credential.ts';
 import { type ProviderSettings, UpstreamProvider } from './provider.ts';
 
@@ -67,12 +69,13 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
   );
   const attempts = new ConnectTransactions(sealing, locks, settings.attemptLifetime, now);
   const limiter = stores.limiter('connect', ATTEMPTS, 60_000);
+  const site = new PageSite(CONNECT_ASSETS, openBranding(config.auth.pages), config.relay.trust.preset === 'postern');
   return {
     credentialOf: (server) => {
       const found = connections.get(server);
       return found && personCredential(found, new URL(serverPath(server), config.publicUrl).href);
     },
-    pages: (callers) => new ConnectPages({ callers, connections, attempts, limiter, log }),
+    pages: (callers) => new ConnectPages({ callers, connections, attempts, limiter, site, log }),
   };
 }
 

@@ -26,6 +26,8 @@ const ENDED: Authentication = {
 };
 const ALICE: Authentication = { kind: 'identity', identity: imagineIdentity({ groups: ['staff'] }) };
 
+const HOME = 'https://mcp.example.com/_postern/home';
+
 function policy(more: Partial<Policy> = {}): Policy {
   return {
     rules: compileRules([
@@ -39,6 +41,7 @@ function policy(more: Partial<Policy> = {}): Policy {
       urlForForm: () => `${SIGN_IN}&form=1`,
       wrongAddressOf: () => undefined,
       corsOriginOf: () => undefined,
+      homeUrlFor: () => HOME,
       isAt: (host) => host === 'mcp.example.com',
     },
     ...more,
@@ -127,6 +130,7 @@ describe('decide', () => {
       urlForForm: () => undefined,
       wrongAddressOf: () => undefined,
       corsOriginOf: () => undefined,
+      homeUrlFor: () => HOME,
       isAt: () => false,
     };
     const decision = decide(imagineRequest('/staff/', { headers: PAGE }), policy({ signIn }), () => ABSENT);

@@ -150,8 +150,9 @@ describe('the return address', () => {
     });
 
   it('leads back to the list of one’s own sessions, which is a page like any other', () => {
-    for (const given of ['/_postern/sessions', 'https://app.example.com/_postern/sessions'])
-      assert.equal(urls.accept(given), 'https://app.example.com/_postern/sessions');
+    for (const path of ['/_postern/sessions', '/_postern/home'])
+      for (const given of [path, `https://app.example.com${path}`])
+        assert.equal(urls.accept(given), `https://app.example.com${path}`);
   });
 
   it('lets nothing through that a browser would resolve elsewhere', () => {
@@ -193,7 +194,7 @@ describe('the return address', () => {
         accepted += 1;
         const here = 'https://app.example.com/_postern/sign-in';
         for (const seen of [url, given]) assert.ok(isAllowed(new URL(seen, here).origin), `${given} → ${url}`);
-        assert.doesNotMatch(new URL(url).pathname, /^\/(?:\/|_postern\/(?!sessions$))/);
+        assert.doesNotMatch(new URL(url).pathname, /^\/(?:\/|_postern\/(?!(?:sessions|home)$))/);
       }),
       { numRuns: 5_000 },
     );

@@ -308,7 +308,7 @@ describe('signing out and looking after sessions', () => {
       });
       const page = await (await jar.hop(house.at('/_postern/sessions'))).text();
       assert.match(page, /203\.0\.113\.7/);
-      assert.doesNotMatch(page, /198\.51\.100\.9|<img/);
+      assert.doesNotMatch(page, /198\.51\.100\.9|<img src=x/);
     });
   });
 
@@ -320,7 +320,7 @@ describe('signing out and looking after sessions', () => {
     assert.doesNotMatch(await sheet.text(), /url\(|@import/);
     const etag = sheet.headers.get('etag') as string;
     assert.equal((await new Jar().hop(house.at(href), { headers: { 'if-none-match': etag } })).status, 304);
-    assert.match(page, /<html lang="en">.*<title>Signed out<\/title>.*<main><h1>/s);
+    assert.match(page, /<html lang="en">.*<title>Signed out · Postern<\/title>.*<main><h1>/s);
   });
 });
 

@@ -98,8 +98,10 @@ describe('somebody who comes by another address', () => {
         ],
       ]) {
         const { text } = await show(from);
-        const links = [...text.matchAll(/<a [^>]*href="([^"]*)"/g)].map(([, href]) => new URL(href as string).origin);
-        assert.deepEqual(links, [house.origin], from);
+        const links = [...text.matchAll(/<a [^>]*href="([^"]*)"/g)].map(
+          ([, href]) => new URL(href as string, house.origin).origin,
+        );
+        assert.deepEqual([...new Set(links)], [house.origin], from);
         assert.doesNotMatch(text, /<script|javascript:/);
       }
     });

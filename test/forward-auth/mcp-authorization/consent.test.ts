@@ -82,7 +82,7 @@ describe('what a person is asked to consent to', () => {
     for (const scope of ['mcp:use openid', 'mcp:use openid email', 'mcp:use profile']) {
       const again = await page(client, { scope });
       assert.equal(again.status, 200, scope);
-      assert.match(again.text, /Give access\?/, scope);
+      assert.match(again.text, /Give access to /, scope);
     }
     const begun = await client.person.step(client.authorizationUrl({ scope: 'mcp:use' }));
     const gone = await client.person.step(new URL(begun.location ?? '', gate.issuer));
@@ -92,7 +92,7 @@ describe('what a person is asked to consent to', () => {
   it('has answers that look different', async () => {
     const client = await RawClient.register(gate, APP);
     const { text } = await page(client);
-    assert.match(text, /<button name="decision" value="allow">Allow/);
-    assert.match(text, /<button class="secondary" name="decision" value="deny">Deny/);
+    assert.match(text, /<button name="decision" value="allow"><span aria-hidden="true">✓<\/span>Allow/);
+    assert.match(text, /<button class="deny" name="decision" value="deny"><span aria-hidden="true">✕<\/span>Deny/);
   });
 });

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
-import { PageFrame } from '../../../src/platform/pages/page.ts';
+import { pagesSchema } from '../../../src/platform/config/pages-schema.ts';
+import { openBranding } from '../../../src/platform/pages/branding.ts';
+import { html } from '../../../src/platform/pages/html.ts';
+import { PageSite } from '../../../src/platform/pages/page.ts';
 
 describe('the policy of a page', () => {
   const policyWith = (formTargets: readonly string[]) => {
-    let policy = '';
-    const context = {
-      set: (headers: Record<string, string>) => {
-        policy = headers['Content-Security-Policy'] ?? '';
-      },
-    };
-    new PageFrame(new Map()).show(context as never, 'x', { text: '' } as never, { formTargets });
-    return policy;
+    const site = new PageSite('/assets', openBranding(pagesSchema.parse({})));
+    const page = { title: 'x', body: html``, say: site.say(''), person: undefined };
+    return site.render(page, { formTargets }).headers['Content-Security-Policy'] ?? '';
   };
 
   it('takes origins and schemes for the answers of its forms, and nothing that ends a directive', () => {

@@ -5,9 +5,9 @@ import type Provider from 'oidc-provider';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
+import { showProblem } from '../../../platform/pages/visit.ts';
 import { OAUTH_PATH, type OAuthTarget, oauthTarget } from '../../decision/oauth-endpoints.ts';
 import type { LoginContext } from '../../login/context.ts';
-import { showProblem } from '../../login/pages.ts';
 import type { RequestOrigins } from '../../login/request-origin.ts';
 import type { AuthorizationAudit } from './audit.ts';
 import type { BrokerLimits } from './broker-limits.ts';
@@ -101,8 +101,8 @@ async function mayAuthorize({ allowAttempt, places, audit }: BrokerRoutesContext
     audit.note('authorization_refused', { address, error: 'invalid_request', reason: long }, 'a request is too long');
     showProblem(ctx, {
       status: 400,
-      title: 'That did not work',
-      advice: `The application sent a request that cannot be served (invalid_request: ${long}). Report this to its developer.`,
+      problem: 'application_failed',
+      values: { reason: `invalid_request: ${long}` },
     });
     return false;
   }
@@ -111,8 +111,7 @@ async function mayAuthorize({ allowAttempt, places, audit }: BrokerRoutesContext
   audit.note('authorization_refused', { address, error: 'too_many_requests' }, 'too many authorizations');
   showProblem(ctx, {
     status: 429,
-    title: 'Too many attempts',
-    advice: 'There were too many attempts from your address. Wait a little and start again from your application.',
+    problem: 'application_attempts',
     retryAfter: Math.max(1, Math.ceil(limit.resetIn / 1_000)),
   });
   return false;
@@ -179,8 +178,8 @@ function showFailure({ log }: BrokerRoutesContext, ctx: Context, error: unknown)
   ctx.remove('Set-Cookie');
   showProblem(ctx, {
     status: known.status,
-    title: away ? 'Not right now' : 'That did not work',
-    advice: known.expose ? `${known.message}.` : 'Something went wrong here. Start again from your application.',
-    ...(away ? { retryAfter: 5 } : {}),
+    problem: away ? 'away' : 'failed',
+    ...(known.expose && { advice: `${known.message}.` }),
+    ...(away && { retryAfter: 5 }),
   });
 }

@@ -7,6 +7,7 @@ import type { Config } from '../../../platform/config/schema.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { AuthMetrics } from '../../../platform/metrics.ts';
+import { showProblem } from '../../../platform/pages/visit.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import { trustedPeers } from '../../../platform/trusted-peers.ts';
 import type { RevokedCredentials } from '../../../stores/revoked-credentials.ts';
@@ -18,7 +19,7 @@ import type { TokenIssuer } from '../../authenticators/token-issuer.ts';
 import type { Resources } from '../../decision/resources.ts';
 import type { Rules } from '../../decision/rules.ts';
 import type { LoginContext } from '../../login/context.ts';
-import { showProblem } from '../../login/pages.ts';
+import type { ConnectedApplications } from '../../login/home.ts';
 import { RequestOrigins } from '../../login/request-origin.ts';
 import { Origins } from '../../login/sign-in-urls.ts';
 import type { Sessions } from '../../sessions/session.ts';
@@ -30,6 +31,7 @@ import { BrokerLimits } from './broker-limits.ts';
 import { brokerRoutes } from './broker-routes.ts';
 import { BrokerStores } from './broker-stores.ts';
 import { registerClientCredentialsGrant } from './client-credentials-grant.ts';
+import { connectedApplications } from './connected-applications.ts';
 import { Consents } from './consents.ts';
 import { openDocumentFetch } from './document-fetch.ts';
 import { Grants } from './grants.ts';
@@ -62,6 +64,8 @@ export interface BrokerDependencies {
   readonly allowAttempt: LoginContext['allowAttempt'];
   readonly resources: Resources;
   readonly rules: Rules;
+  /** What people call a server, by its name. */
+  readonly titleOf: (server: string) => string;
 }
 
 /** Postern as the authorization server of MCP clients. */
@@ -73,6 +77,7 @@ export interface Broker {
   readonly tokens: TokenIssuer;
   readonly grants: Grants;
   readonly clients: RegisteredClients;
+  readonly applications: ConnectedApplications;
   close(): void;
 }
 
@@ -176,6 +181,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
   return {
     issuer,
     grants,
+    applications: connectedApplications(grants, consents),
     clients: new RegisteredClients(brokerStores.clients, grants, consents),
     tokens: brokerTokens({ issuer, providers: auth.providers, keys, ended }),
     middleware: brokerRoutes({
@@ -197,9 +203,9 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
         grants,
         consents,
         resourceServers,
+        titleOf: deps.titleOf,
         signInProviders,
         audit,
-        help: auth.pages.help,
         now,
       },
     }),
@@ -224,9 +230,7 @@ function showError(ctx: KoaContextWithOIDC, out: { error: string; error_descript
   const forgotten = error === 'invalid_client' && ctx.oidc?.route === 'authorization';
   showProblem(ctx, {
     status: ctx.status,
-    title: forgotten ? 'This application is not known here any more' : 'That did not work',
-    advice: forgotten
-      ? 'Its registration was forgotten, or was never made here. Remove the server in your application and add it again: it then registers anew.'
-      : `The application sent a request that cannot be served (${error}${description === undefined ? '' : `: ${description}`}). Start again from the application; if it stays, report this to its developer.`,
+    problem: forgotten ? 'application_unknown' : 'application_failed',
+    values: { reason: description === undefined ? error : `${error}: ${description}` },
   });
 }

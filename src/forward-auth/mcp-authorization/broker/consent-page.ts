@@ -1,8 +1,9 @@
 import type { Context } from 'koa';
 import type { Identity } from '../../../identity/identity.ts';
-import { type Html, html } from '../../../platform/pages/html.ts';
+import { Html, html } from '../../../platform/pages/html.ts';
+import type { Say } from '../../../platform/pages/texts.ts';
+import { requestLine, showOnwards, showPage, visitOf } from '../../../platform/pages/visit.ts';
 import type { ScopeUse } from '../../decision/operation-scopes.ts';
-import { showPage } from '../../login/pages.ts';
 import { redirectKind, redirectPlace } from './redirect-uris.ts';
 
 /** What a person is asked to consent to. */
@@ -23,25 +24,30 @@ export interface ConsentRequest {
 }
 
 /** Asks before anything is given: whom, what for, and where it goes (MCP security best practices, confused deputy). */
-export function showConsent(ctx: Context, question: ConsentRequest): void {
-  const { clientName, clientUrl, identity, redirectUri, server, resource, scopes, usesOf, token } = question;
+export function showConsent(ctx: Context, request: ConsentRequest): void {
+  const { clientName, clientUrl, identity, redirectUri, server, resource, scopes, usesOf, token } = request;
+  const { say } = visitOf(ctx);
+  const strong = (text: string) => html`<strong>${text}</strong>`;
+  const permissions = scopes.map(
+    (scope) => html`<li>${permission(say, scope, usesOf(scope), server)} <span class="quiet">(${scope})</span></li>`,
+  );
   showPage(
     ctx,
-    'Give access?',
-    html`<p><strong>${clientName}</strong> asks to use <strong>${server}</strong> in your name.</p>
-<h2>Permissions</h2>
-<ul class="list">${scopes.map((scope) => html`<li>${permission(usesOf(scope), server)} <span class="quiet">(${scope})</span></li>`)}</ul>
-<h2>What it learns about you</h2>
-<ul class="list">${told(identity).map(([what, value]) => html`<li>${what}: ${value}</li>`)}</ul>
-<dl>${clientUrl === undefined ? undefined : html`<dt>Described at</dt><dd>${clientUrl}</dd>`}
-<dt>Server</dt><dd>${resource}</dd>
-<dt>Returns to</dt><dd>${redirectPlace(redirectUri)}</dd></dl>
-${warning(redirectUri)}
-<form method="post">
+    say('consent.title', { server }),
+    html`<p>${say('consent.asks', { application: strong(clientName), server: strong(server) })}</p>
+<h2>${say('consent.permissions')}</h2>
+<ul class="list">${permissions}</ul>
+<h2>${say('consent.learns')}</h2>
+<ul class="list">${told(say, identity).map((text) => html`<li>${text}</li>`)}</ul>
+<dl>${clientUrl === undefined ? undefined : html`<dt>${say('consent.described_at')}</dt><dd>${clientUrl}</dd>`}
+<dt>${say('consent.server')}</dt><dd>${resource}</dd>
+<dt>${say('consent.returns_to')}</dt><dd>${redirectPlace(redirectUri)}</dd></dl>
+<section class="warnings" id="warnings" aria-labelledby="warnings-title"><h2 id="warnings-title">${say('consent.warnings')}</h2>
+<ul>${warnings(say, redirectUri).map((text) => html`<li>${text}</li>`)}</ul></section>
+<form method="post" aria-describedby="warnings">
 <input type="hidden" name="token" value="${token}">
-<p class="answers"><button name="decision" value="allow">Allow</button>
-<button class="secondary" name="decision" value="deny">Deny</button></p></form>
-<p class="quiet">The name is not verified. Allow this only if you have just started it yourself.</p>`,
+<p class="answers"><button name="decision" value="allow"><span aria-hidden="true">✓</span>${say('consent.allow')}</button>
+<button class="deny" name="decision" value="deny"><span aria-hidden="true">✕</span>${say('consent.deny')}</button></p></form>`,
   );
 }
 
@@ -52,14 +58,9 @@ ${warning(redirectUri)}
  * @param location of ours, from which the browser goes on to the client
  */
 export function showReturn(ctx: Context, clientName: string, location: string): void {
-  showPage(
-    ctx,
-    'Back to your application',
-    html`<p>You are being sent back to <strong>${clientName}</strong>.</p>
-<p><a class="button" href="${location}">Go on</a></p>
-<p class="quiet">When it has opened, you can close this window.</p>`,
-    { onwards: location },
-  );
+  const { say } = visitOf(ctx);
+  const text = html`${say('return.text', { application: html`<strong>${clientName}</strong>` })} ${say('return.close')}`;
+  showOnwards(ctx, say('return.title'), location, text);
 }
 
 /** Before any consent: nothing that the person could allow would come to anything. */
@@ -69,68 +70,76 @@ export function showUserRefused(
     readonly person: string;
     readonly server: string;
     readonly clientName: string;
-    /** Whom to ask. */
-    readonly help: string;
     /** Where the application hears of it. */
     readonly back: string;
     /** Where somebody else can sign in. */
     readonly another: string;
   },
 ): void {
-  const { person, server, clientName, help, back, another } = refused;
+  const { person, server, clientName, back, another } = refused;
+  const { say, site } = visitOf(ctx);
+  const names = { person, server, application: clientName };
+  const strong = Object.fromEntries(Object.entries(names).map(([key, text]) => [key, html`<strong>${text}</strong>`]));
   showPage(
     ctx,
-    `You may not use ${server}`,
-    html`<p role="alert">You are signed in as <strong>${person}</strong>, who may not use <strong>${server}</strong> here. Nothing was given to <strong>${clientName}</strong>.</p>
-<p>To get access, ask ${help}.</p>
-<p class="answers"><a class="button" href="${another}">Sign in as another</a>
-<a class="button secondary" rel="noreferrer" href="${back}">Return to ${clientName}</a></p>
-<p class="quiet">Request ${ctx.state.requestId as string}</p>`,
+    say('refused.server_title', { server }),
+    html`<p role="alert">${say('user_refused.text', strong)}</p>
+<p>${say('user_refused.ask', { help: site.help(say) })}</p>
+<p class="answers"><a class="button" href="${another}">${say('sign_in.another')}</a>
+<a class="button secondary" rel="noreferrer" href="${back}">${say('return.link', { application: clientName })}</a></p>
+${requestLine(ctx)}`,
     { status: 403 },
   );
 }
 
-/** A scope in words, by what it is needed for. */
-function permission(uses: readonly ScopeUse[], server: string): string {
-  if (uses.some(({ by }) => by === 'every-request')) return `Use ${server} as you`;
-  const named = uses.map((use) => (use.by === 'every-request' ? '' : operations(use)));
-  return named.length === 0 ? `A permission of ${server}` : [...new Set(named)].join('; ');
+/** A scope in words: the operator's, or by what it is needed for. */
+function permission(say: Say, scope: string, uses: readonly ScopeUse[], server: string): Html {
+  const own = say.permission(scope);
+  if (own !== undefined) return html`${own}`;
+  if (uses.some(({ by }) => by === 'every-request')) return say('consent.every_request', { server });
+  const named = uses.map((use) => (use.by === 'every-request' ? '' : operations(say, use).text));
+  if (named.length === 0) return say('consent.other', { server });
+  return new Html([...new Set(named)].join('; '));
 }
 
-function operations({ by, glob }: Exclude<ScopeUse, { readonly by: 'every-request' }>): string {
+function operations(say: Say, { by, glob }: Exclude<ScopeUse, { readonly by: 'every-request' }>): Html {
+  const all = glob === '*';
+  const names = { names: glob };
   switch (by) {
     case 'tool':
-      return glob === '*' ? 'Call all of its tools' : `Call its tools named ${glob}`;
+      return all ? say('consent.all_tools') : say('consent.tools', names);
     case 'prompt':
-      return glob === '*' ? 'Use all of its prompts' : `Use its prompts named ${glob}`;
+      return all ? say('consent.all_prompts') : say('consent.prompts', names);
     case 'resource':
-      return glob === '*' ? 'Read all of its resources' : `Read its resources at ${glob}`;
+      return all ? say('consent.all_resources') : say('consent.resources', names);
     case 'method':
-      return `Send it requests of the kind ${glob}`;
+      return say('consent.method', names);
     default:
-      by satisfies never;
-      return '';
+      return by satisfies never;
   }
 }
 
 /** Every access token carries these, whatever scopes it has. */
-function told({ subject, name, email, groups }: ConsentRequest['identity']): ReadonlyArray<readonly [string, string]> {
-  const all: ReadonlyArray<readonly [string, string]> = [
-    ['Your name', name],
-    ['Your e-mail address', email],
-    ['Your groups', groups.join(', ')],
-    ['Your user id', subject],
-  ];
-  return all.filter(([, value]) => value !== '');
+function told(say: Say, { subject, name, email, groups }: ConsentRequest['identity']): Html[] {
+  const all = [
+    ['consent.name', name],
+    ['consent.email', email],
+    ['consent.groups', groups.join(', ')],
+    ['consent.subject', subject],
+  ] as const;
+  return all.filter(([, value]) => value !== '').map(([key, value]) => say(key, { value }));
 }
 
-function warning(redirectUri: string): Html | undefined {
-  switch (redirectKind(redirectUri)) {
+function warnings(say: Say, redirectUri: string): Html[] {
+  const notVerified = say('consent.not_verified');
+  const kind = redirectKind(redirectUri);
+  switch (kind) {
     case 'https':
-      return undefined;
+      return [notVerified];
     case 'loopback':
     case 'custom':
-      return html`<p role="note"><strong>Careful:</strong> this goes to a program on your own computer. Any program there could
-have asked in this name: deny it if you did not start it.</p>`;
+      return [say('consent.local_program'), notVerified];
+    default:
+      return kind satisfies never;
   }
 }

@@ -50,18 +50,31 @@ export class Consents {
       key,
       version: 1,
       value,
-      indexes: [term('client', subject.client)],
+      indexes: [term('client', subject.client), personTerm(subject.identity, subject.client)],
       expiresAt: now() + remember,
     });
   }
 
-  async forgetClient(client: string): Promise<void> {
-    for (const { key } of await this.#deps.records.find(term('client', client))) await this.#deps.records.end(key);
+  forgetClient(client: string): Promise<void> {
+    return this.#forget(term('client', client));
+  }
+
+  /** What one person consented to for a client. */
+  forget(person: ConsentSubject['identity'], client: string): Promise<void> {
+    return this.#forget(personTerm(person, client));
+  }
+
+  async #forget(index: string): Promise<void> {
+    for (const { key } of await this.#deps.records.find(index)) await this.#deps.records.end(key);
   }
 }
 
 function keyOf({ identity, client, redirectUri, resource }: ConsentSubject): string {
   return term('consent', [identity.issuer, identity.subject, client, stableRedirect(redirectUri), resource]);
+}
+
+function personTerm({ issuer, subject }: ConsentSubject['identity'], client: string): string {
+  return term('person and client', [issuer, subject, client]);
 }
 
 function purpose(key: string): string {

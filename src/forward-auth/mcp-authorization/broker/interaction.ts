@@ -1,12 +1,14 @@
 import type { Context } from 'koa';
 import type Provider from 'oidc-provider';
+import { displayName } from '../../../identity/identity.ts';
 import { readForm } from '../../../platform/pages/form.ts';
+import { showProblem } from '../../../platform/pages/visit.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import { INTERACTION_PATH } from '../../decision/oauth-endpoints.ts';
 import type { ScopeUse } from '../../decision/operation-scopes.ts';
 import { SIGN_IN_PATHS } from '../../decision/own-endpoints.ts';
 import type { Resource } from '../../decision/resources.ts';
-import { showProblem } from '../../login/pages.ts';
+import { currentSession } from '../../login/context.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
 import { accountId } from './account.ts';
 import type { AuthorizationAudit } from './audit.ts';
@@ -31,11 +33,11 @@ export interface InteractionContext {
   readonly grants: Grants;
   readonly consents: Consents;
   readonly resourceServers: ResourceServers;
+  /** What people call a server, by its name. */
+  readonly titleOf: (server: string) => string;
   /** Ids of the providers that people sign in with for MCP clients. */
   readonly signInProviders: readonly string[];
   readonly audit: AuthorizationAudit;
-  /** Whom a person is told to ask. */
-  readonly help: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -63,7 +65,7 @@ export async function interact(broker: InteractionContext, ctx: Context): Promis
   const asked = await readAsked(broker, interaction);
   if (asked === undefined) return showOver(ctx);
   if (asked.scopes.length === 0) return showNothingAsked(ctx, asked);
-  const session = await broker.sessions.find(ctx.headers.cookie);
+  const session = await currentSession(broker, ctx);
   if (session === undefined || !mayGoOn(broker, ctx, interaction, session)) return toSignIn(broker, ctx, interaction);
   const { identity } = session;
   if (!broker.resourceServers.mayUse(asked.described, identity)) return refuseUser(broker, ctx, session, asked);
@@ -94,12 +96,7 @@ async function openInteraction({ provider }: InteractionContext, ctx: Context): 
 }
 
 function showOver(ctx: Context): void {
-  showProblem(ctx, {
-    status: 400,
-    title: 'This request is over',
-    advice:
-      'It took too long, was already answered, or was begun in another browser. Start again from your application.',
-  });
+  showProblem(ctx, { status: 400, problem: 'consent_over' });
 }
 
 /** What was consented to covers no more of either kind. */
@@ -109,26 +106,21 @@ function everythingAsked({ scopes, openid }: Asked): readonly string[] {
 
 /** Our own page, because nobody vouches for the address that a refusal would lead to. */
 function showNothingAsked(ctx: Context, { clientName, server }: Asked): void {
-  showProblem(ctx, {
-    status: 400,
-    title: 'Nothing to allow',
-    advice: `${clientName} asks for no permission that there is at ${server} (invalid_scope). Nothing was given to it. Report this to its developer.`,
-  });
+  showProblem(ctx, { status: 400, problem: 'nothing_asked', values: { application: clientName, server } });
 }
 
 /** Otherwise the application would say that signing in went well, and fail at whatever it does next. */
 async function refuseUser(broker: InteractionContext, ctx: Context, session: Session, asked: Asked): Promise<void> {
   const { client, clientName, resource, server } = asked;
-  const { subject, issuer, name, email } = session.identity;
+  const { subject, issuer } = session.identity;
   broker.audit.note('user_refused', { client, clientName, resource, subject, issuer }, 'a person may not use a server');
   const refusal = { error: 'access_denied', error_description: 'this person may not use this server' };
   const back = await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal);
   const page = `${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: ctx.path, providers: broker.signInProviders.join(','), prompt: 'login' })}`;
   showUserRefused(ctx, {
-    person: name || email || subject,
+    person: displayName(session.identity),
     server,
     clientName,
-    help: broker.help,
     back,
     another: page,
   });
@@ -153,7 +145,7 @@ function toSignIn(broker: InteractionContext, ctx: Context, { uid, prompt }: Int
   leadTo(ctx, `${SIGN_IN_PATHS.signIn}?${query}`);
 }
 
-async function readAsked({ provider, resourceServers }: InteractionContext, interaction: Interaction) {
+async function readAsked({ provider, resourceServers, titleOf }: InteractionContext, interaction: Interaction) {
   const { client_id: client, redirect_uri: redirectUri, resource: indicator, scope } = interaction.params;
   if (typeof client !== 'string' || typeof redirectUri !== 'string' || typeof indicator !== 'string') return undefined;
   const found = await (await provider()).Client.find(client);
@@ -168,7 +160,7 @@ async function readAsked({ provider, resourceServers }: InteractionContext, inte
     indicator,
     resource: resource.uri,
     described: resource,
-    server: resource.server ?? new URL(resource.uri).host,
+    server: resource.server === undefined ? new URL(resource.uri).host : titleOf(resource.server),
     usesOf: (name) => resourceServers.usesOf(resource, name),
     scopes: requested.filter((name) => offered.includes(name)),
     openid: requested.filter((name) => OPENID_SCOPES.includes(name)),
@@ -189,12 +181,7 @@ async function answer(
   const token = broker.sealing.open(PURPOSE, form.get('token') ?? '')?.toString();
   if (token !== `${session.key} ${uid}`) {
     broker.audit.note('consent_forged', about, 'an answer to a consent page was not given on that page');
-    showProblem(ctx, {
-      status: 403,
-      title: 'That form was not ours',
-      advice: 'The form did not come from this page, or your session has changed. Start again from your application.',
-    });
-    return;
+    return showProblem(ctx, { status: 403, problem: 'foreign_consent' });
   }
   if (form.get('decision') !== 'allow') {
     broker.audit.note('consent_denied', about, 'a person denied a client');

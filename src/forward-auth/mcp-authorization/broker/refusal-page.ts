@@ -1,7 +1,7 @@
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { html } from '../../../platform/pages/html.ts';
-import { showPage } from '../../login/pages.ts';
+import { requestLine, showPage, visitOf } from '../../../platform/pages/visit.ts';
 import { redirectPlace } from './redirect-uris.ts';
 
 /** What oidc-provider refuses or cannot do, by request. */
@@ -27,7 +27,7 @@ export function showRefusalsFirst(provider: Provider, isTrusted: (client: string
     if (refusal === undefined || shown.has(ctx.req) || ctx.oidc?.route !== 'authorization') return;
     const { client } = ctx.oidc;
     if (client !== undefined && isTrusted(client.clientId)) return;
-    showRefusal(ctx, refusal, client?.clientName ?? 'The application');
+    showRefusal(ctx, refusal, client?.clientName);
   });
 }
 
@@ -38,7 +38,13 @@ export function markShown(ctx: KoaContextWithOIDC): void {
 
 type Refusal = NonNullable<ReturnType<typeof refusals.get>>;
 
-function showRefusal(ctx: KoaContextWithOIDC, { message, error_description, statusCode = 500 }: Refusal, name: string) {
+function showRefusal(
+  ctx: KoaContextWithOIDC,
+  { message, error_description, statusCode = 500 }: Refusal,
+  name?: string,
+) {
+  const { say } = visitOf(ctx);
+  const application = html`<strong>${name ?? say('application_refused.unnamed')}</strong>`;
   // None with `response_mode=form_post`, whose page would send itself.
   const onwards = ctx.response.get('Location') || undefined;
   ctx.remove('Location');
@@ -46,13 +52,12 @@ function showRefusal(ctx: KoaContextWithOIDC, { message, error_description, stat
   const link =
     onwards === undefined
       ? undefined
-      : html`<p><a class="button secondary" rel="noreferrer" href="${onwards}">Return to ${redirectPlace(onwards)}</a></p>`;
+      : html`<p><a class="button secondary" rel="noreferrer" href="${onwards}">${say('return.link', { application: redirectPlace(onwards) })}</a></p>`;
   showPage(
     ctx,
-    'That did not work',
-    html`<p role="alert"><strong>${name}</strong> sent a request that cannot be served (${why}).</p>
-<p>Nothing was given to it. Return only if you have just started it yourself: the address is not verified.</p>${link}
-<p class="quiet">Request ${ctx.state.requestId as string}</p>`,
+    say('failed.title'),
+    html`<p role="alert">${say('application_refused.text', { application, reason: why })}</p>
+<p>${say('application_refused.nothing')}</p>${link}${requestLine(ctx)}`,
     { status: statusCode >= 400 ? statusCode : 400 },
   );
 }

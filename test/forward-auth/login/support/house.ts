@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Koa from 'koa';
+import { SIGN_IN_PATHS } from '../../../../src/forward-auth/decision/own-endpoints.ts';
 import { createLogin, createProviders } from '../../../../src/forward-auth/login/login.ts';
+import { compilePolicy } from '../../../../src/forward-auth/policy.ts';
 import type { Sessions } from '../../../../src/forward-auth/sessions/session.ts';
 import { SessionService } from '../../../../src/forward-auth/sessions/session-service.ts';
 import type { AuditLog } from '../../../../src/platform/audit/audit-log.ts';
@@ -10,6 +12,8 @@ import { parseConfig } from '../../../../src/platform/config/load.ts';
 import { DependencyUnavailable } from '../../../../src/platform/errors.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
 import { createAuthMetrics } from '../../../../src/platform/metrics.ts';
+import { openBranding } from '../../../../src/platform/pages/branding.ts';
+import { PageSite } from '../../../../src/platform/pages/page.ts';
 import { OPEN_EACH } from '../../../../src/platform/reloading/reusable-parts.ts';
 import { openSealing } from '../../../../src/platform/sealing/sealing-keys.ts';
 import { createMemoryStores } from '../../../../src/stores/memory/memory-stores.ts';
@@ -78,7 +82,10 @@ export async function openHouse(
       };
     },
   });
+  const policy = compilePolicy(config);
   const login = createLogin(config, providers, {
+    site: new PageSite(SIGN_IN_PATHS.assets, openBranding(config.auth.pages)),
+    home: { ...policy, titleOf: (server) => server, accountsUrl: undefined, applications: () => undefined },
     keep: OPEN_EACH,
     audit: options.audit,
     suspensions: { find: () => undefined },

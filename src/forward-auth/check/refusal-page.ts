@@ -1,0 +1,208 @@
+import type { Identity } from '../../identity/identity.ts';
+import { displayName } from '../../identity/identity.ts';
+import type { Config } from '../../platform/config/schema.ts';
+import { type Html, html } from '../../platform/pages/html.ts';
+import type { PageSite } from '../../platform/pages/page.ts';
+import type { Say } from '../../platform/pages/texts.ts';
+import type { Policy } from '../decision/decide.ts';
+import type { Allow, Decision, Redirect } from '../decision/decision.ts';
+import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
+import type { ProxyAnswer } from '../decision/proxy-check.ts';
+import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
+import { isFormSubmission, isNavigation } from '../decision/sign-in.ts';
+
+export type Refusal = Exclude<Decision, Allow | Redirect>;
+
+export interface RefusalPageParts {
+  readonly config: Pick<Config, 'publicUrl' | 'auth'>;
+  readonly policy: Pick<Policy, 'rules' | 'resources' | 'signIn'>;
+  readonly site: PageSite;
+  readonly titleOf: (server: string) => string;
+  /** Who has this session; undefined: it is none. */
+  readonly personOf: (cookie: string) => Promise<Identity | undefined>;
+}
+
+/** A refusal as a page; undefined: a program asked, and gets the answer as it is. */
+export type RefusalPage = (
+  request: CheckRequest,
+  refusal: Refusal,
+  answer: ProxyAnswer,
+  requestId: string,
+) => Promise<ProxyAnswer> | undefined;
+
+/** Groups of one's own that are listed: there may be thousands. */
+const MAX_GROUPS = 20;
+/** Characters of an address. */
+const MAX_ADDRESS = 200;
+
+/**
+ * Says to a person in a browser who they are, what is missing, and whom to ask. What a rule asks for is not said: the names
+ * of groups and of other people are the operator's business, whom the request's id leads to the log.
+ */
+export function createRefusalPage(parts: RefusalPageParts): RefusalPage {
+  const render = async (request: CheckRequest, refusal: Refusal, answer: ProxyAnswer, requestId: string) => {
+    const { site } = parts;
+    const say = site.say(textOf(request, 'accept-language'));
+    const identity = await whoIs(parts, request, refusal);
+    const person = identity && displayName(identity);
+    const origin = originOf(parts, request);
+    const title = titleOf(say, parts, request, refusal);
+    const body = bodyOf(say, parts, { request, refusal, identity, origin, requestId });
+    const page = site.render({ title, body, say, person }, {}, origin);
+    const headers = [...keptHeaders(answer.headers), ...Object.entries(page.headers).flat()];
+    return {
+      status: answer.status,
+      headers: [...headers, 'Content-Length', String(Buffer.byteLength(page.body))],
+      body: page.body,
+    };
+  };
+  return (request, refusal, answer, requestId) =>
+    isNavigation(request) || isFormSubmission(request) ? render(request, refusal, answer, requestId) : undefined;
+}
+
+/** Where there was no rule, nobody was asked for yet. */
+async function whoIs(
+  { personOf }: RefusalPageParts,
+  request: CheckRequest,
+  refusal: Refusal,
+): Promise<Identity | undefined> {
+  if (refusal.kind !== 'deny') return undefined;
+  if (refusal.identity !== undefined) return refusal.identity;
+  const cookie = refusal.reason === 'no_rule' ? textOf(request, 'cookie') : '';
+  return cookie === '' ? undefined : personOf(cookie);
+}
+
+/** That of our own pages, for whatever host the page is shown at. */
+function originOf({ config, policy }: RefusalPageParts, { host }: CheckRequest): string {
+  return new URL(policy.signIn?.homeUrlFor(host) ?? config.publicUrl).origin;
+}
+
+function titleOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refusal: Refusal): Html {
+  switch (refusal.kind) {
+    case 'limit':
+      return say('refused.limit_title');
+    case 'unavailable':
+      return say('away.title');
+    case 'challenge':
+      return say('refused.title');
+    case 'deny': {
+      if (refusal.status === 404) return say('refused.not_found_title');
+      if (refusal.status === 400) return say('refused.bad_title');
+      const { server } = parts.policy.resources.of(request);
+      const named = server !== undefined && refusal.cause !== undefined && refusal.reason !== 'no_rule';
+      return named ? say('refused.server_title', { server: parts.titleOf(server) }) : say('refused.title');
+    }
+    default:
+      return refusal satisfies never;
+  }
+}
+
+interface Told {
+  readonly request: CheckRequest;
+  readonly refusal: Refusal;
+  readonly identity: Identity | undefined;
+  readonly origin: string;
+  readonly requestId: string;
+}
+
+function bodyOf(say: Say, parts: RefusalPageParts, told: Told): Html {
+  const { request, refusal, identity, origin, requestId } = told;
+  const missing = missingOf(say, parts, request, refusal);
+  const help = say('refused.ask', { help: parts.site.help(say) });
+  const asks = refusal.kind === 'deny' || refusal.kind === 'challenge';
+  const address = `${request.scheme}://${request.host}${request.rawPath}`;
+  const facts = html`<dl class="facts">${identity === undefined ? undefined : youOf(say, refusal, identity)}
+<dt>${say('refused.address')}</dt><dd>${address.length > MAX_ADDRESS ? `${address.slice(0, MAX_ADDRESS)}…` : address}</dd></dl>`;
+  return html`<p role="alert">${missing}</p>${facts}${asks ? html`<p>${help}</p>` : undefined}
+${asks ? waysOn(say, parts, request, origin) : undefined}
+<p class="quiet">${say('page.request', { id: requestId })}</p>`;
+}
+
+/** One's own groups are one's own business; whether they are what is missing, only the refusal knows. */
+function youOf(say: Say, refusal: Refusal, identity: Identity): Html {
+  const { email, groups } = identity;
+  const name = displayName(identity);
+  const shown =
+    groups.length > MAX_GROUPS ? [...groups.slice(0, MAX_GROUPS), `+ ${groups.length - MAX_GROUPS}`] : groups;
+  const relevant = refusal.kind === 'deny' && refusal.cause?.missing === 'group' && groups.length > 0;
+  return html`<dt>${say('refused.you')}</dt><dd>${name}${email === '' || email === name ? undefined : ` (${email})`}</dd>
+${relevant ? html`<dt>${say('refused.groups')}</dt><dd>${shown.join(', ')}</dd>` : undefined}`;
+}
+
+function missingOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refusal: Refusal): Html {
+  switch (refusal.kind) {
+    case 'limit':
+      return say('refused.limit', { seconds: Math.max(1, Math.ceil(refusal.resetIn / 1_000)) });
+    case 'unavailable':
+      return say('away.advice');
+    case 'challenge':
+      return refusal.reason === 'no_credential' ? say('refused.no_sign_in') : say('refused.credential');
+    case 'deny': {
+      const missing = refusal.cause?.missing;
+      switch (missing) {
+        case 'rule':
+          return say('refused.rule');
+        case 'suspended':
+          return say('refused.suspended');
+        case 'provider':
+          return say('refused.provider', { providers: providersFor(parts, request) });
+        case 'group':
+          return say('refused.group');
+        case 'user':
+          return say('refused.user');
+        case 'scope':
+          return say('refused.scope');
+        case 'origin':
+          return say('refused.origin');
+        case undefined:
+          if (refusal.reason === 'identity_too_large') return say('refused.too_large');
+          return refusal.status === 404 ? say('refused.rule') : say('refused.request', { reason: refusal.description });
+        default:
+          return missing satisfies never;
+      }
+    }
+    default:
+      return refusal satisfies never;
+  }
+}
+
+/** As the sign-in page calls them. */
+function providersFor({ config, policy }: RefusalPageParts, request: CheckRequest): string {
+  const ids = policy.rules.match(request)?.allow.providers ?? [];
+  return ids.map((id) => config.auth.providers.find((provider) => provider.id === id)?.name ?? id).join(', ');
+}
+
+/** Nobody is led to sign in where nobody can. */
+function waysOn(say: Say, { policy }: RefusalPageParts, request: CheckRequest, origin: string): Html | undefined {
+  const { signIn, rules } = policy;
+  if (signIn === undefined) return undefined;
+  const rule = rules.match(request);
+  const home = origin + SIGN_IN_PATHS.home;
+  const signInUrl =
+    rule === undefined
+      ? `${origin}${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: home })}`
+      : signIn.urlFor(request, rule);
+  const another =
+    signInUrl === undefined
+      ? undefined
+      : html`<a class="button" href="${signInUrl}&prompt=login">${say('sign_in.another')}</a>`;
+  return html`<p class="answers">${another}
+<a class="button secondary" href="${home}">${say('refused.home')}</a></p>`;
+}
+
+/** The page has a type and a length of its own, and says something about a person, which no page elsewhere may read. */
+function keptHeaders(headers: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    if (/^(?:content-|cache-control$|access-control-|vary$)/i.test(name)) continue;
+    kept.push(name, headers[i + 1] as string);
+  }
+  return kept;
+}
+
+/** Of several nothing is believed. */
+function textOf({ headers }: CheckRequest, name: string): string {
+  const value = headers.get(name);
+  return value === undefined || value === DUPLICATED ? '' : value;
+}

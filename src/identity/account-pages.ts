@@ -1,0 +1,6 @@
+/** Pages of forward-auth that every page of either process leads to, below `publicUrl`. */
+export const ACCOUNT_PAGES = {
+  home: '/_postern/home',
+  sessions: '/_postern/sessions',
+  signOut: '/_postern/sign-out',
+} as const;
