@@ -39,7 +39,7 @@ export async function runService(
 ): Promise<number> {
   const path = optionalText(line, 'config');
   const { config, file, files, warnings, document } = loadConfig(path, terminal.env);
-  const log = createLogger(name, config.log.level);
+  const log = createLogger(name, config.log.level, undefined, config.userNames);
   for (const warning of warnings) log.warn(warning);
 
   let flush = async () => {};

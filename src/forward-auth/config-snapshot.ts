@@ -109,7 +109,12 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   const common = { ...own, keep: parts.keep };
   const policy = compilePolicy(config);
   const presets = new PresetHeaders(policy.rules.emitted, auth.emit.groupsDelimiter as ListDelimiter);
-  const answers = new SignedAnswers(keys, { ...auth.assertion, issuer: publicUrl }, now, presets);
+  const answers = new SignedAnswers(
+    keys,
+    { ...auth.assertion, issuer: publicUrl, names: config.userNames },
+    now,
+    presets,
+  );
   const onLimited = (by: LimitedBy) => metrics.rateLimited.inc({ process: 'forward-auth', by });
   const limits = new RateLimits(auth, { stores, resources: policy.resources, log, onLimited });
   const allowAttempt = (address: string) => limits.allowSignIn(address);

@@ -89,9 +89,10 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const ended = opened.add(new RevokedCredentials({ ...common, stores, lifetime }));
     const suspensions = opened.add(new Suspensions({ ...common, stores }));
     const { stream } = stores;
-    const audit = await openAuditLog(config.audit, { process: 'forward-auth', ...common, metrics, stream });
+    const { userNames: names } = config;
+    const audit = await openAuditLog(config.audit, { process: 'forward-auth', names, ...common, metrics, stream });
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
-    const watch = openWatch(config.watch, { process: 'forward-auth', ...common, stores, registry });
+    const watch = openWatch(config.watch, { process: 'forward-auth', names, ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
     const own = { ...common, queues, stores, ended, suspensions, keys, metrics, meter, audit, watch };
     let current: ConfigSnapshot = await openConfigSnapshot(config, own);

@@ -39,6 +39,8 @@ export interface AssertionClaims {
   readonly issuedAt: number;
   /** Seconds. */
   readonly lifetime: number;
+  /** Of the identity, where it is to be told. */
+  readonly username?: string | undefined;
 }
 
 /**
@@ -74,6 +76,7 @@ export function signAssertion(
     iat: claims.issuedAt,
     exp: claims.issuedAt + claims.lifetime,
     sub: identity.subject,
+    username: claims.username,
     email: identity.email,
     name: identity.name,
     groups: identity.groups,
@@ -142,6 +145,7 @@ export async function verifyAssertion(
       ? ANONYMOUS
       : {
           subject: text('sub'),
+          ...(text('username') === '' ? {} : { username: text('username') }),
           email: text('email'),
           name: text('name'),
           groups,

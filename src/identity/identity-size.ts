@@ -6,8 +6,8 @@ const sizes = new WeakMap<Identity, number>();
 export function identitySize(identity: Identity): number {
   let size = sizes.get(identity);
   if (size === undefined) {
-    const { subject, email, name, groups, scopes, issuer } = identity;
-    size = [subject, email, name, issuer].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    const { subject, username = '', email, name, groups, scopes, issuer } = identity;
+    size = [subject, username, email, name, issuer].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     for (const text of [...groups, ...scopes]) size += Buffer.byteLength(text) + 1;
     sizes.set(identity, size);
   }

@@ -8,6 +8,8 @@ export type IdentityMethod = 'session' | 'bearer' | 'api-key' | 'mtls' | 'anonym
 export interface Identity {
   /** Stable subject of the issuer (OIDC Core §2 `sub`); empty for anonymous. */
   readonly subject: string;
+  /** What people and operators call them; absent where nobody says. No rule goes by it: some providers let people choose it. */
+  readonly username?: string;
   readonly email: string;
   readonly name: string;
   readonly groups: readonly string[];

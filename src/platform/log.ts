@@ -1,4 +1,5 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
+import { type UserName, withUser } from '../identity/user.ts';
 import { redact } from './redact.ts';
 import { StandardOutput } from './standard-output.ts';
 import { spanFields } from './tracing/current-span.ts';
@@ -7,11 +8,17 @@ export type { Logger };
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
-/** One JSON object a line on standard output. Redaction sits at the root, so no call site can forget it. */
+/**
+ * One JSON object a line on standard output. Redaction sits at the root, so no call site can forget it; so does the spelling of a user:
+ * call sites give an `identity`.
+ *
+ * @param names which names of a user are written
+ */
 export function createLogger(
   process: string,
   level: (typeof LOG_LEVELS)[number],
   destination?: DestinationStream,
+  names: readonly UserName[] = [],
 ): Logger {
   const onDropped = (dropped: number) =>
     logger.warn({ dropped }, 'lines of the log were left out, because its reader was too slow');
@@ -24,7 +31,7 @@ export function createLogger(
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        log: (record) => redact(record) as Record<string, unknown>,
+        log: (record) => redact(withUser(record, names)) as Record<string, unknown>,
       },
       hooks: {
         logMethod(args, method) {

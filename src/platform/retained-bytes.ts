@@ -19,6 +19,8 @@ export function textsBytes(texts: Iterable<string>): number {
 }
 
 /** About what an identity takes in memory. */
-export function identityBytes({ subject, email, name, groups, scopes, issuer }: Identity): number {
-  return OF_AN_IDENTITY + textsBytes([subject, email, name, issuer]) + textsBytes(groups) + textsBytes(scopes);
+export function identityBytes({ subject, username = '', email, name, groups, scopes, issuer }: Identity): number {
+  return (
+    OF_AN_IDENTITY + textsBytes([subject, username, email, name, issuer]) + textsBytes(groups) + textsBytes(scopes)
+  );
 }

@@ -130,7 +130,7 @@ export class Intake {
         status: refusal.status,
         transport: about.transport,
         server: this.#known(about.server),
-        user: about.identity?.subject,
+        identity: about.identity,
         peer: request.socket.remoteAddress,
         requestId: requestId(request),
         fix: refusal.fix,

@@ -135,6 +135,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   const activity = openActivity(config);
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
+    names: config.userNames,
     log,
     now,
     metrics: createAuditMetrics(metrics.registry),
@@ -142,7 +143,14 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     memory: activity,
   });
   if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
-  const watch = openWatch(config.watch, { process: 'relay', stores, registry: metrics.registry, log, now });
+  const watch = openWatch(config.watch, {
+    process: 'relay',
+    names: config.userNames,
+    stores,
+    registry: metrics.registry,
+    log,
+    now,
+  });
   if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
   const budgets = openBudgets(relay, metrics.registry);
   const servers = opened.add(

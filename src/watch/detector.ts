@@ -1,3 +1,4 @@
+import type { Person } from '../identity/user.ts';
 import type { SecurityEventKind } from '../platform/config/watch-schema.ts';
 import type { Observation } from './observation.ts';
 
@@ -10,8 +11,7 @@ export interface Finding {
   readonly count: number;
   /** How often by now, where it took more than one observation. */
   readonly total?: number;
-  readonly user?: string | undefined;
-  readonly issuer?: string | undefined;
+  readonly person?: Person | undefined;
   readonly address?: string | undefined;
   readonly server?: string | undefined;
   readonly reason?: string | undefined;

@@ -1,10 +1,4 @@
-/** Somebody who is known. */
-export interface Person {
-  /** Subject of the identity. */
-  readonly user: string;
-  /** Issuer of the identity, where that is known. */
-  readonly issuer?: string | undefined;
-}
+import type { Person } from '../identity/user.ts';
 
 /** What the processes tell the watch. An address that nobody knows is empty. */
 export type Observation =
@@ -41,8 +35,3 @@ export type Observation =
     }
   | { readonly kind: 'provider_removed'; readonly person: Person; readonly provider: string }
   | { readonly kind: 'operator_refused'; readonly address: string };
-
-/** Subjects are unique per issuer only (OIDC Core §5.7). */
-export function personKey({ user, issuer = '' }: Person): string {
-  return JSON.stringify([issuer, user]);
-}

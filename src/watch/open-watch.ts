@@ -1,4 +1,5 @@
 import type { Registry } from 'prom-client';
+import type { UserName } from '../identity/user.ts';
 import type { WatchConfig } from '../platform/config/schema.ts';
 import { SECURITY_EVENT_KINDS, type SecurityEventKind } from '../platform/config/watch-schema.ts';
 import type { Logger } from '../platform/log.ts';
@@ -28,6 +29,8 @@ export interface OpenWatchDependencies {
   readonly stores: Pick<Stores, 'kind' | 'documents' | 'locks' | 'recent'>;
   readonly registry: Registry;
   readonly log: Logger;
+  /** Which names of a user are told; absent: none. */
+  readonly names?: readonly UserName[];
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -35,14 +38,14 @@ export interface OpenWatchDependencies {
 /** The watch as configured; undefined where it is off. */
 export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Watch | undefined {
   if (!config.enabled) return undefined;
-  const { process, stores, registry, log, now } = deps;
+  const { process, stores, registry, log, names = [], now } = deps;
   const metrics = createWatchMetrics(registry);
   startAtZero(metrics, process);
   const shared = openSharedWatch(config, { stores, log });
   const recent = new RecentEvents(config.keep, shared);
   const webhook = config.webhook && new Webhook(config.webhook, { process, log, metrics });
   const tell = webhook && ((event: SecurityEvent) => webhook.tell(event));
-  const reports = new Reports(config, { process, log, metrics, recent, shared, tell });
+  const reports = new Reports(config, { process, log, names, metrics, recent, shared, tell });
   const detectors = detectorsOf(config, shared, now);
   return new Watch({ process, log, metrics, now, recent, webhook, reports, detectors });
 }

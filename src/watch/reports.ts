@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { type UserName, userFields } from '../identity/user.ts';
 import type { WatchConfig } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { WatchMetrics } from '../platform/metrics.ts';
@@ -13,6 +14,8 @@ import type { SharedWatch } from './shared-watch.ts';
 export interface ReportsDependencies {
   readonly process: SecurityEvent['process'];
   readonly log: Logger;
+  /** Which names of a user are told; absent: none. */
+  readonly names?: readonly UserName[];
   readonly metrics: Pick<WatchMetrics, 'events'>;
   readonly recent: RecentEvents;
   /** Absent where no other process could report the same. */
@@ -76,7 +79,7 @@ export class Reports {
     }
   }
 
-  #event({ kind, count, total = count, user, issuer, address, server, reason }: Finding, now: number): SecurityEvent {
+  #event({ kind, count, total = count, person, address, server, reason }: Finding, now: number): SecurityEvent {
     const { severity, message } = MEANINGS[kind];
     const shown = this.#config.addresses === 'full' ? address : address && this.#networks.of(address);
     return {
@@ -87,14 +90,14 @@ export class Reports {
       firstAt: now,
       lastAt: now,
       count: total,
-      ...given({ user, issuer, address: shown, server, reason }),
+      ...given({ ...(person && userFields(person, this.#deps.names ?? [])), address: shown, server, reason }),
       message,
     };
   }
 }
 
 /** Without what is unknown, bounded, and without credentials: the log alone would hide them, and events go further. */
-function given<K extends string>(fields: Readonly<Record<K, string | undefined>>): Partial<Record<K, string>> {
+function given<K extends string>(fields: Readonly<Partial<Record<K, string | undefined>>>): Partial<Record<K, string>> {
   const known: Partial<Record<K, string>> = {};
   for (const name of Object.keys(fields) as K[])
     if (fields[name]) known[name] = redactText(fields[name] as string).slice(0, MAX_NAME);

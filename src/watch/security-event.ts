@@ -16,8 +16,11 @@ export interface SecurityEvent {
   readonly lastAt: number;
   /** How often within the window. */
   readonly count: number;
+  /** Issuer and subject as one, and of the names those that are configured. */
   readonly user?: string;
-  readonly issuer?: string;
+  readonly username?: string;
+  readonly email?: string;
+  readonly name?: string;
   /** As configured: in full, or the network only. */
   readonly address?: string;
   readonly server?: string;

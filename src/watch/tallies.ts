@@ -40,8 +40,7 @@ export class Tallies {
     const taken = this.#tallies;
     this.#tallies = new Map();
     const observations: Observation[] = [];
-    for (const [{ subject, issuer }, { address, count, others }] of taken) {
-      const person = { user: subject, issuer };
+    for (const [person, { address, count, others }] of taken) {
       observations.push({ kind: 'requests', person, address, count });
       for (const [other, more] of others ?? [])
         observations.push({ kind: 'requests', person, address: other, count: more });

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { USER_NAMES } from '../../src/identity/user.ts';
 
 const HOME = new URL('../../', import.meta.url);
 
@@ -27,7 +28,7 @@ export function loggedFields(): Map<string, Set<string>> {
   return found;
 }
 
-/** Keys of an object literal. @param from behind its opening brace */
+/** Keys of an object literal; an identity is written as the fields of a user. @param from behind its opening brace */
 function keysAt(source: string, from: number): string[] {
   const keys: string[] = [];
   let depth = 0;
@@ -42,7 +43,7 @@ function keysAt(source: string, from: number): string[] {
     else if (expects && depth === 0 && /\S/.test(character)) {
       expects = false;
       const key = /^(\w+)\s*[,:}]/.exec(source.slice(at, at + 80))?.[1];
-      if (key !== undefined) keys.push(key);
+      if (key !== undefined) keys.push(...(key === 'identity' ? ['user', ...USER_NAMES] : [key]));
     }
   }
   return keys;

@@ -154,11 +154,12 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
     // Somebody inside, at the operator's port.
     assert.equal((await operate('GET', '/sessions', undefined, 'guessed')).status, 401);
 
+    const ofAlice = `${chain.provider.issuer}#alice`;
     const wanted = {
-      concurrent_networks: { process: 'forward-auth', user: 'alice', address: THIEF },
+      concurrent_networks: { process: 'forward-auth', user: ofAlice, address: THIEF },
       failed_sign_ins: { process: 'forward-auth', address: GUESSER },
-      many_denied_tools: { process: 'relay', user: 'alice' },
-      old_api_key: { process: 'forward-auth', user: 'nightly', address: RUNNER, reason: 'revoked' },
+      many_denied_tools: { process: 'relay', user: ofAlice },
+      old_api_key: { process: 'forward-auth', user: `${chain.publicUrl}/api-keys#nightly`, address: RUNNER, reason: 'revoked' },
       operator_refused: { process: 'forward-auth' },
       refused_credentials: { process: 'forward-auth', address: GUESSER },
       spoof_attempt: { address: INTRUDER },
@@ -242,6 +243,6 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
   it('tells the receiver of the webhook, which was away at first', async () => {
     await until('it heard all', async () => alarm.heard.size === (await events()).length);
     const stolen = [...alarm.heard.values()].find(({ kind }) => kind === 'concurrent_networks');
-    assert.deepEqual([stolen?.user, stolen?.address], ['alice', THIEF]);
+    assert.deepEqual([stolen?.user, stolen?.address], [`${chain.provider.issuer}#alice`, THIEF]);
   });
 });

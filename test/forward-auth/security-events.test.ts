@@ -47,7 +47,7 @@ describe('what forward-auth reports as unusual', () => {
     gate.pass(31_000);
     await client.refresh(stolen);
     const { user, severity } = await reported('refresh_token_reuse', 'refresh_token');
-    assert.deepEqual([user, severity], ['bob', 'critical']);
+    assert.deepEqual([user, severity], [`${gate.provider.issuer}#bob`, 'critical']);
     assert.ok(!gate.log().includes(stolen));
   });
 
@@ -66,7 +66,7 @@ describe('what forward-auth reports as unusual', () => {
     assert.equal((await gate.check('github', invented)).status, 401);
     assert.equal((await gate.check('github', key)).status, 401);
     const event = await reported('old_api_key', 'revoked');
-    assert.deepEqual([event.user, event.address, event.count], ['nightly', '203.0.113.7', 1]);
+    assert.deepEqual([event.user, event.address, event.count], [`${gate.issuer}/api-keys#nightly`, '203.0.113.7', 1]);
   });
 
   it('a session whose provider was removed, once it is used', async () => {
@@ -84,6 +84,6 @@ describe('what forward-auth reports as unusual', () => {
         Cookie: person.cookie('127.0.0.1'),
       },
     });
-    assert.equal((await reported('removed_provider', 'corp')).user, 'alice');
+    assert.equal((await reported('removed_provider', 'corp')).user, `${gate.provider.issuer}#alice`);
   });
 });

@@ -37,7 +37,8 @@ describe('the audit log in a Redis stream', () => {
     return { audit: opened, dropped: async () => (await metrics.dropped.get()).values[0]?.value ?? 0 };
   }
   const write = (audit: Awaited<ReturnType<typeof openLog>>['audit'], count: number) => {
-    for (let user = 0; user < count; user++) audit.record({ event: 'decision', outcome: 'allow', user: `u${user}` });
+    for (let user = 0; user < count; user++)
+      audit.record({ event: 'decision', outcome: 'allow', identity: { issuer: '', subject: `u${user}` } });
   };
   const key = async (name: string) => (await client.keys(`*${name}:relay`))[0] as string;
 

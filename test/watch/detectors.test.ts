@@ -95,7 +95,7 @@ describe('detectors', () => {
     assert.deepEqual(await kinds(), []);
     watch.allowed(eve, ADDRESS);
     assert.deepEqual(await kinds(), ['request_rate']);
-    assert.equal((await watch.recent.list())[0]?.user, 'eve');
+    assert.equal((await watch.recent.list())[0]?.user, 'https://idp.test#eve');
   });
 
   it('count failures by address, of IPv6 by the network of one subscriber, and users each for themselves', async () => {

@@ -38,7 +38,7 @@ describe('the networks of users', () => {
     watch.allowed(alice, ELSEWHERE);
     assert.deepEqual(await kinds(), ['new_network']);
     const [event] = await watch.recent.list();
-    assert.deepEqual([event?.user, event?.address], ['alice', ELSEWHERE]);
+    assert.deepEqual([event?.user, event?.address], ['https://idp.test#alice', ELSEWHERE]);
   });
 
   it('are an event of another kind where the user is in a known one at the same time: a stolen cookie', async () => {

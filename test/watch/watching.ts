@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import type { Identity } from '../../src/identity/identity.ts';
+import type { Person } from '../../src/identity/user.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import type { Stores } from '../../src/stores/stores.ts';
@@ -64,8 +65,8 @@ export async function watching(
   };
 }
 
-export function person(user: string): { readonly user: string; readonly issuer: string } {
-  return { user, issuer: 'https://idp.test' };
+export function person(subject: string): Person {
+  return { subject, issuer: 'https://idp.test' };
 }
 
 export function identity(subject: string): Identity {

@@ -82,7 +82,7 @@ export class WorkingDays {
   #person({ who, addresses, office }: Colleague, hour: number): void {
     const { watch } = this.#watched;
     const place = office && hour >= 9 && hour < 17 ? OFFICE : (addresses[this.#random() < 0.02 ? 1 : 0] as string);
-    const person = { user: who.subject, issuer: who.issuer };
+    const person = who;
     if (this.#random() < 1 / 200) {
       if (this.#random() < 0.05) watch.observe({ kind: 'sign_in', outcome: 'denied', address: place });
       watch.observe({ kind: 'sign_in', outcome: 'signed_in', person, address: place });

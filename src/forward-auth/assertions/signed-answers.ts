@@ -4,6 +4,7 @@ import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import { PresetHeaders, type PresetName } from '../../identity/presets.ts';
+import type { UserName } from '../../identity/user.ts';
 import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import { allowHeaders } from '../proxies/render.ts';
@@ -42,6 +43,8 @@ export interface AssertionSettings {
   readonly audience: string;
   /** Milliseconds. */
   readonly lifetime: number;
+  /** Which names of a user are told beside `email` and `name`, which always are. */
+  readonly names?: readonly UserName[];
 }
 
 export interface AnswerDetails {
@@ -118,12 +121,13 @@ export class SignedAnswers {
     const known = this.#answers.get(binding);
     if (isGood(known, key.kid, now, details)) return remember(person, request, known);
 
-    const { issuer, audience, lifetime } = this.#settings;
+    const { issuer, audience, lifetime, names } = this.#settings;
+    const username = names?.includes('username') ? identity.username : undefined;
     const assertion = signAssertion(
       key,
       identity,
       { method, host, path: rawPath },
-      { issuer, audience, issuedAt: Math.floor(now / 1000), lifetime: Math.floor(lifetime / 1000) },
+      { issuer, audience, issuedAt: Math.floor(now / 1000), lifetime: Math.floor(lifetime / 1000), username },
       demand,
       credential,
     );

@@ -129,7 +129,7 @@ function openApiKeyAuthenticator(
   const issuer = apiKeyIssuer(publicUrl);
   const ended = async (parts: ApiKeyParts) => {
     const key = await keys.ended(parts);
-    return key && { person: { user: key.subject, issuer }, reason: key.why };
+    return key && { person: { subject: key.subject, issuer }, reason: key.why };
   };
   return new ApiKeyAuthenticator(auth, {
     keys,

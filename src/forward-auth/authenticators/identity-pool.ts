@@ -21,9 +21,9 @@ export class IdentityPool {
 
   /** @returns an identity equal to the given one in every field */
   intern(identity: Identity): Identity {
-    const { subject, email, name, groups, scopes, method, issuer } = identity;
+    const { subject, username, email, name, groups, scopes, method, issuer } = identity;
     // As long as its groups would the text itself be, for each identity once more.
-    const text = JSON.stringify([subject, email, name, groups, scopes, method, issuer]);
+    const text = JSON.stringify([subject, username, email, name, groups, scopes, method, issuer]);
     const key = createHash('sha256').update(text).digest('base64url');
     const known = this.#known.get(key);
     if (known !== undefined) return known;

@@ -191,8 +191,10 @@ function personOf(subject: string, claims: Claims, provider: TokenIssuerConfig):
 function identityOf(subject: string, claims: Claims, provider: TokenIssuerConfig): Identity | undefined {
   if (subject === '') return undefined;
   const names = provider.claims;
+  const username = text(claimAt(claims, names.username));
   return {
     subject,
+    ...(username === '' ? {} : { username }),
     email: isUnverified(claims.email_verified) ? '' : emailOf(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
     groups: readGroups(claims, names),

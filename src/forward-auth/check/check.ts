@@ -217,7 +217,7 @@ function record(log: Logger, check: ProxyCheck, request: CheckRequest | undefine
       needs: cause?.needs,
       has: cause?.has,
       fix: cause?.fix,
-      user: ('identity' in decision ? decision.identity?.subject : undefined) ?? '',
+      identity: 'identity' in decision ? decision.identity : undefined,
       method: request?.method,
       scheme: request?.scheme,
       host: request?.host,

@@ -21,8 +21,7 @@ export function decisionEntry(
   return {
     event: decision.kind === 'allow' ? 'decision' : 'denial',
     outcome: decision.kind,
-    user: identity?.subject,
-    issuer: identity?.issuer,
+    identity,
     credential: identity?.method,
     via: check.proxy,
     client: request?.clientAddress,

@@ -24,8 +24,7 @@ export function observeDecision(watch: Watcher, request: CheckRequest, decision:
       break;
     case 'deny':
       if (decision.identity !== undefined) {
-        const person = { user: decision.identity.subject };
-        watch.observe({ kind: 'denial', person, address, reason: decision.reason });
+        watch.observe({ kind: 'denial', person: decision.identity, address, reason: decision.reason });
       } else watch.observe({ kind: 'credential_refused', reason: decision.reason, address });
       break;
     case 'redirect':

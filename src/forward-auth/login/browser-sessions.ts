@@ -67,8 +67,8 @@ export async function openBrowserSessions(config: Config, deps: BrowserSessionsD
       endOf: (signedIn) => {
         if (suspensions.find(signedIn.identity) !== undefined) return 'operator';
         if (providers.stillHas(signedIn)) return undefined;
-        const { subject: user, issuer } = signedIn.identity;
-        watch?.observe({ kind: 'provider_removed', person: { user, issuer }, provider: signedIn.provider });
+        const { identity: person, provider } = signedIn;
+        watch?.observe({ kind: 'provider_removed', person, provider });
         return 'provider_removed';
       },
     });

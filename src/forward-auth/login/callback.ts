@@ -43,8 +43,7 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   const cookies = await login.sessions.begin(signedIn, browserOf(login, ctx), ctx.headers.cookie);
   for (const cookie of cookies) ctx.append('Set-Cookie', cookie);
   countSignIn(login, ctx, provider.config.id, 'signed_in', signedIn.identity);
-  const { subject, issuer } = signedIn.identity;
-  login.log.info({ provider: provider.config.id, subject, issuer }, 'user signed in');
+  login.log.info({ provider: provider.config.id, identity: signedIn.identity }, 'user signed in');
   leadIn(login, ctx, login.returns.acceptOrFallback(attempt.back));
 }
 
@@ -60,9 +59,8 @@ function leadIn({ config }: LoginContext, ctx: Context, back: string): void {
 /** The provider signs them in again without a question, so that nothing but this keeps them out. */
 function refuseSuspended(login: LoginContext, ctx: Context, provider: ProviderClient, { identity }: SignedIn): void {
   const { id } = provider.config;
-  const { subject, issuer } = identity;
   const { requestId } = ctx.state;
-  login.log.info({ provider: id, subject, issuer, reason: 'user_suspended', requestId }, 'a sign-in was refused');
+  login.log.info({ provider: id, identity, reason: 'user_suspended', requestId }, 'a sign-in was refused');
   countSignIn(login, ctx, id, 'not_allowed', identity);
   showProblem(ctx, { status: 403, problem: 'suspended' });
 }

@@ -60,17 +60,15 @@ export function countSignIn(
   ctx: Context,
   provider: string,
   outcome: SignInOutcome,
-  identity?: Pick<Identity, 'subject' | 'issuer'>,
+  identity?: Identity,
 ): void {
   metrics.signIns.inc({ provider, outcome });
   const address = places.addressOf(ctx.req);
-  const person = identity && { user: identity.subject, issuer: identity.issuer };
-  watch?.observe({ kind: 'sign_in', outcome, person, address });
+  watch?.observe({ kind: 'sign_in', outcome, person: identity, address });
   audit?.record({
     event: 'sign_in',
     outcome,
-    user: identity?.subject,
-    issuer: identity?.issuer,
+    identity,
     credential: 'session',
     via: provider,
     client: address,

@@ -228,7 +228,7 @@ export class ProviderClient {
     const refused = refusedAddress(claims, identity, this.config);
     if (refused !== undefined) {
       const { id: provider } = this.config;
-      this.#dependencies.log.warn({ provider, ...refused, subject: identity.subject }, 'a person may not sign in');
+      this.#dependencies.log.warn({ provider, ...refused, identity }, 'a person may not sign in');
       throw new SignInFailed('not_allowed', 'this address is not among those that may sign in');
     }
     return {

@@ -29,8 +29,7 @@ export async function signOut(login: LoginContext, ctx: Context): Promise<void> 
   if (session !== undefined && !isOwnForm(login, ctx, session, form)) return refuseForm(ctx);
   if (session !== undefined) {
     await login.sessions.end(session.key, 'signed_out');
-    const { subject, issuer } = session.identity;
-    login.log.info({ provider: session.provider, subject, issuer }, 'user signed out');
+    login.log.info({ provider: session.provider, identity: session.identity }, 'user signed out');
     removeCookie(login, ctx);
     visitOf(ctx).person = undefined;
   }

@@ -1,3 +1,5 @@
+import type { Person } from '../../identity/user.ts';
+
 /** One thing that somebody did, or was not let do. Fields that do not apply are absent. */
 export interface AuditEntry {
   readonly event:
@@ -12,8 +14,8 @@ export interface AuditEntry {
     | 'authorization';
   /** `allow`, `relayed`, `refused`, `signed_in` and so on: a closed set for each event. */
   readonly outcome: string;
-  readonly user?: string | undefined;
-  readonly issuer?: string | undefined;
+  /** Who did it: written as `user`, with those of the names that are configured. */
+  readonly identity?: Person | undefined;
   /** Kind of credential: `session`, `bearer`, `api-key`, `mtls`, `anonymous`. */
   readonly credential?: string | undefined;
   /** Forward-auth: which proxy asked. Relay: whose word it was, `proxy` or `jwt`. */

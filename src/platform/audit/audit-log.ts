@@ -1,3 +1,4 @@
+import { type UserName, withUser } from '../../identity/user.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { AuditMetrics } from '../metrics.ts';
@@ -9,6 +10,8 @@ import { SinkQueue } from './sink-queue.ts';
 export interface AuditLogDeps {
   readonly process: 'forward-auth' | 'relay';
   readonly log: Logger;
+  /** Which names of a user are written; absent: none. */
+  readonly names?: readonly UserName[];
   /** Unix time in milliseconds. */
   readonly now: () => number;
   readonly metrics: AuditMetrics;
@@ -74,7 +77,11 @@ export class AuditLog {
 
   #line(entry: AuditEntry): string {
     const time = new Date(this.#deps.now()).toISOString();
-    const record = { time, process: this.#deps.process, ...(redact(entry) as object) };
+    const record = {
+      time,
+      process: this.#deps.process,
+      ...(redact(withUser(entry, this.#deps.names ?? [])) as object),
+    };
     return JSON.stringify(record, (_name, value: unknown) => written(value));
   }
 }

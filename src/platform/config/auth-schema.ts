@@ -27,6 +27,10 @@ import {
 const claims = z
   .strictObject({
     subject: z.string().default('sub'),
+    username: z
+      .string()
+      .default('preferred_username')
+      .meta({ description: 'what operators call the user, for logs, lists and commands; no rule goes by it' }),
     email: z.string().default('email'),
     name: z.string().default('name'),
     groups: groupClaims.prefault('groups').meta({

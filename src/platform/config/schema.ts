@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { USER_NAMES } from '../../identity/user.ts';
 import { LOG_LEVELS } from '../log.ts';
 import { checkAdmin } from './admin-schema.ts';
 import { checkAggregate } from './aggregate-schema.ts';
@@ -15,7 +16,7 @@ import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
 import { tracingSchema } from './tracing-schema.ts';
-import { AT_START, httpUrl } from './values.ts';
+import { AT_START, AT_START_OF_BOTH, httpUrl } from './values.ts';
 import { watchSchema } from './watch-schema.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
@@ -74,6 +75,14 @@ export const configSchema = z
       .strictObject({ level: z.enum(LOG_LEVELS).default('info') })
       .prefault({})
       .meta(AT_START),
+    userNames: z
+      .array(z.enum(USER_NAMES))
+      .default(['username'])
+      .meta({
+        ...AT_START_OF_BOTH,
+        description:
+          'which names of a user stand beside `user` (issuer and subject) in log, audit and security events: `username`, `email`, `name`; empty: none',
+      }),
     drain: drainSchema.prefault('10s').meta(AT_START),
     auth: authSchema.prefault({}),
     redis: redisSchema

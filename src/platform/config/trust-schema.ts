@@ -46,6 +46,7 @@ const token = z.strictObject({
   claims: z
     .strictObject({
       subject: z.string().min(1).default('sub'),
+      username: z.string().min(1).default('preferred_username'),
       email: z.string().min(1).default('email'),
       name: z.string().min(1).default('name'),
       groups: groupClaims.prefault('groups'),

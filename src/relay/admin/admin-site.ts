@@ -62,13 +62,13 @@ export class AdminSite {
 
   /** What an operator tried is worth knowing too. */
   #recordWhenDone(ctx: Koa.Context): void {
-    const { name, way } = operatorOf(ctx);
+    const { person, way } = operatorOf(ctx);
     const { method, path, req, res } = ctx;
     res.once('close', () =>
       this.#parts.audit?.record({
         event: 'operator',
         outcome: res.statusCode < 400 ? 'done' : 'refused',
-        user: name,
+        identity: person,
         via: way,
         action: method,
         object: path,

@@ -124,7 +124,7 @@ function report(server: string, { way }: Caller, { metrics, reached, log }: Aggr
 /** What is missing in a list is missing for a reason that the operator can do something about. */
 function logGaps({ identity }: Caller, { unavailable, leftOut }: ListPage, log: Logger): void {
   if (unavailable.length === 0 && leftOut.length === 0) return;
-  log.info({ user: identity.subject, unavailable, leftOut }, 'a list of all servers is not complete');
+  log.info({ identity, unavailable, leftOut }, 'a list of all servers is not complete');
 }
 
 /** How the client can be led to an address, which it said of itself once or with this request. */

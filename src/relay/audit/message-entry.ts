@@ -55,8 +55,7 @@ export function messageEntry(
   const operation = operationOf(method, params);
   const [object] = operation.kind === 'objects' ? operation.objects : [];
   return {
-    user: identity.subject,
-    issuer: identity.issuer,
+    identity,
     credential: identity.method,
     via: way,
     server,

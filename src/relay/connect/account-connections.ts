@@ -100,7 +100,7 @@ export class AccountConnections {
         connectedAt: now(),
       });
     });
-    log.info({ server: this.#server, user: identity.subject, issuer }, 'an account was connected');
+    log.info({ server: this.#server, identity, issuer }, 'an account was connected');
     this.record(identity, 'connected', issuer);
   }
 
@@ -110,7 +110,7 @@ export class AccountConnections {
     const connection = await this.read(identity);
     const was = await this.#locked(identity, () => store.remove(identity, this.#server));
     if (was) {
-      log.info({ server: this.#server, user: identity.subject }, 'an account was disconnected');
+      log.info({ server: this.#server, identity }, 'an account was disconnected');
       this.record(identity, 'disconnected', connection?.issuer);
     }
     if (connection !== undefined) await this.#revoke(connection);
@@ -124,8 +124,8 @@ export class AccountConnections {
     object?: string,
     reason?: string,
   ): void {
-    const { subject: user, issuer, method: credential } = identity;
-    this.#deps.record({ event: 'connection', outcome, user, issuer, credential, server: this.#server, object, reason });
+    const { method: credential } = identity;
+    this.#deps.record({ event: 'connection', outcome, identity, credential, server: this.#server, object, reason });
   }
 
   get #server(): string {
@@ -207,10 +207,7 @@ export class AccountConnections {
   async #broken(identity: Identity, connection: Connection, why: string): Promise<'broken'> {
     const { refreshToken: _spent, ...rest } = connection;
     await this.#deps.store.write(identity, { ...rest, version: rest.version + 1, accessToken: '', broken: true });
-    this.#deps.log.warn(
-      { server: this.#server, user: identity.subject, why },
-      'a connected account cannot be used any more',
-    );
+    this.#deps.log.warn({ server: this.#server, identity, why }, 'a connected account cannot be used any more');
     this.record(identity, 'ended', connection.issuer, why);
     return 'broken';
   }

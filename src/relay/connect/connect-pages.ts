@@ -125,10 +125,7 @@ export class ConnectPages {
     const state = new URLSearchParams(ctx.querystring).get('state') ?? '';
     const opened = await attempts.open(state, identity, server);
     if (opened.kind !== 'good') {
-      log.info(
-        { server, user: identity.subject, attempt: opened.kind, requestId: ctx.state.requestId },
-        'not connected',
-      );
+      log.info({ server, identity, attempt: opened.kind, requestId: ctx.state.requestId }, 'not connected');
       connections.record(identity, 'refused', undefined, `attempt_${opened.kind}`);
       const problem = opened.kind === 'foreign' ? 'account_foreign' : 'account_over';
       return showProblem(ctx, { status: 400, problem, again: serverPath(server) });
@@ -139,10 +136,7 @@ export class ConnectPages {
     } catch (error) {
       const code = oauthErrorOf(error);
       if (error instanceof PosternError) throw error;
-      log.warn(
-        { server, user: identity.subject, error, requestId: ctx.state.requestId },
-        'an account was not connected',
-      );
+      log.warn({ server, identity, error, requestId: ctx.state.requestId }, 'an account was not connected');
       const found =
         code === 'access_denied'
           ? ({ status: 403, problem: 'account_denied' } as const)

@@ -106,7 +106,7 @@ async function grant(
   } catch (error) {
     const code = oauthErrorOf(error);
     log.warn(
-      { server, issuer, error: code ?? error, detail: oauthDetailOf(error), user: identity?.subject },
+      { server, issuer, error: code ?? error, detail: oauthDetailOf(error), identity },
       'no token for an MCP server',
     );
     if (code === undefined) throw serverAway(issuer, error);

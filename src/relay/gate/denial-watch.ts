@@ -12,6 +12,5 @@ export function observeDenial(
   { identity, server }: { readonly identity?: Identity | undefined; readonly server?: string | undefined },
 ): void {
   if (watch === undefined || identity === undefined || server === undefined || !DENIALS.has(reason)) return;
-  const person = { user: identity.subject, issuer: identity.issuer };
-  watch.observe({ kind: 'tool_denial', person, server, reason });
+  watch.observe({ kind: 'tool_denial', person: identity, server, reason });
 }

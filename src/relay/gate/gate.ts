@@ -282,7 +282,7 @@ export class Gate {
       maxMessage: this.#rules.maxMessage,
       onEnd: call && (() => this.#openCalls.left(place, id)),
       onDropped: (reason) =>
-        this.#deps.log.warn({ server, user: identity.subject, reason }, 'a message of the MCP server was left out'),
+        this.#deps.log.warn({ server, identity, reason }, 'a message of the MCP server was left out'),
     });
   }
 
@@ -315,8 +315,7 @@ export class Gate {
       event: 'denial',
       outcome: 'refused',
       reason: refusal.reason,
-      user: identity?.subject,
-      issuer: identity?.issuer,
+      identity,
       credential: identity?.method,
       via: way,
       server,
@@ -382,7 +381,7 @@ export class Gate {
     this.#deps.metrics.policyDenials.inc({ server, reason, mode });
     if (mode === 'dry_run')
       this.#deps.log.info(
-        { reason, rule, permission, server, user: identity.subject, requestId: requestId() },
+        { reason, rule, permission, server, identity, requestId: requestId() },
         'the policy would have refused this',
       );
   }

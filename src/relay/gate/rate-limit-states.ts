@@ -1,12 +1,13 @@
 import { LRUCache } from 'lru-cache';
+import type { Person } from '../../identity/user.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { Consumption } from '../../stores/stores.ts';
 
 /** How much of one window is used. */
 export interface RateLimitState {
   readonly by: RelayConfig['rateLimits'][number]['by'];
-  /** Subject; empty: all the anonymous. */
-  readonly user: string;
+  /** Without a subject: all the anonymous. */
+  readonly person: Person;
   readonly server: string | undefined;
   readonly tool: string | undefined;
   readonly limit: number;

@@ -15,7 +15,7 @@ type LimitedBy = RateLimitConfig['by'];
 interface Count {
   readonly window: Window;
   readonly key: string;
-  readonly about: Pick<RateLimitState, 'user' | 'server' | 'tool'>;
+  readonly about: Pick<RateLimitState, 'person' | 'server' | 'tool'>;
 }
 
 interface Window {
@@ -66,7 +66,7 @@ export class RelayRateLimits {
       if (!window.servers.has(server)) continue;
       if (by === 'tool' && (tool === undefined || !window.tools.hasLike(tool))) continue;
       const about = {
-        user: identity.subject,
+        person: identity,
         server: by === 'user' ? undefined : server,
         tool: by === 'tool' ? looseName(tool as string) : undefined,
       };

@@ -166,7 +166,7 @@ export class OpenStreams {
     const { metrics, log } = this.#deps;
     const { transport, server, identity } = entry;
     metrics.streamsEnded.inc({ reason: why });
-    log.info({ reason: why, transport, server, user: identity.subject }, 'a stream was ended');
+    log.info({ reason: why, transport, server, identity }, 'a stream was ended');
     entry.end(why);
   }
 

@@ -7,18 +7,21 @@ export type Claims = Readonly<Record<string, unknown>>;
 /** Which claims hold what; a name with dots leads into objects where no claim has the whole name. */
 export interface ClaimNames extends GroupClaims {
   readonly subject: string;
+  /** Absent: as `USUAL_CLAIMS` has it. */
+  readonly username?: string;
   readonly email: string;
   readonly name: string;
 }
 
 /** OIDC Core §5.1, and what providers agree on for groups. */
-export const USUAL_CLAIMS: ClaimNames = {
+export const USUAL_CLAIMS = {
   subject: 'sub',
+  username: 'preferred_username',
   email: 'email',
   name: 'name',
   groups: ['groups'],
   groupName: 'name',
-};
+} as const satisfies ClaimNames;
 
 /**
  * The identity of a verified token.
@@ -30,8 +33,10 @@ export function readClaims(claims: Claims, names: ClaimNames): Identity | undefi
   const unverified = claims.email_verified === false || claims.email_verified === 'false';
   const subject = text(claimAt(claims, names.subject));
   if (subject === '' || (unverified && (names.subject === names.email || names.subject === 'email'))) return undefined;
+  const username = text(claimAt(claims, names.username ?? USUAL_CLAIMS.username));
   return {
     subject,
+    ...(username === '' ? {} : { username }),
     email: unverified ? '' : text(claimAt(claims, names.email)),
     name: text(claimAt(claims, names.name)),
     groups: readGroups(claims, names),

@@ -1,9 +1,10 @@
+import { type Person, userOf } from '../../identity/user.ts';
 import type { WatchConfig } from '../../platform/config/schema.ts';
 import { Networks } from '../../platform/networks.ts';
 import type { Detector, Finding } from '../detector.ts';
 import type { Histories } from '../histories.ts';
 import { type HistorySettings, seeIn } from '../network-history.ts';
-import { type Observation, type Person, personKey } from '../observation.ts';
+import type { Observation } from '../observation.ts';
 
 /**
  * A user in a network that they were never seen in, and a user in two places at once: what a stolen cookie or token looks like. A
@@ -28,14 +29,14 @@ export class NetworksOfUserDetector implements Detector {
     const network = seen === undefined ? '' : this.#networks.of(seen.address);
     if (seen === undefined || network === '') return undefined;
     // Most of all that is seen, and a history need not be exact to the second.
-    const last = this.#histories.known(personKey(seen.person))?.networks[network]?.last;
+    const last = this.#histories.known(userOf(seen.person))?.networks[network]?.last;
     if (last !== undefined && now >= last && now - last < this.#settings.within / 10) return undefined;
     return this.#see({ ...seen, network }, now);
   }
 
   async #see(seen: Sighted & { readonly network: string }, now: number): Promise<Finding | undefined> {
     const { person, address, count, network } = seen;
-    const key = personKey(person);
+    const key = userOf(person);
     const judge = async (fresh: boolean) => seeIn(await this.#histories.read(key, fresh), network, now, this.#settings);
     let judgement = await judge(false);
     // Another replica may have learnt it meanwhile.
@@ -45,8 +46,8 @@ export class NetworksOfUserDetector implements Detector {
     if (novelty === 'none') return undefined;
     const subject = `${key} ${network}`;
     if (novelty === 'concurrent' && this.#wanted.concurrent)
-      return { kind: 'concurrent_networks', subject, count, ...person, address };
-    return this.#wanted.new ? { kind: 'new_network', subject, count, ...person, address } : undefined;
+      return { kind: 'concurrent_networks', subject, count, person, address };
+    return this.#wanted.new ? { kind: 'new_network', subject, count, person, address } : undefined;
   }
 }
 

@@ -1,3 +1,4 @@
+import { userOf } from '../../identity/user.ts';
 import type { Detector, Finding } from '../detector.ts';
 import type { Observation } from '../observation.ts';
 
@@ -22,6 +23,6 @@ export class OldApiKeysDetector implements Detector {
     const key = await ended();
     if (key === undefined) return undefined;
     const { person, reason } = key;
-    return { kind: 'old_api_key', subject: `${person.user} ${address}`, count: 1, ...person, reason, address };
+    return { kind: 'old_api_key', subject: `${userOf(person)} ${address}`, count: 1, person, reason, address };
   }
 }

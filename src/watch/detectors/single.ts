@@ -1,3 +1,4 @@
+import { userOf } from '../../identity/user.ts';
 import type { SecurityEventKind } from '../../platform/config/watch-schema.ts';
 import type { Detector, Finding } from '../detector.ts';
 import type { Observation } from '../observation.ts';
@@ -24,11 +25,18 @@ function findingOf(observation: Observation): Finding | undefined {
     }
     case 'token_reuse': {
       const { person, reason, address } = observation;
-      return { kind: 'refresh_token_reuse', subject: person?.user ?? address, count: 1, ...person, reason, address };
+      return {
+        kind: 'refresh_token_reuse',
+        subject: person === undefined ? address : userOf(person),
+        count: 1,
+        person,
+        reason,
+        address,
+      };
     }
     case 'provider_removed': {
       const { person, provider } = observation;
-      return { kind: 'removed_provider', subject: person.user, count: 1, ...person, reason: provider };
+      return { kind: 'removed_provider', subject: userOf(person), count: 1, person, reason: provider };
     }
     case 'operator_refused': {
       const { address } = observation;

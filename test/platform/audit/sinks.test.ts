@@ -43,7 +43,8 @@ const CHAIN = { chain: { enabled: true } };
 const linesOf = (file: string) => readFileSync(file, 'utf8').trimEnd().split('\n');
 
 function write(audit: AuditLog, from: number, to: number): void {
-  for (let user = from; user <= to; user++) audit.record({ event: 'decision', outcome: 'allow', user: `u${user}` });
+  for (let user = from; user <= to; user++)
+    audit.record({ event: 'decision', outcome: 'allow', identity: { issuer: '', subject: `u${user}` } });
 }
 
 /** A sink in the hands of the test. */
@@ -71,7 +72,10 @@ describe('the audit log', () => {
       audit.record({
         event: 'denial',
         outcome: 'refused',
-        user: 'eve\n{"event":"decision","outcome":"allow","user":"admin"}\u2028\u202e\u001b[2J',
+        identity: {
+          issuer: '',
+          subject: 'eve\n{"event":"decision","outcome":"allow","user":"admin"}\u2028\u202e\u001b[2J',
+        },
         object: 'x'.repeat(5000),
         reason: 'Bearer abcdefghijklmnop',
         arguments: { password: 'hunter2', note: 'fine' },
@@ -158,7 +162,12 @@ describe('the audit log', () => {
           const file = path();
           const before = await openFile(file, CHAIN);
           write(before.audit, 1, 2);
-          before.audit.record({ event: 'tool_call', outcome: 'allow', user: 'u3', arguments: long(bytes) });
+          before.audit.record({
+            event: 'tool_call',
+            outcome: 'allow',
+            identity: { issuer: '', subject: 'u3' },
+            arguments: long(bytes),
+          });
           await before.audit.close(5_000);
           writeFileSync(file, `${readFileSync(file, 'utf8')}${tail}`);
           const { audit } = await openFile(file, CHAIN);
@@ -181,7 +190,12 @@ describe('the audit log', () => {
     it('goes on in the next file after a long last line, which the one before it keeps', async () => {
       const file = path();
       const before = await openFile(file, CHAIN);
-      before.audit.record({ event: 'tool_call', outcome: 'allow', user: 'u1', arguments: long(300_000) });
+      before.audit.record({
+        event: 'tool_call',
+        outcome: 'allow',
+        identity: { issuer: '', subject: 'u1' },
+        arguments: long(300_000),
+      });
       await before.audit.close(5_000);
       renameSync(file, `${file}.1`);
       for (const there of [undefined, '', '{"time":']) {
@@ -198,7 +212,12 @@ describe('the audit log', () => {
       for (const bytes of [10, 66_000]) {
         const file = path();
         const before = await openFile(file, CHAIN);
-        before.audit.record({ event: 'tool_call', outcome: 'allow', user: 'u1', arguments: long(bytes) });
+        before.audit.record({
+          event: 'tool_call',
+          outcome: 'allow',
+          identity: { issuer: '', subject: 'u1' },
+          arguments: long(bytes),
+        });
         await before.audit.close(5_000);
         writeFileSync(file, readFileSync(file, 'utf8').trimEnd());
         const { audit } = await openFile(file, CHAIN);

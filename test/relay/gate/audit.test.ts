@@ -57,7 +57,6 @@ describe('the audit log of the relay', () => {
       event: 'tool_call',
       outcome: 'admitted',
       user: 'alice',
-      issuer: '',
       credential: 'session',
       via: 'proxy',
       server: 'one',

@@ -14,9 +14,14 @@ export function readAccountId(text: unknown): { readonly provider: string; reado
   return provider === undefined || subject === undefined ? undefined : { provider, subject };
 }
 
+/** Of a person or a client. */
+export type KnownIdentity = Pick<Identity, 'username' | 'email' | 'name' | 'groups'>;
+
 /** What an access token says of a person or a client beside `sub`, `scope` and the rest of RFC 9068. */
-export function identityClaims({ email, name, groups }: Pick<Identity, 'email' | 'name' | 'groups'>): object {
+export function identityClaims({ username = '', email, name, groups }: KnownIdentity): object {
   return {
+    // RFC 7662 §2.2; `preferred_username` is what applications tell people apart by, and stays the subject.
+    ...(username === '' ? {} : { username }),
     ...(email === '' ? {} : { email }),
     ...(name === '' ? {} : { name }),
     ...(groups.length === 0 ? {} : { groups: [...groups] }),

@@ -1,13 +1,10 @@
 import type { Account, FindAccount, KoaContextWithOIDC } from 'oidc-provider';
-import type { Identity } from '../../../identity/identity.ts';
 import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import type { Session, Sessions } from '../../sessions/session.ts';
-import { accountId, identityClaims, readAccountId } from './account.ts';
+import { accountId, identityClaims, type KnownIdentity, readAccountId } from './account.ts';
 import type { Grants } from './grants.ts';
 import { orUnavailable } from './oauth-unavailable.ts';
 import { oidcErrors } from './oidc-library.ts';
-
-type Known = Pick<Identity, 'email' | 'name' | 'groups'>;
 
 export interface AccountsDependencies {
   readonly sessions: Pick<Sessions, 'byKey' | 'renew'>;
@@ -21,7 +18,7 @@ export interface AccountsDependencies {
  */
 export class Accounts {
   readonly #deps: AccountsDependencies;
-  readonly #identities = new WeakMap<object, Known>();
+  readonly #identities = new WeakMap<object, KnownIdentity>();
 
   constructor(deps: AccountsDependencies) {
     this.#deps = deps;
@@ -46,18 +43,18 @@ export class Accounts {
     return this.#account(id, session.identity);
   }
 
-  identityOf(account: Account | undefined): Known | undefined {
+  identityOf(account: Account | undefined): KnownIdentity | undefined {
     return account && this.#identities.get(account);
   }
 
   /** A client that gets tokens for itself. */
-  clientIdentity(id: string | undefined): Known | undefined {
+  clientIdentity(id: string | undefined): KnownIdentity | undefined {
     const found = this.#deps.clients.find((client) => client.id === id);
     return found && { email: '', name: found.name ?? '', groups: found.groups };
   }
 
   /** For a person whom a provider vouched for without a session here. */
-  vouchedFor(id: string, identity: Known): Account {
+  vouchedFor(id: string, identity: KnownIdentity): Account {
     return this.#account(id, identity);
   }
 
@@ -72,7 +69,7 @@ export class Accounts {
     return moved ? this.#sessionOf(grantId, renew) : undefined;
   }
 
-  #account(id: string, identity: Known | undefined): Account {
+  #account(id: string, identity: KnownIdentity | undefined): Account {
     const { subject = id } = readAccountId(id) ?? {};
     const account: Account = {
       accountId: id,

@@ -1,3 +1,4 @@
+import type { Person } from '../../../identity/user.ts';
 import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { Logger } from '../../../platform/log.ts';
 
@@ -27,8 +28,7 @@ const EXPECTED = new Set<AuditEvent>([
 export interface About {
   /** Id of the OAuth client. */
   readonly client?: string | undefined;
-  readonly subject?: string | undefined;
-  readonly issuer?: string | undefined;
+  readonly identity?: Person | undefined;
   readonly resource?: string | undefined;
   /** Address of the one who asked. */
   readonly address?: string | undefined;
@@ -58,12 +58,11 @@ export class AuthorizationAudit {
     const { log, audit, count } = this.#deps;
     count(event);
     log[EXPECTED.has(event) ? 'info' : 'warn']({ audit: event, ...about }, message);
-    const { client, subject, issuer, resource, address, path, error, reason, requestId } = about;
+    const { client, identity, resource, address, path, error, reason, requestId } = about;
     audit?.record({
       event: 'authorization',
       outcome: event,
-      user: subject,
-      issuer,
+      identity,
       client: address,
       server: resource,
       action: path,

@@ -164,7 +164,11 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       if (ctx.status === 503) ctx.set('Retry-After', '5');
     });
     showRefusalsFirst(provider, (client) => broker.clients.some(({ id }) => id === client));
-    noteProviderEvents(provider, { audit, watch: deps.watch, addressOf: (ctx) => places.addressOf(ctx.req), log });
+    noteProviderEvents(provider, {
+      ...{ audit, accounts, log, watch: deps.watch },
+      issuers: new Map(auth.providers.map(({ id, issuer: home }) => [id, home])),
+      addressOf: (ctx) => places.addressOf(ctx.req),
+    });
     provider.on('grant.success', ({ oidc: { client } }) => {
       const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idle);
       used.catch((error: unknown) => log.warn({ error }, 'the use of a client could not be noted'));

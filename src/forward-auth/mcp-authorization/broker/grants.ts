@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { credentialHandle } from '../../../identity/credential.ts';
+import { type Person, personOf } from '../../../identity/user.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RevokedCredentials } from '../../../stores/revoked-credentials.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
@@ -18,6 +19,10 @@ export interface Grant {
   readonly provider: string;
   readonly issuer: string;
   readonly subject: string;
+  /** What they were called when they signed in. */
+  readonly username?: string | undefined;
+  readonly email?: string | undefined;
+  readonly name?: string | undefined;
   readonly client: string;
   readonly clientName: string;
   readonly resource: string;
@@ -60,7 +65,6 @@ export class Grants {
     about: Omit<Grant, keyof OfSession | 'id' | 'handle' | 'createdAt'>,
   ): Promise<void> {
     const { identity, provider } = session;
-    const { issuer, subject } = identity;
     const handle = grantHandle(id);
     const grant: Grant = {
       ...about,
@@ -68,8 +72,7 @@ export class Grants {
       handle,
       session: session.key,
       provider,
-      issuer,
-      subject,
+      ...personOf(identity),
       createdAt: this.#deps.now(),
     };
     await this.#write(grant);
@@ -79,7 +82,7 @@ export class Grants {
   async move(from: string, to: Session): Promise<void> {
     for (const grant of await this.ofSession(from)) {
       await this.#deps.prolong(grant.id, to.endsAt);
-      await this.#write({ ...grant, session: to.key, expiresAt: to.endsAt });
+      await this.#write({ ...grant, ...personOf(to.identity), session: to.key, expiresAt: to.endsAt });
     }
   }
 
@@ -109,8 +112,8 @@ export class Grants {
     await revoke(id);
     await this.forget(id);
     if (grant === undefined) return false;
-    const { client, subject, handle } = grant;
-    audit.note('grant_ended', { reason, client, subject, grant: handle }, 'a grant ended');
+    const { client, handle } = grant;
+    audit.note('grant_ended', { reason, client, identity: grant, grant: handle }, 'a grant ended');
     return true;
   }
 
@@ -143,7 +146,7 @@ export function grantHandle(id: string): string {
   return keyOf(id).slice(0, 16);
 }
 
-type OfSession = Pick<Grant, 'session' | 'provider' | 'issuer' | 'subject'>;
+type OfSession = Pick<Grant, 'session' | 'provider' | keyof Person>;
 
 function keyOf(id: string): string {
   return term('grant', id);

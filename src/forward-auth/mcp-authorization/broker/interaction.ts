@@ -112,8 +112,8 @@ function showNothingAsked(ctx: Context, { clientName, server }: Asked): void {
 /** Otherwise the application would say that signing in went well, and fail at whatever it does next. */
 async function refuseUser(broker: InteractionContext, ctx: Context, session: Session, asked: Asked): Promise<void> {
   const { client, clientName, resource, server } = asked;
-  const { subject, issuer } = session.identity;
-  broker.audit.note('user_refused', { client, clientName, resource, subject, issuer }, 'a person may not use a server');
+  const { identity } = session;
+  broker.audit.note('user_refused', { client, clientName, resource, identity }, 'a person may not use a server');
   const refusal = { error: 'access_denied', error_description: 'this person may not use this server' };
   const back = await (await broker.provider()).interactionResult(ctx.req, ctx.res, refusal);
   const page = `${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: ctx.path, providers: broker.signInProviders.join(','), prompt: 'login' })}`;
@@ -177,7 +177,7 @@ async function answer(
   const form = await readForm(ctx);
   const { client, clientName, resource } = asked;
   const { identity } = session;
-  const about = { client, clientName, resource, subject: identity.subject, issuer: identity.issuer };
+  const about = { client, clientName, resource, identity };
   const token = broker.sealing.open(PURPOSE, form.get('token') ?? '')?.toString();
   if (token !== `${session.key} ${uid}`) {
     broker.audit.note('consent_forged', about, 'an answer to a consent page was not given on that page');

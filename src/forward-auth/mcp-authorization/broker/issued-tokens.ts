@@ -35,7 +35,15 @@ export function brokerTokens({
     serverAudiences: {},
     authorizedParties: [],
     clientAsAudience: false,
-    claims: { subject: 'sub', email: 'email', name: 'name', groups: ['groups'], groupName: 'name', scopes: ['scope'] },
+    claims: {
+      subject: 'sub',
+      username: 'username',
+      email: 'email',
+      name: 'name',
+      groups: ['groups'],
+      groupName: 'name',
+      scopes: ['scope'],
+    },
   } as const;
   const issuers = new Map(providers.map((provider) => [provider.id, provider.issuer]));
   return {

@@ -1,4 +1,5 @@
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import { userOf } from '../../../identity/user.ts';
 import type { Operator } from './operator.ts';
 
 /** Milliseconds for which the forms of a page can be sent. */
@@ -27,9 +28,9 @@ export class FormTokens {
     return given.length === expected.length && timingSafeEqual(given, expected) && Number(ends) > this.#now();
   }
 
-  #sign({ name, way }: Operator, ends: string): Buffer {
+  #sign({ person, way }: Operator, ends: string): Buffer {
     return createHmac('sha256', this.#key)
-      .update(JSON.stringify([way, name, ends]))
+      .update(JSON.stringify([way, userOf(person), ends]))
       .digest();
   }
 }

@@ -20,7 +20,7 @@ export interface GatekeeperParts {
   readonly local: boolean;
 }
 
-const LOCAL: Operator = { name: 'this machine', way: 'local' };
+const LOCAL: Operator = { person: { issuer: '', subject: 'this machine' }, way: 'local' };
 
 /** Who may see the admin pages and use their API. Not by what lets MCP clients in. */
 export class Gatekeeper {

@@ -26,6 +26,6 @@ export class GroupSignIn {
       throw new NotAdmitted(403, 'no_session', 'sign in with a browser: tokens and keys of programs are not for this');
     if (!identity.groups.some((group) => this.#groups.has(group)))
       throw new NotAdmitted(403, 'not_operator', 'you are in no group that may operate the relay');
-    return { name: identity.subject, way: 'group' };
+    return { person: identity, way: 'group' };
   }
 }

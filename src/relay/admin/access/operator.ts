@@ -1,10 +1,11 @@
 import type { Context } from 'koa';
+import type { Person } from '../../../identity/user.ts';
 import { PosternError } from '../../../platform/errors.ts';
 
 /** Somebody who has signed in to the admin pages. */
 export interface Operator {
-  /** As the audit log names them. */
-  readonly name: string;
+  /** As the audit log has them: without an issuer where they signed in with a password. */
+  readonly person: Person;
   readonly way: 'password' | 'group' | 'local';
 }
 

@@ -53,7 +53,7 @@ export class PasswordSignIn {
       throw new NotAdmitted(401, 'wrong_password', 'the name or the password is wrong', CHALLENGE);
     }
     await Promise.all([byClient.consume(one, -1), byPeer.consume(of, -1)]);
-    return { name: this.#user, way: 'password' };
+    return { person: { issuer: '', subject: this.#user }, way: 'password' };
   }
 
   /** Both are compared, so that it takes as long whichever is wrong. */

@@ -1,14 +1,16 @@
 import { z } from 'zod';
+import { isCalled, type Person, readUser } from '../../../identity/user.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import { type ActivityEntry, activityEntry, type RecentActivity } from '../recent-activity.ts';
 import { Operation } from './operation.ts';
+import { userFilter } from './user-fields.ts';
 
 const MAX_LISTED = 1_000;
 
 const filters = z.object({
   event: z.string().max(64).optional().meta({ description: 'such as `tool_call`, `message`, `denial`, `operator`' }),
   server: z.string().max(256).optional(),
-  user: z.string().max(1_024).optional().meta({ description: 'the subject' }),
+  user: userFilter.optional(),
   limit: z.coerce.number().int().min(1).max(MAX_LISTED).default(100),
 });
 
@@ -63,10 +65,17 @@ export function activityOperations(
   };
 }
 
+/** A line names nobody whom its configuration leaves out. */
+function personIn({ user = '', username, email, name }: ActivityEntry): Person {
+  return { ...readUser(user), username, email, name };
+}
+
 function matching(entries: readonly ActivityEntry[], wanted: z.output<typeof filters>): ActivityEntry[] {
   const { event, server, user, limit } = wanted;
   return entries
     .filter((entry) => (event ?? entry.event) === entry.event)
-    .filter((entry) => (server ?? entry.server) === entry.server && (user ?? entry.user) === entry.user)
+    .filter(
+      (entry) => (server ?? entry.server) === entry.server && (user === undefined || isCalled(personIn(entry), user)),
+    )
     .slice(0, limit);
 }

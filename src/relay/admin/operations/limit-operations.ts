@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import { USER_NAMES, userFields } from '../../../identity/user.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { StoreMetrics } from '../../../platform/metrics.ts';
 import type { RateLimitStates } from '../../gate/rate-limit-states.ts';
 import { Operation } from './operation.ts';
+import { userFieldsShape } from './user-fields.ts';
 
 const limitedBy = z.enum(['user', 'server', 'tool']);
 
@@ -37,7 +39,7 @@ export function limitOperations(
             .array(
               z.object({
                 by: limitedBy,
-                user: z.string().meta({ description: 'the subject; empty: all the anonymous' }),
+                ...userFieldsShape,
                 server: z.string().optional(),
                 tool: z.string().optional(),
                 limit: z.int(),
@@ -60,9 +62,11 @@ export function limitOperations(
         refused: (await metrics.rateLimited.get()).values
           .filter(({ value }) => value > 0)
           .map(({ labels, value }) => ({ by: String(labels.by), count: value })),
-        states: states
-          .list()
-          .map(({ resetsAt, ...state }) => ({ ...state, resetsAt: new Date(resetsAt).toISOString() })),
+        states: states.list().map(({ person, resetsAt, ...state }) => ({
+          ...state,
+          ...userFields(person, USER_NAMES),
+          resetsAt: new Date(resetsAt).toISOString(),
+        })),
       }),
     ),
   };

@@ -1,14 +1,15 @@
 import { z } from 'zod';
+import { USER_NAMES, userFields } from '../../../identity/user.ts';
 import type { OpenStreams } from '../../transports/open-streams.ts';
 import { notFound, Operation } from './operation.ts';
+import { userFieldsShape } from './user-fields.ts';
 
 const stream = z
   .object({
     id: z.string(),
     transport: z.enum(['streamable-http', 'http-sse', 'websocket']),
     server: z.string(),
-    user: z.string().meta({ description: 'the subject; empty: anonymous' }),
-    issuer: z.string(),
+    ...userFieldsShape,
     since: z.iso.datetime(),
   })
   .meta({ id: 'Stream' });
@@ -36,8 +37,7 @@ export function streamOperations(streams: Pick<OpenStreams, 'list' | 'end'>) {
             id,
             transport,
             server,
-            user: identity.subject,
-            issuer: identity.issuer,
+            ...userFields(identity, USER_NAMES),
             since: new Date(since).toISOString(),
           })),
         };

@@ -19,7 +19,7 @@ export async function activityPage(ctx: Koa.Context, catalog: Catalog, live: boo
   const state = live
     ? html`<p class="live"><span role="status" data-live-state>Not live without JavaScript</span><button class="plain" type="button" data-live-pause hidden>Pause</button></p>`
     : undefined;
-  const body = html`<form class="filters" method="get" action="${PAGES.activity.path}">${select('Event', 'event', events, filter.event)}${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'subject')}<button>Show</button></form>
+  const body = html`<form class="filters" method="get" action="${PAGES.activity.path}">${select('Event', 'event', events, filter.event)}${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'name, e-mail or user')}<button>Show</button></form>
 ${state}${activityTable('What happened lately, newest first', entries, live ? filter : undefined)}`;
   const lead = 'The last messages, tool calls and refusals of this relay. Arguments of calls are not shown.';
   show(ctx, { title: 'Activity', page: 'activity', lead, body, operator, script: live });
@@ -52,7 +52,7 @@ export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<v
     policy,
     { empty: 'The policy refused nothing since the start.' },
   );
-  const body = html`<form class="filters" method="get" action="${PAGES.denials.path}">${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'subject')}<button>Show</button></form>
+  const body = html`<form class="filters" method="get" action="${PAGES.denials.path}">${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'name, e-mail or user')}<button>Show</button></form>
 ${activityTable('What was refused lately, newest first', entries)}
 <h2>Requests by reason</h2>${counts}<h2>By policy</h2>${byPolicy}`;
   const lead = 'What was refused lately, and why.';

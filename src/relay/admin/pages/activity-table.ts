@@ -1,6 +1,6 @@
 import { type Html, html } from '../../../platform/pages/html.ts';
 import type { ActivityEntry } from '../recent-activity.ts';
-import { badge, type Column, clock, duration, name, table, words } from './parts.ts';
+import { badge, type Column, clock, duration, name, table, who, words } from './parts.ts';
 
 /** Outcomes of the audit log that are what everybody wanted. */
 const GOOD = ['relayed', 'allow', 'done', 'connected', 'signed_in'];
@@ -9,7 +9,7 @@ const COLUMNS: ReadonlyArray<Column<ActivityEntry>> = [
   { head: 'Time (UTC)', cell: ({ time }) => clock(time) },
   { head: 'Event', cell: ({ event }) => words(event) },
   { head: 'Outcome', cell: ({ outcome }) => badge(GOOD.includes(outcome) ? 'good' : 'bad', words(outcome)) },
-  { head: 'User', kind: 'long', cell: ({ user, credential }) => user || credential },
+  { head: 'User', kind: 'long', cell: (entry) => who(entry) ?? entry.credential },
   { head: 'Server', cell: ({ server }) => server },
   { head: 'What', kind: 'long', cell: ({ action, object }) => name([action, object].filter(Boolean).join(' ')) },
   { head: 'Why', kind: 'long', cell: ({ reason, rule }) => [reason, rule].filter(Boolean).join(' · ') },

@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { displayName } from '../../../identity/user.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
 import { COMMON_HEADERS } from '../../../platform/pages/page.ts';
 import { version } from '../../../platform/version.ts';
@@ -58,7 +59,7 @@ export function show(ctx: Context, { title, page, lead, body, status = 200, oper
   const bar =
     operator === undefined
       ? undefined
-      : html`<span class="who">${operator.way === 'local' ? 'Not signed in: this machine only' : html`Signed in as ${operator.name}`}</span>
+      : html`<span class="who">${operator.way === 'local' ? 'Not signed in: this machine only' : html`Signed in as ${displayName(operator.person)}`}</span>
 <nav aria-label="Admin"><ul>${Object.entries(PAGES).map(link)}</ul></nav>`;
   ctx.body = html`<!doctype html>
 <html lang="en">

@@ -3,7 +3,7 @@ import { html } from '../../../platform/pages/html.ts';
 import { operatorOf } from '../access/operator.ts';
 import type { Catalog } from '../operations/catalog.ts';
 import { show } from './frame.ts';
-import { badge, clock, name, table } from './parts.ts';
+import { badge, clock, name, table, who } from './parts.ts';
 
 const EVERY = '*';
 
@@ -13,7 +13,7 @@ export async function limitsPage(ctx: Koa.Context, catalog: Catalog): Promise<vo
   const running = table(
     'Windows that run now, the fullest first',
     [
-      { head: 'User', kind: 'name', cell: ({ user }) => user || 'anonymous' },
+      { head: 'User', kind: 'name', cell: (state) => who(state) ?? 'anonymous' },
       { head: 'Counted by', cell: ({ by }) => by },
       { head: 'Server', cell: ({ server }) => server },
       { head: 'Tool', kind: 'long', cell: ({ tool }) => name(tool) },

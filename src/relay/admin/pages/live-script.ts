@@ -32,8 +32,20 @@ if (body && state && button) {
     made.title = text;
     return made;
   };
+  const isCalled = ({ user = '', username, email, name }, text) =>
+    [user, user.slice(user.indexOf('#') + 1)].includes(text) ||
+    [username, email, name].some((known) => known?.toLowerCase() === text.toLowerCase());
+  const who = ({ user, username, email, name, credential }) => {
+    const called = name || username || email;
+    if (!user) return [credential];
+    if (!called) return [user];
+    const both = tagged('span', '', called + ' ');
+    both.append(tagged('span', 'user', user));
+    return [both];
+  };
   const show = (entry) => {
-    for (const name of ['event', 'server', 'user']) if (wanted[name] && wanted[name] !== entry[name]) return;
+    for (const name of ['event', 'server']) if (wanted[name] && wanted[name] !== entry[name]) return;
+    if (wanted.user && !isCalled(entry, wanted.user)) return;
     const row = document.createElement('tr');
     row.setAttribute('role', 'row');
     row.className = 'fresh';
@@ -42,7 +54,7 @@ if (body && state && button) {
       cell('td', 'Time (UTC)', time(entry.time)),
       cell('td', 'Event', entry.event.replaceAll('_', ' ')),
       cell('td', 'Outcome', tagged('span', 'badge ' + (body.dataset.good.split(' ').includes(entry.outcome) ? 'good' : 'bad'), entry.outcome.replaceAll('_', ' '))),
-      cell('td', 'User', entry.user || entry.credential),
+      cell('td', 'User', ...who(entry)),
       cell('td', 'Server', entry.server),
       cell('td', 'What', tagged('span', 'name', [entry.action, entry.object].filter(Boolean).join(' '))),
       cell('td', 'Why', [entry.reason, entry.rule].filter(Boolean).join(' · ')),

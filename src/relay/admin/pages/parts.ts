@@ -1,3 +1,4 @@
+import type { UserFields } from '../../../identity/user.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
 
 type Cell = Html | string | number | undefined;
@@ -58,6 +59,21 @@ export function moment(iso: string): Html {
 export function duration(milliseconds: number | undefined): string {
   if (milliseconds === undefined) return '–';
   return milliseconds < 1_000 ? `${Math.round(milliseconds * 10) / 10} ms` : `${Math.round(milliseconds / 100) / 10} s`;
+}
+
+/** The fields of a user, as far as they are known. */
+type Named = { readonly [field in keyof UserFields]?: string | undefined };
+
+/** A user by what people call them, with who that is; undefined: nobody is known. */
+export function who({ user = '', username, email, name }: Named): Html | undefined {
+  const called = name || username || email;
+  if (user === '') return undefined;
+  return called === undefined ? html`${user}` : html`<span>${called} <span class="user">${user}</span></span>`;
+}
+
+/** The same as one text, for a label. */
+export function whoText({ user = '', username, email, name }: Named): string {
+  return name || username || email || user || 'anonymous';
 }
 
 export function words(code: string): string {

@@ -4,7 +4,7 @@ import { type Html, html } from '../../../platform/pages/html.ts';
 import { operatorOf } from '../access/operator.ts';
 import type { Catalog } from '../operations/catalog.ts';
 import { show } from './frame.ts';
-import { badge, type Column, moment, table, words } from './parts.ts';
+import { badge, type Column, moment, table, who, words } from './parts.ts';
 
 type SecurityEvent = z.output<Catalog['listSecurityEvents']['description']['output']>['events'][number];
 
@@ -22,7 +22,7 @@ const COLUMNS: ReadonlyArray<Column<SecurityEvent>> = [
     kind: 'long',
     cell: ({ message, reason }) => (reason === undefined ? message : `${message} (${words(reason)})`),
   },
-  { head: 'User', kind: 'long', cell: ({ user }) => user },
+  { head: 'User', kind: 'long', cell: who },
   { head: 'Address', cell: ({ address }) => address },
   { head: 'Server', cell: ({ server }) => server },
   { head: 'Times', kind: 'number', cell: ({ count }) => count },

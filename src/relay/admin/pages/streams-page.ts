@@ -5,7 +5,7 @@ import type { Catalog } from '../operations/catalog.ts';
 import { ADMIN } from '../paths.ts';
 import { PAGES, show } from './frame.ts';
 import { type OwnForms, seeOther } from './own-form.ts';
-import { moment, table } from './parts.ts';
+import { moment, table, who, whoText } from './parts.ts';
 
 /** Where the forms of this page go. */
 export const END_STREAM = `${ADMIN}/streams/end`;
@@ -17,13 +17,13 @@ export async function streamsPage(ctx: Koa.Context, catalog: Catalog, forms: Own
   const list = table(
     'Open streams, the oldest first',
     [
-      { head: 'User', kind: 'name', cell: ({ user }) => user || 'anonymous' },
+      { head: 'User', kind: 'name', cell: (stream) => who(stream) ?? 'anonymous' },
       { head: 'Server', cell: ({ server }) => server },
       { head: 'Transport', cell: ({ transport }) => transport },
       { head: 'Open since', cell: ({ since }) => moment(since) },
       {
         head: 'End it',
-        cell: ({ id, user, server }) => endForm(id, `End the stream of ${user || 'anonymous'} at ${server}`, token),
+        cell: (stream) => endForm(stream.id, `End the stream of ${whoText(stream)} at ${stream.server}`, token),
       },
     ],
     streams,

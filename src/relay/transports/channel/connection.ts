@@ -157,7 +157,7 @@ export class Connection {
       );
     else if (refusal !== undefined)
       log.info(
-        { server, reason: refusal.reason, user: this.#admitted.identity.subject, fix: refusal.fix },
+        { server, reason: refusal.reason, identity: this.#admitted.identity, fix: refusal.fix },
         refusal.message,
       );
   }
@@ -165,6 +165,6 @@ export class Connection {
   #log(message: string): void {
     if (!this.#deps.log.isLevelEnabled('debug')) return;
     const { server, way, identity } = this.#admitted;
-    this.#deps.log.debug({ server, way, user: identity.subject, transport: this.#transport }, message);
+    this.#deps.log.debug({ server, way, identity, transport: this.#transport }, message);
   }
 }

@@ -255,7 +255,7 @@ export class StreamableHttpEndpoint {
           server,
           outcome,
           way: exchange.caller?.way,
-          user: exchange.caller?.identity.subject,
+          identity: exchange.caller?.identity,
           requestId: requestId(exchange.request),
         },
         'relayed',

@@ -74,7 +74,7 @@ export class WebSocketConnection implements MessageSink {
     // What the client did wrong; ws has closed with 1002, 1007 or 1009 already.
     socket.on('error', (error) =>
       deps.log.info(
-        { server: admitted.server, user: admitted.identity.subject, transport: 'websocket', error: error.message },
+        { server: admitted.server, identity: admitted.identity, transport: 'websocket', error: error.message },
         'a WebSocket frame was refused',
       ),
     );

@@ -7,6 +7,7 @@ function family(prefix: string, field: string): HeaderNames & { readonly prefix:
   return {
     prefix,
     user: `${prefix}-${field}`,
+    username: `${prefix}-Preferred-Username`,
     email: `${prefix}-Email`,
     name: `${prefix}-Preferred-Username`,
     groups: `${prefix}-Groups`,

@@ -5,6 +5,7 @@ import { ABSENT, type Lookup, type Preset, type Reading } from './preset.ts';
 /** Which headers hold what. */
 export interface HeaderNames {
   readonly user: string;
+  readonly username?: string | undefined;
   readonly email?: string | undefined;
   readonly name?: string | undefined;
   readonly groups?: string | undefined;
@@ -30,8 +31,8 @@ export function plainPreset(headers: PlainHeaders): Preset {
   };
 }
 
-export function namesOf({ user, email, name, groups }: HeaderNames): string[] {
-  return [...new Set([user, email, name, groups])].filter((header) => header !== undefined);
+export function namesOf({ user, username, email, name, groups }: HeaderNames): string[] {
+  return [...new Set([user, username, email, name, groups])].filter((header) => header !== undefined);
 }
 
 export function readPlain(headers: PlainHeaders, get: Lookup): Reading {
@@ -42,11 +43,13 @@ export function readPlain(headers: PlainHeaders, get: Lookup): Reading {
   const subject = text(headers.user);
   if (subject === '') return ABSENT;
   const email = text(headers.email);
+  const username = text(headers.username);
   return {
     kind: 'read',
     identity: {
       ...ANONYMOUS,
       subject,
+      ...(username === '' ? {} : { username }),
       email: email === '' && headers.userIsEmail === true ? subject : email,
       name: text(headers.name),
       groups: splitList(text(headers.groups), headers.groupsDelimiter ?? ','),
