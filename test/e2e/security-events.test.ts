@@ -159,7 +159,12 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
       concurrent_networks: { process: 'forward-auth', user: ofAlice, address: THIEF },
       failed_sign_ins: { process: 'forward-auth', address: GUESSER },
       many_denied_tools: { process: 'relay', user: ofAlice },
-      old_api_key: { process: 'forward-auth', user: `${chain.publicUrl}/api-keys#nightly`, address: RUNNER, reason: 'revoked' },
+      old_api_key: {
+        process: 'forward-auth',
+        user: `${chain.publicUrl}/api-keys#nightly`,
+        address: RUNNER,
+        reason: 'revoked',
+      },
       operator_refused: { process: 'forward-auth' },
       refused_credentials: { process: 'forward-auth', address: GUESSER },
       spoof_attempt: { address: INTRUDER },

@@ -306,7 +306,10 @@ describe('forward-auth over HTTP', () => {
   it('writes decisions to the log and no token', async () => {
     const secret = await token();
     await gate.ask(GITHUB, { token: secret });
-    assert.match(gate.log(), /"decision":"allow","reason":"authorized","rule":"auth.rules\[1\]"[^\n]*"user":"[^"#]+#alice"/);
+    assert.match(
+      gate.log(),
+      /"decision":"allow","reason":"authorized","rule":"auth.rules\[1\]"[^\n]*"user":"[^"#]+#alice"/,
+    );
     assert.ok(!gate.log().includes(secret.split('.')[2] as string), 'the token is not in the log');
   });
 });
