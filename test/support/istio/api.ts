@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadSync } from '@grpc/proto-loader';
-import { readCustomResources } from '../kubernetes/custom-resources.ts';
+import { readDefinitions, schemasOf } from '../kubernetes/custom-resources.ts';
 import type { Json } from './manifests.ts';
 
 /** Istio's API as it publishes it. */
@@ -9,7 +9,8 @@ export const ISTIO_API = 'istio.io/api@v1.31.4';
 
 /** Schemas of Istio's own kinds by `apiVersion/kind`, as the API server would apply them. */
 export async function readSchemas(folder: string): Promise<Map<string, Json>> {
-  return readCustomResources(await readFile(join(folder, 'kubernetes/customresourcedefinitions.gen.yaml'), 'utf8'));
+  const file = join(folder, 'kubernetes/customresourcedefinitions.gen.yaml');
+  return schemasOf(readDefinitions(await readFile(file, 'utf8')));
 }
 
 interface Field {

@@ -12,6 +12,18 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* Refuses what the API server would refuse after a part of the objects is made, and no schema can compare. */}}
+{{- define "postern.checkValues" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]{0,39}[a-z0-9])?$" .Release.Name) }}
+{{- fail (printf "release name %q: Services are named after it, so use a letter, then at most 40 more of a-z, 0-9 and -" .Release.Name) }}
+{{- end }}
+{{- range $key, $values := dict "forwardAuth" .Values.forwardAuth "relay" .Values.relay }}
+{{- if lt (int $values.autoscaling.maxReplicas) (int $values.autoscaling.minReplicas) }}
+{{- fail (printf "%s.autoscaling.maxReplicas must be at least minReplicas" $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "postern.name" -}}
 {{ .root.Release.Name }}-{{ .component }}
 {{- end }}
