@@ -53,7 +53,7 @@ main > .quiet:last-child { margin: 1.25rem 0 0; }
 @media (max-width: 30rem) {
   .facts { grid-template-columns: 1fr; gap: 0; }
   .facts dd { margin: 0 0 .35rem; }
-  nav .who { flex-basis: 100%; max-width: 100%; }
+  nav .who { max-width: 7rem; }
 }
 @media (forced-colors: active) { .button, button { border-color: ButtonText; } }
 `;

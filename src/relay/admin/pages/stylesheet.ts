@@ -29,7 +29,7 @@ nav { flex: 1 0 100%; min-width: 0; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0 .25rem; list-style: none; margin: 0 0 0 -.75rem; padding: 0; }
 nav a { display: block; padding: .55rem .75rem .5rem; color: var(--quiet); text-decoration: none; border-bottom: 3px solid transparent; }
 nav a:hover { color: var(--ink); border-color: var(--line); }
-nav a[aria-current] { color: var(--ink); font-weight: 600; border-color: var(--accent); }
+nav a[aria-current] { color: var(--ink); border-color: var(--accent); }
 main { max-width: 84rem; margin: 0 auto; padding: 1.5rem clamp(1rem, 3vw, 2rem) 4rem; }
 h1 { margin: 0 0 .25rem; font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { margin: 2rem 0 .75rem; font-size: 1.0625rem; }
