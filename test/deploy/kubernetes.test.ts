@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { drainTimes } from '../../src/platform/config/drain-schema.ts';
 import { configKeys } from '../../src/platform/config/keys.ts';
 import { parseConfig } from '../../src/platform/config/load.ts';
-import { type Json, type Manifest, only } from '../support/istio/manifests.ts';
+import { type Json, only } from '../support/istio/manifests.ts';
 import { type Chart, chartOrSkip, type Rendered } from '../support/kubernetes/chart.ts';
 import { FULL, PROXIES, readmeValues } from '../support/kubernetes/chart-values.ts';
 
