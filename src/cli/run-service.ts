@@ -2,13 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import type { Config } from '../platform/config/schema.ts';
+import { workerCount } from '../platform/config/workers-schema.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { watchFiles } from '../platform/reloading/file-watch.ts';
 import type { ReadConfig } from '../platform/reloading/reloading.ts';
+import { takePlace, type WorkerPlace } from '../platform/worker-place.ts';
 import { isFileGoneMessage, type ReadyMessage } from '../quickstart/ready-message.ts';
 import { type CommandLine, optionalText, type Terminal } from './command.ts';
 import { stopSignal } from './stop-signal.ts';
 import { endOnUnexpected } from './unexpected.ts';
+import { runWorkers } from './workers/run-workers.ts';
 
 interface Service {
   readonly port: number;
@@ -25,28 +28,34 @@ interface Service {
 const CLOSE_GRACE = 1000;
 
 /**
- * Runs one of the two processes until it is told to stop, then drains it. SIGHUP, or a change of the file, has it read its
- * configuration again.
+ * Runs one of the two processes, or its workers, until it is told to stop, then drains it. SIGHUP, or a change of the file, has it
+ * read its configuration again.
  *
- * @returns 0
+ * @returns 0, or the exit code of a worker that could not start
  * @throws ConfigurationError before any port opens; PosternError where a port is taken
  */
 export async function runService(
-  name: string,
-  start: (config: Config, deps: { log: Logger }) => Promise<Service>,
+  name: 'forward-auth' | 'relay',
+  start: (config: Config, deps: { log: Logger; worker: WorkerPlace | undefined }) => Promise<Service>,
   line: CommandLine,
   terminal: Terminal,
 ): Promise<number> {
   const path = optionalText(line, 'config');
   const { config, file, files, warnings, document } = loadConfig(path, terminal.env);
   const log = createLogger(name, config.log.level, undefined, config.userNames);
-  for (const warning of warnings) log.warn(warning);
+  const worker = takePlace();
+  const { workers, internalListen } = name === 'relay' ? config.relay : config.auth;
+  const count = workerCount(workers);
+  if (worker === undefined || worker.number === 1) for (const warning of warnings) log.warn(warning);
+  const drain = drainTimes(config.drain);
+  if (worker === undefined && count > 1)
+    return runWorkers({ count, internalListen, stopTime: drain.total + 2 * CLOSE_GRACE, log });
 
   let flush = async () => {};
   endOnUnexpected(log, () => flush());
   const signal = stopSignal();
   const hangUp = hangUpSignal();
-  const service = await start(config, { log }).finally(unrefChannel);
+  const service = await start(config, { log, worker }).finally(unrefChannel);
   flush = () => service.fail();
   log.info({ port: service.port, internalPort: service.internalPort, file }, 'listening');
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };
@@ -70,7 +79,6 @@ export async function runService(
   unrefChannel();
   const reason = await signal.stopped;
   watched.close();
-  const drain = drainTimes(config.drain);
   log.info({ reason, drain: drain.total }, 'draining');
   service.announceStop();
   // Somebody at a keyboard is not waited for, and without the process that started this one nobody routes here.

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { isStopMessage } from '../platform/worker-place.ts';
 
 export interface StopSignal {
   /** Settles with the reason at the first SIGTERM or SIGINT, or when the process that started this one has gone. */
@@ -21,12 +22,19 @@ export function stopSignal(atOnce: () => void = () => {}): StopSignal {
     asked = true;
     stop(signal);
   };
+  const onMessage = (message: unknown) => {
+    if (isStopMessage(message)) stop(message.reason);
+  };
   const onDisconnect = () => stop('the starting process ended');
-  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('disconnect', onDisconnect);
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('disconnect', onDisconnect).on('message', onMessage);
   return {
     stopped,
     dispose: () => {
-      process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('disconnect', onDisconnect);
+      process
+        .off('SIGTERM', onSignal)
+        .off('SIGINT', onSignal)
+        .off('disconnect', onDisconnect)
+        .off('message', onMessage);
     },
   };
 }

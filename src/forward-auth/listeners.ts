@@ -9,6 +9,7 @@ import type { Readiness } from '../platform/readiness.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
+import type { WorkerPlace } from '../platform/worker-place.ts';
 import { createCheckEndpoint, type Peers } from './check/check.ts';
 import type { RunCheck } from './decision/proxy-check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
@@ -45,6 +46,8 @@ export interface Serving {
   readonly log: Logger;
   /** Undefined: traces are off. */
   readonly tracing: Tracing | undefined;
+  /** Undefined: this process answers operators itself. */
+  readonly worker: WorkerPlace | undefined;
 }
 
 export interface Listeners {
@@ -61,7 +64,7 @@ export interface Listeners {
 /** Opens the ports of forward-auth. @throws ConfigurationError, PosternError where a port is taken; none stays open then */
 export async function openListeners(config: Config, serving: Serving): Promise<Listeners> {
   const { auth } = config;
-  const { log, current, tracing } = serving;
+  const { log, current, tracing, worker } = serving;
   const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log, metrics: serving.metrics });
   const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
   const answer: RequestHandler = (request, response) => current().answer(request, response);
@@ -75,6 +78,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
     operator,
     configuration: serving.configuration,
     log,
+    ofWorker: worker !== undefined,
   });
   let grpc: RunningExtAuthz | undefined;
   try {
@@ -91,7 +95,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
       });
     }
     const port = await listen(server, auth.listen);
-    const internalPort = await listen(internal, auth.internalListen);
+    const internalPort = await listen(internal, worker === undefined ? auth.internalListen : { path: worker.socket });
     let deadline: number | undefined;
     const { total } = drainTimes(config.drain);
     return {

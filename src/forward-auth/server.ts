@@ -18,6 +18,7 @@ import { openSigningKeys } from '../platform/signing-keys.ts';
 import { exemplarLabels } from '../platform/tracing/current-span.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
+import type { WorkerPlace } from '../platform/worker-place.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { RevokedCredentials, revocationLifetime } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
@@ -33,6 +34,8 @@ export interface ForwardAuthDependencies {
   /** Unix time in milliseconds. */
   readonly now?: () => number;
   readonly fetch?: typeof fetch;
+  /** Absent: this is no worker, but the process itself. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 export interface RunningForwardAuth extends Listeners {
@@ -90,7 +93,8 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const suspensions = opened.add(new Suspensions({ ...common, stores }));
     const { stream } = stores;
     const { userNames: names } = config;
-    const audit = await openAuditLog(config.audit, { process: 'forward-auth', names, ...common, metrics, stream });
+    const worker = deps.worker?.number;
+    const audit = await openAuditLog(config.audit, { process: 'forward-auth', names, ...common, metrics, stream, worker });
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', names, ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
@@ -118,6 +122,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       metrics,
       log,
       tracing,
+      worker: deps.worker,
       configuration: () => reloading.report(),
       readiness: openReadiness(stores, () => current),
     });

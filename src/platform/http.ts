@@ -100,20 +100,25 @@ function overTls(options: object, listener: RequestHandler, tls: ListenerCredent
   return server.once('close', () => tls.close());
 }
 
-/** @returns the port, which differs from the asked one where that was 0 */
-export async function listen(server: Server, address: { host: string; port: number }): Promise<number> {
+/** An address that several workers share, or a Unix socket of this process alone. */
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** @returns the port, which differs from the asked one where that was 0; 0 of a Unix socket */
+export async function listen(server: Server, address: ListenAddress): Promise<number> {
+  const place = 'path' in address ? { ...address, exclusive: true } : address;
+  const name = 'path' in address ? address.path : `${address.host}:${address.port}`;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
-        new PosternError('listen', `cannot listen on ${address.host}:${address.port}: ${cause.code}`, {
+        new PosternError('listen', `cannot listen on ${name}: ${cause.code}`, {
           expose: true,
           cause,
         }),
       ),
     );
-    server.listen(address.port, address.host, resolve);
+    server.listen(place, resolve);
   });
-  return (server.address() as AddressInfo).port;
+  return 'path' in address ? 0 : (server.address() as AddressInfo).port;
 }
 
 /** Of each server: the open answer of each connection. */

@@ -14,6 +14,8 @@ export interface InternalParts {
   /** What the process has read of its configuration, without any of its values. */
   readonly configuration?: () => object;
   readonly log?: Pick<Logger, 'error'>;
+  /** The primary of several workers alone reaches this one, and says who asked it. */
+  readonly ofWorker?: boolean;
 }
 
 /**
@@ -23,11 +25,13 @@ export interface InternalParts {
 export function createInternalServer(
   registry: Registry,
   readiness: Readiness,
-  { operator, configuration, log }: InternalParts = {},
+  { operator, configuration, log, ofWorker = false }: InternalParts = {},
 ): Server {
   return createHttpServer(
     { maxHeaderSize: 16_384, requestTimeout: 10_000, ...(log && { log }) },
     (request, response) => {
+      if (ofWorker)
+        Object.defineProperty(request.socket, 'remoteAddress', { value: request.headers['x-forwarded-for'] });
       const operating = operator?.(request, response);
       if (operating !== undefined) return operating;
       const [path, query] = request.url?.split('?') ?? [];

@@ -55,12 +55,14 @@ export function createAuthMetrics(registry = new Registry()) {
       name: 'postern_provider_up',
       help: '1 where the identity provider gave its keys when it was last asked, 0 where it did not.',
       labelNames: ['provider'] as const,
+      aggregator: 'min',
       registers: [registry],
     }),
     providerKeysLoaded: new Gauge({
       name: 'postern_provider_keys_loaded_timestamp_seconds',
       help: 'When the keys of the identity provider were last loaded; they go on serving while it is away.',
       labelNames: ['provider'] as const,
+      aggregator: 'min',
       registers: [registry],
     }),
   };
@@ -72,6 +74,7 @@ export function createProcessMetrics(registry: Registry, process: 'forward-auth'
     name: 'postern_build_info',
     help: 'Always 1; the labels say which version runs.',
     labelNames: ['process', 'version'] as const,
+    aggregator: 'first',
     registers: [registry],
   }).set({ process, version: version() }, 1);
   return {
@@ -79,6 +82,7 @@ export function createProcessMetrics(registry: Registry, process: 'forward-auth'
       name: 'postern_certificate_expiry_timestamp_seconds',
       help: 'When the certificate of a listener ends.',
       labelNames: ['listener'] as const,
+      aggregator: 'min',
       registers: [registry],
     }),
     reloads: new Counter({
@@ -90,6 +94,7 @@ export function createProcessMetrics(registry: Registry, process: 'forward-auth'
     lastReload: new Gauge({
       name: 'postern_config_last_reload_success_timestamp_seconds',
       help: 'When the configuration that runs was read.',
+      aggregator: 'min',
       registers: [registry],
     }),
   };
@@ -101,6 +106,7 @@ export function createStoreMetrics(registry: Registry) {
     up: new Gauge({
       name: 'postern_store_up',
       help: '1 where the store answered last, 0 where it did not.',
+      aggregator: 'min',
       registers: [registry],
     }),
     duration: timesOf(registry, {
@@ -223,12 +229,14 @@ export function createRelayMetrics(registry = new Registry()) {
       name: 'postern_relay_tools_held_back',
       help: 'Tools whose definition changed or is new and waits for an operator’s approval.',
       labelNames: ['server'] as const,
+      aggregator: 'max',
       registers: [registry],
     }),
     upstreamUp: new Gauge({
       name: 'postern_relay_upstream_up',
       help: '1 where the MCP server answered last, 0 where it did not.',
       labelNames: ['server'] as const,
+      aggregator: 'min',
       registers: [registry],
     }),
   };

@@ -6,8 +6,13 @@ export interface MetricsText {
   readonly text: string;
 }
 
+/** What the primary of several workers asks for: it sums values, not texts. */
+export const METRICS_AS_JSON = 'application/json';
+
 /** @param accept what the reader takes: exemplars are in OpenMetrics only, which Prometheus asks for */
 export async function expose(registry: Registry, accept: string | undefined): Promise<MetricsText> {
+  if (accept === METRICS_AS_JSON)
+    return { contentType: accept, text: JSON.stringify(await registry.getMetricsAsJSON()) };
   const read = /\bapplication\/openmetrics-text\b/.test(accept ?? '') ? new OpenMetrics(registry) : registry;
   return { contentType: read.contentType, text: await read.metrics() };
 }
@@ -23,6 +28,10 @@ class OpenMetrics extends Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> {
   }
 
   override getMetricsAsArray() {
-    return this.#source.getMetricsAsArray().map((metric) => Object.create(metric) as typeof metric);
+    return this.#source.getMetricsAsArray().map((metric) => {
+      const shadow = Object.create(metric) as typeof metric;
+      // Metrics that are a sum of several workers would answer with the name that they were given.
+      return Object.assign(shadow, { get: async () => ({ ...(await metric.get()), name: shadow.name }) });
+    });
   }
 }

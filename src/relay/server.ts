@@ -23,6 +23,7 @@ import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
+import type { WorkerPlace } from '../platform/worker-place.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { RevokedCredentials, revocationLifetime } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
@@ -83,6 +84,8 @@ export interface RelayDependencies {
   readonly fetch?: typeof fetch;
   readonly times?: ConnectionTimes;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Absent: this is no worker, but the process itself. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 /**
@@ -102,7 +105,7 @@ export async function startRelay(config: Config, deps: RelayDependencies): Promi
 
 /** Everything that is opened stands in `opened` at once, so that nothing is left where a later part cannot be opened. */
 async function openRelay(config: Config, deps: RelayDependencies, opened: ResourceStack): Promise<RunningRelay> {
-  const { log, now = Date.now, times = CONNECTION_TIMES, env = process.env } = deps;
+  const { log, now = Date.now, times = CONNECTION_TIMES, env = process.env, worker } = deps;
   const { relay } = config;
   const metrics = createRelayMetrics();
   for (const reason of FORGERIES) metrics.rejected.inc({ reason }, 0);
@@ -141,6 +144,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     metrics: createAuditMetrics(metrics.registry),
     stream: stores.stream,
     memory: activity,
+    worker: worker?.number,
   });
   if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
   const watch = openWatch(config.watch, {
@@ -266,7 +270,10 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   );
   const operator: InternalHandler = (request, response) => current.operator(request, response);
   const configuration = () => reloading.report();
-  const internal = createInternalServer(metrics.registry, readiness, { operator, configuration, log });
+  const internal = createInternalServer(metrics.registry, readiness, {
+    ...{ operator, configuration, log },
+    ofWorker: worker !== undefined,
+  });
   const port = await listen(server, relay.listen);
   let grace = 0;
   let deadline: number | undefined;
@@ -277,7 +284,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     return Promise.all([drain(server, grace, () => streams.endStanding()), connections.close(grace)]);
   });
   opened.addClose(() => live?.close());
-  const internalPort = await listen(internal, relay.internalListen);
+  const internalPort = await listen(internal, worker === undefined ? relay.internalListen : { path: worker.socket });
   logNotices(config, log);
   if (stores.kind === 'memory' && relay.sessionKey === undefined && relay.sessionKeyPath === undefined)
     log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');

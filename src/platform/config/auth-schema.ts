@@ -23,6 +23,7 @@ import {
   secrets,
   size,
 } from './values.ts';
+import { workers } from './workers-schema.ts';
 
 const claims = z
   .strictObject({
@@ -278,6 +279,7 @@ const rule = z
 export const authSchema = z.strictObject({
   listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180').meta(AT_START),
   internalListen: address('health and metrics').prefault('127.0.0.1:9464').meta(AT_START),
+  workers,
   tls: listenerTls.optional().meta(AT_START),
   proxy: z.enum(PROXY_NAMES).optional().meta({
     description:

@@ -11,6 +11,7 @@ import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
 import { AT_START, address, duration, JWS_ALGORITHMS, secret, secrets, size } from './values.ts';
+import { workers } from './workers-schema.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
@@ -18,6 +19,7 @@ const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as c
 export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444').meta(AT_START),
   internalListen: address('health and metrics').prefault('127.0.0.1:9465').meta(AT_START),
+  workers,
   tls: listenerTls.optional().meta(AT_START),
   operatorToken: secrets('for the operator’s requests to internalListen; absent: refused').optional(),
   admin: adminSchema.prefault({}),

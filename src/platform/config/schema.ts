@@ -18,6 +18,7 @@ import { checkRuleProviders } from './reserved-providers.ts';
 import { tracingSchema } from './tracing-schema.ts';
 import { AT_START, AT_START_OF_BOTH, httpUrl } from './values.ts';
 import { watchSchema } from './watch-schema.ts';
+import { checkWorkers } from './workers-schema.ts';
 
 /** What a cookie's name promises (RFC 6265bis §4.1.3) must hold, or browsers drop it without a word. */
 function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, context: z.RefinementCtx): void {
@@ -132,6 +133,7 @@ export const configSchema = z
     );
     checkHiddenOperations(config.auth, config.relay, context);
     checkProviders(config.auth, Object.keys(config.relay.servers), context);
+    checkWorkers(config, context);
   });
 
 export type Config = z.output<typeof configSchema>;

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
+import { stringify } from 'yaml';
+import { freePorts } from '../support/free-port.ts';
+import { programOrSkip } from '../support/programs.ts';
+import { type RedisServer, startRedis } from '../support/redis-server.ts';
+import { type RunningPostern, startPostern } from '../support/run-postern.ts';
+import { until } from '../support/until.ts';
+
+const key = () => randomBytes(32).toString('base64url');
+const OPERATOR = 'the operator of the workers';
+
+describe('several workers of one process', function () {
+  this.timeout(90_000);
+  let redis: RedisServer;
+  let folder: string;
+  let port: number;
+  let internal: string;
+  const running: RunningPostern[] = [];
+  before(async function () {
+    redis = await startRedis(await programOrSkip(this, 'redis'));
+  });
+  after(() => redis?.stop());
+  beforeEach(async () => {
+    folder = await mkdtemp(`${tmpdir()}/postern-workers-test-`);
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) {
+      one.child.kill('SIGTERM');
+      await one.ended;
+    }
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function start(command: 'auth' | 'relay', part: object = {}, whole: object = {}): Promise<RunningPostern> {
+    const [listen, own] = (await freePorts(2)) as [number, number];
+    port = listen;
+    internal = `http://127.0.0.1:${own}`;
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const assertion = { keys: JSON.stringify({ keys: [privateKey.export({ format: 'jwk' })] }) };
+    const settings =
+      command === 'auth'
+        ? { assertion, rules: [{ match: { path: '/**' }, public: true }] }
+        : { sessionKey: key(), servers: { one: { url: 'http://127.0.0.1:9/mcp' } } };
+    const config = {
+      publicUrl: 'https://mcp.example.com',
+      drain: '300ms',
+      redis: { url: redis.url, keyPrefix: `${key()}:` },
+      [command]: {
+        ...{ listen: `127.0.0.1:${listen}`, internalListen: `127.0.0.1:${own}`, operatorToken: OPERATOR, workers: 2 },
+        ...settings,
+        ...part,
+      },
+      ...whole,
+    };
+    await writeFile(`${folder}/postern.yaml`, stringify(config));
+    const started = startPostern([command, '--config', `${folder}/postern.yaml`]);
+    running.push(started);
+    return started;
+  }
+
+  const serving = (postern: RunningPostern) => postern.until(/all workers serve/);
+  const workersOf = ({ pid }: RunningPostern) =>
+    execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).trim().split(/\s+/).map(Number);
+  const children = (postern: RunningPostern) => workersOf(postern).filter((pid) => isNode(pid));
+  const isNode = (pid: number) => {
+    try {
+      return /postern-entry/.test(execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }));
+    } catch {
+      return false;
+    }
+  };
+
+  /** On a connection of its own, so that the next worker has its turn. */
+  async function check(): Promise<number> {
+    const headers = {
+      'X-Forwarded-Method': 'GET',
+      'X-Forwarded-Proto': 'https',
+      'X-Forwarded-Host': 'mcp.example.com',
+      'X-Forwarded-Uri': '/page',
+      'X-Forwarded-For': '203.0.113.7',
+    };
+    const asked = request({ host: '127.0.0.1', port, path: '/verify/traefik', headers, agent: false }).end();
+    const [answer] = await once(asked, 'response');
+    answer.resume();
+    return answer.statusCode;
+  }
+
+  const metric = async (pattern: RegExp, accept = 'text/plain') => {
+    const answer = await fetch(`${internal}/metrics`, { headers: { Accept: accept } });
+    return [...(await answer.text()).matchAll(pattern)].map(([, value]) => Number(value));
+  };
+
+  it('count one limit together, and their metrics as one', async () => {
+    const limits = [{ by: 'address', limit: 5, per: '1h' }];
+    await serving(await start('auth', { rateLimits: limits }));
+    const statuses: number[] = [];
+    for (let i = 0; i < 9; i++) statuses.push(await check());
+    assert.deepEqual(statuses.toSorted(), [200, 200, 200, 200, 200, 429, 429, 429, 429]);
+    for (const accept of ['text/plain', 'application/openmetrics-text']) {
+      const counted = await metric(/^postern_auth_decisions_total\{.*\} (\d+)/gm, accept);
+      assert.equal(
+        counted.reduce((sum, one) => sum + one, 0),
+        9,
+        accept,
+      );
+      assert.deepEqual(await metric(/^postern_build_info\{.*\} (\d+)/gm, accept), [1]);
+      assert.deepEqual(await metric(/^postern_store_up (\d+)/gm, accept), [1]);
+    }
+  });
+
+  for (const command of ['auth', 'relay'] as const)
+    it(`answer operators and probes as one ${command}, and stop together`, async () => {
+      const postern = await start(command);
+      await serving(postern);
+      assert.equal(children(postern).length, 2);
+      for (const path of ['/healthz', '/readyz', '/readyz?strict', '/configz', '/metrics'])
+        assert.equal((await fetch(internal + path)).status, 200, path);
+      assert.equal((await fetch(`${internal}/nothing`)).status, 404);
+      const suspensions = (token: string) =>
+        fetch(`${internal}/suspensions`, { headers: { Authorization: `Bearer ${token}` } });
+      assert.equal((await suspensions('another')).status, 401);
+      assert.equal((await suspensions(OPERATOR)).status, 200);
+      const pids = children(postern);
+      postern.child.kill('SIGTERM');
+      assert.equal(await postern.ended, 0);
+      for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+    });
+
+  it('replace one that was killed or stopped, while the others answer', async () => {
+    const postern = await start('auth');
+    await serving(postern);
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const before = children(postern);
+      process.kill(before[0] as number, signal);
+      if (signal === 'SIGKILL') await postern.until(/a worker ended/);
+      for (let i = 0; i < 40; i++) assert.equal(await check(), 200);
+      await until(`a worker takes the place of one that got ${signal}`, () => {
+        const now = children(postern);
+        return now.length === 2 && !now.includes(before[0] as number);
+      });
+      await until('it serves', async () => (await fetch(`${internal}/readyz`)).status === 200);
+      assert.equal(await check(), 200);
+    }
+  });
+
+  it('end with the error of one that cannot start', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port: busy } = taken.address() as { port: number };
+    try {
+      const postern = await start('auth', { listen: `127.0.0.1:${busy}` });
+      assert.equal(await postern.ended, 1);
+      assert.match(postern.stderr() + postern.stdout(), new RegExp(`cannot listen on 127.0.0.1:${busy}: EADDRINUSE`));
+    } finally {
+      taken.close();
+    }
+  });
+
+  for (const [what, command, part, whole, problem] of [
+    ['without Redis', 'auth', {}, { redis: undefined }, /auth\.workers: several workers need `redis`/],
+    ['one a core without Redis', 'relay', { workers: 'auto' }, { redis: undefined }, /relay\.workers: .*`redis`/],
+    ['with keys of their own', 'auth', { assertion: {} }, {}, /auth\.workers: .*auth\.assertion\.keysPath/],
+    ['with keys of their own', 'relay', { sessionKey: undefined }, {}, /relay\.workers: .*relay\.sessionKeyPath/],
+    ['of which there are none', 'auth', { workers: 0 }, {}, /auth\.workers: must be auto or a whole number/],
+    ['of which there are one and a half', 'auth', { workers: 1.5 }, {}, /auth\.workers: must be auto/],
+    ['of a word', 'relay', { workers: 'many' }, {}, /relay\.workers: must be auto/],
+  ] as const)
+    it(`are refused ${what} (${command})`, async () => {
+      const postern = await start(command, part, whole);
+      assert.notEqual(await postern.ended, 0);
+      assert.match(postern.stderr(), problem);
+    });
+});
