@@ -30,8 +30,9 @@ class OpenMetrics extends Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> {
   override getMetricsAsArray() {
     return this.#source.getMetricsAsArray().map((metric) => {
       const shadow = Object.create(metric) as typeof metric;
+      const { get } = metric as unknown as { get(): Promise<object> };
       // Metrics that are a sum of several workers would answer with the name that they were given.
-      return Object.assign(shadow, { get: async () => ({ ...(await metric.get()), name: shadow.name }) });
+      return Object.assign(shadow, { get: async () => ({ ...(await get.call(metric)), name: shadow.name }) });
     });
   }
 }
