@@ -94,7 +94,14 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     const { stream } = stores;
     const { userNames: names } = config;
     const worker = deps.worker?.number;
-    const audit = await openAuditLog(config.audit, { process: 'forward-auth', names, ...common, metrics, stream, worker });
+    const audit = await openAuditLog(config.audit, {
+      process: 'forward-auth',
+      names,
+      ...common,
+      metrics,
+      stream,
+      worker,
+    });
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', names, ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));

@@ -68,7 +68,10 @@ describe('several workers of one process', function () {
 
   const serving = (postern: RunningPostern) => postern.until(/all workers serve/);
   const workersOf = ({ pid }: RunningPostern) =>
-    execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).trim().split(/\s+/).map(Number);
+    execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .split(/\s+/)
+      .map(Number);
   const children = (postern: RunningPostern) => workersOf(postern).filter((pid) => isNode(pid));
   const isNode = (pid: number) => {
     try {

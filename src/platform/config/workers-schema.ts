@@ -46,7 +46,9 @@ interface Shared {
     readonly sessionKey?: string | undefined;
     readonly sessionKeyPath?: string | undefined;
     readonly signing: Key;
-    readonly servers: Readonly<Record<string, { readonly assertion?: unknown; readonly credential?: object | undefined }>>;
+    readonly servers: Readonly<
+      Record<string, { readonly assertion?: unknown; readonly credential?: object | undefined }>
+    >;
   };
 }
 
