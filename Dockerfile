@@ -37,6 +37,6 @@ COPY package.json LICENSE ./
 USER 1000:1000
 EXPOSE 4180 4444 9464 9465
 # Asks the process that this container was started with, where its configuration has it answer.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["node", "bin/postern.js", "health"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["node", "bin/postern.js", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "bin/postern.js"]

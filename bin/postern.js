@@ -1,4 +1,5 @@
 #!/usr/bin/env node
-import { main } from '../dist/cli/main.js';
+const words = process.argv.slice(2);
+const { main } = await import(words[0] === 'health' ? '../dist/cli/health-main.js' : '../dist/cli/main.js');
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main(words);

@@ -20,7 +20,8 @@ export function send(address, { method = 'GET', headers = {}, body } = {}) {
   const url = new URL(address);
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const asked = request(url, { method, headers, timeout: TIMEOUT }, (answer) => {
+    // A connection of its own: one that was kept may be closed at the other end just then, which is no answer to a check.
+    const asked = request(url, { method, headers, agent: false, timeout: TIMEOUT }, (answer) => {
       let text = '';
       answer.setEncoding('utf8').on('data', (part) => {
         text += part;

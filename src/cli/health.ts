@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { get } from 'node:http';
-import { loadConfig } from '../platform/config/load.ts';
-import { PosternError } from '../platform/errors.ts';
+import { configPath, INTERNAL_LISTEN, readConfigFile } from '../platform/config/config-file.ts';
+import { type HostAndPort, parseAddress } from '../platform/config/host-and-port.ts';
+import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { isRecord } from '../platform/is-record.ts';
-import { type Command, type CommandLine, optionalText, UsageError } from './command.ts';
+import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
 import { reachableAddress } from './operator-client.ts';
 
 /** Milliseconds: a process of this machine answers at once. */
@@ -20,15 +21,27 @@ where it is not ready or does not answer. Without a name, which process and conf
   positionals: [0, 1],
   async run(line, terminal) {
     const { part, file } = await asked(line);
-    const { config } = loadConfig(file, terminal.env);
-    const address = `${reachableAddress(config[part].internalListen)}/readyz`;
-    const { ready, text } = await readiness(address).catch((cause: unknown) => {
-      throw new PosternError('health', `${part} does not answer at ${address}`, { expose: true, cause });
+    const address = `${reachableAddress(internalListen(part, file, terminal.env))}/readyz`;
+    const { ready, text } = await readiness(address).catch((cause: NodeJS.ErrnoException) => {
+      const why = cause.code ?? cause.name;
+      throw new PosternError('health', `${part} does not answer at ${address} (${why})`, { expose: true, cause });
     });
     (ready ? terminal.print : terminal.printError)(`${part}: ${text}`);
     return ready ? 0 : 1;
   },
 };
+
+/** The schema, and so most of the program, is not loaded for this one key: a health check is made every few seconds. */
+function internalListen(part: Part, file: string | undefined, env: Terminal['env']): HostAndPort {
+  const path = configPath(file, env);
+  const content = path === undefined ? undefined : readConfigFile(path).content;
+  const section = isRecord(content) ? content[part] : undefined;
+  const given = isRecord(section) ? section.internalListen : undefined;
+  const text = env[`POSTERN_${part.toUpperCase()}_INTERNAL_LISTEN`] || (given ?? INTERNAL_LISTEN[part]);
+  const address = typeof text === 'string' ? parseAddress(text) : undefined;
+  if (address === undefined) throw new ConfigurationError([`${part}.internalListen: must be HOST:PORT`]);
+  return address;
+}
 
 async function asked(line: CommandLine): Promise<{ readonly part: Part; readonly file: string | undefined }> {
   const file = optionalText(line, 'config');

@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import { createHttpServer, sendJson } from './http.ts';
 import type { Logger } from './log.ts';
 import { expose } from './openmetrics.ts';
-import type { Readiness } from './readiness.ts';
+import type { Readiness, ReadinessReport } from './readiness.ts';
 
 /** Takes the requests that it knows. @returns undefined where this is none; otherwise resolves when it has been answered */
 export type InternalHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | undefined;
@@ -13,7 +13,7 @@ export interface InternalParts {
   readonly operator?: InternalHandler;
   /** What the process has read of its configuration, without any of its values. */
   readonly configuration?: () => object;
-  readonly log?: Pick<Logger, 'error'>;
+  readonly log?: Pick<Logger, 'error' | 'warn' | 'info'>;
   /** The primary of several workers alone reaches this one, and says who asked it. */
   readonly ofWorker?: boolean;
 }
@@ -27,6 +27,7 @@ export function createInternalServer(
   readiness: Readiness,
   { operator, configuration, log, ofWorker = false }: InternalParts = {},
 ): Server {
+  const logChange = readinessLog(log);
   return createHttpServer(
     { maxHeaderSize: 16_384, requestTimeout: 10_000, ...(log && { log }) },
     (request, response) => {
@@ -37,10 +38,13 @@ export function createInternalServer(
       const [path, query] = request.url?.split('?') ?? [];
       if (request.method !== 'GET' && request.method !== 'HEAD') return sendJson(response, 405, { error: 'use GET' });
       if (path === '/healthz') return sendJson(response, 200, { status: 'ok' });
-      if (path === '/readyz')
-        return readiness
-          .report(new URLSearchParams(query).has('strict'))
-          .then(({ ready, ...body }) => sendJson(response, ready ? 200 : 503, body));
+      if (path === '/readyz') {
+        const strict = new URLSearchParams(query).has('strict');
+        return readiness.report(strict).then(({ ready, ...body }) => {
+          if (!strict) logChange(body);
+          return sendJson(response, ready ? 200 : 503, body);
+        });
+      }
       if (path === '/configz' && configuration !== undefined) return sendJson(response, 200, configuration());
       if (path === '/metrics')
         return expose(registry, request.headers.accept).then(
@@ -55,4 +59,21 @@ export function createInternalServer(
       });
     },
   );
+}
+
+/** Logs why the process is not ready, once for each reason, and that it is ready after that. */
+function readinessLog(log: InternalParts['log']): (report: Pick<ReadinessReport, 'status' | 'dependencies'>) => void {
+  let logged: string | undefined;
+  return ({ status, dependencies }) => {
+    if (log === undefined || status === 'draining') return;
+    if (status === 'ready') {
+      if (logged !== undefined) log.info('ready');
+      logged = undefined;
+      return;
+    }
+    const reason = JSON.stringify(dependencies);
+    if (reason === logged) return;
+    logged = reason;
+    log.warn({ dependencies }, 'not ready');
+  };
 }

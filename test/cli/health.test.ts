@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { startedWith } from '../../src/cli/health.ts';
 import { main } from '../../src/cli/main.ts';
+
+const run = promisify(execFile);
 
 async function health(argv: string[], env: NodeJS.ProcessEnv = {}) {
   const written: string[] = [];
@@ -85,4 +93,44 @@ describe('postern health', () => {
     it(`reads what a container was started with: ${words.join(' ') || 'nothing'}`, () => {
       assert.deepEqual(startedWith(words.map((word) => `${word}\0`).join('')), expected);
     });
+
+  for (const [text, env, expected] of [
+    ['auth: { internalListen: "127.0.0.1:PORT" }\n', {}, 0],
+    ['auth: { internalListen: "127.0.0.1:1" }\n', { POSTERN_AUTH_INTERNAL_LISTEN: '127.0.0.1:PORT' }, 0],
+    ['auth: { internalListen: "0.0.0.0:PORT" }\nnothing: of a schema\n', { POSTERN_AUTH_INTERNAL_LISTEN: '' }, 0],
+    ['auth: { internalListen: "*:PORT" }\n', {}, 78],
+    ['auth: { internalListen: 9464 }\n', {}, 78],
+  ] as const)
+    it(`asks where ${text.trim()} with ${JSON.stringify(env)} says`, async () => {
+      const process = await answering(200, '{"status":"ready","dependencies":{}}');
+      const folder = await mkdtemp(join(tmpdir(), 'postern-health-'));
+      try {
+        const port = process.listen.split(':')[1] as string;
+        await writeFile(join(folder, 'a.yaml'), text.replace('PORT', port));
+        const variables = Object.entries(env).map(([name, value]) => [name, value.replace('PORT', port)]);
+        const answer = await health(['auth', '--config', join(folder, 'a.yaml')], Object.fromEntries(variables));
+        assert.equal(answer.code, expected, answer.text);
+      } finally {
+        process.stop();
+        await rm(folder, { recursive: true });
+      }
+    });
+
+  it('loads neither the schema nor another command, because it runs every few seconds', async () => {
+    const loaded = new URL('../support/loaded-modules.mjs', import.meta.url).href;
+    const entry = fileURLToPath(new URL('../../bin/postern.js', import.meta.url));
+    const { stderr } = await run(process.execPath, ['--import', loaded, entry, 'health', 'auth'], {
+      env: { PATH: process.env.PATH, POSTERN_AUTH_INTERNAL_LISTEN: '127.0.0.1:1' },
+    }).catch((error: { stderr: string }) => error);
+    assert.match(stderr, /dist\/cli\/health\.js/);
+    assert.doesNotMatch(stderr, /node_modules\/zod|node_modules\/koa|dist\/cli\/doctor|config\/load\.js/);
+  });
+
+  it('says of a file that is missing on the host what an engine made of it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-health-'));
+    const { code, text } = await health(['auth', '--config', folder]);
+    await rm(folder, { recursive: true });
+    assert.equal(code, 78, text);
+    assert.match(text, /cannot be read \(EISDIR: it is a folder, which a container engine makes/);
+  });
 });

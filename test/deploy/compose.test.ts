@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { startAccessTeam } from '../support/compose/access-team.ts';
 import { replaceIn, startFolder } from '../support/compose/folder.ts';
 import { type SignInProvider, startSignInProvider } from '../support/sign-in-provider.ts';
 
@@ -139,34 +139,18 @@ describe('the compose files of deploy/', () => {
 
   it('cloudflare-access starts with keys of the test, and believes what Access signed for its application only', async function () {
     this.timeout(400_000);
-    const { privateKey, publicKey } = await generateKeyPair('RS256');
-    const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'access', alg: 'RS256' }] });
-    const team = createServer((request, response) =>
-      request.url === '/cdn-cgi/access/certs' ? response.end(keys) : response.writeHead(404).end(),
-    );
-    team.listen(0, '127.0.0.1');
-    await once(team, 'listening');
-    end.unshift(() => team.close());
-    const issuer = `http://127.0.0.1:${(team.address() as AddressInfo).port}`;
+    const team = await startAccessTeam();
+    end.unshift(() => team.stop());
     const running = await startFolder(this, 'cloudflare-access', {
       // The tunnel needs an account of Cloudflare.
       without: ['cloudflared'],
-      prepare: ({ folder }) => replaceIn(`${folder}/postern.yaml`, 'https://example.cloudflareaccess.com', issuer),
+      prepare: team.adopt,
     });
     end.unshift(() => running.stop());
     await running.check();
 
-    const statusFor = async (audience: string) => {
-      const assertion = await new SignJWT({ email: 'alice@example.com' })
-        .setProtectedHeader({ alg: 'RS256', kid: 'access' })
-        .setIssuer(issuer)
-        .setAudience([audience])
-        .setSubject('alice')
-        .setIssuedAt()
-        .setExpirationTime('5m')
-        .sign(privateKey);
-      return initialize(running.copy.port(4444), { 'Cf-Access-Jwt-Assertion': assertion });
-    };
+    const statusFor = async (audience: string) =>
+      initialize(running.copy.port(4444), { 'Cf-Access-Jwt-Assertion': await team.assertion(audience) });
     assert.equal(await statusFor('4714c1358e65fe4b408ad6d432a5f878f08194bdb4752441fd56faefa9b2b6f2'), 200);
     assert.equal(await statusFor('another application'), 401);
   });

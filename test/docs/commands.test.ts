@@ -4,7 +4,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { readCommandLine } from '../../src/cli/main.ts';
+import { readCommandLine } from '../../src/cli/dispatch.ts';
+import { COMMANDS } from '../../src/cli/main.ts';
 import { cleanEnvironment } from '../support/run-postern.ts';
 import { type Block, blocksOf, HOME, inlineCode, pages } from './pages.ts';
 import { type ShellCommand, shellCommands } from './shell.ts';
@@ -82,7 +83,7 @@ function assertFilesExist({ words }: ShellCommand, { page, text }: Block): void 
 }
 
 function assertPostern(words: readonly string[]): void {
-  const { command, line } = readCommandLine(words);
+  const { command, line } = readCommandLine(COMMANDS, words);
   const [least, most] = command.positionals;
   const { length } = line.positionals;
   assert.ok(length >= least && length <= most, `${length} arguments; usage: ${command.usage}`);
@@ -99,7 +100,7 @@ async function check(command: ShellCommand, block: Block): Promise<void> {
     assert.ok(existsSync(join(HOME, RUN_BY[program] as string)), RUN_BY[program]);
     return assertFilesExist(command, block);
   }
-  if (Object.hasOwn(NOT_RUN, program) || program.endsWith('check.sh')) return assertFilesExist(command, block);
+  if (Object.hasOwn(NOT_RUN, program) || /(?:check|env)\.sh$/.test(program)) return assertFilesExist(command, block);
   if (RUN_HERE.includes(program)) return inCopy(block, (folder) => shell(command.text, folder));
   assert.fail(`${block.page.path}: nothing checks \`${command.text}\``);
 }
@@ -157,7 +158,7 @@ describe('commands on the pages', function () {
         const alternatives = choices === -1 ? [''] : (rest[choices] as string).split('|');
         for (const alternative of alternatives)
           try {
-            readCommandLine(choices === -1 ? rest : rest.with(choices, alternative));
+            readCommandLine(COMMANDS, choices === -1 ? rest : rest.with(choices, alternative));
           } catch (error) {
             assert.fail(`${code}: ${(error as Error).message}`);
           }

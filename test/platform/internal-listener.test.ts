@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { Counter, Registry } from 'prom-client';
 import { drain, listen } from '../../src/platform/http.ts';
 import { createInternalServer } from '../../src/platform/internal-listener.ts';
+import type { Logger } from '../../src/platform/log.ts';
 import { type DependencyCheck, Readiness } from '../../src/platform/readiness.ts';
 
 describe('internal listener', () => {
@@ -103,5 +104,36 @@ describe('internal listener', () => {
     const url = await start({});
     assert.equal((await fetch(`${url}/verify/traefik`)).status, 404);
     assert.equal((await fetch(`${url}/healthz`, { method: 'POST' })).status, 405);
+  });
+
+  it('logs why it is not ready once for each reason, and that it is ready again', async () => {
+    const states: Record<string, string | undefined> = { store: 'does not answer' };
+    const readiness = new Readiness(
+      { store: () => states.store, keys: () => states.keys },
+      ({ keys }) => keys === undefined,
+      {
+        for: ['store'],
+        atMost: 60_000,
+      },
+    );
+    const lines: string[] = [];
+    const log = {
+      error: () => {},
+      warn: ({ dependencies }: { dependencies: object }, message: string) =>
+        void lines.push(`${message} ${Object.values(dependencies).join(', ')}`),
+      info: (message: string) => void lines.push(message),
+    } as unknown as Logger;
+    server = createInternalServer(new Registry(), readiness, { log });
+    const url = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port: 0 })}/readyz`;
+    const ask = async (query = '') => void (await (await fetch(url + query)).text());
+    for (const query of ['', '?strict', '']) await ask(query);
+    states.keys = 'cannot be read';
+    for (let i = 0; i < 3; i += 1) await ask();
+    states.store = undefined;
+    states.keys = undefined;
+    for (let i = 0; i < 3; i += 1) await ask();
+    readiness.drain();
+    await ask();
+    assert.deepEqual(lines, ['not ready does not answer, ok', 'not ready does not answer, cannot be read', 'ready']);
   });
 });

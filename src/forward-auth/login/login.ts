@@ -8,6 +8,7 @@ import { type PageSite, sendAsset } from '../../platform/pages/page.ts';
 import { beginVisit, showProblem } from '../../platform/pages/visit.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/reusable-parts.ts';
 import { trustedPeers } from '../../platform/trusted-peers.ts';
+import { unreadable } from '../../platform/unreadable-file.ts';
 import { ProviderKeys } from '../authenticators/provider-keys.ts';
 import { callbackPath, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
@@ -173,7 +174,7 @@ export async function readClientSecret(provider: ProviderConfig, index: number):
     const secret = (await readFile(clientSecretPath, 'utf8')).trim();
     if (secret !== '') return secret;
   } catch (cause) {
-    throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: cannot be read`], cause);
+    throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: ${unreadable(cause)}`], cause);
   }
   throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: is empty`]);
 }

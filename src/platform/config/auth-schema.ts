@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LOOPBACK } from '../addresses.ts';
 import { anyoneOr } from './anyone-signed-in.ts';
 import { brokerSchema } from './broker-schema.ts';
+import { INTERNAL_LISTEN } from './config-file.ts';
 import { pagesSchema } from './pages-schema.ts';
 import { rateLimitsSchema } from './rate-limits-schema.ts';
 import { signing } from './signing-schema.ts';
@@ -278,7 +279,7 @@ const rule = z
 
 export const authSchema = z.strictObject({
   listen: address('where proxies call forward-auth').prefault('127.0.0.1:4180').meta(AT_START),
-  internalListen: address('health and metrics').prefault('127.0.0.1:9464').meta(AT_START),
+  internalListen: address('health and metrics').prefault(INTERNAL_LISTEN.auth).meta(AT_START),
   workers,
   tls: listenerTls.optional().meta(AT_START),
   proxy: z.enum(PROXY_NAMES).optional().meta({

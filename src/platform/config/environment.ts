@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError } from '../errors.ts';
+import { unreadable } from '../unreadable-file.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
 import { OPEN_TELEMETRY_VARIABLES, openTelemetryValues } from './open-telemetry-environment.ts';
 
@@ -87,9 +88,17 @@ function readValue(
   env: Readonly<Record<string, string | undefined>>,
 ): string | undefined {
   const file = key.secret ? env[`${name}_FILE`] : undefined;
-  if (file === undefined || file === '') return env[name] === '' ? undefined : env[name];
+  if (file === undefined || file === '') {
+    // A compose file names it, and nothing has set it. A proof that everybody can give would be none.
+    if (env[name] === '' && key.secret) throw new Error('is empty: set it, or do not name it');
+    return env[name] === '' ? undefined : env[name];
+  }
   if (env[name] !== undefined) throw new Error(`give either ${name} or ${name}_FILE, not both`);
-  return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (cause) {
+    throw new Error(`${file} ${unreadable(cause)}`);
+  }
 }
 
 function parse(text: string, key: ConfigKey): unknown {

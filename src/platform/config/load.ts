@@ -1,10 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
 import { checkProxies } from '../outbound/proxies.ts';
-import { type ConfigDocument, checkReplacement, parseConfigDocument } from './config-document.ts';
+import { type ConfigDocument, checkReplacement } from './config-document.ts';
+import { configPath, readConfigFile } from './config-file.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
 import { namedFiles } from './read-files.ts';
@@ -29,8 +29,6 @@ export interface ConfigInput extends Omit<LoadedConfig, 'config'> {
   /** Rules that must not be read as they stand. */
   readonly problems: readonly string[];
 }
-
-export const DEFAULT_FILE = 'postern.yaml';
 
 /**
  * Reads the configuration once: file, then environment over it.
@@ -61,8 +59,8 @@ export function readInput(
   env: Readonly<Record<string, string | undefined>>,
   running?: ConfigDocument,
 ): ConfigInput {
-  const path = file ?? env.POSTERN_CONFIG ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
-  const document = path === undefined ? undefined : readDocument(path);
+  const path = configPath(file, env);
+  const document = path === undefined ? undefined : readConfigFile(path);
   if (document !== undefined && running !== undefined) checkReplacement(document, running);
   const { values, warnings, files } = readEnvironment(env);
   checkProxies(env);
@@ -84,19 +82,6 @@ export function parseConfig(input: unknown, known: readonly string[] = []): Conf
   const keys = configKeys();
   const found = result.error?.issues.flatMap((issue) => describe(issue, keys)) ?? [];
   throw new ConfigurationError([...found, ...known]);
-}
-
-function readDocument(path: string): ConfigDocument {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new ConfigurationError([`${path}: cannot be read (${(cause as NodeJS.ErrnoException).code})`], cause);
-  }
-  const document = parseConfigDocument(path, text);
-  // The environment is merged over it, which would hide a list or a text.
-  if (!isRecord(document.content ?? {})) throw new ConfigurationError([`${path}: must be a map of keys`]);
-  return document;
 }
 
 /** Environment over file, key by key; lists are replaced as a whole. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { adminSchema } from './admin-schema.ts';
 import { aggregateSchema } from './aggregate-schema.ts';
 import { budgets } from './budget-schema.ts';
+import { INTERNAL_LISTEN } from './config-file.ts';
 import { authorizationServers, connections } from './credential-schema.ts';
 import { migrationSchema } from './migration-schema.ts';
 import { passThrough } from './passthrough-schema.ts';
@@ -18,7 +19,7 @@ const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as c
 
 export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444').meta(AT_START),
-  internalListen: address('health and metrics').prefault('127.0.0.1:9465').meta(AT_START),
+  internalListen: address('health and metrics').prefault(INTERNAL_LISTEN.relay).meta(AT_START),
   workers,
   tls: listenerTls.optional().meta(AT_START),
   operatorToken: secrets('for the operator’s requests to internalListen; absent: refused').optional(),

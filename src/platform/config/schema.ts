@@ -84,7 +84,7 @@ export const configSchema = z
         description:
           'which names of a user stand beside `user` (issuer and subject) in log, audit and security events: `username`, `email`, `name`; empty: none',
       }),
-    drain: drainSchema.prefault('10s').meta(AT_START),
+    drain: drainSchema.prefault('7s').meta(AT_START),
     auth: authSchema.prefault({}),
     redis: redisSchema
       .optional()

@@ -69,6 +69,12 @@ export const size = (description: string) =>
       return z.NEVER;
     });
 
+/** What other programs take for all addresses. */
+function everywhere(text: string): string {
+  const [, port] = /^\*?:?(\d{1,5})$/.exec(text) ?? [];
+  return port === undefined ? '' : `; all addresses of this machine or container are 0.0.0.0:${port} or [::]:${port}`;
+}
+
 export const address = (description: string) =>
   z
     .string()
@@ -76,7 +82,10 @@ export const address = (description: string) =>
     .transform((text, context) => {
       const read = parseAddress(text);
       if (read !== undefined) return read;
-      context.addIssue({ code: 'custom', message: 'must be HOST:PORT, such as 127.0.0.1:4180 or [::1]:4180' });
+      context.addIssue({
+        code: 'custom',
+        message: `must be HOST:PORT, such as 127.0.0.1:4180 or [::1]:4180${everywhere(text)}`,
+      });
       return z.NEVER;
     });
 

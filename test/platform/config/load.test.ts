@@ -35,7 +35,7 @@ describe('configuration file', () => {
     const { config, file, warnings } = loadConfig(write(''), {});
     assert.equal(config.publicUrl, 'http://127.0.0.1:8080');
     assert.deepEqual(config.auth.listen, { host: '127.0.0.1', port: 4180 });
-    assert.equal(config.drain, 10_000);
+    assert.equal(config.drain, 7_000);
     assert.deepEqual(config.auth.rules, []);
     assert.equal(presetOf(config.relay.trust), 'postern');
     assert.equal(file, join(directory, 'postern.yaml'));
@@ -145,7 +145,7 @@ describe('configuration file', () => {
 
   it('reads how a process ends as one span or as two', () => {
     const times = (yaml: string, env = {}) => drainTimes(loadConfig(write(yaml), env).config.drain);
-    assert.deepEqual(times('{}'), { delay: 3_000, total: 10_000 });
+    assert.deepEqual(times('{}'), { delay: 3_000, total: 7_000 });
     assert.deepEqual(times('drain: 1s'), { delay: 500, total: 1_000 });
     assert.deepEqual(times('drain: {}'), { delay: 3_000, total: 13_000 });
     assert.deepEqual(times('drain: { delay: 0s, timeout: 2s }'), { delay: 0, total: 2_000 });
@@ -218,8 +218,22 @@ describe('environment', () => {
   });
 
   it('does not take an empty variable for a value', () => {
-    assert.equal(load({ POSTERN_DRAIN: '', HOST: '', PORT: '' }).config.drain, 10_000);
+    assert.equal(load({ POSTERN_DRAIN: '', HOST: '', PORT: '' }).config.drain, 7_000);
     assert.deepEqual(load({ HOST: '', PORT: '' }).config.relay.listen, { host: '127.0.0.1', port: 4444 });
+  });
+
+  for (const name of ['POSTERN_RELAY_TRUST_SECRET', 'JWT_SECRET_KEY', 'POSTERN_AUTH_OPERATOR_TOKEN'])
+    it(`refuses an empty ${name}, which a compose file names and nothing has set`, () => {
+      assert.throws(() => load({ [name]: '' }), new RegExp(`${name} \\(.+\\): is empty`));
+    });
+
+  for (const text of ['*:4180', ':4180', '4180'])
+    it(`says how ${text} is written here`, () => {
+      assert.throws(() => load({ POSTERN_AUTH_LISTEN: text }), /auth\.listen.*0\.0\.0\.0:4180 or \[::\]:4180/);
+    });
+
+  it('says of a secret whose file is missing on the host what an engine made of it', () => {
+    assert.throws(() => load({ POSTERN_RELAY_TRUST_SECRET_FILE: tmpdir() }), /EISDIR: it is a folder/);
   });
 
   describe('secrets from files', () => {
@@ -246,7 +260,10 @@ describe('environment', () => {
     it('are named where they cannot be read', () => {
       chmodSync(file, 0o600);
       const [problem] = problemsOf(() => load({ POSTERN_RELAY_SESSION_KEY_FILE: `${file}-absent` }));
-      assert.match(problem as string, /^POSTERN_RELAY_SESSION_KEY \(relay\.sessionKey\): ENOENT/);
+      assert.match(
+        problem as string,
+        /^POSTERN_RELAY_SESSION_KEY \(relay\.sessionKey\): .*secret-absent cannot be read \(ENOENT\)/,
+      );
     });
   });
 

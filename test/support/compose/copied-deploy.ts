@@ -29,8 +29,9 @@ const MOUNTED = ['grafana'];
  * A copy of what one folder of `deploy/` consists of, in which every port that it or what it includes names is a free one.
  *
  * @param name folder below `deploy/`
+ * @param options.mountedSecrets whether an engine mounts secrets; otherwise they are read where they lie
  */
-export async function copyDeploy(name: string): Promise<CopiedDeploy> {
+export async function copyDeploy(name: string, { mountedSecrets = false } = {}): Promise<CopiedDeploy> {
   const project = await mkdtemp(join(tmpdir(), 'postern-compose-'));
   const copy = join(project, 'deploy');
   // Programs that were started as root go on as somebody else.
@@ -62,7 +63,7 @@ export async function copyDeploy(name: string): Promise<CopiedDeploy> {
   const secrets = `${join(copy, name)}/`;
   for (const [file, text] of texts) {
     const changed = text.replace(pattern, (port) => String(table.get(port)));
-    await writeFile(file, changed.replaceAll('/run/secrets/', secrets));
+    await writeFile(file, mountedSecrets ? changed : changed.replaceAll('/run/secrets/', secrets));
   }
   return {
     folder: join(copy, name),

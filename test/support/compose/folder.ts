@@ -11,7 +11,7 @@ import { startProject } from './start.ts';
 const run = promisify(execFile);
 
 /** What the folders' READMEs have a person set. */
-const ENV = {
+export const ENV = {
   POSTERN_RELAY_TRUST_SECRET: 'the secret that proxy and relay share',
   DEX_CLIENT_SECRET: CLIENT.secret,
   // Weak ones, such as a name that repeats itself, are refused there.

@@ -32,13 +32,21 @@ type Find = (context: Mocha.Context) => Promise<LocalProgram>;
 
 const NODE: LocalProgram['names'] = { node: [process.execPath] };
 
+/** BusyBox's `nc -z HOST PORT`, which ends with 0 where somebody listens there. */
+const NETCAT = [
+  process.execPath,
+  '-e',
+  "require('net').connect(process.argv[3], process.argv[2]).on('connect', () => process.exit())",
+  '--',
+];
+
 /** The image's entry point is the program, also where the command begins with its name. */
 function proxy(name: ProgramName): Find {
   return async (context) => {
     const program = await programOrSkip(context, name);
     // An engine is there: `npm run test:containers` runs the compose file itself.
     if (program.kind === 'image') return context.skip();
-    return { entrypoint: [program.path], names: { [name]: [program.path] } };
+    return { entrypoint: [program.path], names: { [name]: [program.path], nc: NETCAT } };
   };
 }
 

@@ -70,7 +70,7 @@ spec:
       serviceAccountName: {{ include "postern.name" . }}
       # SECURITY: neither process talks to the cluster.
       automountServiceAccountToken: false
-      # `drain` (10 s unless set) and what the last audit lines take. After SIGTERM requests are taken for `drain.delay` more, while
+      # `drain` (7 s unless set) and what the last audit lines take. After SIGTERM requests are taken for `drain.delay` more, while
       # /readyz is 503 and the Service forgets the pod, so that no preStop hook has to wait.
       terminationGracePeriodSeconds: {{ .root.Values.terminationGracePeriodSeconds }}
       securityContext:
