@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 
 /** WCAG 2.2 §1.4.3, for text of any size. */
@@ -35,4 +36,13 @@ async function unreachable(page: Page): Promise<string[]> {
 /** As text, because a compiled function would look for the compiler's own names in the page. */
 function run<T>(page: Page, call: string): Promise<T> {
   return page.evaluate<T>(`${IN_PAGE.replace(/;\s*$/, '')}.${call}`);
+}
+
+/** By axe-core: WCAG 2.2 A and AA, and best practices. */
+export async function axeViolations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate<Array<{ id: string; nodes: Array<{ html: string }> }>>(
+    'axe.run().then((result) => result.violations)',
+  );
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
 }

@@ -83,7 +83,7 @@ function serverEntry(say: Say, home: HomeParts, resource: Resource): Html {
       html`<dt>${client}${file === undefined ? undefined : html` <code>${file}</code>`}</dt><dd><pre><code>${line}</code></pre></dd>`,
   );
   return html`<li class="entry" id="${resource.server ?? 'all-servers'}"><h3>${title}</h3><code>${resource.uri}</code>
-<details><summary aria-label="${say('home.add_label', { server: title })}">${say('home.add')}</summary><dl>${lines}</dl></details></li>`;
+<details><summary>${say('home.add', { server: title })}</summary><dl>${lines}</dl></details></li>`;
 }
 
 function titleOf(say: Say, { titleOf }: HomeParts, { server }: Resource): Html {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { browserOrSkip, type Person, screenshot, type TestBrowser } from '../../support/browser.ts';
-import { pageFaults } from '../../support/page-faults.ts';
+import { axeViolations, pageFaults } from '../../support/page-faults.ts';
 import { until } from '../../support/until.ts';
 import { endAll, type RelayUnderTest } from '../support/relay.ts';
 import { forwardAuth, HOSTILE, look, OPERATOR, openStream, say } from './support/admin.ts';
@@ -64,7 +63,7 @@ describe('admin pages in a browser', function () {
       for (const [name, path] of Object.entries(PAGES)) {
         await page.goto(path);
         await picture(page, `admin-${name}-${size}`);
-        assert.deepEqual(await violations(page), [], `${path} ${size}`);
+        assert.deepEqual(await axeViolations(page), [], `${path} ${size}`);
         assert.deepEqual(await pageFaults(page), [], `${path} ${size}`);
       }
       assert.deepEqual(complaints, []);
@@ -75,7 +74,7 @@ describe('admin pages in a browser', function () {
     const { context, page } = await operator(WIDTHS.wide, { colorScheme: 'dark' });
     for (const path of Object.values(PAGES)) {
       await page.goto(path);
-      assert.deepEqual(await violations(page), [], path);
+      assert.deepEqual(await axeViolations(page), [], path);
     }
     await context.close();
   });
@@ -186,15 +185,6 @@ describe('admin pages in a browser', function () {
     await context.close();
   });
 });
-
-/** By axe-core: WCAG 2.2 A and AA, and best practices. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate<Array<{ id: string; nodes: Array<{ html: string }> }>>(
-    'axe.run().then((result) => result.violations)',
-  );
-  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
-}
 
 async function picture(page: Page, name: string): Promise<void> {
   await screenshot(page, name);
