@@ -2,7 +2,9 @@ import type { RequestListener } from 'node:http';
 import type { ListDelimiter } from '../identity/headers.ts';
 import type { Identity } from '../identity/identity.ts';
 import { PresetHeaders } from '../identity/presets.ts';
+import type { AuditEntry } from '../platform/audit/audit-entry.ts';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
+import type { RecentDenials } from '../platform/audit/recent-denials.ts';
 import type { Config, LimitedBy, ProviderConfig } from '../platform/config/schema.ts';
 import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
@@ -37,6 +39,7 @@ import type { HomeParts } from './login/home.ts';
 import { type Broker, openBroker } from './mcp-authorization/broker/broker.ts';
 import { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
+import { denialRoutes } from './operator/denial-routes.ts';
 import { oauthRoutes } from './operator/oauth-routes.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
 import { compilePolicy } from './policy.ts';
@@ -57,6 +60,9 @@ export interface ProcessParts {
   readonly meter: DecisionMeter;
   readonly queues: Queues;
   readonly audit: AuditLog | undefined;
+  readonly denials: RecentDenials;
+  /** Keeps one in `denials`. */
+  readonly onDenial: (entry: AuditEntry) => void;
   /** Undefined: traces are off. */
   readonly tracing: Tracing | undefined;
   readonly watch: Watcher | undefined;
@@ -153,7 +159,10 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   const complete = { ...policy, limits, isSuspended, ...browsers.policy };
   const personOf = async (cookie: string) => (browsers.enabled ? (await sessions.find(cookie))?.identity : undefined);
   const refusalPage = createRefusalPage({ config, policy: complete, site, titleOf, personOf });
-  const plain = createCheck({ policy: complete, authenticate, answers, meter, audit, watch, refusalPage, log });
+  const plain = createCheck({
+    ...{ policy: complete, authenticate, answers, refusalPage },
+    ...{ meter, audit, watch, onDenial: own.onDenial, log },
+  });
   const runCheck = tracing === undefined ? plain : tracedCheck(plain);
   const peers = { trusted: trustedPeers(auth), trustedHops: auth.trustedHops, log };
   const originMetadata = auth.providers.find(({ id }) => id === auth.originMetadata);
@@ -170,6 +179,7 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   });
   const routes = [
     ...sessionRoutes(browsers.sessions),
+    ...denialRoutes(own.denials),
     ...suspensionRoutes({
       ...{ suspensions, log, now, shared: stores.kind === 'redis' },
       end: (suspended) => endSessions(browsers.sessions, suspended, auth.providers),

@@ -1,4 +1,7 @@
+import type { AuditEntry } from '../platform/audit/audit-entry.ts';
+import { auditLine } from '../platform/audit/audit-line.ts';
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
+import { type DenialLine, RecentDenials } from '../platform/audit/recent-denials.ts';
 import { restartPaths } from '../platform/config/keys.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
@@ -49,6 +52,8 @@ export interface RunningForwardAuth extends Listeners {
 const AUDIT_GRACE = 2_000;
 /** Milliseconds that the watch gets to look at the last requests. */
 const WATCH_GRACE = 2_000;
+/** Denials of known users that are kept to be shown, and as many of others. */
+const MAX_DENIALS = 500;
 
 /** Process one, wired. @throws ConfigurationError where keys cannot be used, PosternError where a port is taken */
 export async function startForwardAuth(config: Config, deps: ForwardAuthDependencies): Promise<RunningForwardAuth> {
@@ -105,7 +110,11 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', names, ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
-    const own = { ...common, queues, stores, ended, suspensions, keys, metrics, meter, audit, watch };
+    const denials = new RecentDenials(MAX_DENIALS);
+    const onDenial = (entry: AuditEntry) =>
+      denials.put(JSON.parse(auditLine(entry, { process: 'forward-auth', names, now: common.now })) as DenialLine);
+    const records = { meter, audit, denials, onDenial, watch };
+    const own = { ...common, ...records, queues, stores, ended, suspensions, keys, metrics };
     let current: ConfigSnapshot = await openConfigSnapshot(config, own);
     opened.addClose(() => current.parts.closeAllBut());
     const apply = async (wanted: Config) => {

@@ -49,6 +49,16 @@ export function withUser<T extends { readonly identity?: Person | undefined }>(
   return identity === undefined ? rest : { ...rest, ...userFields(identity, names) };
 }
 
+/** Who a line is about. It names nobody whom its configuration leaves out. */
+export function personIn({
+  user = '',
+  username,
+  email,
+  name,
+}: { readonly [field in keyof UserFields]?: string | undefined }): Person {
+  return { ...readUser(user), username, email, name };
+}
+
 /** What people read first: nobody knows people by their subject. */
 export function displayName({ name, username, email, subject }: Person): string {
   return name || username || email || subject;

@@ -8,7 +8,7 @@ import type { ResponseGuard } from './gate/response-guard.ts';
 import type { Malformed } from './protocol/malformed.ts';
 import type { Message } from './protocol/message.ts';
 import { type Era, eraOf } from './protocol/versions.ts';
-import { NO_SUCH_SERVER, type Refusal, refusalOf } from './refusal.ts';
+import { causeFields, NO_SUCH_SERVER, type Refusal, refusalOf } from './refusal.ts';
 import type { ServerSet } from './servers/server-set.ts';
 import type { Caller, Callers } from './trust/caller.ts';
 import type { Upstream } from './upstreams/upstream.ts';
@@ -133,7 +133,7 @@ export class Intake {
         identity: about.identity,
         peer: request.socket.remoteAddress,
         requestId: requestId(request),
-        fix: refusal.fix,
+        ...causeFields(refusal),
       },
       refusal.message,
     );

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Cause } from '../identity/denial-cause.ts';
 import { DependencyUnavailable } from '../platform/errors.ts';
 import { sendJsonText } from '../platform/http.ts';
 import { SERVER_ERROR } from './protocol/error-codes.ts';
@@ -68,18 +69,29 @@ export type RefusalReason =
   | 'upstream_timeout'
   | 'internal';
 
-/** An answer that is no. `message` is for the caller; `fix` tells the operator what to look at and is only logged. */
-export interface Refusal {
+/** An answer that is no. `message` is for the caller; `rule`, `needs`, `has` and `fix` tell the operator why, in log and audit only. */
+export interface Refusal extends Partial<Cause> {
   readonly status: number;
   readonly reason: RefusalReason;
   readonly message: string;
-  readonly fix?: string;
+  /** Path of the rule in the configuration that decided. */
+  readonly rule?: string;
   /** JSON-RPC error code; absent: -32000, the first of the codes left to implementations (JSON-RPC 2.0 §5.1). */
   readonly code?: number;
   readonly data?: object;
   /** Answers the request in place of an error: a question to the client (2026-07-28, basic/patterns/mrtr). */
   readonly result?: object;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What the operator gets to read of it. */
+export function causeFields({
+  rule,
+  needs,
+  has,
+  fix,
+}: Refusal): Partial<Record<'rule' | keyof Cause, string | undefined>> {
+  return { rule, needs, has, fix };
 }
 
 /**

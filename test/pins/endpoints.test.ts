@@ -111,6 +111,14 @@ describe('pinned endpoints', () => {
     }
   });
 
+  it('of forward-auth for operators, with a token', async () => {
+    for (const path of ['/sessions', '/suspensions', '/denials']) {
+      const { status, body } = await rawRequest(ports.authInternal, path);
+      assert.equal(status, 404, path);
+      assert.match(body, /auth\.operatorToken/, path);
+    }
+  });
+
   it('SIGTERM ends both with 0', async function () {
     this.timeout(30_000);
     for (const child of started) assert.equal(await child.stop(), 0, child.output);

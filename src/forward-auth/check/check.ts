@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import { CountedWarning } from '../../platform/counted-warning.ts';
 import { Overloaded, PosternError } from '../../platform/errors.ts';
@@ -15,7 +16,7 @@ import type { CheckResult, ProxyCheck, RunCheck } from '../decision/proxy-check.
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
 import type { ProxyAdapter } from '../proxies/adapter.ts';
 import { renderRefusal, withCookies } from '../proxies/render.ts';
-import { decisionEntry } from './decision-entry.ts';
+import { decisionEntry, isDenial } from './decision-entry.ts';
 import type { DecisionMeter } from './decision-meter.ts';
 import { observeDecision } from './decision-watch.ts';
 import type { RefusalPage } from './refusal-page.ts';
@@ -26,6 +27,8 @@ export interface CheckDependencies {
   readonly answers: SignedAnswers;
   readonly meter: DecisionMeter;
   readonly audit?: AuditLog | undefined;
+  /** Told of each denial. */
+  readonly onDenial?: ((entry: AuditEntry) => void) | undefined;
   readonly watch?: Watcher | undefined;
   /** Refusals for people in a browser; absent: all get them as programs do. */
   readonly refusalPage?: RefusalPage;
@@ -37,7 +40,7 @@ const MAX_LOGGED_PATH = 512;
 
 /** decide → render, whichever way a proxy asks. It never throws: whatever goes wrong, only an explicit allow is a 2xx. */
 export function createCheck(deps: CheckDependencies): RunCheck {
-  const { policy, authenticate, answers, meter, audit, watch, refusalPage, log } = deps;
+  const { policy, authenticate, answers, meter, audit, onDenial, watch, refusalPage, log } = deps;
   const overloaded = new CountedWarning(log, 'too much at once: checks of unknown credentials are refused');
   const away = new CountedWarning(log, 'checks are refused, because a dependency does not answer');
   const conclude = (
@@ -61,8 +64,14 @@ export function createCheck(deps: CheckDependencies): RunCheck {
     meter.count(proxy, decision, elapsed);
     // A flood that is refused unseen must not become one of records.
     const recorded = decision !== UNRECORDED && decision !== OVERLOADED;
-    if (audit !== undefined && recorded && (decision.kind !== 'allow' || audit.sampled()))
-      audit.record(decisionEntry(check, request, decision, elapsed));
+    const audited = audit !== undefined && recorded && (decision.kind !== 'allow' || audit.sampled());
+    const denied = onDenial !== undefined && recorded && isDenial(decision);
+    if (audited || denied) {
+      const server = request && policy.resources.of(request).server;
+      const entry = decisionEntry(check, request, decision, { server, durationMs: elapsed });
+      if (audited) audit.record(entry);
+      if (denied) onDenial(entry);
+    }
     if (watch !== undefined && request !== undefined) observeDecision(watch, request, decision);
     if (decision === OVERLOADED) overloaded.warn({ proxy });
     else record(log, check, request, decision);

@@ -6,16 +6,12 @@ import type { CheckRequest } from '../decision/request.ts';
 /** Characters. */
 const MAX_PATH = 512;
 
-/**
- * A decision as the audit log has it. Never a header, never a query: either can hold a credential.
- *
- * @param durationMs milliseconds
- */
+/** A decision as the audit log has it. Never a header, never a query: either can hold a credential. */
 export function decisionEntry(
   check: ProxyCheck,
   request: CheckRequest | undefined,
   decision: Decision,
-  durationMs: number,
+  { server, durationMs }: { readonly server: string | undefined; readonly durationMs: number },
 ): AuditEntry {
   const identity = 'identity' in decision ? decision.identity : undefined;
   return {
@@ -25,6 +21,7 @@ export function decisionEntry(
     credential: identity?.method,
     via: check.proxy,
     client: request?.clientAddress,
+    server,
     action: request?.method,
     object: request === undefined ? undefined : `${request.host}${request.rawPath.slice(0, MAX_PATH)}`,
     reason: decision.reason,
@@ -33,4 +30,21 @@ export function decisionEntry(
     durationMs: Math.round(durationMs * 10) / 10,
     requestId: check.requestId(),
   };
+}
+
+/** Whether somebody may look for the reason: a client that shows no credential yet, or is sent to sign in, was refused nothing. */
+export function isDenial(decision: Decision): boolean {
+  switch (decision.kind) {
+    case 'allow':
+    case 'redirect':
+      return false;
+    case 'challenge':
+      return decision.reason !== 'no_credential';
+    case 'deny':
+    case 'limit':
+    case 'unavailable':
+      return true;
+    default:
+      return decision satisfies never;
+  }
 }

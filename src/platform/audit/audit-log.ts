@@ -1,26 +1,17 @@
-import { type UserName, withUser } from '../../identity/user.ts';
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../log.ts';
 import type { AuditMetrics } from '../metrics.ts';
-import { redact } from '../redact.ts';
 import type { AuditEntry } from './audit-entry.ts';
+import { type AuditLineDeps, auditLine } from './audit-line.ts';
 import type { AuditSink } from './audit-sink.ts';
 import { SinkQueue } from './sink-queue.ts';
 
-export interface AuditLogDeps {
-  readonly process: 'forward-auth' | 'relay';
+export interface AuditLogDeps extends AuditLineDeps {
   readonly log: Logger;
-  /** Which names of a user are written; absent: none. */
-  readonly names?: readonly UserName[];
-  /** Unix time in milliseconds. */
-  readonly now: () => number;
   readonly metrics: AuditMetrics;
   /** From 0 to 1, for sampling. */
   readonly random?: () => number;
 }
-
-/** Characters of one text in a line: names come from strangers. */
-const MAX_TEXT = 1_024;
 
 /** Writes down who did what, to every configured sink, without making anybody wait. */
 export class AuditLog {
@@ -76,28 +67,6 @@ export class AuditLog {
   }
 
   #line(entry: AuditEntry): string {
-    const time = new Date(this.#deps.now()).toISOString();
-    const record = {
-      time,
-      process: this.#deps.process,
-      ...(redact(withUser(entry, this.#deps.names ?? [])) as object),
-    };
-    return JSON.stringify(record, (_name, value: unknown) => written(value));
+    return auditLine(entry, this.#deps);
   }
-}
-
-/** Keys come from strangers as values do: arguments of a call are objects. */
-function written(value: unknown): unknown {
-  if (typeof value === 'string') return bounded(value);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [bounded(key), item]));
-}
-
-/** What a terminal or a line reader would obey is spelled out: a name must not look like another line. */
-function bounded(text: string): string {
-  const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
-  return short.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
 }

@@ -30,7 +30,9 @@ export const adminSchema = z.strictObject({
       token: secrets('auth.operatorToken'),
     })
     .optional()
-    .meta({ description: 'where sessions are listed and ended; absent: not from here' }),
+    .meta({
+      description: 'where sessions are listed and ended, and denials of forward-auth are listed; absent: not from here',
+    }),
 });
 
 type AdminConfig = z.output<typeof adminSchema>;

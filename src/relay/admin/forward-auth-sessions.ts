@@ -20,22 +20,22 @@ export class ForwardAuthSessions {
 
   /** @throws PosternError where it is not set up or says no, DependencyUnavailable where it does not answer */
   async ask(method: 'GET' | 'DELETE', of: { issuer: string; subject: string } | { key: string }): Promise<unknown> {
-    if (this.#access === undefined)
-      throw new PosternError('not_enabled', 'set relay.admin.forwardAuth: sessions are forward-auth’s', {
-        status: 404,
-        expose: true,
-      });
-    const { url, token } = this.#access;
     const target = 'key' in of ? `/sessions/${of.key}` : `/sessions?${new URLSearchParams(of)}`;
-    const response = await this.#send(new URL(target, url), {
-      method,
-      headers: { Authorization: `Bearer ${token[0]}` },
-    });
+    const response = await this.#send(target, method);
     if (response.status === 404 && 'key' in of)
       throw new PosternError('not_found', 'there is no such session: it may have ended already', {
         status: 404,
         expose: true,
       });
+    return this.#read(response);
+  }
+
+  /** What it refused lately. @throws as `ask` */
+  async denials(wanted: Readonly<Record<string, string>>): Promise<unknown> {
+    return this.#read(await this.#send(`/denials?${new URLSearchParams(wanted)}`, 'GET'));
+  }
+
+  async #read(response: Response): Promise<unknown> {
     if (response.status >= 500) throw new DependencyUnavailable('forward-auth');
     if (!response.ok)
       throw new PosternError(
@@ -49,9 +49,18 @@ export class ForwardAuthSessions {
     return response.json();
   }
 
-  async #send(url: URL, init: RequestInit): Promise<Response> {
+  async #send(target: string, method: 'GET' | 'DELETE'): Promise<Response> {
+    if (this.#access === undefined)
+      throw new PosternError('not_enabled', 'set relay.admin.forwardAuth: forward-auth is asked for this', {
+        status: 404,
+        expose: true,
+      });
+    const { url, token } = this.#access;
     try {
-      return await this.#fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) });
+      return await this.#fetch(new URL(target, url), {
+        ...{ method, headers: { Authorization: `Bearer ${token[0]}` } },
+        ...{ redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) },
+      });
     } catch (cause) {
       throw new DependencyUnavailable('forward-auth', cause);
     }

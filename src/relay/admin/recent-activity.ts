@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { AuditSink } from '../../platform/audit/audit-sink.ts';
+import { RecentDenials } from '../../platform/audit/recent-denials.ts';
 
 const text = z.string().optional();
 
@@ -9,6 +10,7 @@ export const activityEntry = z
     /** Counts up within this process. */
     id: z.int(),
     time: z.iso.datetime(),
+    process: z.enum(['forward-auth', 'relay']),
     event: z.string(),
     outcome: z.string(),
     user: text.meta({ description: 'issuer and subject: `<issuer>#<subject>`' }),
@@ -23,12 +25,21 @@ export const activityEntry = z
     object: text,
     reason: text,
     rule: text,
+    needs: text.meta({ description: 'what the rule asks for' }),
+    has: text.meta({ description: 'what the user has of it' }),
+    fix: text.meta({ description: 'what to change, and where' }),
     wouldDeny: text,
     durationMs: z.number().optional(),
     requestId: text,
   })
   .meta({ id: 'ActivityEntry', description: 'One line of the audit log, without arguments.' });
 
+export const denialEntry = activityEntry
+  .partial({ id: true })
+  .extend({ count: z.int().min(1).meta({ description: 'how often the same happened, the last time at `time`' }) })
+  .meta({ id: 'DenialEntry', description: 'A denial of either process; `id` is of the relay’s activity only.' });
+
+export type DenialEntry = z.output<typeof denialEntry>;
 export type ActivityEntry = z.output<typeof activityEntry>;
 export type ActivityListener = (entry: ActivityEntry) => void;
 
@@ -36,6 +47,8 @@ export type ActivityListener = (entry: ActivityEntry) => void;
 export class RecentActivity implements AuditSink {
   readonly name = 'admin';
   readonly lastLine = undefined;
+  /** Apart, because a busy relay would push them out. */
+  readonly denials: RecentDenials<ActivityEntry>;
   readonly #max: number;
   readonly #entries: ActivityEntry[] = [];
   readonly #listeners = new Set<ActivityListener>();
@@ -43,6 +56,7 @@ export class RecentActivity implements AuditSink {
 
   constructor(max: number) {
     this.#max = max;
+    this.denials = new RecentDenials(max);
   }
 
   async write(lines: readonly string[]): Promise<void> {
@@ -69,6 +83,7 @@ export class RecentActivity implements AuditSink {
   }
 
   #keep(entry: ActivityEntry): void {
+    if (entry.event === 'denial') this.denials.put(entry);
     this.#entries.push(entry);
     if (this.#entries.length > this.#max) this.#entries.shift();
     for (const listener of this.#listeners) listener(entry);

@@ -11,6 +11,7 @@ import { beginVisit, visitOf } from '../../platform/pages/visit.ts';
 import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter } from '../../stores/stores.ts';
 import { oauthErrorOf } from '../credentials/oauth-errors.ts';
+import { causeFields } from '../refusal.ts';
 import type { Caller, Callers } from '../trust/caller.ts';
 import type { AccountConnections } from './account-connections.ts';
 import { authorizationUrl, exchangeCode } from './authorization.ts';
@@ -66,7 +67,10 @@ export class ConnectPages {
         throw new PosternError('method', 'use GET or POST', { status: 405, expose: true });
       const caller = await this.#deps.callers.identify(ctx.req);
       if ('status' in caller) {
-        this.#deps.log.info({ reason: caller.reason, fix: caller.fix, requestId: ctx.state.requestId }, caller.message);
+        this.#deps.log.info(
+          { reason: caller.reason, ...causeFields(caller), requestId: ctx.state.requestId },
+          caller.message,
+        );
         throw new PosternError('identity', caller.message, { status: caller.status, expose: true });
       }
       if (caller.identity.method === 'anonymous')

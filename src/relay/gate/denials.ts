@@ -1,3 +1,4 @@
+import type { Cause } from '../../identity/denial-cause.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import type { Call, Denied } from '../policy/judgement.ts';
 import { FORBIDDEN, INVALID_PARAMS, LIMITED } from '../protocol/error-codes.ts';
@@ -15,10 +16,12 @@ const WHY: Readonly<Record<Denied['reason'], string>> = {
  * error of a response and of another status only the number; where a scope is missing with 403 and a challenge, by which
  * they ask for it (basic/authorization, scope challenge).
  *
+ * @param cause for the operator
  * @param metadataUrl protected-resource metadata of the server (RFC 9728)
  */
 export function denialOf(
   denied: Denied,
+  cause: Cause,
   { identity, answerable }: Pick<Call, 'identity'> & { readonly answerable: boolean },
   metadataUrl: string,
 ): Refusal {
@@ -27,7 +30,7 @@ export function denialOf(
   const refusal = {
     reason: 'policy',
     message: `you may not use ${permission}: ${needs}`,
-    fix: `decided by ${rule}; \`postern explain\` shows why`,
+    ...{ rule, ...cause },
     code: FORBIDDEN,
     data: { permission, reason, ...(scopes.length === 0 ? {} : { scopes }) },
   } as const;
@@ -76,6 +79,8 @@ export function heldBack(permission: string): Refusal {
     status: 200,
     reason: 'tool_held_back',
     message: `you may not use ${permission}: its definition is new or changed and waits for an operator's approval`,
+    needs: 'an operator’s approval of the definition of the tool',
+    has: 'a definition that is new or changed',
     fix: '`postern pins list` shows it, `postern pins approve` lets it through',
     code: FORBIDDEN,
     data: { permission, reason: 'tool_held_back' },

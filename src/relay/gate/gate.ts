@@ -14,11 +14,11 @@ import { ALL_SERVERS } from '../all-servers.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { mcpAttributes } from '../mcp-attributes.ts';
 import { compilePolicy } from '../policy/compile.ts';
-import { type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
+import { type DenialReason, type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
 import type { Policy } from '../policy/policy.ts';
 import { visible } from '../policy/visible.ts';
 import type { Message } from '../protocol/message.ts';
-import { type Refusal, refusalOf } from '../refusal.ts';
+import { causeFields, type Refusal, refusalOf } from '../refusal.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import type { AuthenticationSource } from '../trust/trust.ts';
 import { type CallLimit, CallLimits } from './call-limits.ts';
@@ -217,26 +217,40 @@ export class Gate {
 
   #judge(entry: AuthorizationRequest): Permit | Refusal {
     const { identity, server, message, bytes } = entry;
-    const judgement = this.#rules.policy?.judge({
-      identity,
-      server,
-      method: message.method,
-      params: message.params,
-      text: bytes ? () => bytes.toString() : undefined,
-    });
-    if (judgement?.kind === 'denied') {
+    const { policy } = this.#rules;
+    const { method, params } = message;
+    const call = { identity, server, method, params, text: bytes ? () => bytes.toString() : undefined };
+    const judgement = policy?.judge(call);
+    if (policy !== undefined && judgement?.kind === 'denied') {
       this.#countDenial(entry, judgement, 'enforced');
       return this.#refused(
         entry,
         denialOf(
           judgement,
+          policy.explain(call, judgement),
           { identity, answerable: message.id !== undefined },
           `${this.#rules.metadataBase}${server}/mcp`,
         ),
-        judgement,
+        judgement.reason,
       );
     }
-    if (judgement?.wouldDeny !== undefined) this.#countDenial(entry, judgement.wouldDeny, 'dry_run');
+    if (policy !== undefined && judgement?.kind === 'allowed' && judgement.wouldDeny !== undefined) {
+      const { wouldDeny } = judgement;
+      this.#countDenial(entry, wouldDeny, 'dry_run');
+      const { reason, rule, permission } = wouldDeny;
+      this.#deps.log.info(
+        {
+          reason,
+          rule,
+          ...policy.explain(call, wouldDeny),
+          permission,
+          server,
+          identity,
+          requestId: entry.requestId(),
+        },
+        'the policy would have refused this',
+      );
+    }
     const tool = toolOf(message);
     if (tool !== undefined && this.#deps.tools.book.holds(server, tool))
       return this.#refused(entry, heldBack(permissionOf(server, message.method, tool)));
@@ -315,6 +329,7 @@ export class Gate {
       event: 'denial',
       outcome: 'refused',
       reason: refusal.reason,
+      ...causeFields(refusal),
       identity,
       credential: identity?.method,
       via: way,
@@ -350,7 +365,8 @@ export class Gate {
     return (outcome, durationMs) => audit.record({ ...known, outcome, durationMs });
   }
 
-  #refused(entry: AuthorizationRequest, refusal: Refusal, denied?: Denied): Refusal {
+  /** @param reason of the policy */
+  #refused(entry: AuthorizationRequest, refusal: Refusal, reason?: DenialReason): Refusal {
     this.#count(entry, refusal.reason);
     if (entry.message.method !== undefined) {
       observeDenial(this.#deps.watch, refusal.reason, entry);
@@ -358,8 +374,8 @@ export class Gate {
         event: 'denial',
         outcome: 'refused',
         ...messageEntry(entry, this.#recorded),
-        reason: denied?.reason ?? refusal.reason,
-        rule: denied?.rule,
+        reason: reason ?? refusal.reason,
+        ...causeFields(refusal),
       });
     }
     return refusal;
@@ -372,18 +388,8 @@ export class Gate {
     this.#deps.metrics.toolCalls.inc({ server, tool, outcome });
   }
 
-  #countDenial(
-    { server, identity, requestId }: AuthorizationRequest,
-    denied: Denied,
-    mode: 'enforced' | 'dry_run',
-  ): void {
-    const { reason, rule, permission } = denied;
+  #countDenial({ server }: AuthorizationRequest, { reason }: Denied, mode: 'enforced' | 'dry_run'): void {
     this.#deps.metrics.policyDenials.inc({ server, reason, mode });
-    if (mode === 'dry_run')
-      this.#deps.log.info(
-        { reason, rule, permission, server, identity, requestId: requestId() },
-        'the policy would have refused this',
-      );
   }
 }
 

@@ -1,3 +1,4 @@
+import { nameList } from '../../identity/denial-cause.ts';
 import type { DemandEntry, OperationDemand } from '../../identity/operation-demand.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
 import { Names } from '../../platform/names.ts';
@@ -17,12 +18,16 @@ export function insufficientScope(demand: OperationDemand | undefined, message: 
   const needed = demand.entries.filter((entry) => asksFor(entry, message.method as string, message.params));
   if (needed.every(({ held }) => held)) return undefined;
   const scopes = [...new Set([...demand.always, ...needed.flatMap((entry) => entry.scopes)])];
+  const held = [...new Set([...demand.always, ...needed.flatMap((entry) => (entry.held ? entry.scopes : []))])];
   const scope = scopes.join(' ');
   const description = `this needs the scopes: ${scope}`;
   return {
     status: 403,
     reason: 'insufficient_scope',
     message: description,
+    needs: `the scopes ${nameList(scopes)}`,
+    has: `of them ${nameList(held)}`,
+    fix: 'let the client ask for a token with these scopes, or change `scopes` of the rule in auth.rules',
     // Where there is no HTTP answer, as on a WebSocket, this is all that a client gets.
     data: { error: 'insufficient_scope', scope, resource_metadata: demand.metadataUrl },
     headers: {

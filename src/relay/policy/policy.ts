@@ -1,7 +1,9 @@
+import type { Cause } from '../../identity/denial-cause.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { PolicyConfig } from '../../platform/config/schema.ts';
 import { looseName, Names } from '../../platform/names.ts';
 import { hasRepeatedKey } from '../protocol/message-keys.ts';
+import { denialCause, type NearestRule } from './denial-cause.ts';
 import { type Call, type DenialReason, type Denied, type Judgement, permissionOf } from './judgement.ts';
 import { type McpObject, type Operation, operationOf } from './operation.ts';
 import type { Rule } from './rule.ts';
@@ -38,6 +40,11 @@ export class Policy {
     const judgement = this.#judge(call, operation);
     if (judgement.kind === 'allowed' || !this.#dryRun) return judgement;
     return { kind: 'allowed', rule: 'relay.policy.dryRun', wouldDeny: judgement };
+  }
+
+  /** Why it was denied, for the operator. @param denied what `judge` said of the call */
+  explain(call: Call, denied: Denied): Cause {
+    return denialCause(denied, call.identity, this.#nearest(call));
   }
 
   /** Whether an object is shown to them; a rule about arguments may let it through. */
@@ -139,6 +146,23 @@ export class Policy {
     return this.#default === 'allow'
       ? allowed(DEFAULT, wouldDeny)
       : this.#denied(call, 'no_rule', DEFAULT, scopes, object.name);
+  }
+
+  #nearest({ server, method, params }: Call): NearestRule | undefined {
+    const operation = operationOf(method, params);
+    if (operation.kind === 'unclear') return undefined;
+    const covers = (rule: Rule) =>
+      operation.kind === 'objects'
+        ? operation.objects.some((object) => rule.coversObject(operation.method, object))
+        : operation.kind !== 'other' || rule.coversMethod(operation);
+    const about = this.#rules.filter((rule) => rule.effect === 'allow' && rule.servers.has(server) && covers(rule));
+    const rule = about.find(({ who }) => !who.anonymousOnly) ?? about[0];
+    if (rule === undefined) return undefined;
+    const wantsReadOnly =
+      rule.readOnly &&
+      operation.kind === 'objects' &&
+      operation.objects.some(({ name }) => !this.#isReadOnly(server, name));
+    return { rule, wantsReadOnly };
   }
 
   #changesReadOnly(server: string, { kind, name }: McpObject): boolean {

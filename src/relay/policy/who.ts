@@ -1,3 +1,4 @@
+import { type Cause, missingMembership, nameList } from '../../identity/denial-cause.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { PolicyRuleConfig } from '../../platform/config/schema.ts';
 
@@ -24,14 +25,43 @@ export class Who {
     if (identity.method === 'anonymous') return this.#holdsForAnonymous ? 'yes' : 'no';
     if (config === undefined) return 'yes';
     if (config.anonymous) return 'no';
-    const { users, groups, issuers, authentication } = config;
-    const named =
-      (users === undefined && groups === undefined) ||
-      users?.includes(identity.subject) === true ||
-      groups?.some((group) => identity.groups.includes(group)) === true;
-    if (!named || issuers?.includes(identity.issuer) === false) return 'no';
+    const { issuers, authentication } = config;
+    if (!names(config, identity) || issuers?.includes(identity.issuer) === false) return 'no';
     if (authentication?.some((method) => method === identity.method) === false) return 'no';
     return this.scopes.every((scope) => identity.scopes.includes(scope)) ? 'yes' : 'scopes';
+  }
+
+  get anonymousOnly(): boolean {
+    return this.#config?.anonymous === true;
+  }
+
+  /** What somebody lacks for whom this does not hold, scopes aside. @param key of this in the configuration */
+  missing(identity: Identity, key: string): Cause {
+    if (identity.method === 'anonymous')
+      return {
+        needs: 'a user who is signed in',
+        has: 'an anonymous one',
+        fix: `send a credential, or add a rule with who: { anonymous: true }`,
+      };
+    const { users, groups, issuers, authentication, anonymous } = this.#config ?? { anonymous: false };
+    if (anonymous)
+      return {
+        needs: 'an anonymous user',
+        has: `user ${identity.subject}`,
+        fix: `add a rule for users who are signed in; ${key} is for the anonymous only`,
+      };
+    if (!names({ users, groups }, identity)) return missingMembership({ users, groups, key }, identity);
+    if (issuers?.includes(identity.issuer) === false)
+      return {
+        needs: `a user of one of the issuers ${nameList(issuers)}`,
+        has: `issuer ${identity.issuer || '(none)'}`,
+        fix: `sign in with one of these providers, or add the user’s issuer to ${key}.issuers`,
+      };
+    return {
+      needs: `one of the credentials ${nameList(authentication ?? [])}`,
+      has: identity.method,
+      fix: `use one of these, or add "${identity.method}" to ${key}.authentication`,
+    };
   }
 
   /** Whether this holds for everybody for whom the other one does. */
@@ -55,6 +85,14 @@ export class Who {
   get #holdsForAnonymous(): boolean {
     return this.#config === undefined ? this.#denies : this.#config.anonymous;
   }
+}
+
+function names({ users, groups }: Pick<WhoConfig, 'users' | 'groups'>, identity: Identity): boolean {
+  return (
+    (users === undefined && groups === undefined) ||
+    users?.includes(identity.subject) === true ||
+    groups?.some((group) => identity.groups.includes(group)) === true
+  );
 }
 
 function within(some: readonly string[], all: readonly string[] | undefined): boolean {

@@ -60,6 +60,8 @@ const USER_SUSPENDED: Refusal = {
   status: 403,
   reason: 'user_suspended',
   message: 'this user is suspended: ask the people who run this service',
+  needs: 'a user who is not suspended',
+  has: 'suspended',
   fix: '`postern suspend --list` says why and until when; `postern unsuspend` lets the user in again',
 };
 

@@ -17,6 +17,7 @@ describe('the live view of activity', () => {
   /** One line of the audit log that is larger than what the system keeps for a client. */
   const line = JSON.stringify({
     time: '2026-01-05T08:00:00.000Z',
+    process: 'relay',
     event: 'message',
     outcome: 'allowed',
     object: 'x'.repeat(8_000_000),

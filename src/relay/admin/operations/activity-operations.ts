@@ -1,7 +1,15 @@
 import { z } from 'zod';
-import { isCalled, type Person, readUser } from '../../../identity/user.ts';
+import { isCalled, personIn } from '../../../identity/user.ts';
+import { PosternError } from '../../../platform/errors.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import { type ActivityEntry, activityEntry, type RecentActivity } from '../recent-activity.ts';
+import type { ForwardAuthSessions } from '../forward-auth-sessions.ts';
+import {
+  type ActivityEntry,
+  activityEntry,
+  type DenialEntry,
+  denialEntry,
+  type RecentActivity,
+} from '../recent-activity.ts';
 import { Operation } from './operation.ts';
 import { userFilter } from './user-fields.ts';
 
@@ -16,10 +24,17 @@ const filters = z.object({
 
 const reasonCount = z.object({ reason: z.string(), count: z.int().min(0) });
 
-/** What happened lately at this relay. */
+const denialFilters = filters.omit({ event: true }).extend({
+  limit: filters.shape.limit.meta({
+    description: 'entries of each process about known users, and as many about everybody else',
+  }),
+});
+
+/** What happened lately at this relay, and what forward-auth refused. */
 export function activityOperations(
   activity: RecentActivity,
   metrics: Pick<RelayMetrics, 'rejected' | 'policyDenials'>,
+  forwardAuth: Pick<ForwardAuthSessions, 'denials'>,
 ) {
   return {
     listActivity: new Operation(
@@ -38,14 +53,20 @@ export function activityOperations(
         id: 'listDenials',
         method: 'GET',
         path: '/denials',
-        summary: 'What was refused lately and why, and how often each reason since the start',
-        input: filters.omit({ event: true }),
+        summary: 'What both processes refused lately and why, and how often each reason of the relay since the start',
+        input: denialFilters,
         output: z.object({
           reasons: z.array(reasonCount).meta({ description: 'requests, by `postern_relay_rejected_total`' }),
           policy: z
             .array(z.object({ server: z.string(), reason: z.string(), dryRun: z.boolean(), count: z.int().min(0) }))
             .meta({ description: 'of the policy, by `postern_relay_policy_denials_total`' }),
-          entries: z.array(activityEntry),
+          entries: z.array(denialEntry).meta({
+            description: 'newest first: of this replica of the relay, and of the replica of forward-auth that it asked',
+          }),
+          forwardAuthProblem: z
+            .string()
+            .optional()
+            .meta({ description: 'why `entries` has none of forward-auth; absent: it was asked' }),
         }),
       },
       async (wanted) => ({
@@ -59,15 +80,36 @@ export function activityOperations(
           dryRun: labels.mode === 'dry_run',
           count: value,
         })),
-        entries: matching(activity.list(), { ...wanted, event: 'denial' }),
+        ...(await denialsOfBoth(activity, forwardAuth, wanted)),
       }),
     ),
   };
 }
 
-/** A line names nobody whom its configuration leaves out. */
-function personIn({ user = '', username, email, name }: ActivityEntry): Person {
-  return { ...readUser(user), username, email, name };
+async function denialsOfBoth(
+  { denials }: RecentActivity,
+  forwardAuth: Pick<ForwardAuthSessions, 'denials'>,
+  wanted: z.output<typeof denialFilters>,
+): Promise<{ entries: DenialEntry[]; forwardAuthProblem?: string }> {
+  const own = denials.list(wanted);
+  const { entries, problem } = await listOfForwardAuth(forwardAuth, wanted);
+  if (problem !== undefined) return { entries: own, forwardAuthProblem: problem };
+  return { entries: [...own, ...entries].sort((a, b) => Date.parse(b.time) - Date.parse(a.time)) };
+}
+
+/** Where it cannot be asked, what the relay refused itself is worth seeing all the same. */
+async function listOfForwardAuth(
+  forwardAuth: Pick<ForwardAuthSessions, 'denials'>,
+  { server, user, limit }: z.output<typeof denialFilters>,
+): Promise<{ readonly entries: DenialEntry[]; readonly problem?: string }> {
+  const query = { limit: String(limit), ...(server && { server }), ...(user && { user }) };
+  try {
+    const { denials } = z.object({ denials: z.array(denialEntry) }).parse(await forwardAuth.denials(query));
+    return { entries: denials };
+  } catch (error) {
+    if (error instanceof PosternError && error.expose) return { entries: [], problem: error.message };
+    return { entries: [], problem: 'relay.admin.forwardAuth.url answers, but not as auth.internalListen does' };
+  }
 }
 
 function matching(entries: readonly ActivityEntry[], wanted: z.output<typeof filters>): ActivityEntry[] {

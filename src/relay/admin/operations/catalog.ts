@@ -28,7 +28,7 @@ export function createCatalog(deps: CatalogDeps) {
   const { config, tools } = deps;
   return {
     ...serverOperations(deps),
-    ...activityOperations(deps.activity, deps.metrics),
+    ...activityOperations(deps.activity, deps.metrics, deps.sessions),
     ...streamOperations(deps.streams),
     ...sessionOperations(deps.sessions),
     ...policyOperations(config, tools),

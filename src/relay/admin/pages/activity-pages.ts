@@ -1,8 +1,8 @@
 import type Koa from 'koa';
-import { html } from '../../../platform/pages/html.ts';
+import { type Html, html } from '../../../platform/pages/html.ts';
 import { operatorOf } from '../access/operator.ts';
 import type { Catalog } from '../operations/catalog.ts';
-import { activityTable } from './activity-table.ts';
+import { activityTable, denialTable } from './activity-table.ts';
 import { PAGES, show } from './frame.ts';
 import { badge, input, select, table, words } from './parts.ts';
 
@@ -28,12 +28,12 @@ ${state}${activityTable('What happened lately, newest first', entries, live ? fi
 export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<void> {
   const operator = operatorOf(ctx);
   const filter = filterOf(ctx.query);
-  const [{ reasons, policy, entries }, servers] = await Promise.all([
+  const [{ reasons, policy, entries, forwardAuthProblem }, servers] = await Promise.all([
     catalog.listDenials.run({ ...filter, limit: 200 }, operator),
     serverChoices(ctx, catalog),
   ]);
   const counts = table(
-    'Refused requests by reason since the start',
+    'Requests that the relay refused since the start, by reason',
     [
       { head: 'Reason', kind: 'name', cell: ({ reason }) => words(reason) },
       { head: 'Requests', kind: 'number', cell: ({ count }) => count },
@@ -53,10 +53,16 @@ export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<v
     { empty: 'The policy refused nothing since the start.' },
   );
   const body = html`<form class="filters" method="get" action="${PAGES.denials.path}">${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'name, e-mail or user')}<button>Show</button></form>
-${activityTable('What was refused lately, newest first', entries)}
+${problemNote(forwardAuthProblem)}${denialTable(entries)}
 <h2>Requests by reason</h2>${counts}<h2>By policy</h2>${byPolicy}`;
-  const lead = 'What was refused lately, and why.';
+  const lead =
+    'What forward-auth and the relay refused lately, why, and what to change. Each replica knows its own denials: these are of this one of the relay, and of the one of forward-auth that it asked.';
   show(ctx, { title: 'Denials', page: 'denials', lead, body, operator });
+}
+
+function problemNote(problem: string | undefined): Html | undefined {
+  if (problem === undefined) return undefined;
+  return html`<p class="note warn" role="status">Denials of forward-auth are not shown: ${problem}. These are the relay’s.</p>`;
 }
 
 async function serverChoices(ctx: Koa.Context, catalog: Catalog) {

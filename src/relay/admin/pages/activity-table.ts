@@ -1,5 +1,5 @@
 import { type Html, html } from '../../../platform/pages/html.ts';
-import type { ActivityEntry } from '../recent-activity.ts';
+import type { ActivityEntry, DenialEntry } from '../recent-activity.ts';
 import { badge, type Column, clock, duration, name, table, who, words } from './parts.ts';
 
 /** Outcomes of the audit log that are what everybody wanted. */
@@ -15,6 +15,34 @@ const COLUMNS: ReadonlyArray<Column<ActivityEntry>> = [
   { head: 'Why', kind: 'long', cell: ({ reason, rule }) => [reason, rule].filter(Boolean).join(' · ') },
   { head: 'Took', cell: ({ durationMs }) => (durationMs === undefined ? undefined : duration(durationMs)) },
 ];
+
+const DENIAL_COLUMNS: ReadonlyArray<Column<DenialEntry>> = [
+  { head: 'Time (UTC)', cell: ({ time, count }) => html`${clock(time)}${count > 1 ? ` × ${count}` : ''}` },
+  { head: 'Process', cell: ({ process }) => process },
+  { head: 'User', kind: 'long', cell: (entry) => who(entry) ?? entry.client ?? entry.credential },
+  {
+    head: 'What',
+    kind: 'long',
+    cell: ({ server, action, object }) =>
+      html`${name([action, object].filter(Boolean).join(' '))}${detail('at', server)}`,
+  },
+  {
+    head: 'Why',
+    kind: 'long',
+    cell: ({ reason = '', rule, needs, has }) =>
+      html`${[words(reason), rule].filter(Boolean).join(' · ')}${detail('needs', needs)}${detail('has', has)}`,
+  },
+  { head: 'Fix', kind: 'long', cell: ({ fix, requestId }) => html`${fix}${detail('request', requestId)}` },
+];
+
+function detail(label: string, text: string | undefined): Html | undefined {
+  return text ? html`<span class="detail">${label} ${text}</span>` : undefined;
+}
+
+/** Of both processes. */
+export function denialTable(entries: readonly DenialEntry[]): Html {
+  return table('What was refused lately, newest first', DENIAL_COLUMNS, entries, { empty: 'Nothing yet that fits.' });
+}
 
 /** @param live what the script is to add, where it may add anything */
 export function activityTable(

@@ -59,7 +59,7 @@ th, td { padding: .55rem .9rem; text-align: left; vertical-align: top; overflow-
 thead th { color: var(--quiet); font-size: .8125rem; font-weight: 600; border-bottom: 1px solid var(--line); white-space: nowrap; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 tbody th { font-weight: 600; }
-.user { display: block; color: var(--quiet); font-size: .8125rem; font-weight: 400; overflow-wrap: anywhere; }
+.user, .detail { display: block; color: var(--quiet); font-size: .8125rem; font-weight: 400; overflow-wrap: anywhere; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td time { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .fresh { animation: fresh 2s; }

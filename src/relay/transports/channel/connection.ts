@@ -7,7 +7,7 @@ import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted, Intake } from '../../intake.ts';
-import { causeOf } from '../../refusal.ts';
+import { causeFields, causeOf } from '../../refusal.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 import type { OpenStreams, StreamEnding } from '../open-streams.ts';
@@ -157,7 +157,7 @@ export class Connection {
       );
     else if (refusal !== undefined)
       log.info(
-        { server, reason: refusal.reason, identity: this.#admitted.identity, fix: refusal.fix },
+        { server, reason: refusal.reason, identity: this.#admitted.identity, ...causeFields(refusal) },
         refusal.message,
       );
   }

@@ -81,6 +81,7 @@ export async function forwardAuth(): Promise<FakeForwardAuth> {
     const key = /^\/sessions\/([\w-]+)$/.exec(request.url ?? '')?.[1];
     const answer = (status: number, body: object) => response.writeHead(status).end(JSON.stringify(body));
     if (!allowed) return answer(401, { error: 'invalid_token' });
+    if (request.url?.startsWith('/denials')) return answer(200, { denials: [DENIED] });
     if (request.method === 'GET') return answer(200, { sessions: [...sessions.values()] });
     if (key !== undefined)
       return sessions.delete(key) ? answer(200, { ended: 1 }) : answer(404, { error: 'not_found' });
@@ -92,6 +93,29 @@ export async function forwardAuth(): Promise<FakeForwardAuth> {
   onEnd(() => new Promise((resolve) => server.close(resolve)));
   return { access: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token }, asked };
 }
+
+const DENIED = {
+  time: '2026-11-25T09:30:00.000Z',
+  process: 'forward-auth',
+  event: 'denial',
+  outcome: 'deny',
+  user: 'https://idp.example.com#8c5e2f4a-0c1d-4a53-9d2f-6a0f7f0c9b11',
+  username: 'ann',
+  credential: 'bearer',
+  via: 'traefik',
+  client: '192.0.2.7',
+  server: 'github',
+  action: 'POST',
+  object: 'mcp.example.com/servers/github/mcp',
+  reason: 'not_allowed',
+  rule: 'auth.rules[2]',
+  needs: 'one of the groups [enginering, sales]',
+  has: 'groups [engineering, staff]',
+  fix: '"engineering" is nearly "enginering": correct the group at the provider, or auth.rules[2].allow.groups',
+  durationMs: 0.4,
+  requestId: '1f1ba1a8-6f2b-4f64-a0f9-6c2d5a1c7a10',
+  count: 3,
+};
 
 function sessionOf(key: string) {
   return {
