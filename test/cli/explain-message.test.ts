@@ -48,7 +48,7 @@ describe('explaining the policy of the relay', () => {
     const json = await explain('--user', 'alice', '--groups', 'engineer', '--tool', 'merge', '--json');
     const read = JSON.parse(json.out) as { decision: string; reason: string; cause: object; relay: string[] };
     assert.deepEqual([read.decision, read.reason], ['deny', 'no_rule']);
-    assert.deepEqual(Object.keys(read.cause), ['needs', 'has', 'fix']);
+    assert.deepEqual(Object.keys(read.cause), ['missing', 'needs', 'has', 'fix']);
     assert.match(String(read.relay[0]), /^relay: denied by/);
     assert.match(allowed.out, /relay: allowed by relay\.policy\.rules\[0\]/);
     const unfit = await explain('--user', 'alice', '--groups', 'engineers', '--tool', 'search', '--arguments', '{}');

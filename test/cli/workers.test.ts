@@ -140,7 +140,7 @@ describe('several workers of one process', function () {
   it('replace one that was killed or stopped, while the others answer', async () => {
     const postern = await start('auth');
     await serving(postern);
-    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    for (const [at, signal] of (['SIGKILL', 'SIGTERM'] as const).entries()) {
       const before = children(postern);
       process.kill(before[0] as number, signal);
       if (signal === 'SIGKILL') await postern.until(/a worker ended/);
@@ -149,7 +149,8 @@ describe('several workers of one process', function () {
         const now = children(postern);
         return now.length === 2 && !now.includes(before[0] as number);
       });
-      await until('it serves', async () => (await fetch(`${internal}/readyz`)).status === 200);
+      await postern.until(new RegExp(`(?:a worker was replaced[^]*){${at + 1}}`));
+      assert.equal((await fetch(`${internal}/readyz`)).status, 200);
       assert.equal(await check(), 200);
     }
   });

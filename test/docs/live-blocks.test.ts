@@ -17,7 +17,10 @@ const run = promisify(execFile);
 /** Ports of `postern up` on the pages, by their distance from the base of `--port-base`. */
 const PORTS: Readonly<Record<string, number>> = { 8080: 0, 4180: 1, 4444: 3, 4192: 4, 4191: 5, 9464: 6, 9465: 7 };
 /** Addresses that nobody reaches in `postern up`, because they need a sign-in that it has not, and the test that asks them. */
-const ASKED_BY: Readonly<Record<string, string>> = { '/admin/': 'test/relay/admin/api.test.ts' };
+const ASKED_BY: Readonly<Record<string, string>> = {
+  '/admin/': 'test/relay/admin/api.test.ts',
+  '/denials': 'test/e2e/denials.test.ts',
+};
 const TOOLS = ['add', 'countdown', 'echo'];
 
 describe('blocks of the pages against a running postern up', function () {

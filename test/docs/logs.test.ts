@@ -12,7 +12,7 @@ describe('docs/logs.md', () => {
 
   it('finds what the sources log', () => {
     assert.ok(logged.get('forward-auth/check/check.ts')?.has('decision'));
-    assert.ok(logged.get('relay/intake.ts')?.has('fix'));
+    assert.ok(logged.get('relay/intake.ts')?.has('transport'));
     assert.ok(logged.get('forward-auth/mcp-authorization/broker/provider-events.ts')?.has('redirects'));
   });
 
