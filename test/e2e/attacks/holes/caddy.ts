@@ -42,7 +42,11 @@ export const CADDY: HolesOfOne = [
     edits: [
       edit(C, /\n\t+header_up X-Forwarded-Uri .*/),
       edit(C, /\n\t+request_header -X-Forwarded-Uri/),
-      edit(C, /\n\t\t# SECURITY: nobody in front of Caddy/, '\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\t# nobody'),
+      edit(
+        C,
+        /\n\t\t# SECURITY: no peer in front of Caddy/,
+        '\n\t\ttrusted_proxies static 127.0.0.1/32\n\t\t# no peer',
+      ),
     ],
     hole: 'a client’s `X-Forwarded-Uri` is judged instead of its path',
     still: 401,

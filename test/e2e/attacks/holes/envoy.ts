@@ -167,7 +167,7 @@ const HTTP: HolesOfOne = [
     edits: [edit(E, /\n +path_prefix: .*/)],
     hole: 'the check is asked at the client’s own path, where a page could answer 200',
     still: 'nothing',
-    stops: 'forward-auth: its pages are below the paths that skip the check; health answers elsewhere',
+    stops: 'forward-auth: its pages are below the paths that skip the check; health answers at another port',
     probe: {
       ...failing(403),
       method: 'GET',

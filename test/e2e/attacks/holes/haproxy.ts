@@ -14,7 +14,7 @@ export const HAPROXY: HolesOfOne = [
     ],
     hole: '96 header lines end the whole process',
     still: 'nothing',
-    stops: 'nothing: nobody is let through, and nobody is served',
+    stops: 'nothing: no request is let through, and none is served',
     probe: {
       withToken: true,
       lines: Array.from({ length: 94 }, (_none, at) => `A-${at}: b`),
@@ -100,7 +100,7 @@ export const HAPROXY: HolesOfOne = [
       edit(H, /\n +http-request lua\.postern_check.*/),
       edit(H, /\n +http-request deny .*txn\.postern_allowed.*/),
     ],
-    hole: 'nobody is asked',
+    hole: 'no check is asked for',
     still: 401,
     stops: BY_ABSENCE,
     probe: { lines: [], passed: reached },

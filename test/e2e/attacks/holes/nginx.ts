@@ -88,7 +88,7 @@ export const NGINX: HolesOfOne = [
   {
     line: 'auth_request /_postern_check',
     edits: [edit(N, /\n +auth_request \/_postern_check;/)],
-    hole: 'nobody is asked',
+    hole: 'no check is asked for',
     still: 401,
     stops: BY_ABSENCE,
     probe: { lines: [], passed: reached },

@@ -95,7 +95,7 @@ export const TRAEFIK: HolesOfOne = [
   {
     line: 'middlewares: postern-check',
     edits: [edit(D, '[postern-check, postern-proof]', '[postern-proof]')],
-    hole: 'nobody is asked',
+    hole: 'no check is asked for',
     still: 401,
     stops: BY_ABSENCE,
     probe: { lines: [`X-Authenticated-User: ${FORGER}`], passed: has('X-Authenticated-User') },
