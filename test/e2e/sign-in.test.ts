@@ -198,7 +198,10 @@ describe('people with a real Chromium, through the real Traefik', () => {
     it('offers a choice where there are two providers', async () => {
       const { page, complaints } = await newPerson();
       await page.goto(at('/both/page?q=1'));
-      assert.deepEqual(await page.getByRole('link').allTextContents(), ['Example Corp', 'Partner & Söhne']);
+      assert.deepEqual(await page.getByRole('main').getByRole('link').allTextContents(), [
+        'Example Corp',
+        'Partner & Söhne',
+      ]);
       await page.getByRole('link', { name: 'Partner & Söhne' }).click();
       await authenticate(page, 'bob');
       await page.waitForURL(at('/both/page?q=1'));

@@ -109,7 +109,7 @@ describe('the relay takes another configuration', function () {
   });
 
   it('a replaced server ends when nobody has used it for as long as `unused` says', async () => {
-    const one = (colour: string) => program({ env: { COLOUR: colour }, unused: '200ms' });
+    const one = (colour: string) => program({ env: { COLOUR: colour }, unused: '1s' });
     const running = await relay({ servers: { one: one('old') } });
     const client = await connectAs(running.url, 'alice');
     const pid = (await call(client, 'pid')) as number;
