@@ -173,7 +173,7 @@ describe('MCP servers as child processes', function () {
     const client = await connectAs(running.url, 'alice');
     assert.equal(await call(client, 'batch', { say: 'in a batch' }), 'in a batch');
     assert.equal(await call(client, 'noise'), 'done');
-    const told = running.logs.filter((line) => line.includes('is no message'));
+    const told = running.logs.filter((line) => line.includes('sends texts that are not messages'));
     assert.equal(told.length, 1);
     assert.match(told[0] as string, /Welcome to the scripted server/);
   });
