@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open as openHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ import { verifyChain } from '../../../src/platform/audit/verify.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { createAuditMetrics } from '../../../src/platform/metrics.ts';
+import { until } from '../../support/until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-audit-'));
 let number = 0;
@@ -110,12 +111,13 @@ describe('the audit log', () => {
     it('is followed by another when it is large, and only so many are kept', async () => {
       const file = path();
       const { audit } = await openFile(file, CHAIN, { maxSize: 400, keep: 2 });
+      const name = file.slice(folder.length + 1);
       for (let user = 1; user <= 9; user++) {
         write(audit, user, user);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        // What is written together stays together, whatever its size.
+        await until('the line is written', () => existsSync(file) && readFileSync(file, 'utf8').includes(`u${user}"`));
       }
       await audit.close(5_000);
-      const name = file.slice(folder.length + 1);
       const files = readdirSync(folder)
         .filter((entry) => entry.startsWith(name))
         .sort();
