@@ -31,20 +31,3 @@ export function decisionEntry(
     requestId: check.requestId(),
   };
 }
-
-/** Whether somebody may look for the reason: a client that shows no credential yet, or is sent to sign in, was refused nothing. */
-export function isDenial(decision: Decision): boolean {
-  switch (decision.kind) {
-    case 'allow':
-    case 'redirect':
-      return false;
-    case 'challenge':
-      return decision.reason !== 'no_credential';
-    case 'deny':
-    case 'limit':
-    case 'unavailable':
-      return true;
-    default:
-      return decision satisfies never;
-  }
-}

@@ -1,7 +1,7 @@
 import { currentSpan, step } from '../../platform/tracing/current-span.ts';
 import type { Attributes, Span, Tracing } from '../../platform/tracing/span.ts';
 import type { Authenticate, Authentication } from '../decision/authentication.ts';
-import type { Decision } from '../decision/decision.ts';
+import { type Decision, isDenial } from '../decision/decision.ts';
 import type { CheckResult, ProxyCheck, RunCheck } from '../decision/proxy-check.ts';
 import type { CheckRequest } from '../decision/request.ts';
 
@@ -69,7 +69,7 @@ function describe(span: Span, check: ProxyCheck, request: CheckRequest | undefin
     ...(decision.kind === 'allow' ? { 'postern.credential': decision.identity.method } : {}),
     ...(request === undefined ? {} : describeRequest(request)),
   });
-  if (isRefusal(decision)) span.keep();
+  if (isDenial(decision)) span.keep();
 }
 
 /** Never the query, never a header that may hold a credential. */
@@ -82,21 +82,4 @@ function describeRequest({ method, host, rawPath, headers }: CheckRequest): Attr
     ...(typeof mcpMethod === 'string' ? { 'mcp.method.name': mcpMethod } : {}),
     ...(mcpMethod === 'tools/call' && typeof mcpName === 'string' ? { 'gen_ai.tool.name': mcpName } : {}),
   };
-}
-
-/** Being asked to sign in is how every client begins, and no refusal. */
-function isRefusal(decision: Decision): boolean {
-  switch (decision.kind) {
-    case 'allow':
-    case 'redirect':
-      return false;
-    case 'challenge':
-      return decision.reason !== 'no_credential';
-    case 'deny':
-    case 'limit':
-    case 'unavailable':
-      return true;
-    default:
-      return decision satisfies never;
-  }
 }

@@ -155,3 +155,20 @@ export const UNTRUSTED = deny(
   'untrusted_proxy',
   'this peer is not in auth.trustedProxies, or shows no certificate of auth.trustedCertificates',
 );
+
+/** Whether somebody may look for the reason: a client that shows no credential yet, or is sent to sign in, was refused nothing. */
+export function isDenial(decision: Decision): boolean {
+  switch (decision.kind) {
+    case 'allow':
+    case 'redirect':
+      return false;
+    case 'challenge':
+      return decision.reason !== 'no_credential';
+    case 'deny':
+    case 'limit':
+    case 'unavailable':
+      return true;
+    default:
+      return decision satisfies never;
+  }
+}
