@@ -5,11 +5,11 @@ import { askOperatorApi } from './operator-client.ts';
 
 export const apiKeys: Command = {
   summary: 'make, list and revoke API keys, at the running forward-auth',
-  usage: 'postern api-keys create --user SUBJECT [options] | list | revoke ID',
+  usage: 'postern api-keys create --user SUBJECT [options] | list [--user USER] | revoke ID',
   help: `Asks forward-auth at auth.internalListen, with auth.operatorToken. \`create\` prints the key, once and never again:
 postern api-keys create --user ci > key
 
-  --user SUBJECT   with \`create\`: whom the key stands for
+  --user SUBJECT   with \`create\`: whom the key stands for; with \`list\`: only this user's keys, by user, subject or name
   --name NAME      a name to show
   --groups A,B     their groups
   --scopes A,B     what the key may do
@@ -37,7 +37,9 @@ postern api-keys create --user ci > key
     const wanted = action === 'create' ? description(line) : undefined;
     const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
     if (wanted !== undefined) return printKey(await askOperatorApi(auth, 'POST', '/api-keys', wanted), terminal);
-    if (id === undefined) return printKeys(await askOperatorApi(auth, 'GET', '/api-keys'), terminal);
+    const user = optionalText(line, 'user');
+    const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
+    if (id === undefined) return printKeys(await askOperatorApi(auth, 'GET', `/api-keys${query}`), terminal);
     await askOperatorApi(auth, 'DELETE', `/api-keys/${id}`);
     terminal.print(`${id} revoked`);
     return 0;

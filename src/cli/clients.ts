@@ -4,12 +4,14 @@ import { askOperatorApi } from './operator-client.ts';
 
 export const clients: Command = {
   summary: 'list or remove MCP clients that registered themselves, at the running forward-auth',
-  usage: 'postern clients list | remove ID',
+  usage: 'postern clients list [--user USER] | remove ID',
   help: `Asks forward-auth at auth.internalListen, with auth.operatorToken; needs auth.broker.
 
 \`remove\` ends everything that people granted to the client. The id is what \`list\` prints; for a client
-that is named by its document it is the document's address.`,
-  options: {},
+that is named by its document it is the document's address.
+
+  --user USER   with \`list\`: only those that this person granted something to, by any of their names`,
+  options: { user: { type: 'string' } },
   positionals: [1, 2],
   async run(line, terminal) {
     const [action, id] = line.positionals;
@@ -18,7 +20,9 @@ that is named by its document it is the document's address.`,
     if ((action === 'remove') !== (id !== undefined))
       throw new UsageError(action === 'remove' ? 'which client? Give the id that `list` prints' : '`list` takes no id');
     const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
-    if (id === undefined) return printClients(await askOperatorApi(auth, 'GET', '/oauth/clients'), terminal);
+    const user = optionalText(line, 'user');
+    const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
+    if (id === undefined) return printClients(await askOperatorApi(auth, 'GET', `/oauth/clients${query}`), terminal);
     const answer = await askOperatorApi(auth, 'DELETE', `/oauth/clients?${new URLSearchParams({ client: id })}`);
     const ended = Number(answer.grants);
     terminal.print(`${id} removed, ${ended} grant${ended === 1 ? '' : 's'} ended`);

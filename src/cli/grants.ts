@@ -1,13 +1,14 @@
 import { loadConfig } from '../platform/config/load.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
 import { askOperatorApi } from './operator-client.ts';
+import { findUser } from './people.ts';
 
 export const grants: Command = {
   summary: 'list or end what people granted to MCP clients, at the running forward-auth',
   usage: 'postern grants list|end [options]',
   help: `Asks forward-auth at auth.internalListen, with auth.operatorToken; needs auth.broker. Options narrow; \`end\` needs one.
 
-  --user SUBJECT   of this person
+  --user USER      of this person: <issuer>#<subject>, subject, username, e-mail address or name; whole
   --provider ID    who signed in there
   --client ID      to this client
   --grant KEY      this grant only, by the key that \`list\` prints`,
@@ -26,6 +27,12 @@ export const grants: Command = {
     if (action === 'end' && query.size === 0)
       throw new UsageError('which grants? Give --user, --client, --provider or --grant');
     const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
+    const named = optionalText(line, 'user');
+    if (action === 'end' && named !== undefined) {
+      const found = await findUser(auth, { user: named, issuer: undefined }, terminal);
+      if (found === 'several') return 1;
+      query.set('user', found?.user ?? named);
+    }
     const answer = await askOperatorApi(auth, action === 'list' ? 'GET' : 'DELETE', `/oauth/grants?${query}`);
     return action === 'list' ? printGrants(answer, terminal) : printEnded(answer, terminal);
   },
@@ -34,7 +41,7 @@ export const grants: Command = {
 function narrowed(line: CommandLine): URLSearchParams {
   const query = new URLSearchParams();
   for (const [option, name] of [
-    ['user', 'subject'],
+    ['user', 'user'],
     ['provider', 'provider'],
     ['client', 'client'],
     ['grant', 'grant'],

@@ -1,21 +1,23 @@
 import { loadConfig } from '../platform/config/load.ts';
 import type { AuthConfig } from '../platform/config/schema.ts';
-import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
+import { type Command, optionalText, type Terminal, UsageError } from './command.ts';
 import { askOperatorApi } from './operator-client.ts';
+import { findUser, issuerIn, USER_HELP, USER_OPTIONS } from './people.ts';
 
 export const sessions: Command = {
-  summary: 'list or end the browser sessions of a person, at the running forward-auth',
-  usage: 'postern sessions list|end --user SUBJECT [options]',
-  help: `Asks forward-auth at auth.internalListen, with auth.operatorToken.
+  summary: 'list browser sessions or end those of a user, at the running forward-auth',
+  usage: 'postern sessions list [options] | end --user USER | end --session KEY',
+  help: `Asks forward-auth at auth.internalListen, with auth.operatorToken. \`list\` without --user lists all sessions, a page at a time;
+\`end --user\` ends nothing where several users are called so, and prints them.
 
-  --user SUBJECT   whose sessions
-  --provider ID    where they signed in; needed where auth.providers has several
-  --issuer URL     the same by the provider's issuer
+${USER_HELP}
+  --limit N        with \`list\`: sessions on a page, 100 unless given
+  --after PAGE     with \`list\`: the page after that one, as \`list\` prints it
   --session KEY    with \`end\`: this session only, by the key that \`list\` prints; without --user`,
   options: {
-    user: { type: 'string' },
-    provider: { type: 'string' },
-    issuer: { type: 'string' },
+    ...USER_OPTIONS,
+    limit: { type: 'string' },
+    after: { type: 'string' },
     session: { type: 'string' },
   },
   positionals: [1, 1],
@@ -23,40 +25,69 @@ export const sessions: Command = {
     const action = line.positionals[0];
     if (action !== 'list' && action !== 'end')
       throw new UsageError(`there are \`sessions list\` and \`sessions end\`, no \`sessions ${action}\``);
-    const key = optionalText(line, 'session');
-    const user = optionalText(line, 'user');
+    const [key, user, limit, after] = ['session', 'user', 'limit', 'after'].map((name) => optionalText(line, name));
     if (key !== undefined && (action === 'list' || user !== undefined))
       throw new UsageError('--session goes with `end` and without --user');
+    if (action === 'end' && (limit !== undefined || after !== undefined))
+      throw new UsageError('--limit and --after go with `list`');
     if (key !== undefined && !/^[\w-]+$/.test(key)) throw new UsageError('--session needs a key that `list` printed');
-    if (key === undefined && user === undefined) throw new UsageError('whose sessions? Give --user SUBJECT');
-    const { config } = loadConfig(optionalText(line, 'config'), terminal.env);
-    const target = key === undefined ? owner(config.auth, line, user as string) : `/sessions/${key}`;
-    const answer = await askOperatorApi(config.auth, action === 'list' ? 'GET' : 'DELETE', target);
-    return action === 'list' ? printSessions(answer, terminal) : printEnded(answer, terminal);
+    if (action === 'end' && key === undefined && user === undefined)
+      throw new UsageError('whose sessions? Give --user USER');
+    const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
+    if (key !== undefined) return printEnded(await askOperatorApi(auth, 'DELETE', `/sessions/${key}`), terminal);
+    const issuer = issuerIn(auth, line);
+    if (action === 'end') return end(auth, { user: user as string, issuer }, terminal);
+    return list(auth, { user, issuer, limit, after }, terminal);
   },
 };
 
-function owner(auth: AuthConfig, line: CommandLine, subject: string): string {
-  const id = optionalText(line, 'provider');
-  const issuer = optionalText(line, 'issuer');
-  if (id !== undefined && issuer !== undefined) throw new UsageError('give one of --provider and --issuer');
-  const known = auth.providers.map((provider) => provider.id);
-  if (id !== undefined && !known.includes(id))
-    throw new UsageError(`there is no provider "${id}" in auth.providers, but: ${known.join(', ') || 'none'}`);
-  if (id === undefined && issuer === undefined && known.length !== 1)
-    throw new UsageError(
-      `a subject is one person at one provider only; give --provider: ${known.join(', ') || '(none configured)'}`,
-    );
-  const found = auth.providers.find((provider) => id === undefined || provider.id === id);
-  return `/sessions?${new URLSearchParams({ issuer: issuer ?? found?.issuer ?? '', subject })}`;
+/** Those of a user are looked for among all, as far as it takes; otherwise one page. */
+async function list(
+  auth: AuthConfig,
+  wanted: Readonly<Record<'user' | 'issuer' | 'limit' | 'after', string | undefined>>,
+  terminal: Terminal,
+): Promise<number> {
+  let printed = 0;
+  let { after } = wanted;
+  do {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries({ ...wanted, after })) if (value !== undefined) query.set(name, value);
+    const { sessions: found, next } = await askOperatorApi(auth, 'GET', `/sessions?${query}`);
+    // As JSON, one a line: a browser names itself as it likes, and a terminal must not obey that.
+    for (const session of Array.isArray(found) ? (found as object[]) : []) {
+      terminal.print(JSON.stringify(session));
+      printed += 1;
+    }
+    after = typeof next === 'string' ? next : undefined;
+  } while (after !== undefined && wanted.user !== undefined && wanted.limit === undefined);
+  if (printed === 0) terminal.printError('no sessions');
+  if (after !== undefined) terminal.printError(`there are more: --after ${after}`);
+  return 0;
 }
 
-function printSessions({ sessions: found }: Record<string, unknown>, terminal: Terminal): number {
-  const list = Array.isArray(found) ? (found as Array<Record<string, unknown>>) : [];
-  if (list.length === 0) terminal.printError('no sessions');
-  // As JSON, one a line: a browser names itself as it likes, and a terminal must not obey that.
-  for (const session of list) terminal.print(JSON.stringify(session));
-  return 0;
+async function end(
+  auth: AuthConfig,
+  asked: { readonly user: string; readonly issuer: string | undefined },
+  terminal: Terminal,
+): Promise<number> {
+  const found = await findUser(auth, asked, terminal);
+  if (found === 'several') return 1;
+  const owner = found === undefined ? ownerAsGiven(auth, asked) : { user: found.user };
+  const answer =
+    owner === undefined
+      ? { ended: 0 }
+      : await askOperatorApi(auth, 'DELETE', `/sessions?${new URLSearchParams(owner)}`);
+  if (answer.ended === 0)
+    terminal.printError('no user who is signed in is called so; `postern sessions list` lists all');
+  return printEnded(answer, terminal);
+}
+
+/** Sessions that began before an upgrade are in no list of all; a subject finds them. */
+function ownerAsGiven(auth: AuthConfig, asked: { readonly user: string; readonly issuer: string | undefined }) {
+  if (asked.user.includes('#')) return { user: asked.user };
+  const [only, ...others] = auth.providers;
+  const issuer = asked.issuer ?? (others.length === 0 ? only?.issuer : undefined);
+  return issuer === undefined ? undefined : { issuer, subject: asked.user };
 }
 
 function printEnded({ ended }: Record<string, unknown>, terminal: Terminal): number {

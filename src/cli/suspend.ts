@@ -3,21 +3,17 @@ import type { Config } from '../platform/config/schema.ts';
 import { ConfigurationError } from '../platform/errors.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
 import { askOperatorApi } from './operator-client.ts';
+import { findUser, issuerIn, USER_HELP, USER_OPTIONS } from './people.ts';
 
 type Part = 'auth' | 'relay';
 
 const WHERE = `Asks forward-auth at auth.internalListen with auth.operatorToken, and the relay at relay.internalListen with
 relay.operatorToken. With Redis one of them is enough for all replicas of both; without it each must be asked.
 
-  --user USER      the subject or the e-mail address of the user
-  --provider ID    only as this provider's user; API keys and client certificates of that name are meant all the same
-  --issuer URL     the same by the provider's issuer`;
+${USER_HELP}
 
-const WHO = {
-  user: { type: 'string' },
-  provider: { type: 'string' },
-  issuer: { type: 'string' },
-} as const;
+A user who is signed in or known otherwise is suspended as who they are; a name that no known user has is suspended as it is: every user
+who comes with it as subject, username or e-mail address. API keys and client certificates of the same subject are meant too.`;
 
 export const suspend: Command = {
   summary: 'end everything of a user at once and keep them out, or list who is suspended',
@@ -31,7 +27,7 @@ ${WHERE}
   --lift           let the user in again; the same as \`postern unsuspend\`
   --list           who is suspended, as JSON, one a line`,
   options: {
-    ...WHO,
+    ...USER_OPTIONS,
     until: { type: 'string' },
     reason: { type: 'string' },
     lift: { type: 'boolean' },
@@ -42,10 +38,11 @@ ${WHERE}
     const { config } = loadConfig(optionalText(line, 'config'), terminal.env);
     if (line.values.list === true) return list(config, line, terminal);
     if (line.values.lift === true) return lift(config, line, terminal);
-    const { user, issuer } = whom(config, line);
+    const meant = await resolve(config, whom(config, line), terminal);
+    if (meant === undefined) return 1;
     const about = { until: optionalText(line, 'until'), reason: optionalText(line, 'reason') };
     const answers = await askAll(config, terminal, (part) =>
-      askOperatorApi(config[part], 'POST', '/suspensions', { user, issuer, ...about }, part),
+      askOperatorApi(config[part], 'POST', '/suspensions', { ...meant, ...about }, part),
     );
     for (const [part, { ended }] of answers)
       terminal.print(
@@ -55,7 +52,7 @@ ${WHERE}
       );
     if (!answers.some(([, { ended }]) => Number(ended) > 0))
       terminal.printError(
-        'nothing of this user was open: is it their subject or e-mail address, as /_postern/me has them?',
+        'nothing of this user was open: is it who you mean? `postern sessions list` lists who is signed in',
       );
     return told(config, answers, terminal);
   },
@@ -65,7 +62,7 @@ export const unsuspend: Command = {
   summary: 'let a suspended user in again',
   usage: 'postern unsuspend --user USER [--provider ID | --issuer URL]',
   help: WHERE,
-  options: WHO,
+  options: USER_OPTIONS,
   positionals: [0, 0],
   async run(line, terminal) {
     return lift(loadConfig(optionalText(line, 'config'), terminal.env).config, line, terminal);
@@ -98,15 +95,23 @@ async function list(config: Config, line: CommandLine, terminal: Terminal): Prom
 function whom({ auth }: Config, line: CommandLine): { user: string; issuer: string | undefined } {
   const user = optionalText(line, 'user');
   if (user === undefined) throw new UsageError('whom? Give --user USER');
-  const id = optionalText(line, 'provider');
-  const issuer = optionalText(line, 'issuer');
-  if (id !== undefined && issuer !== undefined) throw new UsageError('give one of --provider and --issuer');
-  const found = auth.providers.find((provider) => provider.id === id);
-  if (id !== undefined && found === undefined)
-    throw new UsageError(
-      `there is no provider "${id}" in auth.providers, but: ${auth.providers.map((known) => known.id).join(', ') || 'none'}`,
-    );
-  return { user, issuer: issuer ?? found?.issuer };
+  return { user, issuer: issuerIn(auth, line) };
+}
+
+/** Who is called so, where forward-auth can be asked and knows; otherwise the name as it is. @returns undefined: several are, and were told */
+async function resolve(
+  { auth }: Config,
+  asked: { readonly user: string; readonly issuer: string | undefined },
+  terminal: Terminal,
+): Promise<{ user: string } | undefined> {
+  if (auth.operatorToken === undefined) return asked;
+  const found = await findUser(auth, asked, terminal).catch((error: unknown) => {
+    terminal.printError((error as Error).message);
+    return undefined;
+  });
+  if (found === 'several') return undefined;
+  if (found !== undefined) terminal.printError(`this is ${JSON.stringify(found)}`);
+  return found ?? asked;
 }
 
 /** One that shares its store tells all others; otherwise each that can be asked is. @throws what all of them have thrown */

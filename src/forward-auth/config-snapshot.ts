@@ -20,7 +20,7 @@ import { trustedPeers } from '../platform/trusted-peers.ts';
 import type { RevokedCredentials } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
 import { suspensionRoutes } from '../stores/suspension-routes.ts';
-import type { Suspension, Suspensions } from '../stores/suspensions.ts';
+import { keepsOut, type Suspension, type Suspensions } from '../stores/suspensions.ts';
 import type { Watcher } from '../watch/watch.ts';
 import { SignedAnswers } from './assertions/signed-answers.ts';
 import { openCredentials } from './authenticators/credentials.ts';
@@ -41,9 +41,11 @@ import { ProviderMetadata } from './mcp-authorization/provider-metadata.ts';
 import { apiKeyRoutes } from './operator/api-key-routes.ts';
 import { denialRoutes } from './operator/denial-routes.ts';
 import { oauthRoutes } from './operator/oauth-routes.ts';
+import { peopleRoutes } from './operator/people.ts';
 import { sessionRoutes } from './operator/session-routes.ts';
 import { compilePolicy } from './policy.ts';
 import { createPublicEndpoints } from './public-endpoints.ts';
+import { allSessions } from './sessions/all-sessions.ts';
 import type { Sessions } from './sessions/session.ts';
 
 /** What lives as long as the process, whatever it is configured to. */
@@ -180,6 +182,11 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   const routes = [
     ...sessionRoutes(browsers.sessions),
     ...denialRoutes(own.denials),
+    ...peopleRoutes({
+      sessions: browsers.sessions,
+      granting: async () => (await broker?.grants.list()) ?? [],
+      ofApiKeys: async () => (await apiKeys?.people()) ?? [],
+    }),
     ...suspensionRoutes({
       ...{ suspensions, log, now, shared: stores.kind === 'redis' },
       end: (suspended) => endSessions(browsers.sessions, suspended, auth.providers),
@@ -210,15 +217,19 @@ function connectsAccounts({ relay }: Config): boolean {
   return Object.values(relay.servers).some(({ credential }) => credential?.connection !== undefined);
 }
 
-/** Those by subject; those of somebody who was named by e-mail address end with the next request that uses them. */
+/** Those by subject; where that is none, those of everybody who is called so. */
 async function endSessions(
-  sessions: Pick<Sessions, 'ofUser' | 'end'>,
-  { user, issuer }: Suspension,
+  sessions: Pick<Sessions, 'ofUser' | 'page' | 'end'>,
+  suspended: Suspension,
   providers: readonly ProviderConfig[],
 ): Promise<number> {
-  const issuers = new Set(issuer === undefined ? providers.map((provider) => provider.issuer) : [issuer]);
+  const { user, issuer } = suspended;
+  const keys = new Set<string>();
+  for (const at of new Set(issuer === undefined ? providers.map((provider) => provider.issuer) : [issuer]))
+    for (const { key } of await sessions.ofUser(at, user)) keys.add(key);
+  if (issuer === undefined || keys.size === 0)
+    for await (const { key, identity } of allSessions(sessions)) if (keepsOut(suspended, identity)) keys.add(key);
   let ended = 0;
-  for (const at of issuers)
-    for (const { key } of await sessions.ofUser(at, user)) if (await sessions.end(key, 'operator')) ended += 1;
+  for (const key of keys) if (await sessions.end(key, 'operator')) ended += 1;
   return ended;
 }

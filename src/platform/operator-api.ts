@@ -36,7 +36,7 @@ export interface OperatorArea {
 }
 
 const AUTH_AREA: OperatorArea = {
-  paths: /^\/(?:sessions|suspensions|api-keys|oauth|denials)(?:\/|$)/,
+  paths: /^\/(?:sessions|people|suspensions|api-keys|oauth|denials)(?:\/|$)/,
   tokenKey: 'auth.operatorToken',
   help: 'postern sessions --help',
 };

@@ -51,6 +51,12 @@ export interface SessionEntry {
   readonly expiresAt: number;
 }
 
+export interface SessionPage {
+  readonly entries: readonly SessionEntry[];
+  /** Where the next page begins; undefined: this was the last. */
+  readonly next: string | undefined;
+}
+
 export interface SessionStore {
   /** Acknowledged means kept: `end` and a restart of the store's client aside, `read` finds it. */
   create(entry: SessionEntry): Promise<void>;
@@ -67,6 +73,12 @@ export interface SessionStore {
   end(key: string): Promise<boolean>;
   /** Live sessions with an index term, in no order. */
   find(index: string): Promise<SessionEntry[]>;
+  /**
+   * As `find`, a page at a time, those first that end soonest. One that is used meanwhile moves behind: it may come twice, and none is missed.
+   *
+   * @param after `next` of the page before
+   */
+  page(index: string, after: string | undefined, limit: number): Promise<SessionPage>;
 }
 
 /** What is kept like a session: sealed, versioned, with index terms and an expiry. */

@@ -1,3 +1,4 @@
+import { isCalled, type Person, readUser, USER_NAMES, type UserFields, userFields } from '../identity/user.ts';
 import { isRecord } from '../platform/is-record.ts';
 import type { Logger } from '../platform/log.ts';
 import { badRequest, notFound, type OperatorRoute } from '../platform/operator-api.ts';
@@ -40,8 +41,8 @@ export function suspensionRoutes({
         if (typeof suspended === 'string') return badRequest(suspended);
         await suspensions.suspend(suspended);
         const ended = await end(suspended);
-        const { user, issuer, reason } = suspended;
-        log.warn({ user, issuer, reason, until: listed(suspended).until }, 'a user was suspended');
+        const { user, reason, until } = listed(suspended);
+        log.warn({ user, reason, until }, 'a user was suspended');
         return { status: 200, body: { suspended: listed(suspended), ended, shared } };
       },
     },
@@ -50,15 +51,18 @@ export function suspensionRoutes({
       path: /^\/suspensions$/,
       handle: async ({ query }) => {
         const user = query.get('user') ?? '';
-        const issuer = query.get('issuer') ?? undefined;
         if (user === '')
           return badRequest('give whose: ?user=<as GET /suspensions has it>, and its issuer where it has one');
-        if (!(await suspensions.lift(user, issuer)))
+        const found = meantBy(named(user, query.get('issuer') ?? undefined), await suspensions.list());
+        const [one] = found;
+        if (found.length > 1)
+          return badRequest(`several are called so, give one: ${found.map((each) => spelled(each).user).join(', ')}`);
+        if (one === undefined || !(await suspensions.lift(one.user, one.issuer)))
           return notFound(
-            `${issuer === undefined ? 'no suspension of this user for all issuers' : 'no suspension of this user at this issuer'}; GET /suspensions lists them`,
+            'there is no suspension of this user; `postern suspend --list` and GET /suspensions list them',
           );
-        log.warn({ user, issuer }, 'the suspension of a user was lifted');
-        return { status: 200, body: { lifted: true, shared } };
+        log.warn({ user: spelled(one).user }, 'the suspension of a user was lifted');
+        return { status: 200, body: { lifted: true, user: spelled(one).user, shared } };
       },
     },
   ];
@@ -66,22 +70,25 @@ export function suspensionRoutes({
 
 /** @returns what is wrong */
 function readSuspension(body: unknown, now: number): Suspension | string {
-  const { user, issuer, until, reason } = isRecord(body) ? body : {};
+  const { user, issuer, until, reason, ...rest } = isRecord(body) ? body : {};
+  const names = Object.fromEntries(USER_NAMES.map((name) => [name, rest[name]]));
   if (typeof user !== 'string' || user === '' || user.length > MAX_NAME)
-    return 'give user: the subject or the e-mail address of who is to be suspended';
-  for (const [name, value] of Object.entries({ issuer, reason }))
+    return 'give user: <issuer>#<subject>, subject, username or e-mail address of who is to be suspended';
+  for (const [name, value] of Object.entries({ issuer, reason, ...names }))
     if (value !== undefined && (typeof value !== 'string' || value === '' || value.length > MAX_NAME))
       return `${name} must be a text`;
   const at = until === undefined ? undefined : timeOf(until, now);
   if (until !== undefined && at === undefined)
     return 'until must be a time such as 2026-12-01T09:00:00Z, or a span such as 8h';
   if (at !== undefined && at <= now) return 'until must be in the future';
+  const meant = named(user, issuer as string | undefined);
   return {
-    user,
+    user: meant.user,
     since: now,
-    ...(issuer === undefined ? {} : { issuer: issuer as string }),
+    ...(meant.issuer === undefined ? {} : { issuer: meant.issuer }),
     ...(at === undefined ? {} : { until: at }),
     ...(reason === undefined ? {} : { reason: reason as string }),
+    ...(names as Pick<Suspension, 'username' | 'email' | 'name'>),
   };
 }
 
@@ -94,7 +101,40 @@ function timeOf(text: unknown, now: number): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-function listed({ since, until, ...rest }: Suspension) {
+/** `<issuer>#<subject>` names both; an issuer is an address (RFC 8414 §2), and a subject may have a `#` of its own. */
+function named(user: string, issuer: string | undefined): Pick<Suspension, 'user' | 'issuer'> {
+  const read = readUser(user);
+  return /^https?:\/\//.test(read.issuer) && read.subject !== ''
+    ? { user: read.subject, issuer: read.issuer }
+    : { user, issuer };
+}
+
+/** The suspension of exactly that user and issuer; otherwise those of users who are called so. */
+function meantBy({ user, issuer }: Pick<Suspension, 'user' | 'issuer'>, all: readonly Suspension[]): Suspension[] {
+  const exact = all.find((one) => one.user === user && one.issuer === issuer);
+  if (exact !== undefined) return [exact];
+  return all.filter(
+    (one) =>
+      (issuer === undefined || one.issuer === issuer) &&
+      (isCalled(personIn(one), user) || one.user.toLowerCase() === user.toLowerCase()),
+  );
+}
+
+function personIn({ user, issuer = '', username, email, name }: Suspension): Person {
+  return { issuer, subject: user, username, email, name };
+}
+
+function spelled(suspended: Suspension): UserFields {
+  return userFields(personIn(suspended), USER_NAMES);
+}
+
+function listed(suspended: Suspension) {
+  const { since, until, reason } = suspended;
   const iso = (time: number) => new Date(time).toISOString();
-  return { ...rest, since: iso(since), ...(until === undefined ? {} : { until: iso(until) }) };
+  return {
+    ...spelled(suspended),
+    ...(reason === undefined ? {} : { reason }),
+    since: iso(since),
+    ...(until === undefined ? {} : { until: iso(until) }),
+  };
 }

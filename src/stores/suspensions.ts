@@ -11,7 +11,7 @@ const TOPIC = 'suspension';
 const RETRY = 2_000;
 
 const suspension = z.object({
-  /** Subject or e-mail address. */
+  /** Subject, username or e-mail address. */
   user: z.string(),
   /** Absent: whoever vouches for them. */
   issuer: z.string().optional(),
@@ -20,10 +20,16 @@ const suspension = z.object({
   reason: z.string().optional(),
   /** Unix time in milliseconds. */
   since: z.number(),
+  /** What the user is called, for operators only: `user` and `issuer` say whom it keeps out. */
+  username: z.string().optional(),
+  email: z.string().optional(),
+  name: z.string().optional(),
 });
 
 /** A user who is kept out, whatever credential they show. */
 export type Suspension = z.output<typeof suspension>;
+
+type Named = Pick<Identity, 'subject' | 'username' | 'email' | 'issuer' | 'method'>;
 
 export interface SuspensionsOptions {
   readonly stores: Pick<Stores, 'documents' | 'announcements'>;
@@ -61,12 +67,11 @@ export class Suspensions {
   }
 
   /** @returns the suspension that keeps this identity out; undefined: none does */
-  find(identity: Pick<Identity, 'subject' | 'email' | 'issuer' | 'method'>): Suspension | undefined {
+  find(identity: Named): Suspension | undefined {
     if (this.#byName.size === 0 || identity.method === 'anonymous') return undefined;
-    const { subject, email } = identity;
     const now = this.#options.now();
-    const found = [this.#byName.get(subject), email === '' ? undefined : this.#byName.get(email.toLowerCase())];
-    return found.flatMap((all) => all ?? []).find((one) => appliesTo(one, identity, now));
+    const found = namesOf(identity).flatMap((name) => this.#byName.get(name) ?? []);
+    return found.find((one) => (one.until ?? Number.POSITIVE_INFINITY) > now && isAt(one, identity));
   }
 
   /** Told of each that begins to apply, whichever process was asked. @returns ends the subscription */
@@ -125,17 +130,28 @@ export class Suspensions {
   }
 }
 
+/** Whether a suspension is for this identity, by subject, username or e-mail address. */
+export function keepsOut(one: Suspension, identity: Named): boolean {
+  return namesOf(identity).some((name) => namesMeant(one.user).has(name)) && isAt(one, identity);
+}
+
 /** Of a user at an issuer that is one of ours, such as an API key's, the name alone counts: it is the operator's own. */
-function appliesTo(one: Suspension, { issuer, method }: Pick<Identity, 'issuer' | 'method'>, now: number): boolean {
-  if (one.until !== undefined && one.until <= now) return false;
+function isAt(one: Suspension, { issuer, method }: Pick<Identity, 'issuer' | 'method'>): boolean {
   return one.issuer === undefined || one.issuer === issuer || method === 'api-key' || method === 'mtls';
 }
 
-/** A subject is exact; the case of an e-mail address says nothing. */
+/** A subject is exact; the case of a username or an e-mail address says nothing. */
+function namesOf({ subject, username = '', email }: Named): string[] {
+  return [...new Set([subject, username.toLowerCase(), email.toLowerCase()])].filter((name) => name !== '');
+}
+
+function namesMeant(user: string): ReadonlySet<string> {
+  return new Set([user, user.toLowerCase()]);
+}
+
 function byName(all: readonly Suspension[]): Map<string, Suspension[]> {
   const found = new Map<string, Suspension[]>();
-  for (const one of all)
-    for (const name of new Set([one.user, one.user.toLowerCase()])) found.set(name, [...(found.get(name) ?? []), one]);
+  for (const one of all) for (const name of namesMeant(one.user)) found.set(name, [...(found.get(name) ?? []), one]);
   return found;
 }
 

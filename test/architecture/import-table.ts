@@ -70,6 +70,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'forward-auth/policy.ts',
   ],
   'forward-auth/operator/': [
+    'identity/',
     'platform/',
     'forward-auth/sessions/',
     'forward-auth/api-keys/',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
 import { Registry } from 'prom-client';
 import { main } from '../../src/cli/main.ts';
+import { peopleRoutes } from '../../src/forward-auth/operator/people.ts';
 import { sessionRoutes } from '../../src/forward-auth/operator/session-routes.ts';
 import { drain, listen } from '../../src/platform/http.ts';
 import { createInternalServer } from '../../src/platform/internal-listener.ts';
@@ -20,7 +21,9 @@ describe('postern sessions', () => {
   before(async () => {
     imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
-    const api = createOperatorApi({ token: [TOKEN], routes: sessionRoutes(imagined.service), log });
+    const none = async () => [];
+    const people = peopleRoutes({ sessions: imagined.service, granting: none, ofApiKeys: none });
+    const api = createOperatorApi({ token: [TOKEN], routes: [...sessionRoutes(imagined.service), ...people], log });
     server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     port = await listen(server, { host: '127.0.0.1', port: 0 });
   });
@@ -81,7 +84,8 @@ describe('postern sessions', () => {
   it('says what is wrong with the command line', async () => {
     for (const [args, problem] of [
       [['show', '--user', 'a'], /sessions list/],
-      [['list'], /--user/],
+      [['end'], /--user/],
+      [['end', '--user', 'a', '--limit', '1'], /--limit and --after go with `list`/],
       [['list', '--session', 'k'], /--session goes with/],
       [['end', '--session', '../x'], /--session needs/],
       [['list', '--user', 'a', '--provider', 'other'], /no provider "other"/],
@@ -91,11 +95,42 @@ describe('postern sessions', () => {
       assert.equal(code, 64, errors);
       assert.match(errors, problem);
     }
-    const several = JSON.stringify([
-      { id: 'a', issuer: 'https://a.example.com' },
-      { id: 'b', issuer: 'https://b.example.com' },
-    ]);
-    assert.equal((await run(['list', '--user', 'a'], { POSTERN_AUTH_PROVIDERS: several })).code, 64);
+    const limit = await run(['list', '--limit', 'many']);
+    assert.equal(limit.code, 1);
+    assert.match(limit.errors, /limit must be a number from 1 to 1000/);
+  });
+
+  it('finds a user by any name, and ends nothing where several are called so', async () => {
+    const elsewhere = 'https://other.example.com';
+    const begin = (given: object, names: object) => {
+      const one = signedIn(given);
+      return imagined.service.begin({ ...one, identity: { ...one.identity, ...names } }, BROWSER, undefined);
+    };
+    await begin({ subject: '8c5e' }, { username: 'asmith', email: 'a.smith@example.com', name: 'Ann Smith' });
+    await begin({ subject: '8c5e' }, { username: 'asmith', email: 'a.smith@example.com', name: 'Ann Smith' });
+    await begin({ subject: 'x#1', issuer: elsewhere }, { username: 'smith2', email: '', name: 'ann smith' });
+    const count = async (...words: string[]) =>
+      (await run(['list', ...words])).output.split('\n').filter((line) => line !== '').length;
+    for (const name of ['asmith', 'ASmith', 'A.Smith@example.com', '8c5e', `${ISSUER}#8c5e`])
+      assert.equal(await count('--user', name), 2, name);
+    assert.equal(await count('--user', 'Ann Smith'), 3);
+    assert.equal(await count('--user', 'Ann Smith', '--issuer', elsewhere), 1);
+    assert.equal(await count('--user', `${elsewhere}#x#1`), 1);
+    assert.equal(await count('--user', 'smith'), 0);
+    assert.equal(await count(), 3);
+    const page = await run(['list', '--limit', '1']);
+    const after = /--after (\S+)/.exec(page.errors)?.[1] as string;
+    assert.notEqual(after, undefined, page.errors);
+    const rest = await run(['list', '--limit', '1', '--after', after]);
+    assert.notEqual(rest.output, page.output);
+    const several = await run(['end', '--user', 'ann smith']);
+    assert.equal(several.code, 1);
+    assert.match(several.errors, /2 users are called "ann smith"/);
+    assert.ok(several.errors.includes(`${elsewhere}#x#1`));
+    assert.equal(await count(), 3);
+    assert.equal((await run(['end', '--user', `${elsewhere}#x#1`])).output, '1 session ended\n');
+    assert.equal((await run(['end', '--user', 'Ann Smith'])).output, '2 sessions ended\n');
+    assert.match((await run(['end', '--user', 'asmith'])).errors, /called so/);
   });
 
   it('ends with 78 without a token, and with 1 where forward-auth refuses or is not there', async () => {

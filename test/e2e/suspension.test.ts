@@ -141,7 +141,11 @@ describe('a suspended user, with two forward-auths, a relay and the real Redis',
     assert.match(gate.replicas[0]?.child.output ?? '', /"reason":"user_suspended".*a sign-in was refused/);
 
     const list = await postern('suspend', '--list');
-    assert.match(list.text, /^\{"user":"alice","reason":"laptop stolen","since":"[^"]+"\}$/m);
+    const [listed] = list.text.split('\n').map((line) => JSON.parse(line));
+    const { user, email, reason } = listed;
+    assert.deepEqual([user, reason], [`${gate.provider.issuer}#alice`, 'laptop stolen']);
+    assert.match(email, /^alice@/);
+    assert.equal((await postern('unsuspend', '--user', `${email}x`)).code, 1);
   });
 
   it('is known to a replica that starts later, and is let in again', async function () {
@@ -149,7 +153,9 @@ describe('a suspended user, with two forward-auths, a relay and the real Redis',
     const key = await apiKey('alice');
     await gate.replicas[1]?.restart();
     await until('the list is read', async () => (await statusAt(1, key)) === 403);
-    assert.equal((await postern('unsuspend', '--user', 'alice')).code, 0);
+    const { text } = await postern('suspend', '--list');
+    // Nobody of that name is signed in any more: the suspension knows it.
+    assert.equal((await postern('unsuspend', '--user', JSON.parse(text).email.toUpperCase())).code, 0);
     for (const replica of [0, 1]) await until('they are let in', async () => (await statusAt(replica, key)) === 200);
     await gate.signIn('alice');
     assert.match((await postern('unsuspend', '--user', 'alice')).text, /no suspension/);
@@ -177,6 +183,24 @@ describe('a suspended user, with two forward-auths, a relay and the real Redis',
       (await postern('suspend', '--lift', '--user', 'alice', '--issuer', 'https://elsewhere.example.com')).code,
       0,
     );
+  });
+
+  it('has no session left once the operator API was told one of their names', async function () {
+    this.timeout(60_000);
+    const bob = await gate.signIn('bob');
+    const operator = { Authorization: `Bearer ${OPERATOR}`, 'Content-Type': 'application/json' };
+    for (const name of ['ALICE@example.com', 'alice', `${gate.provider.issuer}#alice`]) {
+      const { cookie } = await gate.signIn('alice');
+      const answer = await fetch(`${gate.replicas[0]?.internal}/suspensions`, {
+        ...{ method: 'POST', headers: operator, body: JSON.stringify({ user: name }) },
+      });
+      assert.ok(((await answer.json()) as { ended: number }).ended > 0, name);
+      const left = await fetch(`${gate.replicas[1]?.internal}/sessions?user=alice`, { headers: operator });
+      assert.deepEqual(await left.json(), { sessions: [] }, name);
+      assert.notEqual(await statusAt(1, { Cookie: cookie }), 200);
+      assert.equal((await postern('suspend', '--lift', '--user', name)).code, 0);
+    }
+    assert.equal(await statusAt(1, { Cookie: bob.cookie }), 200);
   });
 
   it('bad input is named', async () => {

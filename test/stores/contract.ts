@@ -79,6 +79,58 @@ export function storesContract(stores: () => Stores): void {
     assert.equal(await sessions.extend(soon.key, until_), false);
   });
 
+  it('lists the sessions of an index page by page, those first that end soonest, and each once', async () => {
+    const { sessions } = stores();
+    const user = fresh('user');
+    const soon = Date.now() + 60_000;
+    // Seven that end in the same millisecond are more than a page; the last one ends within the next.
+    const ends = [...Array.from({ length: 7 }, () => soon), soon + 2, soon + 1, soon + 0.4, soon + 9_000];
+    const entries = ends.map((expiresAt) => entry({ indexes: [user], expiresAt }));
+    await Promise.all([...entries.map((one) => sessions.create(one)), sessions.create(entry())]);
+    for (const limit of [1, 3, 7, 11, 12]) {
+      const pages: SessionEntry[][] = [];
+      let after: string | undefined;
+      do {
+        const page = await sessions.page(user, after, limit);
+        pages.push([...page.entries]);
+        after = page.next;
+      } while (after !== undefined && pages.length <= entries.length);
+      assert.equal(after, undefined, `pages of ${limit} do not end`);
+      assert.ok(pages.every((page) => page.length <= limit));
+      const listed = pages.flat();
+      assert.deepEqual(listed.map(({ key }) => key).sort(), entries.map(({ key }) => key).sort(), `pages of ${limit}`);
+      const times = listed.map(({ expiresAt }) => Math.ceil(expiresAt));
+      assert.deepEqual(
+        times,
+        times.toSorted((a, b) => a - b),
+      );
+    }
+  });
+
+  it('pages past sessions that ended meanwhile, to those that moved behind, and takes nonsense for the first page', async () => {
+    const { sessions } = stores();
+    const user = fresh('user');
+    const entries = [1, 2, 3, 4].map((at) => entry({ indexes: [user], expiresAt: Date.now() + 60_000 * at }));
+    const [first, second, third, fourth] = entries.map(({ key }) => key) as [string, string, string, string];
+    await all(4, (at) => sessions.create(entries[at] as SessionEntry));
+    const one = await sessions.page(user, undefined, 2);
+    assert.deepEqual(
+      one.entries.map(({ key }) => key),
+      [first, second],
+    );
+    await sessions.end(second);
+    await sessions.extend(third, Date.now() + 600_000);
+    const rest = await sessions.page(user, one.next, 10);
+    assert.deepEqual(
+      rest.entries.map(({ key }) => key),
+      [fourth, third],
+    );
+    assert.equal(rest.next, undefined);
+    for (const nonsense of ['', 'x', '-1.0', '1e9.0', '99999999999999999999.1', '1', '1.'])
+      assert.equal((await sessions.page(user, nonsense, 10)).entries.length, 3, nonsense);
+    assert.deepEqual(await sessions.page(fresh('nobody'), undefined, 10), { entries: [], next: undefined });
+  });
+
   it('has every session in the index that was begun while others looked it up', async () => {
     const { sessions } = stores();
     const user = fresh('user');

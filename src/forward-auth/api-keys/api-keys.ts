@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Credential, credentialHandle } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
+import type { Person } from '../../identity/user.ts';
 import { PosternError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
@@ -170,6 +171,16 @@ export class ApiKeys {
       .filter((record) => record !== undefined)
       .sort((a, b) => b.createdAt - a.createdAt)
       .map(listingOf);
+  }
+
+  /** Whom keys stand for; one of several keys comes several times. */
+  async people(): Promise<Person[]> {
+    return (await this.list()).map((key) => this.personOf(key));
+  }
+
+  /** Whom a key stands for. */
+  personOf({ subject, name }: Pick<ApiKeyListing, 'subject' | 'name'>): Person {
+    return { issuer: this.#dependencies.issuer, subject, name };
   }
 
   /** First in the store, then everywhere. @returns whether there was one */

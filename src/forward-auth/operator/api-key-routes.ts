@@ -1,8 +1,13 @@
+import { userOf } from '../../identity/user.ts';
 import { notFound, type OperatorRoute } from '../../platform/operator-api.ts';
 import type { ApiKeys } from '../api-keys/api-keys.ts';
+import { isMeant } from './people.ts';
 
 /** Make, list and revoke API keys. @param lasting whether keys outlive this process: not in memory */
-export function apiKeyRoutes(keys: Pick<ApiKeys, 'create' | 'list' | 'revoke'>, lasting: boolean): OperatorRoute[] {
+export function apiKeyRoutes(
+  keys: Pick<ApiKeys, 'create' | 'list' | 'revoke' | 'personOf'>,
+  lasting: boolean,
+): OperatorRoute[] {
   return [
     {
       method: 'POST',
@@ -15,7 +20,10 @@ export function apiKeyRoutes(keys: Pick<ApiKeys, 'create' | 'list' | 'revoke'>, 
     {
       method: 'GET',
       path: /^\/api-keys$/,
-      handle: async () => ({ status: 200, body: { apiKeys: await keys.list() } }),
+      handle: async ({ query }) => {
+        const meant = (await keys.list()).filter((key) => isMeant(keys.personOf(key), query));
+        return { status: 200, body: { apiKeys: meant.map((key) => ({ ...key, user: userOf(keys.personOf(key)) })) } };
+      },
     },
     {
       method: 'DELETE',

@@ -1,6 +1,8 @@
+import { USER_NAMES, userFields } from '../../identity/user.ts';
 import { badRequest, notFound, type OperatorRoute } from '../../platform/operator-api.ts';
 import type { Broker } from '../mcp-authorization/broker/broker.ts';
 import type { Grant } from '../mcp-authorization/broker/grants.ts';
+import { isMeant } from './people.ts';
 
 type Part = Pick<Broker, 'grants' | 'clients'>;
 
@@ -10,7 +12,12 @@ export function oauthRoutes({ grants, clients }: Part): OperatorRoute[] {
     {
       method: 'GET',
       path: /^\/oauth\/clients$/,
-      handle: async () => ({ status: 200, body: { clients: await clients.list() } }),
+      handle: async ({ query }) => {
+        const all = await clients.list();
+        if (!query.has('user')) return { status: 200, body: { clients: all } };
+        const used = new Set((await chosen(grants, query)).map(({ client }) => client));
+        return { status: 200, body: { clients: all.filter(({ client }) => used.has(client)) } };
+      },
     },
     {
       method: 'DELETE',
@@ -33,7 +40,7 @@ export function oauthRoutes({ grants, clients }: Part): OperatorRoute[] {
       method: 'DELETE',
       path: /^\/oauth\/grants$/,
       handle: async ({ query }) => {
-        if (query.size === 0) return badRequest('give which: ?client=… or ?subject=… (or both), or ?grant=…');
+        if (query.size === 0) return badRequest('give which: ?client=… or ?user=… (or both), or ?grant=…');
         let ended = 0;
         for (const { id } of await chosen(grants, query)) if (await grants.end(id, 'operator')) ended += 1;
         return { status: 200, body: { ended } };
@@ -47,13 +54,23 @@ async function chosen(grants: Part['grants'], query: URLSearchParams): Promise<G
   const client = query.get('client');
   const found = client === null ? await grants.list() : await grants.ofClient(client);
   return found.filter(
-    ({ handle, subject, provider }) =>
-      wanted('grant', handle) && wanted('subject', subject) && wanted('provider', provider),
+    (grant) => wanted('grant', grant.handle) && wanted('provider', grant.provider) && isMeant(grant, query),
   );
 }
 
 /** What is said about a grant; never a token. Times are ISO 8601. */
-function listed({ handle, client, clientName, subject, provider, resource, scopes, createdAt, expiresAt }: Grant) {
+function listed(grant: Grant) {
+  const { handle, client, clientName, provider, resource, scopes, createdAt, expiresAt } = grant;
   const [created, ends] = [createdAt, expiresAt].map((at) => new Date(at).toISOString());
-  return { grant: handle, client, clientName, subject, provider, resource, scopes, created, ends };
+  return {
+    grant: handle,
+    client,
+    clientName,
+    ...userFields(grant, USER_NAMES),
+    provider,
+    resource,
+    scopes,
+    created,
+    ends,
+  };
 }

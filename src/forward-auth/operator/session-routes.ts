@@ -1,38 +1,60 @@
-import { badRequest, notFound, type OperatorAnswer, type OperatorRoute } from '../../platform/operator-api.ts';
+import { readUser, USER_NAMES, type UserFields, userFields } from '../../identity/user.ts';
+import { badRequest, notFound, type OperatorRoute } from '../../platform/operator-api.ts';
 import type { Session, Sessions } from '../sessions/session.ts';
+import { isMeant } from './people.ts';
 
 /** What is said about a session; never a token. Times are ISO 8601. */
-export interface ListedSession {
+export interface ListedSession extends UserFields {
   readonly key: string;
   readonly provider: string;
-  readonly subject: string;
   readonly created: string;
   readonly ends: string;
   readonly userAgent: string;
   readonly address: string;
 }
 
-/** List and end the sessions of one person, or end one. */
-export function sessionRoutes(sessions: Pick<Sessions, 'ofUser' | 'end'>): OperatorRoute[] {
+/** Sessions on a page, and at most so many that are looked at for one. */
+const PAGE = { default: 100, max: 1_000, examined: 10_000 } as const;
+
+/** List all sessions or those of a user, end those of one, or end one. */
+export function sessionRoutes(sessions: Pick<Sessions, 'ofUser' | 'page' | 'end'>): OperatorRoute[] {
   return [
     {
       method: 'GET',
       path: /^\/sessions$/,
-      handle: ({ query }) =>
-        ofOwner(query, async (issuer, subject) => ({
-          sessions: (await sessions.ofUser(issuer, subject)).map(listed),
-        })),
+      handle: async ({ query }) => {
+        const owner = ownerIn(query);
+        if (owner === undefined && query.has('subject'))
+          return badRequest('subject goes with issuer, and neither is empty; ?user= takes any name');
+        if (owner !== undefined)
+          return { status: 200, body: { sessions: (await sessions.ofUser(owner.issuer, owner.subject)).map(listed) } };
+        const limit = Number(query.get('limit') ?? PAGE.default);
+        if (!Number.isInteger(limit) || limit < 1 || limit > PAGE.max)
+          return badRequest(`limit must be a number from 1 to ${PAGE.max}`);
+        const found: Session[] = [];
+        let next = query.get('after') ?? undefined;
+        let examined = 0;
+        do {
+          const page = await sessions.page(next, limit);
+          found.push(...page.sessions.filter(({ identity }) => isMeant(identity, query)));
+          next = page.next;
+          examined += limit;
+        } while (next !== undefined && found.length < limit && examined < PAGE.examined);
+        return { status: 200, body: { sessions: found.map(listed), ...(next === undefined ? {} : { next }) } };
+      },
     },
     {
       method: 'DELETE',
       path: /^\/sessions$/,
-      handle: ({ query }) =>
-        ofOwner(query, async (issuer, subject) => {
-          let ended = 0;
-          for (const { key } of await sessions.ofUser(issuer, subject))
-            if (await sessions.end(key, 'operator')) ended += 1;
-          return { ended };
-        }),
+      handle: async ({ query }) => {
+        const owner = ownerIn(query);
+        if (owner === undefined)
+          return badRequest('give whose sessions: ?user=<issuer>#<subject>, as GET /sessions and GET /people have it');
+        let ended = 0;
+        for (const { key } of await sessions.ofUser(owner.issuer, owner.subject))
+          if (await sessions.end(key, 'operator')) ended += 1;
+        return { status: 200, body: { ended } };
+      },
     },
     {
       method: 'DELETE',
@@ -40,27 +62,23 @@ export function sessionRoutes(sessions: Pick<Sessions, 'ofUser' | 'end'>): Opera
       handle: async ({ id }) =>
         (await sessions.end(id, 'operator'))
           ? { status: 200, body: { ended: 1 } }
-          : notFound('there is no such session; it may have ended already. GET /sessions lists those of a person'),
+          : notFound('there is no such session; it may have ended already. GET /sessions lists them'),
     },
   ];
 }
 
-async function ofOwner(
-  query: URLSearchParams,
-  answer: (issuer: string, subject: string) => Promise<object>,
-): Promise<OperatorAnswer> {
-  const issuer = query.get('issuer') ?? '';
+/** One user exactly: by `user` as lists have it, or by `issuer` and `subject`. */
+function ownerIn(query: URLSearchParams): { issuer: string; subject: string } | undefined {
   const subject = query.get('subject') ?? '';
-  if (issuer === '' || subject === '')
-    return badRequest('give whose sessions: ?issuer=<the provider’s issuer>&subject=<their subject there>');
-  return { status: 200, body: await answer(issuer, subject) };
+  const named = subject === '' ? readUser(query.get('user') ?? '') : { issuer: query.get('issuer') ?? '', subject };
+  return named.issuer === '' || named.subject === '' ? undefined : named;
 }
 
 function listed({ key, provider, identity, createdAt, endsAt, userAgent, address }: Session): ListedSession {
   return {
     key,
+    ...userFields(identity, USER_NAMES),
     provider,
-    subject: identity.subject,
     created: new Date(createdAt).toISOString(),
     ends: new Date(endsAt).toISOString(),
     userAgent,

@@ -24,6 +24,9 @@ export function ownerTerm(issuer: string, subject: string): string {
   return hashed('postern session owner 1', issuer, subject);
 }
 
+/** Term under which all sessions are found. */
+export const EVERY = hashed('postern session every 1');
+
 /** Term of a session at the provider (`sid`, OpenID Connect Back-Channel Logout 1.0 §2.1). */
 export function providerTerm(issuer: string, sid: string): string {
   return hashed('postern provider session 1', issuer, sid);
@@ -33,7 +36,7 @@ export function providerTerm(issuer: string, sid: string): string {
 export function toEntry(session: Session, expiresAt: number, sealing: Sealing): SessionEntry {
   const { key, version, ...contents } = session;
   const { identity, providerSession } = session;
-  const indexes = [ownerTerm(identity.issuer, identity.subject)];
+  const indexes = [ownerTerm(identity.issuer, identity.subject), EVERY];
   if (providerSession !== undefined) indexes.push(providerTerm(identity.issuer, providerSession));
   return { key, version, value: sealing.seal(purpose(key, version), JSON.stringify(contents)), indexes, expiresAt };
 }

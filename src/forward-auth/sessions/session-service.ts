@@ -4,9 +4,9 @@ import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { CONFLICT, SessionCookie } from './cookie.ts';
 import { Refresher, samePerson } from './refresh.ts';
-import type { Browser, EndReason, RefreshTokens, Session, Sessions, SignedIn, Visit } from './session.ts';
+import type { Browser, EndReason, RefreshTokens, Session, SessionPage, Sessions, SignedIn, Visit } from './session.ts';
 import { type Known, SessionCache } from './session-cache.ts';
-import { isSessionId, keyOf, ownerTerm, providerTerm } from './session-record.ts';
+import { EVERY, isSessionId, keyOf, ownerTerm, providerTerm } from './session-record.ts';
 import { StoredSessions, type StoredSessionsDependencies } from './stored-sessions.ts';
 
 /** The store hears of a session's use at most so often in one idle time. */
@@ -116,6 +116,10 @@ export class SessionService implements Sessions {
       ownerTerm(issuer, subject),
       ({ identity }) => identity.issuer === issuer && identity.subject === subject,
     );
+  }
+
+  page(after: string | undefined, limit: number): Promise<SessionPage> {
+    return this.#stored.page(EVERY, after, limit);
   }
 
   ofProviderSession(issuer: string, sid: string): Promise<Session[]> {

@@ -89,6 +89,12 @@ export type Refreshed =
  */
 export type RefreshTokens = (session: Session, signal: AbortSignal) => Promise<Refreshed>;
 
+export interface SessionPage {
+  readonly sessions: readonly Session[];
+  /** Where the next page begins; undefined: this was the last. */
+  readonly next: string | undefined;
+}
+
 /** The one owner of sessions: nothing else reads or writes them. Rejects with `DependencyUnavailable` where the store is away. */
 export interface Sessions {
   /**
@@ -110,6 +116,8 @@ export interface Sessions {
   end(key: string, reason: EndReason): Promise<boolean>;
   /** Sessions of one person at one issuer, newest first. */
   ofUser(issuer: string, subject: string): Promise<Session[]>;
+  /** All sessions, a page at a time, those first that end soonest. @param after `next` of the page before */
+  page(after: string | undefined, limit: number): Promise<SessionPage>;
   /** Sessions that a provider's logout names: by `sid`, or all of a subject. */
   ofProviderSession(issuer: string, sid: string): Promise<Session[]>;
   /** The live session of a key, straight from the store: for what outlives a request of the browser. */

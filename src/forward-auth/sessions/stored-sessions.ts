@@ -1,7 +1,7 @@
 import type { Logger } from '../../platform/log.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
-import type { Stores } from '../../stores/stores.ts';
-import type { EndReason, Session, SessionEvent } from './session.ts';
+import type { SessionEntry, Stores } from '../../stores/stores.ts';
+import type { EndReason, Session, SessionEvent, SessionPage } from './session.ts';
 import { type SessionCache, TOPIC } from './session-cache.ts';
 import { fromEntry, toEntry } from './session-record.ts';
 
@@ -93,14 +93,21 @@ export class StoredSessions {
 
   /** @returns those that belong, newest first */
   async list(term: string, belongs: (session: Session) => boolean): Promise<Session[]> {
-    const { stores, sealing } = this.#deps;
-    const found: Session[] = [];
-    for (const entry of await stores.sessions.find(term)) {
-      const session = fromEntry(entry, sealing);
-      if (session === undefined || this.#isOver({ session, expiresAt: entry.expiresAt })) continue;
-      if (belongs(session)) found.push(session);
-    }
+    const found = this.#opened(await this.#deps.stores.sessions.find(term)).filter(belongs);
     return found.sort((a, b) => b.createdAt - a.createdAt);
+  }
+
+  /** As in the store: those first that end soonest. */
+  async page(term: string, after: string | undefined, limit: number): Promise<SessionPage> {
+    const { entries, next } = await this.#deps.stores.sessions.page(term, after, limit);
+    return { sessions: this.#opened(entries), next };
+  }
+
+  #opened(entries: readonly SessionEntry[]): Session[] {
+    return entries.flatMap((entry) => {
+      const session = fromEntry(entry, this.#deps.sealing);
+      return session === undefined || this.#isOver({ session, expiresAt: entry.expiresAt }) ? [] : [session];
+    });
   }
 
   #isOver({ session, expiresAt }: StoredSession): boolean {

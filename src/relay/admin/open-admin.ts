@@ -20,7 +20,7 @@ import { SameOrigin } from './access/same-origin.ts';
 import { AdminSite } from './admin-site.ts';
 import { apiRouter } from './api/admin-api.ts';
 import type { LiveStreams } from './api/live-stream.ts';
-import { ForwardAuthSessions } from './forward-auth-sessions.ts';
+import { ForwardAuthOperator } from './forward-auth-operator.ts';
 import { allOperations, createCatalog } from './operations/catalog.ts';
 import { OwnForms } from './pages/own-form.ts';
 import { pagesRouter } from './pages/router.ts';
@@ -82,15 +82,15 @@ export function openAdmin(config: Config, deps: AdminDeps): Admin {
     groups: groups.length === 0 ? undefined : new GroupSignIn(groups, callers),
     local: !hasSignIn(admin),
   });
-  const sessions = new ForwardAuthSessions(admin.forwardAuth, deps.fetchInside);
-  const catalog = createCatalog({ ...deps, config, sessions, recent: watch?.recent });
+  const forwardAuth = new ForwardAuthOperator(admin.forwardAuth, deps.fetchInside);
+  const catalog = createCatalog({ ...deps, config, forwardAuth, recent: watch?.recent });
   const switches = adminSwitches(admin);
   const forms = new OwnForms(origin, deps.forms);
   const site = new AdminSite({
     gatekeeper,
     routers: [
       ...(switches.api ? [apiRouter(allOperations(catalog), deps.live)] : []),
-      ...(switches.pages ? [pagesRouter(catalog, { forms, live: switches.api, sessions: sessions.reachable })] : []),
+      ...(switches.pages ? [pagesRouter(catalog, { forms, live: switches.api, sessions: forwardAuth.reachable })] : []),
     ],
     audit,
     log,

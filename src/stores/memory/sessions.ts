@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../../platform/log.ts';
+import { isAfter, nextPage, pagePlace } from '../expiry-page.ts';
 import { recordBytes } from '../record-bytes.ts';
-import type { SessionEntry, SessionStore } from '../stores.ts';
+import type { SessionEntry, SessionPage, SessionStore } from '../stores.ts';
 
 /** Share that is left once room was made. */
 const ROOM = 0.95;
@@ -81,6 +82,18 @@ export class MemorySessions implements SessionStore {
     return [...(this.#byIndex.get(index) ?? [])]
       .map((key) => this.#entries.peek(key))
       .filter((entry) => entry !== undefined && entry.expiresAt > now) as SessionEntry[];
+  }
+
+  async page(index: string, after: string | undefined, limit: number): Promise<SessionPage> {
+    const place = pagePlace(after);
+    const places = (await this.find(index)).map((entry) => {
+      return { entry, key: entry.key, expiresAt: Math.ceil(entry.expiresAt) };
+    });
+    const page = places
+      .filter((one) => isAfter(one, place))
+      .sort((a, b) => (isAfter(a, b) ? 1 : -1))
+      .slice(0, limit);
+    return { entries: page.map(({ entry }) => entry), next: nextPage(page, limit) };
   }
 
   /** Forgets what is over. */

@@ -1,3 +1,4 @@
+import { isAfter, nextPage, type PagePlace, pagePlace } from '../expiry-page.ts';
 import type { SessionEntry, SessionStore } from '../stores.ts';
 import type { RedisLink } from './link.ts';
 
@@ -19,20 +20,26 @@ const END = `
 local terms = redis.call('HGET', KEYS[1], 'i')
 redis.call('DEL', KEYS[1])
 return terms`;
-/** The index lives as long as the last of its sessions. */
-const INDEX = `
-redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+/** What is over by the server's own clock, with a minute for those of other nodes. */
+const DROP_OVER = `
+local over = redis.call('TIME')[1] * 1000 - 60000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', over))`;
+/**
+ * The index lives as long as the last of its sessions, and of those of all users none stays that is over. What adds comes first:
+ * Redis checks its memory at the first write of a script only.
+ */
+const INDEX = `redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+${DROP_OVER}
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+if last[2] == nil then return 0 end
 return redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last[2])))`;
 
-/**
- * Drops what is over by the server's own clock, with a minute for those of other nodes. An entry without a session stays
- * until then: its session may be about to be written.
- */
-const LOOK_UP = `
-local over = redis.call('TIME')[1] * 1000 - 60000
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', over))
+/** An entry without a session stays until it is over: its session may be about to be written. */
+const LOOK_UP = `${DROP_OVER}
 return redis.call('ZRANGE', KEYS[1], 0, -1)`;
+
+/** So many that end in the same millisecond and were on pages before cost no further look-up. */
+const SAME_EXPIRY = 100;
 
 /**
  * Sessions in Redis. Every script touches one key, so it runs on a cluster too. Redis replicates after it answered: what it
@@ -97,6 +104,29 @@ export function createRedisSessions(link: RedisLink, prefix: string): SessionSto
         const keys = (await lookUp(index(term))) as string[];
         const found = await Promise.all(keys.map(fetch));
         return found.filter((entry) => entry !== undefined);
+      }),
+
+    page: (term, after, limit) =>
+      link.run('session_find', async () => {
+        const place = pagePlace(after);
+        const found: PagePlace[] = [];
+        const chunk = limit + SAME_EXPIRY;
+        let read = 0;
+        let more = true;
+        while (more && found.length < limit) {
+          const lines = await link.client.zrange(
+            ...([index(term), place.expiresAt, '+inf', 'BYSCORE', 'LIMIT', read, chunk, 'WITHSCORES'] as const),
+          );
+          for (let at = 0; at < lines.length; at += 2) {
+            const one = { key: lines[at] as string, expiresAt: Number(lines[at + 1]) };
+            if (isAfter(one, place)) found.push(one);
+          }
+          read += chunk;
+          more = lines.length === 2 * chunk;
+        }
+        const page = found.slice(0, limit);
+        const entries = (await Promise.all(page.map(({ key }) => fetch(key)))).filter((entry) => entry !== undefined);
+        return { entries, next: nextPage(page, limit) };
       }),
   };
 }

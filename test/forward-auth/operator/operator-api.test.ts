@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
 import { Registry } from 'prom-client';
+import { peopleRoutes } from '../../../src/forward-auth/operator/people.ts';
 import { sessionRoutes } from '../../../src/forward-auth/operator/session-routes.ts';
 import { drain, listen } from '../../../src/platform/http.ts';
 import { createInternalServer } from '../../../src/platform/internal-listener.ts';
@@ -21,7 +22,14 @@ describe('operator API', () => {
     const log = createLogger('auth', 'silent');
     const api = createOperatorApi({
       token: token === undefined ? undefined : [token],
-      routes: sessionRoutes(imagined.service),
+      routes: [
+        ...sessionRoutes(imagined.service),
+        ...peopleRoutes({
+          sessions: imagined.service,
+          granting: async () => [{ issuer: ISSUER, subject: 'carol', username: 'cmiller' }],
+          ofApiKeys: async () => ['alice', 'ci'].map((subject) => ({ issuer: 'https://mcp.example.com', subject })),
+        }),
+      ],
       log,
     });
     server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
@@ -36,15 +44,15 @@ describe('operator API', () => {
 
   it('lists a person’s sessions without any token', async () => {
     const { ask, service } = await start();
-    const cookie = cookieOf(
-      await service.begin(signedIn({ tokens: { refreshToken: 'refresh-1', idToken: 'id-1' } }), BROWSER, undefined),
-    );
+    const one = signedIn({ tokens: { refreshToken: 'refresh-1', idToken: 'id-1' } });
+    const identity = { ...one.identity, email: 'alice@example.com', name: 'Alice Archer' };
+    const cookie = cookieOf(await service.begin({ ...one, identity }, BROWSER, undefined));
     await service.begin(signedIn({ subject: 'bob' }), BROWSER, undefined);
     const { status, text } = await ask('GET', `/sessions${OWNER}`);
     assert.equal(status, 200);
     const { sessions } = JSON.parse(text) as { sessions: Array<Record<string, string>> };
     assert.deepEqual(sessions.map(Object.keys), [
-      ['key', 'provider', 'subject', 'created', 'ends', 'userAgent', 'address'],
+      ['key', 'user', 'email', 'name', 'provider', 'created', 'ends', 'userAgent', 'address'],
     ]);
     for (const hidden of ['access-1', 'refresh-1', 'id-1', cookie.split('=')[1] as string])
       assert.ok(!text.includes(hidden));
@@ -59,6 +67,23 @@ describe('operator API', () => {
     assert.equal((await ask('DELETE', `/sessions${OWNER}`)).text, '{"ended":2}');
     assert.deepEqual(await service.ofUser(ISSUER, 'alice'), []);
     assert.equal(events.filter((event) => event === 'operator').length, 3);
+  });
+
+  it('lists all sessions by pages, and says who is called so', async () => {
+    const { ask, service } = await start();
+    for (let at = 0; at < 7; at++) await service.begin(signedIn({ subject: `user-${at % 4}` }), BROWSER, undefined);
+    const read = async (path: string) => JSON.parse((await ask('GET', path)).text);
+    assert.equal((await read('/sessions')).sessions.length, 7);
+    assert.equal((await read('/sessions?user=user-1')).sessions.length, 2);
+    assert.equal((await read(`/sessions?issuer=${ISSUER}`)).sessions.length, 7);
+    assert.equal((await read('/sessions?issuer=https://other.example.com')).sessions.length, 0);
+    await service.begin(signedIn({ subject: 'alice' }), BROWSER, undefined);
+    const people = async (user: string) =>
+      (await read(`/people?${new URLSearchParams({ user })}`)).people.map((one: { user: string }) => one.user);
+    assert.deepEqual(await people('alice'), [`${ISSUER}#alice`], 'an API key of the same subject is hers');
+    assert.deepEqual(await people('CMiller'), [`${ISSUER}#carol`]);
+    assert.deepEqual(await people('ci'), ['https://mcp.example.com#ci']);
+    assert.deepEqual(await people('nobody'), []);
   });
 
   it('is for the operator’s token only', async () => {
@@ -94,8 +119,11 @@ describe('operator API', () => {
 
   it('says what is wrong with a request', async () => {
     const { ask } = await start();
-    assert.match((await ask('GET', '/sessions')).text, /issuer=/);
-    assert.equal((await ask('GET', '/sessions?issuer=a&subject=')).status, 400);
+    for (const query of ['?issuer=a&subject=', '?subject=alice', '?limit=0', '?limit=1001', '?limit=1e9'])
+      assert.equal((await ask('GET', `/sessions${query}`)).status, 400, query);
+    for (const query of ['', '?user=alice', '?issuer=a', '?subject=alice', `?user=${encodeURIComponent(`${ISSUER}#`)}`])
+      assert.match((await ask('DELETE', `/sessions${query}`)).text, /<issuer>#<subject>/, query);
+    assert.match((await ask('GET', '/people')).text, /user=/);
     const post = await ask('POST', '/sessions');
     assert.deepEqual([post.status, post.headers.get('allow')], [405, 'GET, DELETE']);
     assert.equal((await ask('GET', '/sessions/a/b')).status, 404);

@@ -57,6 +57,11 @@ export class SharedStores {
       await this.#reach();
       return [...this.entries.values()].filter((entry) => entry.indexes.includes(index));
     },
+    page: async (index, after, limit) => {
+      const all = await this.sessions.find(index);
+      const end = Number(after ?? 0) + limit;
+      return { entries: all.slice(Number(after ?? 0), end), next: end < all.length ? String(end) : undefined };
+    },
   };
 
   readonly locks: Locks = {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isCalled, personIn } from '../../../identity/user.ts';
 import { PosternError } from '../../../platform/errors.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import type { ForwardAuthSessions } from '../forward-auth-sessions.ts';
+import type { ForwardAuthOperator } from '../forward-auth-operator.ts';
 import {
   type ActivityEntry,
   activityEntry,
@@ -34,7 +34,7 @@ const denialFilters = filters.omit({ event: true }).extend({
 export function activityOperations(
   activity: RecentActivity,
   metrics: Pick<RelayMetrics, 'rejected' | 'policyDenials'>,
-  forwardAuth: Pick<ForwardAuthSessions, 'denials'>,
+  forwardAuth: Pick<ForwardAuthOperator, 'denials'>,
 ) {
   return {
     listActivity: new Operation(
@@ -88,7 +88,7 @@ export function activityOperations(
 
 async function denialsOfBoth(
   { denials }: RecentActivity,
-  forwardAuth: Pick<ForwardAuthSessions, 'denials'>,
+  forwardAuth: Pick<ForwardAuthOperator, 'denials'>,
   wanted: z.output<typeof denialFilters>,
 ): Promise<{ entries: DenialEntry[]; forwardAuthProblem?: string }> {
   const own = denials.list(wanted);
@@ -99,7 +99,7 @@ async function denialsOfBoth(
 
 /** Where it cannot be asked, what the relay refused itself is worth seeing all the same. */
 async function listOfForwardAuth(
-  forwardAuth: Pick<ForwardAuthSessions, 'denials'>,
+  forwardAuth: Pick<ForwardAuthOperator, 'denials'>,
   { server, user, limit }: z.output<typeof denialFilters>,
 ): Promise<{ readonly entries: DenialEntry[]; readonly problem?: string }> {
   const query = { limit: String(limit), ...(server && { server }), ...(user && { user }) };

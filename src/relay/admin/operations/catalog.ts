@@ -2,7 +2,7 @@ import type { RelayMetrics, StoreMetrics } from '../../../platform/metrics.ts';
 import type { RecentSecurityEvents } from '../../../watch/recent-events.ts';
 import type { RateLimitStates } from '../../gate/rate-limit-states.ts';
 import type { OpenStreams } from '../../transports/open-streams.ts';
-import type { ForwardAuthSessions } from '../forward-auth-sessions.ts';
+import type { ForwardAuthOperator } from '../forward-auth-operator.ts';
 import { activityOperations } from './activity-operations.ts';
 import { limitOperations } from './limit-operations.ts';
 import type { AnyOperation } from './operation.ts';
@@ -18,7 +18,7 @@ export type CatalogDeps = ServersDeps & {
   readonly storeMetrics: Pick<StoreMetrics, 'rateLimited'>;
   readonly rateLimits: RateLimitStates;
   readonly streams: Pick<OpenStreams, 'list' | 'end'>;
-  readonly sessions: ForwardAuthSessions;
+  readonly forwardAuth: ForwardAuthOperator;
   /** Undefined: the watch is off. */
   readonly recent: RecentSecurityEvents | undefined;
 };
@@ -28,9 +28,9 @@ export function createCatalog(deps: CatalogDeps) {
   const { config, tools } = deps;
   return {
     ...serverOperations(deps),
-    ...activityOperations(deps.activity, deps.metrics, deps.sessions),
+    ...activityOperations(deps.activity, deps.metrics, deps.forwardAuth),
     ...streamOperations(deps.streams),
-    ...sessionOperations(deps.sessions),
+    ...sessionOperations(deps.forwardAuth),
     ...policyOperations(config, tools),
     ...pinOperations(tools),
     ...limitOperations(config, deps.rateLimits, deps.storeMetrics),

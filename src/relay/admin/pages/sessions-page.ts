@@ -1,5 +1,6 @@
 import type Koa from 'koa';
 import type { z } from 'zod';
+import { userOf } from '../../../identity/user.ts';
 import { PosternError } from '../../../platform/errors.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
 import { operatorOf } from '../access/operator.ts';
@@ -7,12 +8,13 @@ import type { Catalog } from '../operations/catalog.ts';
 import { ADMIN } from '../paths.ts';
 import { PAGES, show } from './frame.ts';
 import type { OwnForms } from './own-form.ts';
-import { input, table } from './parts.ts';
+import { input, table, who, whoText } from './parts.ts';
 
 type Session = z.output<Catalog['listSessions']['description']['output']>['sessions'][number];
 interface Asked {
-  readonly issuer: string;
-  readonly subject: string;
+  /** By any name; empty: all users. */
+  readonly user: string;
+  readonly after: string;
 }
 
 /** Where the forms of this page go. */
@@ -24,20 +26,22 @@ export async function sessionsPage(
   forms: OwnForms,
   reachable: boolean,
 ): Promise<void> {
-  const [issuer, subject] = [ctx.query.issuer, ctx.query.subject].map((value) =>
-    typeof value === 'string' ? value : '',
-  );
-  await showSessions(ctx, catalog, { forms, reachable, asked: { issuer: issuer ?? '', subject: subject ?? '' } });
+  const text = (name: string) => (typeof ctx.query[name] === 'string' ? ctx.query[name] : '');
+  const [issuer, subject] = [text('issuer'), text('subject')];
+  const user = subject === '' ? text('user') : userOf({ issuer, subject });
+  await showSessions(ctx, catalog, { forms, reachable, asked: { user, after: text('after') } });
 }
 
 /** Ends one session, or all of the person. */
 export async function endSession(ctx: Koa.Context, catalog: Catalog, forms: OwnForms): Promise<void> {
   const form = await forms.read(ctx);
   const operator = operatorOf(ctx);
-  const asked = { issuer: form.get('issuer') ?? '', subject: form.get('subject') ?? '' };
+  const asked = { user: form.get('asked') ?? '', after: '' };
   const key = form.get('key');
   const { ended } =
-    key === null ? await catalog.endSessions.run(asked, operator) : await catalog.endSession.run({ key }, operator);
+    key === null
+      ? await catalog.endSessions.run({ user: form.get('user') ?? '' }, operator)
+      : await catalog.endSession.run({ key }, operator);
   await showSessions(ctx, catalog, { forms, reachable: true, asked, ended });
 }
 
@@ -55,17 +59,19 @@ async function showSessions(
       ...shown,
       body: html`<p class="note warn">Sessions are forward-auth’s, and this relay has not been told how to ask it: set <code>relay.admin.forwardAuth</code> to the address of <code>auth.internalListen</code> and to <code>auth.operatorToken</code>. Until then <code>postern sessions</code> lists and ends them.</p>`,
     });
-  const form = html`<form class="filters" method="get" action="${PAGES.sessions.path}">${input('Issuer', 'issuer', asked.issuer, 'https://idp.example.com')}${input('User', 'subject', asked.subject, 'subject')}<button>Show</button></form>`;
+  const form = html`<form class="filters" method="get" action="${PAGES.sessions.path}">${input('User', 'user', asked.user, 'name, e-mail or user; empty: all')}<button>Show</button></form>`;
   const done = ended === undefined ? undefined : html`<p class="note good" role="status">Ended: ${ended}.</p>`;
-  const complete = asked.issuer !== '' && asked.subject !== '';
-  const found = complete ? await listOf(ctx, catalog, asked, forms.token(ctx)) : undefined;
+  const found = await listOf(ctx, catalog, asked, forms.token(ctx));
   show(ctx, { ...shown, body: html`${done}${form}${found}` });
 }
 
 async function listOf(ctx: Koa.Context, catalog: Catalog, asked: Asked, token: Html): Promise<Html> {
   try {
-    const { sessions } = await catalog.listSessions.run(asked, operatorOf(ctx));
-    return sessionTable(sessions, asked, token);
+    const { user, after } = asked;
+    const wanted = { ...(user === '' ? {} : { user }), ...(after === '' ? {} : { after }) };
+    const { sessions, next } = await catalog.listSessions.run(wanted, operatorOf(ctx));
+    const more = new URLSearchParams({ ...wanted, after: next ?? '' });
+    return html`${sessionTable(sessions, asked, token)}${next === undefined ? undefined : html`<p><a href="${PAGES.sessions.path}?${more.toString()}">More</a></p>`}`;
   } catch (error) {
     if (!(error instanceof PosternError) || !error.expose) throw error;
     return html`<p class="note bad" role="alert">No sessions can be shown: ${error.message}.</p>`;
@@ -73,11 +79,12 @@ async function listOf(ctx: Koa.Context, catalog: Catalog, asked: Asked, token: H
 }
 
 function sessionTable(sessions: readonly Session[], asked: Asked, token: Html): Html {
-  const person = html`${token}<input type="hidden" name="issuer" value="${asked.issuer}"><input type="hidden" name="subject" value="${asked.subject}">`;
+  const hidden = html`${token}<input type="hidden" name="asked" value="${asked.user}">`;
   const list = table(
-    `Sessions of ${asked.subject}`,
+    asked.user === '' ? 'Sessions of all users, those first that end soonest' : `Sessions of ${asked.user}`,
     [
-      { head: 'Browser', kind: 'name', cell: ({ userAgent }) => userAgent || 'not told' },
+      { head: 'User', kind: 'name', cell: who },
+      { head: 'Browser', kind: 'long', cell: ({ userAgent }) => userAgent || 'not told' },
       { head: 'Address', cell: ({ address }) => address },
       { head: 'Provider', cell: ({ provider }) => provider },
       { head: 'Since', cell: ({ created }) => created.slice(0, 16).replace('T', ' ') },
@@ -85,15 +92,19 @@ function sessionTable(sessions: readonly Session[], asked: Asked, token: Html): 
       {
         head: 'End it',
         cell: ({ key }) =>
-          html`<form class="inline" method="post" action="${END_SESSION}">${person}<input type="hidden" name="key" value="${key}"><button class="end">End</button></form>`,
+          html`<form class="inline" method="post" action="${END_SESSION}">${hidden}<input type="hidden" name="key" value="${key}"><button class="end">End</button></form>`,
       },
     ],
     sessions,
-    { empty: 'This person has no session.' },
+    { empty: 'There is no such session. Users are found by whole user, subject, username, e-mail address or name.' },
   );
-  const all =
-    sessions.length < 2
-      ? undefined
-      : html`<form method="post" action="${END_SESSION}">${person}<p><button class="end">End all ${sessions.length}</button></p></form>`;
-  return html`${list}${all}`;
+  if (asked.user === '') return list;
+  // Several users may be called so: all sessions of each are ended apart.
+  const users = new Map(sessions.map((session) => [session.user, session]));
+  const all = [...users.values()].map(
+    (one) =>
+      html`<form method="post" action="${END_SESSION}">${hidden}<input type="hidden" name="user" value="${one.user}"><p><button class="end">End all of ${whoText(one)}</button>${users.size < 2 ? undefined : html` <span class="user">${one.user}</span>`}</p></form>`,
+  );
+  const several = users.size < 2 ? undefined : html`<p class="note warn">${users.size} users are called so.</p>`;
+  return html`${several}${list}${all}`;
 }

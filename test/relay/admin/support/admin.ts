@@ -121,7 +121,9 @@ function sessionOf(key: string) {
   return {
     key,
     provider: 'corp',
-    subject: 'ann',
+    user: 'https://idp.example.com#8c5e2f4a-0c1d-4a53-9d2f-6a0f7f0c9b11',
+    username: 'ann',
+    name: 'Ann Archer',
     created: '2026-11-25T08:00:00.000Z',
     ends: '2026-11-26T08:00:00.000Z',
     userAgent: `Firefox on a ${key}`,

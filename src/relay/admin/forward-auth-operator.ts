@@ -4,8 +4,8 @@ import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
 /** Milliseconds. */
 const TIMEOUT = 5_000;
 
-/** Asks the operator API of forward-auth, whose sessions are not the relay's to see otherwise. */
-export class ForwardAuthSessions {
+/** Asks the operator API of forward-auth for what the relay cannot see otherwise. */
+export class ForwardAuthOperator {
   readonly #access: RelayConfig['admin']['forwardAuth'];
   readonly #fetch: typeof fetch;
 
@@ -19,7 +19,7 @@ export class ForwardAuthSessions {
   }
 
   /** @throws PosternError where it is not set up or says no, DependencyUnavailable where it does not answer */
-  async ask(method: 'GET' | 'DELETE', of: { issuer: string; subject: string } | { key: string }): Promise<unknown> {
+  async sessions(method: 'GET' | 'DELETE', of: Readonly<Record<string, string>>): Promise<unknown> {
     const target = 'key' in of ? `/sessions/${of.key}` : `/sessions?${new URLSearchParams(of)}`;
     const response = await this.#send(target, method);
     if (response.status === 404 && 'key' in of)
@@ -30,7 +30,7 @@ export class ForwardAuthSessions {
     return this.#read(response);
   }
 
-  /** What it refused lately. @throws as `ask` */
+  /** What it refused lately. @throws as `sessions` */
   async denials(wanted: Readonly<Record<string, string>>): Promise<unknown> {
     return this.#read(await this.#send(`/denials?${new URLSearchParams(wanted)}`, 'GET'));
   }
