@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { main } from '../../src/cli/main.ts';
+import { configKeys } from '../../src/platform/config/keys.ts';
 
 /** What the command prints, with the line break that the shell's `>` gets. */
 async function printed(...argv: string[]): Promise<string> {
@@ -13,6 +14,14 @@ async function printed(...argv: string[]): Promise<string> {
 }
 
 describe('configuration docs', () => {
+  it('have a sentence for every key, or the values that it takes', () => {
+    const silent = configKeys().filter(({ description, allowed }) => description === '' && allowed === undefined);
+    assert.deepEqual(
+      silent.map(({ path }) => path),
+      [],
+    );
+  });
+
   for (const [kind, file] of [
     ['reference', 'docs/configuration.md'],
     ['schema', 'docs/configuration.schema.json'],

@@ -28,13 +28,15 @@ import { workers } from './workers-schema.ts';
 
 const claims = z
   .strictObject({
-    subject: z.string().default('sub'),
+    subject: z.string().default('sub').meta({
+      description: 'claim with the name that the provider never gives to another user; rules for `users` go by it',
+    }),
     username: z
       .string()
       .default('preferred_username')
       .meta({ description: 'what operators call the user, for logs, lists and commands; no rule goes by it' }),
-    email: z.string().default('email'),
-    name: z.string().default('name'),
+    email: z.string().default('email').meta({ description: 'claim with the e-mail address' }),
+    name: z.string().default('name').meta({ description: 'claim with the name shown on pages' }),
     groups: groupClaims.prefault('groups').meta({
       description:
         'a claim or a list of claims; dots go into nested objects: `realm_access.roles`. A text, a list of texts or of objects, or an object whose members are the groups',
@@ -48,7 +50,10 @@ const claims = z
   .meta({ description: 'where in a token to look for what' });
 
 const provider = z.strictObject({
-  id: z.string().regex(/^[a-z0-9-]+$/, 'must be lower-case letters, digits and hyphens'),
+  id: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, 'must be lower-case letters, digits and hyphens')
+    .meta({ description: 'your name for the provider, in rules, logs and addresses of the sign-in' }),
   issuer: httpUrl('issuer identifier, exactly as in the `iss` claim (RFC 8414 §2)'),
   discoveryUrl: httpUrl(
     'address of the discovery document, where Postern reaches the provider by another one than its issuer: also keys, tokens and userinfo at the issuer’s origin are then asked for at the origin of this address. The issuer is compared as ever',
@@ -137,7 +142,8 @@ const sessions = z.strictObject({
   cookie: z
     .string()
     .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a cookie name')
-    .default('__Host-postern'),
+    .default('__Host-postern')
+    .meta({ description: 'name of the session cookie' }),
   cookieDomains: z
     .array(z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/, 'must be a lower-case domain'))
     .default([])
@@ -210,7 +216,8 @@ const rule = z
         methods: z
           .array(z.string().regex(/^[A-Z]+$/, 'must be an upper-case HTTP method'))
           .min(1)
-          .optional(),
+          .optional()
+          .meta({ description: 'HTTP methods; absent: every method' }),
         context: z.record(z.string(), z.string()).optional().meta({
           description: 'what Envoy says of the route over gRPC (`context_extensions`); no other proxy matches it',
         }),
@@ -228,7 +235,7 @@ const rule = z
     allow: anyoneOr(
       z.strictObject({
         users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects' }),
-        groups: z.array(z.string().min(1)).min(1).optional(),
+        groups: z.array(z.string().min(1)).min(1).optional().meta({ description: 'members of one of these groups' }),
         providers: z.array(z.string().min(1)).min(1).optional().meta({
           description:
             'and known from one of these providers, `api-keys` or `mtls` (client certificates); needed where there are several',
@@ -314,7 +321,11 @@ export const authSchema = z.strictObject({
   broker: brokerSchema.prefault({}),
   assertion: z
     .strictObject({
-      audience: z.string().min(1).default('postern-relay'),
+      audience: z
+        .string()
+        .min(1)
+        .default('postern-relay')
+        .meta({ description: '`aud` of the assertion; the same as relay.trust.assertion.audience' }),
       ...signing,
     })
     .prefault({}),

@@ -5,7 +5,10 @@ const httpsHost = z.string().regex(/^[a-z0-9.-]+(?::\d{1,5})?$/, 'must be a lowe
 
 const client = z
   .strictObject({
-    id: z.string().regex(/^[A-Za-z0-9._~-]{1,128}$/, 'must be letters, digits and . _ ~ -'),
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9._~-]{1,128}$/, 'must be letters, digits and . _ ~ -')
+      .meta({ description: '`client_id` of the client' }),
     name: z.string().min(1).optional().meta({ description: 'what people see on the consent page; absent: the id' }),
     secret: secrets('absent: a public client, which proves itself by PKCE alone').optional(),
     redirectUris: z

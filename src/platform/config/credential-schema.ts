@@ -23,9 +23,12 @@ const secretLocation = (what: string) =>
 
 const client = {
   issuer: httpUrl('issuer of the authorization server, as its metadata says it'),
-  clientId: z.string().min(1),
+  clientId: z.string().min(1).meta({ description: '`client_id` of the relay at the authorization server' }),
   clientSecret: secretLocation("the client's secret").optional().meta({ description: 'absent: a public client' }),
-  authentication: z.enum(['client_secret_basic', 'client_secret_post']).default('client_secret_basic'),
+  authentication: z
+    .enum(['client_secret_basic', 'client_secret_post'])
+    .default('client_secret_basic')
+    .meta({ description: 'how the relay shows its secret (OpenID Connect Core §9)' }),
   scopes: z.array(scope).default([]).meta({ description: 'scopes asked for' }),
   sendResource: z.boolean().default(true).meta({
     description: 'send `resource` (RFC 8707); false for servers that refuse it, such as Entra',
@@ -73,13 +76,19 @@ export const upstreamCredential = z
     bearer: secretLocation('the token').optional().meta({ description: 'a fixed bearer token' }),
     basic: z
       .strictObject({
-        user: z.string().regex(/^[^:\p{Cc}]+$/u, 'must be a name without colon (RFC 7617 §2)'),
+        user: z
+          .string()
+          .regex(/^[^:\p{Cc}]+$/u, 'must be a name without colon (RFC 7617 §2)')
+          .meta({ description: 'user name at the MCP server' }),
         password: secretLocation('the password'),
       })
       .optional()
       .meta({ description: 'user and password' }),
     header: z
-      .strictObject({ name: headerName, value: secretLocation('the value') })
+      .strictObject({
+        name: headerName.meta({ description: 'name of the header' }),
+        value: secretLocation('the value'),
+      })
       .optional()
       .meta({ description: 'any other header with a fixed value' }),
     clientCredentials: z

@@ -6,7 +6,11 @@ const globs = (description: string) => z.array(z.string().min(1)).min(1).meta({ 
 
 const who = z.strictObject({
   users: z.array(z.string().min(1)).min(1).optional().meta({ description: 'subjects; or in one of `groups`' }),
-  groups: z.array(z.string().min(1)).min(1).optional(),
+  groups: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .meta({ description: 'members of one of these groups; or one of `users`' }),
   issuers: z.array(z.string().min(1)).min(1).optional().meta({ description: 'and known from one of these issuers' }),
   scopes: z.array(scope).min(1).optional().meta({ description: 'and with all of these scopes' }),
   authentication: z

@@ -36,12 +36,15 @@ export const relaySchema = z.strictObject({
   jwt: z
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'the relay itself checks bearer JWTs' }),
-      algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256'),
+      algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256').meta({ description: 'the only accepted `alg`' }),
       secretKey: secrets('key for HS256, HS384 and HS512').optional(),
       publicKeyPath: z.string().min(1).optional().meta({ description: 'PEM file with the public key' }),
-      issuer: z.string().min(1).default('mcpgateway'),
-      audience: z.string().min(1).default('mcpgateway-api'),
-      audienceVerification: z.boolean().default(true),
+      issuer: z.string().min(1).default('mcpgateway').meta({ description: 'expected `iss`' }),
+      audience: z.string().min(1).default('mcpgateway-api').meta({ description: 'expected `aud`' }),
+      audienceVerification: z
+        .boolean()
+        .default(true)
+        .meta({ description: 'false: a token for any audience is accepted' }),
       clockTolerance: duration('how far clocks may differ').prefault('30s'),
     })
     .prefault({}),

@@ -45,11 +45,21 @@ const token = z.strictObject({
   secret: secrets('`authentik`: the client secret, where it signs with HS256').optional(),
   claims: z
     .strictObject({
-      subject: z.string().min(1).default('sub'),
-      username: z.string().min(1).default('preferred_username'),
-      email: z.string().min(1).default('email'),
-      name: z.string().min(1).default('name'),
-      groups: groupClaims.prefault('groups'),
+      subject: z
+        .string()
+        .min(1)
+        .default('sub')
+        .meta({ description: 'claim with the name that is never given to another user' }),
+      username: z
+        .string()
+        .min(1)
+        .default('preferred_username')
+        .meta({ description: 'claim with what operators call the user; no rule goes by it' }),
+      email: z.string().min(1).default('email').meta({ description: 'claim with the e-mail address' }),
+      name: z.string().min(1).default('name').meta({ description: 'claim with the name shown on pages' }),
+      groups: groupClaims.prefault('groups').meta({
+        description: 'a claim or a list of claims with the groups; dots go into nested objects: `realm_access.roles`',
+      }),
       ...groupForms,
     })
     .prefault({})
@@ -105,7 +115,11 @@ export const trustSchema = z.strictObject({
       jwksUrl: httpUrl("forward-auth's `/_postern/jwks.json`").optional(),
       jwksPath: z.string().min(1).optional().meta({ description: 'file with the public JWK Set instead' }),
       issuer: z.string().min(1).optional().meta({ description: 'expected `iss`; absent: publicUrl' }),
-      audience: z.string().min(1).default('postern-relay'),
+      audience: z
+        .string()
+        .min(1)
+        .default('postern-relay')
+        .meta({ description: 'expected `aud`; the same as auth.assertion.audience' }),
       clockTolerance: duration('how far clocks may differ').prefault('5s'),
     })
     .refine((value) => (value.jwksUrl === undefined) !== (value.jwksPath === undefined), {
