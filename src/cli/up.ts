@@ -8,7 +8,7 @@ import { stopSignal } from './stop-signal.ts';
 
 export const up: Command = {
   summary: 'everything at once for a first look, on 127.0.0.1',
-  usage: 'postern up [--port-base N] [--config FILE]',
+  usage: 'postern up [--port-base N] [--config FILE] [--quiet]',
   help: `Starts an edge in the place of your proxy, forward-auth and relay as processes of their own, a development identity
 provider and two example MCP servers. Not for production: the accounts' passwords are their names.
 
@@ -24,8 +24,9 @@ provider and two example MCP servers. Not for production: the accounts' password
     metrics of forward-auth     9464   N + 6
     metrics of relay            9465   N + 7
 
-  --config FILE   your own rules and servers instead of the example's`,
-  options: { 'port-base': { type: 'string' } },
+  --config FILE   your own rules and servers instead of the example's
+  --quiet         no line for each decision`,
+  options: { 'port-base': { type: 'string' }, quiet: { type: 'boolean' } },
   positionals: [0, 0],
   async run(line, terminal) {
     const ports = portsOf(line);
@@ -35,6 +36,9 @@ provider and two example MCP servers. Not for production: the accounts' password
 
     let kill = () => {};
     const signal = stopSignal(() => kill());
+    const stopped = new AbortController();
+    void signal.stopped.then(() => stopped.abort());
+    terminal.print('starting an edge, forward-auth, the relay and a development identity provider on 127.0.0.1');
     // Not loaded by `auth` and `relay`: the development identity provider has no business in a production process.
     const { startQuickstart } = await import('../quickstart/start.ts');
     const starting = startQuickstart({
@@ -42,12 +46,17 @@ provider and two example MCP servers. Not for production: the accounts' password
       userInput: input,
       env: terminal.env,
       program: [process.execPath, ...process.execArgv, process.argv[1] as string],
+      signal: stopped.signal,
+      onDecision: line.values.quiet === true ? undefined : terminal.print,
       log: createLogger('edge', logging.level, pino.destination({ fd: 2, sync: true })),
     });
-    const quickstart = await starting;
+    const quickstart = await starting.catch((error: unknown) => {
+      if (!stopped.signal.aborted) throw error;
+    });
+    if (quickstart === undefined) return 0;
     kill = quickstart.kill;
     terminal.print(`ready ${quickstart.publicUrl}`);
-    terminal.print(instructions(quickstart));
+    terminal.print(instructions(quickstart, process.versions.node));
 
     const failure = await Promise.race([quickstart.failed, signal.stopped.then(() => undefined)]);
     if (failure !== undefined) terminal.printError(`postern: ${failure}`);

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { PosternError } from '../platform/errors.ts';
 import { type FileGoneMessage, isReadyMessage, type ReadyMessage } from './ready-message.ts';
 
@@ -19,6 +20,7 @@ export interface ServiceProcess {
  * however that ends, and the child stops then: nothing is orphaned.
  *
  * @param program node, its flags and the entry file
+ * @param output the signal kills the process; without `onLine` its standard output is our standard error
  * @throws PosternError where the process ends before it is ready
  */
 export async function startServiceProcess(
@@ -26,9 +28,17 @@ export async function startServiceProcess(
   program: readonly string[],
   args: readonly string[],
   env: NodeJS.ProcessEnv,
+  output: { readonly signal: AbortSignal; readonly onLine: ((line: string) => void) | undefined },
 ): Promise<ServiceProcess> {
   const [command, ...flags] = program;
-  const child = spawn(command as string, [...flags, ...args], { env, stdio: ['ignore', 2, 2, 'ipc'] });
+  const child = spawn(command as string, [...flags, ...args], {
+    env,
+    stdio: ['ignore', output.onLine === undefined ? 2 : 'pipe', 2, 'ipc'],
+    signal: output.signal,
+    killSignal: 'SIGKILL',
+  });
+  if (child.stdout !== null && output.onLine !== undefined)
+    createInterface({ input: child.stdout }).on('line', output.onLine);
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));

@@ -23,21 +23,32 @@ type Section = Readonly<Record<string, unknown>>;
  * and servers are the example's unless the user brought their own, and everything else is the user's.
  *
  * @param user what file and environment say, unparsed
- * @param secret shared by the edge and the relay
+ * @param secrets shared by the edge and the relay, and by the admin pages and forward-auth
+ * @param live whether decisions are read from standard output
  */
-export function quickstartConfiguration(user: unknown, addresses: QuickstartAddresses, secret: string): object {
+export function quickstartConfiguration(
+  user: unknown,
+  addresses: QuickstartAddresses,
+  secrets: { readonly proxy: string; readonly operator: string },
+  live = false,
+): object {
   const given = section(user);
   const auth = section(given.auth);
   const relay = section(given.relay);
+  const rules = Array.isArray(auth.rules)
+    ? auth.rules
+    : serverRules(Object.keys(section(relay.servers ?? EXAMPLE_SERVERS)));
   return {
     drain: '2s',
     ...given,
     publicUrl: addresses.publicUrl,
     log: { level: 'warn', ...section(given.log) },
+    ...(live && { audit: { ...section(given.audit), stdout: true } }),
     auth: {
-      rules: EXAMPLE_RULES,
       scopeHierarchy: { 'mcp:admin': ['mcp:use'] },
       ...auth,
+      rules: [...rules, ADMIN_RULE],
+      operatorToken: secrets.operator,
       listen: `127.0.0.1:${addresses.forwardAuthPort}`,
       internalListen: `127.0.0.1:${addresses.forwardAuthInternalPort}`,
       trustedProxies: ['127.0.0.1/32'],
@@ -49,11 +60,16 @@ export function quickstartConfiguration(user: unknown, addresses: QuickstartAddr
     relay: {
       ...relay,
       ...(relay.servers === undefined && exampleServers(addresses)),
+      admin: {
+        groups: [ADMINS],
+        forwardAuth: { url: `http://127.0.0.1:${addresses.forwardAuthInternalPort}`, token: secrets.operator },
+        ...section(relay.admin),
+      },
       listen: `127.0.0.1:${addresses.relayPort}`,
       internalListen: `127.0.0.1:${addresses.relayInternalPort}`,
       trust: {
         proxies: ['127.0.0.1/32'],
-        secret,
+        secret: secrets.proxy,
         ...(addresses.forwardAuthUrl === undefined
           ? {}
           : { assertion: { jwksUrl: `${addresses.forwardAuthUrl}/_postern/jwks.json` } }),
@@ -69,11 +85,23 @@ const DEVELOPMENT_PROVIDER = {
   scopes: ['openid', 'offline_access', 'profile', 'email', 'groups', 'mcp:use'],
 };
 
-const EXAMPLE_RULES = ['/servers/example/**', '/servers/clock/**', '/mcp', '/sse', '/messages', '/ws'].map((path) => ({
-  match: { path },
-  allow: { groups: ['engineering'] },
-  scopes: { default: ['mcp:use'] },
-}));
+const ADMINS = 'admins';
+const ADMIN_RULE = { match: { path: '/admin/**' }, allow: { groups: [ADMINS] } };
+const EXAMPLE_SERVERS = { example: undefined, clock: undefined };
+
+/** Each server and all as one, for the group `engineering`. */
+function serverRules(names: readonly string[]): readonly object[] {
+  return [...names.map((name) => `/servers/${name}/**`), '/mcp', '/sse', '/messages', '/ws'].map((path) => ({
+    match: { path },
+    allow: { groups: ['engineering'] },
+    scopes: { default: ['mcp:use'] },
+  }));
+}
+
+/** Whether the user asks for the audit log on standard output. */
+export function wantsAuditOutput(user: unknown): boolean {
+  return section(section(user).audit).stdout === true;
+}
 
 /** Both by themselves, and as one. */
 function exampleServers({ exampleUrl, clockUrl }: QuickstartAddresses): Section {

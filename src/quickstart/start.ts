@@ -7,7 +7,13 @@ import { parseConfig } from '../platform/config/load.ts';
 import type { Logger } from '../platform/log.ts';
 import { type ServiceProcess, startServiceProcess } from './child-process.ts';
 import { createClockTools } from './clock-tools.ts';
-import { environmentWithoutSettings, type QuickstartAddresses, quickstartConfiguration } from './configuration.ts';
+import {
+  environmentWithoutSettings,
+  type QuickstartAddresses,
+  quickstartConfiguration,
+  wantsAuditOutput,
+} from './configuration.ts';
+import { auditLine, decisionLine } from './decision-line.ts';
 import { startDevelopmentIdp } from './development-idp.ts';
 import { startEdge } from './edge.ts';
 import { startExampleServer } from './example-server.ts';
@@ -22,11 +28,19 @@ export interface QuickstartOptions {
   /** How to start our own command as a process: node, its flags, the entry file. */
   readonly program: readonly string[];
   readonly log: Logger;
+  /** Ends a start that is not complete: it throws then. */
+  readonly signal: AbortSignal;
+  /** Gets a line for each decision of both processes; absent: nobody asks. */
+  readonly onDecision: ((line: string) => void) | undefined;
 }
 
 export interface Quickstart {
   readonly publicUrl: string;
   readonly issuer: string;
+  /** Names of the MCP servers. */
+  readonly servers: readonly string[];
+  /** Whether all are offered as one, at `/mcp`. */
+  readonly aggregate: boolean;
   /** Settles when a process that should run has ended, with a sentence that says which. */
   readonly failed: Promise<string>;
   close(): Promise<void>;
@@ -45,7 +59,9 @@ const STOP_GRACE = 3000;
  */
 export async function startQuickstart(options: QuickstartOptions): Promise<Quickstart> {
   const { ports, userInput, log } = options;
-  const secret = randomBytes(32).toString('base64url');
+  const makeSecret = () => randomBytes(32).toString('base64url');
+  const secret = makeSecret();
+  const secrets = { proxy: secret, operator: makeSecret() };
   const processes: ServiceProcess[] = [];
   const closers: Array<(grace: number) => Promise<void>> = [];
   let grace = STOP_GRACE;
@@ -81,8 +97,9 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
       relayInternalPort: ports.relayInternal,
       forwardAuthUrl: undefined,
     };
+    const onLine = options.onDecision && serviceLines(options.onDecision, wantsAuditOutput(userInput));
     const start = async (name: string, command: string, known: QuickstartAddresses) => {
-      const configuration = quickstartConfiguration(userInput, known, secret);
+      const configuration = quickstartConfiguration(userInput, known, secrets, onLine !== undefined);
       grace = drainTimes(parseConfig(configuration).drain).total;
       const service = await withConfigurationFile(configuration, (file) =>
         startServiceProcess(
@@ -90,14 +107,18 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
           options.program,
           [command, '--config', file],
           environmentWithoutSettings(options.env),
+          { signal: options.signal, onLine },
         ),
       );
       processes.push(service);
-      return service.ready.port;
+      return service.ready;
     };
-    const forwardAuthPort = await start('forward-auth', 'auth', addresses);
+    const forwardAuth = await start('forward-auth', 'auth', addresses);
+    const forwardAuthPort = forwardAuth.port;
     const forwardAuthUrl = `http://127.0.0.1:${forwardAuthPort}`;
-    const relayPort = await start('relay', 'relay', { ...addresses, forwardAuthUrl });
+    const forwardAuthInternalPort = forwardAuth.internalPort;
+    const complete = { ...addresses, forwardAuthUrl, forwardAuthInternalPort };
+    const { port: relayPort } = await start('relay', 'relay', complete);
     edge.connect({ forwardAuthPort, relayPort });
 
     const failed = Promise.race(
@@ -105,11 +126,23 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
         async ({ name, ended }) => `${name} ended unexpectedly (${await ended}); everything else is ended too`,
       ),
     );
-    return { publicUrl: addresses.publicUrl, issuer: idp.issuer, failed, close, kill };
+    const { relay } = parseConfig(quickstartConfiguration(userInput, complete, secrets));
+    const servers = Object.keys(relay.servers);
+    return { publicUrl, issuer: idp.issuer, servers, aggregate: relay.aggregate !== undefined, failed, close, kill };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Decisions go to who asked for them, everything else to standard error, as the audit log does if the user wants it. */
+function serviceLines(onDecision: (line: string) => void, auditToo: boolean): (line: string) => void {
+  return (text) => {
+    const audit = auditLine(text);
+    const decision = audit && decisionLine(audit);
+    if (decision !== undefined) onDecision(decision);
+    if (audit === undefined || auditToo) process.stderr.write(`${text}\n`);
+  };
 }
 
 /**

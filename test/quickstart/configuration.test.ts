@@ -16,7 +16,8 @@ const ADDRESSES = {
 };
 
 describe('quickstart configuration', () => {
-  const of = (user: unknown) => parseConfig(quickstartConfiguration(user, ADDRESSES, 's'.repeat(43)));
+  const of = (user: unknown) =>
+    parseConfig(quickstartConfiguration(user, ADDRESSES, { proxy: 's'.repeat(43), operator: 'o'.repeat(43) }));
 
   it('protects the example by address, secret and assertion', () => {
     const { auth, relay, log } = of({});
@@ -39,7 +40,7 @@ describe('quickstart configuration', () => {
     assert.equal(publicUrl, ADDRESSES.publicUrl);
     assert.deepEqual(
       auth.rules.map((rule) => rule.match.path),
-      ['/mine/**'],
+      ['/mine/**', '/admin/**'],
     );
     assert.deepEqual(Object.keys(relay.servers), ['mine']);
     assert.equal(relay.aggregate, undefined, 'the example’s servers are gone');
@@ -47,6 +48,13 @@ describe('quickstart configuration', () => {
     assert.equal(auth.listen.host, '127.0.0.1');
     assert.equal(relay.listen.host, '127.0.0.1');
     assert.equal(relay.trust.enabled, true);
+  });
+
+  it('gives the engineers the servers that come without rules, and nobody else’s', () => {
+    const { auth } = of({ relay: { servers: { github: { url: 'http://a/mcp' } } } });
+    const paths = auth.rules.map((rule) => rule.match.path);
+    assert.equal(paths[0], '/servers/github/**');
+    assert.ok(!paths.includes('/servers/example/**'));
   });
 
   it('keeps settings of the surroundings from the processes', () => {

@@ -184,7 +184,7 @@ describe('postern up', function () {
       }
     });
 
-    it('lets a person sign in at the fifth printed address, see the session, use the example and sign out', async () => {
+    it('lets a person sign in at the fifth printed address, see the home page, use the example and sign out', async () => {
       const [page] = /http:\/\/\S+/.exec(printed[5] as string) ?? assert.fail();
       const person = new HttpPerson();
       const asked = await person.visit(page);
@@ -228,6 +228,27 @@ describe('postern up', function () {
       }
     });
 
+    it('prints one line for each decision: who, what, verdict and why', async () => {
+      await fetch(`${server}?decided`);
+      await running.until(/^\d\d:\d\d:\d\d \w+ +anonymous {2}.*\/servers\/example\/mcp.*\(.+\)$/m);
+      await running.until(/^\d\d:\d\d:\d\d allow +alice {2}/m);
+      assert.doesNotMatch(running.stdout(), /eyJ/);
+      assert.doesNotMatch(running.stderr(), /"event"/);
+    });
+
+    it('opens the admin pages, at the printed address, to alice and not to bob', async () => {
+      const [page] = /http:\/\/\S+\/admin\/$/m.exec(running.stdout()) ?? assert.fail(running.stdout());
+      const visit = async (name: string) => {
+        const person = new HttpPerson();
+        const consent = await person.submit(await person.visit(page), { username: name, password: name });
+        return person.submit(consent, { answer: 'allow' });
+      };
+      const seen = await visit('alice');
+      assert.equal(seen.url.href, page);
+      assert.match(seen.text, /<h1/);
+      assert.doesNotMatch((await visit('bob')).text, /activity/i);
+    });
+
     it('complains of nothing, also not of the configuration that it took away again', () => {
       assert.doesNotMatch(running.stderr(), /"level":"(?:error|warn)"/);
     });
@@ -244,6 +265,20 @@ describe('postern up', function () {
       assert.ok(children.length >= 2);
       running.child.kill(signal);
       assert.equal(await running.ended, 0);
+      assert.deepEqual(await survivors(children), []);
+    });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    it(`ends without a line that reads like a fault at ${signal} before it is ready`, async () => {
+      running = startPostern(['up', '--port-base', '0']);
+      await running.until(/^starting /m);
+      for (let turn = 0; turn < 200 && childrenOf(running.pid).length === 0; turn++) await sleep(20);
+      const children = childrenOf(running.pid);
+      // A terminal signals all of them.
+      for (const pid of [running.pid, ...children]) process.kill(pid, signal);
+      assert.equal(await running.ended, 0);
+      assert.doesNotMatch(running.stdout(), /^ready/m);
+      assert.equal(running.stderr(), '');
       assert.deepEqual(await survivors(children), []);
     });
 
