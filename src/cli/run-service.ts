@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import { loadConfig } from '../platform/config/load.ts';
+import type { ProcessName } from '../platform/config/process-sections.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { workerCount } from '../platform/config/workers-schema.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
@@ -35,13 +36,13 @@ const CLOSE_GRACE = 1000;
  * @throws ConfigurationError before any port opens; PosternError where a port is taken
  */
 export async function runService(
-  name: 'forward-auth' | 'relay',
+  name: ProcessName,
   start: (config: Config, deps: { log: Logger; worker: WorkerPlace | undefined }) => Promise<Service>,
   line: CommandLine,
   terminal: Terminal,
 ): Promise<number> {
   const path = optionalText(line, 'config');
-  const { config, file, files, warnings, document } = loadConfig(path, terminal.env);
+  const { config, file, files, warnings, document } = loadConfig(path, terminal.env, undefined, name);
   const log = createLogger(name, config.log.level, undefined, config.userNames);
   const worker = takePlace();
   const { workers, internalListen } = name === 'relay' ? config.relay : config.auth;
@@ -64,7 +65,7 @@ export async function runService(
   let running = document;
   const reload = () =>
     void service.reload(() => {
-      const loaded = loadConfig(path, terminal.env, running);
+      const loaded = loadConfig(path, terminal.env, running, name);
       const onApplied = () => {
         running = loaded.document;
         watched.watch(loaded.files);

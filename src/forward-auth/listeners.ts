@@ -94,8 +94,9 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
         ...(credentials && { credentials }),
       });
     }
-    const port = await listen(server, auth.listen);
-    const internalPort = await listen(internal, worker === undefined ? auth.internalListen : { path: worker.socket });
+    const port = await listen(server, auth.listen, 'auth.listen');
+    const ownListen = worker === undefined ? auth.internalListen : { path: worker.socket };
+    const internalPort = await listen(internal, ownListen, 'auth.internalListen');
     let deadline: number | undefined;
     const { total } = drainTimes(config.drain);
     return {

@@ -14,7 +14,7 @@ export async function discoverEndpoint(
 ): Promise<string> {
   const url = discoveryUrl;
   const document = await fetchJson(url, fetcher);
-  if (document.issuer !== issuer) throw new Error(`${url} is about another issuer than ${issuer}`);
+  if (document.issuer !== issuer) throw anotherIssuer(url, issuer, document.issuer);
   const endpoint = document[name];
   if (typeof endpoint !== 'string' || !URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol))
     throw new Error(`${url} has no usable ${name}`);
@@ -22,4 +22,15 @@ export async function discoverEndpoint(
   const plain = new URL(endpoint).protocol === 'http:' && new URL(endpoint).origin !== new URL(url).origin;
   if (new URL(issuer).protocol === 'https:' && plain) throw new Error(`${url} names a ${name} without TLS`);
   return endpoint;
+}
+
+/**
+ * An issuer is compared as text (OpenID Connect Discovery 1.0 §4.3): a slash at its end makes another one.
+ *
+ * @param named what the document says, which may be anything
+ */
+export function anotherIssuer(url: string, issuer: string, named: unknown): Error {
+  const other = typeof named === 'string' && URL.canParse(named) && named.length <= 512 ? named : undefined;
+  const fix = other === undefined ? '' : `: it says ${other}; write \`issuer\` exactly so, if that is your provider`;
+  return new Error(`${url} is about another issuer than ${issuer}${fix}`);
 }

@@ -1,3 +1,5 @@
+import { plainReason } from './failure-reason.ts';
+
 /** Milliseconds. */
 const TIMEOUT = 5_000;
 const MAX_BYTES = 1024 * 1024;
@@ -14,14 +16,13 @@ export async function fetchJson(
   fetcher: typeof fetch,
   form?: { readonly body: URLSearchParams; readonly headers: Readonly<Record<string, string>> },
 ): Promise<Record<string, unknown>> {
-  const response = await fetcher(url, {
+  const response = await ask(fetcher, url, {
     ...(form === undefined ? {} : { method: 'POST', body: form.body }),
     headers: { Accept: 'application/json', ...form?.headers },
-    redirect: 'error',
-    signal: AbortSignal.timeout(TIMEOUT),
   });
   const value: unknown = parse(await readBody(url, response));
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${url} is no JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error(`${url} answers no JSON object`);
   return value as Record<string, unknown>;
 }
 
@@ -32,10 +33,19 @@ export async function fetchJson(
  * @throws Error as {@link fetchJson}
  */
 export async function fetchText(url: string, fetcher: typeof fetch): Promise<string | undefined> {
-  const response = await fetcher(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) });
+  const response = await ask(fetcher, url);
   if (response.status !== 404 && response.status !== 403) return readBody(url, response);
   await response.body?.cancel();
   return undefined;
+}
+
+/** @throws Error with the address and why nobody answered there */
+async function ask(fetcher: typeof fetch, url: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetcher(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT) });
+  } catch (cause) {
+    throw new Error(`${url}: ${plainReason(cause)}`, { cause });
+  }
 }
 
 async function readBody(url: string, response: Response): Promise<string> {

@@ -103,14 +103,18 @@ function overTls(options: object, listener: RequestHandler, tls: ListenerCredent
 /** An address that several workers share, or a Unix socket of this process alone. */
 export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
-/** @returns the port, which differs from the asked one where that was 0; 0 of a Unix socket */
-export async function listen(server: Server, address: ListenAddress): Promise<number> {
+/**
+ * @param key of the address in the configuration, if it has one
+ * @returns the port, which differs from the asked one where that was 0; 0 of a Unix socket
+ * @throws PosternError where it cannot be opened
+ */
+export async function listen(server: Server, address: ListenAddress, key?: string): Promise<number> {
   const place = 'path' in address ? { ...address, exclusive: true } : address;
   const name = 'path' in address ? address.path : `${address.host}:${address.port}`;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
-        new PosternError('listen', `cannot listen on ${name}: ${cause.code}`, {
+        new PosternError('listen', `${key === undefined ? '' : `${key}: `}cannot listen on ${name}: ${cause.code}`, {
           expose: true,
           cause,
         }),

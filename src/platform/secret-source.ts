@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigurationError } from './errors.ts';
 import type { Logger } from './log.ts';
-import { unreadable } from './unreadable-file.ts';
+import { unreadable } from './unreadable.ts';
 
 /** Where a secret inside a list or a map comes from: exactly one of them. */
 export interface SecretLocation {
@@ -50,7 +50,7 @@ export function openSecret(location: SecretLocation, at: string, { env, log }: S
       return checked(readFileSync(path, 'utf8'), where);
     } catch (cause) {
       if (cause instanceof ConfigurationError) throw cause;
-      throw new ConfigurationError([`${where}: ${unreadable(cause)}`], cause);
+      throw new ConfigurationError([`${where}: ${unreadable(path, cause)}`], cause);
     }
   };
   let secret = read();

@@ -4,7 +4,7 @@ import type { JWK } from 'jose';
 import { importSigningKey, type SigningKey } from '../identity/assertion.ts';
 import { ConfigurationError } from './errors.ts';
 import type { Logger } from './log.ts';
-import { unreadable } from './unreadable-file.ts';
+import { unreadable } from './unreadable.ts';
 
 /** Milliseconds between two looks at the key file. */
 const WATCH = 5_000;
@@ -77,7 +77,7 @@ async function watchFile(path: string, { log, at }: Dependencies): Promise<Signi
     keys = await read();
   } catch (cause) {
     if (cause instanceof ConfigurationError) throw cause;
-    throw new ConfigurationError([`${where}: ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([`${where}: ${unreadable(path, cause)}`], cause);
   }
   const look = async () => {
     try {

@@ -6,7 +6,7 @@ import type { ListenerTls, UpstreamTls } from './config/tls-schema.ts';
 import { ConfigurationError } from './errors.ts';
 import type { Logger } from './log.ts';
 import type { ProcessMetrics } from './metrics.ts';
-import { unreadable } from './unreadable-file.ts';
+import { unreadable } from './unreadable.ts';
 
 /** Milliseconds between two looks at the files. */
 const WATCH = 5_000;
@@ -138,7 +138,7 @@ function readText(path: string, where: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ConfigurationError([`${where}: ${path} ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([`${where}: ${unreadable(path, cause)}`], cause);
   }
 }
 

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { CountedWarning } from '../platform/counted-warning.ts';
 import { DependencyUnavailable } from '../platform/errors.ts';
+import { failureText } from '../platform/failure-reason.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics } from '../platform/metrics.ts';
@@ -55,9 +57,11 @@ export interface IntakeDeps {
 /** The way into the relay for every transport: headers, identity, server and revision, then the gate for each message. */
 export class Intake {
   readonly #deps: IntakeDeps;
+  readonly #away: CountedWarning;
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps;
+    this.#away = new CountedWarning(deps.log, 'a dependency failed');
   }
 
   /**
@@ -141,10 +145,9 @@ export class Intake {
 
   /** What to answer if something failed that is not the caller's fault. */
   failed(request: IncomingMessage, error: unknown): Refusal {
-    this.#deps.log.error(
-      { error, requestId: requestId(request) },
-      error instanceof DependencyUnavailable ? 'a dependency failed' : 'a request failed',
-    );
+    const id = requestId(request);
+    if (error instanceof DependencyUnavailable) this.#away.warn({ error: failureText(error), requestId: id });
+    else this.#deps.log.error({ error, requestId: id }, 'a request failed');
     return refusalOf(error);
   }
 

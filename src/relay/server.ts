@@ -274,7 +274,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     ...{ operator, configuration, log },
     ofWorker: worker !== undefined,
   });
-  const port = await listen(server, relay.listen);
+  const port = await listen(server, relay.listen, 'relay.listen');
   let grace = 0;
   let deadline: number | undefined;
   const { total } = drainTimes(config.drain);
@@ -284,7 +284,8 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     return Promise.all([drain(server, grace, () => streams.endStanding()), connections.close(grace)]);
   });
   opened.addClose(() => live?.close());
-  const internalPort = await listen(internal, worker === undefined ? relay.internalListen : { path: worker.socket });
+  const ownListen = worker === undefined ? relay.internalListen : { path: worker.socket };
+  const internalPort = await listen(internal, ownListen, 'relay.internalListen');
   logNotices(config, log);
   if (stores.kind === 'memory' && relay.sessionKey === undefined && relay.sessionKeyPath === undefined)
     log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');

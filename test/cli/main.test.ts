@@ -273,7 +273,9 @@ for (const command of ['auth', 'relay'] as const)
       assert.equal(code, 1);
       assert.match(
         stderr,
-        new RegExp(`^postern: cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE\\n.*another program`),
+        new RegExp(
+          `^postern: (?:auth|relay)\\.\\w+: cannot listen on 127\\.0\\.0\\.1:${port}: EADDRINUSE\\n.*another program`,
+        ),
       );
     });
 

@@ -90,7 +90,7 @@ describe('stores on Redis over TLS with client certificates', () => {
   it('names the setting whose file is missing or wrong', async () => {
     writeFileSync(path('empty.crt'), 'nothing');
     const wrong: Array<[object, RegExp]> = [
-      [{ ...tls, caPath: path('none.crt') }, /redis\.tls\.caPath: cannot read .*ENOENT/],
+      [{ ...tls, caPath: path('none.crt') }, /redis\.tls\.caPath: .*none\.crt cannot be read \(ENOENT\)/],
       [{ ...tls, caPath: path('empty.crt') }, /redis\.tls\.caPath: holds no certificate/],
       [{ ...tls, certPath: path('empty.crt') }, /redis\.tls\.certPath: holds no certificate/],
       [{ ...tls, keyPath: path('redis.key') }, /redis\.tls\.keyPath: is not the private key/],

@@ -1,4 +1,4 @@
-import { plainReason } from './reason.ts';
+import { plainReason } from '../../platform/failure-reason.ts';
 
 /** Milliseconds. */
 const TIMEOUT = 5_000;

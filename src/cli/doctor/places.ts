@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Config } from '../../platform/config/schema.ts';
+import { plainReason } from '../../platform/failure-reason.ts';
 import { proxyFor } from '../../platform/outbound/proxies.ts';
 import { reachableAddress } from '../operator-client.ts';
 import { exchange, jsonOf, NoAnswer } from './exchange.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { keySetFindings, noAnswer } from './providers.ts';
-import { plainReason } from './reason.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import { unstatedPolicy } from '../../platform/config/rule-statements.ts';
 import type { Config, RuleConfig } from '../../platform/config/schema.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
 import { type Finding, warn } from './finding.ts';
 
 /** Rules that are not there, that speak of servers which are not there, and that never decide. */
 export function ruleFindings(config: Config): Finding[] {
-  return [...withoutRules(config), ...unknownServers(config), ...shadowed(config.auth.rules)];
+  return [...withoutRules(config), ...withoutPolicy(config), ...unknownServers(config), ...shadowed(config.auth.rules)];
 }
 
 function withoutRules({ auth }: Config): Finding[] {
@@ -17,6 +18,11 @@ function withoutRules({ auth }: Config): Finding[] {
       'write rules that say who may what, such as `- match: { path: /servers/NAME/** }` with `allow`',
     ),
   ];
+}
+
+function withoutPolicy({ relay }: Config): Finding[] {
+  const [key, ...cause] = unstatedPolicy(relay)?.split(': ') ?? [];
+  return key === undefined ? [] : [{ level: 'warn', key, cause: cause.join(': ') }];
 }
 
 function unknownServers({ auth, relay, audit }: Config): Finding[] {

@@ -3,6 +3,7 @@ import { Agent } from 'undici';
 import WebSocket from 'ws';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
+import { plainReason } from '../../platform/failure-reason.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { outboundAgent, outboundConnector } from '../../platform/outbound/connections.ts';
 import { openSecret } from '../../platform/secret-source.ts';
@@ -10,7 +11,6 @@ import { readUpstreamTls } from '../../platform/tls.ts';
 import { exchange, jsonOf, NoAnswer } from './exchange.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { noAnswer } from './providers.ts';
-import { plainReason } from './reason.ts';
 
 type Server = RelayConfig['servers'][string];
 type Environment = Readonly<Record<string, string | undefined>>;

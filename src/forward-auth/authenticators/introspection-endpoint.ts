@@ -3,6 +3,7 @@ import { authenticateClient } from '../../platform/client-authentication.ts';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { discoverEndpoint } from '../../platform/discovery.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
 import { providerFetch } from '../../platform/provider-fetch.ts';
@@ -53,7 +54,8 @@ export class IntrospectionEndpoint {
     } catch (error) {
       // The provider may have moved its endpoint.
       this.#url = undefined;
-      if (!this.#failing) log.warn({ provider: id, error }, 'the identity provider could not be asked about a token');
+      if (!this.#failing)
+        log.warn({ provider: id, error: failureText(error) }, 'the identity provider could not be asked about a token');
       this.#failing = true;
       throw new DependencyUnavailable(`the identity provider "${id}"`, error);
     } finally {

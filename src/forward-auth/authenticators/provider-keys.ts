@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
 import { discoverEndpoint } from '../../platform/discovery.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
 import { providerFetch } from '../../platform/provider-fetch.ts';
@@ -17,6 +18,8 @@ const AGE_SLACK = 5_000;
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
 const MAX_KEYS = 100;
+const CHECK_PROVIDER =
+  'see issuer, discoveryUrl and jwksUri of this provider in auth.providers; `postern doctor` asks them';
 /** Keys tried for a token that does not say which. */
 const MAX_TRIED = 4;
 
@@ -144,7 +147,10 @@ export class ProviderKeys {
       this.#failures += 1;
       this.#retryAt = now() + wait(this.#failures);
       onKeys?.(id, false);
-      log.warn({ provider: id, error, stale: this.loaded }, 'keys of the identity provider could not be fetched');
+      log.warn(
+        { provider: id, error: failureText(error), count: this.#failures, stale: this.loaded, fix: CHECK_PROVIDER },
+        'keys of the identity provider could not be fetched',
+      );
     }
   }
 

@@ -63,10 +63,10 @@ export function checkClaims(
   if (seconds >= exp + tolerance) return rejected('token_expired', 'the token has expired');
   if (nbf !== undefined && !isTime(nbf)) return rejected('token_claims', 'the "nbf" claim is not a time');
   if (nbf !== undefined && nbf > seconds + tolerance)
-    return rejected('token_not_yet_valid', 'the token is not valid yet');
+    return rejected('token_not_yet_valid', `the token is not valid yet, but in ${Math.ceil(nbf - seconds)} s`);
   if (iat !== undefined && !isTime(iat)) return rejected('token_claims', 'the "iat" claim is not a time');
   if (iat !== undefined && iat > seconds + tolerance)
-    return rejected('token_not_yet_valid', 'the token was issued in the future');
+    return rejected('token_not_yet_valid', `the token was issued in the future, by ${Math.ceil(iat - seconds)} s`);
   if (isIdToken(claims, header)) return ID_TOKEN;
   if (isOtherToken(claims)) return rejected('token_type', 'this is not an access token');
   // RFC 7800 §3.1: such a token is for who holds a key (DPoP, RFC 9449 §6; mutual TLS, RFC 8705 §3). Nothing here proves

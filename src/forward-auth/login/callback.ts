@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import { type Problem, showOnwards, showProblem, visitOf } from '../../platform/pages/visit.ts';
 import type { SignedIn } from '../sessions/session.ts';
 import { browserOf, countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
@@ -160,7 +161,7 @@ async function exchange(
     const again = signInAgain(attempt.back, { switch: '1', ...among(attempt) });
     if (error instanceof DependencyUnavailable) {
       login.log.warn(
-        { provider: id, error, requestId: ctx.state.requestId },
+        { provider: id, error: failureText(error), requestId: ctx.state.requestId },
         'the identity provider was away during a sign-in',
       );
       countSignIn(login, ctx, id, 'unavailable');

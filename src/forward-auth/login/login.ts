@@ -2,13 +2,14 @@ import { readFile } from 'node:fs/promises';
 import Router from '@koa/router';
 import type Koa from 'koa';
 import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
-import { ConfigurationError, PosternError } from '../../platform/errors.ts';
+import { ConfigurationError, DependencyUnavailable, PosternError } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import { requestId } from '../../platform/http.ts';
 import { type PageSite, sendAsset } from '../../platform/pages/page.ts';
 import { beginVisit, showProblem } from '../../platform/pages/visit.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/reusable-parts.ts';
 import { trustedPeers } from '../../platform/trusted-peers.ts';
-import { unreadable } from '../../platform/unreadable-file.ts';
+import { unreadable } from '../../platform/unreadable.ts';
 import { ProviderKeys } from '../authenticators/provider-keys.ts';
 import { callbackPath, SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { SignIn } from '../decision/sign-in.ts';
@@ -153,7 +154,11 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
 function showFailure({ log }: LoginContext, ctx: Koa.Context, error: unknown): void {
   const known = error instanceof PosternError ? error : new PosternError('internal', 'something went wrong');
   log[known.status >= 500 ? 'error' : 'info'](
-    { error, path: ctx.path, requestId: ctx.state.requestId },
+    {
+      error: error instanceof DependencyUnavailable ? failureText(error) : error,
+      path: ctx.path,
+      requestId: ctx.state.requestId,
+    },
     'a sign-in endpoint failed',
   );
   ctx.remove('Set-Cookie');
@@ -174,7 +179,12 @@ export async function readClientSecret(provider: ProviderConfig, index: number):
     const secret = (await readFile(clientSecretPath, 'utf8')).trim();
     if (secret !== '') return secret;
   } catch (cause) {
-    throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: ${unreadable(cause)}`], cause);
+    throw new ConfigurationError(
+      [`auth.providers[${index}].clientSecretPath: ${unreadable(clientSecretPath, cause)}`],
+      cause,
+    );
   }
-  throw new ConfigurationError([`auth.providers[${index}].clientSecretPath: is empty`]);
+  throw new ConfigurationError([
+    `auth.providers[${index}].clientSecretPath: ${clientSecretPath} is empty: write the secret into it`,
+  ]);
 }

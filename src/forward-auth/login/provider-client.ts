@@ -100,6 +100,7 @@ export class ProviderClient {
       const claims = await this.#allClaims(configuration, tokens);
       return this.#signedIn(claims, tokens, {});
     } catch (error) {
+      if (isClientRefused(error)) this.#logClientRefused();
       throw providerFailure(this.config.id, error);
     }
   }

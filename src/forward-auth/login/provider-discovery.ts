@@ -1,6 +1,9 @@
 import * as client from 'openid-client';
 import type { ProviderConfig } from '../../platform/config/schema.ts';
+import { anotherIssuer } from '../../platform/discovery.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
+import { isRecord } from '../../platform/is-record.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { TokenRequest } from './token-request.ts';
 
@@ -107,7 +110,8 @@ export class ProviderDiscovery {
         [client.customFetch]: (url, options) => fetcher(url, options as RequestInit),
         execute: this.#preparations(),
       });
-      if (found.serverMetadata().issuer !== issuer) throw new Error(`${issuer} calls itself otherwise`);
+      const { issuer: named } = found.serverMetadata();
+      if (named !== issuer) throw anotherIssuer(this.#url, issuer, named);
       this.#known = found;
       this.#knownSince = now();
       this.#failures = 0;
@@ -116,9 +120,18 @@ export class ProviderDiscovery {
     } catch (error) {
       this.#failures += 1;
       this.#retryAt = now() + Math.min(FIRST_WAIT * 2 ** (this.#failures - 1), LONGEST_WAIT);
-      log.warn({ provider: id, error }, 'the identity provider could not be discovered');
-      throw this.#unavailable(error);
+      const cause = discoveryFailure(this.#url, issuer, error);
+      log.warn(
+        { provider: id, error: cause.message, count: this.#failures },
+        'the identity provider could not be discovered',
+      );
+      throw this.#unavailable(cause);
     }
+  }
+
+  get #url(): string {
+    const { issuer, discoveryUrl } = this.#provider;
+    return discoveryUrl ?? `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   }
 
   #authentication(): client.ClientAuth {
@@ -132,4 +145,14 @@ export class ProviderDiscovery {
   #unavailable(cause?: unknown): DependencyUnavailable {
     return new DependencyUnavailable(`the identity provider "${this.#provider.id}"`, cause);
   }
+}
+
+/** What openid-client says of a discovery document, with its address and the cause. */
+function discoveryFailure(url: string, issuer: string, error: unknown): Error {
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (code === 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED' && isRecord(cause) && isRecord(cause.body))
+    return anotherIssuer(url, issuer, cause.body.issuer);
+  if (cause instanceof Response && cause.status !== 200) return new Error(`${url} answered ${cause.status}`);
+  const text = failureText(error);
+  return new Error(text.includes(url) ? text : `${url}: ${text}`, { cause: error });
 }

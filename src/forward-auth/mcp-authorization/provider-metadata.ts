@@ -1,4 +1,6 @@
+import { anotherIssuer } from '../../platform/discovery.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import type { Logger } from '../../platform/log.ts';
 import { SERVER_METADATA_PATHS } from '../decision/oauth-endpoints.ts';
@@ -53,7 +55,10 @@ export class ProviderMetadata {
     } catch (error) {
       // What it said last is better than nothing: such documents hardly ever change.
       this.#askAgain = now() + RETRY;
-      log.warn({ issuer: this.#issuer, error }, 'the metadata of the identity provider cannot be read');
+      log.warn(
+        { issuer: this.#issuer, error: failureText(error) },
+        'the metadata of the identity provider cannot be read',
+      );
     }
   }
 
@@ -65,7 +70,7 @@ export class ProviderMetadata {
         const document = await fetchJson(url, this.#deps.fetch);
         // RFC 8414 §3.3: what another issuer says must not be used.
         if (document.issuer === this.#issuer) return document;
-        failure ??= new Error(`${url} is about another issuer than ${this.#issuer}`);
+        failure ??= anotherIssuer(url, this.#issuer, document.issuer);
       } catch (error) {
         failure ??= error;
       }

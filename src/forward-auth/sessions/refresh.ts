@@ -1,5 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import { CountedWarning } from '../../platform/counted-warning.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Lock, Locks } from '../../stores/stores.ts';
 import type { EndReason, RefreshTokens, Session, SessionEvent, SignedIn } from './session.ts';
@@ -65,9 +67,13 @@ export class Refresher {
     sizeCalculation: sessionBytes,
   });
 
+  /** A provider that is away fails every session. */
+  readonly #away: CountedWarning;
+
   constructor(times: RefreshTimes, deps: RefreshDependencies) {
     this.#times = times;
     this.#deps = deps;
+    this.#away = new CountedWarning(deps.log, 'tokens cannot be refreshed; sessions go on with their old ones');
   }
 
   /** Unix time in milliseconds of the next attempt; never where there is nothing to refresh. */
@@ -257,10 +263,13 @@ export class Refresher {
     onEvent('refresh_failed');
     const { failingSince = failed } = session;
     if (failed - failingSince >= this.#times.outageTimeout) {
-      log.warn({ error, provider }, 'tokens could not be refreshed for auth.sessions.outageTimeout; the session ends');
+      log.warn(
+        { error: failureText(error), provider },
+        'tokens could not be refreshed for auth.sessions.outageTimeout; the session ends',
+      );
       return this.#end(session, 'provider_outage');
     }
-    if (first) log.warn({ error, provider }, 'tokens cannot be refreshed; the session goes on with its old ones');
+    if (first) this.#away.warn({ error: failureText(error), provider });
     if (session.failingSince !== undefined && refreshToken === undefined) return session;
     const marked: Session = {
       ...session,
@@ -275,7 +284,10 @@ export class Refresher {
     const { log, now, onEvent } = this.#deps;
     onEvent('refresh_failed');
     if (this.#backOff(key, now()))
-      log.warn({ error, provider }, 'tokens cannot be refreshed while the store takes no lock; the session goes on');
+      log.warn(
+        { error: failureText(error), provider },
+        'tokens cannot be refreshed while the store takes no lock; the session goes on',
+      );
   }
 
   /** @returns whether nothing had failed here since the last success */

@@ -43,9 +43,7 @@ export class FileSink implements AuditSink {
       const { lastLine, end } = await readEnd(opened);
       return new FileSink(options, { ...opened, size: end }, lastLine || (await lastOf(`${options.path}.1`)));
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      const why = cause instanceof RangeError ? `is not an audit file: ${message}` : `cannot be opened (${code})`;
-      throw new ConfigurationError([`audit.file.path: ${options.path} ${why}`], cause);
+      throw unusable(options.path, cause);
     }
   }
 
@@ -87,6 +85,24 @@ export class FileSink implements AuditSink {
     this.#begun = opened.begun;
     await before.close();
   }
+}
+
+/** What to do, by the system's code. */
+const FIX: Readonly<Record<string, string>> = {
+  ENOENT: 'its folder is missing: make it, or name another',
+  ENOTDIR: 'its folder is a file: name another',
+  EISDIR: 'it is a folder: name a file in it',
+  EACCES: 'the user of the process may not write there: give that user the folder',
+  EROFS: 'the file system is read-only: mount it writable, or name another folder',
+};
+
+function unusable(path: string, cause: unknown): ConfigurationError {
+  const { code = '', message } = cause as NodeJS.ErrnoException;
+  const why =
+    cause instanceof RangeError
+      ? `is not an audit file: ${message}`
+      : `cannot be opened (${code})${code in FIX ? `; ${FIX[code]}` : ''}`;
+  return new ConfigurationError([`audit.file.path: ${path} ${why}`], cause);
 }
 
 interface OpenedFile {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isLoopback } from '../addresses.ts';
+import { LACKS_SECRET } from './process-sections.ts';
 import { AT_START, httpUrl, secrets } from './values.ts';
 
 /** What the operator sees and does in a browser or by the API, at the relay's own listener. */
@@ -27,7 +28,7 @@ export const adminSchema = z.strictObject({
   forwardAuth: z
     .strictObject({
       url: httpUrl('auth.internalListen, as the relay reaches it'),
-      token: secrets('auth.operatorToken'),
+      token: secrets('auth.operatorToken').optional(),
     })
     .optional()
     .meta({
@@ -58,13 +59,20 @@ export function checkAdmin(
   context: z.RefinementCtx,
 ): void {
   const { admin, listen, authRequired, trust } = relay;
-  const issue = (path: readonly string[], message: string) =>
-    context.addIssue({ code: 'custom', path: ['relay', 'admin', ...path], message });
+  const issue = (path: readonly string[], message: string, params = {}) =>
+    context.addIssue({ code: 'custom', path: ['relay', 'admin', ...path], message, params });
   const { user, password } = admin;
   if ((user === undefined) !== (password === undefined))
     issue(
       [user === undefined ? 'user' : 'password'],
       'give both user and password (BASIC_AUTH_USER, BASIC_AUTH_PASSWORD)',
+      LACKS_SECRET,
+    );
+  if (admin.forwardAuth !== undefined && admin.forwardAuth.token === undefined)
+    issue(
+      ['forwardAuth', 'token'],
+      'needed: auth.operatorToken (POSTERN_RELAY_ADMIN_FORWARD_AUTH_TOKEN)',
+      LACKS_SECRET,
     );
   const { pages, api } = adminSwitches(admin);
   if (!pages && !api) return;
@@ -79,9 +87,14 @@ export function checkAdmin(
     issue(
       [],
       'needs user and password (BASIC_AUTH_USER, BASIC_AUTH_PASSWORD), or groups: otherwise no one can sign in',
+      LACKS_SECRET,
     );
   else if (!isLoopback(listen.host))
-    issue([], `would be open to everybody on ${listen.host}: set user and password, or groups, or listen on 127.0.0.1`);
+    issue(
+      [],
+      `would be open to everybody on ${listen.host}: set user and password, or groups, or listen on 127.0.0.1`,
+      LACKS_SECRET,
+    );
 }
 
 /** What manuals print and people type first. */

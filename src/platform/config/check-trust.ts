@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { isLoopback, parseRange } from '../addresses.ts';
+import { LACKS_SECRET } from './process-sections.ts';
 import { isSigned, presetOf, TRUST_PRESETS } from './trust-presets.ts';
 import type { TrustConfig } from './trust-schema.ts';
 
@@ -13,8 +14,8 @@ export interface JwtSettings {
 /** Whether everything that a preset needs is there and nothing that it would not look at; and whether it proves anything. */
 export function checkTrust(trust: TrustConfig, jwt: JwtSettings, listenHost: string, context: z.RefinementCtx): void {
   if (!trust.enabled) return;
-  const issue = (path: readonly string[], message: string) =>
-    context.addIssue({ code: 'custom', path: ['relay', 'trust', ...path], message });
+  const issue = (path: readonly string[], message: string, params = {}) =>
+    context.addIssue({ code: 'custom', path: ['relay', 'trust', ...path], message, params });
   if (looksLikeHyprMcp(trust, jwt)) issue([], HYPRMCP);
   else checkProof(trust, listenHost, issue);
   checkNames(trust, issue);
@@ -41,14 +42,14 @@ function looksLikeHyprMcp(
   return jwt.publicKeyPath !== undefined || /^https?:\/\//i.test(jwt.issuer);
 }
 
-type Issue = (path: readonly string[], message: string) => void;
+type Issue = (path: readonly string[], message: string, params?: typeof LACKS_SECRET) => void;
 
 function checkProof(trust: TrustConfig, host: string, issue: Issue): void {
   const { proxies, secret, certificates, assertion } = trust;
   const preset = presetOf(trust);
   const { proof } = TRUST_PRESETS[preset];
   if (proof === 'not-address' && secret === undefined && certificates === undefined)
-    issue([], `preset ${preset} needs secret or certificates: its addresses are every customer's`);
+    issue([], `preset ${preset} needs secret or certificates: its addresses are every customer's`, LACKS_SECRET);
   if (proof === 'loopback' && proxies?.some((range) => !isLoopback(range.split('/')[0] as string) || !narrow(range)))
     issue(['proxies'], `preset ${preset} believes a program of this machine only: leave proxies out`);
   const everywhere = proxies?.some((range) => range.endsWith('/0')) === true;
@@ -62,6 +63,7 @@ function checkProof(trust: TrustConfig, host: string, issue: Issue): void {
     issue(
       [],
       `identity headers would be believed without proof on ${host}: set ${everywhere ? 'narrower proxies, because a range /0 is not proof,' : 'proxies,'} secret, certificates or assertion (by environment POSTERN_RELAY_TRUST_PROXIES, POSTERN_RELAY_TRUST_SECRET), or listen on 127.0.0.1`,
+      LACKS_SECRET,
     );
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ConfigurationError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
-import { unreadable } from '../unreadable-file.ts';
+import { unreadable } from '../unreadable.ts';
 import { type ConfigDocument, parseConfigDocument } from './config-document.ts';
 
 const DEFAULT_FILE = 'postern.yaml';
@@ -23,7 +23,7 @@ export function readConfigFile(path: string): ConfigDocument {
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ConfigurationError([`${path}: ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([unreadable(path, cause)], cause);
   }
   const document = parseConfigDocument(path, text);
   // The environment is merged over it, which would hide a list or a text.

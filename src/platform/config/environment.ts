@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError } from '../errors.ts';
-import { unreadable } from '../unreadable-file.ts';
+import { unreadable } from '../unreadable.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
 import { OPEN_TELEMETRY_VARIABLES, openTelemetryValues } from './open-telemetry-environment.ts';
 
@@ -48,9 +48,13 @@ export interface EnvironmentValues {
 /**
  * Reads `POSTERN_…`, `…_FILE` of secrets, and the names of the guide and of OpenTelemetry.
  *
+ * @param foreign section of the other process, whose secret files may be out of reach
  * @throws ConfigurationError where a value does not fit its key or a file cannot be read
  */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>): EnvironmentValues {
+export function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  foreign?: string,
+): EnvironmentValues {
   const keys = configKeys().filter((key) => key.env !== undefined);
   const byPath = new Map(keys.map((key) => [key.path, key]));
   const names = new Map<string, ConfigKey>();
@@ -63,7 +67,7 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   const problems = [...standard.problems];
   const take = (name: string, key: ConfigKey) => {
     try {
-      const text = readValue(name, key, env);
+      const text = readValue(name, key, env, foreign !== undefined && key.path.startsWith(`${foreign}.`));
       if (text !== undefined) place(values, key.path, parse(text, key));
     } catch (error) {
       problems.push(`${name} (${key.path}): ${(error as Error).message}`);
@@ -86,19 +90,23 @@ function readValue(
   name: string,
   key: ConfigKey,
   env: Readonly<Record<string, string | undefined>>,
+  mayLack: boolean,
 ): string | undefined {
   const file = key.secret ? env[`${name}_FILE`] : undefined;
   if (file === undefined || file === '') {
     // A compose file names it, and nothing has set it. A proof that everybody can give would be none.
-    if (env[name] === '' && key.secret) throw new Error('is empty: set it, or do not name it');
+    if (env[name] === '' && key.secret && !mayLack) throw new Error('is empty: set it, or do not name it');
     return env[name] === '' ? undefined : env[name];
   }
   if (env[name] !== undefined) throw new Error(`give either ${name} or ${name}_FILE, not both`);
   try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    if (text !== '') return text;
   } catch (cause) {
-    throw new Error(`${file} ${unreadable(cause)}`);
+    if (mayLack) return undefined;
+    throw new Error(`${name}_FILE: ${unreadable(file, cause)}`, { cause });
   }
+  throw new Error(`${name}_FILE: ${file} is empty: write the secret into it`);
 }
 
 function parse(text: string, key: ConfigKey): unknown {

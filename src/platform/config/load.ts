@@ -7,9 +7,10 @@ import { type ConfigDocument, checkReplacement } from './config-document.ts';
 import { configPath, readConfigFile } from './config-file.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
+import { lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
 import { namedFiles } from './read-files.ts';
 import { silentRules } from './rule-statements.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type Config, configSchema, configShape } from './schema.ts';
 import { sessionWarnings } from './session-warnings.ts';
 import { unusedJwt } from './unused-jwt.ts';
 
@@ -36,15 +37,17 @@ export interface ConfigInput extends Omit<LoadedConfig, 'config'> {
  * @param file path given on the command line; absent: `POSTERN_CONFIG`, or `./postern.yaml` where it exists
  * @param running the file that this one replaces in a running process; it must not seem cut short, and nothing is
  *   allowed by what it leaves out
+ * @param process whose start reads it: secrets of the other process may be absent; undefined: all must be there
  * @throws ConfigurationError with one line for each problem, each starting with the key's path
  */
 export function loadConfig(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
   running?: ConfigDocument,
+  process?: ProcessName,
 ): LoadedConfig {
-  const { input, problems, ...rest } = readInput(file, env, running);
-  const config = parseConfig(input, problems);
+  const { input, problems, ...rest } = readInput(file, env, running, process);
+  const config = parseConfig(input, problems, process);
   const files = [...new Set([...rest.files, ...namedFiles(config)])];
   return { config, ...rest, files, warnings: [...rest.warnings, ...sessionWarnings(config)] };
 }
@@ -58,11 +61,12 @@ export function readInput(
   file: string | undefined,
   env: Readonly<Record<string, string | undefined>>,
   running?: ConfigDocument,
+  process?: ProcessName,
 ): ConfigInput {
   const path = configPath(file, env);
   const document = path === undefined ? undefined : readConfigFile(path);
   if (document !== undefined && running !== undefined) checkReplacement(document, running);
-  const { values, warnings, files } = readEnvironment(env);
+  const { values, warnings, files } = readEnvironment(env, process && SECTIONS[otherProcess(process)]);
   checkProxies(env);
   const input = merge(document?.content ?? {}, values);
   const silent = silentRules(input, document, values);
@@ -74,13 +78,17 @@ export function readInput(
 
 /**
  * @param known problems that the reader of `input` has found
+ * @param process as of {@link loadConfig}
  * @throws ConfigurationError
  */
-export function parseConfig(input: unknown, known: readonly string[] = []): Config {
+export function parseConfig(input: unknown, known: readonly string[] = [], process?: ProcessName): Config {
   const result = configSchema.safeParse(input);
   if (result.success && known.length === 0) return result.data;
+  const lacked = process === undefined ? () => false : lackedSecret(SECTIONS[otherProcess(process)]);
+  const issues = result.error?.issues.filter((issue) => !lacked(issue)) ?? [];
+  if (issues.length === 0 && known.length === 0) return configShape.parse(input);
   const keys = configKeys();
-  const found = result.error?.issues.flatMap((issue) => describe(issue, keys)) ?? [];
+  const found = issues.flatMap((issue) => describe(issue, keys));
   throw new ConfigurationError([...found, ...known]);
 }
 
@@ -102,8 +110,31 @@ function describe(issue: z.core.$ZodIssue, keys: readonly ConfigKey[]): string[]
   }
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => `${join(path, key)}: unknown key${suggestion(issue.path, key, keys)}`);
-  return [`${path === '' ? 'configuration' : path}: ${issue.message}`];
+  return [`${path === '' ? 'configuration' : path}: ${messageOf(issue)}`];
 }
+
+/** In the words of YAML, where the library speaks of types of JavaScript. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_type') return issue.message;
+  const found = /received (\w+)$/.exec(issue.message)?.[1] ?? '';
+  const expected = TYPES[issue.expected];
+  if (expected === undefined) return issue.message;
+  if (found === 'undefined') return `needed: ${expected}`;
+  const fix = issue.expected === 'string' && Object.hasOwn(QUOTED, found) ? '; write it in quotes' : '';
+  return `must be ${expected}, not ${TYPES[found] ?? found}${fix}`;
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of keys',
+  record: 'a map of keys',
+  null: 'nothing',
+};
+const QUOTED = { number: true, boolean: true, null: true };
 
 function suggestion(path: readonly PropertyKey[], key: string, keys: readonly ConfigKey[]): string {
   const parent = path

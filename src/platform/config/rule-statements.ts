@@ -51,6 +51,22 @@ export function silentRules(
   return { warnings, cut };
 }
 
+/**
+ * What is open because nothing is stated: a file that was cut before `relay.policy` reads like one without it.
+ *
+ * @returns a warning, or undefined where a policy is stated or there is nothing to use
+ */
+export function unstatedPolicy({
+  policy,
+  servers,
+}: {
+  readonly policy?: unknown;
+  readonly servers: object;
+}): string | undefined {
+  if (policy !== undefined || Object.keys(servers).length === 0) return undefined;
+  return `relay.policy: is not set, so every user whom the proxy lets through may use every tool of every server; write \`policy: { rules: [{ who: ${ANYONE_SIGNED_IN} }] }\` if that is meant`;
+}
+
 /** Index of the rule at whose end the file ends, where more could have followed. */
 function openRule(document: ConfigDocument | undefined, path: readonly string[]): PropertyKey | undefined {
   const open = document?.openPath ?? [];

@@ -12,6 +12,7 @@ import { checkTrust } from './check-trust.ts';
 import { drainSchema } from './drain-schema.ts';
 import { checkMigration } from './migration-schema.ts';
 import { checkPassThrough } from './passthrough-schema.ts';
+import { LACKS_SECRET } from './process-sections.ts';
 import { redisSchema } from './redis-schema.ts';
 import { relaySchema } from './relay-schema.ts';
 import { checkRuleProviders } from './reserved-providers.ts';
@@ -69,72 +70,78 @@ function checkTls({ tls, trust }: z.output<typeof relaySchema>, context: z.Refin
     issue(['trust', 'certificates', 'caPath'], 'give exactly one of this and relay.tls.clientCaPath');
 }
 
-export const configSchema = z
-  .strictObject({
-    publicUrl: httpUrl('the address at which clients reach the proxy').default('http://127.0.0.1:8080'),
-    log: z
-      .strictObject({ level: z.enum(LOG_LEVELS).default('info') })
-      .prefault({})
-      .meta(AT_START),
-    userNames: z
-      .array(z.enum(USER_NAMES))
-      .default(['username'])
-      .meta({
-        ...AT_START_OF_BOTH,
-        description:
-          'which names of a user stand beside `user` (issuer and subject) in log, audit and security events: `username`, `email`, `name`; empty: none',
-      }),
-    drain: drainSchema.prefault('7s').meta(AT_START),
-    auth: authSchema.prefault({}),
-    redis: redisSchema
-      .optional()
-      .meta({ ...AT_START, description: 'sessions, limits and keys; absent: in memory, one process' }),
-    audit: auditSchema.prefault({}).meta(AT_START),
-    tracing: tracingSchema.prefault({}).meta(AT_START),
-    watch: watchSchema.prefault({}).meta(AT_START),
-    relay: relaySchema.prefault({}),
-  })
-  .superRefine((config, context) => {
-    const { trust, listen, jwt } = config.relay;
-    if (config.audit.redis !== undefined && config.redis === undefined)
-      context.addIssue({ code: 'custom', path: ['audit', 'redis'], message: 'needs `redis`' });
-    checkTrust(trust, jwt, listen.host, context);
-    checkAdmin(config.relay, context);
-    checkMigration(config.relay, context);
-    checkTls(config.relay, context);
-    if (config.auth.trustedCertificates !== undefined && config.auth.tls?.clientCertificate !== 'require')
-      context.addIssue({
-        code: 'custom',
-        path: ['auth', 'trustedCertificates'],
-        message: 'needs auth.tls.clientCertificate: require, otherwise no client has to show a certificate',
-      });
-    checkPassThrough(config.relay, context);
-    if (config.relay.aggregate !== undefined)
-      checkAggregate(config.relay.aggregate, Object.keys(config.relay.servers), (path, message) =>
-        context.addIssue({ code: 'custom', path: ['relay', 'aggregate', ...path], message }),
-      );
-    if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)
-      context.addIssue({ code: 'custom', path: ['relay', 'jwt', 'secretKey'], message: `needed for ${jwt.algorithm}` });
-    if (jwt.enabled && !jwt.algorithm.startsWith('HS') && jwt.publicKeyPath === undefined)
-      context.addIssue({
-        code: 'custom',
-        path: ['relay', 'jwt', 'publicKeyPath'],
-        message: `needed for ${jwt.algorithm}`,
-      });
-    checkSignIn(config.publicUrl, config.auth, context);
-    checkRuleProviders(config.auth, context);
-    checkBroker(
-      config.auth.broker,
-      {
-        signingIn: config.auth.providers.filter(({ clientId }) => clientId !== undefined).map(({ id }) => id),
-        servers: Object.keys(config.relay.servers),
-      },
-      (path, message) => context.addIssue({ code: 'custom', path: ['auth', 'broker', ...path], message }),
+/** Each key by itself; `configSchema` looks at them together. */
+export const configShape = z.strictObject({
+  publicUrl: httpUrl('the address at which clients reach the proxy').default('http://127.0.0.1:8080'),
+  log: z
+    .strictObject({ level: z.enum(LOG_LEVELS).default('info') })
+    .prefault({})
+    .meta(AT_START),
+  userNames: z
+    .array(z.enum(USER_NAMES))
+    .default(['username'])
+    .meta({
+      ...AT_START_OF_BOTH,
+      description:
+        'which names of a user stand beside `user` (issuer and subject) in log, audit and security events: `username`, `email`, `name`; empty: none',
+    }),
+  drain: drainSchema.prefault('7s').meta(AT_START),
+  auth: authSchema.prefault({}),
+  redis: redisSchema
+    .optional()
+    .meta({ ...AT_START, description: 'sessions, limits and keys; absent: in memory, one process' }),
+  audit: auditSchema.prefault({}).meta(AT_START),
+  tracing: tracingSchema.prefault({}).meta(AT_START),
+  watch: watchSchema.prefault({}).meta(AT_START),
+  relay: relaySchema.prefault({}),
+});
+
+export const configSchema = configShape.superRefine((config, context) => {
+  const { trust, listen, jwt } = config.relay;
+  if (config.audit.redis !== undefined && config.redis === undefined)
+    context.addIssue({ code: 'custom', path: ['audit', 'redis'], message: 'needs `redis`' });
+  checkTrust(trust, jwt, listen.host, context);
+  checkAdmin(config.relay, context);
+  checkMigration(config.relay, context);
+  checkTls(config.relay, context);
+  if (config.auth.trustedCertificates !== undefined && config.auth.tls?.clientCertificate !== 'require')
+    context.addIssue({
+      code: 'custom',
+      path: ['auth', 'trustedCertificates'],
+      message: 'needs auth.tls.clientCertificate: require, otherwise no client has to show a certificate',
+    });
+  checkPassThrough(config.relay, context);
+  if (config.relay.aggregate !== undefined)
+    checkAggregate(config.relay.aggregate, Object.keys(config.relay.servers), (path, message) =>
+      context.addIssue({ code: 'custom', path: ['relay', 'aggregate', ...path], message }),
     );
-    checkHiddenOperations(config.auth, config.relay, context);
-    checkProviders(config.auth, Object.keys(config.relay.servers), context);
-    checkWorkers(config, context);
-  });
+  if (jwt.enabled && jwt.algorithm.startsWith('HS') && jwt.secretKey === undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['relay', 'jwt', 'secretKey'],
+      message: `needed for ${jwt.algorithm}: set JWT_SECRET_KEY`,
+      params: LACKS_SECRET,
+    });
+  if (jwt.enabled && !jwt.algorithm.startsWith('HS') && jwt.publicKeyPath === undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['relay', 'jwt', 'publicKeyPath'],
+      message: `needed for ${jwt.algorithm}`,
+    });
+  checkSignIn(config.publicUrl, config.auth, context);
+  checkRuleProviders(config.auth, context);
+  checkBroker(
+    config.auth.broker,
+    {
+      signingIn: config.auth.providers.filter(({ clientId }) => clientId !== undefined).map(({ id }) => id),
+      servers: Object.keys(config.relay.servers),
+    },
+    (path, message) => context.addIssue({ code: 'custom', path: ['auth', 'broker', ...path], message }),
+  );
+  checkHiddenOperations(config.auth, config.relay, context);
+  checkProviders(config.auth, Object.keys(config.relay.servers), context);
+  checkWorkers(config, context);
+});
 
 export type Config = z.output<typeof configSchema>;
 export type AuthConfig = Config['auth'];

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigurationError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { unreadable } from '../unreadable-file.ts';
+import { unreadable } from '../unreadable.ts';
 import { KEY_BYTES, type Sealing, type SealingKey, sealingKey, sealingWith } from './sealing.ts';
 
 /** Milliseconds between two looks at the key file. */
@@ -81,7 +81,7 @@ function watchFile(path: string, where: string, log: Logger): OpenedSealing {
     keys = read();
   } catch (cause) {
     if (cause instanceof ConfigurationError) throw cause;
-    throw new ConfigurationError([`${where}: ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([`${where}: ${unreadable(path, cause)}`], cause);
   }
   let looked = 0;
   const look = () => {

@@ -22,7 +22,7 @@ import { ConfigurationError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TracingMetrics } from '../metrics.ts';
 import { outboundAgent } from '../outbound/connections.ts';
-import { unreadable } from '../unreadable-file.ts';
+import { unreadable } from '../unreadable.ts';
 import { version } from '../version.ts';
 import { ShareSampler } from './share-sampler.ts';
 import type { Attributes, Span, SpanOptions, TraceContext, Tracing } from './span.ts';
@@ -170,6 +170,6 @@ function readAuthority(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ConfigurationError([`tracing.caPath: ${path} ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([`tracing.caPath: ${unreadable(path, cause)}`], cause);
   }
 }

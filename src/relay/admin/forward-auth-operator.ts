@@ -50,7 +50,7 @@ export class ForwardAuthOperator {
   }
 
   async #send(target: string, method: 'GET' | 'DELETE'): Promise<Response> {
-    if (this.#access === undefined)
+    if (this.#access?.token === undefined)
       throw new PosternError('not_enabled', 'set relay.admin.forwardAuth: forward-auth is asked for this', {
         status: 404,
         expose: true,

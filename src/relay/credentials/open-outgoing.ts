@@ -10,7 +10,7 @@ import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { Tracing } from '../../platform/tracing/span.ts';
 import { tracedFetch } from '../../platform/tracing/traced-fetch.ts';
-import { unreadable } from '../../platform/unreadable-file.ts';
+import { unreadable } from '../../platform/unreadable.ts';
 import type { Stores } from '../../stores/stores.ts';
 import { type Accounts, openAccounts } from '../connect/open-accounts.ts';
 import { passesAlways } from '../upstreams/request-headers.ts';
@@ -106,7 +106,7 @@ function fetchOptions({ servers, authorizationServers }: RelayConfig): SafeFetch
   try {
     return { allowedRanges, allowedOrigins: named, ca: readFileSync(caPath, 'utf8') };
   } catch (cause) {
-    throw new ConfigurationError([`relay.authorizationServers.caPath: ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([`relay.authorizationServers.caPath: ${unreadable(caPath, cause)}`], cause);
   }
 }
 

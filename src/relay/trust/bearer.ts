@@ -4,6 +4,7 @@ import { ASSERTION_TYPE } from '../../identity/assertion.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
+import { unreadable } from '../../platform/unreadable.ts';
 import { readClaims, USUAL_CLAIMS } from './claims.ts';
 import { describeTokenFailure } from './verification-failure.ts';
 import { VerifiedCache } from './verified-cache.ts';
@@ -66,17 +67,30 @@ export class BearerCheck {
 
 function readKeys(jwt: RelayConfig['jwt']): readonly KeyObject[] {
   if (jwt.algorithm.startsWith('HS')) return (jwt.secretKey ?? []).map((secret) => createSecretKey(secret, 'utf8'));
-  let key: KeyObject;
-  try {
-    key = createPublicKey(readFileSync(jwt.publicKeyPath ?? '', 'utf8'));
-  } catch (cause) {
-    throw new ConfigurationError(['relay.jwt.publicKeyPath: must be a readable PEM file with a public key'], cause);
-  }
+  const key = readPublicKey(jwt.publicKeyPath ?? '');
   if (fits(key, jwt.algorithm)) return [key];
   const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType;
   throw new ConfigurationError([
     `relay.jwt.algorithm: ${jwt.algorithm} does not go with the ${kind} key in relay.jwt.publicKeyPath (JWT_ALGORITHM, JWT_PUBLIC_KEY_PATH)`,
   ]);
+}
+
+function readPublicKey(path: string): KeyObject {
+  const at = 'relay.jwt.publicKeyPath';
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ConfigurationError([`${at}: ${unreadable(path, cause)} (JWT_PUBLIC_KEY_PATH)`], cause);
+  }
+  try {
+    return createPublicKey(text);
+  } catch {
+    // No cause: a private key must not reach the log.
+    throw new ConfigurationError([
+      `${at}: ${path} must hold a public key or a certificate in PEM (JWT_PUBLIC_KEY_PATH)`,
+    ]);
+  }
 }
 
 const CURVES: Readonly<Record<string, string>> = { ES256: 'prime256v1', ES384: 'secp384r1', ES512: 'secp521r1' };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errors, type JWTVerifyGetKey } from 'jose';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { failureText } from '../../platform/failure-reason.ts';
 import { fetchJson } from '../../platform/fetch-json.ts';
 import { keySet } from './key-set.ts';
 import type { KeySource } from './keys.ts';
@@ -26,11 +27,13 @@ export interface RemoteKeysDeps {
  * away; a key that is missing then may be a new one, so that its tokens are neither believed nor refused.
  *
  * @param locate the address; asked again after a failure, because a source may have moved its keys
+ * @param key of the configuration, for messages
  */
 export class RemoteKeys implements KeySource {
   readonly getKey: JWTVerifyGetKey;
   readonly #locate: () => string | Promise<string>;
   readonly #deps: RemoteKeysDeps;
+  readonly #key: string;
   #set: ReturnType<typeof keySet> | undefined;
   #staleAt = 0;
   #failures = 0;
@@ -40,10 +43,13 @@ export class RemoteKeys implements KeySource {
   #fetchedAt = 0;
   #nextSearch: Promise<void> | undefined;
   #running: Promise<void> | undefined;
+  /** Of the last fetch, for requests that wait for the next one. */
+  #failure: Error | undefined;
 
-  constructor(locate: () => string | Promise<string>, deps: RemoteKeysDeps) {
+  constructor(locate: () => string | Promise<string>, deps: RemoteKeysDeps, key = 'relay.trust.token.jwksUrl') {
     this.#locate = locate;
     this.#deps = deps;
+    this.#key = key;
     this.getKey = async (header, token) => {
       const set = await this.#loaded();
       try {
@@ -70,12 +76,12 @@ export class RemoteKeys implements KeySource {
   async #loaded(): Promise<ReturnType<typeof keySet>> {
     const { now } = this.#deps;
     if (this.#set === undefined) {
-      if (now() < this.#retryAt) throw unavailable();
+      if (now() < this.#retryAt) throw this.#unavailable();
       await this.#refresh();
     } else if (now() >= this.#staleAt && now() >= this.#retryAt) {
       this.#refresh().catch(() => {});
     }
-    if (this.#set === undefined) throw unavailable();
+    if (this.#set === undefined) throw this.#unavailable();
     return this.#set;
   }
 
@@ -87,7 +93,7 @@ export class RemoteKeys implements KeySource {
    */
   async #search(issued: number): Promise<void> {
     const now = this.#deps.now();
-    if (this.#running === undefined && now < this.#retryAt) throw unavailable();
+    if (this.#running === undefined && now < this.#retryAt) throw this.#unavailable();
     if (this.#running !== undefined || now >= this.#searchAt) return this.#refresh();
     if (issued + AGE_SLACK <= this.#fetchedAt) return undefined;
     this.#nextSearch ??= sleep(this.#searchAt - now).then(() => {
@@ -118,8 +124,13 @@ export class RemoteKeys implements KeySource {
     } catch (cause) {
       this.#failures += 1;
       this.#retryAt = now() + wait(this.#failures);
-      throw unavailable(cause);
+      this.#failure = new Error(`${this.#key}: ${failureText(cause)}`, { cause });
+      throw this.#unavailable();
     }
+  }
+
+  #unavailable(): DependencyUnavailable {
+    return new DependencyUnavailable('the source of public keys', this.#failure);
   }
 }
 
@@ -132,10 +143,6 @@ function issuedAt(payload: string | Uint8Array | undefined): number {
   } catch {
     return 0;
   }
-}
-
-function unavailable(cause?: unknown): DependencyUnavailable {
-  return new DependencyUnavailable('the source of public keys', cause);
 }
 
 function wait(attempts: number): number {

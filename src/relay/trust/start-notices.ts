@@ -1,3 +1,4 @@
+import { unstatedPolicy } from '../../platform/config/rule-statements.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { presetOf, signedAlternative } from '../../platform/config/trust-presets.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -8,6 +9,8 @@ const MIN_SECRET = 32;
 /** What an operator should know at start about whom the relay believes, with the fix. */
 export function logTrustNotices({ relay }: Config, log: Logger): void {
   const { jwt, trust, authRequired } = relay;
+  const open = unstatedPolicy(relay);
+  if (open !== undefined) log.warn(open);
   if (!jwt.enabled && !trust.enabled)
     log.warn(
       'MCP client authentication is disabled without a trusted proxy: ' +

@@ -69,7 +69,7 @@ export class Trust {
     this.#preset = createPreset(trust, { ...deps, jwtEnabled: jwt.enabled });
     const asked = trust.assertion;
     const { jwksUrl } = asked ?? {};
-    if (jwksUrl !== undefined) this.#keys = new RemoteKeys(() => jwksUrl, deps);
+    if (jwksUrl !== undefined) this.#keys = new RemoteKeys(() => jwksUrl, deps, 'relay.trust.assertion.jwksUrl');
     else if (asked?.jwksPath !== undefined) this.#keys = fileKeys(asked.jwksPath, deps.now);
     this.#proxies = new ProxyClaims(this.#preset, {
       peers: trust.proxies === undefined && isSigned(trust) ? undefined : createPeers(trust.proxies),

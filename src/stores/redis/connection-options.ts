@@ -6,6 +6,7 @@ import { type HostAndPort, parseAddress } from '../../platform/config/host-and-p
 import { parseRedisUrl } from '../../platform/config/redis-url.ts';
 import type { RedisConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
+import { unreadable } from '../../platform/unreadable.ts';
 import { MasterConnector, ServerConnector } from './connectors.ts';
 
 /** Replies keep the shape that the client gives them by itself. */
@@ -105,7 +106,7 @@ async function readTls(config: RedisConfig['tls']): Promise<ConnectionOptions> {
 async function readPem(name: string, path: string | undefined): Promise<Buffer | undefined> {
   if (path === undefined) return undefined;
   return readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw new ConfigurationError([`redis.tls.${name}: cannot read ${path} (${error.code ?? error.message})`], error);
+    throw new ConfigurationError([`redis.tls.${name}: ${unreadable(path, error)}`], error);
   });
 }
 

@@ -105,7 +105,11 @@ describe('configuration file', () => {
       'auth: { providers: [{ id: a, issuer: "http://a" }, { id: a, issuer: "http://b" }] }',
       /^auth\.providers\[1\]\.id: "a" is used twice$/,
     ],
-    ['a JWT mode without its key', 'relay: { jwt: { enabled: true } }', /^relay\.jwt\.secretKey: needed for HS256$/],
+    [
+      'a JWT mode without its key',
+      'relay: { jwt: { enabled: true } }',
+      /^relay\.jwt\.secretKey: needed for HS256: set JWT_SECRET_KEY$/,
+    ],
     [
       'an unsigned algorithm',
       'auth: { providers: [{ id: a, issuer: "http://a", algorithms: [none] }] }',
@@ -139,7 +143,7 @@ describe('configuration file', () => {
     const file = join(directory, 'absent.yaml');
     assert.deepEqual(
       problemsOf(() => loadConfig(file, {})),
-      [`${file}: cannot be read (ENOENT)`],
+      [`${file} cannot be read (ENOENT): there is no such file: make it, mount it, or name another`],
     );
   });
 
@@ -233,7 +237,7 @@ describe('environment', () => {
     });
 
   it('says of a secret whose file is missing on the host what an engine made of it', () => {
-    assert.throws(() => load({ POSTERN_RELAY_TRUST_SECRET_FILE: tmpdir() }), /EISDIR: it is a folder/);
+    assert.throws(() => load({ POSTERN_RELAY_TRUST_SECRET_FILE: tmpdir() }), /EISDIR\): it is a folder/);
   });
 
   describe('secrets from files', () => {
@@ -262,7 +266,7 @@ describe('environment', () => {
       const [problem] = problemsOf(() => load({ POSTERN_RELAY_SESSION_KEY_FILE: `${file}-absent` }));
       assert.match(
         problem as string,
-        /^POSTERN_RELAY_SESSION_KEY \(relay\.sessionKey\): .*secret-absent cannot be read \(ENOENT\)/,
+        /^POSTERN_RELAY_SESSION_KEY \(relay\.sessionKey\): POSTERN_RELAY_SESSION_KEY_FILE: .* cannot be read \(ENOENT\)/,
       );
     });
   });

@@ -85,7 +85,10 @@ describe('sealing', () => {
           !error.message.includes(key(2).slice(2)) &&
           !error.message.includes('short'),
       );
-    assert.throws(() => open({ keysPath: '/nonexistent/keys' }), /auth\.sessions\.keysPath: cannot be read \(ENOENT\)/);
+    assert.throws(
+      () => open({ keysPath: '/nonexistent/keys' }),
+      /auth\.sessions\.keysPath: \/nonexistent\/keys cannot be read \(ENOENT\)/,
+    );
   });
 
   it('says what is lost without keys where others read the same store', () => {

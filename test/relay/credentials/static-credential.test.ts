@@ -102,7 +102,10 @@ describe('static credentials', () => {
     const start = (credential: object, env = {}) =>
       relay({ servers: { one: { url: 'http://127.0.0.1:1/mcp', credential } } }, { env });
     await assert.rejects(start({ bearer: { env: 'NONE' } }), /credential.bearer.env: the variable NONE is not set/);
-    await assert.rejects(start({ bearer: { path: '/nowhere/at/all' } }), /bearer.path: cannot be read \(ENOENT\)/);
+    await assert.rejects(
+      start({ bearer: { path: '/nowhere/at/all' } }),
+      /bearer.path: \/nowhere\/at\/all cannot be read \(ENOENT\)/,
+    );
     const injected = { header: { name: 'X-Key', value: { value: 'very-secret\r\nX-Injected: yes' } } };
     await assert.rejects(
       start(injected),

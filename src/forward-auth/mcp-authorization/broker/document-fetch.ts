@@ -4,7 +4,7 @@ import type { BrokerConfig } from '../../../platform/config/schema.ts';
 import { ConfigurationError } from '../../../platform/errors.ts';
 import { nestsDeeper } from '../../../platform/json-depth.ts';
 import { createSafeFetch, FetchRefused } from '../../../platform/safe-fetch.ts';
-import { unreadable } from '../../../platform/unreadable-file.ts';
+import { unreadable } from '../../../platform/unreadable.ts';
 import { withoutEmptyMembers } from './present-members.ts';
 
 /** Of arrays and objects within each other; a document with its key set has four. */
@@ -67,6 +67,6 @@ function readAuthorities(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new ConfigurationError([`auth.broker.metadataDocuments.caPath: ${unreadable(cause)}`], cause);
+    throw new ConfigurationError([`auth.broker.metadataDocuments.caPath: ${unreadable(path, cause)}`], cause);
   }
 }

@@ -156,7 +156,7 @@ function bind(server: Server, { host, port }: ExtAuthz['listen'], credentials: S
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (cause, bound) => {
       if (cause === null) return resolve(bound);
-      reject(new PosternError('listen', `cannot listen on ${address} for gRPC`, { expose: true, cause }));
+      reject(new PosternError('listen', `auth.grpc: cannot listen on ${address}`, { expose: true, cause }));
     });
   });
 }

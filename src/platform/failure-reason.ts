@@ -1,3 +1,5 @@
+import { DependencyUnavailable } from './errors.ts';
+
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'no server listens there',
   ENOTFOUND: 'the name is not known',
@@ -30,4 +32,15 @@ export function plainReason(error: unknown): string {
     if (typeof code === 'string') return REASONS[code] === undefined ? code : `${REASONS[code]} (${code})`;
   }
   return error instanceof Error ? error.message : 'unknown';
+}
+
+/**
+ * Why something that Postern depends on failed, in one line without a stack: a service that is away fails many requests alike. What
+ * only says that it is away is left out for what it was caused by.
+ */
+export function failureText(error: unknown): string {
+  if (error instanceof DependencyUnavailable && error.cause !== undefined) return failureText(error.cause);
+  if (!(error instanceof Error)) return String(error);
+  const reason = plainReason(error);
+  return error.message.includes(reason) ? error.message : `${error.message}: ${reason}`;
 }

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ASSERTION_TYPE } from '../../src/identity/assertion.ts';
+import { loadConfig } from '../../src/platform/config/load.ts';
+import { CountedWarning } from '../../src/platform/counted-warning.ts';
+import { createLogger } from '../../src/platform/log.ts';
+import { freePorts } from '../support/free-port.ts';
+import { rawRequest } from '../support/raw-request.ts';
+import { until } from '../support/until.ts';
+
+// Imported as the commands import the processes: mocha itself would load each module a second time.
+const load = async () => ({
+  ...(await import('../../src/forward-auth/server.ts')),
+  ...(await import('../../src/relay/server.ts')),
+});
+
+const PAGE = readFileSync(new URL('../../docs/troubleshooting.md', import.meta.url), 'utf8');
+
+describe('messages', () => {
+  let folder: string;
+  const ends: Array<() => unknown> = [];
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'postern-messages-'));
+  });
+  afterEach(async () => {
+    while (ends.length > 0) await ends.pop()?.();
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  const file = (name: string, content: string) => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  };
+
+  /** Starts a process as its command does. @returns what it logs, or why it does not start */
+  async function start(yaml: string, process: 'forward-auth' | 'relay' = 'forward-auth', env = {}) {
+    const { startForwardAuth, startRelay } = await load();
+    let log = '';
+    const logger = createLogger(process, 'info', {
+      write: (line: string) => {
+        log += line;
+      },
+    });
+    const listen = '127.0.0.1:0';
+    const addresses = {
+      ...{ POSTERN_AUTH_INTERNAL_LISTEN: listen, POSTERN_RELAY_INTERNAL_LISTEN: listen, POSTERN_DRAIN: '0s' },
+      ...(yaml.includes('listen:') ? {} : { POSTERN_AUTH_LISTEN: listen, POSTERN_RELAY_LISTEN: listen }),
+    };
+    try {
+      const { config } = loadConfig(file('postern.yaml', `${yaml}\n`), { ...addresses, ...env }, undefined, process);
+      const run = process === 'relay' ? startRelay : startForwardAuth;
+      const running = await run(config, { log: logger, env });
+      ends.push(() => running.close());
+      return { said: () => log, port: running.port };
+    } catch (error) {
+      return { said: () => (error as Error).message, port: 0 };
+    }
+  }
+
+  async function serve(listener: RequestListener): Promise<string> {
+    const server: Server = createServer(listener);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    ends.push(() => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    });
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  const provider = (issuer: string, more = '') => `auth: { providers: [{ id: corp, issuer: "${issuer}"${more} }] }`;
+
+  /** A mistake, the message, and the words of it that the page quotes. */
+  const atStart: Array<[mistake: string, given: () => Parameters<typeof start>, message: RegExp, quoted: string]> = [
+    [
+      'missing secret file',
+      () => ['{}', 'relay', { POSTERN_RELAY_TRUST_SECRET_FILE: join(folder, 'none') }],
+      /POSTERN_RELAY_TRUST_SECRET \(relay\.trust\.secret\): POSTERN_RELAY_TRUST_SECRET_FILE: .*none cannot be read \(ENOENT\): there is no such file/,
+      'cannot be read (ENOENT)',
+    ],
+    [
+      'empty secret file',
+      () => ['{}', 'relay', { POSTERN_RELAY_TRUST_SECRET_FILE: file('empty', '\n') }],
+      /relay\.trust\.secret.*empty is empty: write the secret into it/,
+      'is empty: write the secret into it',
+    ],
+    [
+      'missing client secret',
+      () => [provider('http://127.0.0.1:9', ', clientId: a, clientSecretPath: /no/secret')],
+      /auth\.providers\[0\]\.clientSecretPath: \/no\/secret cannot be read \(ENOENT\): there is no such file: make it/,
+      'clientSecretPath: /run/secrets/corp cannot be read (ENOENT): there is no such file',
+    ],
+    [
+      'a folder in place of a key',
+      () => [`auth: { sessions: { keysPath: "${folder}" } }`],
+      /auth\.sessions\.keysPath: .* cannot be read \(EISDIR\): it is a folder: name a file in it/,
+      'it is a folder: name a file in it',
+    ],
+    [
+      'missing audit folder',
+      () => ['audit: { file: { path: "/no/folder/{process}.log" } }'],
+      /audit\.file\.path: \/no\/folder\/forward-auth\.log cannot be opened \(ENOENT\); its folder is missing: make it/,
+      'its folder is missing: make it, or name another',
+    ],
+    [
+      'an audit file that is a folder',
+      () => {
+        mkdirSync(join(folder, 'relay'), { recursive: true });
+        return [`audit: { file: { path: "${folder}/{process}" } }`, 'relay'];
+      },
+      /audit\.file\.path: .*relay cannot be opened \(EISDIR\); it is a folder: name a file in it/,
+      'it is a folder: name a file in it',
+    ],
+    [
+      'missing public key',
+      () => ['relay: { jwt: { enabled: true, algorithm: RS256, publicKeyPath: /no/key.pem } }', 'relay'],
+      /relay\.jwt\.publicKeyPath: \/no\/key\.pem cannot be read \(ENOENT\).*JWT_PUBLIC_KEY_PATH/,
+      'cannot be read (ENOENT)',
+    ],
+    [
+      'a key that is none',
+      () => [
+        `relay: { jwt: { enabled: true, algorithm: RS256, publicKeyPath: "${file('key.pem', 'secret words')}" } }`,
+        'relay',
+      ],
+      /relay\.jwt\.publicKeyPath: .*key\.pem must hold a public key or a certificate in PEM/,
+      'must hold a public key or a certificate in PEM',
+    ],
+    [
+      'a number where a text belongs',
+      () => ['auth: { sessions: { idle: 10 } }'],
+      /auth\.sessions\.idle: must be a text, not a number; write it in quotes/,
+      'must be a text, not a number; write it in quotes',
+    ],
+    [
+      'a map where a list belongs',
+      () => ['auth: { rules: {} }'],
+      /auth\.rules: must be a list, not a map of keys/,
+      'must be a list, not a map of keys',
+    ],
+    [
+      'a text where a map belongs',
+      () => ['relay: { servers: github }'],
+      /relay\.servers: must be a map of keys, not a text/,
+      'must be a list, not a map of keys',
+    ],
+    [
+      'a missing key',
+      () => ['auth: { providers: [{ id: corp }] }'],
+      /auth\.providers\[0\]\.issuer: needed: a text/,
+      'needed: a text',
+    ],
+    [
+      'a mistyped key',
+      () => ['relay: { serverz: {} }'],
+      /relay\.serverz: unknown key; did you mean `servers`\?/,
+      'unknown key; did you mean `servers`?',
+    ],
+    [
+      'a missing configuration file',
+      () => ['{}', 'relay', { POSTERN_RELAY_ADMIN_FORWARD_AUTH_TOKEN: 'some-token-of-the-operator' }],
+      /relay\.admin\.forwardAuth\.url: needed: a text/,
+      'needed: a text',
+    ],
+  ];
+  for (const [mistake, given, message, quoted] of atStart)
+    it(`name key, cause and fix at the start: ${mistake}`, async () => {
+      const { said } = await start(...given());
+      assert.match(said(), message);
+      assert.doesNotMatch(said(), /secret words|\n {4}at /);
+      assert.ok(PAGE.includes(quoted), `docs/troubleshooting.md lacks: ${quoted}`);
+    });
+
+  for (const [process, key] of [
+    ['forward-auth', 'auth.listen'],
+    ['relay', 'relay.listen'],
+  ] as const)
+    it(`name the key of a port that is taken: ${key}`, async () => {
+      const taken = new URL(await serve(() => {})).host;
+      const { said } = await start(`${key.split('.')[0]}: { listen: "${taken}" }`, process);
+      assert.equal(said(), `${key}: cannot listen on ${taken}: EADDRINUSE`);
+    });
+
+  it('say in so many words that a relay has no policy', async () => {
+    const { said } = await start('relay: { servers: { a: { url: "http://127.0.0.1:9/mcp" } } }', 'relay');
+    assert.match(said(), /relay\.policy: is not set, so every user whom the proxy lets through may use every tool/);
+    const stated = await start(
+      'relay: { servers: { a: { url: "http://127.0.0.1:9/mcp" } }, policy: { rules: [{ who: anyone-signed-in }] } }',
+      'relay',
+    );
+    assert.doesNotMatch(stated.said(), /relay\.policy: is not set/);
+  });
+
+  const discovery: Array<[mistake: string, issuer: () => Promise<string>, message: RegExp]> = [
+    [
+      'a provider that is away',
+      async () => `http://127.0.0.1:${(await freePorts(1))[0]}`,
+      /"error":"http:\/\/127\.0\.0\.1:\d+\/\.well-known\/openid-configuration: no server listens there \(ECONNREFUSED\)","count":1/,
+    ],
+    [
+      'a slash at the end of the issuer',
+      async () =>
+        `${await serve((request, response) => response.end(JSON.stringify({ issuer: `http://${request.headers.host}` })))}/`,
+      /openid-configuration is about another issuer than http:\/\/127\.0\.0\.1:\d+\/: it says http:\/\/127\.0\.0\.1:\d+; write `issuer` exactly so/,
+    ],
+    [
+      'no slash at the end of the issuer',
+      async () =>
+        serve((request, response) => response.end(JSON.stringify({ issuer: `http://${request.headers.host}/` }))),
+      /is about another issuer than http:\/\/127\.0\.0\.1:\d+: it says http:\/\/127\.0\.0\.1:\d+\/; write/,
+    ],
+    [
+      'a wrong path of the issuer',
+      async () => `${await serve((_request, response) => response.writeHead(404).end('none'))}/realms/nowhere`,
+      /realms\/nowhere\/\.well-known\/openid-configuration answered 404/,
+    ],
+    [
+      'a page in place of the document',
+      async () => serve((_request, response) => response.end('<html>')),
+      /openid-configuration answers no JSON object/,
+    ],
+  ];
+  for (const [mistake, issuer, message] of discovery)
+    it(`name the address in one line without a stack: ${mistake}`, async () => {
+      const { said } = await start(provider(await issuer()));
+      await until('the line', () => said().includes('keys of the identity provider could not be fetched'));
+      assert.match(said(), message);
+      assert.doesNotMatch(said(), /\\n {4}at |"stack"/);
+      assert.match(said(), /"fix":"see issuer, discoveryUrl and jwksUri/);
+    });
+
+  it('of sign-in name the address where the provider is away', async () => {
+    const issuer = `http://127.0.0.1:${(await freePorts(1))[0]}`;
+    const { said, port } = await start(`publicUrl: http://127.0.0.1:8080\n${provider(issuer, ', clientId: postern')}`);
+    await rawRequest(port, '/_postern/sign-in', { headers: ['Host', '127.0.0.1:8080'] });
+    await until('the line', () => said().includes('could not be discovered'));
+    assert.match(said(), /openid-configuration: no server listens there \(ECONNREFUSED\)/);
+    assert.doesNotMatch(said(), /\\n {4}at |"stack"/);
+  });
+
+  it('name a wrong jwksUrl with its key, once for many requests', async () => {
+    const url = `${await serve((_request, response) => response.writeHead(404).end())}/jwks`;
+    const { said, port } = await start(
+      `relay: { servers: { a: { url: "http://127.0.0.1:9/mcp" } }, trust: { enabled: true, assertion: { jwksUrl: "${url}", issuer: "http://127.0.0.1:1", audience: a } } }`,
+      'relay',
+    );
+    const header = JSON.stringify({ alg: 'ES256', kid: 'a', typ: ASSERTION_TYPE });
+    const assertion = `${Buffer.from(header).toString('base64url')}.e30.AAAA`;
+    for (let at = 0; at < 5; at++)
+      await rawRequest(port, '/servers/a/mcp', {
+        method: 'POST',
+        headers: [
+          'X-Authenticated-User',
+          'alice',
+          'X-Authenticated-Assertion',
+          assertion,
+          'Content-Type',
+          'application/json',
+        ],
+        body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+      });
+    assert.match(said(), /"error":"relay\.trust\.assertion\.jwksUrl: http:\/\/127\.0\.0\.1:\d+\/jwks answered 404"/);
+    assert.equal(said().match(/a dependency failed/g)?.length, 1);
+    assert.doesNotMatch(said(), /"stack"/);
+  });
+
+  it('count what fails the same way', () => {
+    const lines: object[] = [];
+    let now = 0;
+    const warning = new CountedWarning({ warn: (line: object) => void lines.push(line) } as never, 'away', () => now);
+    for (let at = 0; at < 100; at++) warning.warn({ at });
+    now = 20_000;
+    warning.warn({ at: 100 });
+    assert.deepEqual(lines, [
+      { at: 0, count: 1 },
+      { at: 100, count: 100 },
+    ]);
+  });
+});
