@@ -2,7 +2,7 @@ import { type LoadedConfig, loadConfig } from '../platform/config/load.ts';
 import { createOutboundFetch } from '../platform/outbound/connections.ts';
 import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText, type Terminal } from './command.ts';
-import { complaints, type Finding, findingText, ok, type PlacedFinding, placed } from './doctor/finding.ts';
+import { complaints, type Finding, findingOf, findingText, ok, type PlacedFinding, placed } from './doctor/finding.ts';
 import { inspect } from './doctor/inspection.ts';
 import { runningDifferences } from './running-configuration.ts';
 
@@ -47,10 +47,7 @@ async function examine(loaded: LoadedConfig, env: Terminal['env']): Promise<Plac
     runningDifferences(config),
     ...(await examinations(config, env)),
   ]);
-  const said = [...loaded.warnings, ...differences].map((text): Finding => {
-    const [, key = 'configuration', cause = text] = /^([\w.[\]-]+): (.*)$/s.exec(text) ?? [];
-    return { level: 'warn', key, cause };
-  });
+  const said = [...loaded.warnings, ...differences].map((text) => findingOf('warn', text));
   return [
     ok('configuration', `${loaded.file ?? 'the environment'} can be used`),
     ...said,

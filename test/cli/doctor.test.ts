@@ -97,6 +97,7 @@ describe('postern doctor', () => {
       listen: `127.0.0.1:${ports[2]}`,
       internalListen: `127.0.0.1:${ports[3]}`,
       servers: { tools: { url: `${mcp}/mcp` } },
+      policy: { rules: [{ who: 'anyone-signed-in' }] },
     },
   });
   const file = join(folder, 'postern.yaml');
@@ -237,6 +238,14 @@ describe('postern doctor', () => {
       /is not reached/,
     ],
     ['no rules', {}, (p) => Object.assign(p.auth, { rules: [] }), 'auth.rules', /refuses every request/, 'warn'],
+    [
+      'a relay without a policy',
+      {},
+      (p) => Object.assign(p.relay, { policy: undefined }),
+      'relay.policy',
+      /is not set, so every user whom the proxy lets through may use every tool/,
+      'warn',
+    ],
     [
       'a rule for a server that is not there',
       {},

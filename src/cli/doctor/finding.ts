@@ -24,6 +24,17 @@ export const ok = (key: string, cause: string): Finding => ({ level: 'ok', key, 
 export const warn = (key: string, cause: string, fix: string): Finding => ({ level: 'warn', key, cause, fix });
 export const fail = (key: string, cause: string, fix: string): Finding => ({ level: 'fail', key, cause, fix });
 
+/**
+ * A message that names key, cause and, after a semicolon, the fix.
+ *
+ * @param fix where the message has none
+ */
+export function findingOf(level: Finding['level'], message: string, fix?: string): Finding {
+  const [, key = 'configuration', cause = message, own = fix] =
+    /^(\S+(?: \([\w.[\]-]+\))?): (.*?)(?:; (.*))?$/s.exec(message) ?? [];
+  return own === undefined ? { level, key, cause } : { level, key, cause, fix: own };
+}
+
 /** Where the key, or the nearest one around it, is written in the file. */
 export function placed(finding: Finding, { document }: Pick<LoadedConfig, 'document'>): PlacedFinding {
   const path = finding.key.split(/[.[\]]+/).flatMap((part) => (part === '' ? [] : [/^\d+$/.test(part) ? +part : part]));
@@ -47,9 +58,6 @@ export async function complaints(open: () => unknown, level: Finding['level'], f
     return [];
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    return error.problems.map((problem) => {
-      const at = problem.indexOf(': ');
-      return { level, key: problem.slice(0, at), cause: problem.slice(at + 2), fix };
-    });
+    return error.problems.map((problem) => findingOf(level, problem, fix));
   }
 }

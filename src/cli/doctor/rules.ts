@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { unstatedPolicy } from '../../platform/config/rule-statements.ts';
 import type { Config, RuleConfig } from '../../platform/config/schema.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
-import { type Finding, warn } from './finding.ts';
+import { type Finding, findingOf, warn } from './finding.ts';
 
 /** Rules that are not there, that speak of servers which are not there, and that never decide. */
 export function ruleFindings(config: Config): Finding[] {
@@ -21,8 +21,8 @@ function withoutRules({ auth }: Config): Finding[] {
 }
 
 function withoutPolicy({ relay }: Config): Finding[] {
-  const [key, ...cause] = unstatedPolicy(relay)?.split(': ') ?? [];
-  return key === undefined ? [] : [{ level: 'warn', key, cause: cause.join(': ') }];
+  const message = unstatedPolicy(relay);
+  return message === undefined ? [] : [findingOf('warn', message)];
 }
 
 function unknownServers({ auth, relay, audit }: Config): Finding[] {
