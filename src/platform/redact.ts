@@ -33,12 +33,28 @@ export function redact(value: unknown, depth = 0): unknown {
   return copy;
 }
 
+/** `JSON.parse` quotes what it could not read, whole or a part: `Unexpected token 'a', ..."x":alice,"y"... is not valid JSON`. */
+function withoutSource(error: Error, text: string): string {
+  const [begin, end] = [text.indexOf(', '), text.lastIndexOf(' is not valid JSON')];
+  if (!(error instanceof SyntaxError) || begin === -1 || end < begin) return text;
+  return `${text.slice(0, begin)}: this${text.slice(end)}`;
+}
+
 function redactError(error: Error, depth: number): unknown {
   return {
     type: error.name,
-    message: redactText(error.message),
+    message: redactText(withoutSource(error, error.message)),
     code: (error as { code?: unknown }).code,
-    stack: error.stack === undefined ? undefined : redactText(error.stack),
-    cause: error.cause === undefined ? undefined : redact(error.cause, depth + 1),
+    stack: error.stack === undefined ? undefined : redactText(withoutSource(error, error.stack)),
+    cause: causeOf(error.cause, depth + 1),
   };
+}
+
+/** jose and oauth4webapi give an object with all claims of a token, or a provider's whole answer, as the cause. */
+const SAFE_CAUSE = ['claim', 'attribute', 'reason', 'alg', 'now', 'tolerance'];
+
+function causeOf(cause: unknown, depth: number): unknown {
+  if (cause instanceof Error || typeof cause !== 'object' || cause === null) return redact(cause, depth);
+  const safe = Object.entries(cause).filter(([name, value]) => SAFE_CAUSE.includes(name) && typeof value !== 'object');
+  return safe.length === 0 ? undefined : redact(Object.fromEntries(safe), depth);
 }

@@ -57,6 +57,33 @@ describe('redact', () => {
     assert.doesNotMatch(JSON.stringify(redact(cycle)), /hunter2/);
   });
 
+  it('takes of a cause that is no error only what is wrong, not the claims or the answer', () => {
+    const cause = {
+      claim: 'exp',
+      tolerance: 30,
+      claims: { sub: 'alice', exp: 1 },
+      payload: { sub: 'alice' },
+      body: 'alice',
+    };
+    for (const given of [cause, [cause], { expected: 'alice', attribute: 'sub', body: { sub: 'alice' } }]) {
+      const error = new Error('outer', { cause: new Error('inner', { cause: given }) });
+      assert.doesNotMatch(JSON.stringify(redact({ error })), /alice/);
+    }
+    const kept = redact(new Error('outer', { cause })) as { cause: object };
+    assert.deepEqual(kept.cause, { claim: 'exp', tolerance: 30 });
+    const long = 'and a text that is so long that only a part of it is quoted';
+    for (const text of [
+      ...['{"sub":"alice"', 'alice', '{"a":1,"alice":}', ', "alice', '"a" is not valid JSON, alice'],
+      ...[`alice ${long}`, `{"a":"${long}","alice":}`, `{"a":"${long}","x":alice,"y":"${long}"}`],
+    ]) {
+      assert.throws(
+        () => JSON.parse(text),
+        (thrown) => !/alice/.test(JSON.stringify(redact(thrown))),
+        text,
+      );
+    }
+  });
+
   it('keeps an error’s kind, code and cause, and hides credentials in each', () => {
     const error = Object.assign(new TypeError(`bad ${JWT}`, { cause: new Error(`Bearer ${SECRET}`) }), {
       code: 'E_BAD',

@@ -3,6 +3,7 @@ import { claimAt } from '../../identity/claim-path.ts';
 import { readGroups } from '../../identity/group-claims.ts';
 import type { Identity } from '../../identity/identity.ts';
 import { textsBytes } from '../../platform/retained-bytes.ts';
+import { timeFailure } from '../../platform/token-failure.ts';
 import type { Rejected } from '../decision/authentication.ts';
 import { canonicalResource, type Resource } from '../decision/resources.ts';
 import { ID_TOKEN, rejected } from './rejection.ts';
@@ -59,14 +60,16 @@ export function checkClaims(
   const seconds = now / 1000;
   const tolerance = provider.clockTolerance / 1000;
   const { exp, nbf, iat } = claims;
+  const failed = (claim: string, time: number) =>
+    timeFailure(claim, time, { now, clockTolerance: provider.clockTolerance });
   if (!isTime(exp)) return rejected('token_claims', 'the token has no expiry');
-  if (seconds >= exp + tolerance) return rejected('token_expired', 'the token has expired');
+  if (seconds >= exp + tolerance) return rejected('token_expired', `the token has expired: ${failed('exp', exp)}`);
   if (nbf !== undefined && !isTime(nbf)) return rejected('token_claims', 'the "nbf" claim is not a time');
   if (nbf !== undefined && nbf > seconds + tolerance)
-    return rejected('token_not_yet_valid', `the token is not valid yet, but in ${Math.ceil(nbf - seconds)} s`);
+    return rejected('token_not_yet_valid', `the token is not valid yet: ${failed('nbf', nbf)}`);
   if (iat !== undefined && !isTime(iat)) return rejected('token_claims', 'the "iat" claim is not a time');
   if (iat !== undefined && iat > seconds + tolerance)
-    return rejected('token_not_yet_valid', `the token was issued in the future, by ${Math.ceil(iat - seconds)} s`);
+    return rejected('token_not_yet_valid', `the token was issued in the future: ${failed('iat', iat)}`);
   if (isIdToken(claims, header)) return ID_TOKEN;
   if (isOtherToken(claims)) return rejected('token_type', 'this is not an access token');
   // RFC 7800 §3.1: such a token is for who holds a key (DPoP, RFC 9449 §6; mutual TLS, RFC 8705 §3). Nothing here proves

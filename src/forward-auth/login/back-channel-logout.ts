@@ -4,6 +4,7 @@ import type { Context } from 'koa';
 import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { readForm } from '../../platform/pages/form.ts';
+import { claimFailure } from '../../platform/token-failure.ts';
 import { normalType } from '../authenticators/token-claims.ts';
 import type { Session } from '../sessions/session.ts';
 import type { LoginContext } from './context.ts';
@@ -112,7 +113,8 @@ export class BackChannelLogout {
       if (error instanceof PosternError) throw error;
       if (!(error instanceof errors.JOSEError))
         throw new DependencyUnavailable(`the identity provider "${provider.config.id}"`, error);
-      throw refusal('the logout token is not valid', error);
+      const why = claimFailure(error, { now, clockTolerance, maxAge: MAX_AGE * 1_000 });
+      throw refusal(`the logout token is not valid${why === undefined ? '' : `: ${why}`}`, error);
     });
     const type = protectedHeader.typ;
     if (type !== undefined && !['logout+jwt', 'jwt'].includes(normalType(type)))

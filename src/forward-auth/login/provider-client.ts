@@ -101,7 +101,7 @@ export class ProviderClient {
       return this.#signedIn(claims, tokens, {});
     } catch (error) {
       if (isClientRefused(error)) this.#logClientRefused();
-      throw providerFailure(this.config.id, error);
+      throw this.#failure(error);
     }
   }
 
@@ -117,7 +117,7 @@ export class ProviderClient {
       if (tokens.claims() === undefined) return { kind: 'refreshed', signedIn: kept };
       // The old refresh token may be worth nothing by now: whatever fails from here on, the new one must be kept.
       const claims = await this.#allClaims(configuration, tokens).catch((error: unknown) => {
-        const failure = providerFailure(this.config.id, error);
+        const failure = this.#failure(error);
         // Userinfo refuses an access token: that says nothing of the refresh token, nor of our client.
         if (failure instanceof SignInFailed) throw failure;
         this.#dependencies.log.warn({ provider: this.config.id, error }, 'no userinfo at a refresh; claims are kept');
@@ -137,7 +137,7 @@ export class ProviderClient {
       const refused = refusedRefresh(error);
       if (refused !== undefined) return this.#refused(refused);
       if (isClientRefused(error)) this.#logClientRefused();
-      const failure = providerFailure(this.config.id, error);
+      const failure = this.#failure(error);
       if (failure instanceof SignInFailed && failure.problem === 'not_allowed') return { kind: 'refused' };
       // The old refresh token is spent: without the new one a fault of the provider's keys or clock would end the session.
       if (request.refreshToken !== undefined)
@@ -194,6 +194,11 @@ export class ProviderClient {
     const all = { ...claims, ...more };
     if (overage && sessionIdentity(all, this.config, [])?.groups.length === 0) this.#warnOfOverage();
     return all;
+  }
+
+  #failure(error: unknown): DependencyUnavailable | SignInFailed {
+    const { id, clockTolerance } = this.config;
+    return providerFailure(id, error, { now: this.#dependencies.now(), clockTolerance });
   }
 
   #refused(code: string): Refreshed {

@@ -1,5 +1,6 @@
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { isOutage } from '../../platform/oauth-failures.ts';
+import { claimFailure, type TokenClock } from '../../platform/token-failure.ts';
 
 /** What ended a sign-in; decides the page that people see. */
 export type SignInProblem = 'refused' | 'not_allowed' | 'provider_error';
@@ -16,15 +17,15 @@ export class SignInFailed extends Error {
 }
 
 /** An outage as `DependencyUnavailable`, an answer that is wrong as `SignInFailed`. Nothing of the provider's text is kept. */
-export function providerFailure(provider: string, error: unknown): DependencyUnavailable | SignInFailed {
+export function providerFailure(
+  provider: string,
+  error: unknown,
+  clock: TokenClock,
+): DependencyUnavailable | SignInFailed {
   if (error instanceof DependencyUnavailable || error instanceof SignInFailed) return error;
   if (isOutage(error)) return new DependencyUnavailable(`the identity provider "${provider}"`, error);
-  const code = codeOf(error);
-  return new SignInFailed(
-    'provider_error',
-    `the provider's answer was refused${code === '' ? '' : `: ${code}`}`,
-    error,
-  );
+  const why = claimFailure(error, clock) ?? codeOf(error);
+  return new SignInFailed('provider_error', `the provider's answer was refused${why === '' ? '' : `: ${why}`}`, error);
 }
 
 /** Only a code of a registered shape: it is logged. */

@@ -41,17 +41,19 @@ export class AssertionCheck {
   }
 
   async #verify(jwt: string, request: AssertedRequest): Promise<AssertionResult> {
+    const { clockTolerance } = this.#expected;
+    const clock = { now: this.#now(), clockTolerance };
     try {
       const verified = await verifyAssertion(jwt, this.#keys.getKey, {
         issuer: this.#expected.issuer,
         audience: this.#expected.audience,
-        now: new Date(this.#now()),
-        clockTolerance: this.#expected.clockTolerance / 1000,
+        now: new Date(clock.now),
+        clockTolerance: clockTolerance / 1000,
       });
       this.#verified.set(jwt, verified, verified.expiresAt);
       return bind(verified, request);
     } catch (error) {
-      const why = describeTokenFailure(error, 'the source of assertion keys');
+      const why = describeTokenFailure(error, 'the source of assertion keys', clock);
       return refuse('assertion_invalid', `the assertion is not valid: ${why}`);
     }
   }

@@ -41,14 +41,16 @@ export class BearerCheck {
   }
 
   async #verify(token: string): Promise<BearerResult> {
+    const { clockTolerance } = this.#jwt;
+    const clock = { now: this.#now(), clockTolerance };
     try {
       const { payload, protectedHeader } = await verifyByAny(token, this.#keys, {
         algorithms: [this.#jwt.algorithm],
         issuer: this.#jwt.issuer,
         ...(this.#jwt.audienceVerification ? { audience: this.#jwt.audience } : {}),
         requiredClaims: ['exp', 'sub'],
-        clockTolerance: this.#jwt.clockTolerance / 1000,
-        currentDate: new Date(this.#now()),
+        clockTolerance: clockTolerance / 1000,
+        currentDate: new Date(clock.now),
       });
       // RFC 8725 §3.11: an assertion speaks for one request and is no access token.
       if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE)
@@ -60,7 +62,7 @@ export class BearerCheck {
       this.#verified.set(token, result, expiresAt);
       return result;
     } catch (error) {
-      return { kind: 'bad', why: describeTokenFailure(error, 'the JWT check') };
+      return { kind: 'bad', why: describeTokenFailure(error, 'the JWT check', clock) };
     }
   }
 }

@@ -1,5 +1,6 @@
 import { errors } from 'jose';
 import { DependencyUnavailable } from '../../platform/errors.ts';
+import { claimFailure, type TokenClock } from '../../platform/token-failure.ts';
 
 /** What jose throws because of the token itself. Everything else means that the keys could not be had. */
 const TOKEN_ERRORS = [
@@ -19,9 +20,9 @@ const TOKEN_ERRORS = [
  *
  * @throws DependencyUnavailable where the token is not to blame: an outage must be neither a pass nor a sign-out
  */
-export function describeTokenFailure(error: unknown, dependency: string): string {
+export function describeTokenFailure(error: unknown, dependency: string, clock: TokenClock): string {
   if (error instanceof DependencyUnavailable) throw error;
   if (!(error instanceof errors.JOSEError) || !TOKEN_ERRORS.some((kind) => error instanceof kind))
     throw new DependencyUnavailable(dependency, error);
-  return error.message;
+  return claimFailure(error, clock) ?? error.message;
 }

@@ -190,6 +190,37 @@ describe('signing in', () => {
       assert.equal(jar.cookies(house.origin).has('__Host-postern'), false);
     });
 
+  it('logs which claim of an ID token failed and by how much, and nothing of the person', async () => {
+    const seconds = Math.floor(Date.now() / 1_000);
+    const personal = {
+      ...{
+        email: 'person-7731@example.com',
+        name: 'Personal Name-7731',
+        groups: ['group-7731'],
+        phone_number: '+49-7731',
+      },
+      address: { locality: 'Town-7731' },
+    };
+    for (const [claims, told] of [
+      [{ exp: seconds - 312 }, /exp was 31\d s ago \(\d{4}-.*Z, now \d{4}-.*Z\), tolerance 30 s/],
+      [{ nbf: seconds + 900 }, /nbf is (?:900|89\d) s ahead/],
+      [{ exp: 1e300 - 1e300 }, /exp was \d+ s ago \(1970-/],
+      [{ exp: 'tomorrow-7731' }, /refused/],
+      [{ aud: 'audience-7731' }, /"aud"/],
+      [{ iss: 'https://issuer-7731.example' }, /"iss"/],
+      [{ nonce: 'nonce-7731' }, /"nonce"/],
+    ] as const) {
+      const jar = new Jar();
+      const callback = await begin(jar);
+      house.idp.forge = { claims: { ...personal, ...claims } };
+      const before = house.log().length;
+      await problem(await jar.hop(callback), 502);
+      const written = house.log().slice(before);
+      assert.match(written, told);
+      assert.doesNotMatch(written, /7731|"claims"/, JSON.stringify(claims));
+    }
+  });
+
   it('takes an ID token that the same forger leaves as it is', async () => {
     const jar = new Jar();
     const callback = await begin(jar);

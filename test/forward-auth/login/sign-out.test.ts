@@ -195,6 +195,27 @@ describe('signing out and looking after sessions', () => {
         assert.ok(await isIn(jar), 'the session goes on');
       });
 
+    it('logs which claim of a logout token failed and by how much, and nothing of the person', async () => {
+      for (const [claims, told] of [
+        [{ iat: now() - 120, exp: now() - 90 }, /exp was (?:9\d|8\d) s ago .*tolerance 30 s/],
+        [{ iat: now() - 3_600, exp: now() + 60 }, /iat was 36\d\d s ago .*at most 300 s/],
+        [{ iat: now() + 600, exp: now() + 900 }, /iat is (?:600|59\d) s ahead/],
+        [{ aud: 'audience-7731' }, /unexpected \\"aud\\" claim value/],
+      ] as const) {
+        const before = house.log().length;
+        const token = await house.idp.logoutToken({
+          sub: 'subject-7731',
+          sid: 'sid-7731',
+          name: 'Name-7731',
+          ...claims,
+        });
+        assert.equal((await logOut(token)).status, 400);
+        const written = house.log().slice(before);
+        assert.match(written, told);
+        assert.doesNotMatch(written, /7731/);
+      }
+    });
+
     it('finds the provider’s new key, whatever key ids strangers invent', async () => {
       const jar = await house.enter();
       assert.equal((await logOut(await house.idp.logoutToken({ sub: 'alice', sid: 'nobody' }))).status, 200);

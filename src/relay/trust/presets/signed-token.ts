@@ -3,6 +3,7 @@ import type { JWTHeaderParameters, JWTVerifyGetKey } from 'jose';
 import { ASSERTION_TYPE } from '../../../identity/assertion.ts';
 import type { Identity } from '../../../identity/identity.ts';
 import type { TrustTokenConfig } from '../../../platform/config/trust-schema.ts';
+import { timeFailure } from '../../../platform/token-failure.ts';
 import { type Claims, readClaims } from '../claims.ts';
 import { describeTokenFailure } from '../verification-failure.ts';
 import { VerifiedCache } from '../verified-cache.ts';
@@ -85,6 +86,7 @@ export class SignedToken {
     const challenge = bearer === true ? INVALID_TOKEN : undefined;
     const invalid = (why: string) =>
       refused('assertion_invalid', `${header} is not valid: ${why}; ${CHECK}`, challenge);
+    const clock = { now: now(), clockTolerance: token.clockTolerance };
     let claims: Claims;
     try {
       const { payload, protectedHeader } = await verifyByAny(jwt, [getKey].flat(), {
@@ -92,7 +94,7 @@ export class SignedToken {
         ...(issuer === undefined ? {} : { issuer: [issuer].flat() }),
         ...(audience === undefined ? {} : { audience: [...audience] }),
         clockTolerance: token.clockTolerance / 1000,
-        currentDate: new Date(now()),
+        currentDate: new Date(clock.now),
       });
       // RFC 8725 §3.11: forward-auth's assertion speaks for one request and is nobody's token.
       if (protectedHeader.typ?.toLowerCase() === ASSERTION_TYPE) return invalid('an assertion is not an access token');
@@ -100,11 +102,11 @@ export class SignedToken {
       const wrong = check?.(claims, protectedHeader);
       if (wrong !== undefined) return invalid(wrong);
     } catch (error) {
-      return invalid(describeTokenFailure(error, `the source of keys for ${header}`));
+      return invalid(describeTokenFailure(error, `the source of keys for ${header}`, clock));
     }
     const { exp } = claims;
     if (typeof exp !== 'number') return invalid('it has no "exp"');
-    if (now() / 1000 >= exp + token.clockTolerance / 1000) return invalid('it has expired');
+    if (clock.now / 1000 >= exp + token.clockTolerance / 1000) return invalid(timeFailure('exp', exp, clock));
     const identity = readClaims(claims, token.claims) ?? other?.(claims);
     if (identity === undefined) return invalid(`it has no usable "${token.claims.subject}"`);
     const verified: Verified = { claims, identity, expiresAt: exp * 1000 };
