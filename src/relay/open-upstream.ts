@@ -18,6 +18,9 @@ import type { Upstream } from './upstreams/upstream.ts';
 
 type ServerConfig = RelayConfig['servers'][string];
 
+/** Milliseconds for a server to be there, however long its answers may take. */
+const START_TIMEOUT = 60_000;
+
 export interface OpenUpstreamDeps {
   readonly limits: RelayConfig['limits'];
   readonly budgets: Budgets;
@@ -67,7 +70,7 @@ function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDep
   if (url !== undefined && transport === 'streamable-http')
     return new HttpUpstream({ url, timeout }, limits.idleStream, tls, outgoing, onRefusal);
   const idle = limits.idleStream;
-  const times = { timeout, idle };
+  const times = { timeout, start: Math.min(timeout, START_TIMEOUT), idle };
   return new PipeUpstream(
     new PipeServers(openPipe(name, server, transport, { ...deps, onRefusal }), {
       server: name,
@@ -97,8 +100,9 @@ function openPipe(
   transport: ServerConfig['transport'],
   { limits, log, env, tls, onRefusal }: OpenUpstreamDeps & { onRefusal: OnServerRefusal },
 ): OpenPipe {
-  const { url, command, args, cwd, timeout } = server;
+  const { url, command, args, cwd } = server;
   const limit = limits.maxServerMessage;
+  const timeout = Math.min(server.timeout, START_TIMEOUT);
   if (url === undefined)
     return childProcessPipe(
       { command: command as string, args, cwd, env: { ...inherited(server.inheritEnv, env), ...server.env } },

@@ -202,7 +202,16 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     ...{ gate, servers, metrics, log },
   });
   const limitsNow = () => current.config.relay.limits;
-  const endpoint = new StreamableHttpEndpoint({ intake, seal, budgets, streams, metrics, log, limits: limitsNow });
+  const endpoint = new StreamableHttpEndpoint({
+    intake,
+    seal,
+    budgets,
+    streams,
+    metrics,
+    log,
+    times,
+    limits: limitsNow,
+  });
   const reached = (name: string, up: boolean) => endpoint.reached(name, up);
   const asOne = { servers, intake, budgets, sealing, metrics, log, reached, times };
   const mayUse = ({ identity }: Pick<Caller, 'identity'>, server: string) => gate.mayUse(identity, server);

@@ -50,7 +50,9 @@ export const upstreamServer = z
     }),
     max: z.int().min(1).default(50).meta({ description: 'such programs or connections at a time' }),
     unused: duration('ends such a session that is not used').prefault('30m'),
-    timeout: duration('until an answer must have begun').prefault('60s'),
+    timeout: duration(
+      'until an answer must have begun; a server that takes longer is told to cancel. For a program, WebSocket or HTTP+SSE to start, a minute of it at most',
+    ).prefault('15m'),
     tls: upstreamTls.optional(),
     resource: httpUrl('its resource identifier (RFC 8707), for which tokens are issued; absent: url').optional(),
     passthrough: passThroughNames('headers of the client handed on to it, beside `relay.passthrough.headers`'),

@@ -1,7 +1,7 @@
 import type { Permit } from '../gate/gate.ts';
 import { AnswerRefused } from '../gate/response-guard.ts';
 import { SERVER_ERROR } from '../protocol/error-codes.ts';
-import { ServerError } from '../protocol/failures.ts';
+import { Cancelled, ServerError } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
@@ -22,7 +22,11 @@ export async function throughGate(
 ): Promise<Json> {
   if (guard === undefined) return send(options);
   const stop = new AbortController();
-  const refuse = (refusal: Refusal) => stop.abort(new RefusedError(refusal));
+  let refused: Refusal | undefined;
+  const refuse = (refusal: Refusal) => {
+    refused ??= refusal;
+    stop.abort(new Cancelled(refusal.message));
+  };
   guard.start(refuse);
   const seen = (message: Json) => {
     try {
@@ -49,6 +53,8 @@ export async function throughGate(
     stop.signal.throwIfAborted();
     if (answer === undefined) throw new RefusedError(guard.unanswered);
     return answer.result as Json;
+  } catch (error) {
+    throw refused === undefined ? error : new RefusedError(refused);
   } finally {
     guard.end();
   }

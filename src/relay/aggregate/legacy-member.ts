@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isRecord } from '../../platform/is-record.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
-import { Cancelled, SessionLost } from '../protocol/failures.ts';
+import { SessionLost } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { LegacyClient, type SessionFields } from '../upstreams/legacy-client.ts';
 import {
@@ -42,8 +42,7 @@ export class LegacyMember implements McpServer {
   async request(request: ClientRequest, options: RequestOptions): Promise<Json> {
     const { id, method, params } = request;
     const message = { jsonrpc: '2.0', id, method, params };
-    const ask = (session: string) =>
-      this.#client(session).request(message, options, (reason) => reason instanceof Cancelled);
+    const ask = (session: string) => this.#client(session).request(message, options);
     const session = await this.#open(options.signal);
     try {
       return await ask(session);

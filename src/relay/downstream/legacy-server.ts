@@ -85,6 +85,7 @@ async function inside(
   }
   const request = { id, method, params: isRecord(params) ? params : {} };
   const onMessage = (received: Json) => response.event(received);
+  response.underWay();
   const result = await running.run(id, response.signal, (signal) => server.request(request, { signal, onMessage }));
   response.answer({ jsonrpc: '2.0', id, result });
 }

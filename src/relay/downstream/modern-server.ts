@@ -25,6 +25,7 @@ const MAX_SUBSCRIPTIONS = 1_000;
 export async function answerModern(request: ClientRequest, server: McpServer, response: LocalResponse): Promise<void> {
   const { id, method, params } = request;
   const { signal } = response;
+  response.underWay();
   try {
     if (GONE.has(method)) throw new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since ${FIRST_MODERN}`);
     if (method === 'subscriptions/listen') return await listen(id, params, server, response);

@@ -4,7 +4,7 @@ import { type Id, idKey, type Json } from '../protocol/json-rpc.ts';
 
 /** Requests of one session that wait for their answers, by the client's ids. */
 export class RunningRequests {
-  readonly #running = new Map<unknown, AbortController>();
+  readonly #running = new Map<unknown, { readonly cancel: AbortController; readonly signal: AbortSignal }>();
 
   get size(): number {
     return this.#running.size;
@@ -18,9 +18,10 @@ export class RunningRequests {
     const key = idKey(id);
     if (this.#running.has(key)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
     const cancel = new AbortController();
-    this.#running.set(key, cancel);
+    const signal = AbortSignal.any([outer, cancel.signal]);
+    this.#running.set(key, { cancel, signal });
     try {
-      return await ask(AbortSignal.any([outer, cancel.signal]));
+      return await ask(signal);
     } catch (error) {
       cancel.signal.throwIfAborted();
       throw error;
@@ -29,14 +30,15 @@ export class RunningRequests {
     }
   }
 
-  /** @param params of `notifications/cancelled` @returns false if the request is not here */
+  /** @param params of `notifications/cancelled` @returns false if the request does not wait here */
   cancel({ requestId, reason }: Json): boolean {
     const running = this.#running.get(idKey(requestId));
-    running?.abort(new Cancelled(reason));
-    return running !== undefined;
+    if (running === undefined || running.signal.aborted) return false;
+    running.cancel.abort(new Cancelled(reason));
+    return true;
   }
 
   end(): void {
-    for (const running of this.#running.values()) running.abort(new Error('the session has ended'));
+    for (const { cancel } of this.#running.values()) cancel.abort(new Error('the session has ended'));
   }
 }

@@ -3,8 +3,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { withEscapedLineEnds } from '../protocol/escaped-line-ends.ts';
 import { EventRewriter } from '../protocol/event-rewriter.ts';
+import { Cancelled } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
 import { exactMediaType, isEventStream, isJson } from '../protocol/media-type.ts';
+import type { ResponseHandler } from '../protocol/response-handler.ts';
 import type { Refusal } from '../refusal.ts';
 import type { HoldBytes } from './budgets/held-bytes.ts';
 import { answerTooLarge, UNREADABLE } from './denials.ts';
@@ -20,8 +22,8 @@ interface Head {
  * Takes the bytes of one response through the guard. JSON is held until it is whole, event streams go on event by event, and what
  * nobody has to read as it comes.
  */
-export class GuardedResponse implements Dispatcher.DispatchHandler {
-  readonly #inner: Dispatcher.DispatchHandler;
+export class GuardedResponse implements ResponseHandler {
+  readonly #inner: ResponseHandler;
   readonly #guard: ResponseGuard;
   readonly #holds: HoldBytes;
   #controller: Dispatcher.DispatchController | undefined;
@@ -35,7 +37,7 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
   #done = false;
 
   /** @param holds counts what is held of the response, until its client has it */
-  constructor(inner: Dispatcher.DispatchHandler, guard: ResponseGuard, holds: HoldBytes = () => undefined) {
+  constructor(inner: ResponseHandler, guard: ResponseGuard, holds: HoldBytes = () => undefined) {
     this.#inner = inner;
     this.#holds = holds;
     this.#guard = guard;
@@ -45,6 +47,10 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
     this.#controller = controller;
     this.#guard.start((refusal) => this.#refuse(controller, refusal));
     this.#inner.onRequestStart?.(controller, context);
+  }
+
+  onUnderWay(): void {
+    this.#inner.onUnderWay?.();
   }
 
   onResponseStart(
@@ -192,7 +198,7 @@ export class GuardedResponse implements Dispatcher.DispatchHandler {
       this.#inner.onResponseData?.(controller, Buffer.from(event));
       this.#inner.onResponseEnd?.(controller, {});
     } else this.#inner.onResponseError?.(controller, new AnswerRefused(refusal));
-    this.#controller?.abort(new Error(refusal.message));
+    this.#controller?.abort(new Cancelled(refusal.message));
   }
 
   #finish(): void {

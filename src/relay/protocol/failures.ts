@@ -1,3 +1,4 @@
+import { errors } from 'undici';
 import type { Json } from './json-rpc.ts';
 
 /** The server answered with a JSON-RPC error (JSON-RPC 2.0 §5.1), or the relay answers with one in its place. */
@@ -51,15 +52,27 @@ export class AnswerCut extends Error {
   }
 }
 
-/** Why a request's signal was aborted if its client has taken the request back; otherwise the client is gone. */
+/** What a server is told of a request that took too long. */
+export const TOO_LATE = 'the answer did not come in time';
+
+/** Why a request was aborted if its client, or the relay, has taken the request back; otherwise the client is gone. */
 export class Cancelled extends Error {
   override readonly name = 'Cancelled';
-  /** What the client says of it; undefined: nothing. */
+  /** What is said of it; undefined: nothing. */
   readonly reason: string | undefined;
 
   constructor(reason: unknown) {
-    super('the client has cancelled the request');
+    super('the request was cancelled');
     this.reason = typeof reason === 'string' ? reason : undefined;
+  }
+
+  /** @returns undefined if a request that ended so goes on at its server, as one whose client is merely gone */
+  static by(why: unknown): Cancelled | undefined {
+    if (why instanceof Cancelled) return why;
+    if (why instanceof DOMException && why.name === 'TimeoutError') return new Cancelled(TOO_LATE);
+    return why instanceof errors.HeadersTimeoutError || why instanceof errors.BodyTimeoutError
+      ? new Cancelled(TOO_LATE)
+      : undefined;
   }
 
   /** As a server of sessions is told. @param requestId as the server knows it */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { PassingHandler, type ResponseHandler } from './passing-handler.ts';
+import type { ResponseHandler } from '../protocol/response-handler.ts';
+import { PassingHandler } from './passing-handler.ts';
 
 /**
  * Stands between what brings a response and what takes it. A taker sees each header name once, as one text, and nothing after the

@@ -2,15 +2,23 @@ import { type Dispatcher, Pool } from 'undici';
 import { outboundConnector } from '../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../platform/tls.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
+import { Cancelled } from '../protocol/failures.ts';
+import { writeJson } from '../protocol/json.ts';
+import { isId } from '../protocol/json-rpc.ts';
 import { AuthorizedDispatch } from './authorized-dispatch.ts';
+import { CancellingHandler } from './cancelling-handler.ts';
 import { guarded } from './guarded-handler.ts';
 import { PacedHandler } from './paced-handler.ts';
 import { type OnServerRefusal, RefusalReader } from './refusal-reason.ts';
-import type { Upstream, UpstreamRequest } from './upstream.ts';
+import { messageOf, type Upstream, type UpstreamRequest } from './upstream.ts';
+import { headerOf } from './upstream-request.ts';
 
 type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
 
 const CONNECT_TIMEOUT = 10_000;
+/** For a notification that nobody waits for. */
+const CLOSE_GRACE = 1_000;
+const DONE = new Error('what comes of a notification is not wanted');
 
 /** A server that is reached by streamable HTTP, and the connections to it. */
 export class HttpUpstream implements Upstream {
@@ -58,7 +66,8 @@ export class HttpUpstream implements Upstream {
   #send(request: UpstreamRequest, headers: string[], handler: Dispatcher.DispatchHandler): void {
     const pool = request.method === 'GET' ? this.#streams : this.#calls;
     const added = headers.slice(request.headers.length);
-    const answered = new PacedHandler(guarded(new RefusalReader(handler, added, this.#onRefusal)));
+    const read = guarded(new RefusalReader(handler, added, this.#onRefusal));
+    const answered = new CancellingHandler(new PacedHandler(read), (why) => this.#takeBack(request, headers, why));
     pool.dispatch(
       {
         path: this.#path,
@@ -70,6 +79,17 @@ export class HttpUpstream implements Upstream {
       },
       answered,
     );
+  }
+
+  /** A session goes on when the connection of one of its requests ends, and so does that request (2025-11-25, transports). */
+  #takeBack({ era, method, ...request }: UpstreamRequest, headers: string[], { reason }: Cancelled): void {
+    if (era !== 'legacy' || method !== 'POST' || headerOf(headers, 'mcp-session-id') === undefined) return;
+    const { id, method: asked } = messageOf(request);
+    if (!isId(id) || asked === undefined) return;
+    const body = Buffer.from(writeJson(Cancelled.notification(id, reason)));
+    const limits = { headersTimeout: CLOSE_GRACE, bodyTimeout: CLOSE_GRACE };
+    const ignored = { onResponseStart: (controller: Dispatcher.DispatchController) => controller.abort(DONE) };
+    this.#calls.dispatch({ path: this.#path, method, headers, body, ...limits }, guarded(ignored));
   }
 
   async close(): Promise<void> {

@@ -84,17 +84,16 @@ export class LegacyClient {
   }
 
   /**
-   * Asks the server, and tells it where the request is taken back.
+   * Asks the server, and tells it if the request is taken back.
    *
-   * @param takesBack whether the signal's reason does that; otherwise the client is merely gone
+   * @param takesBack how the signal's reason does that
    * @throws as `post` does
    */
-  async request(message: Json, options: RequestOptions, takesBack: (reason: unknown) => boolean): Promise<Json> {
+  async request(message: Json, options: RequestOptions, takesBack = Cancelled.by): Promise<Json> {
     const { signal } = options;
     const onAbort = () => {
-      if (!takesBack(signal.reason)) return;
-      const { reason } = signal.reason instanceof Cancelled ? signal.reason : {};
-      void this.notify(Cancelled.notification(message.id, reason));
+      const cancelled = takesBack(signal.reason);
+      if (cancelled !== undefined) void this.notify(Cancelled.notification(message.id, cancelled.reason));
     };
     signal.addEventListener('abort', onAbort, { once: true });
     try {

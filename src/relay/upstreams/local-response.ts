@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici';
 import type { Budget, Hold } from '../gate/budgets/budgets.ts';
 import { writeJson } from '../protocol/json.ts';
+import type { ResponseHandler } from '../protocol/response-handler.ts';
 import { guarded } from './guarded-handler.ts';
-import type { ResponseHandler } from './passing-handler.ts';
 
 type Json = Record<string, unknown>;
 
@@ -84,6 +84,11 @@ export class LocalResponse implements Dispatcher.DispatchController {
   status(status: number): void {
     this.begin(status, {});
     this.finish();
+  }
+
+  /** All that a status can say is known: only the server's answer is waited for now. */
+  underWay(): void {
+    if (!this.#done) this.#handler.onUnderWay?.();
   }
 
   /** Opens the event stream before there is anything to say. */

@@ -1,15 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import type { Json } from '../protocol/json-rpc.ts';
-
-/** Takes a message of a response in the place of its bytes. */
-export type TakeMessage = (controller: Dispatcher.DispatchController, message: Json) => void;
-
-/** What takes a response. */
-export interface ResponseHandler extends Dispatcher.DispatchHandler {
-  /** Absent: it takes bytes only. */
-  readonly onResponseMessage?: TakeMessage | undefined;
-}
+import type { ResponseHandler, TakeMessage } from '../protocol/response-handler.ts';
 
 /**
  * Passes a response on, event by event; what stands between overrides the events that it changes, or `pass` for all of them.
@@ -28,6 +19,10 @@ export class PassingHandler implements ResponseHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
     this.pass(controller, () => this.inner.onRequestStart?.(controller, context));
+  }
+
+  onUnderWay(): void {
+    this.inner.onUnderWay?.();
   }
 
   onResponseStart(

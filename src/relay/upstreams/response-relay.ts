@@ -3,8 +3,10 @@ import { type Dispatcher, errors } from 'undici';
 import type { HoldBytes } from '../gate/budgets/held-bytes.ts';
 import { AnswerRefused } from '../gate/response-guard.ts';
 import { EventBoundary } from '../protocol/event-boundary.ts';
-import { isEventStream } from '../protocol/media-type.ts';
+import { isEventStream, isJson } from '../protocol/media-type.ts';
+import type { ResponseHandler } from '../protocol/response-handler.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
+import { JsonEvent } from './json-event.ts';
 import { ServerNotStarted } from './pipes/server-not-started.ts';
 import { isRefusing } from './refusal-reason.ts';
 import { clientResponseHeaders } from './response-headers.ts';
@@ -34,10 +36,12 @@ export type Outcome =
 export interface RelayEvents {
   /** Whether the client waits for an answer to its message. */
   readonly expectsAnswer: boolean;
+  /** Whether the answer may come as a stream that is open before the server has said anything. */
+  readonly mayStreamEarly: boolean;
   seal(upstreamId: string): string;
   /** Counts what is held of the answer, until the response is closed. */
   readonly holds?: HoldBytes;
-  /** Nothing was sent yet: answer with this. `asked`: the server was asked before. */
+  /** No answer was sent yet: answer with this. `asked`: the server was asked before. */
   refuse(refusal: Refusal, asked: boolean): void;
   /** @param end ends the stream, and the request at the server */
   streamOpened(end: () => void): void;
@@ -48,15 +52,27 @@ export interface RelayEvents {
   ended(outcome: Outcome, error?: Error): void;
 }
 
+/** Milliseconds of a server's silence after which its response is begun as a stream, so that nothing between takes it for dead. */
+export interface SilenceTimes {
+  /** If the relay itself answers, in the place of the server, and waits for nothing but its answer. */
+  readonly own: number;
+  /** If the response of the server goes on as it is: what its status and headers say is lost then. */
+  readonly passed: number;
+}
+
 export interface StreamTimes {
+  readonly silence: SilenceTimes;
   /** Milliseconds of silence after which a comment line keeps proxies from closing the stream. */
   readonly keepAlive: number;
   /** Milliseconds that a client may leave a full stream unread. */
   readonly stalled: number;
 }
 
-/** Passes one response on as it comes: nothing is collected, and a slow reader slows the server down. */
-export class ResponseRelay implements Dispatcher.DispatchHandler {
+/**
+ * Passes one response on as it comes: nothing is collected, and a slow reader slows the server down. If a server is silent for long,
+ * the response is begun as an event stream, and whatever comes is an event of it.
+ */
+export class ResponseRelay implements ResponseHandler {
   readonly #response: ServerResponse;
   readonly #events: RelayEvents;
   readonly #times: StreamTimes;
@@ -67,6 +83,11 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #awaited = -1;
   #unwanted: UnwantedBody | undefined;
   #held: { readonly body: BufferedBody; start(): void; answerNothing(): void } | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  /** The stream was begun without the server, which has begun no response yet. */
+  #early = false;
+  /** An answer as JSON, in a stream that was begun without it. */
+  #json: JsonEvent | undefined;
   #done = false;
 
   constructor(response: ServerResponse, events: RelayEvents, times: StreamTimes) {
@@ -79,18 +100,36 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#done) controller.abort(new ClientGone());
+    else this.#bear(this.#times.silence.passed);
+  }
+
+  onUnderWay(): void {
+    this.#bear(this.#times.silence.own);
+  }
+
+  /** @param silence milliseconds */
+  #bear(silence: number): void {
+    if (!this.#events.mayStreamEarly || this.#response.headersSent || this.#done) return;
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#streamEarly(), silence);
+  }
+
+  #streamEarly(): void {
+    this.#early = true;
+    this.#response.writeHead(200, clientResponseHeaders({ 'content-type': 'text/event-stream' }, true, String));
+    this.#openStream(true);
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#done) return;
+    clearTimeout(this.#silence);
     this.#events.answered();
     const { expectsAnswer } = this.#events;
     const use = useOfBody(status, headers, expectsAnswer);
     const refusal =
       refusedAnswer(status) ?? (use === 'answer' ? pageAnswer(status, headers['content-type']) : undefined);
     if (refusal !== undefined) {
-      this.#events.refuse(refusal, true);
-      this.#end('upstream_refused');
+      this.#refuse(refusal, true, 'upstream_refused');
       controller.abort(new Error(refusal.message));
       return;
     }
@@ -101,6 +140,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   #start(status: number, headers: IncomingHttpHeaders): void {
+    if (this.#early) return void this.#goOn(headers);
     const stream = isEventStream(headers['content-type']);
     this.#response.writeHead(
       status,
@@ -108,6 +148,17 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     );
     if (stream) this.#openStream(headers['content-encoding'] === undefined);
     else this.#awaited = Number(headers['content-length'] ?? -1);
+  }
+
+  /** What the server says at last becomes part of the stream; its status has no place there. */
+  #goOn({ 'content-type': type, 'content-encoding': encoding = 'identity' }: IncomingHttpHeaders): void {
+    const isPlain = encoding === 'identity';
+    if (isPlain && isJson(type)) this.#json = new JsonEvent();
+    else if (!isPlain || !isEventStream(type)) {
+      this.#refuse(NO_MESSAGE, true, 'relayed');
+      return void this.#controller?.abort(new Error(NO_MESSAGE.message));
+    }
+    this.#early = false;
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -129,7 +180,9 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#pass(controller, chunk);
   }
 
-  #pass(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #pass(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    if (this.#done) return;
+    const chunk = this.#json?.push(piece) ?? piece;
     this.#boundary?.push(chunk);
     this.#keepAlive?.refresh();
     // The whole body in one piece, as most answers are: head and body leave in one write.
@@ -153,36 +206,35 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     if (this.#done) return;
     this.#held?.answerNothing();
+    if (this.#done) return;
     this.#end('relayed');
-    if (!this.#response.writableEnded) this.#response.end();
+    if (!this.#response.writableEnded) this.#response.end(this.#json?.end());
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#done) return;
-    if (this.#response.headersSent) {
+    if (this.#response.headersSent && !this.#early) {
       this.#end('upstream_cut', error);
       // RFC 9112 §8: an incomplete message must look incomplete, so the connection is cut and not ended.
       this.#response.destroy();
       return;
     }
-    if (error instanceof RefusedError) {
-      this.#events.refuse(error.refusal, false);
-      this.#end('refused', error);
-      return;
-    }
-    if (error instanceof AnswerRefused) {
-      this.#events.refuse(error.refusal, true);
-      this.#end('answer_refused');
-      return;
-    }
+    if (error instanceof RefusedError) return void this.#refuse(error.refusal, false, 'refused', error);
+    if (error instanceof AnswerRefused) return void this.#refuse(error.refusal, true, 'answer_refused');
     const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;
-    this.#events.refuse(late ? TIMEOUT : unreachable(error), true);
-    this.#end(late ? 'upstream_timeout' : 'upstream_unreachable', error);
+    if (late) this.#refuse(TIMEOUT, true, 'upstream_timeout', error);
+    else this.#refuse(unreachable(error), true, 'upstream_unreachable', error);
+  }
+
+  #refuse(refusal: Refusal, asked: boolean, outcome: Outcome, error?: Error): void {
+    this.#events.refuse(refusal, asked);
+    this.#end(outcome, error);
   }
 
   /** The body is not for the client, nor what describes it. */
   #answerNothing(status: number, headers: IncomingHttpHeaders): void {
     this.#held = undefined;
+    if (this.#early) return void this.#refuse(NO_MESSAGE, true, 'relayed');
     this.#unwanted = new UnwantedBody();
     const { 'content-type': _type, 'content-length': _length, 'content-encoding': _encoding, ...others } = headers;
     const { method } = this.#response.req;
@@ -226,6 +278,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   #end(outcome: Outcome, error?: Error): void {
     this.#done = true;
+    clearTimeout(this.#silence);
     clearInterval(this.#keepAlive);
     clearTimeout(this.#stalled);
     if (this.#boundary !== undefined) this.#events.streamClosed();
@@ -266,6 +319,13 @@ function pageAnswer(status: number, type: string | undefined): Refusal | undefin
     fix: `the MCP server answered ${status} with ${type}: its url must be the MCP endpoint itself, and nothing before it may show pages`,
   };
 }
+
+/** In a stream, where a status cannot say it. */
+const NO_MESSAGE: Refusal = {
+  status: 502,
+  reason: 'upstream_unreachable',
+  message: 'the MCP server gave no answer to this request',
+};
 
 export const TIMEOUT: Refusal = {
   status: 504,

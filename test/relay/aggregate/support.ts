@@ -7,12 +7,13 @@ import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { type Sealing, sealingKey, sealingWith } from '../../../src/platform/sealing/sealing.ts';
+import { CONNECTION_TIMES } from '../../../src/relay/transports/channel/connection.ts';
 import { startConformanceServer } from '../../support/conformance-server/server.ts';
 import { type Answer, ask, onEnd, type RelayUnderTest, relay } from '../support/relay.ts';
 import { sdkClient } from '../support/sdk-client.ts';
 
 /** Short, so that a test sees a server come back. */
-export const TIMES = { ping: 30_000, closeGrace: 1_000, retry: { first: 20, longest: 100, attempts: 2 } };
+export const TIMES = { ...CONNECTION_TIMES, retry: { first: 20, longest: 100, attempts: 2 } };
 export const SESSION_KEY = Buffer.alloc(32, 7).toString('base64url');
 
 export interface TestServer {

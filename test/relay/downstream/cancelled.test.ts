@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterEach, describe, it } from 'mocha';
+import { isSameId } from '../../../src/relay/protocol/json-rpc.ts';
 import { until } from '../../support/until.ts';
 import { call } from '../protocol/numbers/clients.ts';
-import { endAll, relay } from '../support/relay.ts';
+import { endAll, onEnd, relay } from '../support/relay.ts';
+import { scriptedServer } from '../support/scripted-server.ts';
 import { CONNECTIONS } from './connections.ts';
 
 /** A program that never answers `silent`, and answers `heard` with what it was told before, as the result of a task. */
@@ -25,21 +30,47 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (l
 `;
 
 const server = (settings: object = {}) => ({ command: process.execPath, args: ['-e', PROGRAM], ...settings });
+
+/** A server that is silent, and what it was told of that. */
+const SERVERS: Readonly<
+  Record<string, (settings: object) => Promise<{ one: Record<string, unknown>; told: () => Promise<string> }>>
+> = {
+  'a program': async (settings) => {
+    const file = join(mkdtempSync(join(tmpdir(), 'postern-')), 'told');
+    onEnd(() => rmSync(dirname(file), { recursive: true }));
+    const noted = PROGRAM.replace('told.push(params', `fs.appendFileSync(${JSON.stringify(file)}, params.reason), $&`);
+    const one = { ...server(settings), args: ['-e', `const fs = require('node:fs');${noted}`] };
+    return { one, told: async () => (existsSync(file) ? readFileSync(file, 'utf8') : '') };
+  },
+  'a server with sessions': async (settings) => {
+    const { url, seen } = await scriptedServer({ post: ({ method }) => method === 'tools/call' });
+    const isAbout = (id: unknown) =>
+      seen.some(({ message }) => message?.method === 'tools/call' && isSameId(message.id, id));
+    const told = () =>
+      seen
+        .filter(({ message }) => message?.method === 'notifications/cancelled')
+        .map(({ message }) => message?.params as { requestId: unknown; reason: string })
+        .filter(({ requestId }) => isAbout(requestId))
+        .map(({ reason }) => reason);
+    return { one: { url, era: 'legacy', ...settings }, told: async () => told().join() };
+  },
+};
+const AGGREGATE = { servers: ['one'], timeout: '10s' };
+const PLACES = [
+  ['the server', '/servers/one', ''],
+  ['all as one', '', 'one__'],
+] as const;
 const cancel = (id: number, reason: string) =>
   JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id, reason } });
 
-describe('a program is told that nobody waits for a call', function () {
+describe('a server is told that nobody waits for a call', function () {
   this.timeout(60_000);
   afterEach(endAll);
 
   for (const [client, connect] of Object.entries(CONNECTIONS))
-    for (const [place, path, prefix] of [
-      ['the server', '/servers/one', ''],
-      ['all as one', '', 'one__'],
-    ] as const)
+    for (const [place, path, prefix] of PLACES)
       it(`by its client, in the client’s words, and the client hears no answer: ${client}, by ${place}`, async () => {
-        const aggregate = { servers: ['one'], timeout: '10s' };
-        const { port } = await relay({ servers: { one: server() }, aggregate });
+        const { port } = await relay({ servers: { one: server() }, aggregate: AGGREGATE });
         const connection = await connect(port, path);
         connection.send(call(`${prefix}silent`, '5', '{}'));
         let id = 6;
@@ -54,12 +85,21 @@ describe('a program is told that nobody waits for a call', function () {
         assert.doesNotMatch(connection.text, /"id":5\b/);
       });
 
-  it('by the relay, where the answer does not come in time', async () => {
-    const { port } = await relay({ servers: { one: server({ timeout: '300ms' }) } });
-    const connection = await (CONNECTIONS['streamable HTTP'] as (typeof CONNECTIONS)[string])(port, '/servers/one');
-    connection.send(call('silent', '5', '{}'));
-    await until('the client knows', () => connection.text.includes('did not answer in time'));
-    connection.send(call('heard', '6', '{}'));
-    await until('the program knows', () => connection.text.includes('the answer did not come in time'));
-  });
+  for (const [what, settings, said] of [
+    ['no answer in time', { timeout: '300ms' }, 'the answer did not come in time'],
+    ['a call that may not take so long', {}, 'had not answered whole within 300 ms'],
+  ] as const)
+    for (const [client, connect] of Object.entries(CONNECTIONS))
+      for (const [kind, start] of Object.entries(SERVERS))
+        for (const [place, path, prefix] of PLACES)
+          it(`by the relay, for ${what}: ${client} → ${kind}, by ${place}`, async () => {
+            const { one, told } = await start(settings);
+            const callLimits = 'timeout' in settings ? [] : [{ tools: ['silent'], duration: '300ms' }];
+            const { port } = await relay({ servers: { one }, aggregate: AGGREGATE, callLimits });
+            const connection = await connect(port, path);
+            connection.send(call(`${prefix}silent`, '5', '{}'));
+            await until('the client knows', () => /"id":5\b/.test(connection.text));
+            assert.match(connection.text, /did not answer in time|had not answered whole/);
+            await until('the server knows', async () => (await told()).includes(said));
+          });
 });

@@ -10,6 +10,7 @@ import { passThrough } from '../../../src/relay/upstreams/passthrough.ts';
 import { ResponseRelay } from '../../../src/relay/upstreams/response-relay.ts';
 import { ask, CALL, ECHO, endAll, onEnd, rejection, relay, upstream } from '../support/relay.ts';
 
+const SILENCE = { own: 60_000, passed: 60_000 };
 const USER = ['X-Authenticated-User', 'alice'];
 
 /** Opens a request and answers as soon as the response's headers are there. */
@@ -137,10 +138,11 @@ describe('responses of MCP servers', () => {
       response,
       {
         expectsAnswer: true,
+        mayStreamEarly: false,
         ...{ seal: String, refuse: unheard, streamOpened: unheard, streamClosed: unheard },
         ...{ answered: unheard, ended: unheard },
       },
-      { keepAlive: 60_000, stalled: 50 },
+      { keepAlive: 60_000, stalled: 50, silence: SILENCE },
     );
     const controller = { pause: unheard, resume: unheard, abort: unheard } as unknown as Dispatcher.DispatchController;
     passing.onResponseStart(controller, 200, {});
@@ -164,12 +166,13 @@ describe('responses of MCP servers', () => {
       const sent = { method: 'GET', era: 'legacy', headers: [] as string[], body: null, caller: undefined } as const;
       const events = {
         expectsAnswer: true,
+        mayStreamEarly: false,
         seal: String,
         refuse: nothing,
         streamOpened: nothing,
         streamClosed: nothing,
       };
-      const times = { keepAlive: 20, stalled: 60_000 };
+      const times = { keepAlive: 20, stalled: 60_000, silence: SILENCE };
       passThrough(target, sent, response, { ...events, answered: nothing, ended: nothing }, times, undefined);
     });
     await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));

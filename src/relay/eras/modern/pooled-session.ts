@@ -1,7 +1,7 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
-import { ServerError } from '../../protocol/failures.ts';
+import { Cancelled, ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { withoutEnvelope } from '../../protocol/meta.ts';
 import { LEGACY_VERSIONS } from '../../protocol/versions.ts';
@@ -69,9 +69,9 @@ export class PooledSession {
     const message = { jsonrpc: '2.0', id: this.#nextId++, method, params: withoutEnvelope(params) };
     this.#onMessage = options.onMessage;
     try {
-      return await this.#client.request(message, options, () => {
+      return await this.#client.request(message, options, (why) => {
         this.lost = true;
-        return true;
+        return Cancelled.by(why) ?? new Cancelled(undefined);
       });
     } finally {
       this.#onMessage = this.#onUnasked;

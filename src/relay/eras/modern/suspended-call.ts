@@ -4,7 +4,7 @@ import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
 import { hasUrlMode } from '../../protocol/elicitation.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
-import { ServerError } from '../../protocol/failures.ts';
+import { Cancelled, ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { weightOfMessage } from '../../protocol/json-weight.ts';
 import type { OnMessage } from '../../upstreams/upstream-request.ts';
@@ -69,7 +69,7 @@ export class SuspendedCall {
    */
   async turn(listener: Listener, signal: AbortSignal): Promise<Turn> {
     this.#listener = listener;
-    const end = () => this.end();
+    const end = () => this.end(Cancelled.by(signal.reason));
     signal.addEventListener('abort', end, { once: true });
     if (signal.aborted) end();
     try {
@@ -106,9 +106,9 @@ export class SuspendedCall {
   }
 
   /** Takes the request back. */
-  end(): void {
+  end(why: Error = new Error('the client is gone')): void {
     this.#kept?.release();
-    this.#end.abort(new Error('the client is gone'));
+    this.#end.abort(why);
   }
 
   /** @throws ServerError where its client is away and there is no room for it */

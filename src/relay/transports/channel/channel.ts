@@ -4,7 +4,7 @@ import type { Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { AnswerRefused, type Passing } from '../../gate/response-guard.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
-import { AnswerCut, NoAnswer, SessionLost } from '../../protocol/failures.ts';
+import { AnswerCut, Cancelled, NoAnswer, SessionLost } from '../../protocol/failures.ts';
 import { writeJson } from '../../protocol/json.ts';
 import { isSameId, type Json, type MessageId } from '../../protocol/json-rpc.ts';
 import { weightOf } from '../../protocol/json-weight.ts';
@@ -244,6 +244,8 @@ export class Channel {
   #stop(exchange: Exchange, refusal: Refusal): void {
     if (exchange.ended) return;
     this.#failed(exchange, refusal, 'answer_refused', undefined);
+    if (isRequest(exchange.message))
+      void this.#session.notify(Cancelled.notification(exchange.message.id, refusal.message));
   }
 
   #failed(exchange: Exchange, refusal: Refusal, outcome: Outcome, error: Error | undefined): void {

@@ -8,7 +8,7 @@ import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted, Intake } from '../../intake.ts';
 import { causeFields, causeOf } from '../../refusal.ts';
-import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { Outcome, SilenceTimes } from '../../upstreams/response-relay.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 import type { OpenStreams, StreamEnding } from '../open-streams.ts';
 import { Channel } from './channel.ts';
@@ -20,12 +20,17 @@ export interface ConnectionTimes {
   readonly ping: number;
   /** For the client to answer a close. */
   readonly closeGrace: number;
+  /** Of silence after which a stream gets a comment line, which keeps proxies from closing it. */
+  readonly keepAlive: number;
+  readonly silence: SilenceTimes;
   readonly retry: RetryTimes;
 }
 
 export const CONNECTION_TIMES: ConnectionTimes = {
   ping: 30_000,
   closeGrace: 1_000,
+  keepAlive: 25_000,
+  silence: { own: 500, passed: 25_000 },
   retry: { first: 500, longest: 10_000, attempts: 7 },
 };
 

@@ -5,9 +5,6 @@ import { withEscapedLineEnds } from '../../protocol/escaped-line-ends.ts';
 import type { Channel } from '../channel/channel.ts';
 import { Connection, type ConnectionDeps, type Ending, type MessageSink } from '../channel/connection.ts';
 
-/** Milliseconds of silence after which a comment line keeps proxies from closing the stream. */
-const KEEP_ALIVE = 25_000;
-
 /** The stream of one client of the 2024-11-05 transport; its messages come by POST. */
 export class EventStreamConnection implements MessageSink {
   readonly server: string;
@@ -36,7 +33,7 @@ export class EventStreamConnection implements MessageSink {
     this.#connection = new Connection('http-sse', admitted, hold, this, deps);
     this.#keepAlive = setInterval(() => {
       if (this.#stalled === undefined) response.write(': keep-alive\n\n');
-    }, KEEP_ALIVE);
+    }, deps.times.keepAlive);
     response.on('drain', () => this.#drained());
     this.closed = new Promise((resolve) => {
       response.once('close', () => {

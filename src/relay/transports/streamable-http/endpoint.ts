@@ -13,16 +13,18 @@ import { NO_MESSAGE, type Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import type { Admitted, Intake, RefusedRequest } from '../../intake.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
+import { writeJson } from '../../protocol/json.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
 import { type Message, parseMessage } from '../../protocol/message.ts';
 import type { Era } from '../../protocol/versions.ts';
-import { causeOf, type Refusal, sendRefusal } from '../../refusal.ts';
+import { causeOf, errorOf, type Refusal, sendRefusal } from '../../refusal.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
 import { passThrough } from '../../upstreams/passthrough.ts';
 import { upstreamRequestHeaders } from '../../upstreams/request-headers.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
+import type { ConnectionTimes } from '../channel/connection.ts';
 import type { OpenStreams } from '../open-streams.ts';
 import { readBody } from './body.ts';
 import { MODERN_POST_ONLY, matchRoute, OPTIONS_HEADERS, type Route } from './route.ts';
@@ -58,12 +60,10 @@ export interface EndpointDeps {
   readonly streams: OpenStreams;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
+  readonly times: Pick<ConnectionTimes, 'keepAlive' | 'silence'>;
   /** Of the configuration that runs now. */
   readonly limits: () => RelayConfig['limits'];
 }
-
-/** Milliseconds of silence after which a stream gets a comment line. */
-const KEEP_ALIVE = 25_000;
 
 /** Streamable HTTP at `/servers/<name>/mcp`, of the sessions' era and of the stateless one. */
 export class StreamableHttpEndpoint {
@@ -195,6 +195,7 @@ export class StreamableHttpEndpoint {
     // Its end may be ours: by then a proxy may have sent the next request on the same connection, which would be lost.
     if (standing) exchange.response.shouldKeepAlive = false;
     let streamClosed = () => {};
+    const isRequest = received?.message.id !== undefined && received.message.method !== undefined;
     passThrough(
       caller.upstream,
       {
@@ -207,8 +208,8 @@ export class StreamableHttpEndpoint {
       },
       exchange.response,
       {
-        expectsAnswer:
-          method === 'GET' || (received?.message.id !== undefined && received.message.method !== undefined),
+        expectsAnswer: method === 'GET' || isRequest,
+        mayStreamEarly: isRequest && mayStream(received.message, exchange.request.headers.accept),
         holds: heldBytes(hold, 'keptBytes'),
         // The id that the client has stays the same where the server only repeats its own.
         seal: (id) =>
@@ -227,7 +228,7 @@ export class StreamableHttpEndpoint {
         answered: () => this.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
-      { keepAlive: KEEP_ALIVE, stalled: this.#deps.limits().idleStream },
+      { ...this.#deps.times, stalled: this.#deps.limits().idleStream },
       exchange.permit?.guard,
     );
   }
@@ -285,7 +286,9 @@ export class StreamableHttpEndpoint {
   #answer({ request, response, id }: Exchange, refusal: Refusal): void {
     // What is left of the body is thrown away, so that the answer is not lost in a reset.
     if (!request.readableEnded) request.resume();
-    if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, id);
+    if (response.destroyed) return;
+    if (!response.headersSent) sendRefusal(response, refusal, id);
+    else if (!response.writableEnded) response.end(`data: ${writeJson(errorOf(refusal, id))}\n\n`);
   }
 
   #fail(exchange: Exchange, error: unknown): void {
@@ -293,6 +296,11 @@ export class StreamableHttpEndpoint {
     if (exchange.response.headersSent) exchange.response.destroy();
     else this.#refuse(exchange, refusal);
   }
+}
+
+/** The head of the answer to `initialize` names the session, which only the server knows. */
+function mayStream({ method }: Message, accept: string | undefined): boolean {
+  return method !== 'initialize' && /\btext\/event-stream\b/i.test(accept ?? '');
 }
 
 function aboutOf({ caller, server, recorded }: Exchange): RefusedRequest {

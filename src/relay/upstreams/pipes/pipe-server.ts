@@ -1,4 +1,3 @@
-import { errors } from 'undici';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { heldBytes } from '../../gate/budgets/held-bytes.ts';
@@ -256,7 +255,7 @@ export class PipeServer {
     const token = meta.progressToken;
     const told = token === undefined ? params : { ...params, _meta: { ...meta, progressToken: own } };
     try {
-      return await session.wait(options, (waiting) => {
+      return await session.wait(method, options, (waiting) => {
         this.#asked.set(own, { session, id, method, token, waiting, subscribing });
         this.#sendFor(session, { jsonrpc: '2.0', id: own, method, params: told });
       });
@@ -271,10 +270,9 @@ export class PipeServer {
     const asked = this.#asked.get(own);
     if (asked === undefined) return;
     // It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew.
+    const cancelled = Cancelled.by(why);
     if (asked.method === 'initialize') this.#forget(own);
-    else if (why instanceof Cancelled) this.#takeBack(own, why.reason);
-    else if (why instanceof errors.HeadersTimeoutError || why instanceof errors.BodyTimeoutError)
-      this.#takeBack(own, 'the answer did not come in time');
+    else if (cancelled !== undefined) this.#takeBack(own, cancelled.reason);
     else this.#abandon(own, asked);
   }
 

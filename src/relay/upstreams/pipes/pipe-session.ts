@@ -12,6 +12,8 @@ import type { MessageFields } from './pipe.ts';
 export interface SessionTimes {
   /** Milliseconds until the first word of an answer. */
   readonly timeout: number;
+  /** Milliseconds until the answer to `initialize`. */
+  readonly start: number;
   /** Milliseconds of silence in an answer that has begun. */
   readonly idle: number;
 }
@@ -71,12 +73,13 @@ export class PipeSession {
    * @param ask sends the request
    * @throws what `failed` is told; the signal's reason; HeadersTimeoutError, BodyTimeoutError
    */
-  async wait({ signal, onMessage }: RequestOptions, ask: (waiting: Waiting) => void): Promise<Json> {
+  async wait(method: string, { signal, onMessage }: RequestOptions, ask: (waiting: Waiting) => void): Promise<Json> {
+    const timeout = method === 'initialize' ? this.#times.start : this.#times.timeout;
     let onAbort = () => {};
     let open: Open | undefined;
     try {
       return await new Promise<Json>((answered, failed) => {
-        const timer = setTimeout(() => failed(new errors.HeadersTimeoutError()), this.#times.timeout);
+        const timer = setTimeout(() => failed(new errors.HeadersTimeoutError()), timeout);
         open = { onMessage, timer, answered, failed };
         this.#open.add(open);
         onAbort = () => failed(signal.reason as Error);

@@ -104,7 +104,8 @@ function legacyRequest(user: string, session: string | undefined, message: Json)
 }
 
 /** @returns the id of a new session */
-export async function openSession(port: number, user: string): Promise<string> {
-  const { headers } = await askLegacy(port, user, undefined, 'initialize', FACTS);
+export async function openSession(port: number, user: string, path = '/servers/one/mcp'): Promise<string> {
+  const request = legacyRequest(user, undefined, { id: 1, method: 'initialize', params: FACTS });
+  const { headers } = await ask(port, { ...request, path });
   return String(headers['mcp-session-id']);
 }
