@@ -109,7 +109,7 @@ export function rows(bench: Bench): Row[] {
     {
       name: 'check-new',
       bar: { kind: 'ratio', of: 'jose', limit: 0.95 },
-      start: () => bench.startAuth({ max: 100 }),
+      start: () => bench.startAuth({ maxEntries: 100 }),
       load: async () => ({
         ...(await get(ports.auth, check)()),
         headers: CHECK_HEADERS,
@@ -131,7 +131,7 @@ export function rows(bench: Bench): Row[] {
     {
       name: 'check-session-redis',
       bar: { kind: 'ratio', of: 'bare', limit: 0.6 },
-      start: () => bench.startSessionAuth({ max: 0 }),
+      start: () => bench.startSessionAuth({ maxEntries: 0 }),
       load: async () => session(await bench.cookie()),
     },
     {

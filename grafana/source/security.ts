@@ -74,7 +74,7 @@ export const SECURITY: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Security events that wait',
-          description: 'For a receiver that does not answer. They are dropped after `watch.webhook.giveUpAfter`.',
+          description: 'For a receiver that does not answer. They are dropped after `watch.webhook.deliveryTimeout`.',
           unit: 'short',
           width: 12,
           queries: [{ expr: `sum by (process) (postern_security_webhook_waiting{${ON}})`, legend: '{{process}}' }],

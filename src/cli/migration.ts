@@ -26,7 +26,7 @@ function print({ users, since, forgotten }: Record<string, unknown>, terminal: T
   const list = Array.isArray(users) ? (users as object[]) : [];
   // As JSON: a name is what somebody chose, and a terminal must not obey it.
   for (const user of list) terminal.print(JSON.stringify(user));
-  const more = Number(forgotten) > 0 ? `, ${Number(forgotten)} forgotten (relay.migration.remembered)` : '';
+  const more = Number(forgotten) > 0 ? `, ${Number(forgotten)} forgotten (relay.migration.maxUsers)` : '';
   terminal.printError(`${list.length} user${list.length === 1 ? '' : 's'} since ${String(since)}${more}`);
   return 0;
 }

@@ -66,7 +66,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   const { auth } = config;
   const { log, current, tracing, worker } = serving;
   const tls = auth.tls && openListenerTls(auth.tls, 'auth.tls', { log, metrics: serving.metrics });
-  const limits = { maxHeaderSize: auth.limits.headers, requestTimeout: REQUEST_TIMEOUT };
+  const limits = { maxHeaderSize: auth.limits.maxHeaders, requestTimeout: REQUEST_TIMEOUT };
   const answer: RequestHandler = (request, response) => current().answer(request, response);
   const trusts = (socket: Socket) => current().peers.trusted.hasPeer(socket);
   const server = createHttpServer(
@@ -84,7 +84,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   try {
     if (auth.grpc !== undefined) {
       const credentials = tls && grpcCredentials(tls, auth.tls?.clientCertificate === 'require');
-      const maxMessage = 2 * auth.limits.headers;
+      const maxMessage = 2 * auth.limits.maxHeaders;
       grpc = await startExtAuthz({
         listen: auth.grpc,
         current: () => ({ ...current().peers, runCheck: current().runCheck }),

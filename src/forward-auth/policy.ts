@@ -21,7 +21,7 @@ export function compilePolicy(config: Config): Policy {
     resources,
     corsOrigins: corsOrigins(config),
     allowedOrigins: allowedOrigins(config),
-    maxIdentity: config.auth.limits.identity,
+    maxIdentity: config.auth.limits.maxIdentity,
     ...(config.auth.hiddenOperations === 'relay' && {
       readsBodies: (place: Place) => resources.isMcpEndpoint(place) && resources.of(place).isMcp,
     }),

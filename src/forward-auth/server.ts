@@ -89,7 +89,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
   if (tracing !== undefined) opened.add(tracing);
   try {
     const keys = opened.add(await openSigningKeys(auth.assertion, { ...common, at: 'auth.assertion' }));
-    const memory = { maxSessions: auth.sessions.max, maxSessionBytes: auth.sessions.maxBytes };
+    const memory = { maxSessions: auth.sessions.maxSessions, maxSessionBytes: auth.sessions.maxBytes };
     const withoutRedis = auth.rateLimitsWithoutRedis;
     const stores = opened.add(await openStores(config.redis, { ...common, metrics, memory, withoutRedis }));
     let running = config;

@@ -16,5 +16,5 @@ export function identitySize(identity: Identity): number {
 
 /** For people and logs: how much of what is too much, without naming any of it. */
 export function identityExcess(identity: Identity, limit: number): string {
-  return `the provider names ${identity.groups.length} groups of this account, which is ${identitySize(identity)} bytes with its name; auth.limits.identity allows ${limit}`;
+  return `the provider names ${identity.groups.length} groups of this account, which is ${identitySize(identity)} bytes with its name; auth.limits.maxIdentity allows ${limit}`;
 }

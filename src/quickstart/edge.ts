@@ -24,7 +24,7 @@ const renewed = new WeakMap<IncomingMessage, readonly string[]>();
 
 /** Milliseconds that forward-auth has to answer. */
 const CHECK_TIMEOUT = 10_000;
-/** Bytes: an identity of `auth.limits.identity` comes in a header and in the assertion. */
+/** Bytes: an identity of `auth.limits.maxIdentity` comes in a header and in the assertion. */
 const MAX_ANSWER_HEADERS = 65_536;
 
 /** Hop-by-hop fields (RFC 9110 §7.6.1) and those of a body, which the check does not have. */

@@ -184,7 +184,7 @@ function trustSettings({ publicUrl, relay }: Config): unknown {
   const { trust, jwt, migration, authRequired, limits } = relay;
   const { publicKeyPath } = jwt;
   const publicKey = jwt.enabled && publicKeyPath !== undefined ? contentOf(publicKeyPath) : undefined;
-  return [publicUrl, trust, jwt, migration, authRequired, limits.identity, publicKey];
+  return [publicUrl, trust, jwt, migration, authRequired, limits.maxIdentity, publicKey];
 }
 
 /** Tokens and connected accounts go on where nothing about credentials has changed. */

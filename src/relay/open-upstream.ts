@@ -64,7 +64,7 @@ export function openUpstream(name: string, server: ServerConfig, deps: OpenUpstr
 
 function openTransport(name: string, server: ServerConfig, deps: OpenUpstreamDeps): Upstream {
   const { limits, outgoing, tls, log, now } = deps;
-  const { url, timeout, sharing, max, unused } = server;
+  const { url, timeout, sharing, maxSessions: max, idleTimeout: unused } = server;
   const onRefusal = logServerRefusals(name, log, now);
   const transport = server.transport ?? (/^wss?:/.test(url ?? '') ? 'websocket' : 'streamable-http');
   if (url !== undefined && transport === 'streamable-http')

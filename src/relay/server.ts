@@ -119,7 +119,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     tracing,
     now,
     metrics: storeMetrics,
-    memory: { maxSessions: config.auth.sessions.max },
+    memory: { maxSessions: config.auth.sessions.maxSessions },
     withoutRedis: config.auth.rateLimitsWithoutRedis,
   });
   opened.add(stores);
@@ -166,7 +166,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   const channel = replicas?.('open-calls');
   const asked = { stores, metrics, storeMetrics, tools, rateLimits, audit, watch, log, tracing, channel };
   const gate = new Gate(config, asked);
-  const migration = new MigrationReport(relay.migration.remembered, now);
+  const migration = new MigrationReport(relay.migration.maxUsers, now);
   const live = activity && new LiveStreams(activity);
   const forms = new FormTokens(relay.sessionKey ?? relay.admin.password?.[0], now);
   const own: RelayParts = {
@@ -246,7 +246,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     await before.close(next);
     const admin = adminSwitches(wanted.relay.admin);
     if (activity === undefined && (admin.pages || admin.api)) log.warn({ paths: ['relay.admin'] }, NEEDS_RESTART);
-    logNotices(wanted, log);
+    logTrustNotices(wanted, log);
   };
   const reloading = new Reloading({
     process: 'relay',
@@ -257,7 +257,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     apply,
   });
 
-  const limits = { maxHeaderSize: relay.limits.headers, requestTimeout: relay.limits.requestTime };
+  const limits = { maxHeaderSize: relay.limits.maxHeaders, requestTimeout: relay.limits.requestTimeout };
   const wanted = relayTls(relay);
   const tls = wanted && openListenerTls(wanted, 'relay.tls', { log, metrics: processMetrics });
   if (tls !== undefined) opened.add(tls);
@@ -295,7 +295,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   opened.addClose(() => live?.close());
   const ownListen = worker === undefined ? relay.internalListen : { path: worker.socket };
   const internalPort = await listen(internal, ownListen, 'relay.internalListen');
-  logNotices(config, log);
+  logTrustNotices(config, log);
   if (stores.kind === 'memory' && relay.sessionKey === undefined && relay.sessionKeyPath === undefined)
     log.info('relay.sessionKey is not set: MCP sessions end when the relay restarts and work with one replica only');
   const proofs = activeProofs(relay);
@@ -336,14 +336,4 @@ function once<T>(make: () => T): () => T {
 function openAccountSealing({ connections }: Config['relay'], { kind }: Stores, log: Logger): OpenedSealing {
   const about = { keysAt: 'relay.connections.keys', what: 'connected accounts' };
   return openSealing(connections, { log, shared: kind === 'redis', ...about });
-}
-
-/** What an operator should know of a configuration that can be used. */
-function logNotices(config: Config, log: Logger): void {
-  const { relay } = config;
-  logTrustNotices(config, log);
-  if (relay.limits.connections !== undefined)
-    log.warn(
-      'relay.limits.connections is now relay.budgets.identity.maxStreams: rename it, the old name goes with the next release',
-    );
 }

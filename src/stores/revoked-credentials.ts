@@ -13,7 +13,7 @@ const SHORTEST = 3_600_000;
 
 /** For as long as anything may live that was made for a credential: an access token, or a connection. */
 export function revocationLifetime({ auth, relay }: Config): number {
-  return Math.max(SHORTEST, auth.broker.accessTokenLifetime, relay.limits.connectionTime);
+  return Math.max(SHORTEST, auth.broker.accessTokenLifetime, relay.limits.connectionLifetime);
 }
 
 export interface RevokedCredentialsOptions {

@@ -15,13 +15,13 @@ export interface HistorySettings {
   /** Milliseconds from the user's first request on. */
   readonly learning: number;
   /** Milliseconds. */
-  readonly forget: number;
+  readonly idleLifetime: number;
   /** Milliseconds. */
   readonly within: number;
   /** Networks at once that somebody who is being learnt may be in. */
   readonly most: number;
   /** Networks remembered of one user. */
-  readonly remembered: number;
+  readonly maxNetworks: number;
 }
 
 export interface Judgement {
@@ -45,14 +45,14 @@ export function seeIn(
   now: number,
   settings: HistorySettings,
 ): Judgement {
-  const recent = Object.entries(before?.networks ?? {}).filter(([, { last }]) => now - last < settings.forget);
+  const recent = Object.entries(before?.networks ?? {}).filter(([, { last }]) => now - last < settings.idleLifetime);
   // Whoever was away for so long begins anew.
   const since = recent.length === 0 ? now : (before?.since ?? now);
   const known = recent.find(([name]) => name === network)?.[1];
   const others = recent
     .filter(([name]) => name !== network)
     .sort(([, a], [, b]) => b.last - a.last)
-    .slice(0, settings.remembered - 1);
+    .slice(0, settings.maxNetworks - 1);
   const sighting: Sighting = { first: known?.first ?? now, last: Math.max(now, known?.last ?? 0) };
   const history = { since, networks: { [network]: sighting, ...Object.fromEntries(others) } };
   const added = known === undefined;

@@ -42,7 +42,7 @@ export function openWatch(config: WatchConfig, deps: OpenWatchDependencies): Wat
   const metrics = createWatchMetrics(registry);
   startAtZero(metrics, process);
   const shared = openSharedWatch(config, { stores, log });
-  const recent = new RecentEvents(config.keep, shared);
+  const recent = new RecentEvents(config.maxEvents, shared);
   const webhook = config.webhook && new Webhook(config.webhook, { process, log, metrics });
   const tell = webhook && ((event: SecurityEvent) => webhook.tell(event));
   const reports = new Reports(config, { process, log, names, metrics, recent, shared, tell });
@@ -59,7 +59,7 @@ function startAtZero(metrics: WatchMetrics, process: OpenWatchDependencies['proc
 }
 
 function detectorsOf(config: WatchConfig, shared: SharedWatch | undefined, now: () => number): Detector[] {
-  const { detectors, remembered } = config;
+  const { detectors, maxRemembered } = config;
   const thresholds: ReadonlyArray<readonly [SecurityEventKind, WatchConfig['detectors']['manyDenials'], Count]> = [
     ['request_rate', detectors.requestRate, requestsOfUser],
     ['many_sign_ins', detectors.manySignIns, signInsOfUser],
@@ -77,8 +77,8 @@ function detectorsOf(config: WatchConfig, shared: SharedWatch | undefined, now: 
   const { newNetwork, concurrentNetworks } = detectors;
   const histories = new Histories({
     shared,
-    max: remembered,
-    forget: newNetwork.forget,
+    max: maxRemembered,
+    forget: newNetwork.idleLifetime,
     // Somebody who is active is seen to be by other replicas before they count as away.
     refresh: concurrentNetworks.within / 2,
     now,
@@ -86,7 +86,7 @@ function detectorsOf(config: WatchConfig, shared: SharedWatch | undefined, now: 
   return [
     ...thresholds
       .filter(([, { enabled }]) => enabled)
-      .map(([kind, settings, count]) => new ThresholdDetector(kind, count, { ...settings, remembered })),
+      .map(([kind, settings, count]) => new ThresholdDetector(kind, count, { ...settings, remembered: maxRemembered })),
     new SingleDetector(new Set(singles.filter(([, { enabled }]) => enabled).map(([kind]) => kind))),
     ...(detectors.oldApiKey.enabled ? [new OldApiKeysDetector()] : []),
     ...(newNetwork.enabled || concurrentNetworks.enabled ? [new NetworksOfUserDetector(config, histories)] : []),

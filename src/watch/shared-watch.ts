@@ -17,7 +17,7 @@ export interface SharedWatch {
 
 /** @returns undefined where each process is on its own: there is no Redis, or no key to seal with */
 export function openSharedWatch(
-  { key, keep }: Pick<WatchConfig, 'key' | 'keep'>,
+  { key, maxEvents }: Pick<WatchConfig, 'key' | 'maxEvents'>,
   { stores, log }: { readonly stores: Pick<Stores, 'kind' | 'documents' | 'locks' | 'recent'>; readonly log: Logger },
 ): SharedWatch | undefined {
   if (stores.kind !== 'redis') return undefined;
@@ -36,7 +36,7 @@ export function openSharedWatch(
   return {
     documents: stores.documents,
     locks: stores.locks,
-    events: stores.recent('security-events', keep),
+    events: stores.recent('security-events', maxEvents),
     sealing: sealingWith(() => keys),
     alias: (name) => createHmac('sha256', named).update(name).digest('base64url'),
   };

@@ -193,15 +193,15 @@ describe('check and start', function () {
     ),
     ...['10', '10 s', '-1s', '1.5.2s', '1w', 'soon', '1e3s', 'Infinitys'].map(
       (span) =>
-        [`span ${span}`, { POSTERN_AUTH_SESSIONS_IDLE: span }, /^auth\.sessions\.idle: must be a duration/] as [
-          string,
-          Env,
-          RegExp,
-        ],
+        [
+          `span ${span}`,
+          { POSTERN_AUTH_SESSIONS_IDLE_TIMEOUT: span },
+          /^auth\.sessions\.idleTimeout: must be a duration/,
+        ] as [string, Env, RegExp],
     ),
     ...['10', '10MB', '-1KiB', '1 KiB'].map(
       (size) =>
-        [`size ${size}`, { POSTERN_RELAY_LIMITS_BODY: size }, /^relay\.limits\.body: must be a size/] as [
+        [`size ${size}`, { POSTERN_RELAY_LIMITS_MAX_BODY: size }, /^relay\.limits\.maxBody: must be a size/] as [
           string,
           Env,
           RegExp,

@@ -16,7 +16,7 @@ for (const proxy of CHECKED)
     before(async function () {
       this.timeout(120_000);
       const program = await programOrSkip(this, PROXIES[proxy].program);
-      const settings = { POSTERN_AUTH_BROKER_REGISTRATION_PER_ADDRESS: String(LIMIT) };
+      const settings = { POSTERN_AUTH_BROKER_REGISTRATION_MAX_PER_ADDRESS: String(LIMIT) };
       chain = await startClientChain(proxy, program, { settings });
     });
     after(() => chain?.stop());

@@ -76,7 +76,7 @@ describe('people with many groups, through every shipped proxy', () => {
         const { statuses, text } = await call(await bearer(groupsOf(230), `${PUBLIC_URL}${ECHO}`));
         assert.deepEqual(statuses, [431]);
         assert.match(text, /identity_too_large/);
-        assert.match(text, /230 groups.*auth\.limits\.identity/);
+        assert.match(text, /230 groups.*auth\.limits\.maxIdentity/);
         assert.equal(gauntlet.echo.seen.length, before);
       });
     });

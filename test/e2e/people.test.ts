@@ -56,7 +56,7 @@ for (const name of Object.keys(PROXIES) as DeployedProxy[])
           { match: { path: '/app/**' }, allow: { groups: ['engineering'] } },
           { match: { path: '/secret/**' }, allow: { groups: ['secret-admins'] } },
         ]),
-        POSTERN_AUTH_SESSIONS_IDLE: `${IDLE}ms`,
+        POSTERN_AUTH_SESSIONS_IDLE_TIMEOUT: `${IDLE}ms`,
         POSTERN_AUTH_RATE_LIMITS: JSON.stringify([{ by: 'address', limit: 2, per: '1m', path: '/limited/**' }]),
       });
       ending.unshift(() => auth.stop());

@@ -99,10 +99,10 @@ describe('postern relay reads its configuration again', function () {
     relay.signal('SIGHUP');
     await until('the policy is enforced', async () => (await check()).includes('has read another') === false);
     assert.match(relay.output, /wrong: unknown key/);
-    writeFileSync(file, written({ limits: { headers: '128KiB' }, operatorToken: 'another token than before' }));
+    writeFileSync(file, written({ limits: { maxHeaders: '128KiB' }, operatorToken: 'another token than before' }));
     relay.signal('SIGHUP');
     await until('the restart is asked for', async () => (await check()).includes('must be restarted'));
-    assert.match(await check(), /the relay must be restarted for relay\.limits\.headers/);
+    assert.match(await check(), /the relay must be restarted for relay\.limits\.maxHeaders/);
   });
 
   it('`check` and `explain` name the parts that differ, and no secret', async () => {

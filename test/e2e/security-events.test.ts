@@ -50,7 +50,7 @@ describe('a quiet day, then an attack, through the real Traefik', function () {
       'postern-relay': [`127.0.0.1:${relayInternal}`],
     });
     stores = await open({ url: redis.url });
-    const shared = openSharedWatch({ key: WATCH_KEY, keep: 1_000 }, { stores, log: pino({ level: 'silent' }) });
+    const shared = openSharedWatch({ key: WATCH_KEY, maxEvents: 1_000 }, { stores, log: pino({ level: 'silent' }) });
     recent = new RecentEvents(1_000, shared);
   });
   after(async () => {

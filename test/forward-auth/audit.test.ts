@@ -62,7 +62,7 @@ describe('the audit log of forward-auth', () => {
     symlinkSync('/dev/full', join(folder, 'full-forward-auth.jsonl'));
     const gate = await openGate({ rules: [{ match: { path: '/public/**' }, public: true }] }, [], {
       file: { path: join(folder, 'full-{process}.jsonl') },
-      ...{ queue: 2, whenFull: 'refuse' },
+      ...{ maxQueue: 2, whenFull: 'refuse' },
     });
     const answers = [];
     for (let turn = 0; turn < 4; turn++) answers.push(await gate.ask('/public/a'));

@@ -36,7 +36,10 @@ const stores = () => createMemoryStores({ maxSessions: 100_000, maxSessionBytes:
 /** What remembers people, and about how many of them it has room for. */
 const CACHES: Readonly<Record<string, () => { remember: (person: number) => unknown; max: number }>> = {
   'cached sessions': () => {
-    const cache = new SessionCache({ max: 100_000, maxBytes: MAX_BYTES, ttl: 60_000 }, stores().announcements);
+    const cache = new SessionCache(
+      { maxEntries: 100_000, maxBytes: MAX_BYTES, entryLifetime: 60_000 },
+      stores().announcements,
+    );
     const times = { createdAt: 0, renewedAt: 0, endsAt: 1, expiresAt: 1, cachedUntil: 1, quietUntil: 1 };
     return {
       max: MAX_BYTES,

@@ -25,7 +25,7 @@ describe('forward-auth under a flood of strangers', () => {
     gate = await startGate(1, {
       redis: { url: redis.url },
       auth: {
-        sessions: { keys: randomBytes(32).toString('base64url'), cache: { ttl: '5m' } },
+        sessions: { keys: randomBytes(32).toString('base64url'), cache: { entryLifetime: '5m' } },
         apiKeys: { enabled: true },
         limits: { queueTimeout: '5ms' },
       },

@@ -109,9 +109,9 @@ describe('another configuration while forward-auth runs', () => {
   });
 
   it('names the keys that wait for a restart, and takes the rest', async () => {
-    await gate.reload({ providers, rules: ADMINS, listen: '127.0.0.1:1', limits: { headers: '64KiB' } });
+    await gate.reload({ providers, rules: ADMINS, listen: '127.0.0.1:1', limits: { maxHeaders: '64KiB' } });
     assertRefused(await gate.ask(GITHUB, { token: await token() }), 403, 'not_allowed');
-    assert.match(gate.log(), /"paths":\["auth\.listen","auth\.limits\.headers"\].*restart/);
+    assert.match(gate.log(), /"paths":\["auth\.listen","auth\.limits\.maxHeaders"\].*restart/);
     assert.ok(!gate.log().includes('auth.internalListen'));
   });
 

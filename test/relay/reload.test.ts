@@ -108,8 +108,8 @@ describe('the relay takes another configuration', function () {
     assert.deepEqual(await call(after, 'x'), ['fresh', 'session of fresh']);
   });
 
-  it('a replaced server ends when nobody has used it for as long as `unused` says', async () => {
-    const one = (colour: string) => program({ env: { COLOUR: colour }, unused: '1s' });
+  it('a replaced server ends when nobody has used it for as long as `idleTimeout` says', async () => {
+    const one = (colour: string) => program({ env: { COLOUR: colour }, idleTimeout: '1s' });
     const running = await relay({ servers: { one: one('old') } });
     const client = await connectAs(running.url, 'alice');
     const pid = (await call(client, 'pid')) as number;
@@ -170,7 +170,7 @@ describe('the relay takes another configuration', function () {
     const status = async (headers: string[], body?: string) =>
       (await ask(running.port, { headers, ...(body === undefined ? {} : { body }) })).status;
     assert.equal(await status(secret('the first secret')), 200);
-    await running.reload({ servers, trust: { secret: 'the second secret' }, limits: { body: '1KiB' } });
+    await running.reload({ servers, trust: { secret: 'the second secret' }, limits: { maxBody: '1KiB' } });
     assert.deepEqual([await status(secret('the first secret')), await status(secret('the second secret'))], [401, 200]);
     const long = JSON.stringify({ jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'x'.repeat(2_000) } });
     assert.equal(await status(secret('the second secret'), long), 413);
@@ -184,9 +184,9 @@ describe('the relay takes another configuration', function () {
 
   it('names the keys that wait for a restart', async () => {
     const running = await relay({ servers: {} });
-    await running.reload({ servers: {}, limits: { headers: '128KiB' }, sessionKey: 'A'.repeat(43) });
+    await running.reload({ servers: {}, limits: { maxHeaders: '128KiB' }, sessionKey: 'A'.repeat(43) });
     const said = running.logs.find((line) => line.includes('restart for their new values'));
-    assert.match(String(said), /"paths":\["relay\.sessionKey","relay\.limits\.headers"\]/);
+    assert.match(String(said), /"paths":\["relay\.sessionKey","relay\.limits\.maxHeaders"\]/);
     assert.ok(!String(said).includes('AAAA'));
   });
 

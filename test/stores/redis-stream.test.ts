@@ -52,7 +52,7 @@ describe('the audit log in a Redis stream', () => {
   });
 
   it('drops and counts while Redis stands still, and says so in the stream when it is back', async () => {
-    const { audit, dropped } = await openLog({ redis: { stream: 'slow' }, queue: 5 });
+    const { audit, dropped } = await openLog({ redis: { stream: 'slow' }, maxQueue: 5 });
     await server.pause();
     write(audit, 20);
     assert.equal(await dropped(), 15);

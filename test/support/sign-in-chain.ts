@@ -68,7 +68,7 @@ export async function startSignInChain(
       { match: { path: '/both/**' }, allow: { groups: ['engineering'], providers: ['corp', 'partner'] } },
     ]),
     // A cookie is renewed when a twentieth of this is over.
-    POSTERN_AUTH_SESSIONS_IDLE: '60s',
+    POSTERN_AUTH_SESSIONS_IDLE_TIMEOUT: '60s',
     ...(host === '127.0.0.1' ? {} : { POSTERN_PUBLIC_URL: publicUrl }),
     ...more,
   };

@@ -139,7 +139,7 @@ describe('detectors', () => {
   });
 
   it('remember a bounded number of users', async () => {
-    const { watch, kinds } = await watching({ remembered: 100, detectors: { manyDenials: { most: 2 } } });
+    const { watch, kinds } = await watching({ maxRemembered: 100, detectors: { manyDenials: { most: 2 } } });
     const deny = (user: string) =>
       watch.observe({ kind: 'denial', person: person(user), address: ADDRESS, reason: 'not_allowed' });
     deny('first');

@@ -93,7 +93,7 @@ describe('the networks of users', () => {
 
   it('are remembered in a bounded number', async () => {
     const { watch, clock, kinds, at } = await watching({
-      detectors: { newNetwork: { remembered: 2, learning: '1d' } },
+      detectors: { newNetwork: { maxNetworks: 2, learning: '1d' } },
     });
     for (let network = 0; network < 3; network++) {
       watch.allowed(alice, `198.51.${network}.1`);

@@ -84,7 +84,7 @@ describe('security events', () => {
   });
 
   it('are kept in a bounded number, newest first', async () => {
-    const { watch, clock, at } = await watching({ keep: 3 });
+    const { watch, clock, at } = await watching({ maxEvents: 3 });
     for (let one = 1; one <= 5; one++) {
       watch.observe(forgery(`192.0.2.${one}`));
       await at(clock.now + 1);

@@ -155,7 +155,7 @@ describe('the webhook of security events', () => {
 
   it('gives up after its time, at 410 at once, and tells that it did', async () => {
     const receiver = await receiving((response, number) => response.writeHead(number === 0 ? 410 : 500).end());
-    const { webhook, lines, count } = sending(receiver.url, { giveUpAfter: '100ms' });
+    const { webhook, lines, count } = sending(receiver.url, { deliveryTimeout: '100ms' });
     webhook.tell(event('gone'));
     await until('it is dropped', async () => (await count('dropped')) === 1);
     assert.equal(receiver.deliveries.length, 1);
@@ -166,7 +166,7 @@ describe('the webhook of security events', () => {
 
   it('holds a bounded number', async () => {
     const receiver = await receiving(() => {});
-    const { webhook, count } = sending(receiver.url, { queue: 3 });
+    const { webhook, count } = sending(receiver.url, { maxQueue: 3 });
     for (let one = 0; one < 10; one++) webhook.tell(event(`event ${one}`));
     assert.equal(await count('dropped'), 7);
   });

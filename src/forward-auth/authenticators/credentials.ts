@@ -59,7 +59,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const { providers, tokenCache, limits } = auth;
   const groupNotices = new GroupNotices(dependencies.log);
   const apiKeys = auth.apiKeys.enabled
-    ? keep('api keys', [auth.apiKeys.cacheTtl, config.publicUrl, Object.keys(config.relay.servers)], () =>
+    ? keep('api keys', [auth.apiKeys.cacheLifetime, config.publicUrl, Object.keys(config.relay.servers)], () =>
         openApiKeys(config, dependencies),
       )
     : undefined;
@@ -87,7 +87,7 @@ export function openCredentials(config: Config, dependencies: CredentialsDepende
   const jwt = keep(
     'tokens',
     // What the broker hands out is made anew with whatever it is made of.
-    [providers, tokenCache, limits.token, bounds, dependencies.issuers.length === 0 ? undefined : auth],
+    [providers, tokenCache, limits.maxToken, bounds, dependencies.issuers.length === 0 ? undefined : auth],
     () => new JwtAuthenticator(auth, { ...dependencies, groupNotices, queue: queues.tokens, introspection, keys }),
   );
   const session = sessions === undefined ? undefined : new SessionAuthenticator(sessions);
@@ -115,7 +115,7 @@ function openApiKeys(config: Config, { stores, ended, log, now, queues }: Creden
     log,
     now,
     queue: queues.store,
-    cacheTtl: config.auth.apiKeys.cacheTtl,
+    cacheTtl: config.auth.apiKeys.cacheLifetime,
     issuer: apiKeyIssuer(config.publicUrl),
     servers: Object.keys(config.relay.servers),
   });

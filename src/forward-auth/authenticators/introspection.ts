@@ -87,8 +87,8 @@ export class Introspection {
       config,
       endpoint: new IntrospectionEndpoint(config, dependencies),
       patterns: config.introspection.tokens?.map(nameGlob),
-      live: new LRUCache({ max: config.introspection.max, maxSize: maxBytes, sizeCalculation: liveBytes }),
-      worthless: new LRUCache({ max: config.introspection.max }),
+      live: new LRUCache({ max: config.introspection.maxEntries, maxSize: maxBytes, sizeCalculation: liveBytes }),
+      worthless: new LRUCache({ max: config.introspection.maxEntries }),
       running: new Map(),
     }));
     this.#issuers = new Set(this.#introspectors.map(({ config }) => config.issuer));
@@ -214,7 +214,7 @@ export class Introspection {
     const identity = readIdentity(answer, provider);
     if (identity === undefined) return rejected('token_claims', 'the token has no subject');
     const expiresAt = (answer.exp as number) * 1000;
-    const until = Math.min(expiresAt, now + provider.introspection.ttl);
+    const until = Math.min(expiresAt, now + provider.introspection.entryLifetime);
     const credential = { expiresAt };
     const authenticated = { kind: 'identity', identity: this.#identities.intern(identity), credential } as const;
     return { authenticated, audience, until };

@@ -85,9 +85,9 @@ export class JwtAuthenticator implements Authenticator {
 
   constructor(config: Pick<AuthConfig, 'providers' | 'tokenCache' | 'limits'>, dependencies: JwtDependencies) {
     this.#dependencies = dependencies;
-    this.#tokenLimit = config.limits.token;
-    this.#ttl = config.tokenCache.ttl;
-    const { max, maxBytes } = config.tokenCache;
+    this.#tokenLimit = config.limits.maxToken;
+    this.#ttl = config.tokenCache.entryLifetime;
+    const { maxEntries: max, maxBytes } = config.tokenCache;
     this.#verified = max === 0 ? undefined : new LRUCache({ max, maxSize: maxBytes, sizeCalculation: verifiedBytes });
     const configured = config.providers.map(
       (provider): TokenIssuer => ({

@@ -31,7 +31,7 @@ export interface Policy {
   readonly rules: Rules;
   readonly resources: Resources;
   readonly limits?: Limits;
-  /** Bytes of what is known of one person, `auth.limits.identity`; undefined: no limit. */
+  /** Bytes of what is known of one person, `auth.limits.maxIdentity`; undefined: no limit. */
   readonly maxIdentity?: number;
   /** Whether an operator keeps this user out; absent: nobody is kept out. */
   readonly isSuspended?: (identity: Identity) => boolean;

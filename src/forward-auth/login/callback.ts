@@ -37,7 +37,7 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
 
   const signedIn = await exchange(login, ctx, provider, attempt, states[0] as string);
   if (signedIn === undefined) return;
-  const { identity: limit } = login.config.auth.limits;
+  const { maxIdentity: limit } = login.config.auth.limits;
   if (identitySize(signedIn.identity) > limit)
     return refuseExcess(login, ctx, provider, attempt, identityExcess(signedIn.identity, limit));
   if (login.suspensions.find(signedIn.identity) !== undefined) return refuseSuspended(login, ctx, provider, signedIn);

@@ -36,7 +36,7 @@ export class SessionCache {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #release: Array<() => void>;
 
-  constructor({ max, maxBytes }: SessionsConfig['cache'], announcements: PubSub) {
+  constructor({ maxEntries: max, maxBytes }: SessionsConfig['cache'], announcements: PubSub) {
     this.#announcements = announcements;
     this.#known =
       max === 0

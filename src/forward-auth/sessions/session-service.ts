@@ -44,7 +44,7 @@ export class SessionService implements Sessions {
     this.#deps = deps;
     this.#cookie = new SessionCookie(config);
     this.#cache = new SessionCache(config.cache, deps.stores.announcements);
-    this.#stored = new StoredSessions(config.idle, this.#cache, deps);
+    this.#stored = new StoredSessions(config.idleTimeout, this.#cache, deps);
     const { refreshTokens, stores, log, now, onEvent } = deps;
     if (refreshTokens !== undefined)
       this.#refresher = new Refresher(config, {
@@ -75,7 +75,7 @@ export class SessionService implements Sessions {
       version: 1,
       createdAt,
       renewedAt: createdAt,
-      endsAt: createdAt + this.#config.absolute,
+      endsAt: createdAt + this.#config.absoluteLifetime,
       userAgent: browser.userAgent.slice(0, MAX_USER_AGENT),
       address: browser.address,
     };
@@ -235,7 +235,7 @@ export class SessionService implements Sessions {
       if (found === undefined) return undefined;
       const { session, expiresAt } = found;
       if ((await this.#going(session)) === undefined) return undefined;
-      const cachedUntil = this.#deps.now() + this.#config.cache.ttl;
+      const cachedUntil = this.#deps.now() + this.#config.cache.entryLifetime;
       const known: Known = { id, session, expiresAt, cachedUntil, quietUntil: 0, visit: { kind: 'live', session } };
       this.#settle(known);
       this.#cache.meet(id);
@@ -259,7 +259,7 @@ export class SessionService implements Sessions {
   /** When the store hears of the session's use again; never where use can move its end no more. */
   #touchAt({ session, expiresAt }: Known): number {
     if (expiresAt >= session.endsAt) return Number.POSITIVE_INFINITY;
-    return expiresAt - this.#config.idle + this.#config.idle / TOUCHES;
+    return expiresAt - this.#config.idleTimeout + this.#config.idleTimeout / TOUCHES;
   }
 }
 

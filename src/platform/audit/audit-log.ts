@@ -27,8 +27,8 @@ export class AuditLog {
     this.#queues = sinks.map(
       (sink) =>
         new SinkQueue(sink, {
-          limit: config.queue,
-          most: config.whenFull === 'refuse' ? 2 * config.queue : config.queue,
+          limit: config.maxQueue,
+          most: config.whenFull === 'refuse' ? 2 * config.maxQueue : config.maxQueue,
           chain: config.chain,
           onDropped: (name, count) => metrics.dropped.inc({ sink: name }, count),
           onState: (name, error) => {

@@ -10,7 +10,7 @@ export interface FileSinkOptions {
   readonly maxSize: number;
   /** Milliseconds. */
   readonly maxAge: number;
-  readonly keep: number;
+  readonly maxFiles: number;
   readonly sync: 'never' | 'always';
   /** Unix time in milliseconds. */
   readonly now: () => number;
@@ -70,13 +70,13 @@ export class FileSink implements AuditSink {
   }
 
   async #rotate(coming: number): Promise<void> {
-    const { path, maxSize, maxAge, keep, now } = this.#options;
+    const { path, maxSize, maxAge, maxFiles, now } = this.#options;
     if (this.#size === 0 || (this.#size + coming <= maxSize && now() - this.#begun < maxAge)) return;
     await this.#file.datasync();
-    await rm(`${path}.${keep}`, { force: true });
-    for (let number = keep - 1; number >= 1; number--)
+    await rm(`${path}.${maxFiles}`, { force: true });
+    for (let number = maxFiles - 1; number >= 1; number--)
       await renameIfThere(`${path}.${number}`, `${path}.${number + 1}`);
-    if (keep > 0) await rename(path, `${path}.1`);
+    if (maxFiles > 0) await rename(path, `${path}.1`);
     else await rm(path);
     const before = this.#file;
     const opened = await openFile(path, now);

@@ -19,7 +19,7 @@ export const adminSchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .meta({ description: 'members of one of them, by the proven headers of a browser session, need no password' }),
-  recent: z
+  maxRecent: z
     .int()
     .min(10)
     .max(10_000)

@@ -12,7 +12,7 @@ export const aggregateSchema = z.strictObject({
     .regex(/^[A-Za-z0-9_.-]{1,8}$/, 'must be one to eight letters, digits, "_", "-" or "."')
     .default('__')
     .meta({ description: 'between the name of a server and the name of its tool or prompt' }),
-  nameLength: z.int().min(16).max(1024).default(128).meta({
+  maxNameLength: z.int().min(16).max(1024).default(128).meta({
     description:
       'characters of a whole name; longer ones are left out of the lists. The protocol allows 128, some clients only 64',
   }),

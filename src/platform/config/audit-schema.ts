@@ -14,7 +14,7 @@ export const auditSchema = z.strictObject({
         .meta({ description: '`{process}` becomes `forward-auth` or `relay`; each replica needs a folder of its own' }),
       maxSize: size('a new file is begun at this size').prefault('100MiB'),
       maxAge: duration('and at this age').prefault('1d'),
-      keep: z.int().min(0).default(30).meta({ description: 'older files that are kept, `.1` being the youngest' }),
+      maxFiles: z.int().min(0).default(30).meta({ description: 'older files that are kept, `.1` being the youngest' }),
       sync: z
         .enum(['never', 'always'])
         .default('never')
@@ -50,7 +50,7 @@ export const auditSchema = z.strictObject({
     )
     .default([])
     .meta({ description: 'arguments of tool calls that are recorded; no others are' }),
-  queue: z.int().min(1).default(10_000).meta({ description: 'lines that wait for a sink' }),
+  maxQueue: z.int().min(1).default(10_000).meta({ description: 'lines that wait for a sink' }),
   whenFull: z.enum(['drop', 'refuse']).default('drop').meta({
     description:
       'where the queue is full, as with a full disk: `drop` lines and count them, or `refuse` requests with 503',

@@ -130,15 +130,15 @@ const provider = z.strictObject({
         description:
           'globs of its opaque tokens, such as `gho_*`; absent: any; empty: JWTs alone. Needed where a rule takes several providers that are asked',
       }),
-      ttl: duration('how long a verdict is reused, never past `exp`').prefault('30s'),
-      max: z.int().min(1).default(10_000).meta({ description: 'verdicts kept' }),
+      entryLifetime: duration('how long a verdict is reused, never past `exp`').prefault('30s'),
+      maxEntries: z.int().min(1).default(10_000).meta({ description: 'verdicts kept' }),
     })
     .prefault({}),
 });
 
 const sessions = z.strictObject({
-  idle: duration('ends a session that is not used').prefault('8h'),
-  absolute: duration('ends every session').prefault('24h'),
+  idleTimeout: duration('ends a session that is not used').prefault('8h'),
+  absoluteLifetime: duration('ends every session').prefault('24h'),
   cookie: z
     .string()
     .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be a cookie name')
@@ -165,7 +165,7 @@ const sessions = z.strictObject({
   outageTimeout: duration(
     'ends a session whose refreshes have failed for so long without an answer of the provider, from the first failed refresh to the last; `0s`: at the first',
   ).prefault('1h'),
-  max: z
+  maxSessions: z
     .int()
     .min(1)
     .default(100_000)
@@ -173,9 +173,9 @@ const sessions = z.strictObject({
   maxBytes: size('of those; where there are more, the least recently used are ended').prefault('48MiB').meta(AT_START),
   cache: z
     .strictObject({
-      max: z.int().min(0).default(10_000).meta({ description: 'sessions remembered by each process' }),
+      maxEntries: z.int().min(0).default(10_000).meta({ description: 'sessions remembered by each process' }),
       maxBytes: size('of all of them, with the tokens of their providers').prefault('24MiB'),
-      ttl: duration('how long without asking Redis; revocation reaches it sooner').prefault('30s'),
+      entryLifetime: duration('how long without asking Redis; revocation reaches it sooner').prefault('30s'),
     })
     .prefault({}),
 });
@@ -359,7 +359,7 @@ export const authSchema = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'take API keys, made by `postern api-keys create`' }),
       header: headerName.default('X-API-Key').meta({ description: 'beside `Authorization: Bearer`' }),
-      cacheTtl: duration('how long a key is believed without asking Redis').prefault('30s'),
+      cacheLifetime: duration('how long a key is believed without asking Redis').prefault('30s'),
     })
     .prefault({}),
   clientCertificates: clientCertificates.prefault({}),
@@ -375,17 +375,17 @@ export const authSchema = z.strictObject({
     .prefault({}),
   tokenCache: z
     .strictObject({
-      max: z.int().min(0).default(10_000).meta({ description: 'verified tokens kept' }),
+      maxEntries: z.int().min(0).default(10_000).meta({ description: 'verified tokens kept' }),
       maxBytes: size('of all of them, and again of what introspection says').prefault('24MiB'),
-      ttl: duration('how long a verdict is reused, never past `exp`').prefault('5m'),
+      entryLifetime: duration('how long a verdict is reused, never past `exp`').prefault('5m'),
     })
     .prefault({}),
   limits: z
     .strictObject({
-      headers: size('all request headers together').prefault('32KiB').meta(AT_START),
-      token: size('one token').prefault('16KiB'),
-      identity: size(
-        'what is known of one person, groups above all; more is refused at sign-in and at each check. The relay and the proxy must carry it: `relay.limits.identity`',
+      maxHeaders: size('all request headers together').prefault('32KiB').meta(AT_START),
+      maxToken: size('one token').prefault('16KiB'),
+      maxIdentity: size(
+        'what is known of one person, groups above all; more is refused at sign-in and at each check. The relay and the proxy must carry it: `relay.limits.maxIdentity`',
       ).prefault('8KiB'),
       queueTimeout: duration(
         'under overload, a credential that was not seen before waits at most so long for its turn; newer ones are answered 503 meanwhile, and known ones pass them by',

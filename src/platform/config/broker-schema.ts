@@ -69,11 +69,11 @@ const registration = z.strictObject({
     .meta({
       description: 'those schemes beside reversed domain names such as `com.example.app` (RFC 8252 §7.1)',
     }),
-  perAddress: z.int().min(1).default(20).meta({ description: 'registrations of one address in an hour' }),
-  perHour: z.int().min(1).default(1_000).meta({ description: 'registrations of everybody in an hour' }),
+  maxPerAddress: z.int().min(1).default(20).meta({ description: 'registrations of one address in an hour' }),
+  maxPerHour: z.int().min(1).default(1_000).meta({ description: 'registrations of everybody in an hour' }),
   maxSize: size('of what a client registers').prefault('16KiB'),
-  unused: duration('a client that never got a token is forgotten').prefault('24h'),
-  idle: duration('a client that gets no more tokens is forgotten').prefault('90d'),
+  unusedLifetime: duration('a client that never got a token is forgotten').prefault('24h'),
+  idleLifetime: duration('a client that gets no more tokens is forgotten').prefault('90d'),
 });
 
 const metadataDocuments = z.strictObject({
@@ -84,14 +84,14 @@ const metadataDocuments = z.strictObject({
   }),
   caPath: z.string().min(1).optional().meta({ description: 'further certificate authorities (PEM) for those hosts' }),
   maxSize: size('of a document').prefault('16KiB'),
-  minCache: duration('shortest time that a document is kept, whatever it says').prefault('1m'),
-  maxCache: duration('longest').prefault('24h'),
-  perAddress: z
+  minCacheLifetime: duration('shortest time that a document is kept, whatever it says').prefault('1m'),
+  maxCacheLifetime: duration('longest').prefault('24h'),
+  maxPerAddress: z
     .int()
     .min(1)
     .default(60)
     .meta({ description: 'documents and key sets fetched because of one address in an hour' }),
-  perHost: z.int().min(1).default(600).meta({ description: 'of one host in an hour, for all clients together' }),
+  maxPerHost: z.int().min(1).default(600).meta({ description: 'of one host in an hour, for all clients together' }),
 });
 
 /** Postern as the authorization server of MCP clients. */
@@ -116,10 +116,10 @@ export const brokerSchema = z.strictObject({
   refreshTokenReuseInterval: duration(
     'a used refresh token that comes again so soon gets the same successor, because processes of one client share a token and answers get lost; later it is theft, and the grant ends',
   ).prefault('30s'),
-  rememberConsent: duration('consent to a client with an https redirect is not asked for again so soon').prefault(
+  consentLifetime: duration('consent to a client with an https redirect is not asked for again so soon').prefault(
     '30d',
   ),
-  rotateKeys: duration('how often the signing key is replaced').prefault('30d'),
+  rotate: duration('how often the signing key is replaced').prefault('30d'),
   registration: registration.prefault({}),
   metadataDocuments: metadataDocuments.prefault({}),
   clients: z.array(client).default([]).meta({ description: 'clients that need no registration' }),

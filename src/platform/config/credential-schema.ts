@@ -58,7 +58,7 @@ export const connections = z.strictObject({
     .optional()
     .meta(AT_START),
   keysPath: keysFile('file with those keys, one a line'),
-  keep: duration('how long a connection is kept without being renewed').prefault('90d'),
+  idleLifetime: duration('how long a connection is kept without being renewed').prefault('90d'),
   attemptLifetime: duration('how long connecting may take').prefault('10m'),
 });
 

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError } from '../errors.ts';
 import { unreadable } from '../unreadable.ts';
-import { type ConfigKey, configKeys } from './keys.ts';
+import { type ConfigKey, configKeys, envName } from './keys.ts';
 import { OPEN_TELEMETRY_VARIABLES, openTelemetryValues } from './open-telemetry-environment.ts';
+import { RENAMED_KEYS } from './renamed-keys.ts';
 
 /** Environment names of ContextForge's proxy-authentication guide and the keys they set. */
 export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
@@ -61,10 +62,14 @@ export function readEnvironment(
   for (const [name, path] of Object.entries({ ...GUIDE_VARIABLES, ...OPEN_TELEMETRY_VARIABLES }))
     names.set(name, byPath.get(path) as ConfigKey);
   for (const key of keys) names.set(key.env as string, key);
+  const earlier = earlierNames(byPath, env);
+  for (const [name, key] of earlier) names.set(name, key);
 
   const values: Record<string, unknown> = {};
   const standard = openTelemetryValues(env);
   const problems = [...standard.problems];
+  for (const [name, { env: today = '' }] of earlier)
+    if (env[today]) problems.push(`${name} is the earlier name of ${today}: give only the second`);
   const take = (name: string, key: ConfigKey) => {
     try {
       const text = readValue(name, key, env, foreign !== undefined && key.path.startsWith(`${foreign}.`));
@@ -82,8 +87,28 @@ export function readEnvironment(
     files: [...names.keys()]
       .flatMap((name) => (names.get(name)?.secret ? [env[`${name}_FILE`] ?? ''] : []))
       .filter(Boolean),
-    warnings: [...unknownNames(env, names), ...meaningless(env), ...standard.warnings],
+    warnings: [
+      ...[...earlier].map(
+        ([name, key]) => `${name} is the earlier name of ${key.env}: rename it, because the next release refuses it`,
+      ),
+      ...unknownNames(env, names),
+      ...meaningless(env),
+      ...standard.warnings,
+    ],
   };
+}
+
+/** Those among the earlier names of keys that are set, and the keys that they are of. */
+function earlierNames(
+  byPath: ReadonlyMap<string, ConfigKey>,
+  env: Readonly<Record<string, string | undefined>>,
+): Map<string, ConfigKey> {
+  return new Map(
+    Object.entries(RENAMED_KEYS).flatMap(([path, today]) => {
+      const [name, key] = [envName(path), byPath.get(today)];
+      return key?.env === undefined || !env[name] ? [] : [[name, key] as const];
+    }),
+  );
 }
 
 function readValue(

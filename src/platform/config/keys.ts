@@ -112,8 +112,8 @@ function typeOf(schema: JsonSchema, map: JsonSchema | undefined): ConfigKey['typ
   return schema.type === 'integer' || schema.type === 'number' ? 'number' : 'string';
 }
 
-/** `auth.tokenCache.max` → `POSTERN_AUTH_TOKEN_CACHE_MAX`. */
-function envName(path: string): string {
+/** `auth.tokenCache.maxEntries` → `POSTERN_AUTH_TOKEN_CACHE_MAX_ENTRIES`. */
+export function envName(path: string): string {
   const snake = path.replace(/([a-z0-9])([A-Z])/g, '$1_$2').replace(/\./g, '_');
   return `POSTERN_${snake.toUpperCase()}`;
 }

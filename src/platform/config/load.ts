@@ -9,6 +9,7 @@ import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
 import { lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
 import { namedFiles } from './read-files.ts';
+import { renameKeys } from './renamed-keys.ts';
 import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema, configShape } from './schema.ts';
 import { sessionWarnings } from './session-warnings.ts';
@@ -66,14 +67,29 @@ export function readInput(
   const path = configPath(file, env);
   const document = path === undefined ? undefined : readConfigFile(path);
   if (document !== undefined && running !== undefined) checkReplacement(document, running);
-  const { values, warnings, files } = readEnvironment(env, process && SECTIONS[otherProcess(process)]);
+  const { values: given, warnings, files } = readEnvironment(env, process && SECTIONS[otherProcess(process)]);
   checkProxies(env);
-  const input = merge(document?.content ?? {}, values);
+  // The file by itself, so that the environment wins whichever name the file uses.
+  const named = renameKeys(document?.content ?? {});
+  const { input: values, ...inEnvironment } = renameKeys(given);
+  const input = merge(named.input, values);
   const silent = silentRules(input, document, values);
-  const problems = running === undefined ? silent.cut : [...silent.cut, ...silent.warnings];
+  const problems = [
+    ...named.problems,
+    ...inEnvironment.problems,
+    ...silent.cut,
+    ...(running === undefined ? [] : silent.warnings),
+  ];
   const unused = unusedJwt(input, env);
   const read = path === undefined ? files : [path, ...files];
-  return { input, problems, file: path, files: read, document, warnings: [...silent.warnings, ...warnings, ...unused] };
+  return {
+    input,
+    problems,
+    file: path,
+    files: read,
+    document,
+    warnings: [...named.warnings, ...inEnvironment.warnings, ...silent.warnings, ...warnings, ...unused],
+  };
 }
 
 /**

@@ -21,7 +21,7 @@ const held = (way: string) =>
 export const migrationSchema = z.strictObject({
   proxyOnly: held('the proxy: their JWTs are refused'),
   jwtOnly: held('their JWT: the proxy’s word for them is refused'),
-  remembered: z
+  maxUsers: z
     .int()
     .min(1)
     .default(10_000)

@@ -51,9 +51,9 @@ const policyRule = z.strictObject({
 const callLimit = z.strictObject({
   servers: globs('names in relay.servers').default(['*']),
   tools: globs('names of tools').default(['*']),
-  arguments: size('the arguments of a call, as JSON').optional(),
-  result: size('the answer to a call').optional(),
-  duration: duration('until the answer to a call must have come whole').optional(),
+  maxArguments: size('the arguments of a call, as JSON').optional(),
+  maxResult: size('the answer to a call').optional(),
+  timeout: duration('until the answer to a call must have come whole').optional(),
 });
 
 /** What the relay allows beyond knowing who calls. */

@@ -88,22 +88,19 @@ export const relaySchema = z.strictObject({
     .meta({ description: 'several MCP servers as one at `/mcp`, `/sse` and `/ws`; absent: there is no such thing' }),
   limits: z
     .strictObject({
-      headers: size('all request headers together: those of the client, the identity and its assertion')
+      maxHeaders: size('all request headers together: those of the client, the identity and its assertion')
         .prefault('64KiB')
         .meta(AT_START),
-      identity: size('what is known of one person, groups above all').prefault('8KiB'),
-      body: size('one request body').prefault('4MiB'),
+      maxIdentity: size('what is known of one person, groups above all').prefault('8KiB'),
+      maxBody: size('one request body').prefault('4MiB'),
       maxServerMessage: size(
         'one message of an MCP server that has to be read: from programs, WebSockets and HTTP+SSE, for clients of another transport or era, and where the policy looks at it; larger ones are refused one by one',
       ).prefault('16MiB'),
-      requestTime: duration('until a request must have arrived whole').prefault('30s').meta(AT_START),
+      requestTimeout: duration('until a request must have arrived whole').prefault('30s').meta(AT_START),
       idleStream: duration('longest silence of an upstream stream').prefault('30m'),
-      connectionTime: duration(
+      connectionLifetime: duration(
         'a WebSocket or HTTP+SSE connection; then the client must pass the proxy again',
       ).prefault('1h'),
-      connections: z.int().min(1).optional().meta({
-        description: 'the earlier name of `relay.budgets.identity.maxStreams`, for one release; wins where it is set',
-      }),
     })
     .prefault({}),
   budgets: budgets.prefault({}),

@@ -48,8 +48,8 @@ export const upstreamServer = z
       description:
         'programs, WebSockets and HTTP+SSE: one for each MCP session, one for all sessions of an identity, or one for all users, if the server keeps no state of a user',
     }),
-    max: z.int().min(1).default(50).meta({ description: 'such programs or connections at a time' }),
-    unused: duration('ends such a session that is not used').prefault('30m'),
+    maxSessions: z.int().min(1).default(50).meta({ description: 'such programs or connections at a time' }),
+    idleTimeout: duration('ends such a session that is not used').prefault('30m'),
     timeout: duration(
       'until an answer must have begun; a server that takes longer is told to cancel. For a program, WebSocket or HTTP+SSE to start, a minute of it at most',
     ).prefault('15m'),

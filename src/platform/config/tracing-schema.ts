@@ -66,5 +66,5 @@ export const tracingSchema = z.strictObject({
     description:
       'what the `traceparent` of a trusted proxy decides: `nothing`; `trace`: which trace a request belongs to; `sampling`: also whether it is kept, for proxies that write a `traceparent` of their own',
   }),
-  queue: z.int().min(1).default(2048).meta({ description: 'spans that wait for the collector; more are dropped' }),
+  maxQueue: z.int().min(1).default(2048).meta({ description: 'spans that wait for the collector; more are dropped' }),
 });

@@ -39,8 +39,8 @@ const detectors = z.strictObject({
     .strictObject({
       enabled,
       learning: duration('from a user’s first request on, for which their networks are only learnt').prefault('7d'),
-      forget: duration('a network that a user was not seen in for so long is new again').prefault('90d'),
-      remembered: z.int().min(2).max(1_000).default(64).meta({ description: 'networks remembered of one user' }),
+      idleLifetime: duration('a network that a user was not seen in for so long is new again').prefault('90d'),
+      maxNetworks: z.int().min(2).max(1_000).default(64).meta({ description: 'networks remembered of one user' }),
     })
     .prefault({}),
   concurrentNetworks: z
@@ -90,8 +90,8 @@ export const watchSchema = z.strictObject({
     })
     .prefault({}),
   window: duration('the same of the same user or address is one event for so long').prefault('1h'),
-  keep: z.int().min(1).max(10_000).default(1_000).meta({ description: 'events kept for the admin pages' }),
-  remembered: z.int().min(100).default(10_000).meta({
+  maxEvents: z.int().min(1).max(10_000).default(1_000).meta({ description: 'events kept for the admin pages' }),
+  maxRemembered: z.int().min(100).default(10_000).meta({
     description: 'users and addresses that each process remembers; the least recently seen is forgotten first',
   }),
   key: secret(
@@ -117,8 +117,8 @@ export const watchSchema = z.strictObject({
         .default([...SECURITY_EVENT_KINDS])
         .meta({ description: 'which events are sent' }),
       timeout: duration('until the receiver must have answered').prefault('5s'),
-      giveUpAfter: duration('an event that could not be delivered for so long is dropped').prefault('1d'),
-      queue: z.int().min(1).max(100_000).default(1_000).meta({ description: 'events that wait for the receiver' }),
+      deliveryTimeout: duration('an event that could not be delivered for so long is dropped').prefault('1d'),
+      maxQueue: z.int().min(1).max(100_000).default(1_000).meta({ description: 'events that wait for the receiver' }),
     })
     .optional()
     .meta({ description: 'tells another system of events' }),

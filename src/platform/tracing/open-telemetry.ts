@@ -55,7 +55,7 @@ export class OpenTelemetryTracing implements Tracing {
   /** @throws ConfigurationError where the certificate authority cannot be read */
   constructor(config: TracingConfig & { readonly endpoint: string }, deps: TracingDependencies) {
     this.#fromProxy = config.fromProxy;
-    this.#queue = new SpanQueue(createExporter(config), { ...deps, max: config.queue });
+    this.#queue = new SpanQueue(createExporter(config), { ...deps, max: config.maxQueue });
     this.#local = new TailSampling((span) => this.#queue.add(span));
     const provider = new TracerProvider({
       resource: resourceFromAttributes({

@@ -51,7 +51,7 @@ const WRONG = { client: 20, peer: 100, window: 300_000 } as const;
 /** Keeps what happens for those who look; undefined where nobody can. */
 export function openActivity({ relay }: Pick<Config, 'relay'>): RecentActivity | undefined {
   const { pages, api } = adminSwitches(relay.admin);
-  return pages || api ? new RecentActivity(relay.admin.recent) : undefined;
+  return pages || api ? new RecentActivity(relay.admin.maxRecent) : undefined;
 }
 
 /** @returns undefined where the request is not for the admin pages; otherwise resolves when it has been answered */

@@ -58,7 +58,7 @@ export function openAggregate(
 function aggregateDeps({ relay }: Config, wiring: AggregateWiring): AggregateServerDeps | undefined {
   const { aggregate, limits } = relay;
   if (aggregate === undefined) return undefined;
-  const { servers, separator, nameLength, timeout } = aggregate;
+  const { servers, separator, maxNameLength: nameLength, timeout } = aggregate;
   const { intake, sealing, log, times } = wiring;
   if (relay.policy === undefined)
     log.info({ servers }, 'every user who may reach /mcp may use all of these MCP servers');

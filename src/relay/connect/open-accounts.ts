@@ -54,7 +54,7 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
   const settings = config.relay.connections;
   const sealing = deps.accountSealing();
   if (stores.kind === 'memory') log.info('there is no Redis: connected accounts are forgotten when the relay ends');
-  const store = new ConnectionStore(stores.documents, sealing, settings.keep, now);
+  const store = new ConnectionStore(stores.documents, sealing, settings.idleLifetime, now);
   const { documents, locks } = stores;
   const record = (entry: AuditEntry) => deps.audit?.record(entry);
   const connections = new Map(

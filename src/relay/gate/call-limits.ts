@@ -15,7 +15,7 @@ export class CallLimits {
   readonly #limits: ReadonlyArray<CallLimit & { readonly servers: Names; readonly tools: Names }>;
 
   constructor(config: RelayConfig['callLimits']) {
-    this.#limits = config.map(({ servers, tools, arguments: size, result, duration }) => ({
+    this.#limits = config.map(({ servers, tools, maxArguments: size, maxResult: result, timeout: duration }) => ({
       servers: new Names(servers),
       tools: new Names(tools),
       arguments: size,

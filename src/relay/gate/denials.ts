@@ -93,7 +93,7 @@ export function argumentsTooLarge(limit: number): Refusal {
     status: 200,
     reason: 'arguments_too_large',
     message: `the arguments of this tool may have ${limit} bytes`,
-    fix: 'raise `arguments` in relay.callLimits if such calls are wanted',
+    fix: 'raise `maxArguments` in relay.callLimits if such calls are wanted',
     code: INVALID_PARAMS,
   };
 }
@@ -114,7 +114,7 @@ export function callTooLong(limit: number): Refusal {
     status: 504,
     reason: 'call_too_long',
     message: `the MCP server had not answered whole within ${limit} ms`,
-    fix: 'raise `duration` in relay.callLimits if such calls are wanted',
+    fix: 'raise `timeout` in relay.callLimits if such calls are wanted',
   };
 }
 

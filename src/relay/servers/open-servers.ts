@@ -46,7 +46,7 @@ export async function openServers(
         channel: channel && ((about) => channel(`${about} ${name}`)),
         traced: traced && ((upstream) => traced({ name, url: server.url }, upstream)),
       });
-      const { unused } = server;
+      const { idleTimeout: unused } = server;
       const configured = new ConfiguredServer(upstream, { definition, unused, now: deps.now, onClose: release });
       opened.push(configured);
       return [name, configured] as const;

@@ -22,6 +22,6 @@ export function identityProblem(identity: Identity, limit: number): Refusal | un
     status: 431,
     reason: 'identity_too_large',
     message: 'there is too much in the identity of the request',
-    fix: `${size} bytes with ${identity.groups.length} groups: let the proxy send fewer groups, or raise relay.limits.identity`,
+    fix: `${size} bytes with ${identity.groups.length} groups: let the proxy send fewer groups, or raise relay.limits.maxIdentity`,
   };
 }

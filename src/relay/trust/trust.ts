@@ -62,7 +62,7 @@ export class Trust {
   constructor(config: Config, deps: { now: () => number; fetch: typeof fetch | undefined }) {
     const { trust, jwt, authRequired, limits } = config.relay;
     this.#authRequired = authRequired;
-    this.#identityLimit = limits.identity;
+    this.#identityLimit = limits.maxIdentity;
     this.#bearer = jwt.enabled ? new BearerCheck(jwt, deps.now) : undefined;
     if (!trust.enabled) return;
     if (jwt.enabled) this.#held = new MigrationMethods(config.relay.migration);

@@ -54,7 +54,7 @@ export class Webhook {
 
   tell(event: SecurityEvent): void {
     if (this.#closed || !this.#kinds.has(event.kind)) return;
-    if (this.#waiting.size >= this.#config.queue) {
+    if (this.#waiting.size >= this.#config.maxQueue) {
       this.#drop(event.id, 'too many wait');
       return;
     }
@@ -126,7 +126,7 @@ export class Webhook {
     message.failures += 1;
     const pause = Math.max(pauseAfter(message.failures, backOff, random()), Math.min(wanted, backOff.most));
     message.due = now() + pause;
-    if (message.due - message.since > this.#config.giveUpAfter) this.#giveUp(message, 'it failed for too long');
+    if (message.due - message.since > this.#config.deliveryTimeout) this.#giveUp(message, 'it failed for too long');
   }
 
   #giveUp(message: Message, why: string): void {

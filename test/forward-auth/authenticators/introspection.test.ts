@@ -136,7 +136,7 @@ describe('opaque tokens at a real OpenID provider', () => {
           clientSecret: SECRET,
           clientAuthentication: way,
           claims: { subject: 'client_id' },
-          introspection: { enabled: true, ttl: '3s' },
+          introspection: { enabled: true, entryLifetime: '3s' },
           clockTolerance: '0s',
         },
       ];
@@ -211,7 +211,7 @@ describe('answers about a token', () => {
     issuer: 'https://idp.example.com',
     clientId: 'gate',
     clientSecret: 'x',
-    introspection: { enabled: true, url: endpoint.issuer, max: 2 },
+    introspection: { enabled: true, url: endpoint.issuer, maxEntries: 2 },
     ...more,
   });
 

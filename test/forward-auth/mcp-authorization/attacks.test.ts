@@ -9,7 +9,9 @@ describe('attacks on the broker', () => {
   let gate: BrokerGate;
   let callback: CallbackPage;
   before(async () => {
-    gate = await openBrokerGate({ broker: { registration: { perAddress: 200, redirectHosts: ['app.example.com'] } } });
+    gate = await openBrokerGate({
+      broker: { registration: { maxPerAddress: 200, redirectHosts: ['app.example.com'] } },
+    });
     callback = await openCallbackPage();
   });
   after(async () => {
@@ -314,7 +316,7 @@ describe('attacks on the broker', () => {
   });
 
   it('answers a storm of registrations with 429, and those of other addresses go on', async () => {
-    const small = await openBrokerGate({ broker: { registration: { perAddress: 3 } } });
+    const small = await openBrokerGate({ broker: { registration: { maxPerAddress: 3 } } });
     try {
       const from = (address: string) =>
         register(small, { redirect_uris: [callback.url] }, { 'X-Forwarded-For': address });

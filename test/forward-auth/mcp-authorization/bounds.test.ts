@@ -14,8 +14,13 @@ describe('what strangers may make the broker keep and do', () => {
     documents = await startDocumentHost();
     gate = await openBrokerGate({
       broker: {
-        registration: { perAddress: 50 },
-        metadataDocuments: { privateHosts: [documents.host], caPath: documents.caPath, perAddress: 5, perHost: 12 },
+        registration: { maxPerAddress: 50 },
+        metadataDocuments: {
+          privateHosts: [documents.host],
+          caPath: documents.caPath,
+          maxPerAddress: 5,
+          maxPerHost: 12,
+        },
       },
     });
   });
@@ -94,7 +99,7 @@ describe('what strangers may make the broker keep and do', () => {
   });
 
   it('registrations count by network: an IPv6 client has one /64', async () => {
-    const small = await openBrokerGate({ broker: { registration: { perAddress: 3 } } });
+    const small = await openBrokerGate({ broker: { registration: { maxPerAddress: 3 } } });
     try {
       const from = async (address: string) =>
         (await register(small, { redirect_uris: [REDIRECT] }, { 'X-Forwarded-For': address })).status;

@@ -8,7 +8,7 @@ describe('what a person is asked to consent to', () => {
   let gate: BrokerGate;
   before(async () => {
     gate = await openBrokerGate({
-      broker: { registration: { perAddress: 200 } },
+      broker: { registration: { maxPerAddress: 200 } },
       auth: {
         rules: [
           {

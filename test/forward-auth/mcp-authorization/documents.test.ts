@@ -17,7 +17,7 @@ describe('clients that are named by their document', () => {
     host = await startDocumentHost();
     callback = await openCallbackPage();
     gate = await openBrokerGate({
-      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, perAddress: 500 } },
+      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, maxPerAddress: 500 } },
     });
   });
   after(async () => {
@@ -61,7 +61,14 @@ describe('clients that are named by their document', () => {
 
   it('may have been forgotten while the person signs in', async () => {
     const own = await openBrokerGate({
-      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, minCache: '1s', maxCache: '1s' } },
+      broker: {
+        metadataDocuments: {
+          privateHosts: [host.host],
+          caPath: host.caPath,
+          minCacheLifetime: '1s',
+          maxCacheLifetime: '1s',
+        },
+      },
     });
     try {
       const id = host.serve('/forgotten.json', good());
@@ -113,7 +120,7 @@ describe('clients that are named by their document', () => {
 
   it('is not fetched again for a while where it is bad, and is where it did not come', async () => {
     const own = await openBrokerGate({
-      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, minCache: '2s' } },
+      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, minCacheLifetime: '2s' } },
     });
     const visit = async (id: string) =>
       (await new HttpPerson().visit(new RawClient(own, id, callback.url).authorizationUrl())).status;
@@ -243,7 +250,7 @@ describe('clients that are named by their document', () => {
 
   it('one address makes us fetch only so many', async () => {
     const own = await openBrokerGate({
-      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, perAddress: 2 } },
+      broker: { metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, maxPerAddress: 2 } },
     });
     try {
       const before = host.asked.length;

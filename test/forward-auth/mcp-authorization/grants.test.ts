@@ -9,7 +9,7 @@ describe('grants at the broker', () => {
   let gate: BrokerGate;
   let callback: CallbackPage;
   before(async () => {
-    gate = await openBrokerGate({ broker: { registration: { perAddress: 200 } } });
+    gate = await openBrokerGate({ broker: { registration: { maxPerAddress: 200 } } });
     callback = await openCallbackPage();
   });
   after(async () => {
@@ -98,7 +98,7 @@ describe('grants at the broker', () => {
   });
 
   it('live as long as the session that they went over to, and not as the one before', async () => {
-    const old = await openBrokerGate({ auth: { sessions: { absolute: '24h', idle: '24h' } } });
+    const old = await openBrokerGate({ auth: { sessions: { absoluteLifetime: '24h', idleTimeout: '24h' } } });
     try {
       const client = await RawClient.register(old, callback.url);
       let { refresh_token: token } = await client.tokens();
@@ -220,7 +220,7 @@ describe('grants at the broker', () => {
   });
 
   it('signs with a new key in time, and takes what the old one signed', async () => {
-    const own = await openBrokerGate({ broker: { rotateKeys: '1h', accessTokenLifetime: '3h' } });
+    const own = await openBrokerGate({ broker: { rotate: '1h', accessTokenLifetime: '3h' } });
     const keys = async () => {
       const { keys: list } = (await (await fetch(`${own.issuer}/_postern/oauth/jwks`)).json()) as {
         keys: Array<{ kid: string; d?: string }>;

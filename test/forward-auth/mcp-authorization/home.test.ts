@@ -20,7 +20,7 @@ describe('the pages of a person at forward-auth', () => {
   let alice: HttpPerson;
   before(async () => {
     gate = await openBrokerGate({
-      broker: { registration: { perAddress: 200 } },
+      broker: { registration: { maxPerAddress: 200 } },
       servers: ['github', 'files', 'open'],
       auth: { rules: RULES, pages: { help: 'help@example.com', name: 'Acme <MCP>' } },
     });

@@ -14,7 +14,7 @@ describe('an address that anybody can register', () => {
     documents = await startDocumentHost();
     gate = await openBrokerGate({
       broker: {
-        registration: { perAddress: 200 },
+        registration: { maxPerAddress: 200 },
         metadataDocuments: { privateHosts: [documents.host], caPath: documents.caPath },
         clients: [{ id: 'known', name: 'Known', redirectUris: [EVIL] }],
       },

@@ -10,7 +10,7 @@ describe('a refresh token that comes again', () => {
   let callback: CallbackPage;
   before(async () => {
     gate = await openBrokerGate({
-      broker: { registration: { perAddress: 200 }, refreshTokenReuseInterval: `${INTERVAL}ms` },
+      broker: { registration: { maxPerAddress: 200 }, refreshTokenReuseInterval: `${INTERVAL}ms` },
     });
     callback = await openCallbackPage();
   });
@@ -50,7 +50,7 @@ describe('a refresh token that comes again', () => {
   });
 
   it('many rotations ago is refused, and leaves room for the tokens of others', async () => {
-    const small = await openBrokerGate({ broker: { registration: { perAddress: 200 }, maxBytes: '128KiB' } });
+    const small = await openBrokerGate({ broker: { registration: { maxPerAddress: 200 }, maxBytes: '128KiB' } });
     try {
       const patient = await RawClient.register(small, callback.url);
       const { refresh_token: kept } = await patient.tokens();

@@ -17,7 +17,7 @@ describe('people who may not use a server', () => {
   let gate: BrokerGate;
   before(async () => {
     gate = await openBrokerGate({
-      broker: { registration: { perAddress: 200 } },
+      broker: { registration: { maxPerAddress: 200 } },
       servers: ['github', 'files', 'routed', 'read', 'shadowed', 'open', 'none'],
       auth: { rules: RULES, pages: { help: 'the platform team (help@example.com)' } },
     });

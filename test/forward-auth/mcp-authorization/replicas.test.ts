@@ -20,7 +20,7 @@ describe('two replicas of the broker on one Redis', () => {
     const settings = {
       redis: { url: redis.url },
       auth: { sessions: { keys: Buffer.alloc(32, 7).toString('base64url') } },
-      broker: { registration: { perAddress: 100 } },
+      broker: { registration: { maxPerAddress: 100 } },
       watch: { key: Buffer.alloc(32, 8).toString('base64url') },
     };
     one = await openBrokerGate(settings);

@@ -11,7 +11,7 @@ describe('an endpoint of the broker in another spelling', () => {
   let port: number;
   before(async () => {
     gate = await openBrokerGate({
-      broker: { registration: { perAddress: LIMIT } },
+      broker: { registration: { maxPerAddress: LIMIT } },
       auth: { rateLimits: [{ by: 'sign-in', limit: 1, per: '1h' }] },
     });
     port = Number(new URL(gate.issuer).port);

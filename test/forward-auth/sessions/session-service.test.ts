@@ -126,7 +126,7 @@ describe('sessions', () => {
   });
 
   it('end by idleness and by age, and use moves only the first', async () => {
-    const { service, clock, stores } = imagineReplicas({ sessions: { idle: '1h', absolute: '3h' } });
+    const { service, clock, stores } = imagineReplicas({ sessions: { idleTimeout: '1h', absoluteLifetime: '3h' } });
     const start = clock.now;
     const idle = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
     const used = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
@@ -144,7 +144,7 @@ describe('sessions', () => {
   });
 
   it('tell the store and the browser of their use now and then only', async () => {
-    const { service, clock, stores } = imagineReplicas({ sessions: { idle: '100m', absolute: '200m' } });
+    const { service, clock, stores } = imagineReplicas({ sessions: { idleTimeout: '100m', absoluteLifetime: '200m' } });
     const cookie = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
     assert.equal(live(await service.visit(cookie, HOST)).cookies, undefined);
     clock.now += 6 * MINUTE;
@@ -170,7 +170,7 @@ describe('sessions', () => {
   });
 
   it('count as none where the store holds something that was not sealed for them', async () => {
-    const { service, stores } = imagineReplicas({ sessions: { cache: { max: 0 } } });
+    const { service, stores } = imagineReplicas({ sessions: { cache: { maxEntries: 0 } } });
     const mine = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
     const [entry] = [...stores.entries.values()] as [
       { key: string; version: number; value: string; indexes: string[]; expiresAt: number },

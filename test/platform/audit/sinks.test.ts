@@ -39,7 +39,7 @@ async function openFile(file: string, settings: object = {}, more: object = {}):
   return open(await FileSink.open({ path: file, ...options }), settings);
 }
 
-const NEVER = { maxSize: 1e9, maxAge: 1e9, keep: 3, sync: 'never' as const, now: () => 1_700_000_000_000 };
+const NEVER = { maxSize: 1e9, maxAge: 1e9, maxFiles: 3, sync: 'never' as const, now: () => 1_700_000_000_000 };
 const CHAIN = { chain: { enabled: true } };
 const linesOf = (file: string) => readFileSync(file, 'utf8').trimEnd().split('\n');
 
@@ -110,7 +110,7 @@ describe('the audit log', () => {
   describe('an audit file', () => {
     it('is followed by another when it is large, and only so many are kept', async () => {
       const file = path();
-      const { audit } = await openFile(file, CHAIN, { maxSize: 400, keep: 2 });
+      const { audit } = await openFile(file, CHAIN, { maxSize: 400, maxFiles: 2 });
       const name = file.slice(folder.length + 1);
       for (let user = 1; user <= 9; user++) {
         write(audit, user, user);
@@ -300,7 +300,7 @@ describe('the audit log', () => {
   describe('a sink that fails', () => {
     it('is tried again, drops beyond its queue, counts that, and says so in the log itself', async () => {
       const sink = new FailingSink();
-      const { audit, dropped } = open(sink, { queue: 3, chain: { enabled: true } });
+      const { audit, dropped } = open(sink, { maxQueue: 3, chain: { enabled: true } });
       write(audit, 1, 5);
       assert.equal(await dropped(), 2);
       assert.equal(audit.accepting, true);
@@ -315,7 +315,7 @@ describe('the audit log', () => {
 
     it('makes requests be refused where that is wanted, and not for longer than needed', async () => {
       const sink = new FailingSink();
-      const { audit, dropped } = open(sink, { queue: 2, whenFull: 'refuse' });
+      const { audit, dropped } = open(sink, { maxQueue: 2, whenFull: 'refuse' });
       assert.equal(audit.accepting, true);
       write(audit, 1, 2);
       assert.equal(audit.accepting, false);
@@ -340,7 +340,7 @@ describe('the audit log', () => {
 
     it('that is a full disk leaves no half line', async function () {
       if (process.platform !== 'linux') this.skip();
-      const { audit, dropped } = await openFile('/dev/full', { queue: 1 });
+      const { audit, dropped } = await openFile('/dev/full', { maxQueue: 1 });
       write(audit, 1, 3);
       await audit.close(50);
       assert.equal(await dropped(), 3);

@@ -45,13 +45,13 @@ describe('configuration file', () => {
   it('reads durations as milliseconds, sizes as bytes and addresses in parts', () => {
     const { config } = loadConfig(
       write(
-        'drain: 1.5m\nauth: { listen: "[::1]:4180", tokenCache: { ttl: 250ms } }\nrelay: { limits: { body: 1MiB } }',
+        'drain: 1.5m\nauth: { listen: "[::1]:4180", tokenCache: { entryLifetime: 250ms } }\nrelay: { limits: { maxBody: 1MiB } }',
       ),
       {},
     );
     assert.equal(config.drain, 90_000);
-    assert.equal(config.auth.tokenCache.ttl, 250);
-    assert.equal(config.relay.limits.body, 1_048_576);
+    assert.equal(config.auth.tokenCache.entryLifetime, 250);
+    assert.equal(config.relay.limits.maxBody, 1_048_576);
     assert.deepEqual(config.auth.listen, { host: '::1', port: 4180 });
   });
 
@@ -75,7 +75,7 @@ describe('configuration file', () => {
     ['a key that is like none', 'relay: { zzzzzzzzz: 1 }', /^relay\.zzzzzzzzz: unknown key; possible here: listen, /],
     ['a duration without unit', 'drain: "10"', /^drain: must be a duration such as/],
     ['a number in the place of a duration', 'drain: 10', /^drain: /],
-    ['a size in another unit', 'auth: { limits: { token: 16KB } }', /^auth\.limits\.token: must be a size/],
+    ['a size in another unit', 'auth: { limits: { maxToken: 16KB } }', /^auth\.limits\.maxToken: must be a size/],
     ['an address without port', 'auth: { listen: 127.0.0.1 }', /^auth\.listen: must be HOST:PORT/],
     ['a port that does not exist', 'auth: { listen: "127.0.0.1:70000" }', /^auth\.listen: must be HOST:PORT/],
     [
@@ -188,13 +188,13 @@ describe('environment', () => {
   it('reads booleans, numbers, lists and maps', () => {
     const { config } = load({
       POSTERN_RELAY_AUTH_REQUIRED: 'off',
-      POSTERN_AUTH_TOKEN_CACHE_MAX: '5',
+      POSTERN_AUTH_TOKEN_CACHE_MAX_ENTRIES: '5',
       POSTERN_AUTH_TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1',
       POSTERN_RELAY_ALLOWED_ORIGINS: '["https://a.example"]',
       POSTERN_AUTH_SCOPE_HIERARCHY: '{"mcp:admin":["mcp:use"]}',
     });
     assert.equal(config.relay.authRequired, false);
-    assert.equal(config.auth.tokenCache.max, 5);
+    assert.equal(config.auth.tokenCache.maxEntries, 5);
     assert.deepEqual(config.auth.trustedProxies, ['10.0.0.0/8', '192.0.2.1']);
     assert.deepEqual(config.relay.allowedOrigins, ['https://a.example']);
     assert.deepEqual(config.auth.scopeHierarchy, { 'mcp:admin': ['mcp:use'] });
@@ -202,11 +202,15 @@ describe('environment', () => {
 
   it('names the variable and the key of a value that does not fit, and not the value', () => {
     const problems = problemsOf(() =>
-      load({ POSTERN_RELAY_AUTH_REQUIRED: 'maybe', POSTERN_AUTH_TOKEN_CACHE_MAX: 'many', POSTERN_AUTH_RULES: '[{' }),
+      load({
+        POSTERN_RELAY_AUTH_REQUIRED: 'maybe',
+        POSTERN_AUTH_TOKEN_CACHE_MAX_ENTRIES: 'many',
+        POSTERN_AUTH_RULES: '[{',
+      }),
     );
     assert.deepEqual(problems.toSorted(), [
       'POSTERN_AUTH_RULES (auth.rules): must be JSON',
-      'POSTERN_AUTH_TOKEN_CACHE_MAX (auth.tokenCache.max): must be a number',
+      'POSTERN_AUTH_TOKEN_CACHE_MAX_ENTRIES (auth.tokenCache.maxEntries): must be a number',
       'POSTERN_RELAY_AUTH_REQUIRED (relay.authRequired): must be true or false',
     ]);
   });

@@ -176,7 +176,7 @@ describe('tracing', () => {
 
   it('with the collector away nothing waits, nothing grows, and it is said once', async () => {
     const [port] = await freePorts(1);
-    const tracing = await open({ endpoint: `http://127.0.0.1:${port}`, timeout: '200ms', queue: 10 });
+    const tracing = await open({ endpoint: `http://127.0.0.1:${port}`, timeout: '200ms', maxQueue: 10 });
     for (let index = 0; index < 50; index++) tracing.begin('lost', {}).end();
     assert.equal(await count('dropped'), 40);
     await until('it was tried', async () => (await count('failed')) === 10);

@@ -145,7 +145,7 @@ describe('the gate before each server of the whole', function () {
       {},
       {
         rateLimits: [{ by: 'tool', limit: 2, per: '1m', servers: ['open'], tools: ['test_simple_text'] }],
-        callLimits: [{ servers: ['open'], tools: ['test_image_content'], result: '20B' }],
+        callLimits: [{ servers: ['open'], tools: ['test_image_content'], maxResult: '20B' }],
       },
     );
     const alice = await session(running, 'alice');

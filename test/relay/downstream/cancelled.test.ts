@@ -94,7 +94,7 @@ describe('a server is told that nobody waits for a call', function () {
         for (const [place, path, prefix] of PLACES)
           it(`by the relay, for ${what}: ${client} → ${kind}, by ${place}`, async () => {
             const { one, told } = await start(settings);
-            const callLimits = 'timeout' in settings ? [] : [{ tools: ['silent'], duration: '300ms' }];
+            const callLimits = 'timeout' in settings ? [] : [{ tools: ['silent'], timeout: '300ms' }];
             const { port } = await relay({ servers: { one }, aggregate: AGGREGATE, callLimits });
             const connection = await connect(port, path);
             connection.send(call(`${prefix}silent`, '5', '{}'));

@@ -103,13 +103,13 @@ describe('the audit log of the relay', () => {
     if (process.platform !== 'linux') this.skip();
     symlinkSync('/dev/full', join(folder, 'relay.jsonl'));
     const { url } = await scriptedServer();
-    const dropping = await relay({ servers: { one: { url } } }, { audit: { file: file(), queue: 2 } });
+    const dropping = await relay({ servers: { one: { url } } }, { audit: { file: file(), maxQueue: 2 } });
     for (let turn = 0; turn < 4; turn++) assert.equal((await call(dropping.port, { name: 'search' })).status, 200);
     assert.match(await dropping.metrics(), /postern_audit_dropped_total\{sink="file"\} 6/);
     assert.ok(dropping.logs.some((line) => line.includes('the audit log cannot be written')));
     const refusing = await relay(
       { servers: { one: { url } } },
-      { audit: { file: file(), queue: 2, whenFull: 'refuse' } },
+      { audit: { file: file(), maxQueue: 2, whenFull: 'refuse' } },
     );
     const statuses = [];
     for (let turn = 0; turn < 3; turn++) statuses.push((await call(refusing.port, { name: 'search' })).status);

@@ -186,7 +186,7 @@ describe('the gate', () => {
     ];
     const { running } = await start(listing, {
       policy: { rules },
-      callLimits: [{ tools: ['big*'], arguments: '1MiB' }],
+      callLimits: [{ tools: ['big*'], maxArguments: '1MiB' }],
     });
     const deep = (name: string) =>
       `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${JSON.stringify(name)},"arguments":{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}}}`;
@@ -368,9 +368,9 @@ describe('limits of the relay', () => {
       },
       {
         callLimits: [
-          { arguments: '100B' },
-          { tools: ['big'], result: '2KiB' },
-          { tools: ['slow', 'stream'], duration: '1s' },
+          { maxArguments: '100B' },
+          { tools: ['big'], maxResult: '2KiB' },
+          { tools: ['slow', 'stream'], timeout: '1s' },
         ],
       },
     );

@@ -275,9 +275,9 @@ describe('limits of a call', () => {
 
   const LIMITS = {
     callLimits: [
-      { tools: ['small'], result: '1KiB' },
-      { tools: ['brief'], duration: '400ms' },
-      { tools: ['big'], result: '1MiB' },
+      { tools: ['small'], maxResult: '1KiB' },
+      { tools: ['brief'], timeout: '400ms' },
+      { tools: ['big'], maxResult: '1MiB' },
     ],
   };
   const large = (id: unknown, size = 3_000) => ({ jsonrpc: '2.0', id, result: { text: 'x'.repeat(size) } });

@@ -29,7 +29,7 @@ const ENDPOINTS = cases(uglyEndpoint, 150);
 const LINES = cases(uglyLines, 60);
 const CLIENTS = cases(uglyClient, 800);
 const ERAS = ['auto', 'legacy', 'modern', 'both'];
-const LIMITS = { timeout: '400ms', max: 1 };
+const LIMITS = { timeout: '400ms', maxSessions: 1 };
 
 const CALL = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'x' } };
 const META = {

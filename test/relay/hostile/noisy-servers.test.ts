@@ -102,12 +102,12 @@ describe('one noisy MCP server and the calls of everybody else', function () {
     });
     const servers: Record<string, object> = {};
     for (const [at, program] of Object.values(PROGRAMS).entries())
-      servers[`program-${at}`] = { timeout: '1s', max: 1, ...program };
+      servers[`program-${at}`] = { timeout: '1s', maxSessions: 1, ...program };
     for (const [at, { kind }] of connections.entries())
       servers[`connection-${at}`] = {
         url: `${kind === 'ws' ? 'ws' : 'http'}://127.0.0.1:${server.port}/${at}`,
         timeout: '1s',
-        max: 1,
+        maxSessions: 1,
         ...(kind === 'sse' ? { transport: 'http-sse' } : {}),
         ...(kind === 'http' ? { era: 'both' } : {}),
       };

@@ -41,7 +41,7 @@ describe('what is asked', () => {
   ];
   for (const [name, sent, status, code, id] of refusals)
     it(`${name} is answered ${status}`, async () => {
-      const running = await start({ limits: { body: '1KiB' } });
+      const running = await start({ limits: { maxBody: '1KiB' } });
       const answer = await ask(running.port, { headers: USER, ...sent });
       assert.equal(answer.status, status, answer.text);
       const error = rejection(answer);

@@ -12,10 +12,10 @@ export class BrokerLimits {
   readonly #fetchesFromHost: Limiter;
 
   constructor({ registration, metadataDocuments }: BrokerConfig, stores: Pick<Stores, 'limiter'>) {
-    this.#registrations = stores.limiter('oauth-registration', registration.perAddress, HOUR);
-    this.#allRegistrations = stores.limiter('oauth-registrations', registration.perHour, HOUR);
-    this.#fetches = stores.limiter('oauth-document', metadataDocuments.perAddress, HOUR);
-    this.#fetchesFromHost = stores.limiter('oauth-document-host', metadataDocuments.perHost, HOUR);
+    this.#registrations = stores.limiter('oauth-registration', registration.maxPerAddress, HOUR);
+    this.#allRegistrations = stores.limiter('oauth-registrations', registration.maxPerHour, HOUR);
+    this.#fetches = stores.limiter('oauth-document', metadataDocuments.maxPerAddress, HOUR);
+    this.#fetchesFromHost = stores.limiter('oauth-document-host', metadataDocuments.maxPerHost, HOUR);
   }
 
   /** @returns milliseconds until the next is let through; undefined: this one is */

@@ -38,7 +38,7 @@ export class BrokerStores {
     this.grantRecords = store('grant-records');
     this.consents = store('consents');
     const common = { sealing, now };
-    const lifetime = registration.unused;
+    const lifetime = registration.unusedLifetime;
     this.clients = new RecordAdapter('Client', { ...common, store: store('clients'), lifetime, listed: true });
     const onDestroy = (id: string) => this.onGrantEnd(id);
     this.#grants = new RecordAdapter('Grant', { ...common, store: store('grants'), onDestroy });

@@ -110,14 +110,14 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       for (const { id } of await grants.ofSession(session)) await grants.end(id, 'session_ended');
     }),
   ];
-  const consents = new Consents({ records: brokerStores.consents, sealing, now, remember: broker.rememberConsent });
+  const consents = new Consents({ records: brokerStores.consents, sealing, now, remember: broker.consentLifetime });
   const accounts = new Accounts({ sessions, grants, clients: broker.clients });
   const limits = new BrokerLimits(broker, stores);
   const places = new RequestOrigins(trustedPeers(auth), new Origins(config), auth.trustedHops);
   // The library names no request where it fetches a key set.
   const requester = new AsyncLocalStorage<string>();
   const documents = openDocumentFetch(broker.metadataDocuments, (host) => limits.fetch(host, requester.getStore()));
-  const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotateKeys, lifetime });
+  const keys = new TokenKeys({ stores, sealing, log, now, rotate: broker.rotate, lifetime });
 
   const rotation = new RefreshRotation({
     records: brokerStores.adapter('RefreshToken'),
@@ -142,12 +142,12 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
         allowDocument,
         policies,
         renderError: showError,
-        longestSession: auth.sessions.absolute,
+        longestSession: auth.sessions.absoluteLifetime,
       }),
     );
     provider.proxy = true;
     prefixTokens(provider);
-    rememberBadDocuments(provider, broker.metadataDocuments.minCache);
+    rememberBadDocuments(provider, broker.metadataDocuments.minCacheLifetime);
     acceptSeveralSecrets(provider, broker);
     useInteractionCookies(provider, auth.sessions.cookie, now);
     registerRefreshTokenGrant(provider, { accounts, resourceServers, rotation, revoke });
@@ -170,7 +170,7 @@ export function openBroker(config: Config, deps: BrokerDependencies): Broker {
       addressOf: (ctx) => places.addressOf(ctx.req),
     });
     provider.on('grant.success', ({ oidc: { client } }) => {
-      const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idle);
+      const used = brokerStores.clients.extend(client?.clientId ?? '', now() + broker.registration.idleLifetime);
       used.catch((error: unknown) => log.warn({ error }, 'the use of a client could not be noted'));
     });
     return provider;

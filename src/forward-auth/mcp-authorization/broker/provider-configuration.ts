@@ -124,8 +124,8 @@ function features(context: ProviderConfigurationContext): NonNullable<Configurat
       ack: 'draft-02',
       allowFetch: allowDocument,
       cacheDuration: {
-        min: Math.ceil(metadataDocuments.minCache / 1_000),
-        max: Math.floor(metadataDocuments.maxCache / 1_000),
+        min: Math.ceil(metadataDocuments.minCacheLifetime / 1_000),
+        max: Math.floor(metadataDocuments.maxCacheLifetime / 1_000),
       },
     },
     resourceIndicators: {

@@ -21,10 +21,10 @@ export type Charge = Readonly<Partial<Record<Measure, number>>>;
 export type BudgetLimits = Readonly<Partial<Record<Measure, number>>>;
 
 /** The limits as they are configured. */
-export function budgetLimits({ budgets, limits }: RelayConfig): Readonly<Record<Scope, BudgetLimits>> {
+export function budgetLimits({ budgets }: Pick<RelayConfig, 'budgets'>): Readonly<Record<Scope, BudgetLimits>> {
   const { identity, session } = budgets;
   return {
-    identity: { ...measured(identity), streams: limits.connections ?? identity.maxStreams },
+    identity: { ...measured(identity), streams: identity.maxStreams },
     session: measured(session),
   };
 }

@@ -115,7 +115,7 @@ export class Connection {
     // Nobody can ask forward-auth again about a connection that stays open, so it must come by the proxy again.
     const about = { transport, server: admitted.server, caller: admitted };
     const end = (why: StreamEnding) => (why === 'server_removed' ? this.drain(why) : sink.end(why));
-    this.#left = deps.streams.open(about, end, limits.connectionTime);
+    this.#left = deps.streams.open(about, end, limits.connectionLifetime);
     this.#log('a connection was opened');
   }
 

@@ -127,7 +127,7 @@ export class HttpSseEndpoint {
     const hold = this.#deps.budgets.of(ownerKey(admitted.identity)).take({});
     if ('status' in hold) return refuse(hold);
     releaseWith(response, hold);
-    const body = await readBody(request, headers.get('content-type'), this.#deps.config.relay.limits.body, hold);
+    const body = await readBody(request, headers.get('content-type'), this.#deps.config.relay.limits.maxBody, hold);
     if (body.kind === 'gone') return;
     if (body.kind === 'refused') return refuse(body.refusal);
     const parsed = parseMessage(body.bytes);

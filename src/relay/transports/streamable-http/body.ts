@@ -65,7 +65,7 @@ function tooLarge(limit: number): Refusal {
     status: 413,
     reason: 'body_too_large',
     message: `the request body is larger than ${limit} bytes`,
-    fix: 'raise relay.limits.body if such messages are wanted',
+    fix: 'raise relay.limits.maxBody if such messages are wanted',
   };
 }
 

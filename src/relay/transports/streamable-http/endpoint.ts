@@ -166,7 +166,7 @@ export class StreamableHttpEndpoint {
   /** @returns undefined where the client left before it had sent everything */
   async #receive(exchange: Exchange, headers: RequestHeaders, hold: Hold): Promise<Received | Refusal | undefined> {
     const { request } = exchange;
-    const body = await readBody(request, headers.get('content-type'), this.#deps.limits().body, hold);
+    const body = await readBody(request, headers.get('content-type'), this.#deps.limits().maxBody, hold);
     if (body.kind === 'gone') return undefined;
     if (body.kind === 'refused') return body.refusal;
     const parsed = parseMessage(body.bytes);

@@ -40,7 +40,7 @@ export class WebSocketEndpoint {
       clientTracking: false,
       perMessageDeflate: false,
       autoPong: false,
-      maxPayload: deps.config.relay.limits.body,
+      maxPayload: deps.config.relay.limits.maxBody,
       handleProtocols: () => SUBPROTOCOL,
     });
     // ws would answer a wrong handshake by itself, without a word in our log.
@@ -65,7 +65,7 @@ export class WebSocketEndpoint {
     const gone = () => hold.release();
     if (socket.destroyed) return gone();
     socket.once('close', gone);
-    this.#server.options.maxPayload = this.#deps.config.relay.limits.body;
+    this.#server.options.maxPayload = this.#deps.config.relay.limits.maxBody;
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       socket.off('close', gone);
       const connection = new WebSocketConnection(webSocket, socket, admitted, hold, this.#deps);

@@ -128,7 +128,7 @@ const TOO_MANY_SERVERS: Refusal = {
   status: 503,
   reason: 'too_many_servers',
   message: 'as many of these MCP servers run as may: try again later',
-  fix: 'raise relay.servers.<name>.max, or let sessions share servers (relay.servers.<name>.sharing)',
+  fix: 'raise relay.servers.<name>.maxSessions, or let sessions share servers (relay.servers.<name>.sharing)',
   headers: { 'Retry-After': '30' },
 };
 

@@ -17,8 +17,8 @@ export async function openDocumentGate(): Promise<DocumentGate> {
   const callback = await openCallbackPage();
   const gate = await openBrokerGate({
     broker: {
-      registration: { perAddress: 200 },
-      metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, perAddress: 500 },
+      registration: { maxPerAddress: 200 },
+      metadataDocuments: { privateHosts: [host.host], caPath: host.caPath, maxPerAddress: 500 },
     },
   });
   return {

@@ -50,9 +50,9 @@ describe('a relay with a heap of 400 MiB, against one user', function () {
         'half-json': { url: `${half}/json`, era: 'both' },
         'half-stream': { url: `${half}/stream`, era: 'both' },
         'half-translated': { url: `${half}/stream`, era: 'modern' },
-        'half-frame': { url: `ws://127.0.0.1:${pipes.port}/mcp`, max: 100 },
-        'half-event': { url: `http://127.0.0.1:${pipes.port}/sse`, transport: 'http-sse', max: 100 },
-        'half-line': { command: 'sh', args: ['-c', line], max: 100 },
+        'half-frame': { url: `ws://127.0.0.1:${pipes.port}/mcp`, maxSessions: 100 },
+        'half-event': { url: `http://127.0.0.1:${pipes.port}/sse`, transport: 'http-sse', maxSessions: 100 },
+        'half-line': { command: 'sh', args: ['-c', line], maxSessions: 100 },
       },
       {
         relay: { pins: { servers: ['half-json', 'half-stream'] } },

@@ -177,11 +177,4 @@ describe('the budget of an identity', function () {
     );
     assert.equal((await wait(running.port, 1, ALICE, 'x'.repeat(70_000))).status, 429);
   });
-
-  it('is still read by its earlier name, and says so', async () => {
-    const running = await start({}, { limits: { connections: 1 } });
-    await get(running.port, '/servers/one/sse', ALICE);
-    assert.equal((await ask(running.port, { method: 'GET', headers: ALICE })).status, 429);
-    assert.match(running.logs.join(''), /relay\.limits\.connections is now relay\.budgets\.identity\.maxStreams/);
-  });
 });

@@ -147,7 +147,7 @@ describe('HTTP+SSE of 2024-11-05', () => {
   ];
   for (const [what, sent, status] of refusals)
     it(`refuses a message with ${status} for ${what}`, async () => {
-      const { running, seen } = await start({}, { limits: { body: '2KiB' } });
+      const { running, seen } = await start({}, { limits: { maxBody: '2KiB' } });
       const path = await (await open(running.port)).endpoint();
       const answered = await ask(running.port, { path, headers: AS('alice'), body: INITIALIZE, ...sent });
       assert.equal(answered.status, status, answered.text);
@@ -207,8 +207,8 @@ describe('HTTP+SSE of 2024-11-05', () => {
     while (!/gave no answer to this request"\},"id":"much"/.test(end)) await once(stream.response, 'data');
   });
 
-  it('ends after connectionTime', async () => {
-    const { running } = await start({}, { limits: { connectionTime: '200ms' } });
+  it('ends after connectionLifetime', async () => {
+    const { running } = await start({}, { limits: { connectionLifetime: '200ms' } });
     const stream = await open(running.port);
     await once(stream.response, 'end');
     assert.match(await running.metrics(), /open_streams\{transport="http-sse"\} 0/);

@@ -47,7 +47,7 @@ describe('a WebSocket connection', () => {
   });
 
   it('is closed with 1003 for a binary frame, 1007 for bad UTF-8, 1009 for one that is too large', async () => {
-    const { running, seen } = await start({ limits: { body: '1KiB' } });
+    const { running, seen } = await start({ limits: { maxBody: '1KiB' } });
     const binary = await openWebSocket(running.port);
     binary.socket.send(Buffer.from('{"jsonrpc":"2.0","id":1,"method":"ping"}'));
     assert.equal((await binary.closed)[0], 1003);
@@ -225,8 +225,8 @@ describe('a WebSocket connection', () => {
     assert.ok(pongs < pings, `${pongs} pongs were kept`);
   });
 
-  it('is closed with 1008 after connectionTime, so that the client passes the proxy again', async () => {
-    const { running, seen } = await start({ limits: { connectionTime: '300ms' } });
+  it('is closed with 1008 after connectionLifetime, so that the client passes the proxy again', async () => {
+    const { running, seen } = await start({ limits: { connectionLifetime: '300ms' } });
     const client = await openWebSocket(running.port);
     await client.initialize();
     assert.equal((await client.closed)[0], 1008);

@@ -123,7 +123,9 @@ for (const [name, make, signs] of ALL)
         const groups = Array.from({ length: 512 }, (_, index) => `group-${String(index).padStart(9, '0')}`);
         const answer = await send(running, system, system.withGroups?.(groups) ?? []);
         assert.equal(answer.status, 431, answer.text);
-        assert.ok(running.logs.some((line) => line.includes('512 groups') && line.includes('relay.limits.identity')));
+        assert.ok(
+          running.logs.some((line) => line.includes('512 groups') && line.includes('relay.limits.maxIdentity')),
+        );
         assert.ok(!answer.text.includes('group-'));
       });
 

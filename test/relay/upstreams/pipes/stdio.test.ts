@@ -222,7 +222,7 @@ describe('MCP servers as child processes', function () {
       });
 
   it('no more processes than may, and a session that nobody uses makes room', async () => {
-    const running = await relay({ servers: { one: program({ max: 1, unused: '300ms' }) } });
+    const running = await relay({ servers: { one: program({ maxSessions: 1, idleTimeout: '300ms' }) } });
     const headers = ['X-Authenticated-User', 'alice', 'Accept', 'application/json, text/event-stream'];
     const begin = () => {
       const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 't', version: '1' } };
@@ -238,7 +238,7 @@ describe('MCP servers as child processes', function () {
 
   for (const sharing of ['session', 'everybody'])
     it(`a client that the server refuses keeps nothing and leaves the server to the next (${sharing})`, async () => {
-      const running = await relay({ servers: { one: program({ sharing, max: 1 }) } });
+      const running = await relay({ servers: { one: program({ sharing, maxSessions: 1 }) } });
       const clientInfo = { name: 'unwelcome', version: '1' };
       const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
