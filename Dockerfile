@@ -31,12 +31,14 @@ WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY bin bin
-COPY deploy/check deploy/check
+# `postern verify` and `postern init` read them.
+COPY deploy deploy
 COPY package.json LICENSE ./
 # Owned by root, run by another user: the process cannot change its own code. By number, as Kubernetes wants to see it.
 USER 1000:1000
 EXPOSE 4180 4444 9464 9465
 # Asks the process that this container was started with, where its configuration has it answer.
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["node", "bin/postern.js", "health"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["node", "/app/bin/postern.js", "health"]
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["node", "bin/postern.js"]
+# By its whole path, so that `docker run --workdir` can name another folder.
+ENTRYPOINT ["node", "/app/bin/postern.js"]

@@ -16,6 +16,13 @@ export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   print(text: string): void;
   printError(text: string): void;
+  /**
+   * Asks the person at the terminal; absent where there is none.
+   *
+   * @param hidden whether the answer is not shown
+   * @returns undefined where they end it
+   */
+  readonly ask?: (question: string, hidden?: boolean) => Promise<string | undefined>;
 }
 
 export interface Command {

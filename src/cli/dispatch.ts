@@ -4,6 +4,7 @@ import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { redactText } from '../platform/redact.ts';
 import { version } from '../platform/version.ts';
 import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal, UsageError } from './command.ts';
+import { askAtTerminal } from './terminal-question.ts';
 
 const COMMON_OPTIONS = {
   config: { type: 'string' },
@@ -15,6 +16,7 @@ const TERMINAL: Terminal = {
   env: process.env,
   print: (text) => void process.stdout.write(`${text}\n`),
   printError: (text) => void process.stderr.write(`${text}\n`),
+  ...(process.stdin.isTTY && { ask: askAtTerminal }),
 };
 
 /** By name, in the order in which `--help` lists them. */

@@ -10,6 +10,7 @@ import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
 import { grants } from './grants.ts';
 import { health } from './health.ts';
+import { init } from './init.ts';
 import { migration } from './migration.ts';
 import { pins } from './pins.ts';
 import { relay } from './relay.ts';
@@ -21,6 +22,7 @@ import { verify } from './verify.ts';
 
 export const COMMANDS: Commands = {
   up,
+  init,
   auth,
   relay,
   health,

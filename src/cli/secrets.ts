@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair } from 'jose';
 import { stringify } from 'yaml';
 import { type Command, optionalText, UsageError } from './command.ts';
-import { writeSecretFiles } from './secret-files.ts';
+import { writeNewFiles } from './new-files.ts';
 
 /** File or key of a Secret, by the setting whose value it holds. */
 const FILES = {
@@ -15,7 +15,8 @@ const FILES = {
   POSTERN_RELAY_OPERATOR_TOKEN: 'relay-operator-token',
 } as const;
 
-type Made = Readonly<Record<keyof typeof FILES, string>>;
+/** New secrets by the variables that set them. */
+export type Made = Readonly<Record<keyof typeof FILES, string>>;
 
 export const secrets: Command = {
   summary: 'make the secrets and keys that a production set-up needs',
@@ -52,9 +53,17 @@ browser sessions, the key that signs assertions, the key that seals what the wat
     if (format !== 'env' && format !== 'yaml') throw new UsageError(`--format is env or yaml, not ${format}`);
     const directory = optionalText(line, 'dir');
     if (directory === '') throw new UsageError('--dir needs a folder');
-    const made = await make();
+    const made = await makeSecrets();
     if (directory !== undefined) {
-      const paths = writeSecretFiles(directory, namedByFile(made), group === undefined ? undefined : Number(group));
+      const [mode, own] = group === undefined ? [0o700, 0o600] : [0o750, 0o640];
+      const files = Object.entries(namedByFile(made)).map(
+        ([file, value]) => [file, { content: `${value}\n`, mode: own }] as const,
+      );
+      const paths = writeNewFiles(directory, Object.fromEntries(files), {
+        command: 'secrets',
+        mode,
+        group: group === undefined ? undefined : Number(group),
+      });
       terminal.printError(
         `Only ${group === undefined ? 'the owner of the files' : `their owner and group ${group}`} can read them: the processes (user 1000 in the image) ` +
           'must be that, or chown the files; the proxy needs relay-trust-secret.',
@@ -71,14 +80,14 @@ browser sessions, the key that signs assertions, the key that seals what the wat
       terminal.print(
         [
           '# Keep these out of version control. The proxy sends the first as X-Postern-Proxy-Secret.',
-          environment(made, (text) => (/^[\w-]+$/.test(text) ? text : `'${text}'`)),
+          shellEnvironment(made),
         ].join('\n'),
       );
     return 0;
   },
 };
 
-async function make(): Promise<Made> {
+export async function makeSecrets(): Promise<Made> {
   const random = () => randomBytes(32).toString('base64url');
   return {
     POSTERN_RELAY_TRUST_SECRET: random(),
@@ -93,6 +102,11 @@ async function make(): Promise<Made> {
 
 function namedByFile(made: Made): Record<string, string> {
   return Object.fromEntries(Object.entries(FILES).map(([variable, file]) => [file, made[variable as keyof Made]]));
+}
+
+/** Lines for a shell and for Compose. */
+export function shellEnvironment(made: Made): string {
+  return environment(made, (text) => (/^[\w-]+$/.test(text) ? text : `'${text}'`));
 }
 
 function environment(made: Made, quoted: (text: string) => string): string {

@@ -41,6 +41,7 @@ describe('postern', () => {
     const commands = [...out.matchAll(/^ {2}([a-z][a-z-]*) {2}/gm)].map((match) => match[1]);
     assert.deepEqual(commands, [
       'up',
+      'init',
       'auth',
       'relay',
       'health',

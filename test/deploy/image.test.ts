@@ -32,6 +32,21 @@ describe('the image', () => {
     assert.match(text, /^USER [1-9]\d*:[1-9]\d*$/m);
   });
 
+  it('holds of deploy/ what the package holds, and nobody’s secrets', async () => {
+    const { files } = JSON.parse(await readFile(join(HOME, 'package.json'), 'utf8')) as { files: string[] };
+    const lines = (await readFile(join(HOME, '.dockerignore'), 'utf8')).split('\n');
+    const entries = (prefix: string) =>
+      lines.filter((line) => line.startsWith(prefix)).map((line) => line.slice(prefix.length));
+    assert.deepEqual(
+      entries('!deploy/').sort(),
+      files
+        .filter((file) => file.startsWith('deploy/'))
+        .map((file) => file.slice('deploy/'.length))
+        .sort(),
+    );
+    assert.deepEqual(entries('deploy/**/'), ['.env', 'client-secret']);
+  });
+
   it('is built by its own steps in an empty folder, and what is in it runs without the project', async function () {
     this.timeout(600_000);
     if (process.env.POSTERN_TEST_COMPOSE !== 'all') {
@@ -43,9 +58,13 @@ describe('the image', () => {
       const [build, image] = stagesOf(await readFile(join(HOME, 'Dockerfile'), 'utf8')) as [Stage, Stage];
       await follow(build, join(folder, 'build'), folder);
       await follow(image, join(folder, 'image'), folder);
-      const { stdout } = await run('node', [...(image.entrypoint ?? []).slice(1), '--help'], {
-        cwd: join(folder, 'image'),
-      });
+      const { stdout } = await run(
+        'node',
+        [...(image.entrypoint ?? []).slice(1).map((path) => path.replace('/app/', '')), '--help'],
+        {
+          cwd: join(folder, 'image'),
+        },
+      );
       assert.match(stdout, /postern/);
       // What only builds and tests need is not in it.
       await assert.rejects(readFile(join(folder, 'image', 'node_modules', 'typescript', 'package.json')));

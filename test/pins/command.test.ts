@@ -14,6 +14,7 @@ function postern(...args: string[]): Promise<{ code: number; output: string }> {
 describe('pinned command', () => {
   for (const name of [
     'up',
+    'init',
     'auth',
     'relay',
     'health',

@@ -99,6 +99,23 @@ describe('the package', function () {
       assert.match((await run(command, ['secrets'], { cwd: folder })).stdout, /^POSTERN_RELAY_TRUST_SECRET=\S{43}$/m);
     });
 
+    for (const [proxy, provider] of [
+      ['traefik', 'keycloak'],
+      ['caddy', 'entra'],
+      ['nginx', 'okta'],
+      ['envoy', 'dex'],
+      ['envoy-grpc', 'oidc'],
+      ['haproxy', 'keycloak'],
+      ['istio', 'oidc'],
+    ] as const)
+      it(`writes a folder for ${proxy} with ${provider}, which check takes`, async () => {
+        const dir = join(folder, `with-${proxy}`);
+        const args = ['--dir', dir, '--proxy', proxy, '--provider', provider, '--issuer', 'https://idp.example.com'];
+        const more = ['--client-id', 'postern', '--server', 'a=https://a.example.com/mcp', '--groups', 'engineering'];
+        await run(command, ['init', ...args, ...more, '--public-url', 'https://mcp.example.com'], { cwd: folder });
+        assert.match((await run(command, ['check'], { cwd: dir })).stdout, /^postern\.yaml: the configuration /m);
+      });
+
     it('needs nothing that only builds or tests need', () => {
       for (const name of ['typescript', 'mocha', 'tsx', 'testcontainers'])
         assert.ok(!existsSync(join(folder, 'node_modules', name)), name);

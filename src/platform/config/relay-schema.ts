@@ -17,6 +17,8 @@ import { workers } from './workers-schema.ts';
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
 const RELAY_JWT_ALGORITHMS = [...JWS_ALGORITHMS, 'HS256', 'HS384', 'HS512'] as const;
 
+export const serverName = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be lower-case letters, digits and hyphens');
+
 export const relaySchema = z.strictObject({
   listen: address('where the proxy reaches the relay').prefault('127.0.0.1:4444').meta(AT_START),
   internalListen: address('health and metrics').prefault(INTERNAL_LISTEN.relay).meta(AT_START),
@@ -73,7 +75,7 @@ export const relaySchema = z.strictObject({
     })
     .prefault({}),
   servers: z
-    .record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'must be lower-case letters, digits and hyphens'), upstreamServer)
+    .record(serverName, upstreamServer)
     .default({})
     .meta({ description: 'MCP servers by name, each at `/servers/<name>/mcp`' }),
   policy: policySchema.optional().meta({

@@ -47,6 +47,31 @@ export async function copyDeploy(name: string, { mountedSecrets = false } = {}):
     for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }))
       if (entry.isFile() && !entry.name.endsWith('.md')) files.push(join(entry.parentPath, entry.name));
 
+  // Where an engine mounts secrets. The compose files say which file each is: one of the folder.
+  const secrets = `${join(copy, name)}/`;
+  const table = await takeFreePorts(files, (text) =>
+    mountedSecrets ? text : text.replaceAll('/run/secrets/', secrets),
+  );
+  return {
+    folder: join(copy, name),
+    port: (original) => {
+      const port = table.get(String(original));
+      if (port === undefined) throw new Error(`deploy/${name} names no port ${original}`);
+      return port;
+    },
+    remove: () => rm(project, { recursive: true, force: true }),
+  };
+}
+
+/**
+ * Writes a free port in the place of each that the files name.
+ *
+ * @returns them by those
+ */
+export async function takeFreePorts(
+  files: readonly string[],
+  edit = (text: string) => text,
+): Promise<ReadonlyMap<string, number>> {
   const texts = new Map<string, string>();
   for (const file of files) texts.set(file, await readFile(file, 'utf8'));
   const originals = new Set<string>();
@@ -59,19 +84,7 @@ export async function copyDeploy(name: string, { mountedSecrets = false } = {}):
   const table = new Map([...originals].map((port, index) => [port, free[index] as number]));
   // One pass, so that a new port is not replaced again.
   const pattern = new RegExp(`(?<![\\w.])(?:${[...originals].join('|')})(?![\\w.]\\w)(?!\\w)`, 'g');
-  // Where an engine mounts secrets. The compose files say which file each is: one of the folder.
-  const secrets = `${join(copy, name)}/`;
-  for (const [file, text] of texts) {
-    const changed = text.replace(pattern, (port) => String(table.get(port)));
-    await writeFile(file, mountedSecrets ? changed : changed.replaceAll('/run/secrets/', secrets));
-  }
-  return {
-    folder: join(copy, name),
-    port: (original) => {
-      const port = table.get(String(original));
-      if (port === undefined) throw new Error(`deploy/${name} names no port ${original}`);
-      return port;
-    },
-    remove: () => rm(project, { recursive: true, force: true }),
-  };
+  for (const [file, text] of texts)
+    await writeFile(file, edit(text.replace(pattern, (port) => String(table.get(port)))));
+  return table;
 }

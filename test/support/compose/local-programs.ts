@@ -11,7 +11,7 @@ import { type ProgramName, programOrSkip } from '../programs.ts';
 
 const run = promisify(execFile);
 /** As the image has it: built, which starts faster than from the sources. */
-const POSTERN = fileURLToPath(new URL('../../../bin/postern.js', import.meta.url));
+export const POSTERN = fileURLToPath(new URL('../../../bin/postern.js', import.meta.url));
 const EVERYTHING = fileURLToPath(
   new URL('../../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url),
 );
@@ -82,6 +82,7 @@ async function contextForge(context: Mocha.Context): Promise<LocalProgram> {
 /** By the image's name without its tag. */
 const PROGRAMS: Readonly<Record<string, Find>> = {
   postern: async () => ({ entrypoint: [process.execPath, POSTERN], names: NODE }),
+  'ghcr.io/postern-mcp/postern': async () => ({ entrypoint: [process.execPath, POSTERN], names: NODE }),
   // The package is the same one that the tests have installed, so npx need not fetch it.
   node: async () => ({ entrypoint: [], names: { ...NODE, npx: [process.execPath, EVERYTHING] } }),
   traefik: proxy('traefik'),

@@ -1,0 +1,152 @@
+import { closest } from 'fastest-levenshtein';
+import type { z } from 'zod';
+import { isPlainOffLoopback } from '../../platform/addresses.ts';
+import { ANYONE_SIGNED_IN } from '../../platform/config/anyone-signed-in.ts';
+import { serverName } from '../../platform/config/relay-schema.ts';
+import { upstreamServer } from '../../platform/config/server-schema.ts';
+import { httpUrl } from '../../platform/config/values.ts';
+import { PROVIDERS, PROXIES, type ProviderChoice, type ProxyChoice } from './choices.ts';
+import { type Ask, type Question, WrongAnswer } from './questions.ts';
+
+export interface Server {
+  readonly url?: string;
+  readonly command?: string;
+  readonly args?: readonly string[];
+}
+
+/** All that a folder is written from. */
+export interface Answers {
+  readonly proxy: string;
+  readonly provider: string;
+  readonly issuer: string | undefined;
+  readonly clientId: string;
+  readonly publicUrl: string;
+  readonly servers: ReadonlyMap<string, Server>;
+  /** Whose members may use the servers: groups, or domains of addresses where the provider names no groups. */
+  readonly members: typeof ANYONE_SIGNED_IN | readonly string[];
+}
+
+const DEFAULT_PUBLIC_URL = 'http://127.0.0.1:8080';
+
+/** Asks for everything, in the order in which a person knows it. */
+export async function askAll(ask: Ask): Promise<Answers> {
+  const proxy = await ask.one(choice('proxy', 'Your reverse proxy', PROXIES));
+  const provider = await ask.one(choice('provider', 'Your identity provider', PROVIDERS));
+  const { issuer: asked, groups } = PROVIDERS[provider] as ProviderChoice;
+  if (asked === undefined) ask.refuse('issuer', `${provider} has one issuer for everybody: leave it out`);
+  ask.refuse(
+    groups ? 'domains' : 'groups',
+    groups ? `goes with google` : `${provider} names no groups: give --domains`,
+  );
+  const inCluster = (PROXIES[proxy] as ProxyChoice).start === undefined;
+  return {
+    proxy,
+    provider,
+    issuer: asked === undefined ? undefined : await ask.one(issuerQuestion(provider, asked)),
+    clientId: await ask.one({
+      option: 'client-id',
+      text: 'Id of the client that you made there for Postern',
+      read: text,
+    }),
+    publicUrl: await ask.one(publicUrlQuestion(inCluster ? undefined : DEFAULT_PUBLIC_URL)),
+    servers: new Map(await ask.several(SERVER)),
+    members: await ask.one(groups ? GROUPS : DOMAINS),
+  };
+}
+
+function choice(option: string, text: string, choices: Readonly<Record<string, { title: string }>>): Question<string> {
+  const names = Object.keys(choices);
+  return {
+    option,
+    text: `${text}: ${names.join(', ')}`,
+    read: (given) => {
+      const name = given.toLowerCase();
+      if (Object.hasOwn(choices, name)) return name;
+      throw new WrongAnswer(`"${given}" is none of ${names.join(', ')}; did you mean ${closest(name, names)}?`);
+    },
+  };
+}
+
+function text(given: string): string {
+  if (given === '' || /\s/.test(given)) throw new WrongAnswer('must be a text without spaces');
+  return given;
+}
+
+/** What the configuration's own schema says of a value. */
+function checked(schema: z.ZodType, value: unknown): void {
+  const [issue] = schema.safeParse(value).error?.issues ?? [];
+  if (issue !== undefined) throw new WrongAnswer(issue.message);
+}
+
+function issuerQuestion(provider: string, asked: string): Question<string> {
+  return {
+    option: 'issuer',
+    text: asked,
+    read: (given) => {
+      const issuer = PROVIDERS[provider]?.issuerOf?.(given) ?? given;
+      checked(httpUrl('issuer'), issuer);
+      return issuer;
+    },
+  };
+}
+
+function publicUrlQuestion(fallback: string | undefined): Question<string> {
+  return {
+    option: 'public-url',
+    text: 'Address at which clients reach the proxy, such as https://mcp.example.com',
+    fallback,
+    read: (given) => {
+      checked(httpUrl('address'), given);
+      const { origin } = new URL(given);
+      if (given.replace(/\/$/, '') !== origin)
+        throw new WrongAnswer(`must be an address without a path, such as ${origin}`);
+      if (isPlainOffLoopback(origin)) throw new WrongAnswer('must be https: browsers keep no session at plain http');
+      return origin;
+    },
+  };
+}
+
+const SERVER: Question<readonly [string, Server]> = {
+  option: 'server',
+  text: 'An MCP server by name: github=http://github-mcp:3000/mcp, or a program: files=npx -y @acme/files /data',
+  read: (given) => {
+    const [, name = '', target = ''] = /^([^=\s]*)=(.*)$/s.exec(given) ?? [];
+    if (name === '' || target.trim() === '') throw new WrongAnswer('must be NAME=URL or NAME=PROGRAM ARGUMENTS');
+    checked(serverName, name);
+    const server = readServer(target.trim());
+    checked(upstreamServer, server);
+    return [name, server];
+  },
+};
+
+function readServer(target: string): Server {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(target)) return { url: target };
+  if (/["'\\]/.test(target))
+    throw new WrongAnswer(
+      'no shell reads quotes: leave them out, and write such arguments into postern.yaml afterwards',
+    );
+  const [command = '', ...args] = target.split(/\s+/);
+  return { command, args };
+}
+
+const list = (given: string) => given.split(',').map((item) => item.trim());
+
+const GROUPS: Question<Answers['members']> = {
+  option: 'groups',
+  text: `Groups whose members may use the servers, with commas between; or ${ANYONE_SIGNED_IN}`,
+  read: (given) => {
+    if (given === ANYONE_SIGNED_IN) return ANYONE_SIGNED_IN;
+    if (list(given).includes('')) throw new WrongAnswer(`must be names of groups, or ${ANYONE_SIGNED_IN}`);
+    return list(given);
+  },
+};
+
+const DOMAINS: Question<readonly string[]> = {
+  option: 'domains',
+  text: 'Domains of the addresses of people who may sign in, with commas between, such as example.com',
+  read: (given) => {
+    if (!list(given).every((domain) => /^[^@\s]+\.[^@\s]+$/.test(domain)))
+      throw new WrongAnswer('must be domains without @, such as example.com');
+    return list(given);
+  },
+};

@@ -1,0 +1,77 @@
+/** A reverse proxy that has a folder of its name in `deploy/`. */
+export interface ProxyChoice {
+  readonly title: string;
+  /** Starts it in the folder with its files; absent: a cluster does. */
+  readonly start?: string;
+  /** The file with the address that it listens on. */
+  readonly listens: string;
+}
+
+export const PROXIES: Readonly<Record<string, ProxyChoice>> = {
+  traefik: { title: 'Traefik', start: 'traefik --configfile=traefik.yaml', listens: 'traefik.yaml' },
+  caddy: { title: 'Caddy', start: 'caddy run --config Caddyfile', listens: 'Caddyfile' },
+  nginx: {
+    title: 'nginx',
+    // It reads no environment.
+    start: '(umask 077; envsubst < proof.conf.template > proof.conf) && nginx -p . -e stderr -c nginx.conf',
+    listens: 'nginx.conf',
+  },
+  envoy: { title: 'Envoy', start: 'envoy -c envoy.yaml', listens: 'envoy.yaml' },
+  'envoy-grpc': { title: 'Envoy over gRPC', start: 'envoy -c envoy.yaml', listens: 'envoy.yaml' },
+  haproxy: { title: 'HAProxy', start: 'haproxy -db -f haproxy.cfg', listens: 'haproxy.cfg' },
+  istio: { title: 'Istio', listens: 'mesh.yaml' },
+};
+
+/** An identity provider as `deploy/` and docs/providers.md have it. */
+export interface ProviderChoice {
+  readonly title: string;
+  /** Folder of `deploy/` whose `postern.yaml` has its settings; absent: OpenID Connect needs no others. */
+  readonly folder?: string;
+  /** What `--issuer` is asked for; absent: there is one for everybody. */
+  readonly issuer?: string;
+  /** The issuer, of what was given. */
+  readonly issuerOf?: (given: string) => string;
+  /** Whether its tokens hold groups; otherwise the domains of addresses say who may sign in. */
+  readonly groups: boolean;
+  /** Anchor in docs/providers.md. */
+  readonly anchor: string;
+}
+
+export const PROVIDERS: Readonly<Record<string, ProviderChoice>> = {
+  keycloak: {
+    title: 'Keycloak',
+    folder: 'keycloak',
+    issuer: 'Address of the realm, such as https://sso.example.com/realms/main',
+    groups: true,
+    anchor: 'keycloak',
+  },
+  entra: {
+    title: 'Entra ID',
+    folder: 'entra',
+    issuer: 'Id of the directory (tenant), such as 5ad9c1f2-0000-4000-8000-000000000000',
+    issuerOf: (given) => (/^[0-9a-f-]{36}$/i.test(given) ? `https://login.microsoftonline.com/${given}/v2.0` : given),
+    groups: true,
+    anchor: 'entra-id',
+  },
+  okta: {
+    title: 'Okta',
+    folder: 'okta',
+    issuer: 'Issuer, such as https://example.okta.com or https://example.okta.com/oauth2/default',
+    groups: true,
+    anchor: 'okta',
+  },
+  google: { title: 'Google', folder: 'google', groups: false, anchor: 'google' },
+  dex: {
+    title: 'Dex',
+    folder: 'hyprmcp-dex',
+    issuer: 'Issuer, such as https://dex.example.com',
+    groups: true,
+    anchor: 'dex',
+  },
+  oidc: {
+    title: 'OpenID Connect',
+    issuer: 'Issuer, exactly as in its discovery document',
+    groups: true,
+    anchor: 'any-other',
+  },
+};

@@ -1,0 +1,108 @@
+import {
+  type Document,
+  isMap,
+  isScalar,
+  type Pair,
+  parseAllDocuments,
+  parseDocument,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import { ANYONE_SIGNED_IN } from '../../platform/config/anyone-signed-in.ts';
+import { SCHEMA_URL } from '../../platform/config/schema-url.ts';
+import type { Answers } from './answers.ts';
+import { PROVIDERS, PROXIES, type ProviderChoice, type ProxyChoice } from './choices.ts';
+import { deployed } from './deployed.ts';
+
+/** The file with the secret of the client, beside the configuration. */
+export const CLIENT_SECRET = 'client-secret';
+
+/**
+ * The configuration of both processes: that of the proxy's folder in `deploy/`, with the provider of another, and with what was
+ * answered.
+ */
+export function configurationText(answers: Answers, hasSecret: boolean): string {
+  const { proxy, provider, publicUrl, servers } = answers;
+  const document = parseDocument(templateOf(proxy));
+  document.set('publicUrl', publicUrl);
+  const auth = document.get('auth') as YAMLMap;
+  const settings = providerSettings(answers, hasSecret);
+  auth.set('providers', settings.providers);
+  const rules = auth.items.findIndex((pair) => keyOf(pair) === 'rules');
+  auth.items.splice(rules, 0, settings.broker);
+  const node = (value: object) => document.createNode(value, { aliasDuplicateObjects: false });
+  auth.set('rules', node([...servers.keys()].map((name) => ruleFor(name, answers))));
+  document.setIn(['relay', 'servers'], node(Object.fromEntries(servers)));
+  for (const part of [auth.get('rules'), document.getIn(['relay', 'servers'])]) onOneLine(part as YAMLSeq | YAMLMap);
+  const { title } = PROXIES[proxy] as ProxyChoice;
+  introduce(document, [
+    `yaml-language-server: $schema=${SCHEMA_URL}`,
+    `Postern behind ${title}, with ${PROVIDERS[provider]?.title}: written by \`postern init\`. Check it in this folder: \`postern check\`.`,
+    ...(PROXIES[proxy]?.start === undefined
+      ? []
+      : ['Secrets come from the environment, which .env has: `set -a; . ./.env; set +a`.']),
+  ]);
+  return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+}
+
+/** What the folder of the proxy has; Istio's is in the object that holds it. */
+function templateOf(proxy: string): string {
+  if (PROXIES[proxy]?.start !== undefined) return deployed(`${proxy}/postern.yaml`);
+  const objects = parseAllDocuments(deployed(`${proxy}/custom.yaml`)) as Document[];
+  const holder = objects.find((object) => object.get('kind') === 'ConfigMap');
+  return String(holder?.getIn(['data', 'postern.yaml']));
+}
+
+/** As the provider's folder has them, with the comments that are true for everybody. */
+function providerSettings(answers: Answers, hasSecret: boolean) {
+  const { provider, issuer, clientId, members } = answers;
+  const { folder, groups } = PROVIDERS[provider] as ProviderChoice;
+  const document = parseDocument(deployed(`${folder ?? 'keycloak'}/postern.yaml`));
+  const entry = document.getIn(['auth', 'providers', 0]) as YAMLMap;
+  entry.set('id', provider);
+  if (issuer !== undefined) replaceIssuer(entry, issuer);
+  entry.set('clientId', clientId);
+  if (hasSecret) entry.set('clientSecretPath', CLIENT_SECRET);
+  else entry.delete('clientSecretPath');
+  if (!groups) entry.set('allowedDomains', document.createNode(members));
+  const broker = (document.get('auth') as YAMLMap).items.find((pair) => keyOf(pair) === 'broker') as Pair;
+  // A comment after the last key counts as one of the entry, and its last line speaks of the broker.
+  const notes = (entry.comment ?? '').split('\n');
+  if (isScalar(broker.key)) broker.key.commentBefore ??= notes.pop() ?? null;
+  entry.comment = folder === undefined ? null : notes.join('\n') || null;
+  return { providers: document.getIn(['auth', 'providers']), broker };
+}
+
+/** What its comment says is true of the example alone. */
+function replaceIssuer(entry: YAMLMap, issuer: string): void {
+  entry.set('issuer', issuer);
+  const key = entry.items.find((pair) => keyOf(pair) === 'issuer')?.key;
+  if (isScalar(key)) key.commentBefore = null;
+}
+
+function ruleFor(name: string, { provider, members }: Answers): object {
+  const allow =
+    members === ANYONE_SIGNED_IN
+      ? members
+      : PROVIDERS[provider]?.groups
+        ? { groups: members }
+        : { providers: [provider] };
+  return { match: { path: `/servers/${name}/**` }, allow, scopes: { default: ['mcp:use'] } };
+}
+
+/** Each server on one line, and each value of a rule. */
+function onOneLine({ items }: YAMLSeq | YAMLMap): void {
+  const values = items.flatMap((item) => (isMap(item) ? item.items.map(({ value }) => value) : (item as Pair).value));
+  for (const value of values) if (isMap(value)) value.flow = true;
+}
+
+const keyOf = ({ key }: Pair) => (isScalar(key) ? key.value : key);
+
+/** In the place of what the file says of itself at its head. */
+function introduce(document: Document, lines: readonly string[]): void {
+  const map = document.contents as YAMLMap;
+  const [first] = map.items;
+  if (!isScalar(first?.key)) return;
+  const about = (first.key.commentBefore ?? '').split('\n\n').at(-1);
+  first.key.commentBefore = `${lines.map((line) => ` ${line}`).join('\n')}\n\n${about}`;
+}
