@@ -23,6 +23,7 @@ postern api-keys create --user ci > key
     servers: { type: 'string' },
     expires: { type: 'string' },
   },
+  choices: ['create', 'list', 'revoke'],
   positionals: [1, 2],
   async run(line, terminal) {
     const [action, id] = line.positionals;

@@ -14,6 +14,7 @@ printed: keep it in another place, and give it the next time.
   --since HASH   a hash that was printed before and must still be in the chain
 The key is audit.chain.key (POSTERN_AUDIT_CHAIN_KEY), where there is one.`,
   options: { since: { type: 'string' } },
+  choices: ['verify'],
   positionals: [2, 2],
   async run(line, terminal) {
     const [action, file = ''] = line.positionals;

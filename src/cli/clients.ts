@@ -12,6 +12,7 @@ that is named by its document it is the document's address.
 
   --user USER   with \`list\`: only those that this person granted something to, by any of their names`,
   options: { user: { type: 'string' } },
+  choices: ['list', 'remove'],
   positionals: [1, 2],
   async run(line, terminal) {
     const [action, id] = line.positionals;

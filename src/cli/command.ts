@@ -6,6 +6,13 @@ export const EXIT_CONFIG = 78;
 /** sysexits.h: what should never happen happened in a running process. */
 export const EXIT_UNEXPECTED = 70;
 
+/** Those that every command has. */
+export const COMMON_OPTIONS = {
+  config: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const;
+
 export interface CommandLine {
   readonly values: Readonly<Record<string, string | boolean | Array<string | boolean> | undefined>>;
   readonly positionals: readonly string[];
@@ -32,6 +39,10 @@ export interface Command {
   readonly help: string;
   readonly usage: string;
   readonly options: NonNullable<ParseArgsConfig['options']>;
+  /** Values of options that take no others, for completion. */
+  readonly values?: Readonly<Record<string, readonly string[]>>;
+  /** What its first positional argument may be, where it is one of these. */
+  readonly choices?: readonly string[];
   /** How many positional arguments it takes. */
   readonly positionals: readonly [least: number, most: number];
   /** @returns the exit code */

@@ -8,6 +8,7 @@ export const config: Command = {
   help: `  reference   Markdown: each key, its environment name, default and meaning
   schema      JSON Schema, for an editor`,
   options: {},
+  choices: ['reference', 'schema'],
   positionals: [1, 1],
   async run(line, terminal) {
     switch (line.positionals[0]) {

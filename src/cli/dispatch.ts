@@ -3,14 +3,16 @@ import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { redactText } from '../platform/redact.ts';
 import { version } from '../platform/version.ts';
-import { type Command, type CommandLine, EXIT_CONFIG, EXIT_USAGE, type Terminal, UsageError } from './command.ts';
+import {
+  COMMON_OPTIONS,
+  type Command,
+  type CommandLine,
+  EXIT_CONFIG,
+  EXIT_USAGE,
+  type Terminal,
+  UsageError,
+} from './command.ts';
 import { askAtTerminal } from './terminal-question.ts';
-
-const COMMON_OPTIONS = {
-  config: { type: 'string' },
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean' },
-} as const;
 
 const TERMINAL: Terminal = {
   env: process.env,

@@ -18,6 +18,7 @@ export const grants: Command = {
     client: { type: 'string' },
     grant: { type: 'string' },
   },
+  choices: ['list', 'end'],
   positionals: [1, 1],
   async run(line, terminal) {
     const [action] = line.positionals;

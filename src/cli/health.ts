@@ -18,6 +18,7 @@ export const health: Command = {
   help: `Asks where the configuration has the process answer (\`auth.internalListen\`, \`relay.internalListen\`), and ends with 1
 where it is not ready or does not answer. Without a name, which process and configuration the container was started with.`,
   options: {},
+  choices: ['auth', 'relay'],
   positionals: [0, 1],
   async run(line, terminal) {
     const { part, file } = await asked(line);

@@ -46,6 +46,7 @@ file and a README with what to do next. Asks for what no option says; without a 
     domains: { type: 'string' },
     force: { type: 'boolean' },
   },
+  values: { proxy: Object.keys(PROXIES), provider: Object.keys(PROVIDERS) },
   positionals: [0, 0],
   async run(line, terminal) {
     const directory = targetFolder(line);

@@ -4,6 +4,7 @@ import { auth } from './auth.ts';
 import { check } from './check.ts';
 import { clients } from './clients.ts';
 import type { Terminal } from './command.ts';
+import { completionOf } from './completion.ts';
 import { config } from './config.ts';
 import { type Commands, dispatch } from './dispatch.ts';
 import { doctor } from './doctor.ts';
@@ -41,6 +42,7 @@ export const COMMANDS: Commands = {
   audit,
   pins,
   migration,
+  completion: completionOf(() => COMMANDS),
 };
 
 /** The `postern` command, see {@link dispatch}. */

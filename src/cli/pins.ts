@@ -11,6 +11,7 @@ export const pins: Command = {
   --tool NAME     its tool
   --hash HASH     the definition that \`list\` shows: another one that is listed meanwhile is not approved`,
   options: { server: { type: 'string' }, tool: { type: 'string' }, hash: { type: 'string' } },
+  choices: ['list', 'approve'],
   positionals: [1, 1],
   async run(line, terminal) {
     const [action] = line.positionals;

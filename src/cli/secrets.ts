@@ -38,6 +38,7 @@ browser sessions, the key that signs assertions, the key that seals what the wat
     name: { type: 'string' },
     'env-file': { type: 'boolean' },
   },
+  values: { format: ['env', 'yaml'] },
   positionals: [0, 0],
   async run(line, terminal) {
     const forms = ['format', 'dir', 'kubernetes', 'env-file'].filter((name) => line.values[name] !== undefined);

@@ -20,6 +20,7 @@ ${USER_HELP}
     after: { type: 'string' },
     session: { type: 'string' },
   },
+  choices: ['list', 'end'],
   positionals: [1, 1],
   async run(line, terminal) {
     const action = line.positionals[0];

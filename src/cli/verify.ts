@@ -41,6 +41,7 @@ Exit code 0 where all is well, 1 where a step failed, 64 where the command line 
     challenge: { type: 'string' },
     json: { type: 'boolean' },
   },
+  values: { challenge: ['mcp', 'bare'] },
   positionals: [1, 1],
   async run(line, terminal) {
     const options = read(line);

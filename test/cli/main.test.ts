@@ -60,6 +60,7 @@ describe('postern', () => {
       'audit',
       'pins',
       'migration',
+      'completion',
     ]);
   });
 

@@ -30,6 +30,7 @@ describe('pinned command', () => {
     'clients',
     'grants',
     'migration',
+    'completion',
   ])
     it(`\`postern ${name}\` is in the help`, async () => {
       const { code, output } = await postern('--help');
