@@ -164,7 +164,7 @@ function print(terminal: Terminal, text: string): number {
 }
 
 function help(commands: Commands): string {
-  const lines = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(11)}${command.summary}`);
+  const lines = Object.entries(commands).map(([name, command]) => `  ${name.padEnd(12)}${command.summary}`);
   return `Usage: postern COMMAND [--config FILE]
 
 ${lines.join('\n')}

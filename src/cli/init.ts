@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfig, parseConfig } from '../platform/config/load.ts';
-import { unreadable } from '../platform/unreadable-file.ts';
+import { unreadable } from '../platform/unreadable.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
 import { findingText } from './doctor/finding.ts';
 import { inspect } from './doctor/inspection.ts';
@@ -96,7 +96,7 @@ function secretFromFile(line: CommandLine): string | undefined {
   try {
     text = readFileSync(file, 'utf8').trim();
   } catch (cause) {
-    throw new UsageError(`--client-secret-file: ${file} ${unreadable(cause)}`);
+    throw new UsageError(`--client-secret-file: ${unreadable(file, cause)}`);
   }
   if (text === '') throw new UsageError(`--client-secret-file: ${file} is empty`);
   return text;

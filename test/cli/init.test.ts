@@ -101,7 +101,10 @@ describe('postern init', () => {
     // Within the mesh forward-auth is asked for its keys in the clear, and the mesh encrypts that.
     const expected = proxy === 'istio' ? /^warning: relay\.trust\.assertion\.jwksUrl.*$/ : /^$/;
     assert.match(checked.err, expected);
-    return parse(made('postern.yaml'));
+    const config = parse(made('postern.yaml'));
+    const who = provider === 'google' ? 'anyone-signed-in' : { groups: ['engineering', 'ops'] };
+    assert.deepEqual(config.relay.policy, { rules: [{ who }] });
+    return config;
   }
 
   for (const [index, proxy] of Object.keys(PROXIES).entries()) {

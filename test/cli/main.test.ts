@@ -96,7 +96,7 @@ describe('postern', () => {
 
   for (const [argv, message] of [
     [['chekc'], /unknown command "chekc"; did you mean check\?/],
-    [['constructor'], /unknown command "constructor"; there are: up, auth/],
+    [['constructor'], /unknown command "constructor"; there are: up, init, auth/],
     [['check', '--confg', 'x'], /unknown option --confg; did you mean --config\?/],
     [['check', 'extra'], /wrong number of arguments; usage: postern check/],
     [['config', 'refrence'], /no `refrence`/],

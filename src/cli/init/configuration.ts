@@ -33,7 +33,13 @@ export function configurationText(answers: Answers, hasSecret: boolean): string 
   const node = (value: object) => document.createNode(value, { aliasDuplicateObjects: false });
   auth.set('rules', node([...servers.keys()].map((name) => ruleFor(name, answers))));
   document.setIn(['relay', 'servers'], node(Object.fromEntries(servers)));
-  for (const part of [auth.get('rules'), document.getIn(['relay', 'servers'])]) onOneLine(part as YAMLSeq | YAMLMap);
+  document.setIn(['relay', 'policy'], node({ rules: [{ who: membersOf(answers) ?? ANYONE_SIGNED_IN }] }));
+  for (const part of [
+    auth.get('rules'),
+    document.getIn(['relay', 'servers']),
+    document.getIn(['relay', 'policy', 'rules']),
+  ])
+    onOneLine(part as YAMLSeq | YAMLMap);
   const { title } = PROXIES[proxy] as ProxyChoice;
   introduce(document, [
     `yaml-language-server: $schema=${SCHEMA_URL}`,
@@ -80,13 +86,14 @@ function replaceIssuer(entry: YAMLMap, issuer: string): void {
   if (isScalar(key)) key.commentBefore = null;
 }
 
-function ruleFor(name: string, { provider, members }: Answers): object {
-  const allow =
-    members === ANYONE_SIGNED_IN
-      ? members
-      : PROVIDERS[provider]?.groups
-        ? { groups: members }
-        : { providers: [provider] };
+/** @returns undefined where everybody of the provider is meant */
+function membersOf({ provider, members }: Answers): object | string | undefined {
+  if (members === ANYONE_SIGNED_IN) return members;
+  return PROVIDERS[provider]?.groups ? { groups: members } : undefined;
+}
+
+function ruleFor(name: string, answers: Answers): object {
+  const allow = membersOf(answers) ?? { providers: [answers.provider] };
   return { match: { path: `/servers/${name}/**` }, allow, scopes: { default: ['mcp:use'] } };
 }
 
