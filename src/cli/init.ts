@@ -10,7 +10,7 @@ import { type Answers, askAll } from './init/answers.ts';
 import { PROVIDERS, PROXIES } from './init/choices.ts';
 import { CLIENT_SECRET } from './init/configuration.ts';
 import { folderFiles } from './init/folder.ts';
-import { askBy } from './init/questions.ts';
+import { askBy } from './init/prompts.ts';
 import { type NewFile, writeNewFiles } from './new-files.ts';
 
 /** User and group of the image, for files that root writes. */

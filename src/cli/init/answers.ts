@@ -6,7 +6,7 @@ import { serverName } from '../../platform/config/relay-schema.ts';
 import { upstreamServer } from '../../platform/config/server-schema.ts';
 import { httpUrl } from '../../platform/config/values.ts';
 import { PROVIDERS, PROXIES, type ProviderChoice, type ProxyChoice } from './choices.ts';
-import { type Ask, type Question, WrongAnswer } from './questions.ts';
+import { type Ask, type Prompt, WrongAnswer } from './prompts.ts';
 
 export interface Server {
   readonly url?: string;
@@ -42,19 +42,19 @@ export async function askAll(ask: Ask): Promise<Answers> {
   return {
     proxy,
     provider,
-    issuer: asked === undefined ? undefined : await ask.one(issuerQuestion(provider, asked)),
+    issuer: asked === undefined ? undefined : await ask.one(issuerPrompt(provider, asked)),
     clientId: await ask.one({
       option: 'client-id',
       text: 'Id of the client that you made there for Postern',
       read: text,
     }),
-    publicUrl: await ask.one(publicUrlQuestion(inCluster ? undefined : DEFAULT_PUBLIC_URL)),
+    publicUrl: await ask.one(publicUrlPrompt(inCluster ? undefined : DEFAULT_PUBLIC_URL)),
     servers: new Map(await ask.several(SERVER)),
     members: await ask.one(groups ? GROUPS : DOMAINS),
   };
 }
 
-function choice(option: string, text: string, choices: Readonly<Record<string, { title: string }>>): Question<string> {
+function choice(option: string, text: string, choices: Readonly<Record<string, { title: string }>>): Prompt<string> {
   const names = Object.keys(choices);
   return {
     option,
@@ -78,7 +78,7 @@ function checked(schema: z.ZodType, value: unknown): void {
   if (issue !== undefined) throw new WrongAnswer(issue.message);
 }
 
-function issuerQuestion(provider: string, asked: string): Question<string> {
+function issuerPrompt(provider: string, asked: string): Prompt<string> {
   return {
     option: 'issuer',
     text: asked,
@@ -90,7 +90,7 @@ function issuerQuestion(provider: string, asked: string): Question<string> {
   };
 }
 
-function publicUrlQuestion(fallback: string | undefined): Question<string> {
+function publicUrlPrompt(fallback: string | undefined): Prompt<string> {
   return {
     option: 'public-url',
     text: 'Address at which clients reach the proxy, such as https://mcp.example.com',
@@ -106,7 +106,7 @@ function publicUrlQuestion(fallback: string | undefined): Question<string> {
   };
 }
 
-const SERVER: Question<readonly [string, Server]> = {
+const SERVER: Prompt<readonly [string, Server]> = {
   option: 'server',
   text: 'An MCP server by name: github=http://github-mcp:3000/mcp, or a program: files=npx -y @acme/files /data',
   read: (given) => {
@@ -131,7 +131,7 @@ function readServer(target: string): Server {
 
 const list = (given: string) => given.split(',').map((item) => item.trim());
 
-const GROUPS: Question<Answers['members']> = {
+const GROUPS: Prompt<Answers['members']> = {
   option: 'groups',
   text: `Groups whose members may use the servers, with commas between; or ${ANYONE_SIGNED_IN}`,
   read: (given) => {
@@ -141,7 +141,7 @@ const GROUPS: Question<Answers['members']> = {
   },
 };
 
-const DOMAINS: Question<readonly string[]> = {
+const DOMAINS: Prompt<readonly string[]> = {
   option: 'domains',
   text: 'Domains of the addresses of people who may sign in, with commas between, such as example.com',
   read: (given) => {

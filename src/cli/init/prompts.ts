@@ -5,7 +5,7 @@ import { type CommandLine, optionalText, type Terminal, textList, UsageError } f
 export class WrongAnswer extends Error {}
 
 /** One thing that a person or an option says. */
-export interface Question<Answer> {
+export interface Prompt<Answer> {
   readonly option: string;
   readonly text: string;
   /** Taken for an empty answer, and where nobody is asked. */
@@ -16,9 +16,9 @@ export interface Question<Answer> {
 
 /** Takes answers from options, and asks for those that are left. */
 export interface Ask {
-  one<Answer>(question: Question<Answer>): Promise<Answer>;
+  one<Answer>(prompt: Prompt<Answer>): Promise<Answer>;
   /** At least one; an empty answer ends them. Each is a pair whose first part is its name. */
-  several<Answer extends readonly [name: string, unknown]>(question: Question<Answer>): Promise<readonly Answer[]>;
+  several<Answer extends readonly [name: string, unknown]>(prompt: Prompt<Answer>): Promise<readonly Answer[]>;
   /** @throws UsageError where the option is given */
   refuse(option: string, why: string): void;
 }
@@ -29,16 +29,16 @@ export interface Ask {
 export function askBy(line: CommandLine, terminal: Terminal, questionable: boolean): Ask {
   const ask = questionable ? terminal.ask : undefined;
 
-  async function answer<Answer>(ask: NonNullable<Terminal['ask']>, question: Question<Answer>, optional = false) {
+  async function answer<Answer>(ask: NonNullable<Terminal['ask']>, prompt: Prompt<Answer>, optional = false) {
     for (;;) {
-      const suffix = optional ? ' [none]' : question.fallback === undefined ? '' : ` [${question.fallback}]`;
-      const given = await ask(`${question.text}${suffix}: `);
+      const suffix = optional ? ' [none]' : prompt.fallback === undefined ? '' : ` [${prompt.fallback}]`;
+      const given = await ask(`${prompt.text}${suffix}: `);
       if (given === undefined)
         throw new PosternError('init', 'ended before the last question; nothing was written', { expose: true });
-      const text = given.trim() || (question.fallback ?? '');
+      const text = given.trim() || (prompt.fallback ?? '');
       if (text === '' && optional) return undefined;
       try {
-        return question.read(text);
+        return prompt.read(text);
       } catch (error) {
         if (!(error instanceof WrongAnswer)) throw error;
         terminal.printError(`  ${error.message}`);
@@ -47,21 +47,21 @@ export function askBy(line: CommandLine, terminal: Terminal, questionable: boole
   }
 
   return {
-    one: async <Answer>(question: Question<Answer>) => {
-      const given = optionalText(line, question.option) ?? (ask === undefined ? question.fallback : undefined);
-      if (given !== undefined) return fromOption(question, given);
-      if (ask === undefined) throw new UsageError(`--${question.option} is needed`);
-      return (await answer(ask, question)) as Answer;
+    one: async <Answer>(prompt: Prompt<Answer>) => {
+      const given = optionalText(line, prompt.option) ?? (ask === undefined ? prompt.fallback : undefined);
+      if (given !== undefined) return fromOption(prompt, given);
+      if (ask === undefined) throw new UsageError(`--${prompt.option} is needed`);
+      return (await answer(ask, prompt)) as Answer;
     },
-    several: async (question) => {
-      const given = textList(line, question.option).map((text) => fromOption(question, text));
+    several: async (prompt) => {
+      const given = textList(line, prompt.option).map((text) => fromOption(prompt, text));
       const found = new Map(given);
-      if (found.size < given.length) throw new UsageError(`--${question.option}: two have the same name`);
+      if (found.size < given.length) throw new UsageError(`--${prompt.option}: two have the same name`);
       const answers = [...given];
       if (answers.length > 0) return answers;
-      if (ask === undefined) throw new UsageError(`--${question.option} is needed`);
+      if (ask === undefined) throw new UsageError(`--${prompt.option} is needed`);
       for (;;) {
-        const next = await answer(ask, question, answers.length > 0);
+        const next = await answer(ask, prompt, answers.length > 0);
         if (next === undefined) return answers;
         if (found.has(next[0])) terminal.printError(`  there is a "${next[0]}" already`);
         else answers.push(next);
@@ -74,10 +74,10 @@ export function askBy(line: CommandLine, terminal: Terminal, questionable: boole
   };
 }
 
-function fromOption<Answer>(question: Question<Answer>, given: string): Answer {
+function fromOption<Answer>(prompt: Prompt<Answer>, given: string): Answer {
   try {
-    return question.read(given.trim());
+    return prompt.read(given.trim());
   } catch (error) {
-    throw error instanceof WrongAnswer ? new UsageError(`--${question.option}: ${error.message}`) : error;
+    throw error instanceof WrongAnswer ? new UsageError(`--${prompt.option}: ${error.message}`) : error;
   }
 }
