@@ -265,25 +265,38 @@ export function sendJsonText(
 /** Milliseconds without a byte, and bytes, for which what is left of a request is read and thrown away. */
 const LINGER = 2_000;
 const MAX_DISCARDED = 64 * 1024 * 1024;
+/** Milliseconds without a byte, and in all, for which an answer waits for the end of its request. */
+const PAUSE = 300;
+const PATIENCE = 10_000;
 
 /**
- * Says all of the answer at once, and ends it with the request: a connection that is closed with something unread is reset, and
- * takes the answer with it where its client is still writing (RFC 9112 §9.6).
+ * Says all of the answer after the request, and ends it with that: a connection that is closed with something unread is reset, and
+ * takes the answer with it if its client is still writing (RFC 9112 §9.6). Proxies that get an answer early do the same to their
+ * own clients. One that takes too long, or waits for the answer, gets it at once and may go on for a while.
  */
 function endWithRequest(response: ServerResponse, text: string): void {
   const { req: request } = response;
   if (request.complete || request.destroyed || !hasBody(request)) return void response.end(text);
-  response.write(text);
   let left = MAX_DISCARDED;
-  const cut = () => response.destroy();
-  const late = setTimeout(cut, LINGER);
+  let cut: NodeJS.Timeout | undefined;
+  const say = () => {
+    if (cut !== undefined) return;
+    response.write(text);
+    cut = setTimeout(() => response.destroy(), LINGER);
+  };
+  const pause = setTimeout(say, PAUSE);
+  const late = setTimeout(say, PATIENCE);
   request.on('data', (chunk: Buffer) => {
     left -= chunk.length;
-    if (left < 0) cut();
-    else late.refresh();
+    if (left < 0) response.destroy();
+    else if (left < MAX_DISCARDED / 2) say();
+    pause.refresh();
+    cut?.refresh();
   });
-  request.once('end', () => response.end());
-  request.once('close', () => clearTimeout(late));
+  request.once('end', () => response.end(cut === undefined ? text : undefined));
+  request.once('close', () => {
+    for (const timer of [pause, late, cut]) clearTimeout(timer);
+  });
   request.resume();
 }
 

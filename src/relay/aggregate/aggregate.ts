@@ -4,6 +4,7 @@ import { version } from '../../platform/version.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import { withServerInfo } from '../protocol/meta.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
 import {
@@ -97,6 +98,11 @@ export class Aggregate implements McpServer {
 
   /** @throws ServerError if the answer is an error; Unreached if the server that is meant gives none */
   async request(request: ClientRequest, options: RequestOptions): Promise<Json> {
+    const result = await this.#route(request, options);
+    return this.#era === 'modern' ? withServerInfo(result, SERVER_INFO) : result;
+  }
+
+  async #route(request: ClientRequest, options: RequestOptions): Promise<Json> {
     const destination = destinationOf(request.method, request.params, this.#deps.names);
     switch (destination.kind) {
       case 'list':

@@ -17,6 +17,9 @@ export function mergedCapabilities(descriptions: Iterable<Description>): Json {
   if (all.some(({ resources }) => isRecord(resources) && resources.subscribe === true))
     merged.resources = { listChanged: true, subscribe: true };
   for (const name of PLAIN) if (all.some((own) => isRecord(own[name]))) merged[name] = {};
+  // Of an extension that several have, the settings of the first.
+  const extensions = all.map((own) => own.extensions).filter(isRecord);
+  if (extensions.length > 0) merged.extensions = Object.assign({}, ...extensions.reverse());
   return merged;
 }
 

@@ -1,5 +1,6 @@
 import { isRecord } from '../../platform/is-record.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
+import { isVendorNotification } from '../protocol/methods.ts';
 import { withClientUris } from './content-uris.ts';
 import type { ServerRequestIds } from './server-requests.ts';
 import { uriToClient } from './uris.ts';
@@ -54,7 +55,9 @@ export function forClient(message: Json, { server, owner, ids, isProgressToken }
       return { kind: 'pass', message };
     default:
       // The relay has told this client of its own subscription and session; the servers' are its own affair.
-      return { kind: 'drop' };
+      return isVendorNotification(method)
+        ? { kind: 'pass', message: { ...message, params: withClientUris(server, params) } }
+        : { kind: 'drop' };
   }
 }
 

@@ -10,7 +10,7 @@ import type { ClientRequest, Description, Filter, McpServer } from '../upstreams
 import { answerFailure } from './answer-failure.ts';
 
 /** Gone from the stateless era. */
-export const GONE: ReadonlySet<unknown> = new Set([
+const GONE: ReadonlySet<unknown> = new Set([
   'initialize',
   'ping',
   'logging/setLevel',

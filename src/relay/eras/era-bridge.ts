@@ -1,6 +1,5 @@
 import type { Dispatcher } from 'undici';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
-import { GONE } from '../downstream/modern-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
@@ -80,7 +79,7 @@ export class EraBridge implements Upstream {
   }
 
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const speaks = (era: Era) => this.#detection.speaks(era);
+    const speaks = (era: Era) => this.#detection.speaks(era, request.caller);
     if (passesThrough(request, speaks, isOwnSession)) this.#inner.dispatch(request, handler);
     else this.#route(request, guarded(handler));
   }
@@ -92,24 +91,28 @@ export class EraBridge implements Upstream {
   }
 
   #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { era, headers } = request;
+    const { era, headers, caller } = request;
     const inOwnSession = era === 'legacy' && headerOf(headers, 'mcp-session-id') !== undefined;
-    if (inOwnSession || this.#detection.speaks(era) === false) return void this.#translate(request, handler);
+    if (inOwnSession || this.#detection.speaks(era, caller) === false) return void this.#translate(request, handler);
+    const failed = (error: unknown) => handler.onResponseError?.(NO_CONNECTION, error as Error);
+    if (era === 'modern') return void this.#askFirst(request, handler).catch(failed);
     const events = {
-      // A server of sessions answers these too, so a client that sends them in the wrong era must teach nothing by it.
+      // Of what a client sends outside of a session only this is of one era alone.
       understood: () => {
-        if (era === 'legacy' || !GONE.has(messageOf(request).method)) this.#detection.saw(era, true);
-      },
-      unclear: () => {
-        if (era === 'modern') this.#detection.ask(era, request.caller).catch(() => {});
+        if (messageOf(request).method === 'initialize') this.#detection.saw('legacy');
       },
       refused: (pass: () => void) => {
-        this.#reconsider(request, handler, pass).catch((error: unknown) =>
-          handler.onResponseError?.(NO_CONNECTION, error as Error),
-        );
+        this.#reconsider(request, handler, pass).catch(failed);
       },
     };
     this.#inner.dispatch(request, new EraProbe(handler, events));
+  }
+
+  /** Servers of sessions answer stateless requests too, some of them all, so that an answer shows nothing. */
+  async #askFirst(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): Promise<void> {
+    const spoken = await this.#detection.ask('modern', request.caller).catch(() => true);
+    if (spoken) this.#inner.dispatch(request, handler);
+    else this.#translate(request, handler);
   }
 
   /** The server may have refused the request itself, or the era that it is of. Where it does not say which, its answer stands. */
@@ -120,8 +123,7 @@ export class EraBridge implements Upstream {
   }
 
   async #isSpoken(request: UpstreamRequest): Promise<boolean> {
-    const { era, caller } = request;
-    if (era === 'modern') return this.#detection.ask('modern', caller);
+    const { caller } = request;
     // Whatever else comes outside of a session, a server of sessions may refuse.
     if (messageOf(request).method !== 'initialize' || !(await this.#detection.ask('modern', caller))) return true;
     return this.#detection.ask('legacy', caller);

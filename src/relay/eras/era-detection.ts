@@ -1,12 +1,13 @@
+import { LRUCache } from 'lru-cache';
 import { version } from '../../platform/version.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { NoAnswer, ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import { type Era, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/versions.ts';
+import { type Era, eraOf, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
 import { LegacyClient } from '../upstreams/legacy-client.ts';
 import { ModernClient } from '../upstreams/modern-client.ts';
-import { ignoreMessage, type RequestOptions, type UpstreamLink } from '../upstreams/upstream-request.ts';
+import { ignoreMessage, ownerOf, type RequestOptions, type UpstreamLink } from '../upstreams/upstream-request.ts';
 
 /** Milliseconds after which what was found out is looked at again: a server may have been replaced. */
 const FRESH = 60_000;
@@ -19,13 +20,19 @@ const RELAY: ClientFacts = {
   clientInfo: { name: 'postern', version: version() },
 };
 
-/** Which eras one server speaks, as far as that is known. */
+/** Answers that are remembered. */
+const MAX_FOUND = 10_000;
+
+/**
+ * Which eras one server speaks, as far as that is known. That it speaks one holds for everybody; that it does not, for the user who
+ * was refused: what refuses may stand in front of the server, or go by who asks.
+ */
 export class EraDetection {
   readonly #link: UpstreamLink;
   readonly #now: () => number;
   readonly #configured: Readonly<Record<Era, boolean>> | undefined;
-  readonly #found = new Map<Era, { readonly speaks: boolean; readonly at: number }>();
-  readonly #asking = new Map<Era, Promise<boolean>>();
+  readonly #found = new LRUCache<string, number>({ max: MAX_FOUND });
+  readonly #asking = new Map<string, Promise<boolean>>();
 
   /**
    * @param configured undefined: found out by asking
@@ -39,43 +46,53 @@ export class EraDetection {
   }
 
   /** Undefined: not known, or so long ago that it has to be looked at again. */
-  speaks(era: Era): boolean | undefined {
+  speaks(era: Era, caller: Caller | undefined): boolean | undefined {
     if (this.#configured !== undefined) return this.#configured[era];
-    const found = this.#found.get(era);
-    return found !== undefined && this.#now() - found.at < FRESH ? found.speaks : undefined;
+    if (this.#isFresh(era)) return true;
+    return this.#isFresh(refusedKey(era, caller)) ? false : undefined;
   }
 
-  saw(era: Era, speaks: boolean): void {
-    this.#found.set(era, { speaks, at: this.#now() });
+  #isFresh(key: string): boolean {
+    const at = this.#found.get(key);
+    return at !== undefined && this.#now() - at < FRESH;
+  }
+
+  /** The server has done what no server of another era does. */
+  saw(era: Era): void {
+    this.#found.set(era, this.#now());
   }
 
   /**
-   * Asks the server. One request asks, the others wait for it.
+   * Asks the server. One request of a user asks, the others wait for it.
    *
    * @throws where the server gives no answer that says it: nothing is learnt then
    */
   ask(era: Era, caller: Caller | undefined): Promise<boolean> {
-    const known = this.speaks(era);
+    const known = this.speaks(era, caller);
     if (known !== undefined) return Promise.resolve(known);
+    const key = refusedKey(era, caller);
     const asking =
-      this.#asking.get(era) ??
+      this.#asking.get(key) ??
       this.#ask(era, caller).finally(() => {
-        this.#asking.delete(era);
+        this.#asking.delete(key);
       });
-    this.#asking.set(era, asking);
+    this.#asking.set(key, asking);
     return asking;
   }
 
   async #ask(era: Era, caller: Caller | undefined): Promise<boolean> {
     const speaks = await (era === 'modern' ? this.#discovers(caller) : this.#initializes(caller));
-    this.saw(era, speaks);
+    if (speaks) this.saw(era);
+    else this.#found.set(refusedKey(era, caller), this.#now());
     return speaks;
   }
 
+  /** Servers of sessions may know the method as well, to say which revisions they speak. */
   async #discovers(caller: Caller | undefined): Promise<boolean> {
     const client = new ModernClient(this.#link, RELAY, { caller });
     const result = await unlessRefused(({ signal }) => client.discover(signal));
-    return Array.isArray(result?.supportedVersions);
+    const versions = Array.isArray(result?.supportedVersions) ? result.supportedVersions : [];
+    return versions.some((version) => typeof version === 'string' && eraOf(version) === 'modern');
   }
 
   /** The session that comes of it is ended at once. */
@@ -87,6 +104,10 @@ export class EraDetection {
     void client.close();
     return typeof result?.protocolVersion === 'string';
   }
+}
+
+function refusedKey(era: Era, caller: Caller | undefined): string {
+  return JSON.stringify([era, ownerOf(caller)]);
 }
 
 /** @returns undefined where the server says, in whichever way, that it cannot read this */

@@ -22,8 +22,6 @@ const REFUSING_STATUSES: ReadonlySet<number> = new Set([400, 404, 405, 406, 415]
 export interface EraProbeEvents {
   /** The server took the request. */
   understood(): void;
-  /** It has answered, and that does not show whether it knows the era. The answer goes to the client. */
-  unclear(): void;
   /** Perhaps it did not. Nothing has been said to the client; `pass` says what the server said. */
   refused(pass: () => void): void;
 }
@@ -58,7 +56,6 @@ export class EraProbe extends PassingHandler {
       this.#start = start;
       return;
     }
-    if (status === 200) this.#events.unclear();
     start();
   }
 
@@ -71,9 +68,7 @@ export class EraProbe extends PassingHandler {
     if (this.#held === undefined) return void this.inner.onResponseData?.(controller, chunk);
     this.#held.push(chunk);
     this.#size += chunk.length;
-    if (this.#size <= MAX_HELD) return;
-    if (this.#status === 200) this.#events.unclear();
-    this.#release(controller);
+    if (this.#size > MAX_HELD) this.#release(controller);
   }
 
   override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
@@ -84,7 +79,7 @@ export class EraProbe extends PassingHandler {
     if (this.#held === undefined) return void pass();
     const shown = this.#shown(this.#held);
     if (shown === 'refused') return void this.#events.refused(pass);
-    this.#events[shown]();
+    if (shown === 'understood') this.#events.understood();
     pass();
   }
 
@@ -101,16 +96,16 @@ export class EraProbe extends PassingHandler {
     for (const chunk of held) this.inner.onResponseData?.(controller, chunk);
   }
 
-  /** Only a result shows that the server has read the request. */
-  #shown(held: readonly Buffer[]): 'understood' | 'unclear' | 'refused' {
+  /** Only a result shows that the server has read the request. @returns undefined if the answer shows nothing */
+  #shown(held: readonly Buffer[]): 'understood' | 'refused' | undefined {
     if (this.#status !== 200) return 'refused';
     try {
       const message: unknown = JSON.parse(Buffer.concat(held).toString());
-      if (!isRecord(message)) return 'unclear';
-      if (!isRecord(message.error)) return message.result === undefined ? 'unclear' : 'understood';
-      return isRefusing(message.error.code) ? 'refused' : 'unclear';
+      if (!isRecord(message)) return undefined;
+      if (!isRecord(message.error)) return message.result === undefined ? undefined : 'understood';
+      return isRefusing(message.error.code) ? 'refused' : undefined;
     } catch {
-      return 'unclear';
+      return undefined;
     }
   }
 }

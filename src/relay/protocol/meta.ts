@@ -34,3 +34,10 @@ export function withoutEnvelope(content: Json): Json {
   const { _meta: _, ...rest } = content;
   return Object.keys(meta).length === 0 ? rest : { ...rest, _meta: meta };
 }
+
+/** Says whose result it is (2026-07-28, basic: servers should in each), unless it does. */
+export function withServerInfo(result: Json, serverInfo: unknown): Json {
+  const key = `${META}serverInfo`;
+  const meta = metaOf(result);
+  return !isRecord(serverInfo) || key in meta ? result : { ...result, _meta: { ...meta, [key]: serverInfo } };
+}

@@ -39,3 +39,22 @@ export const NAME_PARAMETERS: ReadonlyMap<string | undefined, 'name' | 'uri'> = 
   ['prompts/get', 'name'],
   ['resources/read', 'uri'],
 ]);
+
+/** Notifications of servers that the protocol knows, of any revision. */
+const SERVER_NOTIFICATIONS: ReadonlySet<string> = new Set([
+  'notifications/cancelled',
+  'notifications/progress',
+  'notifications/message',
+  'notifications/resources/updated',
+  'notifications/resources/list_changed',
+  'notifications/tools/list_changed',
+  'notifications/prompts/list_changed',
+  'notifications/elicitation/complete',
+  'notifications/subscriptions/acknowledged',
+  'notifications/tasks/status',
+]);
+
+/** Whether a notification of a server is of an extension: what it means is for its client to say. */
+export function isVendorNotification(method: unknown): boolean {
+  return typeof method === 'string' && !SERVER_NOTIFICATIONS.has(method) && !CLIENT_METHODS.has(method);
+}

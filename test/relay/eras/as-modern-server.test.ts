@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, it } from 'mocha';
+import { until } from '../../support/until.ts';
 import { ask, endAll, relay } from '../support/relay.ts';
 import { scriptedServer } from '../support/scripted-server.ts';
 import { askModern, type Json, modernRequest } from './support/wire.ts';
@@ -63,41 +64,105 @@ describe('the relay as a server of the stateless era', function () {
     [{}, false],
     [{ url: {} }, true],
   ] as const)
-    it(`${asked ? 'leads' : 'does not lead'} a client to an address that declares ${JSON.stringify(declared)}`, async () => {
-      const question = { mode: 'url', message: 'go there', url: 'https://a.example/go', elicitationId: 'x' };
-      const port = await start({
-        post: ({ id, method, error }, response) => {
-          const say = (message: object) =>
-            response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
-          if (method === 'tools/call') {
-            response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-            say({ id: 'question', method: 'elicitation/create', params: question });
-            waiting = () =>
-              response.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result: { content: [] } })}\n\n`);
-            return true;
-          }
-          if (error !== undefined) waiting();
-          return undefined;
-        },
+    for (const [path, name] of [
+      ['/servers/one/mcp', 'it'],
+      ['/mcp', 'one__it'],
+    ] as const)
+      it(`${asked ? 'leads' : 'does not lead'} a client to an address that declares ${JSON.stringify(declared)}, at ${path}`, async () => {
+        const question = { mode: 'url', message: 'go there', url: 'https://a.example/go', elicitationId: 'x' };
+        const port = await start({
+          post: ({ id, method, error }, response) => {
+            const say = (message: object) =>
+              response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
+            if (method === 'tools/call') {
+              response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+              say({ id: 'question', method: 'elicitation/create', params: question });
+              waiting = () =>
+                response.end(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result: { content: [] } })}\n\n`);
+              return true;
+            }
+            if (error !== undefined) waiting();
+            return undefined;
+          },
+        });
+        const able = { [`${META}clientCapabilities`]: { elicitation: declared } };
+        const { result } = await askModern(port, 'alice', 'tools/call', { name }, able, path);
+        assert.equal(result?.resultType, asked ? 'input_required' : 'complete', JSON.stringify(result));
       });
-      const able = { [`${META}clientCapabilities`]: { elicitation: declared } };
-      const { result } = await askModern(port, 'alice', 'tools/call', { name: 'it' }, able);
-      assert.equal(result?.resultType, asked ? 'input_required' : 'complete', JSON.stringify(result));
-    });
   let waiting = () => {};
 
-  it('carries extensions that a server with sessions offers', async () => {
+  const EXTENDED = { 'com.example/x': { a: 1 } };
+  /** A server with sessions and an extension, whose tool sends a notification of it. */
+  const extended: Parameters<typeof scriptedServer>[0] = {
+    post: ({ id, method }, response) => {
+      const answer = (result: object, before = '') => {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Mcp-Session-Id': 's' });
+        response.end(`${before}data: ${JSON.stringify({ jsonrpc: '2.0', id, result })}\n\n`);
+        return true;
+      };
+      if (method === 'initialize') {
+        const serverInfo = { name: 'extended', version: '1' };
+        return answer({ protocolVersion: '2025-11-25', capabilities: { tools: {}, extensions: EXTENDED }, serverInfo });
+      }
+      if (method !== 'tools/call') return undefined;
+      const told = ['com.example/told', 'notifications/vendor/told', 'notifications/tasks/status'].map(
+        (name) => `data: ${JSON.stringify({ jsonrpc: '2.0', method: name, params: { a: 1 } })}\n\n`,
+      );
+      return answer({ content: [] }, told.join(''));
+    },
+  };
+
+  for (const [path, name, server] of [
+    ['/servers/one/mcp', 'it', 'extended'],
+    ['/mcp', 'one__it', 'extended'],
+  ] as const) {
+    it(`carries extensions that a server with sessions offers, at ${path}`, async () => {
+      const { result } = await askModern(await start(extended), 'alice', 'server/discover', {}, {}, path);
+      assert.deepEqual((result?.capabilities as Json | undefined)?.extensions, EXTENDED);
+    });
+
+    it(`carries notifications of extensions, and none that would be the relay’s to send, at ${path}`, async () => {
+      const port = await start(extended);
+      const { text } = await ask(port, { ...modernRequest('alice', 'tools/call', { name }), path });
+      assert.match(text, /"method":"com\.example\/told","params":\{"a":1\}/);
+      assert.match(text, /"method":"notifications\/vendor\/told"/);
+      assert.doesNotMatch(text, /tasks\/status/);
+    });
+
+    it(`says in a result which server it is of, at ${path}`, async () => {
+      const port = await start(extended);
+      const called = await askModern(port, 'alice', 'tools/call', { name }, {}, path);
+      const infoOf = (result: Json | undefined) => (result?._meta as Json | undefined)?.[`${META}serverInfo`];
+      assert.equal((infoOf(called.result) as Json | undefined)?.name, server);
+      const listed = await askModern(port, 'alice', 'tools/list', {}, {}, path);
+      assert.equal((infoOf(listed.result) as Json | undefined)?.name, path === '/mcp' ? 'postern' : server);
+    });
+  }
+
+  it('ends the oldest of the calls whose questions a person has dismissed, and asks on', async () => {
+    const taken: unknown[] = [];
     const port = await start({
-      post: ({ id, method }, response) => {
-        if (method !== 'initialize') return undefined;
-        const capabilities = { tools: {}, extensions: { 'com.example/x': { a: 1 } } };
-        const result = { protocolVersion: '2025-11-25', capabilities, serverInfo: { name: 'x', version: '1' } };
-        response.writeHead(200, { 'Content-Type': 'application/json', 'Mcp-Session-Id': 's' });
-        response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+      post: ({ id, method, params }, response) => {
+        if (method === 'notifications/cancelled') taken.push((params as Json).requestId);
+        if (method !== 'tools/call') return undefined;
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+        const question = { message: 'which?', requestedSchema: { type: 'object', properties: {} } };
+        const asked = { jsonrpc: '2.0', id: `question ${id}`, method: 'elicitation/create', params: question };
+        response.write(`data: ${JSON.stringify(asked)}\n\n`);
         return true;
       },
     });
-    const { result } = await askModern(port, 'alice', 'server/discover');
-    assert.deepEqual((result?.capabilities as Json | undefined)?.extensions, { 'com.example/x': { a: 1 } });
+    const call = (params: Json) => askModern(port, 'alice', 'tools/call', { name: 'it', ...params });
+    const states: unknown[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      const { result, error } = await call({});
+      assert.equal(result?.resultType, 'input_required', `the ${count + 1}th: ${JSON.stringify(error)}`);
+      states.push(result?.requestState);
+    }
+    await until('the servers are told of the oldest', () => taken.length === 4);
+    const late = await call({ requestState: states[0], inputResponses: {} });
+    assert.equal(late.error?.code, -32602);
+    const kept = await call({ requestState: states[11], inputResponses: {} });
+    assert.equal(kept.result?.resultType, 'input_required');
   });
 });

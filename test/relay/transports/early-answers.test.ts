@@ -145,4 +145,59 @@ describe('an answer that comes before the body of its request', function () {
       assert.deepEqual([failed, answer.split(' ')[1]], [undefined, '413'], `chunked: ${chunked}`);
     }
   });
+
+  it('reaches a client behind Traefik, however often', async function () {
+    this.timeout(240_000);
+    const program = await programOrSkip(this, 'traefik');
+    if (program.kind !== 'binary') this.skip();
+    const running = await start();
+    const [port] = await freePorts(1);
+    const folder = await scratchFolder();
+    await writeFile(
+      `${folder.path}/traefik.yaml`,
+      `entryPoints: {web: {address: "127.0.0.1:${port}"}}\nproviders: {file: {filename: ${folder.path}/routes.yaml}}\n`,
+    );
+    await writeFile(
+      `${folder.path}/routes.yaml`,
+      `http:
+  routers: {one: {rule: "PathPrefix(\`/\`)", service: relay, middlewares: [alice]}}
+  middlewares: {alice: {headers: {customRequestHeaders: {X-Authenticated-User: alice}}}}
+  services: {relay: {loadBalancer: {servers: [{url: "http://127.0.0.1:${running.port}"}]}}}\n`,
+    );
+    const child = spawn(program.path, [`--configFile=${folder.path}/traefik.yaml`], { stdio: 'ignore' });
+    onEnd(async () => {
+      if (child.exitCode === null) await Promise.all([once(child, 'exit'), child.kill('SIGTERM')]);
+      await folder.remove();
+    });
+    const path = '/servers/one/mcp';
+    await until('Traefik routes', () =>
+      fetch(`http://127.0.0.1:${port}${path}`, { method: 'OPTIONS' }).then(
+        ({ status }) => status === 204,
+        () => false,
+      ),
+    );
+    const body = JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'x'.repeat(10 * MIB) },
+    });
+    const asClient = async (chunked: boolean) => {
+      const sent = chunked ? new Blob([body]).stream() : body;
+      const headers = { 'Content-Type': 'application/json' };
+      const options = { method: 'POST', headers, body: sent, duplex: 'half' };
+      return (await fetch(`http://127.0.0.1:${port}${path}`, options as RequestInit)).status;
+    };
+    const seen: string[] = [];
+    for (let round = 0; round < 20; round += 1) {
+      const chunked = round % 2 === 0;
+      const { answer, failed } = await upload(port as number, { head: head(path), bytes: 10 * MIB, chunked });
+      seen.push(failed ?? (answer.split(' ')[1] as string));
+      if (round % 5 < 2) seen.push(await asClient(chunked).then(String, (error: Error) => String(error.cause)));
+    }
+    assert.deepEqual(
+      seen.filter((status) => status !== '413'),
+      [],
+    );
+  });
 });

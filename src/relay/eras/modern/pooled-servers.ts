@@ -6,7 +6,8 @@ import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { INVALID_PARAMS, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError, SessionLost } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import { META } from '../../protocol/meta.ts';
+import { META, withServerInfo } from '../../protocol/meta.ts';
+import { isVendorNotification } from '../../protocol/methods.ts';
 import { toModernResult } from '../../protocol/to-modern-result.ts';
 import { urlElicitations } from '../../protocol/url-elicitations.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
@@ -165,7 +166,7 @@ export class PooledServers {
     for (;;) {
       const lease = await this.#deps.sessions.lease(request, request.facts, wanted);
       try {
-        return await ask(lease.session, request, call);
+        return withServerInfo(await ask(lease.session, request, call), lease.session.described.serverInfo);
       } catch (error) {
         if (!(error instanceof SessionLost)) throw error;
         lease.session.lost = true;
@@ -188,14 +189,15 @@ async function ask(
   return session.request(method, params, { caller, elicitsUrls, kept, signal, onMessage });
 }
 
-/** What the server says on the way to its answer: progress and logs, where the client asked for them. */
+/** What the server says on the way to its answer: progress, logs if the client asked for them, and what only the two of them know. */
 function listenerOf(meta: Json, send: OnMessage): Listener {
   const logs = meta[`${META}logLevel`] !== undefined;
   return {
     progressToken: meta.progressToken,
     onMessage: (message) => {
-      if (message.method === 'notifications/progress' || (logs && message.method === 'notifications/message'))
-        send(message);
+      const { method } = message;
+      const isWanted = method === 'notifications/progress' || (logs && method === 'notifications/message');
+      if (isWanted || isVendorNotification(method)) send(message);
     },
   };
 }
