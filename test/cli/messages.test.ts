@@ -8,6 +8,8 @@ import { ASSERTION_TYPE } from '../../src/identity/assertion.ts';
 import { loadConfig } from '../../src/platform/config/load.ts';
 import { CountedWarning } from '../../src/platform/counted-warning.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { startInteractiveProvider } from '../forward-auth/login/support/interactive-provider.ts';
+import { Jar } from '../forward-auth/login/support/jar.ts';
 import { freePorts } from '../support/free-port.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { until } from '../support/until.ts';
@@ -240,6 +242,56 @@ describe('messages', () => {
     assert.match(said(), /openid-configuration: no server listens there \(ECONNREFUSED\)/);
     assert.doesNotMatch(said(), /\\n {4}at |"stack"/);
   });
+
+  it('of sign-in name a wrong client secret, in two lines without a stack', async () => {
+    const [port = 0] = await freePorts(1);
+    const origin = `http://127.0.0.1:${port}`;
+    const idp = await startInteractiveProvider(origin);
+    ends.push(() => idp.stop());
+    const { said } = await start(
+      `publicUrl: ${origin}\nauth: { listen: "127.0.0.1:${port}", providers: [{ id: corp, issuer: "${idp.issuer}", clientId: postern, clientSecret: "not the secret of this client" }] }`,
+    );
+    const browser = new Jar();
+    const callback = await browser.until(`${origin}/_postern/sign-in?rd=/`, /\/_postern\/callback\?/);
+    assert.equal((await browser.hop(callback)).status, 502);
+    assert.match(
+      said(),
+      /"issuer":"http[^"]+","message":"the provider refuses this client: check clientId, clientSecret and clientAuthentication of the provider \\"corp\\" in auth\.providers"/,
+    );
+    assert.match(
+      said(),
+      /"error":"the provider's answer was refused: \w+".*"an answer of the identity provider was refused"/,
+    );
+    assert.doesNotMatch(said(), /\\n {4}at |"stack"|not the secret/);
+  });
+
+  const checked = (host: string, path: string, more: readonly string[] = []) => [
+    ...['Host', host, 'X-Forwarded-Host', host, 'X-Forwarded-Proto', 'http', 'X-Forwarded-For', '192.0.2.7'],
+    ...['X-Forwarded-Uri', path, 'X-Forwarded-Method', 'GET', ...more],
+  ];
+  const NAVIGATION = ['Sec-Fetch-Mode', 'navigate', 'Sec-Fetch-Dest', 'document', 'Accept', 'text/html'];
+
+  for (const alias of ['localhost:8080', '127.0.0.1', '127.0.0.1:8081', 'mcp.example.org'])
+    it(`name the right address, and who must send it, for people at another one: ${alias}`, async () => {
+      const { said, port } = await start(
+        `publicUrl: http://127.0.0.1:8080\n${provider('http://127.0.0.1:9', ', clientId: postern').replace(/ }$/, ', rules: [{ match: {}, allow: { groups: [staff] } }] }')}`,
+      );
+      const checks = await rawRequest(port, '/verify/traefik', { headers: checked(alias, '/app', NAVIGATION) });
+      assert.equal(checks.status, 302);
+      const page = await rawRequest(port, '/_postern/sign-in', { headers: checked(alias, '/_postern/sign-in') });
+      assert.equal(page.status, 404);
+      const lines = said()
+        .split('\n')
+        .filter((line) => line.includes('"expected":"http://127.0.0.1:8080"'));
+      assert.equal(lines.length, 2, said());
+      for (const line of lines) {
+        assert.ok(line.includes(`"host":"${alias}"`), line);
+        assert.match(
+          line,
+          /"fix":"people open the address in `expected`; .*X-Forwarded-Host; .*publicUrl, auth\.signIn\.origins"/,
+        );
+      }
+    });
 
   it('name a wrong jwksUrl with its key, once for many requests', async () => {
     const url = `${await serve((_request, response) => response.writeHead(404).end())}/jwks`;

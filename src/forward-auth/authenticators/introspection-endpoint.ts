@@ -55,7 +55,10 @@ export class IntrospectionEndpoint {
       // The provider may have moved its endpoint.
       this.#url = undefined;
       if (!this.#failing)
-        log.warn({ provider: id, error: failureText(error) }, 'the identity provider could not be asked about a token');
+        log.warn(
+          { provider: id, error: failureText(error), fix: checkClient(id) },
+          'the identity provider could not be asked about a token',
+        );
       this.#failing = true;
       throw new DependencyUnavailable(`the identity provider "${id}"`, error);
     } finally {
@@ -72,4 +75,8 @@ export class IntrospectionEndpoint {
     const body = new URLSearchParams({ token, token_type_hint: 'access_token' });
     return { body, headers: authenticateClient(this.#provider, secret, body) };
   }
+}
+
+function checkClient(id: string): string {
+  return `see introspection.url, clientId, clientSecret and clientAuthentication of the provider "${id}" in auth.providers`;
 }

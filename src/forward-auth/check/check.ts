@@ -13,6 +13,7 @@ import type { Authenticate } from '../decision/authentication.ts';
 import { decide, type Policy } from '../decision/decide.ts';
 import { type Allow, type Decision, type Deny, isDenial, UNTRUSTED, type Unavailable } from '../decision/decision.ts';
 import type { CheckResult, ProxyCheck, RunCheck } from '../decision/proxy-check.ts';
+import { refusalCause } from '../decision/refusal-fix.ts';
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
 import type { ProxyAdapter } from '../proxies/adapter.ts';
 import { renderRefusal, withCookies } from '../proxies/render.ts';
@@ -215,7 +216,7 @@ function unavailable(error: unknown): Unavailable {
 function record(log: Logger, check: ProxyCheck, request: CheckRequest | undefined, decision: Decision): void {
   const level = decision.kind === 'allow' ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
-  const cause = decision.kind === 'deny' ? decision.cause : undefined;
+  const { needs, has, fix } = refusalCause(decision);
   log[level](
     {
       requestId: check.requestId(),
@@ -223,9 +224,9 @@ function record(log: Logger, check: ProxyCheck, request: CheckRequest | undefine
       decision: decision.kind,
       reason: decision.reason,
       rule: 'rule' in decision ? decision.rule : '',
-      needs: cause?.needs,
-      has: cause?.has,
-      fix: cause?.fix,
+      needs,
+      has,
+      fix,
       identity: 'identity' in decision ? decision.identity : undefined,
       method: request?.method,
       scheme: request?.scheme,

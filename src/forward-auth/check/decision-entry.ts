@@ -1,6 +1,7 @@
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { Decision } from '../decision/decision.ts';
 import type { ProxyCheck } from '../decision/proxy-check.ts';
+import { refusalCause } from '../decision/refusal-fix.ts';
 import type { CheckRequest } from '../decision/request.ts';
 
 /** Characters. */
@@ -26,7 +27,7 @@ export function decisionEntry(
     object: request === undefined ? undefined : `${request.host}${request.rawPath.slice(0, MAX_PATH)}`,
     reason: decision.reason,
     rule: 'rule' in decision ? decision.rule : undefined,
-    ...(decision.kind === 'deny' ? decision.cause : undefined),
+    ...refusalCause(decision),
     durationMs: Math.round(durationMs * 10) / 10,
     requestId: check.requestId(),
   };

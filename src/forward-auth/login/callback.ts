@@ -171,7 +171,7 @@ async function exchange(
       showProblem(ctx, { status: 403, problem: 'not_admitted', again });
     } else if (error instanceof SignInFailed) {
       login.log.warn(
-        { provider: id, error, requestId: ctx.state.requestId },
+        { provider: id, error: error.message, requestId: ctx.state.requestId },
         'an answer of the identity provider was refused',
       );
       countSignIn(login, ctx, id, 'provider_error');

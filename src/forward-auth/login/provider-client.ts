@@ -207,9 +207,9 @@ export class ProviderClient {
   }
 
   #logClientRefused(): void {
-    const { id } = this.config;
+    const { id, issuer } = this.config;
     this.#dependencies.log.error(
-      { provider: id },
+      { provider: id, issuer },
       `the provider refuses this client: check clientId, clientSecret and clientAuthentication of the provider "${id}" in auth.providers`,
     );
   }

@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import { type Problem, showOnwards, showProblem, visitOf } from '../../platform/pages/visit.ts';
+import { OPEN_RIGHT_ADDRESS } from '../decision/refusal-fix.ts';
 import { hostCookieName } from '../sessions/cookie.ts';
 import { countSignIn, currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
 import type { LoginTransaction } from './login-transaction.ts';
@@ -111,7 +112,7 @@ function refuseElsewhere(login: LoginContext, ctx: Context, back: string): void 
   const { main } = login.places;
   const host = ctx.get('x-forwarded-host') || ctx.get('host');
   login.log.warn(
-    { host, expected: main, requestId: ctx.state.requestId },
+    { host, expected: main, requestId: ctx.state.requestId, fix: OPEN_RIGHT_ADDRESS },
     'sign-in requested at another address than publicUrl',
   );
   nameRightAddress(ctx, undefined, main + signInAgain(back));
