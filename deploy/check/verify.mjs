@@ -19,6 +19,12 @@ const FORGED = {
   'Remote-User': 'root',
   'Remote-Groups': 'engineering,admins',
 };
+/** Reasons by which forward-auth refuses this person alone, or what they wrote by hand. */
+const BY_RULE = ['not_allowed', 'forwarded_headers', 'credential_conflict'];
+const FIX = {
+  no_rule: 'write a rule for this server',
+  user_suspended: 'they are suspended: `postern suspend --lift`, or give another --outsider',
+};
 const ALIASES = { X_Authenticated_User: 'root', 'X.Authenticated.User': 'root' };
 
 /**
@@ -48,12 +54,22 @@ export async function verify(options, tell) {
   }
 
   async function refused(address, headers, statuses) {
-    const { status, headers: answered, text } = await ask(address, 1, 'tools/list', {}, headers);
+    const { status, headers: answered, text, message } = await ask(address, 1, 'tools/list', {}, headers);
     if (!statuses.includes(status)) throw new Error(`${status}, expected ${statuses.join(' or ')}`);
     // RFC 6750 §3.1: a better token of the same person would pass, so no person was refused.
     if (status === 403 && `${answered['www-authenticate']} ${text}`.includes('insufficient_scope'))
       throw new Error(
         '403 insufficient_scope: the credential lacks scopes, which refuses everybody alike; give a server that needs none',
+      );
+    return message;
+  }
+
+  /** Forward-auth says why: a missing rule or a wrong proxy would refuse everybody. Other products say nothing. */
+  async function refusedByRule(headers, statuses) {
+    const { reason = 'not_allowed' } = (await refused(endpoint, headers, statuses)) ?? {};
+    if (!BY_RULE.includes(reason))
+      throw new Error(
+        `403 ${reason}: no rule refuses this person; ${FIX[reason] ?? 'the same would refuse everybody'}`,
       );
   }
 
@@ -115,9 +131,9 @@ export async function verify(options, tell) {
     const outsider = new Person(options.outsider, options.outsiderPassword);
     const theirs = await step(`${options.outsider}, who may not use it, signs in`, () => session(outsider));
     if (theirs !== undefined) {
-      await step('and is refused', () => refused(endpoint, theirs, [403]));
+      await step('and is refused', () => refusedByRule(theirs, [403]));
       await step('also with the groups of another, written by hand', () =>
-        refused(endpoint, { ...theirs, ...FORGED }, [400, 403]),
+        refusedByRule({ ...theirs, ...FORGED }, [400, 403]),
       );
     }
   }

@@ -50,10 +50,20 @@ Exit code 0 where all is well, 1 where a step failed, 64 where the command line 
       if (line.values.json === true) terminal.print(JSON.stringify({ what, ok: cause === undefined, cause }));
       else terminal.print(cause === undefined ? `ok    ${what}` : `FAIL  ${what}\n      ${cause}`);
     });
-    if (line.values.json !== true) terminal.print(failed === 0 ? 'all is well' : `${failed} failed`);
+    if (line.values.json !== true) terminal.print(failed === 0 ? wellFor(options) : `${failed} failed`);
     return failed === 0 ? 0 : 1;
   },
 };
+
+/** What was not tried is not well yet. */
+function wellFor({ user, outsider, relay }: Readonly<Record<string, string>>): string {
+  const left = [
+    ...(user === '' ? ['that a user gets through (--user)'] : []),
+    ...(outsider === '' ? ['that another is refused (--outsider)'] : []),
+    ...(relay === undefined ? ['the relay past the proxy (--relay)'] : []),
+  ];
+  return left.length === 0 ? 'all is well' : `all that was tried is well; not tried: ${left.join(', ')}`;
+}
 
 function read(line: CommandLine): Record<string, string> {
   const text = (name: string) => optionalText(line, name);

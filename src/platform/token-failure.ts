@@ -8,14 +8,19 @@ export interface TokenClock {
   readonly clockTolerance: number;
   /** How old the token may be, milliseconds. */
   readonly maxAge?: number;
+  /** Where `clockTolerance` stands in the configuration; absent: who reads the text may not change it. */
+  readonly key?: string;
 }
 
-/** A time of a token that failed: `exp was 312 s ago (2026-…, now 2026-…), tolerance 30 s`. @param time seconds (RFC 7519 §2) */
-export function timeFailure(claim: string, time: number, { now, clockTolerance, maxAge }: TokenClock): string {
+/** A time of a token that failed: `exp was 312 s ago (2026-…, now 2026-…), tolerance 30 s; …`. @param time seconds (RFC 7519 §2) */
+export function timeFailure(claim: string, time: number, { now, clockTolerance, maxAge, key }: TokenClock): string {
   const seconds = Math.round(Math.abs(now / 1_000 - time));
   const when = time * 1_000 > now ? `is ${seconds} s ahead` : `was ${seconds} s ago`;
   const oldest = maxAge === undefined || claim !== 'iat' ? '' : `, at most ${maxAge / 1_000} s`;
-  return `${claim} ${when} (${iso(time * 1_000)}, now ${iso(now)}), tolerance ${clockTolerance / 1_000} s${oldest}`;
+  const found = `${claim} ${when} (${iso(time * 1_000)}, now ${iso(now)}), tolerance ${clockTolerance / 1_000} s${oldest}`;
+  if (key === undefined) return found;
+  const isOld = time * 1_000 <= now;
+  return `${found}; ${isOld ? 'if the token is new, ' : ''}set the clocks of both machines by NTP, or raise ${key}`;
 }
 
 /**

@@ -168,7 +168,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   const gate = new Gate(config, asked);
   const migration = new MigrationReport(relay.migration.maxUsers, now);
   const live = activity && new LiveStreams(activity);
-  const forms = new FormTokens(relay.sessionKey ?? relay.admin.password?.[0], now);
+  const forms = new FormTokens(sealing, now);
   const own: RelayParts = {
     ...{
       log,

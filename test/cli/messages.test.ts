@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { ASSERTION_TYPE } from '../../src/identity/assertion.ts';
 import { loadConfig } from '../../src/platform/config/load.ts';
 import { CountedWarning } from '../../src/platform/counted-warning.ts';
@@ -11,6 +13,7 @@ import { createLogger } from '../../src/platform/log.ts';
 import { startInteractiveProvider } from '../forward-auth/login/support/interactive-provider.ts';
 import { Jar } from '../forward-auth/login/support/jar.ts';
 import { freePorts } from '../support/free-port.ts';
+import { startOpenIdProvider } from '../support/openid-provider.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { until } from '../support/until.ts';
 
@@ -292,6 +295,93 @@ describe('messages', () => {
         );
       }
     });
+
+  const seconds = (shift: number) => Math.floor(Date.now() / 1_000) + shift;
+  const SKEWED: Array<[clock: string, claims: () => object, found: RegExp]> = [
+    [
+      'of the issuer is behind',
+      () => ({ exp: seconds(-95) }),
+      /exp was \d+ s ago \([^)]*\), tolerance \d+ s; if [^;]*new[^;]*set the clocks/,
+    ],
+    [
+      'of the issuer is ahead',
+      () => ({ nbf: seconds(300), exp: seconds(600) }),
+      /nbf is \d+ s ahead \([^)]*\), tolerance \d+ s; set the clocks/,
+    ],
+  ];
+  for (const [clock, claims, found] of SKEWED) {
+    it(`name the difference and the clocks, where that ${clock}: to the relay, a token of a client`, async () => {
+      const secret = randomBytes(32).toString('base64url');
+      const { said, port } = await start(
+        `relay: { servers: { a: { url: "http://127.0.0.1:9/mcp" } }, jwt: { enabled: true, algorithm: HS256, secretKey: ${secret}, issuer: gate, audience: mcp } }`,
+        'relay',
+      );
+      const token = await new SignJWT({ iss: 'gate', aud: 'mcp', sub: 'alice', ...claims() })
+        .setProtectedHeader({ alg: 'HS256' })
+        .sign(createSecretKey(secret, 'utf8'));
+      const headers = ['Authorization', `Bearer ${token}`, 'Content-Type', 'application/json'];
+      await rawRequest(port, '/servers/a/mcp', {
+        method: 'POST',
+        headers,
+        body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+      });
+      assert.match(said(), found);
+      assert.match(said(), /by NTP, or raise relay\.jwt\.clockTolerance/);
+      assert.doesNotMatch(said(), new RegExp(`alice|${token.split('.')[1]}`));
+    });
+
+    it(`name the difference and the clocks, where that ${clock}: to the relay, an assertion`, async () => {
+      const { privateKey, publicKey } = await generateKeyPair('ES256');
+      const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] });
+      const jwks = await serve((_request, response) => response.end(keys));
+      const { said, port } = await start(
+        `relay: { servers: { a: { url: "http://127.0.0.1:9/mcp" } }, trust: { enabled: true, assertion: { jwksUrl: "${jwks}/", issuer: gate, audience: relay } } }`,
+        'relay',
+      );
+      const assertion = await new SignJWT({
+        ...{ iss: 'gate', aud: 'relay', sub: 'alice', amr: 'session', htm: 'POST', hth: 'gate', htp: '/' },
+        ...claims(),
+      })
+        .setProtectedHeader({ alg: 'ES256', kid: 'k', typ: ASSERTION_TYPE })
+        .setIssuedAt(seconds(-125))
+        .sign(privateKey);
+      const headers = [
+        'X-Authenticated-User',
+        'alice',
+        'X-Authenticated-Assertion',
+        assertion,
+        'Content-Type',
+        'application/json',
+      ];
+      await rawRequest(port, '/servers/a/mcp', {
+        method: 'POST',
+        headers,
+        body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+      });
+      assert.match(said(), found);
+      assert.match(said(), /by NTP, or raise relay\.trust\.assertion\.clockTolerance/);
+    });
+
+    it(`name the difference and the clocks, where that ${clock}: to forward-auth, a token of a provider`, async () => {
+      const idp = await startOpenIdProvider();
+      ends.push(() => idp.stop());
+      const { said, port } = await start(
+        `publicUrl: http://127.0.0.1:8080\n${provider(idp.issuer, ', audiences: [mcp]').replace(/ }$/, ', rules: [{ match: {}, allow: { groups: [staff] } }] }')}`,
+      );
+      await until('the keys', async () => {
+        const more = ['Authorization', `Bearer ${await idp.mint({ sub: 'alice', aud: 'mcp', ...claims() })}`];
+        const { status } = await rawRequest(port, '/verify/traefik', {
+          headers: checked('127.0.0.1:8080', '/app', more),
+        });
+        return status !== 503;
+      });
+      assert.match(said(), /"reason":"token_(?:expired|not_yet_valid)"[^\n]*"fix":"the token /);
+      assert.match(
+        said(),
+        /s (?:ago|ahead) \([^)]*\), tolerance 30 s: [^"]*set the clocks of the provider and of this machine by NTP, or raise clockTolerance/,
+      );
+    });
+  }
 
   it('name a wrong jwksUrl with its key, once for many requests', async () => {
     const url = `${await serve((_request, response) => response.writeHead(404).end())}/jwks`;

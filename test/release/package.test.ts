@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { PROVIDERS, PROXIES } from '../../src/cli/init/choices.ts';
 import { proxyFiles } from '../../src/cli/init/deployed.ts';
 import { startChild } from '../support/child.ts';
 import { freePortsInARow } from '../support/free-port.ts';
+import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 const HOME = fileURLToPath(new URL('../../', import.meta.url));
@@ -25,6 +26,20 @@ async function pack(...args: string[]): Promise<{ filename: string; size: number
   )[0];
   if (packed === undefined) throw new Error(stdout);
   return { filename: packed.filename, size: packed.size, files: packed.files.map(({ path }) => path) };
+}
+
+/** The parent of each process that runs and is not a zombie. */
+async function running(): Promise<ReadonlyMap<number, number>> {
+  const { stdout } = await run('ps', ['-e', '-o', 'pid=,ppid=,stat=']);
+  const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/));
+  return new Map(
+    rows.flatMap(([pid, parent, state = 'Z']) => (state[0] === 'Z' ? [] : [[Number(pid), Number(parent)]])),
+  );
+}
+
+function descendants(ancestor: number, parents: ReadonlyMap<number, number>): number[] {
+  const children = [...parents].filter(([, parent]) => parent === ancestor).map(([pid]) => pid);
+  return children.flatMap((pid) => [pid, ...descendants(pid, parents)]);
 }
 
 describe('the package', function () {
@@ -86,6 +101,41 @@ describe('the package', function () {
     const home = String(meta.homepage);
     const readme = readFileSync(join(HOME, 'README.md'), 'utf8');
     assert.ok(readme.includes(`git clone ${home}.git`), 'the clone line and package.json name the same repository');
+  });
+
+  it('keeps what is built where `npm ci --omit=dev` leaves no compiler, and says so where nothing is', async () => {
+    const { scripts } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as { scripts: object };
+    // npm runs these and `prepare` at `npm ci`.
+    assert.deepEqual(
+      Object.keys(scripts).filter((name) => /^(?:pre|post)?install$|^(?:pre|post)prepare$/.test(name)),
+      [],
+    );
+    const place = join(folder, 'without-compiler');
+    for (const name of ['package.json', 'prepare.js']) cpSync(join(HOME, name), join(place, name));
+    const prepare = () => run('npm', ['run', 'prepare'], { cwd: place });
+    await assert.rejects(prepare, /Nothing is built: run `npm ci`, which builds, and then `npm ci --omit=dev`/);
+    mkdirSync(join(place, 'dist/cli'), { recursive: true });
+    writeFileSync(join(place, 'dist/cli/main.js'), 'built');
+    await prepare();
+    assert.equal(readFileSync(join(place, 'dist/cli/main.js'), 'utf8'), 'built');
+  });
+
+  it('ends all processes of `npm start` by SIGTERM to npm', async () => {
+    const base = await freePortsInARow(10);
+    const child = await startChild('npm start', 'npm', ['start', '--', '--port-base', String(base)], {
+      cwd: HOME,
+      ready: async () => {
+        const answer = await fetch(`http://127.0.0.1:${base}/servers/example/mcp`, { method: 'POST', body: '{}' });
+        return answer.status === 401;
+      },
+    });
+    const family = descendants(child.pid, await running());
+    assert.ok(family.length >= 3, 'forward-auth, the relay and who started them');
+    await child.stop();
+    await until('all have ended', async () => {
+      const left = await running();
+      return family.every((pid) => !left.has(pid));
+    });
   });
 
   describe('installed into an empty folder', () => {

@@ -198,7 +198,8 @@ export class ProviderClient {
 
   #failure(error: unknown): DependencyUnavailable | SignInFailed {
     const { id, clockTolerance } = this.config;
-    return providerFailure(id, error, { now: this.#dependencies.now(), clockTolerance });
+    const key = `clockTolerance of the provider "${id}" in auth.providers`;
+    return providerFailure(id, error, { now: this.#dependencies.now(), clockTolerance, key });
   }
 
   #refused(code: string): Refreshed {

@@ -42,7 +42,7 @@ export class AssertionCheck {
 
   async #verify(jwt: string, request: AssertedRequest): Promise<AssertionResult> {
     const { clockTolerance } = this.#expected;
-    const clock = { now: this.#now(), clockTolerance };
+    const clock = { now: this.#now(), clockTolerance, key: 'relay.trust.assertion.clockTolerance' };
     try {
       const verified = await verifyAssertion(jwt, this.#keys.getKey, {
         issuer: this.#expected.issuer,

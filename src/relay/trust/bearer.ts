@@ -42,7 +42,7 @@ export class BearerCheck {
 
   async #verify(token: string): Promise<BearerResult> {
     const { clockTolerance } = this.#jwt;
-    const clock = { now: this.#now(), clockTolerance };
+    const clock = { now: this.#now(), clockTolerance, key: 'relay.jwt.clockTolerance' };
     try {
       const { payload, protectedHeader } = await verifyByAny(token, this.#keys, {
         algorithms: [this.#jwt.algorithm],

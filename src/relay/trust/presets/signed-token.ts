@@ -86,7 +86,7 @@ export class SignedToken {
     const challenge = bearer === true ? INVALID_TOKEN : undefined;
     const invalid = (why: string) =>
       refused('assertion_invalid', `${header} is not valid: ${why}; ${CHECK}`, challenge);
-    const clock = { now: now(), clockTolerance: token.clockTolerance };
+    const clock = { now: now(), clockTolerance: token.clockTolerance, key: 'relay.trust.token.clockTolerance' };
     let claims: Claims;
     try {
       const { payload, protectedHeader } = await verifyByAny(jwt, [getKey].flat(), {
