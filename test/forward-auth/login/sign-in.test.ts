@@ -206,9 +206,9 @@ describe('signing in', () => {
       [{ nbf: seconds + 900 }, /nbf is (?:900|89\d) s ahead/],
       [{ exp: 1e300 - 1e300 }, /exp was \d+ s ago \(1970-/],
       [{ exp: 'tomorrow-7731' }, /refused/],
-      [{ aud: 'audience-7731' }, /"aud"/],
-      [{ iss: 'https://issuer-7731.example' }, /"iss"/],
-      [{ nonce: 'nonce-7731' }, /"nonce"/],
+      [{ aud: 'audience-7731' }, /JWT \\"aud\\"/],
+      [{ iss: 'https://issuer-7731.example' }, /JWT \\"iss\\"/],
+      [{ nonce: 'nonce-7731' }, /JWT \\"nonce\\"/],
     ] as const) {
       const jar = new Jar();
       const callback = await begin(jar);
