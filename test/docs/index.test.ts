@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SCHEMA_URL } from '../../src/platform/config/schema-url.ts';
 import { HOME, pageAt, pages } from './pages.ts';
 
 describe('docs/README.md', () => {
@@ -54,19 +55,40 @@ describe('docs/decisions', () => {
 });
 
 describe('the example configurations of deploy', () => {
-  const files = readdirSync(join(HOME, 'deploy'), { recursive: true, encoding: 'utf8' }).filter((name) =>
-    /(?:^|\/)postern(?:\.compose)?\.yaml$/.test(name),
-  );
   const { homepage } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as { homepage: string };
-  const schema = `${homepage.replace('github.com', 'raw.githubusercontent.com')}/main/docs/configuration.schema.json`;
+  const line = `# yaml-language-server: $schema=${SCHEMA_URL}`;
+  const files = readdirSync(join(HOME, 'deploy'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.ya?ml$/.test(name))
+    .map((name) => ({ name, text: readFileSync(join(HOME, 'deploy', name), 'utf8') }));
+  // The chart's values are those of the chart.
+  const own = files.filter(({ name, text }) => !name.includes('/chart/') && /^(?:publicUrl|auth|relay):/m.test(text));
+  const inObjects = files.filter(({ text }) => /^ +postern\.yaml: \|/m.test(text));
 
-  it('are found', () => assert.ok(files.length > 20));
+  it('are found', () => {
+    assert.ok(own.length > 20, String(own.length));
+    assert.ok(inObjects.length >= 3, String(inObjects.length));
+  });
 
-  for (const file of files)
-    it(`${file} names the schema for editors first`, () => {
-      const text = readFileSync(join(HOME, 'deploy', file), 'utf8');
-      if (!text.includes('apiVersion:')) assert.equal(text.split('\n')[0], `# yaml-language-server: $schema=${schema}`);
+  it('name a schema that the project has, at its own address', () => {
+    const place = `${homepage.replace('github.com', 'raw.githubusercontent.com')}/main/`;
+    assert.ok(SCHEMA_URL.startsWith(place), SCHEMA_URL);
+    assert.ok(existsSync(join(HOME, SCHEMA_URL.slice(place.length))));
+  });
+
+  for (const { name, text } of own)
+    it(`${name} names it for editors first`, () => assert.equal(text.split('\n')[0], line));
+  for (const { name, text } of inObjects)
+    it(`${name} names it in the configuration that it holds`, () => {
+      for (const [, first] of text.matchAll(/^ +postern\.yaml: \|\n +(.*)$/gm)) assert.equal(first, line);
     });
+
+  it('are no other files', () => {
+    const others = files.filter((file) => !own.includes(file) && !inObjects.includes(file));
+    assert.deepEqual(
+      others.filter(({ text }) => text.includes(SCHEMA_URL)).map(({ name }) => name),
+      [],
+    );
+  });
 });
 
 describe('docs/glossary.md', () => {

@@ -101,6 +101,8 @@ describe('the package', function () {
     const home = String(meta.homepage);
     const readme = readFileSync(join(HOME, 'README.md'), 'utf8');
     assert.ok(readme.includes(`git clone ${home}.git`), 'the clone line and package.json name the same repository');
+    const image = `${home.replace('https://github.com', 'ghcr.io')}:${meta.version}`;
+    assert.ok(readme.includes(`docker run --rm -it --network host ${image} up`), `the README runs ${image}`);
   });
 
   it('keeps what is built where `npm ci --omit=dev` leaves no compiler, and says so where nothing is', async () => {
