@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { createLogger } from '../../../src/platform/log.ts';
 import { startRelay } from '../../../src/relay/server.ts';
-import type { ConnectionTimes } from '../../../src/relay/transports/channel/connection.ts';
+import { CONNECTION_TIMES, type ConnectionTimes } from '../../../src/relay/transports/channel/connection.ts';
 
 /** Ends everything a test started, last first. */
 const cleanups: Array<() => Promise<unknown> | unknown> = [];
@@ -16,6 +16,9 @@ export function onEnd(cleanup: () => Promise<unknown> | unknown): void {
 export async function endAll(): Promise<void> {
   while (cleanups.length > 0) await cleanups.pop()?.();
 }
+
+/** A busy machine must not turn the answers that tests read as JSON into streams. */
+const PATIENT = { ...CONNECTION_TIMES, silence: { own: 60_000, passed: 60_000 } };
 
 /** An MCP server in the hands of the test. */
 export async function upstream(listener: RequestListener): Promise<string> {
@@ -76,7 +79,7 @@ export async function relay(
   const running = await startRelay(parseConfig(configOf(overrides)), {
     log,
     ...(deps.now === undefined ? {} : { now: deps.now }),
-    ...(deps.times === undefined ? {} : { times: deps.times }),
+    times: deps.times ?? PATIENT,
     ...(deps.env === undefined ? {} : { env: deps.env }),
   });
   onEnd(() => running.close());

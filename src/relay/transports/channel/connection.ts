@@ -30,7 +30,7 @@ export const CONNECTION_TIMES: ConnectionTimes = {
   ping: 30_000,
   closeGrace: 1_000,
   keepAlive: 25_000,
-  silence: { own: 500, passed: 25_000 },
+  silence: { own: 1_000, passed: 25_000 },
   retry: { first: 500, longest: 10_000, attempts: 7 },
 };
 
