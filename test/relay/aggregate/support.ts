@@ -13,7 +13,12 @@ import { type Answer, ask, onEnd, type RelayUnderTest, relay } from '../support/
 import { sdkClient } from '../support/sdk-client.ts';
 
 /** Short, so that a test sees a server come back. */
-export const TIMES = { ...CONNECTION_TIMES, retry: { first: 20, longest: 100, attempts: 2 } };
+export const TIMES = {
+  ...CONNECTION_TIMES,
+  // Answers are read as JSON, however long a busy machine takes.
+  silence: { own: 60_000, passed: 60_000 },
+  retry: { first: 20, longest: 100, attempts: 2 },
+};
 export const SESSION_KEY = Buffer.alloc(32, 7).toString('base64url');
 
 export interface TestServer {
