@@ -11,7 +11,7 @@ import { findingText, type PlacedFinding } from '../../src/cli/doctor/finding.ts
 import { main } from '../../src/cli/main.ts';
 import { freePorts } from '../support/free-port.ts';
 import { programOrSkip } from '../support/programs.ts';
-import { startRedis } from '../support/redis-server.ts';
+import { startCluster, startRedis, startSentinel } from '../support/redis-server.ts';
 
 async function run(argv: string[], env: NodeJS.ProcessEnv = {}) {
   const out: string[] = [];
@@ -370,6 +370,49 @@ describe('postern doctor', () => {
       assert.match(refused, /redis\.password.*: Redis refuses us: WRONGPASS/);
     } finally {
       await redis.stop();
+    }
+  });
+
+  it('names the master of a cluster that evicts, and asks all of them', async function () {
+    world = {};
+    const cluster = await startCluster(await programOrSkip(this, 'redis'));
+    try {
+      const nodes = cluster.servers.map(({ port }) => `127.0.0.1:${port}`);
+      const ask = async () => {
+        const { findings } = await diagnose({ ...right(), redis: { cluster: { nodes: nodes.slice(0, 1) } } });
+        return findings.map(findingText).join('\n');
+      };
+      assert.match(await ask(), /a cluster of 3 masters/);
+      for (const [at, node] of nodes.entries()) {
+        const client = new Redis(`redis://${node}`);
+        await client.config('SET', 'maxmemory', '100mb');
+        await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+        const text = await ask();
+        await client.config('SET', 'maxmemory-policy', 'noeviction');
+        client.disconnect();
+        assert.match(text, new RegExp(`may throw keys away .*allkeys-lru.* \\(at ${node}\\)`), `master ${at}`);
+      }
+    } finally {
+      await cluster.stop();
+    }
+  });
+
+  it('asks the master that Sentinel names, and names one that it does not know', async function () {
+    world = {};
+    const group = await startSentinel(await programOrSkip(this, 'redis'));
+    try {
+      const ask = async (more: object) => {
+        const nodes = group.sentinels.map(({ port }) => `127.0.0.1:${port}`);
+        const redis = { sentinel: { nodes, ...more } };
+        const { code, findings } = await diagnose({ ...right(), redis });
+        return { code, text: findings.map(findingText).join('\n') };
+      };
+      assert.match((await ask({ master: 'main' })).text, /redis\.sentinel .*Redis answers/);
+      const wrong = await ask({ master: 'no-such-master' });
+      assert.match(wrong.text, /redis\.sentinel .*: Redis is not reached: .*; start it, or correct the address/);
+      assert.equal(wrong.code, 1);
+    } finally {
+      await group.stop();
     }
   });
 

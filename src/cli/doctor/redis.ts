@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Cluster, type Redis } from 'ioredis';
 import type { RedisConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
 import { readTarget } from '../../stores/redis/connection-options.ts';
@@ -10,7 +11,8 @@ import { type Finding, fail, ok, warn } from './finding.ts';
 export async function redisFindings(config: RedisConfig | undefined): Promise<Finding[]> {
   if (config === undefined)
     return [ok('redis', 'not set: sessions, API keys and limits are in memory, for one process of each kind')];
-  const at = config.url === undefined ? 'redis' : 'redis.url';
+  const kind = (['url', 'sentinel', 'cluster'] as const).find((name) => config[name] !== undefined);
+  const at = kind === undefined ? 'redis' : `redis.${kind}`;
   let client: RedisClient | undefined;
   let last: Error | undefined;
   try {
@@ -20,12 +22,13 @@ export async function redisFindings(config: RedisConfig | undefined): Promise<Fi
     });
     for (let waited = 0; client.status !== 'ready' && waited < config.connectTimeout; waited += 25) await sleep(25);
     if (client.status !== 'ready') return [away(at, last)];
-    const info = async (section: string) => fields(String(await (client as RedisClient).info(section)));
+    // Each master of a cluster has settings of its own, and one that differs loses a part of everything.
+    const masters = client instanceof Cluster ? client.nodes('master') : [client];
+    const found = await Promise.all(masters.map(keeping));
     return [
-      ok(at, 'Redis answers'),
+      ok(at, masters.length === 1 ? 'Redis answers' : `Redis answers: a cluster of ${masters.length} masters`),
       ...(await writes(client, `${config.keyPrefix}doctor`)),
-      ...(await persistence(client, await info('persistence'))),
-      ...eviction(await info('memory')),
+      ...together(found, masters.map(addressOf)),
     ];
   } catch (error) {
     // A file that is not there was named before.
@@ -34,6 +37,28 @@ export async function redisFindings(config: RedisConfig | undefined): Promise<Fi
   } finally {
     client?.disconnect();
   }
+}
+
+/** Whether a server keeps what it is given. */
+async function keeping(server: Redis): Promise<Finding[]> {
+  const info = async (section: string) => fields(await server.info(section));
+  return [...(await persistence(server, await info('persistence'))), ...eviction(await info('memory'))];
+}
+
+const addressOf = ({ options: { host, port } }: Redis) => `${host}:${port}`;
+
+/** What several servers have alike is said once; what only some have, with their addresses. */
+function together(found: readonly (readonly Finding[])[], addresses: readonly string[]): Finding[] {
+  const servers = new Map<string, { readonly finding: Finding; readonly at: string[] }>();
+  for (const [index, findings] of found.entries())
+    for (const finding of findings) {
+      const one = servers.get(finding.cause) ?? { finding, at: [] };
+      servers.set(finding.cause, one);
+      one.at.push(addresses[index] ?? '');
+    }
+  return [...servers.values()].map(({ finding, at }) =>
+    at.length === found.length ? finding : { ...finding, cause: `${finding.cause} (at ${at.join(', ')})` },
+  );
 }
 
 function away(at: string, error: Error | undefined): Finding {
@@ -59,7 +84,7 @@ async function writes(client: RedisClient, key: string): Promise<Finding[]> {
   }
 }
 
-async function persistence(client: RedisClient, info: Fields): Promise<Finding[]> {
+async function persistence(server: Redis, info: Fields): Promise<Finding[]> {
   const lost = 'sessions, registered clients, API keys, grants and pins';
   if (info.aof_last_write_status === 'err' || info.rdb_last_bgsave_status === 'err')
     return [
@@ -67,7 +92,7 @@ async function persistence(client: RedisClient, info: Fields): Promise<Finding[]
     ];
   if (info.aof_enabled === '1') return [ok('redis', 'Redis keeps every write in its append-only file')];
   // A provider of Redis may forbid CONFIG: then nothing more can be said.
-  const saves = await setting(client, 'save');
+  const saves = await setting(server, 'save');
   if (saves === undefined)
     return [
       warn(
@@ -101,9 +126,9 @@ function fields(text: string): Fields {
   return Object.fromEntries([...text.matchAll(/^([a-z_]+):(.*?)\r?$/gm)].map(([, name, value]) => [name, value]));
 }
 
-async function setting(client: RedisClient, name: string): Promise<string | undefined> {
+async function setting(server: Redis, name: string): Promise<string | undefined> {
   try {
-    const answer = (await client.config('GET', name)) as unknown;
+    const answer = (await server.config('GET', name)) as unknown;
     return Array.isArray(answer) ? String(answer[1] ?? '') : undefined;
   } catch {
     return undefined;

@@ -208,7 +208,7 @@ describe('signing in', () => {
       [{ exp: 'tomorrow-7731' }, /refused/],
       [{ aud: 'audience-7731' }, /JWT \\"aud\\"/],
       [{ iss: 'https://issuer-7731.example' }, /JWT \\"iss\\"/],
-      [{ nonce: 'nonce-7731' }, /JWT \\"nonce\\"/],
+      [{ nonce: 'nonce-7731' }, /ID Token \\"nonce\\"/],
     ] as const) {
       const jar = new Jar();
       const callback = await begin(jar);
