@@ -1,25 +1,31 @@
-import { ANONYMOUS, type Identity } from '../identity/identity.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { ConfigDocument } from '../platform/config/config-document.ts';
 import type { Config } from '../platform/config/schema.ts';
+import type { PolicyExplanation } from '../relay/policy/explain.ts';
 import { type CommandLine, optionalText, UsageError } from './command.ts';
 
 export interface ExplainedCaller {
   readonly url: string;
-  readonly user: string | undefined;
-  readonly groups: readonly string[] | undefined;
-  readonly provider: string | undefined;
-  readonly scopes: readonly string[] | undefined;
+  readonly identity: Identity;
+  /** The file that the configuration was read from. */
+  readonly document: ConfigDocument | undefined;
 }
 
-/** What the relay's policy says of the message that the options describe; nothing where they describe none. */
-export async function explainMessage(config: Config, line: CommandLine, caller: ExplainedCaller): Promise<string[]> {
+/** What the relay's policy says of the message that the options describe; undefined where they describe none. */
+export async function explainMessage(
+  config: Config,
+  line: CommandLine,
+  { url, identity, document }: ExplainedCaller,
+): Promise<{ readonly explanation: PolicyExplanation; readonly lines: readonly string[] } | undefined> {
   const operation = operationOf(line);
-  const server = /^\/servers\/([^/]+)\/(?:mcp|sse|ws)$/.exec(new URL(caller.url).pathname)?.[1];
-  if (operation === undefined) return [];
+  if (operation === undefined) return undefined;
+  const server = /\/servers\/([^/]+)\/(?:mcp|sse|ws)\/?$/.exec(new URL(url).pathname)?.[1];
   if (server === undefined)
     throw new UsageError('--tool and the like are about a server of the relay: give a URL with /servers/NAME/mcp');
-  const { explainPolicy } = await import('../relay/policy/explain.ts');
+  const { explainPolicy, policyLines } = await import('../relay/policy/explain.ts');
   const readOnly = line.values['read-only'] === true;
-  return explainPolicy(config.relay, { ...operation, identity: identityOf(config, caller), server, readOnly });
+  const explanation = explainPolicy(config.relay, { ...operation, identity, server, readOnly }, document);
+  return { explanation, lines: policyLines(explanation) };
 }
 
 function operationOf(line: CommandLine): { method: string; params: Record<string, unknown> } | undefined {
@@ -43,17 +49,4 @@ function json(text: string): unknown {
   } catch {
     throw new UsageError('--arguments must be JSON');
   }
-}
-
-function identityOf(config: Config, { user, groups, provider, scopes }: ExplainedCaller): Identity {
-  if (user === undefined) return ANONYMOUS;
-  const known = config.auth.providers.find(({ id }) => provider === undefined || id === provider);
-  return {
-    ...ANONYMOUS,
-    subject: user,
-    groups: groups ?? [],
-    scopes: scopes ?? [],
-    method: scopes === undefined ? 'session' : 'bearer',
-    issuer: known?.issuer ?? '',
-  };
 }

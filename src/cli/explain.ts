@@ -1,6 +1,8 @@
 import { loadConfig } from '../platform/config/load.ts';
-import { type Command, type CommandLine, optionalText, textList, UsageError } from './command.ts';
+import { type Command, optionalText, textList, UsageError } from './command.ts';
 import { explainMessage } from './explain-message.ts';
+import { explainedPerson } from './explained-person.ts';
+import { USER_OPTIONS } from './people.ts';
 import { runningDifferences } from './running-configuration.ts';
 
 export const explain: Command = {
@@ -8,9 +10,11 @@ export const explain: Command = {
   usage: 'postern explain URL [options]',
   help: `  --header 'NAME: VALUE'   a header of the request; may be given several times
   --method METHOD          default: GET
-  --user SUBJECT           who is signed in; absent: no one
+  --user USER              who is signed in; absent: no one. By <issuer>#<subject> or subject; where forward-auth runs here and
+                           auth.operatorToken is set, also by username, e-mail address or name, with the groups of their session
   --groups A,B             their groups
   --provider ID            who signed them in; default: the first of auth.providers
+  --issuer URL             the same by the provider's issuer
   --scopes A,B             the scopes of their token
   --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only; default: auth.proxy, or all
   --json                   print it as one JSON object
@@ -25,9 +29,8 @@ What the relay's policy says of a message to /servers/NAME/mcp:
   options: {
     header: { type: 'string', multiple: true },
     method: { type: 'string' },
-    user: { type: 'string' },
+    ...USER_OPTIONS,
     groups: { type: 'string' },
-    provider: { type: 'string' },
     scopes: { type: 'string' },
     proxy: { type: 'string' },
     json: { type: 'boolean' },
@@ -43,16 +46,9 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     const url = line.positionals[0] as string;
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       throw new UsageError(`"${url}" is not an http or https URL`);
-    const user = optionalText(line, 'user');
-    const groups = names(line, 'groups');
-    const scopes = names(line, 'scopes');
-    if (user === undefined && (groups !== undefined || scopes !== undefined))
-      throw new UsageError('--groups and --scopes need --user: without it the request is anonymous');
     const { config, document } = loadConfig(optionalText(line, 'config'), terminal.env);
-    const provider = optionalText(line, 'provider');
-    const known = config.auth.providers.map(({ id }) => id);
-    if (provider !== undefined && !known.includes(provider))
-      throw new UsageError(`there is no provider "${provider}" in auth.providers, but: ${known.join(', ') || 'none'}`);
+    const person = await explainedPerson(config, line, terminal);
+    if (person === undefined) return 1;
     const { explainRequest, explanationLines } = await import('../forward-auth/explain/explain.ts');
     const { isProxyName } = await import('../forward-auth/explain/explain-views.ts');
     const proxy = optionalText(line, 'proxy');
@@ -61,27 +57,20 @@ What the relay's policy says of a message to /servers/NAME/mcp:
       url,
       method: (optionalText(line, 'method') ?? 'GET').toUpperCase(),
       headers: Object.fromEntries(textList(line, 'header').map(header)),
-      ...(user === undefined ? {} : { user }),
-      ...(groups === undefined ? {} : { groups }),
-      ...(provider === undefined ? {} : { provider }),
-      ...(scopes === undefined ? {} : { scopes }),
+      person,
       ...(proxy === undefined ? {} : { proxy }),
     };
     const explanation = explainRequest(config, asked, document);
-    const relay = await explainMessage(config, line, { url, user, groups, provider, scopes });
+    const relay = await explainMessage(config, line, { url, identity: person.identity, document });
     for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
-    if (line.values.json === true)
-      terminal.print(JSON.stringify(relay.length === 0 ? explanation : { ...explanation, relay }));
-    else terminal.print([...explanationLines(explanation), ...relay].join('\n'));
+    terminal.print(
+      line.values.json === true
+        ? JSON.stringify(relay === undefined ? explanation : { ...explanation, relay: relay.explanation })
+        : [...explanationLines(explanation), ...(relay?.lines ?? [])].join('\n'),
+    );
     return 0;
   },
 };
-
-function names(line: CommandLine, option: string): string[] | undefined {
-  return optionalText(line, option)
-    ?.split(/[,\s]+/)
-    .filter((name) => name !== '');
-}
 
 function header(text: string): [string, string] {
   const match = /^([\w!#$%&'*+.^`|~-]+):\s*(.*)$/.exec(text);

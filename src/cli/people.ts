@@ -27,6 +27,13 @@ export function issuerIn(auth: AuthConfig, line: CommandLine): string | undefine
   return issuer ?? found?.issuer;
 }
 
+/** Somebody whom forward-auth knows. */
+export interface FoundUser extends UserFields {
+  /** Of their session; absent: they are not signed in. */
+  readonly groups?: readonly string[];
+  readonly suspended?: boolean;
+}
+
 /**
  * Asks forward-auth whom a name means.
  *
@@ -36,10 +43,10 @@ export async function findUser(
   auth: AuthConfig,
   { user, issuer }: { readonly user: string; readonly issuer: string | undefined },
   terminal: Terminal,
-): Promise<UserFields | undefined | 'several'> {
+): Promise<FoundUser | undefined | 'several'> {
   const query = new URLSearchParams(issuer === undefined ? { user } : { user, issuer });
   const { people, complete } = await askOperatorApi(auth, 'GET', `/people?${query}`);
-  const found = Array.isArray(people) ? (people as UserFields[]) : [];
+  const found = Array.isArray(people) ? (people as FoundUser[]) : [];
   if (complete === false) terminal.printError('not all sessions were looked at: there are too many');
   if (found.length < 2) return found[0];
   terminal.printError(`${found.length} users are called ${JSON.stringify(user)}; give one by its "user":`);

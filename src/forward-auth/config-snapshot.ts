@@ -186,6 +186,7 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
       sessions: browsers.sessions,
       granting: async () => (await broker?.grants.list()) ?? [],
       ofApiKeys: async () => (await apiKeys?.people()) ?? [],
+      isSuspended,
     }),
     ...suspensionRoutes({
       ...{ suspensions, log, now, shared: stores.kind === 'redis' },

@@ -21,7 +21,7 @@ import { openSigningKeys } from '../platform/signing-keys.ts';
 import { exemplarLabels } from '../platform/tracing/current-span.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
-import type { WorkerPlace } from '../platform/worker-place.ts';
+import { replicaName, type WorkerPlace } from '../platform/worker-place.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { RevokedCredentials, revocationLifetime } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
@@ -110,7 +110,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     if (audit !== undefined) opened.addClose(() => audit.close(AUDIT_GRACE));
     const watch = openWatch(config.watch, { process: 'forward-auth', names, ...common, stores, registry });
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
-    const denials = new RecentDenials(MAX_DENIALS);
+    const denials = new RecentDenials(MAX_DENIALS, replicaName(deps.worker));
     const onDenial = (entry: AuditEntry) =>
       denials.put(JSON.parse(auditLine(entry, { process: 'forward-auth', names, now: common.now })) as DenialLine);
     const records = { meter, audit, denials, onDenial, watch };

@@ -11,6 +11,11 @@ export interface Cause {
   readonly fix: string;
 }
 
+/** For people: `why: has groups [a], needs one of the groups [b]`, and the fix. */
+export function causeLines(cause: Cause | undefined): string[] {
+  return cause === undefined ? [] : [`why: has ${cause.has}, needs ${cause.needs}`, `fix: ${cause.fix}`];
+}
+
 /** Whom a rule is for. */
 export interface Membership {
   readonly users?: readonly string[] | undefined;

@@ -1,3 +1,5 @@
+import type { Person } from './user.ts';
+
 /** How the caller proved who they are. Sent as `X-Authenticated-Method`. */
 export type IdentityMethod = 'session' | 'bearer' | 'api-key' | 'mtls' | 'anonymous';
 
@@ -29,6 +31,14 @@ export const ANONYMOUS: Identity = Object.freeze({
   method: 'anonymous',
   issuer: '',
 });
+
+/** Who a person is by a credential of whom only some is known. */
+export function identityOf(
+  { issuer, subject, username, email = '', name = '' }: Person,
+  { method, groups = [], scopes = [] }: Pick<Identity, 'method'> & Partial<Pick<Identity, 'groups' | 'scopes'>>,
+): Identity {
+  return { issuer, subject, ...(username && { username }), email, name, groups, scopes, method };
+}
 
 const METHODS: ReadonlySet<string> = new Set<IdentityMethod>(['session', 'bearer', 'api-key', 'mtls', 'anonymous']);
 

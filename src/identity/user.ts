@@ -35,6 +35,15 @@ export function readUser(user: string): Pick<Person, 'issuer' | 'subject'> {
   return { issuer: user.slice(0, Math.max(0, end)), subject: user.slice(end + 1) };
 }
 
+/**
+ * How an operator names somebody: `<issuer>#<subject>` or any name. Only an address is taken for an issuer (RFC 8414 §2): a subject may
+ * have a `#` of its own.
+ */
+export function readNamedUser(text: string): { readonly issuer: string | undefined; readonly subject: string } {
+  const { issuer, subject } = readUser(text);
+  return /^https?:\/\//.test(issuer) && subject !== '' ? { issuer, subject } : { issuer: undefined, subject: text };
+}
+
 export function userFields(person: Person, names: readonly UserName[]): UserFields {
   const known = names.flatMap((name) => (person[name] ? [[name, person[name]]] : []));
   return { user: userOf(person), ...Object.fromEntries(known) };

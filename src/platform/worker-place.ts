@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { hostname } from 'node:os';
 
 /** What the primary tells a worker when it forks it. */
 export interface WorkerPlace {
@@ -6,6 +7,11 @@ export interface WorkerPlace {
   readonly number: number;
   /** Path of the Unix socket on which the worker answers what the primary asks for operators and metrics. */
   readonly socket: string;
+}
+
+/** What operators call this replica: the machine or container, and which of its workers. */
+export function replicaName(worker: WorkerPlace | undefined): string {
+  return worker === undefined ? hostname() : `${hostname()}, worker ${worker.number}`;
 }
 
 const VARIABLE = 'WORKER_PLACE';

@@ -23,7 +23,7 @@ import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
 import { tracedRequests } from '../platform/tracing/traced-requests.ts';
-import type { WorkerPlace } from '../platform/worker-place.ts';
+import { replicaName, type WorkerPlace } from '../platform/worker-place.ts';
 import { openStores } from '../stores/open-stores.ts';
 import { RevokedCredentials, revocationLifetime } from '../stores/revoked-credentials.ts';
 import type { Stores } from '../stores/stores.ts';
@@ -135,7 +135,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   );
   const seal = new SessionSeal(sealing);
   const replicas = openReplicaChannels(stores, sealing, log);
-  const activity = openActivity(config);
+  const activity = openActivity(config, replicaName(worker));
   const audit = await openAuditLog(config.audit, {
     process: 'relay',
     names: config.userNames,

@@ -1,4 +1,4 @@
-import { isCalled, type Person, readUser, USER_NAMES, type UserFields, userFields } from '../identity/user.ts';
+import { isCalled, type Person, readNamedUser, USER_NAMES, type UserFields, userFields } from '../identity/user.ts';
 import { isRecord } from '../platform/is-record.ts';
 import type { Logger } from '../platform/log.ts';
 import { badRequest, notFound, type OperatorRoute } from '../platform/operator-api.ts';
@@ -101,12 +101,9 @@ function timeOf(text: unknown, now: number): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
-/** `<issuer>#<subject>` names both; an issuer is an address (RFC 8414 §2), and a subject may have a `#` of its own. */
 function named(user: string, issuer: string | undefined): Pick<Suspension, 'user' | 'issuer'> {
-  const read = readUser(user);
-  return /^https?:\/\//.test(read.issuer) && read.subject !== ''
-    ? { user: read.subject, issuer: read.issuer }
-    : { user, issuer };
+  const read = readNamedUser(user);
+  return { user: read.subject, issuer: read.issuer ?? issuer };
 }
 
 /** The suspension of exactly that user and issuer; otherwise those of users who are called so. */

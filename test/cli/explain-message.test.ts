@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { main } from '../../src/cli/main.ts';
+import type { Cause } from '../../src/identity/denial-cause.ts';
 import { startPostern } from '../support/run-postern.ts';
 
 const CONFIG = `
@@ -14,6 +15,14 @@ relay:
       - { who: { scopes: ["mcp:admin"] }, tools: [merge] }
       - { readOnly: true, who: { users: [bob] } }
 `;
+
+interface Explained {
+  readonly decision: string;
+  readonly permission: string;
+  readonly rule: { readonly name: string };
+  readonly cause: Cause;
+  readonly nearest: object;
+}
 
 describe('explaining the policy of the relay', () => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-explain-'));
@@ -46,10 +55,19 @@ describe('explaining the policy of the relay', () => {
       '{"q":1}',
     );
     const json = await explain('--user', 'alice', '--groups', 'engineer', '--tool', 'merge', '--json');
-    const read = JSON.parse(json.out) as { decision: string; reason: string; cause: object; relay: string[] };
+    const read = JSON.parse(json.out) as { decision: string; reason: string; cause: object; relay: Explained };
     assert.deepEqual([read.decision, read.reason], ['deny', 'no_rule']);
     assert.deepEqual(Object.keys(read.cause), ['missing', 'needs', 'has', 'fix']);
-    assert.match(String(read.relay[0]), /^relay: denied by/);
+    const { decision, permission, rule, cause, nearest } = read.relay;
+    assert.deepEqual(
+      [decision, rule.name, permission],
+      ['deny', 'relay.policy.default', 'tools/call "merge" of server "github"'],
+    );
+    assert.deepEqual([cause.needs, cause.has], ['the scopes [mcp:admin]', 'scopes []']);
+    assert.deepEqual(nearest, {
+      ...{ name: 'relay.policy.rules[1]', file, line: 7 },
+      text: '{ who: { scopes: ["mcp:admin"] }, tools: [merge] }',
+    });
     assert.match(allowed.out, /relay: allowed by relay\.policy\.rules\[0\]/);
     const unfit = await explain('--user', 'alice', '--groups', 'engineers', '--tool', 'search', '--arguments', '{}');
     assert.match(
@@ -57,12 +75,44 @@ describe('explaining the policy of the relay', () => {
       /relay: denied by relay\.policy\.default\n {2}tools\/call "search" of server "github": no_rule/,
     );
     const scope = await explain('--user', 'alice', '--scopes', 'mcp:use', '--tool', 'merge');
-    assert.match(scope.out, /allowed with the scope mcp:admin/);
+    assert.match(scope.out, /why: has scopes \[mcp:use\], needs the scopes \[mcp:admin\]$/m);
     assert.match(
       (await explain('--user', 'bob', '--tool', 'x', '--read-only')).out,
       /allowed by relay\.policy\.rules\[2\]/,
     );
     assert.match((await explain('--mcp-method', 'initialize')).out, /relay: denied/);
+  });
+
+  it('shows the rule with file and line, what it needs, what the user has, and the fix', async () => {
+    const near = await explain('--user', 'alice', '--groups', 'engineer', '--tool', 'search');
+    const at = (line: number) => `${file}:${line}`;
+    assert.ok(
+      near.out.includes(
+        [
+          'relay: denied by relay.policy.default',
+          '  tools/call "search" of server "github": no_rule',
+          '  why: has groups [engineer], needs one of the groups [engineers]',
+          '  fix: "engineer" is nearly "engineers": correct the group at the provider, or relay.policy.rules[0].who.groups',
+          `  nearest rule: relay.policy.rules[0] at ${at(6)}`,
+          '    { who: { groups: [engineers] }, tools: [search], arguments: { type: object, required: [q] } }',
+        ].join('\n'),
+      ),
+      near.out,
+    );
+    const allowed = await explain('--user', 'bob', '--tool', 'x', '--read-only');
+    assert.ok(allowed.out.includes(`relay: allowed by relay.policy.rules[2] at ${at(8)}\n    { readOnly: true, who`));
+    const denying = `${CONFIG.replace('- { readOnly', '- { effect: deny, tools: [drop] }\n      - { readOnly')}    dryRun: true\n`;
+    const url = 'http://127.0.0.1:8080/base/servers/github/sse/';
+    const dry = await run(denying, 'explain', url, '--user', 'bob', '--tool', 'drop');
+    assert.ok(dry.out.includes(`relay: allowed by relay.policy.dryRun at ${at(10)}\n    true\n`), dry.out);
+    assert.ok(
+      dry.out.includes(`  in dry run: relay.policy.rules[2] would deny at ${at(8)}\n    { effect: deny`),
+      dry.out,
+    );
+    assert.match(
+      dry.out,
+      /^ {2}why: has tools\/call "drop" of server "github" by user bob .*\n {2}fix: if it should be/m,
+    );
   });
 
   it('says what is wrong with the question', async () => {

@@ -12,6 +12,7 @@ import { Readiness } from '../../src/platform/readiness.ts';
 import { BROWSER, ISSUER, imagineReplicas, signedIn } from '../forward-auth/support/imagined-sessions.ts';
 
 const TOKEN = 'operator-token-of-a-test';
+const SUSPENDED = 'suspended-user';
 
 describe('postern sessions', () => {
   let server: Server;
@@ -22,17 +23,24 @@ describe('postern sessions', () => {
     imagined = imagineReplicas();
     const log = createLogger('auth', 'silent');
     const none = async () => [];
-    const people = peopleRoutes({ sessions: imagined.service, granting: none, ofApiKeys: none });
+    const people = peopleRoutes({
+      sessions: imagined.service,
+      granting: none,
+      ofApiKeys: none,
+      isSuspended: ({ subject }) => subject === SUSPENDED,
+    });
     const api = createOperatorApi({ token: [TOKEN], routes: [...sessionRoutes(imagined.service), ...people], log });
     server = createInternalServer(new Registry(), new Readiness({}), { operator: api });
     port = await listen(server, { host: '127.0.0.1', port: 0 });
   });
   after(() => drain(server, 0));
 
-  async function run(args: string[], env: Record<string, string> = {}) {
+  const run = (args: string[], env: Record<string, string> = {}) => command(['sessions', ...args], env);
+
+  async function command(line: string[], env: Record<string, string> = {}) {
     let output = '';
     let errors = '';
-    const code = await main(['sessions', ...args], {
+    const code = await main(line, {
       env: {
         POSTERN_AUTH_INTERNAL_LISTEN: `127.0.0.1:${port}`,
         POSTERN_AUTH_OPERATOR_TOKEN: TOKEN,
@@ -131,6 +139,45 @@ describe('postern sessions', () => {
     assert.equal((await run(['end', '--user', `${elsewhere}#x#1`])).output, '1 session ended\n');
     assert.equal((await run(['end', '--user', 'Ann Smith'])).output, '2 sessions ended\n');
     assert.match((await run(['end', '--user', 'asmith'])).errors, /called so/);
+  });
+
+  it('lets explain find a user by any name, with the groups of the session', async () => {
+    const begin = (subject: string, names: object, groups: string[]) => {
+      const one = signedIn({ subject, groups });
+      return imagined.service.begin({ ...one, identity: { ...one.identity, ...names } }, BROWSER, undefined);
+    };
+    await begin('f00d', { username: 'bking', email: 'b.king@example.com', name: 'Bea King' }, ['enginering']);
+    await begin(SUSPENDED, { username: 'carl' }, ['engineering']);
+    await begin('twin-1', { name: 'Twin' }, []);
+    await begin('twin-2', { name: 'twin' }, []);
+    const rules = JSON.stringify([{ match: { path: '/app/**' }, allow: { groups: ['engineering', 'sales'] } }]);
+    const explain = (user: string, ...more: string[]) =>
+      command(['explain', 'http://127.0.0.1:8080/app/x', '--user', user, ...more], { POSTERN_AUTH_RULES: rules });
+    for (const name of ['bking', 'B.King@example.com', 'bea king', 'f00d', `${ISSUER}#f00d`]) {
+      const { output, errors } = await explain(name);
+      assert.equal(errors, '', name);
+      assert.ok(
+        output.startsWith(`user: ${ISSUER}#f00d (bking, b.king@example.com, Bea King) by session, groups [enginering]`),
+      );
+      assert.match(output, /^why: has groups \[enginering\], needs one of the groups \[engineering, sales\]$/m);
+    }
+    const json = JSON.parse((await explain('bking', '--groups', 'sales', '--json')).output);
+    assert.deepEqual([json.decision, json.person.user, json.person.groups], ['allow', `${ISSUER}#f00d`, ['sales']]);
+    assert.match((await explain('carl')).output, /^decision: deny \(403, user_suspended/m);
+    const several = await explain('Twin');
+    assert.deepEqual([several.code, several.output], [1, '']);
+    assert.match(several.errors, /2 users are called "Twin"/);
+    const nobody = await explain('dora');
+    assert.match(
+      nobody.errors,
+      /knows nobody who is called "dora": taken as a subject\nthe groups of the user are not known/,
+    );
+    assert.ok(nobody.output.startsWith(`user: ${ISSUER}#dora by session`));
+    const away = await command(['explain', 'http://127.0.0.1:8080/app/x', '--user', `https://x.example.com#d#1`], {
+      ...{ POSTERN_AUTH_RULES: rules, POSTERN_AUTH_INTERNAL_LISTEN: '127.0.0.1:1' },
+    });
+    assert.match(away.errors, /does not answer at .*taken as it is/);
+    assert.match(away.output, /^user: https:\/\/x\.example\.com#d#1 by session/);
   });
 
   it('ends with 78 without a token, and with 1 where forward-auth refuses or is not there', async () => {

@@ -216,7 +216,6 @@ function unavailable(error: unknown): Unavailable {
 function record(log: Logger, check: ProxyCheck, request: CheckRequest | undefined, decision: Decision): void {
   const level = decision.kind === 'allow' ? 'debug' : 'info';
   if (!log.isLevelEnabled(level)) return;
-  const { needs, has, fix } = refusalCause(decision);
   log[level](
     {
       requestId: check.requestId(),
@@ -224,9 +223,7 @@ function record(log: Logger, check: ProxyCheck, request: CheckRequest | undefine
       decision: decision.kind,
       reason: decision.reason,
       rule: 'rule' in decision ? decision.rule : '',
-      needs,
-      has,
-      fix,
+      ...refusalCause(decision),
       identity: 'identity' in decision ? decision.identity : undefined,
       method: request?.method,
       scheme: request?.scheme,

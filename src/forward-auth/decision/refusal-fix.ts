@@ -37,8 +37,12 @@ export const OPEN_RIGHT_ADDRESS =
 /** What the log, the audit log and the Denials say of a refusal: never for the client. */
 export function refusalCause(decision: Decision): Partial<Cause> {
   switch (decision.kind) {
-    case 'deny':
-      return decision.cause ?? { fix: decision.description };
+    case 'deny': {
+      if (decision.cause === undefined) return { fix: decision.description };
+      // Without `missing`, which only chooses the words of the person's page.
+      const { needs, has, fix } = decision.cause;
+      return { needs, has, fix };
+    }
     case 'challenge': {
       const fix = FIXES[decision.reason];
       return fix === '' ? NOTHING : { fix: `${decision.description}: ${fix}` };

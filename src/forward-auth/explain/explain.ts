@@ -1,6 +1,9 @@
+import { causeLines, nameList } from '../../identity/denial-cause.ts';
+import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
+import { USER_NAMES, type UserFields, userFields, userOf } from '../../identity/user.ts';
 import { PROXY_NAMES } from '../../platform/config/auth-schema.ts';
 import type { ConfigDocument } from '../../platform/config/config-document.ts';
-import { type ConfigSource, sourceOf } from '../../platform/config/config-source.ts';
+import { type ConfigSource, sourceLines, sourceOf } from '../../platform/config/config-source.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { ABSENT, type Authenticate, type Authentication } from '../decision/authentication.ts';
 import { decide, type Policy } from '../decision/decide.ts';
@@ -19,12 +22,8 @@ export interface HypotheticalRequest {
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Subject of a valid credential; absent: none is sent. */
-  readonly user?: string;
-  readonly groups?: readonly string[];
-  /** Id of the provider that signed them in; absent: the first configured one. */
-  readonly provider?: string;
-  readonly scopes?: readonly string[];
+  /** Who sends it, by a credential that is valid; absent or anonymous: nobody who is known. */
+  readonly person?: { readonly identity: Identity; readonly suspended?: boolean };
   /** Whose view to show; absent: that of `auth.proxy`, or every one's. */
   readonly proxy?: ProxyName;
 }
@@ -43,7 +42,9 @@ export interface Explanation {
   readonly scopesNeeded?: { readonly scopes: readonly string[]; readonly alsoOfBody: boolean };
   /** Why a rule refuses, with the fix. */
   readonly cause?: DenialCause;
-  /** Subject, or `anonymous`. */
+  /** Who asks; absent: nobody who is known. */
+  readonly person?: UserFields & Pick<Identity, 'method' | 'groups' | 'scopes'>;
+  /** As whom an allowed request goes on: `<issuer>#<subject>`, or `anonymous`. */
   readonly identity?: string;
   readonly location?: string;
   readonly answers: ReadonlyArray<{ readonly proxy: ProxyName; readonly answer: string; readonly reason: string }>;
@@ -66,10 +67,12 @@ export function explainRequest(
   }
   const rules = compilePolicy(config);
   const canSignIn = config.auth.providers.some(({ clientId }) => clientId !== undefined);
-  const policy = canSignIn ? { ...rules, signIn: new SignInUrls(config) } : rules;
-  const authenticate = credentialOf(hypothetical, config);
+  const isSuspended = () => hypothetical.person?.suspended === true;
+  const policy = { ...rules, isSuspended, ...(canSignIn && { signIn: new SignInUrls(config) }) };
+  const authenticate = credentialOf(hypothetical);
   const decision = decideNow(request, policy, authenticate);
   return {
+    ...describePerson(hypothetical.person?.identity),
     ...describeDecision(decision),
     ...describeRequest(request, policy, document),
     answers: answersOf(config, hypothetical, (request) => decideNow(request, policy, authenticate)),
@@ -130,12 +133,16 @@ function imagine(config: Config, hypothetical: HypotheticalRequest): CheckReques
   };
 }
 
-function credentialOf({ user, groups = [], scopes = [], provider }: HypotheticalRequest, config: Config): Authenticate {
-  const { providers } = config.auth;
-  const issuer = (providers.find(({ id }) => id === provider) ?? providers[0])?.issuer ?? '';
-  const identity = { subject: user ?? '', email: '', name: '', groups, scopes, method: 'bearer', issuer } as const;
-  const answer: Authentication = user === undefined ? ABSENT : { kind: 'identity', identity };
-  return () => answer;
+function credentialOf({ person }: HypotheticalRequest): Authenticate {
+  const identity = person?.identity ?? ANONYMOUS;
+  if (identity.method === 'anonymous') return () => ABSENT;
+  const answer: Authentication = { kind: 'identity', identity };
+  return (_request, _resource, rule) => (rule.sessionOnly && identity.method !== 'session' ? ABSENT : answer);
+}
+
+function describePerson(identity = ANONYMOUS): Pick<Explanation, 'person'> {
+  const { method, groups, scopes } = identity;
+  return method === 'anonymous' ? {} : { person: { ...userFields(identity, USER_NAMES), method, groups, scopes } };
 }
 
 function describeRequest(
@@ -149,9 +156,7 @@ function describeRequest(
   return {
     request: `${request.method} ${request.scheme}://${request.host}${request.path}`,
     resource: policy.resources.of(request).uri,
-    ...(rule === undefined
-      ? {}
-      : { rule: { name: rule.name, public: rule.public, ...sourceOf(document, ['auth', 'rules', rule.index]) } }),
+    ...(rule === undefined ? {} : { rule: { name: rule.name, public: rule.public, ...sourceOf(document, rule.name) } }),
     ...(typeof operation === 'object'
       ? { operation: [operation.method, operation.tool].filter((part) => part !== undefined).join(' ') }
       : {}),
@@ -167,8 +172,9 @@ function describeDecision(
   const { kind, reason } = decision;
   switch (decision.kind) {
     case 'allow': {
-      const { method, subject } = decision.identity;
-      return { decision: kind, status: 200, reason, identity: method === 'anonymous' ? 'anonymous' : subject };
+      const { identity } = decision;
+      const name = identity.method === 'anonymous' ? 'anonymous' : userOf(identity);
+      return { decision: kind, status: 200, reason, identity: name };
     }
     case 'challenge':
       return { decision: kind, status: 401, reason, description: decision.description };
@@ -189,17 +195,18 @@ function describeDecision(
 
 /** For people: one fact a line. */
 export function explanationLines(explanation: Explanation): string[] {
-  const { request, resource, rule, operation, scopesNeeded, cause, identity, location } = explanation;
+  const { person, request, resource, rule, operation, scopesNeeded, cause, identity, location } = explanation;
   const { decision, status, reason, description } = explanation;
   const scopes = scopesNeeded?.scopes.join(' ') || 'none';
   return [
+    ...(person === undefined ? [] : [personLine(person)]),
     ...(request === undefined ? [] : [`request: ${request}`, `resource: ${resource}`, ...ruleLines(rule)]),
     ...(operation === undefined ? [] : [`operation: ${operation}`]),
     ...(scopesNeeded === undefined
       ? []
       : [`scopes needed: ${scopes}${scopesNeeded.alsoOfBody ? ', and what the relay finds in the body' : ''}`]),
     `decision: ${decision} (${status}, ${reason}${description === undefined ? '' : `: ${description}`})`,
-    ...(cause === undefined ? [] : [`why: has ${cause.has}, needs ${cause.needs}`, `fix: ${cause.fix}`]),
+    ...causeLines(cause),
     ...(identity === undefined ? [] : [`identity: ${identity}`]),
     ...(location === undefined ? [] : [`location: ${location}`]),
     ...explanation.answers.map(
@@ -208,9 +215,14 @@ export function explanationLines(explanation: Explanation): string[] {
   ];
 }
 
+function personLine({ user, method, groups, scopes, ...named }: NonNullable<Explanation['person']>): string {
+  const names = USER_NAMES.flatMap((name) => named[name] ?? []);
+  const called = names.length === 0 ? '' : ` (${names.join(', ')})`;
+  return `user: ${user}${called} by ${method}, groups ${nameList(groups)}, scopes ${nameList(scopes)}`;
+}
+
 function ruleLines(rule: Explanation['rule']): string[] {
-  if (rule === undefined) return ['rule: none matches'];
-  const place = rule.file === undefined ? '' : ` at ${rule.file}:${rule.line}`;
-  const text = rule.text?.split('\n').map((line) => `    ${line}`) ?? [];
-  return [`rule: ${rule.name}${rule.public ? ' (public)' : ''}${place}`, ...text];
+  return rule === undefined
+    ? ['rule: none matches']
+    : sourceLines(`rule: ${rule.name}${rule.public ? ' (public)' : ''}`, rule);
 }

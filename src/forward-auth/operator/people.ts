@@ -1,4 +1,13 @@
-import { isCalled, type Person, personOf, USER_NAMES, userFields, userOf } from '../../identity/user.ts';
+import { type Identity, identityOf } from '../../identity/identity.ts';
+import {
+  isCalled,
+  type Person,
+  personOf,
+  USER_NAMES,
+  type UserFields,
+  userFields,
+  userOf,
+} from '../../identity/user.ts';
 import { badRequest, type OperatorRoute } from '../../platform/operator-api.ts';
 import { allSessions } from '../sessions/all-sessions.ts';
 import type { Sessions } from '../sessions/session.ts';
@@ -10,7 +19,14 @@ export interface KnownPeople {
   readonly granting: () => Promise<readonly Person[]>;
   /** Whom API keys stand for: somebody else only where nobody known has the same subject. */
   readonly ofApiKeys: () => Promise<readonly Person[]>;
+  readonly isSuspended: (identity: Identity) => boolean;
 }
+
+/** Somebody who is known. Groups are those of a session: nothing else tells of them at any time. */
+type Known = Person & Partial<Pick<Identity, 'groups'>>;
+
+/** As operators get it. */
+export type ListedPerson = UserFields & { readonly groups?: readonly string[]; readonly suspended?: true };
 
 /** Sessions that are looked at, and people that are listed. */
 const MOST = { examined: 100_000, listed: 100 } as const;
@@ -31,8 +47,8 @@ export function peopleRoutes(known: KnownPeople): OperatorRoute[] {
         if ((query.get('user') ?? '') === '')
           return badRequest('give whom: ?user=<issuer#subject, subject, username, e-mail address or name>');
         const { people, complete } = await find(known, query);
-        const listed = [...people.values()].slice(0, MOST.listed).map((person) => userFields(person, USER_NAMES));
-        return { status: 200, body: { people: listed, complete: complete && people.size <= MOST.listed } };
+        const shown = people.slice(0, MOST.listed).map((person) => listed(person, known));
+        return { status: 200, body: { people: shown, complete: complete && people.length <= MOST.listed } };
       },
     },
   ];
@@ -41,10 +57,10 @@ export function peopleRoutes(known: KnownPeople): OperatorRoute[] {
 async function find(
   { sessions, granting, ofApiKeys }: KnownPeople,
   query: URLSearchParams,
-): Promise<{ people: ReadonlyMap<string, Person>; complete: boolean }> {
-  const people = new Map<string, Person>();
-  const see = (person: Person) => {
-    if (isMeant(person, query)) people.set(userOf(person), { ...people.get(userOf(person)), ...personOf(person) });
+): Promise<{ people: readonly Known[]; complete: boolean }> {
+  const people = new Map<string, Known>();
+  const see = (person: Known) => {
+    if (isMeant(person, query)) people.set(userOf(person), { ...people.get(userOf(person)), ...knownOf(person) });
   };
   for (const person of await granting()) see(person);
   let examined = 0;
@@ -55,5 +71,15 @@ async function find(
   }
   const subjects = new Set([...people.values()].map(({ subject }) => subject));
   for (const person of await ofApiKeys()) if (!subjects.has(person.subject)) see(person);
-  return { people, complete: examined <= MOST.examined };
+  return { people: [...people.values()], complete: examined <= MOST.examined };
+}
+
+function knownOf({ groups, ...person }: Known): Known {
+  return { ...personOf(person), ...(groups && { groups }) };
+}
+
+function listed(person: Known, { isSuspended }: KnownPeople): ListedPerson {
+  const suspended = isSuspended(identityOf(person, { method: 'session' }));
+  const { groups } = person;
+  return { ...userFields(person, USER_NAMES), ...(groups && { groups }), ...(suspended && { suspended }) };
 }

@@ -25,11 +25,14 @@ const SAME = ['server', 'action', 'object', 'reason', 'rule'] as const;
  * known users.
  */
 export class RecentDenials<Line extends DenialLine = DenialLine> {
+  /** Whose denials these are. */
+  readonly replica: string;
   readonly #known: LRUCache<string, CountedDenial<Line>>;
   readonly #strangers: LRUCache<string, CountedDenial<Line>>;
 
   /** @param max denials of known users, and as many of strangers; the oldest goes first */
-  constructor(max: number) {
+  constructor(max: number, replica: string) {
+    this.replica = replica;
     this.#known = new LRUCache({ max });
     this.#strangers = new LRUCache({ max });
   }

@@ -12,11 +12,19 @@ export interface ConfigSource {
 /**
  * Finds a value in the file. Only for values that hold no secret: the text is shown as it is.
  *
- * @param path keys and indexes from the root
+ * @param path keys and indexes from the root, or a text such as `auth.rules[1]`
  * @returns undefined where the file does not hold it, because the environment does
  */
-export function sourceOf(document: ConfigDocument | undefined, path: readonly PropertyKey[]): ConfigSource | undefined {
+export function sourceOf(
+  document: ConfigDocument | undefined,
+  path: readonly PropertyKey[] | string,
+): ConfigSource | undefined {
   if (document === undefined) return undefined;
+  if (typeof path === 'string')
+    return sourceOf(
+      document,
+      path.split(/[.[\]]+/).filter((key) => key !== ''),
+    );
   const lines = new LineCounter();
   const node = parseDocument(document.text, { lineCounter: lines, stringKeys: true }).getIn(path, true);
   if (!isNode(node) || node.range == null) return undefined;
@@ -30,4 +38,10 @@ export function sourceOf(document: ConfigDocument | undefined, path: readonly Pr
     .map((part, index) => (index === 0 ? part : part.replace(new RegExp(`^ {1,${col - 1}}`), '')))
     .join('\n');
   return { file: document.path, line, text };
+}
+
+/** For people: what it is called and where it stands, then its text as it stands there. */
+export function sourceLines(title: string, { file, line, text }: Partial<ConfigSource>): string[] {
+  const place = file === undefined ? '' : ` at ${file}:${line}`;
+  return [`${title}${place}`, ...(text?.split('\n').map((part) => `    ${part}`) ?? [])];
 }

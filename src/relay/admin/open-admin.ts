@@ -49,9 +49,9 @@ export interface AdminDeps {
 const WRONG = { client: 20, peer: 100, window: 300_000 } as const;
 
 /** Keeps what happens for those who look; undefined where nobody can. */
-export function openActivity({ relay }: Pick<Config, 'relay'>): RecentActivity | undefined {
+export function openActivity({ relay }: Pick<Config, 'relay'>, replica: string): RecentActivity | undefined {
   const { pages, api } = adminSwitches(relay.admin);
-  return pages || api ? new RecentActivity(relay.admin.maxRecent) : undefined;
+  return pages || api ? new RecentActivity(relay.admin.maxRecent, replica) : undefined;
 }
 
 /** @returns undefined where the request is not for the admin pages; otherwise resolves when it has been answered */

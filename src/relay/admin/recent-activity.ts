@@ -54,9 +54,9 @@ export class RecentActivity implements AuditSink {
   readonly #listeners = new Set<ActivityListener>();
   #count = 0;
 
-  constructor(max: number) {
+  constructor(max: number, replica: string) {
     this.#max = max;
-    this.denials = new RecentDenials(max);
+    this.denials = new RecentDenials(max, replica);
   }
 
   async write(lines: readonly string[]): Promise<void> {

@@ -47,6 +47,11 @@ export class Policy {
     return denialCause(denied, call.identity, this.#nearest(call));
   }
 
+  /** The first allow rule that is about the same. */
+  nearestRule(call: Call): string | undefined {
+    return this.#nearest(call)?.rule.name;
+  }
+
   /** Whether an object is shown to them; a rule about arguments may let it through. */
   shows(identity: Identity, server: string, object: McpObject, template = false): boolean {
     if (this.#dryRun) return true;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { explainRequest, explanationLines } from '../../../src/forward-auth/explain/explain.ts';
+import { type Identity, identityOf } from '../../../src/identity/identity.ts';
 import { parseConfigDocument } from '../../../src/platform/config/config-document.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 
@@ -20,8 +21,19 @@ describe('explain', () => {
     relay: { servers: { github: { url: 'http://github-mcp:3000/mcp' } } },
   });
   const url = 'https://mcp.example.com/servers/github/mcp';
-  const ask = (question: Partial<Parameters<typeof explainRequest>[1]>) =>
-    explanationLines(explainRequest(config, { url, method: 'GET', headers: {}, ...question }));
+  type Question = Partial<Parameters<typeof explainRequest>[1]> &
+    Partial<Pick<Identity, 'groups' | 'scopes'>> & { user?: string };
+  const person = (subject: string, issuer: string, more: Partial<Identity> = {}) => ({
+    identity: identityOf({ issuer, subject }, { method: 'bearer', ...more }),
+  });
+  const ask = ({ user, groups = [], scopes = [], ...question }: Question) =>
+    explanationLines(
+      explainRequest(config, {
+        ...{ url, method: 'GET', headers: {} },
+        ...(user !== undefined && { person: person(user, 'https://idp.example.com', { groups, scopes }) }),
+        ...question,
+      }),
+    );
   const alice = { user: 'alice', groups: ['engineering'], scopes: ['mcp:use'] };
   const tool = (name: string) => ({
     'mcp-protocol-version': '2026-07-28',
@@ -30,7 +42,12 @@ describe('explain', () => {
   });
 
   const cases: Array<[name: string, question: Parameters<typeof ask>[0], rule: RegExp, decision: RegExp]> = [
-    ['an allow', alice, /^rule: auth\.rules\[1\]$/m, /^decision: allow \(200, authorized\)\nidentity: alice$/m],
+    [
+      'an allow',
+      alice,
+      /^rule: auth\.rules\[1\]$/m,
+      /^decision: allow \(200, authorized\)\nidentity: https:\/\/idp\.example\.com#alice$/m,
+    ],
     [
       'a public page',
       { url: 'https://mcp.example.com/docs/x' },
@@ -141,14 +158,41 @@ describe('explain', () => {
       },
     });
     const text = (provider: string) =>
-      explanationLines(explainRequest(other, { url: '/x', method: 'GET', headers: {}, user: 'alice', provider })).join(
-        '\n',
-      );
+      explanationLines(
+        explainRequest(other, {
+          url: '/x',
+          method: 'GET',
+          headers: {},
+          person: person('alice', `https://${provider}.example.com`),
+        }),
+      ).join('\n');
     assert.match(
       text('guests'),
       /^why: has issuer https:\/\/guests\.example\.com, needs a user of one of the providers \[corp\]$/m,
     );
     assert.match(text('corp'), /^why: has user alice, needs one of the users \[alice@example\.com\]$/m);
+  });
+
+  it('says who is meant, that an operator keeps them out, and what a rule for sessions alone makes of a token', () => {
+    const carol = { issuer: 'https://idp.example.com', subject: '8c5e', username: 'carol', name: 'Carol Miller' };
+    const identity = identityOf(carol, { method: 'session', groups: ['engineering'], scopes: ['mcp:use'] });
+    const text = ask({ person: { identity, suspended: true } }).join('\n');
+    assert.match(
+      text,
+      /^user: https:\/\/idp\.example\.com#8c5e \(carol, Carol Miller\) by session, groups \[engineering\], /,
+    );
+    assert.match(text, /^decision: deny \(403, user_suspended: .*\nwhy: has suspended, needs/m);
+    const app = parseConfig({
+      auth: {
+        providers: [{ id: 'corp', issuer: 'https://idp.example.com', clientId: 'postern' }],
+        rules: [{ match: {}, allow: 'anyone-signed-in', sessionOnly: true }],
+      },
+    });
+    const reason = (method: 'session' | 'bearer') =>
+      explainRequest(app, { url: '/x', method: 'GET', headers: {}, person: { identity: { ...identity, method } } })
+        .reason;
+    assert.deepEqual([reason('session'), reason('bearer')], ['authorized', 'no_credential']);
+    assert.doesNotMatch(ask({}).join('\n'), /^user:/m);
   });
 
   it('shows the rule as the file has it, with its line', () => {
@@ -166,7 +210,12 @@ auth:
     const document = parseConfigDocument('postern.yaml', content);
     const explained = explainRequest(
       parseConfig(document.content),
-      { url: '/app/x', method: 'GET', headers: {}, user: 'alice', groups: ['enginering'] },
+      {
+        url: '/app/x',
+        method: 'GET',
+        headers: {},
+        person: person('alice', 'https://idp.example.com', { groups: ['enginering'] }),
+      },
       document,
     );
     assert.deepEqual(explained.rule, {

@@ -28,6 +28,7 @@ describe('operator API', () => {
           sessions: imagined.service,
           granting: async () => [{ issuer: ISSUER, subject: 'carol', username: 'cmiller' }],
           ofApiKeys: async () => ['alice', 'ci'].map((subject) => ({ issuer: 'https://mcp.example.com', subject })),
+          isSuspended: ({ subject }) => subject === 'carol',
         }),
       ],
       log,
@@ -81,6 +82,10 @@ describe('operator API', () => {
     const people = async (user: string) =>
       (await read(`/people?${new URLSearchParams({ user })}`)).people.map((one: { user: string }) => one.user);
     assert.deepEqual(await people('alice'), [`${ISSUER}#alice`], 'an API key of the same subject is hers');
+    const [first] = (await read('/people?user=alice')).people as object[];
+    assert.deepEqual(first, { user: `${ISSUER}#alice`, groups: ['engineering'] });
+    const [carol] = (await read('/people?user=carol')).people as object[];
+    assert.deepEqual(carol, { user: `${ISSUER}#carol`, username: 'cmiller', suspended: true });
     assert.deepEqual(await people('CMiller'), [`${ISSUER}#carol`]);
     assert.deepEqual(await people('ci'), ['https://mcp.example.com#ci']);
     assert.deepEqual(await people('nobody'), []);

@@ -152,6 +152,22 @@ describe('what operators change', () => {
     const scopes = await explain({ user: 'bob', groups: ['staff'], object: 'add' });
     assert.deepEqual(scopes.denied.scopes, ['mcp:use']);
     assert.equal((await explain({ user: 'eve', object: 'add' })).denied.reason, 'no_rule');
+    for (const [asked, needs, has, fix] of [
+      [{ user: 'eve', object: 'add' }, /groups \[staff\]/, /groups \[\]/, /tells of no groups/],
+      [
+        { user: 'ann', object: 'delete_all' },
+        /a message that relay\.policy\.rules\[0\] does not deny/,
+        /by user ann/,
+        /narrow/,
+      ],
+      [{ user: 'bob', groups: ['staff'], object: 'add' }, /scopes \[mcp:use\]/, /scopes \[\]/, /ask for a token/],
+      [{ object: 'add' }, /signed in/, /anonymous/, /send a credential/],
+    ] as const) {
+      const { denied } = await explain(asked);
+      assert.match(denied.needs, needs);
+      assert.match(denied.has, has);
+      assert.match(denied.fix, fix);
+    }
     assert.equal((await explain({ object: 'add' })).allowed, false);
     assert.equal((await post('/admin/api/policy/explain', { server: 'none', object: 'add' })).status, 404);
   });

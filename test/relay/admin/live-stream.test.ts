@@ -25,7 +25,7 @@ describe('the live view of activity', () => {
 
   /** A client that asks for the stream and never reads. */
   async function stalled(lifetime: number) {
-    const activity = new RecentActivity(10);
+    const activity = new RecentActivity(10, 'relay-1');
     const live = new LiveStreams(activity, { streams: 1, keepAlive: 10, lifetime });
     const errors: unknown[] = [];
     let response: ServerResponse | undefined;

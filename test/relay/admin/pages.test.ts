@@ -125,6 +125,7 @@ describe('admin pages in a browser', function () {
     await page.getByRole('button', { name: 'Explain' }).click();
     const answer = page.getByRole('status');
     assert.match((await answer.textContent()) ?? '', /^Denied: by relay\.policy\.rules\[0\]/);
+    assert.match((await answer.textContent()) ?? '', /needs a message that .*has tools.*fix if it should be allowed/s);
     await picture(page, 'admin-explain-wide');
     await page.getByLabel('Groups').fill('engineering');
     await page.getByRole('button', { name: 'Explain' }).click();

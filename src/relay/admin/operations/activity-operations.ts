@@ -3,13 +3,7 @@ import { isCalled, personIn } from '../../../identity/user.ts';
 import { PosternError } from '../../../platform/errors.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
 import type { ForwardAuthOperator } from '../forward-auth-operator.ts';
-import {
-  type ActivityEntry,
-  activityEntry,
-  type DenialEntry,
-  denialEntry,
-  type RecentActivity,
-} from '../recent-activity.ts';
+import { type ActivityEntry, activityEntry, denialEntry, type RecentActivity } from '../recent-activity.ts';
 import { Operation } from './operation.ts';
 import { userFilter } from './user-fields.ts';
 
@@ -63,6 +57,9 @@ export function activityOperations(
           entries: z.array(denialEntry).meta({
             description: 'newest first: of this replica of the relay, and of the replica of forward-auth that it asked',
           }),
+          replicas: z
+            .object({ relay: z.string(), forwardAuth: z.string().optional() })
+            .meta({ description: 'whose `entries` are: host names, and which worker' }),
           forwardAuthProblem: z
             .string()
             .optional()
@@ -90,25 +87,28 @@ async function denialsOfBoth(
   { denials }: RecentActivity,
   forwardAuth: Pick<ForwardAuthOperator, 'denials'>,
   wanted: z.output<typeof denialFilters>,
-): Promise<{ entries: DenialEntry[]; forwardAuthProblem?: string }> {
+) {
   const own = denials.list(wanted);
-  const { entries, problem } = await listOfForwardAuth(forwardAuth, wanted);
-  if (problem !== undefined) return { entries: own, forwardAuthProblem: problem };
-  return { entries: [...own, ...entries].sort((a, b) => Date.parse(b.time) - Date.parse(a.time)) };
+  const relay = denials.replica;
+  const asked = await listOfForwardAuth(forwardAuth, wanted);
+  if ('problem' in asked) return { entries: own, replicas: { relay }, forwardAuthProblem: asked.problem };
+  const entries = [...own, ...asked.denials].sort((a, b) => Date.parse(b.time) - Date.parse(a.time));
+  return { entries, replicas: { relay, forwardAuth: asked.replica } };
 }
+
+const answerOfForwardAuth = z.object({ replica: z.string(), denials: z.array(denialEntry) });
 
 /** Where it cannot be asked, what the relay refused itself is worth seeing all the same. */
 async function listOfForwardAuth(
   forwardAuth: Pick<ForwardAuthOperator, 'denials'>,
   { server, user, limit }: z.output<typeof denialFilters>,
-): Promise<{ readonly entries: DenialEntry[]; readonly problem?: string }> {
+): Promise<z.output<typeof answerOfForwardAuth> | { readonly problem: string }> {
   const query = { limit: String(limit), ...(server && { server }), ...(user && { user }) };
   try {
-    const { denials } = z.object({ denials: z.array(denialEntry) }).parse(await forwardAuth.denials(query));
-    return { entries: denials };
+    return answerOfForwardAuth.parse(await forwardAuth.denials(query));
   } catch (error) {
-    if (error instanceof PosternError && error.expose) return { entries: [], problem: error.message };
-    return { entries: [], problem: 'relay.admin.forwardAuth.url answers, but not as auth.internalListen does' };
+    if (error instanceof PosternError && error.expose) return { problem: error.message };
+    return { problem: 'relay.admin.forwardAuth.url answers, but not as auth.internalListen does' };
   }
 }
 

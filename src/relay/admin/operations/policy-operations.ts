@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { ANONYMOUS, type Identity } from '../../../identity/identity.ts';
+import type { Cause } from '../../../identity/denial-cause.ts';
+import { ANONYMOUS, type Identity, identityOf } from '../../../identity/identity.ts';
+import { readNamedUser } from '../../../identity/user.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Tools } from '../../gate/tools/tools.ts';
 import { compilePolicy } from '../../policy/compile.ts';
@@ -9,7 +11,11 @@ import { notFound, Operation } from './operation.ts';
 const names = z.array(z.string().max(1_024)).max(200);
 
 const question = z.object({
-  user: z.string().max(1_024).default('').meta({ description: 'the subject; empty: an anonymous user' }),
+  user: z
+    .string()
+    .max(1_024)
+    .default('')
+    .meta({ description: '`<issuer>#<subject>` or the subject; empty: an anonymous user' }),
   issuer: z.string().max(1_024).default(''),
   groups: names.default([]),
   scopes: names.default([]),
@@ -29,6 +35,9 @@ const denied = z.object({
   reason: z.enum(['no_rule', 'rule', 'read_only', 'unclear']),
   permission: z.string(),
   scopes: z.array(z.string()).meta({ description: 'with which it would be allowed' }),
+  needs: z.string().meta({ description: 'what the rule, or the nearest one, asks for' }),
+  has: z.string(),
+  fix: z.string(),
 });
 
 /** What the policy says, and what it would say. */
@@ -97,12 +106,10 @@ export function policyOperations(config: Pick<Config, 'relay'>, tools: Tools) {
         const { server, method, object } = asked;
         const heldBack = method === 'tools/call' && object !== undefined && tools.book.holds(server, object);
         if (policy === undefined) return { allowed: true, heldBack };
-        const judgement = compilePolicy(policy, Object.keys(servers), isReadOnly).judge({
-          identity: identityOf(asked),
-          server,
-          method,
-          params: paramsOf(asked),
-        });
+        const compiled = compilePolicy(policy, Object.keys(servers), isReadOnly);
+        const call = { identity: callerOf(asked), server, method, params: paramsOf(asked) };
+        const judgement = compiled.judge(call);
+        const told = (denied: Denied) => listed(denied, compiled.explain(call, denied));
         if (judgement.kind === 'denied')
           return { allowed: false, rule: judgement.rule, denied: told(judgement), heldBack };
         const { rule, wouldDeny } = judgement;
@@ -114,8 +121,10 @@ export function policyOperations(config: Pick<Config, 'relay'>, tools: Tools) {
 
 type Question = z.output<typeof question>;
 
-function identityOf({ user, issuer, groups, scopes, credential }: Question): Identity {
-  return user === '' ? ANONYMOUS : { ...ANONYMOUS, subject: user, issuer, groups, scopes, method: credential };
+function callerOf({ user, issuer: at, groups, scopes, credential }: Question): Identity {
+  if (user === '') return ANONYMOUS;
+  const { issuer = at, subject } = readNamedUser(user);
+  return identityOf({ issuer, subject }, { groups, scopes, method: credential });
 }
 
 function paramsOf({ method, object, arguments: given }: Question): Record<string, unknown> {
@@ -124,6 +133,6 @@ function paramsOf({ method, object, arguments: given }: Question): Record<string
   return { name: object, ...(given === undefined ? {} : { arguments: given }) };
 }
 
-function told({ rule, reason, permission, scopes }: Denied) {
-  return { rule, reason, permission, scopes: [...scopes] };
+function listed({ rule, reason, permission, scopes }: Denied, cause: Cause) {
+  return { rule, reason, permission, scopes: [...scopes], ...cause };
 }

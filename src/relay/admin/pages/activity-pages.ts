@@ -28,7 +28,7 @@ ${state}${activityTable('What happened lately, newest first', entries, live ? fi
 export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<void> {
   const operator = operatorOf(ctx);
   const filter = filterOf(ctx.query);
-  const [{ reasons, policy, entries, forwardAuthProblem }, servers] = await Promise.all([
+  const [{ reasons, policy, entries, replicas, forwardAuthProblem }, servers] = await Promise.all([
     catalog.listDenials.run({ ...filter, limit: 200 }, operator),
     serverChoices(ctx, catalog),
   ]);
@@ -55,8 +55,8 @@ export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<v
   const body = html`<form class="filters" method="get" action="${PAGES.denials.path}">${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'name, e-mail or user')}<button>Show</button></form>
 ${problemNote(forwardAuthProblem)}${denialTable(entries)}
 <h2>Requests by reason</h2>${counts}<h2>By policy</h2>${byPolicy}`;
-  const lead =
-    'What forward-auth and the relay refused lately, why, and what to change. Each replica knows its own denials: these are of this one of the relay, and of the one of forward-auth that it asked.';
+  const asked = replicas.forwardAuth && ` and of forward-auth at ${replicas.forwardAuth}, which it asked`;
+  const lead = `What forward-auth and the relay refused lately, why, and what to change. Each replica knows its own denials: these are of the relay at ${replicas.relay}${asked ?? ''}.`;
   show(ctx, { title: 'Denials', page: 'denials', lead, body, operator });
 }
 

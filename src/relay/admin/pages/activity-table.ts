@@ -1,6 +1,6 @@
 import { type Html, html } from '../../../platform/pages/html.ts';
 import type { ActivityEntry, DenialEntry } from '../recent-activity.ts';
-import { badge, type Column, clock, duration, name, table, who, words } from './parts.ts';
+import { badge, type Column, clock, detail, duration, name, table, who, words } from './parts.ts';
 
 /** Outcomes of the audit log that are what everybody wanted. */
 const GOOD = ['relayed', 'allow', 'done', 'connected', 'signed_in'];
@@ -34,10 +34,6 @@ const DENIAL_COLUMNS: ReadonlyArray<Column<DenialEntry>> = [
   },
   { head: 'Fix', kind: 'long', cell: ({ fix, requestId }) => html`${fix}${detail('request', requestId)}` },
 ];
-
-function detail(label: string, text: string | undefined): Html | undefined {
-  return text ? html`<span class="detail">${label} ${text}</span>` : undefined;
-}
 
 /** Of both processes. */
 export function denialTable(entries: readonly DenialEntry[]): Html {

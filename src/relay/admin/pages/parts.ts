@@ -97,3 +97,8 @@ export function select(label: string, field: string, choices: readonly Choice[],
 export function input(label: string, field: string, value: string | undefined, hint = ''): Html {
   return html`<label><span>${label}</span><input name="${field}" value="${value ?? ''}" placeholder="${hint}" autocomplete="off" spellcheck="false"></label>`;
 }
+
+/** A further line of a cell or a note. */
+export function detail(label: string, text: string | undefined): Html | undefined {
+  return text ? html`<span class="detail">${label} ${text}</span>` : undefined;
+}

@@ -7,7 +7,7 @@ import { operatorOf } from '../access/operator.ts';
 import type { Catalog } from '../operations/catalog.ts';
 import { PAGES, show } from './frame.ts';
 import type { OwnForms } from './own-form.ts';
-import { badge, input, select, words } from './parts.ts';
+import { badge, detail, input, select, words } from './parts.ts';
 
 type Policy = z.output<Catalog['getPolicy']['description']['output']>;
 type Explained = z.output<Catalog['explainPolicy']['description']['output']>;
@@ -49,7 +49,7 @@ async function showPolicy(
   const body = html`<section class="card" aria-labelledby="explain"><h2 id="explain">Who may do what?</h2>
 ${explained === undefined ? undefined : answerOf(explained)}
 <form class="fields" method="post" action="${PAGES.policy.path}">${forms.token(ctx)}
-${input('User', 'user', value('user'), 'subject; empty: anonymous')}${input('Groups', 'groups', value('groups'), 'separated by commas')}${input('Scopes', 'scopes', value('scopes'), 'separated by spaces')}
+${input('User', 'user', value('user'), '<issuer>#<subject> or subject; empty: anonymous')}${input('Groups', 'groups', value('groups'), 'separated by commas')}${input('Scopes', 'scopes', value('scopes'), 'separated by spaces')}
 ${input('Issuer', 'issuer', value('issuer'))}${select('Signed in by', 'credential', options(CREDENTIALS), value('credential') ?? 'session')}${select('Server', 'server', options(servers.map(({ name }) => name)), value('server') ?? servers[0]?.name)}
 ${select('Method', 'method', options(METHODS), value('method') ?? 'tools/call')}${input('Tool, prompt or resource', 'object', value('object'))}
 <label class="wide"><span>Arguments of the tool, as JSON</span><textarea name="arguments" rows="3" spellcheck="false">${value('arguments') ?? ''}</textarea></label>
@@ -63,14 +63,14 @@ function answerOf({ allowed, rule, denied, wouldDeny, heldBack }: Explained): Ht
     rule === undefined
       ? html`there is no policy: every user who gets in may use everything`
       : html`by <code>${rule}</code>`;
-  const scopes =
-    denied === undefined || denied.scopes.length === 0
-      ? undefined
-      : html` It would be allowed with the scope <code>${denied.scopes.join(' ')}</code>.`;
-  const why = denied === undefined ? undefined : html`<br>${denied.permission}: ${words(denied.reason)}.${scopes}`;
-  const dry = wouldDeny === undefined ? undefined : html`<br>In dry run: <code>${wouldDeny.rule}</code> would deny it.`;
+  const why = denied && html`<br>${denied.permission}: ${words(denied.reason)}.${causeOf(denied)}`;
+  const dry = wouldDeny && html`<br>In dry run: <code>${wouldDeny.rule}</code> would deny it.${causeOf(wouldDeny)}`;
   const held = heldBack ? html`<br>The tool is held back, and refused until its definition is approved.` : undefined;
   return html`<p class="note ${allowed && !heldBack ? 'good' : 'bad'}" role="status"><strong>${allowed ? 'Allowed' : 'Denied'}</strong>: ${by}${why}${dry}${held}</p>`;
+}
+
+function causeOf({ needs, has, fix }: NonNullable<Explained['denied']>): Html {
+  return html`${detail('needs', needs)}${detail('has', has)}${detail('fix', fix)}`;
 }
 
 function rulesOf({ configured, rules, readOnly, dryRun, ...policy }: Policy): Html {

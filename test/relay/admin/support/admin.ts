@@ -81,7 +81,7 @@ export async function forwardAuth(): Promise<FakeForwardAuth> {
     const key = /^\/sessions\/([\w-]+)$/.exec(request.url ?? '')?.[1];
     const answer = (status: number, body: object) => response.writeHead(status).end(JSON.stringify(body));
     if (!allowed) return answer(401, { error: 'invalid_token' });
-    if (request.url?.startsWith('/denials')) return answer(200, { denials: [DENIED] });
+    if (request.url?.startsWith('/denials')) return answer(200, { replica: 'auth-1', denials: [DENIED] });
     if (request.method === 'GET') return answer(200, { sessions: [...sessions.values()] });
     if (key !== undefined)
       return sessions.delete(key) ? answer(200, { ended: 1 }) : answer(404, { error: 'not_found' });
