@@ -52,7 +52,7 @@ async function ask(
   try {
     const found = await findUser(auth, wanted, terminal);
     if (found === undefined)
-      terminal.printError(`forward-auth knows nobody who is called ${JSON.stringify(wanted.user)}: taken as a subject`);
+      terminal.printError(`forward-auth knows no user ${JSON.stringify(wanted.user)}: taken as a subject`);
     return found;
   } catch (error) {
     if (!(error instanceof PosternError)) throw error;

@@ -81,6 +81,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'relay/replicas/': ['identity/', 'platform/', 'stores/', 'relay/protocol/', 'relay/refusal.ts'],
   'relay/policy/': [
     'identity/',
+    'platform/config/config-document.ts',
+    'platform/config/config-source.ts',
     'platform/name-glob.ts',
     'platform/names.ts',
     'platform/resource-uris.ts',
