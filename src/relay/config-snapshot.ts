@@ -39,7 +39,8 @@ import type { MigrationReport } from './trust/migration-report.ts';
 import { createPeers } from './trust/peers.ts';
 import { TokenResources } from './trust/token-resources.ts';
 import { Trust } from './trust/trust.ts';
-import { TracedUpstream } from './upstreams/traced-upstream.ts';
+import type { RetryTimes } from './upstreams/resumable-stream.ts';
+import { TracedRequests } from './upstreams/traced-requests.ts';
 
 /** What lives as long as the process, whatever it is configured to. */
 export interface RelayParts {
@@ -47,6 +48,8 @@ export interface RelayParts {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Of streams of servers that broke. */
+  readonly retry: RetryTimes;
   readonly fetch: typeof fetch;
   /** To the other process, which no proxy of the environment leads to. */
   readonly fetchInside: typeof fetch;
@@ -146,9 +149,9 @@ async function open(
       channel: own.replicas,
       traced:
         tracing &&
-        ((about, upstream) => {
+        ((about) => {
           const isListed = (tool: string) => own.tools.book.get(about.name, tool) !== undefined;
-          return new TracedUpstream({ ...about, isListed }, upstream, tracing);
+          return new TracedRequests({ ...about, isListed }, tracing);
         }),
     });
     return {

@@ -132,7 +132,7 @@ export class RefusedError extends Error {
 }
 
 /** What went wrong behind a refusal, for the log; undefined where nothing did. */
-export function causeOf(error: Error | undefined): unknown {
+export function causeOf(error: unknown): unknown {
   return error instanceof RefusedError ? error.cause : error;
 }
 

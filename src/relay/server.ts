@@ -43,6 +43,7 @@ import { RateLimitStates } from './gate/rate-limit-states.ts';
 import { pinRoutes } from './gate/tools/pin-routes.ts';
 import { Tools } from './gate/tools/tools.ts';
 import { Intake } from './intake.ts';
+import { Outcomes } from './outcomes.ts';
 import { FORGERIES } from './refusal.ts';
 import { openReplicaChannels } from './replicas/replica-channel.ts';
 import { ServerSet } from './servers/server-set.ts';
@@ -174,6 +175,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
       log,
       now,
       env,
+      retry: times.retry,
       fetch: deps.fetch ?? createOutboundFetch(),
       fetchInside: deps.fetch ?? fetch,
       stores,
@@ -202,18 +204,10 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     ...{ gate, servers, metrics, log },
   });
   const limitsNow = () => current.config.relay.limits;
-  const endpoint = new StreamableHttpEndpoint({
-    intake,
-    seal,
-    budgets,
-    streams,
-    metrics,
-    log,
-    times,
-    limits: limitsNow,
-  });
-  const reached = (name: string, up: boolean) => endpoint.reached(name, up);
-  const asOne = { servers, intake, budgets, sealing, metrics, log, reached, times };
+  const outcomes = new Outcomes(metrics, log);
+  const shared = { intake, budgets, streams, metrics, outcomes, log };
+  const endpoint = new StreamableHttpEndpoint({ ...shared, seal, times, limits: limitsNow });
+  const asOne = { servers, intake, budgets, sealing, outcomes, log, times };
   const mayUse = ({ identity }: Pick<Caller, 'identity'>, server: string) => gate.mayUse(identity, server);
   servers.replace(current.servers);
   let aggregate = openAggregate(config, { ...asOne, mayUse });
@@ -222,7 +216,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     get config() {
       return current.config;
     },
-    ...{ intake, budgets, streams, metrics, log, now, times, reached, tracing, channel: replicas?.('http-sse') },
+    ...{ ...shared, now, times, tracing, channel: replicas?.('http-sse') },
   });
   const apply = async (wanted: Config) => {
     const useRules = gate.prepare(wanted);
@@ -236,7 +230,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     budgets.limits = budgetLimits(wanted.relay);
     servers.aggregate = aggregate;
     const { removed, changed } = servers.replace(next.servers);
-    for (const name of removed) endpoint.forget(name);
+    for (const name of removed) outcomes.forget(name);
     streams.endOutdated(({ server, identity }) => {
       if (!servers.has(server)) return 'server_removed';
       return server === ALL_SERVERS || gate.mayUse(identity, server) ? undefined : 'access_removed';

@@ -136,18 +136,6 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'relay/refusal.ts',
     'relay/mcp-attributes.ts',
   ],
-  // A server that is reached by a pipe is one of this process towards whoever asks it.
-  'relay/upstreams/pipes/': [
-    'identity/',
-    'platform/',
-    'relay/protocol/',
-    'relay/gate/',
-    'relay/credentials/',
-    'relay/replicas/',
-    'relay/upstreams/',
-    'relay/downstream/',
-    'relay/refusal.ts',
-  ],
   // Towards clients, whatever server is behind the port.
   'relay/downstream/': ['platform/', 'relay/protocol/', 'relay/gate/', 'relay/upstreams/'],
   'relay/eras/': [
@@ -162,6 +150,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // The set of servers and their replacement, whoever asks.
   'relay/servers/': [
     'platform/',
+    'relay/protocol/',
     'relay/upstreams/',
     'relay/credentials/',
     'relay/replicas/',
@@ -178,6 +167,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'relay/upstreams/',
     'relay/downstream/',
     'relay/intake.ts',
+    'relay/outcomes.ts',
     'relay/refusal.ts',
     'relay/transports/channel/connection.ts',
   ],
@@ -191,6 +181,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'relay/upstreams/',
     'relay/replicas/',
     'relay/intake.ts',
+    'relay/outcomes.ts',
     'relay/refusal.ts',
     'relay/all-servers.ts',
     'relay/allowed-origins.ts',

@@ -6,7 +6,7 @@ const RETIRED_NAMES: ReadonlyArray<readonly [word: RegExp, instead: string]> = [
   [/^Way$|ReportedWay/, 'AuthenticationSource'],
   [/^(?:From|Asking)$|ServerLink/, 'RequestContext, RequestOptions, UpstreamLink'],
   [/(?:Session|Stateless)Front/, 'LegacySessions, modern-server'],
-  [/FirstAnswer|EraKnowledge/, 'EraProbe, EraDetection'],
+  [/FirstAnswer|EraKnowledge/, 'EraDetection'],
   [/ReplicaTalk|Elsewhere/, 'ReplicaChannel, RemoteCalls'],
   [/Unsaid|[Ss]aid$/, 'session-methods, publish-retry-queue'],
   [/^(?:Carrier|StandingStream|[Gg]oodbye)$/, 'MessageSink, ResumableStream, closeGrace'],

@@ -1,15 +1,15 @@
 import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
-import type { LegacySession, LegacySessions } from '../downstream/legacy-server.ts';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
-import { RunningRequests } from '../downstream/running-requests.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import { type ClientFacts, factsOf } from '../protocol/client-facts.ts';
-import type { Json } from '../protocol/json-rpc.ts';
 import { type Era, negotiatedVersion } from '../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
 import type { Caller } from '../trust/caller.ts';
+import type { InitializedSession, LegacySession, LegacySessions } from '../upstreams/legacy-sessions.ts';
+import type { ClientRequest, McpServer } from '../upstreams/mcp-server.ts';
+import { RunningRequests } from '../upstreams/running-requests.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
 import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { Aggregate, type AggregateDeps } from './aggregate.ts';
@@ -53,6 +53,7 @@ export class AggregateServer implements Upstream, LegacySessions {
   #deps: AggregateServerDeps;
   #local: LocalServerDeps;
   readonly #sessions = new LRUCache<string, Remembered>(REMEMBERED);
+  readonly legacy = this;
 
   constructor(deps: AggregateServerDeps) {
     this.#deps = deps;
@@ -70,7 +71,7 @@ export class AggregateServer implements Upstream, LegacySessions {
       limit,
       budgets,
       legacy: this,
-      modern: (facts, context) => this.#of({ ...client(context), era: 'modern', facts }, new SessionSlots()),
+      modern: (facts, context) => this.modern(facts, context),
       onFailure: (error) => {
         onFailure(error);
         return new RefusedError(refusalOf(error));
@@ -83,11 +84,15 @@ export class AggregateServer implements Upstream, LegacySessions {
     serveLocally(request, handler, this.#local);
   }
 
+  modern(facts: ClientFacts, context: RequestContext): McpServer {
+    return this.#of({ ...client(context), era: 'modern', facts }, new SessionSlots());
+  }
+
   /** Its servers are closed by who opened them; streams end with their clients. */
   async close(): Promise<void> {}
 
   /** Begins the session at every server. Its id holds all that another replica needs. */
-  async open(params: Json, context: RequestContext, signal: AbortSignal): Promise<{ id: string; result: Json }> {
+  async open({ params }: ClientRequest, context: RequestContext, signal: AbortSignal): Promise<InitializedSession> {
     const { caller } = client(context);
     const facts = factsOf(params, negotiatedVersion(params.protocolVersion));
     const remembered = { slots: new SessionSlots(), running: new RunningRequests() };

@@ -14,7 +14,7 @@ import {
   type Filter,
   type McpServer,
 } from '../upstreams/mcp-server.ts';
-import { ignoreMessage, type RequestOptions } from '../upstreams/upstream-request.ts';
+import { ignoreMessage, type RequestOptions, translated } from '../upstreams/upstream-request.ts';
 import { mergedCapabilities, mergedInstructions } from './capabilities.ts';
 import { withClientUris } from './content-uris.ts';
 import type { Cursors } from './cursors.ts';
@@ -98,7 +98,7 @@ export class Aggregate implements McpServer {
 
   /** @throws ServerError if the answer is an error; Unreached if the server that is meant gives none */
   async request(request: ClientRequest, options: RequestOptions): Promise<Json> {
-    const result = await this.#route(request, options);
+    const result = await this.#route(request, translated(options));
     return this.#era === 'modern' ? withServerInfo(result, SERVER_INFO) : result;
   }
 

@@ -10,6 +10,7 @@ import {
   type Description,
   descriptionOf,
   type Filter,
+  type ListeningEnd,
   type McpServer,
 } from '../upstreams/mcp-server.ts';
 import type { Outcome } from '../upstreams/response-relay.ts';
@@ -18,7 +19,7 @@ import { refusedError, throughGate } from './admitted-request.ts';
 import { type Member, Unreached, type UnreachedReason, unreached } from './member.ts';
 
 /** What became of one request to one server; `seconds` where it was answered. */
-export type Report = (outcome: Outcome, seconds: number | undefined, error: unknown) => void;
+export type Report = (outcome: Outcome, seconds: number | undefined, error: unknown) => unknown;
 
 const OUTCOMES: Readonly<Record<UnreachedReason, Outcome>> = {
   timeout: 'upstream_timeout',
@@ -75,7 +76,7 @@ export class MeteredMember implements Member {
     return true;
   }
 
-  listen(filter: Filter | undefined, options: RequestOptions): Promise<'not_offered' | 'lost'> {
+  listen(filter: Filter | undefined, options: RequestOptions): Promise<ListeningEnd> {
     const guard = this.#gate.listening();
     if (guard === undefined) return this.#member.listen(filter, options);
     const onMessage: OnMessage = (message) => {

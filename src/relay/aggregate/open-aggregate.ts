@@ -3,24 +3,22 @@ import { CountedWarning } from '../../platform/counted-warning.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
-import type { RelayMetrics } from '../../platform/metrics.ts';
 import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
-import { exemplarLabels } from '../../platform/tracing/current-span.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { Intake } from '../intake.ts';
+import type { Outcomes } from '../outcomes.ts';
 import { hasUrlMode } from '../protocol/elicitation.ts';
 import type { ConnectionTimes } from '../transports/channel/connection.ts';
 import type { Caller } from '../trust/caller.ts';
 import type { ClientRequest } from '../upstreams/mcp-server.ts';
-import { ModernClient } from '../upstreams/modern-client.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
-import { ownerOf, type RequestContext } from '../upstreams/upstream-request.ts';
+import type { RequestContext } from '../upstreams/upstream-request.ts';
 import { AggregateServer, type AggregateServerDeps, type MemberClient } from './aggregate-server.ts';
 import { Cursors } from './cursors.ts';
 import { HungServers } from './hung-servers.ts';
 import { LegacyMember } from './legacy-member.ts';
 import type { ListPage } from './list-page.ts';
-import { MeteredMember, type Report } from './metered-member.ts';
+import { MeteredMember } from './metered-member.ts';
 import { Names } from './names.ts';
 import { ServerRequestIds } from './server-requests.ts';
 import { Subscribers } from './subscribers.ts';
@@ -32,10 +30,8 @@ export interface AggregateWiring {
   readonly budgets: Budgets;
   /** Of cursors and ids. */
   readonly sealing: OpenedSealing;
-  readonly metrics: RelayMetrics;
+  readonly outcomes: Outcomes;
   readonly log: Logger;
-  /** A server answered or did not. */
-  readonly reached: (server: string, up: boolean) => void;
   readonly times: ConnectionTimes;
 }
 
@@ -85,14 +81,12 @@ function aggregateDeps({ relay }: Config, wiring: AggregateWiring): AggregateSer
       const upstream = wiring.servers.get(server);
       if (upstream === undefined) throw new Error(`the configuration let in an unknown server: ${server}`);
       const { caller, era, facts } = client;
-      const budgetOf = (caller: Caller | undefined) => wiring.budgets.of(ownerOf(caller));
-      const link = { upstream, limit: limits.maxServerMessage, retry: times.retry, budgetOf };
       const context = { caller, elicitsUrls: elicitation(client) };
       return new MeteredMember(
         server,
-        era === 'modern' ? new ModernClient(link, facts, context) : new LegacyMember(facts, slot, link, context),
+        era === 'modern' ? upstream.modern(facts, context) : new LegacyMember(facts, slot, upstream.legacy, context),
         intake.gateOf(caller, server, () => requestId(caller)),
-        report(server, caller, wiring),
+        (outcome, seconds, error) => wiring.outcomes.report({ server, way: caller.way, outcome, seconds, error }),
       );
     },
   };
@@ -108,17 +102,6 @@ async function recordHidden(
   if (!servers.has(server)) return;
   const entered = await intake.gateOf(caller, server, () => requestId(caller)).authorize(request);
   if (!('status' in entered)) entered.ended('refused');
-}
-
-function report(server: string, { way }: Caller, { metrics, reached, log }: AggregateWiring): Report {
-  return (outcome, seconds, error) => {
-    metrics.requests.inc({ server, method: way, outcome });
-    if (seconds !== undefined)
-      metrics.requestDuration.observe({ labels: { server }, value: seconds, exemplarLabels: exemplarLabels() });
-    if (outcome === 'relayed' || outcome === 'upstream_refused') reached(server, true);
-    else if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') reached(server, false);
-    if (error !== undefined) log.warn({ server, outcome, error }, 'the MCP server failed');
-  };
 }
 
 /** What is missing in a list is missing for a reason that the operator can do something about. */

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { whenAborted } from '../../platform/abort.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
+import { CHANGING_LISTS } from '../protocol/list-changes.ts';
 import type { Description, Filter } from '../upstreams/mcp-server.ts';
 import { type Member, Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';
@@ -21,8 +23,6 @@ export interface ReconnectEvents {
   /** A server is there again: what it offers may differ from what the client has seen. */
   listChanged(method: string): void;
 }
-
-const ANNOUNCED = ['tools', 'prompts', 'resources'] as const;
 
 /** Listens to one server for as long as a client listens, and looks for it again while it is away. */
 export class ReconnectingListener {
@@ -100,19 +100,12 @@ export class ReconnectingListener {
       onMessage: (message) => this.#events.onMessage(server, message),
     });
     // A server that never says anything unasked is only known to be away when a list misses it.
-    if (how === 'not_offered') await ended(until);
+    if (how === 'not_offered') await whenAborted(until);
     this.#interrupt = undefined;
   }
 
   #announce({ capabilities }: Description): void {
-    for (const name of ANNOUNCED)
+    for (const name of CHANGING_LISTS)
       if (isRecord(capabilities[name])) this.#events.listChanged(`notifications/${name}/list_changed`);
   }
-}
-
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 import { isRecord } from '../../platform/is-record.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
+import { changedList } from '../protocol/list-changes.ts';
 import { isVendorNotification } from '../protocol/methods.ts';
 import { withClientUris } from './content-uris.ts';
 import type { ServerRequestIds } from './server-requests.ts';
@@ -14,12 +15,6 @@ export type ServerMessage =
   /** Belongs to a request that this server was not sent, or to none. */
   | { readonly kind: 'drop' };
 
-const LIST_CHANGED = new Set([
-  'notifications/tools/list_changed',
-  'notifications/prompts/list_changed',
-  'notifications/resources/list_changed',
-]);
-
 export interface MessageContext {
   readonly server: string;
   readonly owner: string;
@@ -33,7 +28,7 @@ export function forClient(message: Json, { server, owner, ids, isProgressToken }
   const { id, method } = message;
   const params = isRecord(message.params) ? message.params : {};
   if (typeof method !== 'string') return { kind: 'drop' };
-  if (LIST_CHANGED.has(method)) return { kind: 'list_changed', method };
+  if (changedList(method) !== undefined) return { kind: 'list_changed', method };
   if (isId(id))
     return {
       kind: 'pass',

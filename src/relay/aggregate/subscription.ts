@@ -1,4 +1,5 @@
 import type { Json } from '../protocol/json-rpc.ts';
+import { isWished } from '../protocol/list-changes.ts';
 import type { Filter } from '../upstreams/mcp-server.ts';
 import { Coalescing } from './coalescing.ts';
 import type { HungServers } from './hung-servers.ts';
@@ -62,15 +63,9 @@ export class Subscription {
   }
 
   #announce(method: string): void {
-    if (this.#filter === undefined || WANTED[method]?.(this.#filter) === true) this.#coalescing.announce(method);
+    if (this.#filter === undefined || isWished(this.#filter, method)) this.#coalescing.announce(method);
   }
 }
-
-const WANTED: Readonly<Record<string, (filter: Filter) => boolean | undefined>> = {
-  'notifications/tools/list_changed': (filter) => filter.toolsListChanged,
-  'notifications/prompts/list_changed': (filter) => filter.promptsListChanged,
-  'notifications/resources/list_changed': (filter) => filter.resourcesListChanged,
-};
 
 /** What of a client's filter concerns one server, in its own URIs. */
 function filterFor(server: string, filter: Filter | undefined): Filter | undefined {

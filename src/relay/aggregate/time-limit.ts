@@ -1,3 +1,4 @@
+import { untilAborted } from '../../platform/abort.ts';
 import { Unreached } from './member.ts';
 
 /**
@@ -15,16 +16,10 @@ export async function withinTime<T>(
 ): Promise<T> {
   const late = AbortSignal.timeout(limit);
   const signal = AbortSignal.any([outer, late]);
-  let onAbort: (() => void) | undefined;
-  const ended = new Promise<never>((_, reject) => {
-    onAbort = () =>
-      reject(late.aborted ? new Unreached('timeout', 'the MCP server did not answer in time') : outer.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
   try {
-    return await Promise.race([ask(signal), ended]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+    return await untilAborted<T>(signal, (resolve, reject) => ask(signal).then(resolve, reject));
+  } catch (error) {
+    if (!late.aborted || error !== late.reason) throw error;
+    throw new Unreached('timeout', 'the MCP server did not answer in time');
   }
 }

@@ -1,26 +1,23 @@
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
-import { type ClientFacts, modernFacts } from '../protocol/client-facts.ts';
+import { modernFacts } from '../protocol/client-facts.ts';
 import { INVALID_PARAMS, UNSUPPORTED_VERSION } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import { CAPABILITIES_KEY, metaOf, VERSION_KEY } from '../protocol/meta.ts';
 import { SUPPORTED_VERSIONS } from '../protocol/versions.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
-import type { McpServer } from '../upstreams/mcp-server.ts';
+import type { ServerPort } from '../upstreams/mcp-server.ts';
 import { messageOf, type UpstreamRequest } from '../upstreams/upstream.ts';
-import { headerOf, keptHeaders, ownerOf, type RequestContext } from '../upstreams/upstream-request.ts';
-import { answerLegacy, type LegacySessions } from './legacy-server.ts';
+import { headerOf, keptHeaders, ownerOf } from '../upstreams/upstream-request.ts';
+import { answerLegacy } from './legacy-server.ts';
 import { answerModern } from './modern-server.ts';
 
-export interface LocalServerDeps {
+export interface LocalServerDeps extends ServerPort {
   /** Bytes of messages that may wait for a client which does not read. */
   readonly limit: number;
   readonly budgets: Budgets;
-  readonly legacy: LegacySessions;
-  /** The server as one stateless client sees it. */
-  readonly modern: (facts: ClientFacts, context: RequestContext) => McpServer;
   /** Takes what failed beside the server. @returns what ends the response */
   readonly onFailure: (error: unknown) => Error;
 }
@@ -40,7 +37,8 @@ export function serveLocally(
 
 async function answer(request: UpstreamRequest, response: LocalResponse, deps: LocalServerDeps): Promise<void> {
   const { era, method: verb, headers, caller, elicitsUrls } = request;
-  const context = { caller, elicitsUrls, kept: keptHeaders(headers) };
+  const version = headerOf(headers, 'mcp-protocol-version');
+  const context = { caller, elicitsUrls, kept: keptHeaders(headers), version };
   const message = messageOf(request);
   if (era === 'legacy') {
     const sessionId = headerOf(headers, 'mcp-session-id');
@@ -50,7 +48,7 @@ async function answer(request: UpstreamRequest, response: LocalResponse, deps: L
   // A stateless client takes a request back by closing its response, and sends nothing else that is for a session.
   if (!isId(id) || typeof method !== 'string') return response.status(202);
   const params = isRecord(given) ? given : {};
-  const refused = envelopeError(params, headerOf(headers, 'mcp-protocol-version'));
+  const refused = envelopeError(params, version);
   if (refused !== undefined) return response.answer({ jsonrpc: '2.0', id, error: refused.json }, 400);
   const server = deps.modern(modernFacts(params), context);
   await answerModern({ id, method, params, mirrored: mirroredParams(headers) }, server, response);

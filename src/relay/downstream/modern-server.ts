@@ -2,6 +2,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
+import { wishes } from '../protocol/list-changes.ts';
 import { META, metaOf } from '../protocol/meta.ts';
 import { toModernResult } from '../protocol/to-modern-result.ts';
 import { FIRST_MODERN, SUPPORTED_VERSIONS } from '../protocol/versions.ts';
@@ -72,9 +73,7 @@ function filterOf(wanted: unknown): Filter {
     );
   const resources = uris.filter((uri): uri is string => typeof uri === 'string');
   return {
-    ...(lists.toolsListChanged === true && { toolsListChanged: true }),
-    ...(lists.promptsListChanged === true && { promptsListChanged: true }),
-    ...(lists.resourcesListChanged === true && { resourcesListChanged: true }),
+    ...wishes((list) => lists[`${list}ListChanged`] === true),
     ...(resources.length > 0 && { resourceSubscriptions: resources }),
   };
 }

@@ -1,135 +1,122 @@
 import type { Dispatcher } from 'undici';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
-import type { Budgets } from '../gate/budgets/budgets.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
 import type { Era } from '../protocol/versions.ts';
-import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import type { Caller } from '../trust/caller.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
 import { guarded } from '../upstreams/guarded-handler.ts';
+import { HttpSessions } from '../upstreams/http-sessions.ts';
+import type { InitializedSession, LegacySession, LegacySessions } from '../upstreams/legacy-sessions.ts';
+import { type ClientRequest, type McpServer, serverThrough } from '../upstreams/mcp-server.ts';
+import { ModernClient } from '../upstreams/modern-client.ts';
 import { passesThrough } from '../upstreams/passthrough.ts';
 import type { RetryTimes } from '../upstreams/resumable-stream.ts';
-import { messageOf, type Upstream, type UpstreamRequest } from '../upstreams/upstream.ts';
-import { headerOf, ownerOf } from '../upstreams/upstream-request.ts';
-import { EraDetection } from './era-detection.ts';
-import { EraProbe } from './era-probe.ts';
+import { type HttpServer, messageOf, type Upstream, type UpstreamRequest } from '../upstreams/upstream.ts';
+import { headerOf, ownerOf, type RequestContext, type UpstreamLink } from '../upstreams/upstream-request.ts';
+import { EraDetection, mayRefuseEra } from './era-detection.ts';
 import { EmulatedSessions } from './legacy/emulated-sessions.ts';
 import { isOwnSession } from './legacy/session-id.ts';
-import { PooledServers } from './modern/pooled-servers.ts';
-import { type KeyOf, SessionPool } from './modern/session-pool.ts';
-import { SuspendedCalls } from './modern/suspended-calls.ts';
+import { PooledServers, type PooledServersOptions } from './modern/pooled-servers.ts';
 
-export interface EraBridgeOptions {
-  /** The one era that the server speaks; undefined: found out by asking. */
-  readonly era: Era | undefined;
+export interface EraBridgeOptions extends PooledServersOptions {
+  /** What the server speaks; `auto`: found out by asking. */
+  readonly era: Era | 'both' | 'auto';
   /** Bytes of one message, and those that may wait for a slow client. */
   readonly limit: number;
   readonly retry: RetryTimes;
-  readonly budgets: Budgets;
-  readonly keyOf: KeyOf;
-  /** Streams of one identity that last. */
-  readonly streams: number;
-  /** With the other replicas; undefined: there are none. */
-  readonly channel: ReplicaChannel | undefined;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
 
-/** Sessions of one identity for calls, and those among them that may wait for its answers. */
-const CALLS = 16;
-const WAITING_FOR_ANSWERS = 8;
-const SESSIONS = 2_000;
-/** Requests of one identity that may wait for a session. */
-const WAITING_FOR_SESSIONS = 64;
-/** Milliseconds that a held session waits for its client to ask again. */
-const IDLE = 5 * 60_000;
-
 /**
- * A server that may speak another era of the protocol than its client: what both speak passes as it came, everything else is
- * translated.
+ * A server over streamable HTTP that may speak another era of the protocol than its client: what both speak passes as it came,
+ * everything else is translated.
  */
-export class EraBridge implements Upstream {
-  readonly #inner: Upstream;
+export class EraBridge implements Upstream, LegacySessions {
+  readonly #inner: HttpServer;
+  readonly #link: UpstreamLink;
   readonly #detection: EraDetection;
+  readonly #http: HttpSessions;
+  readonly #emulated: EmulatedSessions;
   readonly #pooled: PooledServers;
   readonly #local: LocalServerDeps;
-  readonly #sessions: EmulatedSessions;
+  readonly legacy = this;
 
-  constructor(inner: Upstream, options: EraBridgeOptions) {
+  constructor(inner: HttpServer, { era, limit, retry, now, ...options }: EraBridgeOptions) {
     this.#inner = inner;
-    const { limit, retry, streams, channel, budgets, keyOf } = options;
-    const budgetOf = (caller: Caller | undefined) => budgets.of(ownerOf(caller));
-    const link = { upstream: inner, limit, retry, budgetOf };
-    this.#detection = new EraDetection(options.era, link, options.now);
-    this.#sessions = new EmulatedSessions({ link, channel, budgets });
-    const all = SESSIONS;
-    this.#pooled = new PooledServers({
-      sessions: new SessionPool(link, keyOf, { perOwner: CALLS, all, waiting: WAITING_FOR_SESSIONS, idle: IDLE }),
-      listening: new SessionPool(link, keyOf, { perOwner: streams, all, waiting: 0, idle: 0 }),
-      waiting: new SuspendedCalls(WAITING_FOR_ANSWERS),
-      budgets,
-      channel,
-    });
+    const { budgets, channel } = options;
+    this.#link = { upstream: inner, limit, retry, budgetOf: (caller) => budgets.of(ownerOf(caller)) };
+    this.#detection = new EraDetection(era, this.#link, now);
+    this.#http = new HttpSessions(this.#link);
+    this.#emulated = new EmulatedSessions({ link: this.#link, channel, budgets });
+    this.#pooled = new PooledServers(this.#http, options);
     this.#local = {
       limit,
       budgets,
-      legacy: this.#sessions,
+      legacy: this,
       modern: (facts, context) => this.#pooled.for(facts, context),
       onFailure: (error) => error as Error,
     };
   }
 
+  modern(facts: ClientFacts, context: RequestContext): McpServer {
+    const direct = new ModernClient(this.#link, facts, context);
+    const pooled = this.#pooled.for(facts, context);
+    return serverThrough(async (work) => work((await this.#speaksModern(context.caller)) ? direct : pooled));
+  }
+
+  async open(request: ClientRequest, context: RequestContext, signal: AbortSignal): Promise<InitializedSession> {
+    if (this.#detection.speaks('legacy', context.caller) === false)
+      return this.#emulated.open(request, context, signal);
+    try {
+      const opened = await this.#http.open(request, context, signal);
+      this.#detection.saw('legacy');
+      return opened;
+    } catch (error) {
+      if (!mayRefuseEra(error) || (await this.#speaksLegacy(context.caller))) throw error;
+      return this.#emulated.open(request, context, signal);
+    }
+  }
+
+  find(id: string, context: RequestContext): LegacySession | undefined {
+    return (isOwnSession(id) ? this.#emulated : this.#http).find(id, context);
+  }
+
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     const speaks = (era: Era) => this.#detection.speaks(era, request.caller);
     if (passesThrough(request, speaks, isOwnSession)) this.#inner.dispatch(request, handler);
-    else this.#route(request, guarded(handler));
+    else this.#serve(request, guarded(handler)).catch((error) => handler.onResponseError?.(NO_CONNECTION, error));
   }
 
   async close(): Promise<void> {
-    this.#sessions.close();
+    this.#emulated.close();
     await this.#pooled.close();
     await this.#inner.close();
   }
 
-  #route(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { era, headers, caller } = request;
-    const inOwnSession = era === 'legacy' && headerOf(headers, 'mcp-session-id') !== undefined;
-    if (inOwnSession || this.#detection.speaks(era, caller) === false) return void this.#translate(request, handler);
-    const failed = (error: unknown) => handler.onResponseError?.(NO_CONNECTION, error as Error);
-    if (era === 'modern') return void this.#askFirst(request, handler).catch(failed);
-    const events = {
-      // Of what a client sends outside of a session only this is of one era alone.
-      understood: () => {
-        if (messageOf(request).method === 'initialize') this.#detection.saw('legacy');
-      },
-      refused: (pass: () => void) => {
-        this.#reconsider(request, handler, pass).catch(failed);
-      },
-    };
-    this.#inner.dispatch(request, new EraProbe(handler, events));
+  /** For whom it may have to be found out first. */
+  async #serve(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): Promise<void> {
+    const passes = request.era === 'modern' ? await this.#speaksModern(request.caller) : this.#isForServer(request);
+    if (passes) this.#inner.dispatch(request, handler);
+    else serveLocally(request, handler, this.#local);
   }
 
-  /** Servers of sessions answer stateless requests too, some of them all, so that an answer shows nothing. */
-  async #askFirst(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): Promise<void> {
-    const spoken = await this.#detection.ask('modern', request.caller).catch(() => true);
-    if (spoken) this.#inner.dispatch(request, handler);
-    else this.#translate(request, handler);
+  /** What comes outside of a session and begins none: some servers of the sessions' era do without, and the others refuse it. */
+  #isForServer(request: UpstreamRequest): boolean {
+    const { headers, caller } = request;
+    if (headerOf(headers, 'mcp-session-id') !== undefined || this.#detection.speaks('legacy', caller) === false)
+      return false;
+    return messageOf(request).method !== 'initialize';
   }
 
-  /** The server may have refused the request itself, or the era that it is of. Where it does not say which, its answer stands. */
-  async #reconsider(request: UpstreamRequest, handler: Dispatcher.DispatchHandler, pass: () => void): Promise<void> {
-    const spoken = await this.#isSpoken(request).catch(() => true);
-    if (spoken) pass();
-    else this.#translate(request, handler);
+  /** Whether a server that refused to begin a session did not mean the era; what it answered stands where that is not found out. */
+  async #speaksLegacy(caller: Caller | undefined): Promise<boolean> {
+    if (!(await this.#detection.ask('modern', caller).catch(() => false))) return true;
+    return this.#detection.ask('legacy', caller).catch(() => true);
   }
 
-  async #isSpoken(request: UpstreamRequest): Promise<boolean> {
-    const { caller } = request;
-    // Whatever else comes outside of a session, a server of sessions may refuse.
-    if (messageOf(request).method !== 'initialize' || !(await this.#detection.ask('modern', caller))) return true;
-    return this.#detection.ask('legacy', caller);
-  }
-
-  #translate(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    serveLocally(request, handler, this.#local);
+  /** Where it cannot be found out, what the server answers stands. */
+  #speaksModern(caller: Caller | undefined): Promise<boolean> {
+    return this.#detection.ask('modern', caller).catch(() => true);
   }
 }

@@ -2,12 +2,11 @@ import { LRUCache } from 'lru-cache';
 import { version } from '../../platform/version.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { NoAnswer, ServerError } from '../protocol/failures.ts';
-import type { Json } from '../protocol/json-rpc.ts';
-import { type Era, eraOf, FIRST_MODERN, LEGACY_VERSIONS } from '../protocol/versions.ts';
+import { type Era, eraOf, FIRST_MODERN, LEGACY_VERSIONS, sessionVersion } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
-import { LegacyClient } from '../upstreams/legacy-client.ts';
+import { HttpSessions } from '../upstreams/http-sessions.ts';
 import { ModernClient } from '../upstreams/modern-client.ts';
-import { ignoreMessage, ownerOf, type RequestOptions, type UpstreamLink } from '../upstreams/upstream-request.ts';
+import { ownerOf, type UpstreamLink } from '../upstreams/upstream-request.ts';
 
 /** Milliseconds after which what was found out is looked at again: a server may have been replaced. */
 const FRESH = 60_000;
@@ -30,24 +29,23 @@ const MAX_FOUND = 10_000;
 export class EraDetection {
   readonly #link: UpstreamLink;
   readonly #now: () => number;
-  readonly #configured: Readonly<Record<Era, boolean>> | undefined;
+  readonly #configured: Era | 'both' | 'auto';
   readonly #found = new LRUCache<string, number>({ max: MAX_FOUND });
   readonly #asking = new Map<string, Promise<boolean>>();
 
   /**
-   * @param configured undefined: found out by asking
+   * @param configured `auto`: found out by asking
    * @param now milliseconds
    */
-  constructor(configured: Era | undefined, link: UpstreamLink, now: () => number) {
-    this.#configured =
-      configured === undefined ? undefined : { legacy: configured === 'legacy', modern: configured === 'modern' };
+  constructor(configured: Era | 'both' | 'auto', link: UpstreamLink, now: () => number) {
+    this.#configured = configured;
     this.#link = link;
     this.#now = now;
   }
 
   /** Undefined: not known, or so long ago that it has to be looked at again. */
   speaks(era: Era, caller: Caller | undefined): boolean | undefined {
-    if (this.#configured !== undefined) return this.#configured[era];
+    if (this.#configured !== 'auto') return this.#configured === 'both' || this.#configured === era;
     if (this.#isFresh(era)) return true;
     return this.#isFresh(refusedKey(era, caller)) ? false : undefined;
   }
@@ -97,12 +95,14 @@ export class EraDetection {
 
   /** The session that comes of it is ended at once. */
   async #initializes(caller: Caller | undefined): Promise<boolean> {
-    const client = new LegacyClient(this.#link, { caller });
-    const params = { ...RELAY, protocolVersion: LEGACY_VERSIONS[0] };
-    const message = { jsonrpc: '2.0', id: 'initialize', method: 'initialize', params };
-    const result = await unlessRefused((options) => client.post(message, options));
-    void client.close();
-    return typeof result?.protocolVersion === 'string';
+    const { capabilities, clientInfo } = RELAY;
+    const params = { protocolVersion: LEGACY_VERSIONS[0], capabilities, clientInfo };
+    const request = { id: 'initialize', method: 'initialize', params };
+    const sessions = new HttpSessions(this.#link);
+    const opened = await unlessRefused(({ signal }) => sessions.open(request, { caller }, signal));
+    if (opened === undefined) return false;
+    void sessions.find(opened.id, { caller, version: sessionVersion(opened.result) }).server.close();
+    return typeof opened.result.protocolVersion === 'string';
   }
 }
 
@@ -110,13 +110,19 @@ function refusedKey(era: Era, caller: Caller | undefined): string {
   return JSON.stringify([era, ownerOf(caller)]);
 }
 
+/** Whether a request has failed so that the server may not know its era. */
+export function mayRefuseEra(error: unknown): boolean {
+  return (
+    error instanceof ServerError || (error instanceof NoAnswer && [400, 404, 405, 406, 415].includes(error.status))
+  );
+}
+
 /** @returns undefined where the server says, in whichever way, that it cannot read this */
-async function unlessRefused(ask: (options: RequestOptions) => Promise<Json>): Promise<Json | undefined> {
+async function unlessRefused<T>(ask: (options: { signal: AbortSignal }) => Promise<T>): Promise<T | undefined> {
   try {
-    return await ask({ signal: AbortSignal.timeout(PATIENCE), onMessage: ignoreMessage });
+    return await ask({ signal: AbortSignal.timeout(PATIENCE) });
   } catch (error) {
-    if (error instanceof ServerError) return undefined;
-    if (error instanceof NoAnswer && [400, 404, 405, 406, 415].includes(error.status)) return undefined;
+    if (mayRefuseEra(error)) return undefined;
     throw error;
   }
 }

@@ -11,8 +11,8 @@ type JsonObject = Record<string, unknown>;
 export interface ReaderEvents {
   /** Response headers came. */
   head?(reader: MessageReader): void;
-  /** One message of a 2xx response. @param text as it came; absent: it came as no text */
-  message(value: JsonObject, text?: string): void;
+  /** One message of a 2xx response. @param text as it came */
+  message(value: JsonObject, text: string): void;
   /** Called once: the response is over, in whatever way. */
   closed?(reader: MessageReader): void;
   /** Called once after that, unless it was aborted here; `error` where the response did not come whole. */
@@ -107,14 +107,6 @@ export class MessageReader implements Dispatcher.DispatchHandler {
     if (this.#events.full()) controller.pause();
   }
 
-  /** A message of a server in this process. */
-  onResponseMessage(controller: Dispatcher.DispatchController, message: JsonObject): void {
-    if (this.#done) return;
-    this.delivered = true;
-    this.#deliver(message);
-    if (this.#events.full()) controller.pause();
-  }
-
   onResponseEnd(): void {
     if (this.#done) return;
     if (this.#json !== undefined) this.#take(Buffer.concat(this.#json).toString());
@@ -141,7 +133,7 @@ export class MessageReader implements Dispatcher.DispatchHandler {
     }
   }
 
-  #deliver(message: JsonObject, text?: string): void {
+  #deliver(message: JsonObject, text: string): void {
     if (this.status >= 300) this.failure ??= isRecord(message.error) ? message.error : undefined;
     else this.#events.message(message, text);
   }

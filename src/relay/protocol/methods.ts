@@ -1,6 +1,8 @@
 /** HTTP methods of the streamable HTTP transport. */
 export type McpMethod = 'GET' | 'POST' | 'DELETE';
 
+export const INITIALIZED = 'notifications/initialized';
+
 /** Methods of all revisions of MCP that a client sends. */
 export const CLIENT_METHODS: ReadonlySet<string> = new Set([
   'initialize',
@@ -23,7 +25,7 @@ export const CLIENT_METHODS: ReadonlySet<string> = new Set([
   'tasks/result',
   'tasks/cancel',
   'tasks/update',
-  'notifications/initialized',
+  INITIALIZED,
   'notifications/cancelled',
   'notifications/progress',
   'notifications/roots/list_changed',

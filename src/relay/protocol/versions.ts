@@ -29,3 +29,9 @@ export function eraOf(version: string | undefined): Era | Malformed {
     data: { supported: [FIRST_MODERN], requested: version },
   };
 }
+
+/** The revision of a session, as its requests name it. @param result of `initialize` */
+export function sessionVersion({ protocolVersion }: Readonly<Record<string, unknown>>): string | undefined {
+  const isVersion = typeof protocolVersion === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(protocolVersion);
+  return isVersion ? protocolVersion : undefined;
+}

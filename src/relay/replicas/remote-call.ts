@@ -3,6 +3,7 @@ import { DependencyUnavailable } from '../../platform/errors.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
+import { failureFrom, failureJson } from './remote-failure.ts';
 import type { ReplicaChannel } from './replica-channel.ts';
 
 /** The caller's end of one call. */
@@ -66,7 +67,7 @@ export class RemoteCalls<Request extends object> {
     this.#unsubscribe = channel.subscribe((message) => this.#receive(message));
   }
 
-  /** @throws RefusedError if the other replicas cannot be reached; the signal's reason if that ends it; Error if the one that serves it fails */
+  /** @throws RefusedError if the other replicas cannot be reached; the signal's reason if that ends it; as it fails where it is served */
   async call(request: Request, { owner, signal, onMessage = () => {} }: RemoteCallOptions): Promise<RemoteResult> {
     signal?.throwIfAborted();
     if (!this.#channel.connected) throw new RefusedError(refusalOf(new DependencyUnavailable('the other replicas')));
@@ -82,7 +83,7 @@ export class RemoteCalls<Request extends object> {
           late = setTimeout(() => resolve({ kind: 'lost' }), SILENCE);
           if (isRecord(message)) onMessage(message);
           if (isRecord(result)) resolve({ kind: 'result', result });
-          if (typeof failed === 'string') reject(new Error(`the other replica failed: ${failed}`));
+          if (isRecord(failed)) reject(failureFrom(failed));
         };
         this.#waiting.set(id, { owner, take, end: resolve });
         onAbort = () => {
@@ -133,7 +134,7 @@ export class RemoteCalls<Request extends object> {
       alive = setInterval(() => answer({}), SIGN_OF_LIFE);
       answer({ result: await serving });
     } catch (error) {
-      answer({ failed: error instanceof Error ? error.message : 'unknown error' });
+      answer({ failed: failureJson(error) });
     } finally {
       clearInterval(alive);
       this.#served.delete(id);

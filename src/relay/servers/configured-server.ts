@@ -1,9 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import type { ClientFacts } from '../protocol/client-facts.ts';
 import { NO_SUCH_SERVER, RefusedError } from '../refusal.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
+import type { LegacySessions } from '../upstreams/legacy-sessions.ts';
+import { type McpServer, serverThrough } from '../upstreams/mcp-server.ts';
 import { PassingHandler } from '../upstreams/passing-handler.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
+import type { RequestContext } from '../upstreams/upstream-request.ts';
 
 export interface ConfiguredServerOptions {
   /** Tells one configuration of the server from another; the same in every replica. */
@@ -44,15 +48,48 @@ export class ConfiguredServer implements Upstream {
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
     if (this.#closed !== undefined)
       return void handler.onResponseError?.(NO_CONNECTION, new RefusedError(NO_SUCH_SERVER));
-    this.#usedAt = this.#options.now();
-    this.#running += 1;
+    this.#began();
     this.#upstream.dispatch(request, new CountedHandler(handler, () => this.#ended()));
+  }
+
+  get legacy(): LegacySessions {
+    const { legacy } = this.#upstream;
+    return {
+      open: (request, context, signal) => this.#counted(() => legacy.open(request, context, signal)),
+      find: (id, context) => {
+        const session = legacy.find(id, context);
+        return session && { ...session, server: this.#watched(session.server) };
+      },
+    };
+  }
+
+  modern(facts: ClientFacts, context: RequestContext): McpServer {
+    return this.#watched(this.#upstream.modern(facts, context));
   }
 
   /** Its sessions and what they run end with it. */
   close(): Promise<void> {
     this.#closed ??= this.#upstream.close().finally(() => this.#options.onClose());
     return this.#closed;
+  }
+
+  #watched(server: McpServer): McpServer {
+    return serverThrough((work) => this.#counted(() => work(server)));
+  }
+
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw new RefusedError(NO_SUCH_SERVER);
+    this.#began();
+    try {
+      return await work();
+    } finally {
+      this.#ended();
+    }
+  }
+
+  #began(): void {
+    this.#usedAt = this.#options.now();
+    this.#running += 1;
   }
 
   #ended(): void {

@@ -4,17 +4,17 @@ import { readUpstreamTls } from '../../platform/tls.ts';
 import type { SharedOutgoing } from '../credentials/shared-outgoing.ts';
 import { type OpenUpstreamDeps, openUpstream } from '../open-upstream.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
-import type { Upstream } from '../upstreams/upstream.ts';
+import type { TracedRequests } from '../upstreams/traced-requests.ts';
 import { ConfiguredServer } from './configured-server.ts';
 import type { ServerSet } from './server-set.ts';
 
-export interface OpenServersDeps extends Pick<OpenUpstreamDeps, 'budgets' | 'log' | 'now' | 'env'> {
+export interface OpenServersDeps extends Pick<OpenUpstreamDeps, 'budgets' | 'log' | 'now' | 'env' | 'retry'> {
   /** The servers that run; those of the same definition go on. */
   readonly running: ServerSet;
   readonly outgoing: SharedOutgoing;
   readonly channel: ((topic: string) => ReplicaChannel) | undefined;
   /** Absent: traces are off. */
-  readonly traced: ((about: { name: string; url: string | undefined }, upstream: Upstream) => Upstream) | undefined;
+  readonly traced: ((about: { name: string; url: string | undefined }) => TracedRequests) | undefined;
 }
 
 /**
@@ -44,7 +44,7 @@ export async function openServers(
       const upstream = openUpstream(name, server, {
         ...{ ...deps, limits, maxStreams, tls, outgoing: own },
         channel: channel && ((about) => channel(`${about} ${name}`)),
-        traced: traced && ((upstream) => traced({ name, url: server.url }, upstream)),
+        traced: traced?.({ name, url: server.url }),
       });
       const { idleTimeout: unused } = server;
       const configured = new ConfiguredServer(upstream, { definition, unused, now: deps.now, onClose: release });

@@ -10,7 +10,7 @@ import { CancellingHandler } from './cancelling-handler.ts';
 import { guarded } from './guarded-handler.ts';
 import { PacedHandler } from './paced-handler.ts';
 import { type OnServerRefusal, RefusalReader } from './refusal-reason.ts';
-import { messageOf, type Upstream, type UpstreamRequest } from './upstream.ts';
+import { type HttpServer, messageOf, type UpstreamRequest } from './upstream.ts';
 import { headerOf } from './upstream-request.ts';
 
 type UpstreamCredentials = ReturnType<typeof readUpstreamTls>;
@@ -21,7 +21,7 @@ const CLOSE_GRACE = 1_000;
 const DONE = new Error('what comes of a notification is not wanted');
 
 /** A server that is reached by streamable HTTP, and the connections to it. */
-export class HttpUpstream implements Upstream {
+export class HttpUpstream implements HttpServer {
   readonly #path: string;
   readonly #timeout: number;
   readonly #idle: number;

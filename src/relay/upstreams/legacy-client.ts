@@ -1,9 +1,18 @@
-import type { ClientFacts } from '../protocol/client-facts.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isRecord } from '../../platform/is-record.ts';
 import { Cancelled } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
-import type { Message } from '../protocol/message.ts';
 import type { MessageReader } from '../protocol/message-reader.ts';
+import { sessionVersion } from '../protocol/versions.ts';
+import {
+  type ClientRequest,
+  type Description,
+  descriptionOf,
+  type Filter,
+  type ListeningEnd,
+  type McpServer,
+} from './mcp-server.ts';
 import { boundedReader, plainReader, post, type ReaderOf } from './post-message.ts';
 import { ResumableStream, type StreamEnd } from './resumable-stream.ts';
 import {
@@ -33,15 +42,23 @@ export interface StreamEvents {
 /** Milliseconds for a notification, or the end of a session, to reach the server. */
 const CLOSE_GRACE = 1_000;
 
+/** What the end of the session's stream says of the server. */
+const ENDS = {
+  not_offered: 'not_offered',
+  refused: 'not_offered',
+  session_lost: 'lost',
+  unreachable: 'unreachable',
+} as const;
+
 /** A client of one streamable HTTP server of the sessions' era, up to 2025-11-25, and its one session there. */
-export class LegacyClient {
+export class LegacyClient implements McpServer {
   readonly #link: UpstreamLink;
   readonly #context: RequestContext;
-  readonly #readers = new Set<MessageReader>();
   readonly #notifications = new Set<Promise<void>>();
   #id: string | undefined;
   #version: string | undefined;
-  #full = false;
+  /** The answer to `initialize`, if it was this one that opened the session. */
+  #described: Json = {};
 
   /** @param session one that is open already */
   constructor(link: UpstreamLink, context: RequestContext, session?: SessionFields) {
@@ -55,58 +72,28 @@ export class LegacyClient {
     return { id: this.#id, version: this.#version };
   }
 
-  /** The client's side takes no more for now. */
-  get full(): boolean {
-    return this.#full;
+  async describe(): Promise<Description> {
+    return descriptionOf(this.#described);
   }
 
-  /** Reads no more from the server until `resume`. */
-  pause(): void {
-    this.#full = true;
-  }
-
-  resume(): void {
-    this.#full = false;
-    for (const reader of this.#readers) reader.resume();
-  }
-
-  /** Opens the session. @returns what the server answers to `initialize` @throws as `post` does; nothing is left open then */
-  async initialize({ protocolVersion, capabilities, clientInfo }: ClientFacts, options: RequestOptions): Promise<Json> {
-    const params = { protocolVersion, capabilities, clientInfo };
-    const result = await this.post({ jsonrpc: '2.0', id: 'initialize', method: 'initialize', params }, options);
-    try {
-      await this.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, options);
-      return result;
-    } catch (error) {
-      void this.close();
-      throw error;
-    }
-  }
-
-  /**
-   * Asks the server, and tells it if the request is taken back.
-   *
-   * @param takesBack how the signal's reason does that
-   * @throws as `post` does
-   */
-  async request(message: Json, options: RequestOptions, takesBack = Cancelled.by): Promise<Json> {
+  /** The server is told if the request is taken back; a client that is merely gone takes nothing back. */
+  async request({ id, method, params }: ClientRequest, options: RequestOptions): Promise<Json> {
     const { signal } = options;
     const onAbort = () => {
-      const cancelled = takesBack(signal.reason);
-      if (cancelled !== undefined) void this.notify(Cancelled.notification(message.id, cancelled.reason));
+      const cancelled = Cancelled.by(signal.reason);
+      if (cancelled !== undefined) void this.notify(Cancelled.notification(id, cancelled.reason));
     };
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await this.post(message, options);
+      return await this.post({ jsonrpc: '2.0', id, method, params }, options);
     } finally {
       signal.removeEventListener('abort', onAbort);
     }
   }
 
-  /** Sends a notification, or the answer to a request of the server. Never rejects. */
   notify(message: Json): Promise<void> {
-    const options = { signal: AbortSignal.timeout(CLOSE_GRACE), onMessage: ignoreMessage };
-    const sent: Promise<void> = this.post(message, options)
+    const { signal } = new AbortController();
+    const sent: Promise<void> = this.post(message, { signal, onMessage: ignoreMessage })
       .then(
         () => {},
         () => {},
@@ -116,18 +103,38 @@ export class LegacyClient {
     return sent;
   }
 
-  /** Sends any message; `initialize` makes the session. @param body the message as it came, if that is sent @throws as `post` does */
-  post(message: Json | Message, options: RequestOptions, body?: Buffer): Promise<Json> {
-    const { signal, onMessage } = options;
+  listen(_filter: Filter | undefined, { signal, onMessage, onOpen }: RequestOptions): Promise<ListeningEnd> {
+    return new Promise((resolve) => {
+      const stream = this.stream({
+        message: onMessage,
+        opened: () => onOpen?.(),
+        finished: (how) => resolve(ENDS[how]),
+      });
+      const onAbort = () => {
+        stream.stop();
+        resolve('lost');
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      else stream.start();
+    });
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.request({ id: 'ping', method: 'ping', params: {} }, { signal, onMessage: ignoreMessage });
+  }
+
+  /** Sends any message; `initialize` makes the session. @throws as `post` does */
+  post(message: Json, options: RequestOptions): Promise<Json> {
+    const { signal, onMessage, bytes = Buffer.from(writeJson(message)) } = options;
     const context = { ...this.#context, ...options };
     const isInitialize = message.method === 'initialize';
     const onAnswer = (answer: Json, text?: string) => {
-      if (isInitialize) this.#version = versionOf(answer.result) ?? this.#version;
+      if (isInitialize) this.#begun(answer.result);
       options.onAnswer?.(answer, text);
     };
-    const whole = body === undefined ? (message as Json) : undefined;
-    return post(message, body ?? Buffer.from(writeJson(message)), postHeaders(context, this.#fields()), {
-      send: sendTo(this.#link, 'legacy', context, whole),
+    return post(message, bytes, postHeaders(context, this.#fields()), {
+      send: sendTo(this.#link, 'legacy', context),
       readerOf: isInitialize
         ? (events) => this.#reader({ ...events, head: (head) => this.#opened(head) })
         : this.#reader,
@@ -167,14 +174,10 @@ export class LegacyClient {
     return stream;
   }
 
-  /** The server does not know the session any more. */
-  forget(): void {
-    this.#id = undefined;
-  }
-
-  /** Ends the session. Resolves when the server knows, or after a short while. */
+  /** Resolves when the server knows, or after a short while. */
   async close(): Promise<void> {
-    if (this.#notifications.size > 0) await Promise.all(this.#notifications);
+    if (this.#notifications.size > 0)
+      await Promise.race([Promise.all(this.#notifications), sleep(CLOSE_GRACE, undefined, { ref: false })]);
     if (this.#id === undefined) return;
     const { kept = [] } = this.#context;
     const headers = ['accept', 'application/json', ...kept, ...this.#fields()];
@@ -189,18 +192,25 @@ export class LegacyClient {
     });
   }
 
+  /** @param result of `initialize` */
+  #begun(result: unknown): void {
+    this.#described = isRecord(result) ? result : {};
+    this.#version = sessionVersion(this.#described) ?? this.#version;
+  }
+
   #opened({ status, headers }: MessageReader): void {
     const id = headers['mcp-session-id'];
     if (status < 300 && typeof id === 'string') this.#id = id;
   }
 
   readonly #reader: ReaderOf = (events) => {
-    const reader = boundedReader(this.#link, this.#context.caller, {
+    const { caller, flow } = this.#context;
+    const reader = boundedReader(this.#link, caller, {
       ...events,
-      full: () => this.#full,
-      closed: (closed) => this.#readers.delete(closed),
+      full: () => flow?.paused === true,
+      closed: (closed) => flow?.delete(closed),
     });
-    this.#readers.add(reader);
+    flow?.add(reader);
     return reader;
   };
 
@@ -210,14 +220,6 @@ export class LegacyClient {
       ...(this.#id === undefined ? [] : ['mcp-session-id', this.#id]),
     ];
   }
-}
-
-/** @param result of `initialize` */
-function versionOf(result: unknown): string | undefined {
-  const { protocolVersion } = (result ?? {}) as Json;
-  return typeof protocolVersion === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(protocolVersion)
-    ? protocolVersion
-    : undefined;
 }
 
 /**

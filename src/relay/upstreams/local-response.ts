@@ -101,7 +101,7 @@ export class LocalResponse implements Dispatcher.DispatchController {
   /** One message before the answer. */
   event(message: Json): void {
     this.stream();
-    this.#send(message, (text) => `data: ${text}\n\n`);
+    this.write(`data: ${writeJson(message)}\n\n`);
   }
 
   /** The answer. @param status where it is not part of a stream */
@@ -112,21 +112,9 @@ export class LocalResponse implements Dispatcher.DispatchController {
   }
 
   #whole(message: Json, status: number): void {
-    const type = { 'content-type': 'application/json' };
-    if (this.#handler.onResponseMessage !== undefined) {
-      this.begin(status, type);
-      return void this.#send(message, (text) => text);
-    }
     const text = writeJson(message);
-    this.begin(status, { ...type, 'content-length': String(Buffer.byteLength(text)) });
+    this.begin(status, { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) });
     this.write(text);
-  }
-
-  /** A reader in this process takes the message as it is; it would only read what was written for it. */
-  #send(message: Json, framed: (text: string) => string): void {
-    const take = this.#handler.onResponseMessage;
-    if (take === undefined || this.#paused) this.write(framed(writeJson(message)));
-    else if (!this.#done) take(this, message);
   }
 
   /** The head of a response, whose body comes by `write` and ends by `finish`. */

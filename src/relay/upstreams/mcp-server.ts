@@ -1,7 +1,10 @@
 import { isRecord } from '../../platform/is-record.ts';
+import type { ClientFacts } from '../protocol/client-facts.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
+import type { ListWishes } from '../protocol/list-changes.ts';
 import { META, metaOf } from '../protocol/meta.ts';
-import type { RequestOptions } from './upstream-request.ts';
+import type { LegacySessions } from './legacy-sessions.ts';
+import type { RequestContext, RequestOptions } from './upstream-request.ts';
 
 /** What a server says of itself when it is first asked. */
 export interface Description {
@@ -20,13 +23,13 @@ export interface ClientRequest {
 }
 
 /** What a client wants to hear unasked (2026-07-28, `subscriptions/listen`); legacy clients hear all there is. */
-export interface Filter {
-  readonly toolsListChanged?: boolean;
-  readonly promptsListChanged?: boolean;
-  readonly resourcesListChanged?: boolean;
+export interface Filter extends ListWishes {
   /** URIs as the server knows them. */
   readonly resourceSubscriptions?: readonly string[];
 }
+
+/** Why nothing more comes unasked: the server offers that not at all, the stream or its session is over, or nothing answers. */
+export type ListeningEnd = 'not_offered' | 'lost' | 'unreachable';
 
 /** One MCP server, whatever its transport and its era. */
 export interface McpServer {
@@ -43,13 +46,32 @@ export interface McpServer {
   /**
    * Takes what the server sends unasked, until the signal ends it.
    *
-   * @returns when there is no such stream any more: `not_offered` if the server has none, `lost` if it broke
+   * @returns when there is no such stream any more
    */
-  listen(filter: Filter | undefined, options: RequestOptions): Promise<'not_offered' | 'lost'>;
+  listen(filter: Filter | undefined, options: RequestOptions): Promise<ListeningEnd>;
   /** Resolves if the server answers now; a session that it has forgotten is opened anew. @throws as `request` does */
   ping(signal: AbortSignal): Promise<void>;
   /** Ends the server's session. Never rejects. */
   close(): Promise<void>;
+}
+
+/** One server for clients of both eras. */
+export interface ServerPort {
+  readonly legacy: LegacySessions;
+  /** The server as one stateless client sees it. */
+  modern(facts: ClientFacts, context: RequestContext): McpServer;
+}
+
+/** A server of which each use goes through `use`, which finds it, or counts what uses it. */
+export function serverThrough(use: <T>(work: (server: McpServer) => Promise<T>) => Promise<T>): McpServer {
+  return {
+    describe: (signal) => use((server) => server.describe(signal)),
+    request: (request, options) => use((server) => server.request(request, options)),
+    notify: (message) => use((server) => server.notify(message)).catch(() => {}),
+    listen: (filter, options) => use((server) => server.listen(filter, options)),
+    ping: (signal) => use((server) => server.ping(signal)),
+    close: () => use((server) => server.close()).catch(() => {}),
+  };
 }
 
 /** @param result of `initialize` or `server/discover`, which names the server in its `_meta` */

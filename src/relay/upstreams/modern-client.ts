@@ -44,7 +44,7 @@ export class ModernClient implements McpServer {
     const fields = [...mirroredHeaders(method, message.params), ...mirrored];
     return post(message, Buffer.from(writeJson(message)), postHeaders(context, fields), {
       ...options,
-      send: sendTo(this.#link, 'modern', context, message),
+      send: sendTo(this.#link, 'modern', context),
       readerOf: plainReader(this.#link, this.#context.caller),
     });
   }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
-import type { ResponseHandler, TakeMessage } from '../protocol/response-handler.ts';
+import type { ResponseHandler } from '../protocol/response-handler.ts';
 
 /**
  * Passes a response on, event by event; what stands between overrides the events that it changes, or `pass` for all of them.
@@ -32,12 +32,6 @@ export class PassingHandler implements ResponseHandler {
     text?: string,
   ): void {
     this.pass(controller, () => this.inner.onResponseStart?.(controller, status, headers, text));
-  }
-
-  get onResponseMessage(): TakeMessage | undefined {
-    const { inner } = this;
-    const take = inner.onResponseMessage;
-    return take && ((controller, message) => this.pass(controller, () => take.call(inner, controller, message)));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

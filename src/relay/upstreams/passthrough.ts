@@ -4,7 +4,7 @@ import type { ResponseGuard } from '../gate/response-guard.ts';
 import type { Era } from '../protocol/versions.ts';
 import { guarded } from './guarded-handler.ts';
 import { type RelayEvents, ResponseRelay, type StreamTimes } from './response-relay.ts';
-import type { Upstream, UpstreamRequest } from './upstream.ts';
+import type { HttpServer, UpstreamRequest } from './upstream.ts';
 import { headerOf } from './upstream-request.ts';
 
 /**
@@ -28,7 +28,7 @@ export function passesThrough(
 
 /** Answers one HTTP request by what the server answers. @param guard if that must be read or limited on its way */
 export function passThrough(
-  upstream: Upstream,
+  upstream: HttpServer,
   request: UpstreamRequest,
   response: ServerResponse,
   events: RelayEvents,

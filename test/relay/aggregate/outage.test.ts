@@ -13,14 +13,14 @@ import { newSession, sessionId } from '../../../src/relay/aggregate/session-stat
 import { Subscribers } from '../../../src/relay/aggregate/subscribers.ts';
 import { Budgets } from '../../../src/relay/gate/budgets/budgets.ts';
 import type { Caller } from '../../../src/relay/trust/caller.ts';
-import type { Upstream } from '../../../src/relay/upstreams/upstream.ts';
+import type { LegacySessions } from '../../../src/relay/upstreams/legacy-sessions.ts';
 import { until } from '../../support/until.ts';
 import { sealingOf } from './support.ts';
 
 const KEY = Buffer.alloc(32, 7);
 const CLIENT = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
 const CALLER = { identity: { issuer: 'test', subject: 'alice' }, way: 'header' } as unknown as Caller;
-const NOWHERE: Upstream = { dispatch: () => {}, close: async () => {} };
+const NOWHERE: LegacySessions = { open: () => new Promise(() => {}), find: () => undefined };
 
 /** All servers as one, while what counts messages is away. */
 function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
@@ -42,14 +42,12 @@ function withoutStore(onFailure: (error: unknown) => void): AggregateServer {
     onHidden: async () => {},
     onFailure,
     open: (server, { caller, facts }, slot) => {
-      const budgetOf = () => ({ take: () => ({ add: () => undefined, reduce: () => {}, release: () => {} }) });
-      const link = { upstream: NOWHERE, limit: 1_000, retry, budgetOf };
       const gate = {
         authorize: () => Promise.reject(unavailable),
         recordRefusal: () => {},
         listening: () => undefined,
       };
-      return new MeteredMember(server, new LegacyMember(facts, slot, link, { caller }), gate, () => {});
+      return new MeteredMember(server, new LegacyMember(facts, slot, NOWHERE, { caller }), gate, () => {});
     },
   };
   return new AggregateServer(deps);

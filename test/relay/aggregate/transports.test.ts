@@ -16,7 +16,7 @@ describe('all servers as one, over connections', function () {
       const [old, modern] = await Promise.all([whole('legacy'), whole('modern')]);
       const running = await aggregate(
         { old, modern, late: { url: `http://127.0.0.1:${port}/mcp` } },
-        { timeout: '500ms' },
+        { timeout: '3s' },
       );
       const client = sdkClient();
       client.setRequestHandler(CreateMessageRequestSchema, () => ({

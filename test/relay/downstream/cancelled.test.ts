@@ -86,7 +86,7 @@ describe('a server is told that nobody waits for a call', function () {
       });
 
   for (const [what, settings, said] of [
-    ['no answer in time', { timeout: '300ms' }, 'the answer did not come in time'],
+    ['no answer in time', { timeout: '1s' }, 'the answer did not come in time'],
     ['a call that may not take so long', {}, 'had not answered whole within 300 ms'],
   ] as const)
     for (const [client, connect] of Object.entries(CONNECTIONS))

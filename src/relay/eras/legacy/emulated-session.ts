@@ -11,6 +11,7 @@ import {
   ignoreMessage,
   type RequestContext,
   type RequestOptions,
+  translated,
   type UpstreamLink,
 } from '../../upstreams/upstream-request.ts';
 import { askClient } from './input-requests.ts';
@@ -65,7 +66,7 @@ export class EmulatedSession implements McpServer {
     if (method === 'ping') return {};
     if (method === 'initialize')
       throw new ServerError(INVALID_REQUEST, 'this session has begun: initialize without it to begin another');
-    if (!SESSION_METHODS.has(method)) return this.#rounds(request, options);
+    if (!SESSION_METHODS.has(method)) return this.#rounds(request, translated(options));
     const result = await applySessionMethod({ method, params }, this.#memory);
     this.#share({ method, params });
     return result;

@@ -1,10 +1,11 @@
 import { isRecord } from '../../../platform/is-record.ts';
-import type { LegacySession, LegacySessions } from '../../downstream/legacy-server.ts';
 import type { Budgets } from '../../gate/budgets/budgets.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { ParameterHeaders } from '../../protocol/parameter-headers.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
+import type { InitializedSession, LegacySession, LegacySessions } from '../../upstreams/legacy-sessions.ts';
+import type { ClientRequest } from '../../upstreams/mcp-server.ts';
 import { ModernClient } from '../../upstreams/modern-client.ts';
 import { ownerOf, type RequestContext } from '../../upstreams/upstream-request.ts';
 import { EmulatedSession, type EmulatedSessionDeps } from './emulated-session.ts';
@@ -32,7 +33,7 @@ export class EmulatedSessions implements LegacySessions {
   }
 
   /** The answer is what the server would have given to `initialize`. */
-  async open(params: Json, { caller }: RequestContext, signal: AbortSignal): Promise<{ id: string; result: Json }> {
+  async open({ params }: ClientRequest, { caller }: RequestContext, signal: AbortSignal): Promise<InitializedSession> {
     const state = openedBy(params);
     const server = new ModernClient(this.#deps.link, state.client, { caller });
     const { capabilities, serverInfo, instructions } = await server.describe(signal);

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { whenAborted } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import { INTERNAL_ERROR } from '../../protocol/error-codes.ts';
 import { NoAnswer, ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
+import { wishes } from '../../protocol/list-changes.ts';
 import { toLegacyNotification } from '../../protocol/to-legacy-result.ts';
 import type { ModernClient } from '../../upstreams/modern-client.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
@@ -10,7 +12,7 @@ import type { RequestOptions } from '../../upstreams/upstream-request.ts';
 import type { ChangeListener, SessionMemory } from './session-memory.ts';
 
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
-const LISTS = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
+const LISTS = wishes(() => true);
 
 /**
  * The stream on which a client of sessions hears what changes, by `subscriptions/listen` of a server that has no sessions: begun
@@ -48,8 +50,7 @@ export class ServerStream implements ChangeListener {
       throw error;
     }
     this.#options.onOpen?.();
-    const { signal } = this.#ended;
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    await whenAborted(this.#ended.signal);
     return 'lost';
   }
 

@@ -1,9 +1,10 @@
-import { RunningRequests } from '../../downstream/running-requests.ts';
+import { untilAborted } from '../../../platform/abort.ts';
 import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Id, Json } from '../../protocol/json-rpc.ts';
+import { RunningRequests } from '../../upstreams/running-requests.ts';
 
 /** Sessions of all identities of which something is remembered. */
 const MAX = 20_000;
@@ -63,19 +64,14 @@ export class SessionMemory {
    */
   async answerTo(id: Id, size: number, signal: AbortSignal, ask: () => void): Promise<Json> {
     const hold = holdOrThrow(this.#budget, { questions: 1, keptBytes: size });
-    let onAbort = () => {};
     try {
-      return await new Promise<Json>((resolve, reject) => {
+      return await untilAborted<Json>(signal, (resolve) => {
         this.#questions.set(id, resolve);
-        onAbort = () => reject(signal.reason);
-        signal.addEventListener('abort', onAbort, { once: true });
-        if (signal.aborted) onAbort();
-        else ask();
+        ask();
       });
     } finally {
       hold.release();
       this.#questions.delete(id);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 

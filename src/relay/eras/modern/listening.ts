@@ -2,17 +2,12 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
+import { isWished, type ListWishes, wishes } from '../../protocol/list-changes.ts';
 import { acknowledged, type Filter } from '../../upstreams/mcp-server.ts';
 import type { OnMessage, RequestContext, RequestOptions } from '../../upstreams/upstream-request.ts';
 import type { PooledSession } from './pooled-session.ts';
 import type { SessionPool } from './session-pool.ts';
 
-/** Wishes of a listening client (2026-07-28, subscriptions), and what the server must have for each. */
-const LISTS = [
-  ['toolsListChanged', 'tools'],
-  ['promptsListChanged', 'prompts'],
-  ['resourcesListChanged', 'resources'],
-] as const;
 /** Notifications kept until the stream has begun. */
 const MAX_EARLY = 100;
 
@@ -65,16 +60,11 @@ async function subscribed(session: PooledSession, uri: string, options: RequestO
 }
 
 /** The lists among the wishes whose changes the server tells. */
-function offeredLists(wanted: Filter, session: PooledSession): Json {
-  return Object.fromEntries(
-    LISTS.filter(([wish, name]) => wanted[wish] === true && session.offers(name)?.listChanged === true).map(
-      ([wish]) => [wish, true],
-    ),
-  );
+function offeredLists(wanted: Filter, session: PooledSession): ListWishes {
+  return wishes((list) => wanted[`${list}ListChanged`] === true && session.offers(list)?.listChanged === true);
 }
 
-function isWanted({ method, params }: Json, lists: Json, uris: ReadonlySet<string>): boolean {
+function isWanted({ method, params }: Json, lists: ListWishes, uris: ReadonlySet<string>): boolean {
   if (method === 'notifications/resources/updated') return isRecord(params) && uris.has(String(params.uri));
-  const list = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(String(method))?.[1];
-  return list !== undefined && lists[`${list}ListChanged`] === true;
+  return isWished(lists, method);
 }

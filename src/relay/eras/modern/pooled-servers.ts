@@ -12,6 +12,7 @@ import { toModernResult } from '../../protocol/to-modern-result.ts';
 import { urlElicitations } from '../../protocol/url-elicitations.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
+import type { LegacySessions } from '../../upstreams/legacy-sessions.ts';
 import { type ClientRequest, type Description, descriptionOf, type McpServer } from '../../upstreams/mcp-server.ts';
 import {
   ignoreMessage,
@@ -22,10 +23,9 @@ import {
 } from '../../upstreams/upstream-request.ts';
 import { listenInSession } from './listening.ts';
 import type { PooledSession } from './pooled-session.ts';
-import { errorOf, type NextTurn, sendTurn } from './remote-turn.ts';
-import type { SessionPool } from './session-pool.ts';
+import { type KeyOf, SessionPool } from './session-pool.ts';
 import { type Listener, SuspendedCall } from './suspended-call.ts';
-import { isSuspendedState, type SuspendedCalls } from './suspended-calls.ts';
+import { isSuspendedState, SuspendedCalls } from './suspended-calls.ts';
 
 /** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
 const MAY_ASK: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
@@ -35,32 +35,57 @@ interface PooledRequest extends RequestContext, ClientRequest {
   readonly facts: ClientFacts;
 }
 
+/** A client's next request of a call that waits for it, here or in another replica. */
+interface NextTurn {
+  readonly state: string;
+  readonly owner: string;
+  /** The request that may go on with the call. */
+  readonly what: string;
+  readonly method: string;
+  readonly inputResponses: unknown;
+  readonly meta: Json;
+}
+
 /** Requests that may wait for other replicas. */
 const REMOTE_LIMITS = { max: 1_000, perOwner: 16 };
 
-export interface PooledServersDeps {
-  /** For calls. */
-  readonly sessions: SessionPool;
-  /** For streams that last. */
-  readonly listening: SessionPool;
-  readonly waiting: SuspendedCalls;
+/** Sessions of one identity for calls, and those among them that may wait for its answers. */
+const CALLS = 16;
+const WAITING_FOR_ANSWERS = 8;
+const SESSIONS = 2_000;
+/** Requests of one identity that may wait for a session. */
+const WAITING_FOR_SESSIONS = 64;
+/** Milliseconds that a pooled session waits for its client to ask again. */
+const IDLE = 5 * 60_000;
+
+export interface PooledServersOptions {
+  readonly keyOf: KeyOf;
+  /** Streams of one identity that last. */
+  readonly streams: number;
   readonly budgets: Budgets;
-  /** Undefined: there is one process only. */
+  /** With the other replicas; undefined: there are none. */
   readonly channel: ReplicaChannel | undefined;
 }
 
-/** Servers of the sessions' era for stateless clients: the relay opens the sessions. */
+/** A server of the sessions' era for stateless clients: the relay opens the sessions. */
 export class PooledServers {
-  readonly #deps: PooledServersDeps;
+  readonly #calls: SessionPool;
+  readonly #listening: SessionPool;
+  readonly #suspended = new SuspendedCalls(WAITING_FOR_ANSWERS);
+  readonly #budgets: Budgets;
   readonly #remote: RemoteCalls<NextTurn> | undefined;
 
-  constructor(deps: PooledServersDeps) {
-    this.#deps = deps;
+  constructor(sessions: LegacySessions, { keyOf, streams, budgets, channel }: PooledServersOptions) {
+    const all = SESSIONS;
+    const waiting = WAITING_FOR_SESSIONS;
+    this.#calls = new SessionPool(sessions, keyOf, { perOwner: CALLS, all, waiting, idle: IDLE });
+    this.#listening = new SessionPool(sessions, keyOf, { perOwner: streams, all, waiting: 0, idle: 0 });
+    this.#budgets = budgets;
     this.#remote =
-      deps.channel &&
+      channel &&
       new RemoteCalls(
-        deps.channel,
-        (turn, { send, signal }) => sendTurn(this.#goOn(turn, { onMessage: send, signal })),
+        channel,
+        (turn, { send, signal }) => this.#goOn(turn, { onMessage: send, signal }),
         REMOTE_LIMITS,
       );
   }
@@ -71,7 +96,7 @@ export class PooledServers {
       describe: (signal) => this.#describe(facts, context, signal),
       request: (request, options) =>
         this.#call({ ...request, ...context, facts }, options).catch((error: unknown) => asQuestion(error, facts)),
-      listen: (filter = {}, options) => listenInSession(this.#deps.listening, filter, facts, context, options),
+      listen: (filter = {}, options) => listenInSession(this.#listening, filter, facts, context, options),
       notify: async () => {},
       ping: async () => {},
       close: async () => {},
@@ -79,14 +104,13 @@ export class PooledServers {
   }
 
   async close(): Promise<void> {
-    const { waiting, sessions, listening } = this.#deps;
     this.#remote?.close();
-    waiting.close();
-    await Promise.all([sessions.close(), listening.close()]);
+    this.#suspended.close();
+    await Promise.all([this.#calls.close(), this.#listening.close()]);
   }
 
   async #describe(facts: ClientFacts, context: RequestContext, signal: AbortSignal): Promise<Description> {
-    const { session, release } = await this.#deps.sessions.lease(context, facts, signal);
+    const { session, release } = await this.#calls.lease(context, facts, signal);
     release();
     const description = descriptionOf(session.described);
     return { ...description, capabilities: offeredBy({ capabilities: description.capabilities }) };
@@ -116,14 +140,12 @@ export class PooledServers {
     const called = await this.#remote?.call(turn, { owner: turn.owner, signal, onMessage });
     if (called?.kind === 'lost')
       throw new ServerError(SERVER_ERROR, 'the replica that held the call has gone: make it again');
-    if (called?.kind !== 'result') return undefined;
-    if (isRecord(called.result.error)) throw errorOf(called.result.error);
-    return isRecord(called.result.answer) ? called.result.answer : undefined;
+    return called?.kind === 'result' ? called.result : undefined;
   }
 
   /** @returns undefined where the call does not wait here */
   #goOn(turn: NextTurn, options: RequestOptions): Promise<Json> | undefined {
-    const call = this.#deps.waiting.take(turn.state, turn.owner, turn.what);
+    const call = this.#suspended.take(turn.state, turn.owner, turn.what);
     return call === undefined ? undefined : this.#answered(call, turn, options);
   }
 
@@ -144,13 +166,13 @@ export class PooledServers {
   ): Promise<Json> {
     const turn = await call.turn(listenerOf(meta, onMessage), signal);
     if (turn.kind === 'answer') return toModernResult(method, turn.result);
-    const state = this.#deps.waiting.keep(call, owner, what);
+    const state = this.#suspended.keep(call, owner, what);
     return { resultType: 'input_required', inputRequests: turn.questions, requestState: state };
   }
 
   #begin(request: PooledRequest, signal: AbortSignal): SuspendedCall {
     const { capabilities } = request.facts;
-    const budget = this.#deps.budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
+    const budget = this.#budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
     return new SuspendedCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
       // Until there is a session, only the client's own connection ends the wait for one.
       this.#inSession(request, AbortSignal.any([signal, ended]), { take, ended }),
@@ -164,7 +186,7 @@ export class PooledServers {
     call: { take: (from: PooledSession, message: Json) => void; ended: AbortSignal },
   ): Promise<Json> {
     for (;;) {
-      const lease = await this.#deps.sessions.lease(request, request.facts, wanted);
+      const lease = await this.#calls.lease(request, request.facts, wanted);
       try {
         return withServerInfo(await ask(lease.session, request, call), lease.session.described.serverInfo);
       } catch (error) {

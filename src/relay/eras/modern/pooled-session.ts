@@ -1,3 +1,4 @@
+import { whenAborted } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
@@ -5,14 +6,13 @@ import { Cancelled, ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { withoutEnvelope } from '../../protocol/meta.ts';
 import { LEGACY_VERSIONS } from '../../protocol/versions.ts';
-import { LegacyClient } from '../../upstreams/legacy-client.ts';
-import type { ResumableStream, StreamEnd } from '../../upstreams/resumable-stream.ts';
+import { beginSession, type LegacySessions } from '../../upstreams/legacy-sessions.ts';
+import type { McpServer } from '../../upstreams/mcp-server.ts';
 import {
   ignoreMessage,
   type OnMessage,
   type RequestContext,
   type RequestOptions,
-  type UpstreamLink,
 } from '../../upstreams/upstream-request.ts';
 
 /** Milliseconds that a first request waits for the stream on which some servers ask back. */
@@ -23,32 +23,33 @@ const STREAM = 1_000;
  * one identity and serves one request at a time, so that whatever the server sends belongs to that.
  */
 export class PooledSession {
-  readonly #client: LegacyClient;
-  #stream: ResumableStream | undefined;
+  readonly #server: McpServer;
+  /** Aborted when the server's stream is over, or the session is. */
+  readonly #gone = new AbortController();
   #onMessage: OnMessage = ignoreMessage;
   #onUnasked: OnMessage = ignoreMessage;
   #nextId = 1;
   #level: string | undefined;
-  #onLost: (() => void) | undefined;
   /** The server's answer to `initialize`. */
-  described: Json = {};
+  readonly described: Json;
   /** Not to be used again: the server has ended it, or may still send something about a request that was taken back. */
   lost = false;
 
-  private constructor(client: LegacyClient) {
-    this.#client = client;
+  private constructor(server: McpServer, described: Json) {
+    this.#server = server;
+    this.described = described;
   }
 
-  /** @throws as `post` does */
+  /** @throws as `LegacySessions.open` does */
   static async open(
-    link: UpstreamLink,
+    sessions: LegacySessions,
     { capabilities, clientInfo }: ClientFacts,
     context: RequestContext,
     signal: AbortSignal,
   ): Promise<PooledSession> {
-    const session = new PooledSession(new LegacyClient(link, { caller: context.caller }));
     const facts = { protocolVersion: LEGACY_VERSIONS[0], capabilities, clientInfo };
-    session.described = await session.#client.initialize(facts, { ...context, signal, onMessage: ignoreMessage });
+    const { server, result } = await beginSession(sessions, facts, context, signal);
+    const session = new PooledSession(server, result);
     await session.#listen();
     return session;
   }
@@ -66,15 +67,25 @@ export class PooledSession {
    * @throws as `post` does
    */
   async request(method: string, params: Json, options: RequestOptions): Promise<Json> {
-    const message = { jsonrpc: '2.0', id: this.#nextId++, method, params: withoutEnvelope(params) };
+    const { signal } = options;
+    const cancel = new AbortController();
+    // A stateless client takes its request back by leaving.
+    const onAbort = () => {
+      this.lost = true;
+      cancel.abort(Cancelled.by(signal.reason) ?? new Cancelled(undefined));
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
     this.#onMessage = options.onMessage;
     try {
-      return await this.#client.request(message, options, (why) => {
-        this.lost = true;
-        return Cancelled.by(why) ?? new Cancelled(undefined);
-      });
+      signal.throwIfAborted();
+      const request = { id: this.#nextId++, method, params: withoutEnvelope(params) };
+      return await this.#server.request(request, { ...options, signal: cancel.signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
     } finally {
       this.#onMessage = this.#onUnasked;
+      signal.removeEventListener('abort', onAbort);
     }
   }
 
@@ -85,12 +96,8 @@ export class PooledSession {
   }
 
   /** Resolves when the signal is aborted, or the server sends nothing more in this session. */
-  ended(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      this.#onLost = resolve;
-      if (signal.aborted || this.lost) resolve();
-    });
+  async ended(signal: AbortSignal): Promise<void> {
+    await whenAborted(AbortSignal.any([signal, this.#gone.signal]));
   }
 
   /** Lets the server log from this level on; undefined: its logs go to no client. @throws as `post` does */
@@ -107,14 +114,14 @@ export class PooledSession {
 
   /** Sends a notification, or the answer to a request of the server. Never rejects. */
   notify(message: Json): Promise<void> {
-    return this.#client.notify(message);
+    return this.#server.notify(message);
   }
 
   /** Ends the session. Resolves when the server knows, or after a short while. */
   close(): Promise<void> {
     this.lost = true;
-    this.#stream?.stop();
-    return this.#client.close();
+    this.#gone.abort(new Error('the session has ended'));
+    return this.#server.close();
   }
 
   /** What the server sends on the session's own stream. Between requests no client is there to answer. */
@@ -130,20 +137,19 @@ export class PooledSession {
   #listen(): Promise<void> {
     return new Promise((resolve) => {
       const late = setTimeout(resolve, STREAM);
-      const opened = () => {
+      const onOpen = () => {
         clearTimeout(late);
         resolve();
       };
-      this.#stream = this.#client.stream({
-        opened,
-        message: (value) => this.#receive(value),
-        finished: (how: StreamEnd) => {
-          if (how !== 'session_lost' && how !== 'unreachable') return;
-          this.lost = true;
-          this.#onLost?.();
-        },
-      });
-      this.#stream.start();
+      const onLost = () => {
+        this.lost = true;
+        this.#gone.abort();
+      };
+      const onMessage: OnMessage = (message) => this.#receive(message);
+      this.#server
+        .listen(undefined, { signal: this.#gone.signal, onMessage, onOpen })
+        .then((how) => how !== 'not_offered' && onLost(), onLost)
+        .finally(onOpen);
     });
   }
 }

@@ -2,7 +2,8 @@ import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Caller } from '../../trust/caller.ts';
-import { ownerOf, type RequestContext, type UpstreamLink } from '../../upstreams/upstream-request.ts';
+import type { LegacySessions } from '../../upstreams/legacy-sessions.ts';
+import { ownerOf, type RequestContext } from '../../upstreams/upstream-request.ts';
 import { PooledSession } from './pooled-session.ts';
 
 export interface SessionLimits {
@@ -38,7 +39,7 @@ export interface Lease {
  * and the same headers for the server, or a new one: never somebody else's.
  */
 export class SessionPool {
-  readonly #link: UpstreamLink;
+  readonly #sessions: LegacySessions;
   readonly #keyOf: KeyOf;
   readonly #limits: SessionLimits;
   /** By identity, headers and abilities of the client. */
@@ -50,8 +51,8 @@ export class SessionPool {
   #count = 0;
   #closed = false;
 
-  constructor(link: UpstreamLink, keyOf: KeyOf, limits: SessionLimits) {
-    this.#link = link;
+  constructor(sessions: LegacySessions, keyOf: KeyOf, limits: SessionLimits) {
+    this.#sessions = sessions;
     this.#keyOf = keyOf;
     this.#limits = limits;
   }
@@ -90,7 +91,7 @@ export class SessionPool {
   ): Promise<Lease> {
     this.#add(owner, 1);
     try {
-      return this.#leased(await PooledSession.open(this.#link, facts, context, signal), owner, key, false);
+      return this.#leased(await PooledSession.open(this.#sessions, facts, context, signal), owner, key, false);
     } catch (error) {
       this.#add(owner, -1);
       this.#wake(owner);

@@ -3,7 +3,6 @@ import type { ServerGate } from '../../intake.ts';
 import type { Refusal } from '../../refusal.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 
 /** What became of one message; `seconds` for a request that was answered. */
 export interface ReportDetails {
@@ -24,9 +23,8 @@ export interface ChannelSink {
 }
 
 export interface ChannelOptions {
-  /** Bytes of one message of the server. */
+  /** Characters that may wait for a client that does not read; more ends the connection. */
   readonly limit: number;
-  readonly retry: RetryTimes;
   readonly userAgent: string | undefined;
   readonly caller: Caller;
   /** Of this connection. */

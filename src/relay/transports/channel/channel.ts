@@ -4,96 +4,88 @@ import type { Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import { AnswerRefused, type Passing } from '../../gate/response-guard.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
-import { AnswerCut, Cancelled, NoAnswer, SessionLost } from '../../protocol/failures.ts';
+import { INVALID_REQUEST } from '../../protocol/error-codes.ts';
+import { AnswerCut, Cancelled, NoAnswer, ServerError, SessionLost } from '../../protocol/failures.ts';
 import { writeJson } from '../../protocol/json.ts';
-import { isSameId, type Json, type MessageId } from '../../protocol/json-rpc.ts';
+import { isId, isSameId, type Json, type MessageId } from '../../protocol/json-rpc.ts';
 import { weightOf } from '../../protocol/json-weight.ts';
 import type { Message } from '../../protocol/message.ts';
+import { INITIALIZED } from '../../protocol/methods.ts';
+import { sessionVersion } from '../../protocol/versions.ts';
 import { errorOf, type Refusal, refusalOf } from '../../refusal.ts';
-import { LegacyClient } from '../../upstreams/legacy-client.ts';
+import { type LegacySession, type LegacySessions, notifyIn, requestIn } from '../../upstreams/legacy-sessions.ts';
 import type { Outcome } from '../../upstreams/response-relay.ts';
-import type { ResumableStream } from '../../upstreams/resumable-stream.ts';
-import type { Upstream } from '../../upstreams/upstream.ts';
+import { messageOf } from '../../upstreams/upstream.ts';
 import { failureOf, SESSION_LOST } from '../../upstreams/upstream-error.ts';
-import type { RequestContext } from '../../upstreams/upstream-request.ts';
+import type { OnMessage, RequestContext } from '../../upstreams/upstream-request.ts';
 import type { ChannelOptions, ChannelSink, ReportDetails } from './channel-sink.ts';
-import { cancelledId, type Exchange, end, guardOf, isRequest, mustGoFirst } from './exchange.ts';
+import { type Exchange, end, isRequest, mustGoFirst } from './exchange.ts';
 import { ALREADY_INITIALIZED, claimsModern, DRAINING, ID_IN_USE, MAX_POSTS, MODERN_NOT_HERE } from './refusals.ts';
+import { SinkQueue } from './sink-queue.ts';
 
 /**
- * One long-lived connection of one client with a streamable HTTP server of the sessions' era: each message becomes a POST,
- * and all that the server says comes back through one sink. Never throws.
+ * One long-lived connection of one client of the sessions' era: it carries one session with a server, and all that the server says
+ * comes back through one sink. Never throws.
  */
 export class Channel {
   readonly #sink: ChannelSink;
-  readonly #session: LegacyClient;
+  readonly #sessions: LegacySessions;
   readonly #options: ChannelOptions;
-  /** Every message that is not dealt with yet, the waiting ones at the end. */
+  readonly #queue: SinkQueue;
+  /** Every message that is not dealt with yet. */
   readonly #exchanges = new Set<Exchange>();
-  readonly #waiting: Exchange[] = [];
-  /** What must be through before the next message may follow: a parallel POST could overtake it. */
-  #first: Exchange | undefined;
-  #standing: ResumableStream | undefined;
+  /** When the next message may follow: in parallel it could overtake those before it. */
+  #turn: Promise<void> = Promise.resolve();
+  #session: LegacySession | undefined;
+  #listening: AbortController | undefined;
   #initialized = false;
   /** The client said at `initialize` that it can lead its person to an address. */
   #elicitsUrls: RequestContext['elicitsUrls'] = false;
   #requests = 0;
+  /** Those of the exchanges that are sent. */
+  #underWay = 0;
+  #hasRoom = () => {};
   #draining = false;
+  #lost = false;
   #closed = false;
 
-  constructor(upstream: Upstream, sink: ChannelSink, options: ChannelOptions) {
+  constructor(sessions: LegacySessions, sink: ChannelSink, options: ChannelOptions) {
+    this.#sessions = sessions;
     this.#sink = sink;
     this.#options = options;
-    const { limit, retry, caller, userAgent } = options;
-    const kept = userAgent === undefined ? [] : ['user-agent', userAgent];
-    this.#session = new LegacyClient({ upstream, limit, retry, budgetOf: () => options.budget }, { caller, kept });
+    this.#queue = new SinkQueue(sink, options.budget, options.limit);
   }
 
-  /** No request waits for its answer. */
+  /** No request waits for its answer, and no answer for its client. */
   get idle(): boolean {
-    return this.#requests === 0;
+    return this.#requests === 0 && this.#queue.isEmpty;
   }
 
   /** The client should send nothing more until `settled`. */
   get saturated(): boolean {
     // Requests are bounded by their budget: what their servers ask back must be read all the same.
-    return this.#session.full || this.#exchanges.size - this.#requests >= MAX_POSTS;
+    return this.#queue.flow.paused || this.#exchanges.size - this.#requests >= MAX_POSTS;
   }
 
-  get #underWay(): number {
-    return this.#exchanges.size - this.#waiting.length;
-  }
-
-  /** Takes one message of the client, `bytes` as it came. */
-  accept(message: Message, bytes: Buffer): void {
+  /** Takes one message of the client, `bytes` as it came. @returns when it is on its way; never rejects */
+  async accept(message: Message, bytes: Buffer): Promise<void> {
     if (this.#closed) return;
-    const refusal = this.#judge(message);
-    if (refusal !== undefined) {
-      this.#options.gate.recordRefusal(refusal);
-      return void this.#refuseMessage(message, refusal);
-    }
-    const hold = this.#options.budget.take({ ...chargeOf(message), requestBytes: weightOf(bytes) });
+    const { gate, budget } = this.#options;
+    const hold = this.#judge(message) ?? budget.take({ ...chargeOf(message), requestBytes: weightOf(bytes) });
     if ('status' in hold) {
-      this.#options.gate.recordRefusal(hold);
-      return void this.#refuseMessage(message, hold);
+      gate.recordRefusal(hold);
+      this.#sink.report('refused', { refusal: hold });
+      if (isRequest(message)) this.#fail(message.id ?? null, hold);
+      return;
     }
-    const startedAt = performance.now();
-    const entered = this.#options.gate.authorize(message, bytes);
-    if ('status' in entered) {
-      hold.release();
-      return void this.#refuseMessage(message, entered);
-    }
-    const permit =
-      entered instanceof Promise
-        ? entered.catch(refusalOf).then((settled) => this.#settle(exchange, settled))
-        : entered;
+    const cancel = new AbortController();
     const exchange: Exchange = {
       message,
       bytes,
-      startedAt,
+      startedAt: performance.now(),
       hold,
-      permit,
-      cancel: new AbortController(),
+      cancel,
+      permit: undefined,
       ended: false,
     };
     this.#exchanges.add(exchange);
@@ -102,19 +94,22 @@ export class Channel {
       this.#initialized = true;
       this.#elicitsUrls = elicitsUrls(message);
     }
-    this.#waiting.push(exchange);
-    this.#next();
+    const authorized = Promise.resolve(gate.authorize(message, bytes)).catch(refusalOf);
+    this.#turn = this.#turn.then(() => this.#take(exchange, authorized));
+    await this.#turn;
   }
 
   /** Answers what was no message, or none that may pass. */
   refuse(id: MessageId, refusal: Refusal): void {
     this.#options.gate.recordRefusal(refusal);
-    this.#answerRefusal(id, refusal);
+    this.#sink.report('refused', { refusal });
+    this.#fail(id, refusal);
   }
 
   /** The client has read what was sent. */
   resume(): void {
-    this.#session.resume();
+    this.#queue.resume();
+    this.#sink.settled();
   }
 
   /** New requests are refused from now on. */
@@ -126,32 +121,16 @@ export class Channel {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#standing?.stop();
+    this.#listening?.abort();
+    this.#queue.clear();
     for (const exchange of this.#exchanges) {
       end(exchange, 'client_gone');
       this.#sink.report('client_gone', {});
     }
     this.#exchanges.clear();
     this.#requests = 0;
-    await this.#session.close();
-  }
-
-  #refuseMessage(message: Message, refusal: Refusal): void {
-    if (isRequest(message)) this.#answerRefusal(message.id ?? null, refusal);
-    else this.#sink.report('refused', { refusal });
-  }
-
-  #answerRefusal(id: MessageId, refusal: Refusal): void {
-    this.#sink.report('refused', { refusal });
-    this.#fail(id, refusal);
-  }
-
-  /** Limits were counted elsewhere meanwhile. */
-  #settle(exchange: Exchange, entered: Permit | Refusal): void {
-    if (this.#closed || exchange.ended) return;
-    if ('status' in entered) return void this.#failed(exchange, entered, 'refused', undefined);
-    exchange.permit = entered;
-    this.#next();
+    this.#hasRoom();
+    await this.#session?.server.close();
   }
 
   #judge(message: Message): Refusal | undefined {
@@ -161,48 +140,80 @@ export class Channel {
     if (!isRequest(message)) return undefined;
     if (this.#draining) return DRAINING;
     if (message.method === 'initialize' && this.#initialized) return ALREADY_INITIALIZED;
-    return this.#running(message.id).length > 0 ? ID_IN_USE : undefined;
+    const isInUse = [...this.#exchanges].some((one) => isRequest(one.message) && isSameId(one.message.id, message.id));
+    return isInUse ? ID_IN_USE : undefined;
   }
 
-  /** Sends what waits, in the order in which it came. */
-  #next(): void {
-    while (!this.#closed && this.#first === undefined && this.#underWay < MAX_POSTS + this.#requests) {
-      const [exchange] = this.#waiting;
-      // In the order in which they came: what waits to be let in holds up what came after it.
-      if (exchange === undefined || (exchange.permit instanceof Promise && !exchange.ended)) return;
-      this.#waiting.shift();
-      if (exchange.ended) continue;
-      guardOf(exchange)?.start((refusal) => this.#stop(exchange, refusal));
-      if (mustGoFirst(exchange.message)) this.#first = exchange;
-      void this.#send(exchange);
-    }
+  /** What makes the session must be through before the next message follows, and what waits to be let in holds up the others. */
+  async #take(exchange: Exchange, authorized: Promise<Permit | Refusal>): Promise<void> {
+    const permit = await authorized;
+    while (this.#underWay >= MAX_POSTS + this.#requests && !this.#closed)
+      await new Promise<void>((resolve) => {
+        this.#hasRoom = resolve;
+      });
+    if (this.#closed || exchange.ended) return;
+    if ('status' in permit) return this.#failed(exchange, permit, 'refused', undefined);
+    exchange.permit = permit;
+    this.#underWay += 1;
+    permit.guard?.start((refusal) => this.#stop(exchange, refusal));
+    const sent = this.#send(exchange);
+    if (mustGoFirst(exchange.message)) await sent;
   }
 
   async #send(exchange: Exchange): Promise<void> {
-    const { message, bytes, cancel } = exchange;
+    const { message } = exchange;
     try {
-      await this.#session.post(
-        message,
-        {
-          signal: cancel.signal,
-          elicitsUrls: this.#elicitsUrls,
-          onMessage: (value, text = writeJson(value)) => this.#pass(exchange, text, value),
-          onAnswer: (value, text = writeJson(value)) => this.#answered(exchange, text, value),
-        },
-        bytes,
-      );
+      const answer = await this.#ask(exchange).catch((error: unknown) => {
+        if (!(error instanceof ServerError) || !isRequest(message)) throw error;
+        return { jsonrpc: '2.0', id: message.id, error: error.json };
+      });
+      if (answer !== undefined && !exchange.ended && !this.#closed) this.#answered(exchange, writeJson(answer), answer);
       if (exchange.ended || this.#closed) return;
       // The guard has let none pass.
       if (isRequest(message)) throw new NoAnswer(200);
-      if (message.method === 'notifications/initialized') this.#listen();
-      this.#cancel(cancelledId(message));
+      if (message.method === INITIALIZED) this.#listen();
       this.#finish(exchange, 'relayed', {});
     } catch (error) {
       if (exchange.ended || this.#closed) return;
+      // It gets no answer (2025-11-25, cancellation), so nothing else would end it.
+      if (error instanceof Cancelled) return this.#finish(exchange, 'client_gone', {});
       const { refusal, outcome, cause } = failureOf(error as Error);
       this.#failed(exchange, refusal, outcome, cause);
       if (error instanceof SessionLost || (error instanceof AnswerCut && error.sessionLost)) this.#lose('session_lost');
     }
+  }
+
+  /** @returns the answer to a request */
+  async #ask(exchange: Exchange): Promise<Json | undefined> {
+    const { bytes, cancel } = exchange;
+    const whole = messageOf({ body: bytes });
+    const { id, method, params: given } = whole;
+    const params = isRecord(given) ? given : {};
+    const { caller, userAgent } = this.#options;
+    const kept = userAgent === undefined ? [] : ['user-agent', userAgent];
+    const context = { caller, kept, elicitsUrls: this.#elicitsUrls, flow: this.#queue.flow };
+    if (method === 'initialize' && isId(id)) {
+      const opened = await this.#sessions.open({ id, method, params }, { ...context, bytes }, cancel.signal);
+      this.#session = this.#sessions.find(opened.id, { ...context, version: sessionVersion(opened.result) });
+      if (this.#closed) void this.#session?.server.close();
+      return { jsonrpc: '2.0', id, result: opened.result };
+    }
+    // Some servers do without a session.
+    this.#session ??= this.#sessions.find('', context);
+    if (this.#session === undefined) throw new ServerError(INVALID_REQUEST, 'begin with initialize');
+    if (typeof method !== 'string' || !isId(id)) return void (await notifyIn(this.#session, whole));
+    const result = await requestIn(
+      this.#session,
+      { id, method, params },
+      {
+        signal: cancel.signal,
+        elicitsUrls: this.#elicitsUrls,
+        bytes,
+        onMessage: (value, text = writeJson(value)) => this.#pass(exchange, text, value),
+        onAnswer: (value, text = writeJson(value)) => this.#answered(exchange, text, value),
+      },
+    );
+    return { jsonrpc: '2.0', id, result };
   }
 
   #answered(exchange: Exchange, text: string, value: Json): void {
@@ -216,18 +227,9 @@ export class Channel {
     this.#finish(exchange, 'relayed', { seconds: (performance.now() - exchange.startedAt) / 1000 });
   }
 
-  /** A cancelled request gets no answer, so nothing would end its stream. */
-  #cancel(id: unknown): void {
-    if (id !== undefined) for (const exchange of this.#running(id)) this.#finish(exchange, 'client_gone', {});
-  }
-
-  #running(id: unknown): Exchange[] {
-    return [...this.#exchanges].filter(({ message }) => isRequest(message) && isSameId(message.id, id));
-  }
-
   /** @returns undefined where the message does not go on, and perhaps the whole call is stopped */
   #pass(exchange: Exchange, text: string, value: Json): Passing | undefined {
-    const guard = guardOf(exchange);
+    const guard = exchange.permit?.guard;
     try {
       guard?.count(Buffer.byteLength(text));
       const passing = guard === undefined ? { text, value } : guard.pass(value, text);
@@ -243,9 +245,8 @@ export class Channel {
   /** A call that is over one of its limits. */
   #stop(exchange: Exchange, refusal: Refusal): void {
     if (exchange.ended) return;
+    exchange.cancel.abort(new Cancelled(refusal.message));
     this.#failed(exchange, refusal, 'answer_refused', undefined);
-    if (isRequest(exchange.message))
-      void this.#session.notify(Cancelled.notification(exchange.message.id, refusal.message));
   }
 
   #failed(exchange: Exchange, refusal: Refusal, outcome: Outcome, error: Error | undefined): void {
@@ -259,33 +260,37 @@ export class Channel {
     end(exchange, outcome);
     this.#exchanges.delete(exchange);
     if (isRequest(exchange.message)) this.#requests -= 1;
-    if (this.#first === exchange) this.#first = undefined;
+    if (exchange.permit !== undefined) this.#underWay -= 1;
+    this.#hasRoom();
     this.#sink.report(outcome, details);
-    this.#next();
     this.#sink.settled();
   }
 
   /** Opens the stream of what the server says unasked. */
   #listen(): void {
-    if (this.#standing !== undefined || this.#closed) return;
+    if (this.#listening !== undefined || this.#closed || this.#session === undefined) return;
     const guard = this.#options.gate.listening();
-    this.#standing = this.#session.stream({
-      message: (value, text = writeJson(value)) => {
-        const passing = guard === undefined ? { text } : guard.pass(value, text);
-        if (passing !== undefined) this.#say(passing.text);
-      },
-      finished: (how) => {
-        if (how === 'session_lost' || how === 'unreachable') return this.#lose(how);
+    const listening = new AbortController();
+    this.#listening = listening;
+    const onMessage: OnMessage = (value, text = writeJson(value)) => {
+      const passing = guard === undefined ? { text } : guard.pass(value, text);
+      if (passing !== undefined) this.#say(passing.text);
+    };
+    this.#session.server.listen(undefined, { signal: listening.signal, onMessage }).then(
+      (how) => {
+        if (how !== 'not_offered') return this.#lose(how === 'lost' ? 'session_lost' : how);
         // Refused before `notifications/initialized`, it is asked for once more after that.
-        this.#standing = undefined;
+        this.#listening = undefined;
       },
-    });
-    this.#standing.start();
+      () => this.#lose('session_lost'),
+    );
   }
 
   #lose(how: 'session_lost' | 'unreachable'): void {
-    if (this.#closed) return;
-    this.#session.forget();
+    if (this.#closed || this.#lost) return;
+    this.#session = undefined;
+    this.#lost = true;
+    this.#queue.flush();
     // What waits is answered as well and must not be sent.
     for (const exchange of [...this.#exchanges].reverse()) {
       this.#failed(exchange, SESSION_LOST, 'upstream_cut', undefined);
@@ -298,6 +303,9 @@ export class Channel {
   }
 
   #say(text: string): void {
-    if (!this.#closed && !this.#sink.send(text)) this.#session.pause();
+    if (this.#closed || this.#queue.send(text) || this.#lost) return;
+    // The server does not know that its client is too slow for it.
+    void this.#session?.server.close();
+    this.#lose('session_lost');
   }
 }

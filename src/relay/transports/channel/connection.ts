@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerKey } from '../../../identity/identity.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted, Intake } from '../../intake.ts';
-import { causeFields, causeOf } from '../../refusal.ts';
+import type { Outcomes } from '../../outcomes.ts';
+import { causeFields } from '../../refusal.ts';
 import type { Outcome, SilenceTimes } from '../../upstreams/response-relay.ts';
 import type { RetryTimes } from '../../upstreams/resumable-stream.ts';
 import type { OpenStreams, StreamEnding } from '../open-streams.ts';
@@ -54,19 +55,10 @@ export interface ConnectionDeps {
   readonly times: ConnectionTimes;
   readonly budgets: Budgets;
   readonly streams: OpenStreams;
-  /** A server answered or did not. */
-  readonly reached: (server: string, up: boolean) => void;
+  readonly outcomes: Outcomes;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
 }
-
-/** What an outcome says of the server; of the others nothing can be said. */
-const REACHED: Partial<Record<Outcome, boolean>> = {
-  relayed: true,
-  upstream_refused: true,
-  upstream_unreachable: false,
-  upstream_timeout: false,
-};
 
 /** One client's connection: its channel, its metrics, and how long it may live. */
 export class Connection {
@@ -98,15 +90,14 @@ export class Connection {
     const channelSink: ChannelSink = {
       send: (text) => sink.send(text),
       lost: (how) => {
-        if (how === 'unreachable') deps.reached(admitted.server, false);
+        if (how === 'unreachable') deps.outcomes.reached(admitted.server, false);
         sink.end('upstream_gone');
       },
       settled: () => this.#settled(),
       report: (outcome, details) => this.#report(outcome, details),
     };
-    this.channel = new Channel(admitted.upstream, channelSink, {
+    this.channel = new Channel(admitted.upstream.legacy, channelSink, {
       limit: limits.maxServerMessage,
-      retry: deps.times.retry,
       userAgent: admitted.userAgent,
       caller: admitted,
       budget: deps.budgets.of(ownerKey(admitted.identity), randomUUID()),
@@ -146,25 +137,11 @@ export class Connection {
   }
 
   #report(outcome: Outcome, { refusal, error, seconds }: ReportDetails): void {
-    const { metrics, log, reached } = this.#deps;
-    const { server, way } = this.#admitted;
-    metrics.requests.inc({ server, method: way, outcome });
-    if (seconds !== undefined)
-      metrics.requestDuration.observe({ labels: { server }, value: seconds, exemplarLabels: exemplarLabels() });
+    const { metrics, log, outcomes } = this.#deps;
+    const { server, way, identity } = this.#admitted;
     if (outcome === 'refused' && refusal !== undefined) metrics.rejected.inc({ reason: refusal.reason });
-    const up = REACHED[outcome];
-    if (up !== undefined) reached(server, up);
-    const failure = causeOf(error);
-    if (failure !== undefined)
-      log.warn(
-        { server, outcome, error: failure },
-        outcome === 'refused' ? 'the MCP server was not asked' : 'the MCP server failed',
-      );
-    else if (refusal !== undefined)
-      log.info(
-        { server, reason: refusal.reason, identity: this.#admitted.identity, ...causeFields(refusal) },
-        refusal.message,
-      );
+    if (outcomes.report({ server, way, outcome, seconds, error }) || refusal === undefined) return;
+    log.info({ server, reason: refusal.reason, identity, ...causeFields(refusal) }, refusal.message);
   }
 
   #log(message: string): void {
@@ -172,4 +149,18 @@ export class Connection {
     const { server, way, identity } = this.#admitted;
     this.#deps.log.debug({ server, way, identity, transport: this.#transport }, message);
   }
+}
+
+/** Lets each connection end when its requests are answered, and all after `grace` milliseconds. */
+export async function drainAll(
+  open: ReadonlyArray<{ readonly closed: Promise<void>; drain(): void; end(why: Ending): void }>,
+  grace: number,
+): Promise<void> {
+  for (const connection of open) connection.drain();
+  const all = Promise.all(open.map(({ closed }) => closed));
+  const late = new AbortController();
+  await Promise.race([all, sleep(grace, undefined, { signal: late.signal }).catch(() => {})]);
+  late.abort();
+  for (const connection of open) connection.end('draining');
+  await all;
 }

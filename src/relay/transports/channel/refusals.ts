@@ -24,6 +24,7 @@ export const ALREADY_INITIALIZED: Refusal = {
   message: 'this connection has its session already: open another one to initialize again',
   code: INVALID_REQUEST,
 };
+
 /** JSON-RPC 2.0 §4: the answers of two could not be told apart. */
 export const ID_IN_USE: Refusal = {
   status: 400,

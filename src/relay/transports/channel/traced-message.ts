@@ -10,12 +10,9 @@ import type { Message } from '../../protocol/message.ts';
 export function tracedMessage(
   tracing: Tracing | undefined,
   { message, server }: { readonly message: Message; readonly server: string },
-  take: () => void,
+  take: () => Promise<void>,
 ): void {
-  if (tracing === undefined) {
-    take();
-    return;
-  }
+  if (tracing === undefined) return void take();
   const span = tracing.begin(
     mcpSpanName(message, () => false),
     {
@@ -23,9 +20,5 @@ export function tracedMessage(
       attributes: { 'network.protocol.name': 'websocket', 'postern.server': server, ...mcpAttributes(message) },
     },
   );
-  try {
-    within(span, take);
-  } finally {
-    span.end();
-  }
+  void within(span, take).finally(() => span.end());
 }

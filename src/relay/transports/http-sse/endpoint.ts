@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ownerKey } from '../../../identity/identity.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import { releaseWith } from '../../gate/budgets/request-hold.ts';
@@ -13,7 +12,7 @@ import { type Refusal, refusalOf, sendRefusal } from '../../refusal.ts';
 import { RemoteCalls } from '../../replicas/remote-call.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import { admitConnection, refusedConnection } from '../channel/admission.ts';
-import type { ConnectionDeps } from '../channel/connection.ts';
+import { type ConnectionDeps, drainAll } from '../channel/connection.ts';
 import { DRAINING, TOO_MANY } from '../channel/refusals.ts';
 import { readBody } from '../streamable-http/body.ts';
 import { pathOf, type TransportPath } from '../streamable-http/route.ts';
@@ -89,14 +88,7 @@ export class HttpSseEndpoint {
   /** Takes no new stream and no new request, ends each stream when its requests are answered, and all after `grace`. */
   async close(grace: number): Promise<void> {
     this.#draining = true;
-    const open = [...this.#connections.values()];
-    for (const connection of open) connection.drain();
-    const all = Promise.all(open.map(({ closed }) => closed));
-    const late = new AbortController();
-    await Promise.race([all, sleep(grace, undefined, { signal: late.signal }).catch(() => {})]);
-    late.abort();
-    for (const connection of open) connection.end('draining');
-    await all;
+    await drainAll([...this.#connections.values()], grace);
     this.#remote?.close();
   }
 
@@ -189,6 +181,6 @@ export class HttpSseEndpoint {
 /** A client that does not read its stream gets no more room by sending more. */
 function take({ channel }: EventStreamConnection, message: Message, bytes: Buffer): Taken {
   if (channel.saturated) return 'full';
-  channel.accept(message, bytes);
+  void channel.accept(message, bytes);
   return 'taken';
 }

@@ -4,21 +4,20 @@ import type { RelayConfig } from '../../../platform/config/schema.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
 import type { RelayMetrics } from '../../../platform/metrics.ts';
-import { exemplarLabels } from '../../../platform/tracing/current-span.ts';
-import { ALL_SERVERS } from '../../all-servers.ts';
 import type { Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { heldBytes } from '../../gate/budgets/held-bytes.ts';
 import { chargeOf, releaseWith } from '../../gate/budgets/request-hold.ts';
 import { NO_MESSAGE, type Permit } from '../../gate/gate.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
 import type { Admitted, Intake, RefusedRequest } from '../../intake.ts';
+import type { Outcomes } from '../../outcomes.ts';
 import { elicitsUrls } from '../../protocol/elicitation.ts';
 import { writeJson } from '../../protocol/json.ts';
 import type { MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
 import { type Message, parseMessage } from '../../protocol/message.ts';
 import type { Era } from '../../protocol/versions.ts';
-import { causeOf, errorOf, type Refusal, sendRefusal } from '../../refusal.ts';
+import { errorOf, type Refusal, sendRefusal } from '../../refusal.ts';
 import type { Caller } from '../../trust/caller.ts';
 import type { RequestHeaders } from '../../trust/headers.ts';
 import { passThrough } from '../../upstreams/passthrough.ts';
@@ -59,6 +58,7 @@ export interface EndpointDeps {
   readonly budgets: Budgets;
   readonly streams: OpenStreams;
   readonly metrics: RelayMetrics;
+  readonly outcomes: Outcomes;
   readonly log: Logger;
   readonly times: Pick<ConnectionTimes, 'keepAlive' | 'silence'>;
   /** Of the configuration that runs now. */
@@ -68,7 +68,6 @@ export interface EndpointDeps {
 /** Streamable HTTP at `/servers/<name>/mcp`, of the sessions' era and of the stateless one. */
 export class StreamableHttpEndpoint {
   readonly #deps: EndpointDeps;
-  readonly #up = new Map<string, boolean>();
 
   constructor(deps: EndpointDeps) {
     this.#deps = deps;
@@ -225,7 +224,7 @@ export class StreamableHttpEndpoint {
           streamClosed = streams.open({ transport: 'streamable-http', server, caller, standing }, end);
         },
         streamClosed: () => streamClosed(),
-        answered: () => this.reached(server, true),
+        answered: () => this.#deps.outcomes.reached(server, true),
         ended: (outcome, error) => this.#ended(exchange, server, outcome, error),
       },
       { ...this.#deps.times, stalled: this.#deps.limits().idleStream },
@@ -234,47 +233,14 @@ export class StreamableHttpEndpoint {
   }
 
   #ended(exchange: Exchange, server: string, outcome: Outcome, error: Error | undefined): void {
-    const { metrics, log } = this.#deps;
-    metrics.requests.inc({ server, method: exchange.caller?.way ?? 'none', outcome });
-    exchange.permit?.ended(outcome);
-    if (outcome === 'relayed' && exchange.answerable)
-      metrics.requestDuration.observe({
-        labels: { server },
-        value: (performance.now() - exchange.startedAt) / 1000,
-        exemplarLabels: exemplarLabels(),
-      });
-    if (outcome === 'upstream_unreachable' || outcome === 'upstream_timeout') this.reached(server, false);
-    const failure = causeOf(error);
-    if (failure !== undefined)
-      log.warn(
-        { server, outcome, error: failure },
-        outcome === 'refused' ? 'the MCP server was not asked' : 'the MCP server failed',
-      );
-    else if (log.isLevelEnabled('debug'))
-      log.debug(
-        {
-          server,
-          outcome,
-          way: exchange.caller?.way,
-          identity: exchange.caller?.identity,
-          requestId: requestId(exchange.request),
-        },
-        'relayed',
-      );
-  }
-
-  /** The server is no longer configured. */
-  forget(server: string): void {
-    this.#up.delete(server);
-    this.#deps.metrics.upstreamUp.remove({ server });
-  }
-
-  /** Keeps `postern_relay_upstream_up`; for the other transports too, which reach the same servers. */
-  reached(server: string, up: boolean): void {
-    // All servers as one are this process itself.
-    if (server === ALL_SERVERS || this.#up.get(server) === up) return;
-    this.#up.set(server, up);
-    this.#deps.metrics.upstreamUp.set({ server }, up ? 1 : 0);
+    const { outcomes, log } = this.#deps;
+    const { answerable, startedAt, permit, caller } = exchange;
+    const seconds = outcome === 'relayed' && answerable ? (performance.now() - startedAt) / 1000 : undefined;
+    const { way = 'none' } = caller ?? {};
+    permit?.ended(outcome);
+    if (outcomes.report({ server, way, outcome, seconds, error }) || !log.isLevelEnabled('debug')) return;
+    const about = { server, outcome, way: caller?.way, identity: caller?.identity };
+    log.debug({ ...about, requestId: requestId(exchange.request) }, 'relayed');
   }
 
   /** Refused before any server was asked. */

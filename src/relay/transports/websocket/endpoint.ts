@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import { ownerKey } from '../../../identity/identity.ts';
 import { upgradeResponse } from '../../../platform/websocket-upgrade.ts';
@@ -8,7 +7,7 @@ import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
 import { type Refusal, sendRefusal } from '../../refusal.ts';
 import { admitConnection, refusedConnection } from '../channel/admission.ts';
-import type { ConnectionDeps } from '../channel/connection.ts';
+import { type ConnectionDeps, drainAll } from '../channel/connection.ts';
 import { DRAINING } from '../channel/refusals.ts';
 import { matchTransport, type TransportPath } from '../streamable-http/route.ts';
 import { WebSocketConnection } from './connection.ts';
@@ -78,14 +77,7 @@ export class WebSocketEndpoint {
   /** Takes no new connection and no new request, closes each connection when its requests are answered, and all after `grace`. */
   async close(grace: number): Promise<void> {
     this.#draining = true;
-    const open = [...this.#connections];
-    for (const connection of open) connection.drain();
-    const all = Promise.all(open.map(({ closed }) => closed));
-    const late = new AbortController();
-    await Promise.race([all, sleep(grace, undefined, { signal: late.signal }).catch(() => {})]);
-    late.abort();
-    for (const connection of open) connection.end('draining');
-    await all;
+    await drainAll([...this.#connections], grace);
   }
 
   #mayOpen(request: IncomingMessage, { identity }: Admitted): Hold | Refusal {

@@ -1,3 +1,4 @@
+import { whenAborted } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { heldBytes } from '../../gate/budgets/held-bytes.ts';
@@ -6,12 +7,15 @@ import { METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { Cancelled, NoAnswer } from '../../protocol/failures.ts';
 import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, isSameId, type Json } from '../../protocol/json-rpc.ts';
+import { changedList } from '../../protocol/list-changes.ts';
 import { isTooLongId } from '../../protocol/message-bounds.ts';
+import { INITIALIZED } from '../../protocol/methods.ts';
 import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ClientRequest } from '../mcp-server.ts';
 import { answered } from '../post-message.ts';
+import type { TracedRequests } from '../traced-requests.ts';
 import { ignoreMessage, type RequestOptions } from '../upstream-request.ts';
 import { NoiseBudget } from './noise-budget.ts';
 import { PacedQueue } from './paced-queue.ts';
@@ -63,11 +67,12 @@ export interface PipeServerOptions {
   /** The first answer of the server to what it was never asked. */
   readonly onUnasked: () => void;
   readonly onOversized: (message: OversizedMessage) => void;
+  /** Absent: traces are off. */
+  readonly traced: TracedRequests | undefined;
 }
 
 /** Requests of one session that go on at the server though nobody waits for their answers any more. */
 const MAX_ABANDONED = 64;
-const LIST_CHANGED = /^notifications\/(?:tools|prompts|resources)\/list_changed$/;
 
 /**
  * One running server, and the sessions that use it. Ids and progress tokens are the relay's own towards the server, so that
@@ -187,7 +192,7 @@ export class PipeServer {
    */
   async initialize(session: PipeSession, params: Json, signal: AbortSignal): Promise<Json> {
     while (this.#described === undefined && this.#initializing !== undefined && !signal.aborted)
-      await Promise.race([this.#initializing, aborted(signal)]);
+      await Promise.race([this.#initializing, whenAborted(signal)]);
     signal.throwIfAborted();
     if (this.#over || !this.#sessions.has(session)) throw this.#why ?? new Error('the server has ended');
     if (this.#described !== undefined) return this.#described;
@@ -231,8 +236,8 @@ export class PipeServer {
       const { requestId, reason } = isRecord(params) ? params : {};
       for (const [own, asked] of this.#asked)
         if (asked.session === session && isSameId(asked.id, requestId)) this.#takeBack(own, reason);
-    } else if (method !== 'notifications/initialized' || !this.#initialized) {
-      this.#initialized ||= method === 'notifications/initialized';
+    } else if (method !== INITIALIZED || !this.#initialized) {
+      this.#initialized ||= method === INITIALIZED;
       this.#sendFor(session, message);
     }
   }
@@ -254,11 +259,14 @@ export class PipeServer {
     const meta = isRecord(params._meta) ? params._meta : {};
     const token = meta.progressToken;
     const told = token === undefined ? params : { ...params, _meta: { ...meta, progressToken: own } };
-    try {
-      return await session.wait(method, options, (waiting) => {
+    const send = (sent: Json) =>
+      session.wait(method, options, (waiting) => {
         this.#asked.set(own, { session, id, method, token, waiting, subscribing });
-        this.#sendFor(session, { jsonrpc: '2.0', id: own, method, params: told });
+        this.#sendFor(session, { jsonrpc: '2.0', id: own, method, params: sent });
       });
+    const { traced } = this.#options;
+    try {
+      return await (traced === undefined ? send(told) : traced.message({ id, method, params: told }, send));
     } catch (error) {
       this.#left(own, error);
       throw error;
@@ -414,7 +422,7 @@ export class PipeServer {
       for (const session of subscribers?.keys() ?? []) session.hear(message);
       if (subscribers !== undefined || this.#sessions.size > 1) return;
     }
-    if (LIST_CHANGED.test(method) || this.#options.oneOwner) {
+    if (changedList(method) !== undefined || this.#options.oneOwner) {
       for (const session of this.#sessions) session.hear(message);
       return;
     }
@@ -480,8 +488,4 @@ function readMessage(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -2,22 +2,18 @@ import type { Logger } from '../../../platform/log.ts';
 import type { Budget } from '../../gate/budgets/budgets.ts';
 import { type Refusal, RefusedError } from '../../refusal.ts';
 import type { OpenPipe } from './pipe.ts';
-import { PipeServer } from './pipe-server.ts';
+import { PipeServer, type PipeServerOptions } from './pipe-server.ts';
 
 /** Who shares one running server: nobody (one each session), the sessions of one identity, or everybody. */
 export type Sharing = 'session' | 'identity' | 'everybody';
 
-export interface PipeServersOptions {
+export interface PipeServersOptions extends Pick<PipeServerOptions, 'limit' | 'now' | 'traced'> {
   /** The configured name, for the log. */
   readonly server: string;
   readonly sharing: Sharing;
   /** Running servers at a time. */
   readonly max: number;
-  /** Characters of one message of the server. */
-  readonly limit: number;
   readonly log: Logger;
-  /** Unix time in milliseconds. */
-  readonly now: () => number;
 }
 
 /** Milliseconds after the first failed start; doubled with each further one up to the longest. */
@@ -76,14 +72,13 @@ export class PipeServers {
   }
 
   async #start(key: string, budget: Budget, fields: () => Promise<readonly string[]>): Promise<PipeServer> {
-    const { max, now, sharing, log, limit, server: name } = this.#options;
+    const { max, now, sharing, log, limit, traced, server: name } = this.#options;
     if (now() < this.#retryAt) throw new RefusedError(failing(this.#retryAt - now()));
     if (this.#running.size >= max) throw new RefusedError(TOO_MANY_SERVERS);
     const server = new PipeServer({
       oneOwner: sharing !== 'everybody',
       budget,
-      limit,
-      now,
+      ...{ limit, now, traced },
       onEnd: (ended, why) => this.#ended(ended, why),
       onStray: (text) => log.warn({ server: name, text: text.slice(0, MAX_STRAY) }, STRAY),
       onUnasked: () => log.warn({ server: name }, UNASKED),

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { errors } from 'undici';
-import { RunningRequests } from '../../downstream/running-requests.ts';
+import { untilAborted } from '../../../platform/abort.ts';
 import type { Budget, Budgets, Hold } from '../../gate/budgets/budgets.ts';
 import { INVALID_REQUEST } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { weightOfMessage } from '../../protocol/json-weight.ts';
+import { RunningRequests } from '../running-requests.ts';
 import type { OnMessage, RequestOptions } from '../upstream-request.ts';
 import type { MessageFields } from './pipe.ts';
 
@@ -75,19 +76,15 @@ export class PipeSession {
    */
   async wait(method: string, { signal, onMessage }: RequestOptions, ask: (waiting: Waiting) => void): Promise<Json> {
     const timeout = method === 'initialize' ? this.#times.start : this.#times.timeout;
-    let onAbort = () => {};
     let open: Open | undefined;
     try {
-      return await new Promise<Json>((answered, failed) => {
+      return await untilAborted<Json>(signal, (answered, failed) => {
         const timer = setTimeout(() => failed(new errors.HeadersTimeoutError()), timeout);
         open = { onMessage, timer, answered, failed };
         this.#open.add(open);
-        onAbort = () => failed(signal.reason as Error);
-        signal.addEventListener('abort', onAbort, { once: true });
         ask(open);
       });
     } finally {
-      signal.removeEventListener('abort', onAbort);
       if (open !== undefined) {
         clearTimeout(open.timer);
         this.#open.delete(open);

@@ -1,44 +1,95 @@
-import { isRecord } from '../../../platform/is-record.ts';
+import { DependencyUnavailable } from '../../../platform/errors.ts';
 import type { Origin, Outgoing } from '../../credentials/credential.ts';
+import { SessionLost } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import type { ResponseHandler } from '../../protocol/response-handler.ts';
-import type { RemoteContext } from '../../replicas/remote-call.ts';
-import type { LocalResponse } from '../local-response.ts';
-import type { UpstreamRequest } from '../upstream.ts';
+import { RefusedError, refusalOf } from '../../refusal.ts';
+import type { RemoteContext, RemoteResult } from '../../replicas/remote-call.ts';
+import { type LegacySession, notifyIn, requestIn } from '../legacy-sessions.ts';
+import { type ClientRequest, descriptionOf } from '../mcp-server.ts';
+import { RunningRequests } from '../running-requests.ts';
+import { ignoreMessage, type RequestOptions } from '../upstream-request.ts';
 
-/** A request within a session, as the replica that it came to asks the one that holds the session. */
-export interface RemoteSessionRequest extends Pick<UpstreamRequest, 'method'> {
+/** What is asked of a server in one session of it. */
+type SessionCall =
+  | { readonly use: 'request'; readonly request: ClientRequest }
+  | { readonly use: 'notify'; readonly message: Json }
+  | { readonly use: 'listen' | 'close' };
+
+/** The same, as the replica that it came to asks the one that holds the session. */
+export type RemoteSessionCall = SessionCall & {
   readonly session: string;
   /** From `ownerKey(identity)`, which the asking replica has authenticated. */
   readonly owner: string;
   /** What the headers of its message depend on; absent: they are those of the message before it. */
   readonly origin?: Origin;
   readonly elicitsUrls?: Outgoing['elicitsUrls'];
-  /** The message; null: none. */
-  readonly body: string | null;
+};
+
+type CallOptions = Pick<RequestOptions, 'onMessage'> & { readonly signal?: AbortSignal };
+
+/** A session that another replica may hold: where its program or connection is. */
+export function remoteSession(call: (ask: SessionCall, options: CallOptions) => Promise<RemoteResult>): LegacySession {
+  const ask = async (asked: SessionCall, options: CallOptions = { onMessage: ignoreMessage }): Promise<Json> => {
+    const called = await call(asked, options);
+    switch (called.kind) {
+      case 'result':
+        return called.result;
+      case 'not_found':
+        throw new SessionLost();
+      case 'busy':
+        throw new RefusedError(refusalOf(new DependencyUnavailable('the other replicas')));
+      case 'lost':
+        throw new Error('the replica that held the session has gone');
+      default:
+        throw called satisfies never;
+    }
+  };
+  return {
+    isRemote: true,
+    // Those that run are known where the session is.
+    running: new RunningRequests(),
+    server: {
+      // Known since `initialize`, which another replica has answered.
+      describe: async () => descriptionOf({}),
+      request: ({ id, method, params }, { signal, onMessage, onUnderWay }) => {
+        const take = (message: Json) => (message.underWay === true ? onUnderWay?.() : onMessage(message));
+        return ask({ use: 'request', request: { id, method, params } }, { signal, onMessage: take });
+      },
+      notify: async (message) => void (await ask({ use: 'notify', message })),
+      listen: async (_filter, { signal, onMessage, onOpen }) => {
+        const take = (message: Json) => (message.opened === true ? onOpen?.() : onMessage(message));
+        await ask({ use: 'listen' }, { signal, onMessage: take });
+        return 'lost';
+      },
+      ping: async () => {},
+      close: async () => void (await ask({ use: 'close' })),
+    },
+  };
 }
 
-/** Sends a response piece by piece. @returns resolves when it is over */
-export function sendResponse(
+/** Serves a call of another replica. @param session undefined: not of its owner, or ended */
+export async function serveRemote(
+  session: LegacySession | undefined,
+  call: SessionCall,
   { send, signal }: RemoteContext,
-  serve: (handler: ResponseHandler) => void,
 ): Promise<Json> {
-  return new Promise((resolve) =>
-    serve({
-      onRequestStart: (controller) =>
-        signal.addEventListener('abort', () => controller.abort(signal.reason as Error), { once: true }),
-      onUnderWay: () => send({ underWay: true }),
-      onResponseStart: (_controller, status, headers) => send({ status, headers }),
-      onResponseData: (_controller, chunk) => send({ text: chunk.toString() }),
-      onResponseEnd: () => resolve({}),
-      onResponseError: (_controller, { message }) => resolve({ failed: message }),
-    }),
-  );
-}
-
-/** One piece of a response that another replica sends. */
-export function takePiece({ underWay, status, headers, text }: Json, response: LocalResponse): void {
-  if (underWay === true) response.underWay();
-  if (typeof status === 'number' && isRecord(headers)) response.begin(status, headers as Record<string, string>);
-  if (typeof text === 'string') response.write(text);
+  if (session === undefined) throw new SessionLost();
+  const { server } = session;
+  const options = { signal, onMessage: send };
+  switch (call.use) {
+    case 'request':
+      send({ underWay: true });
+      return requestIn(session, call.request, options);
+    case 'notify':
+      await notifyIn(session, call.message);
+      return {};
+    case 'listen':
+      await server.listen(undefined, { ...options, onOpen: () => send({ opened: true }) });
+      return {};
+    case 'close':
+      await server.close();
+      return {};
+    default:
+      throw call satisfies never;
+  }
 }

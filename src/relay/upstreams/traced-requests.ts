@@ -1,13 +1,15 @@
-import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
-import { currentSpan, within } from '../../platform/tracing/current-span.ts';
+import { currentSpan, errorType, within } from '../../platform/tracing/current-span.ts';
 import type { Attributes, Span, Tracing } from '../../platform/tracing/span.ts';
 import { TRACE_FIELDS, validContext } from '../../platform/tracing/trace-context.ts';
 import { mcpAttributes, mcpSpanName } from '../mcp-attributes.ts';
+import type { Json } from '../protocol/json-rpc.ts';
 import { type Message, parseMessage } from '../protocol/message.ts';
+import { metaOf } from '../protocol/meta.ts';
 import { withTraceMeta } from '../protocol/trace-meta.ts';
+import type { ClientRequest } from './mcp-server.ts';
 import { TracedHandler } from './traced-handler.ts';
-import type { Upstream, UpstreamRequest } from './upstream.ts';
+import type { HttpServer, UpstreamRequest } from './upstream.ts';
 
 export interface TracedServer {
   readonly name: string;
@@ -21,45 +23,61 @@ export interface TracedServer {
  * A span for each request to one MCP server (OpenTelemetry's conventions for MCP clients), and the trace told to it: as header
  * fields, and in the `_meta` of requests, because a pipe has no headers.
  */
-export class TracedUpstream implements Upstream {
+export class TracedRequests {
   readonly #server: TracedServer;
-  readonly #upstream: Upstream;
   readonly #tracing: Tracing;
   readonly #about: Attributes;
 
-  constructor(server: TracedServer, upstream: Upstream, tracing: Tracing) {
+  constructor(server: TracedServer, tracing: Tracing) {
     this.#server = server;
-    this.#upstream = upstream;
     this.#tracing = tracing;
     this.#about = { 'postern.server': server.name, ...addressOf(server.url) };
   }
 
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { span, outer, told } = this.#begin(request);
-    within(span, () => this.#upstream.dispatch(told, new TracedHandler(handler, span, outer)));
-  }
-
-  close(): Promise<void> {
-    return this.#upstream.close();
-  }
-
-  #begin(request: UpstreamRequest): { span: Span; outer: Span; told: UpstreamRequest } {
-    const message = messageOf(request);
-    const parent = currentSpan();
-    const span = this.#tracing.begin(
-      message === undefined ? request.method : mcpSpanName(message, this.#server.isListed),
-      {
-        kind: 'client',
-        parent,
-        link: message && clientsTrace(message),
-        attributes: {
-          ...this.#about,
-          'http.request.method': request.method,
-          ...(message === undefined ? {} : mcpAttributes(message)),
-        },
+  /** @returns the server, as whoever asks it by HTTP has it */
+  overHttp(server: HttpServer): HttpServer {
+    return {
+      dispatch: (request, handler) => {
+        const message = messageOf(request);
+        const { span, outer } = this.#begin(message, request.method);
+        const told = tell(request, span);
+        within(span, () => server.dispatch(told, new TracedHandler(handler, span, outer)));
       },
-    );
-    return { span, outer: parent ?? span, told: tell(request, span) };
+      close: () => server.close(),
+    };
+  }
+
+  /** Sends one request in another way. @param send gets the `params` to send @throws what `send` throws */
+  async message<T>({ id, method, params }: ClientRequest, send: (params: Json) => Promise<T>): Promise<T> {
+    const { span } = this.#begin({ id, method, params });
+    const { traceparent, tracestate } = span.context;
+    const rest = Object.entries(metaOf(params)).filter(([name]) => !TRACE_FIELDS.has(name.toLowerCase()));
+    const meta = { traceparent, ...(tracestate !== undefined && { tracestate }), ...Object.fromEntries(rest) };
+    try {
+      return await within(span, () => send({ ...params, _meta: meta }));
+    } catch (error) {
+      span.failed(errorType(error));
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+
+  /** @param verb of HTTP */
+  #begin(message: Message | undefined, verb?: string): { span: Span; outer: Span } {
+    const parent = currentSpan();
+    const name = message === undefined ? String(verb) : mcpSpanName(message, this.#server.isListed);
+    const span = this.#tracing.begin(name, {
+      kind: 'client',
+      parent,
+      link: message && clientsTrace(message),
+      attributes: {
+        ...this.#about,
+        ...(verb !== undefined && { 'http.request.method': verb }),
+        ...(message === undefined ? {} : mcpAttributes(message)),
+      },
+    });
+    return { span, outer: parent ?? span };
   }
 }
 
@@ -73,7 +91,7 @@ function tell(request: UpstreamRequest, span: Span): UpstreamRequest {
   headers.push('traceparent', context.traceparent);
   if (context.tracestate !== undefined) headers.push('tracestate', context.tracestate);
   const { body } = request;
-  return { ...request, headers, body: body === null ? null : withTraceMeta(body, context), message: undefined };
+  return { ...request, headers, body: body === null ? null : withTraceMeta(body, context) };
 }
 
 function messageOf({ body }: UpstreamRequest): Message | undefined {
