@@ -15,6 +15,9 @@ const FILES = {
   POSTERN_RELAY_OPERATOR_TOKEN: 'relay-operator-token',
 } as const;
 
+/** Keys whose file a running process reads again where its path is configured; by value they need a restart. */
+const READ_AGAIN = new Set(['POSTERN_RELAY_SESSION_KEY', 'POSTERN_AUTH_ASSERTION_KEYS', 'POSTERN_AUTH_SESSIONS_KEYS']);
+
 /** New secrets by the variables that set them. */
 export type Made = Readonly<Record<keyof typeof FILES, string>>;
 
@@ -71,7 +74,7 @@ browser sessions, the key that signs assertions, the key that seals what the wat
       );
       terminal.print(
         Object.entries(FILES)
-          .map(([variable, file]) => `${variable}_FILE=${paths[file]}`)
+          .map(([variable, file]) => `${variable}_${READ_AGAIN.has(variable) ? 'PATH' : 'FILE'}=${paths[file]}`)
           .join('\n'),
       );
     } else if (line.values.kubernetes === true) terminal.print(kubernetesSecret(made, name ?? 'postern-secrets'));

@@ -201,9 +201,21 @@ describe('postern secrets', () => {
       check(shown((await run(['secrets', '--env-file'])).out));
     });
 
+    /** Those that name a file with keys, as if they held the keys themselves. */
+    const byValue = (env: Record<string, string>) =>
+      Object.fromEntries(Object.entries(env).map(([name, path]) => [name.replace(/_PATH$/, '_FILE'), path]));
+
+    it('--dir: keys by paths that are read again, so that they rotate without a restart', async () => {
+      const { config } = loadConfig(undefined, shown((await run(['secrets', '--dir', join(directory, 'a')])).out));
+      assert.deepEqual(
+        [config.relay.sessionKeyPath, config.auth.sessions.keysPath, config.auth.assertion.keysPath],
+        ['relay-session-key', 'session-keys', 'assertion-keys'].map((name) => join(directory, 'a', name)),
+      );
+    });
+
     it('--dir: files for their owner alone, or for a group, and never over another', async () => {
       const at = join(directory, 'a', 'b');
-      check(shown((await run(['secrets', '--dir', at])).out));
+      check(byValue(shown((await run(['secrets', '--dir', at])).out)));
       const modes = (folder: string) =>
         new Set(readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777));
       assert.deepEqual([statSync(at).mode & 0o777, ...modes(at)], [0o700, 0o600]);
@@ -215,7 +227,7 @@ describe('postern secrets', () => {
       assert.equal(readFileSync(join(at, 'watch-key'), 'utf8'), before);
       assert.ok(!readdirSync(at).includes('relay-trust-secret'));
       const group = join(directory, 'c');
-      check(shown((await run(['secrets', '--dir', group, '--group', String(process.getgid?.())])).out));
+      check(byValue(shown((await run(['secrets', '--dir', group, '--group', String(process.getgid?.())])).out)));
       assert.deepEqual([statSync(group).mode & 0o777, ...modes(group)], [0o750, 0o640]);
     });
 

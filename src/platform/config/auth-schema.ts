@@ -154,7 +154,7 @@ const sessions = z.strictObject({
   }),
   partitioned: z.boolean().default(false).meta({ description: 'CHIPS, for pages embedded in others' }),
   keys: secret(
-    'encrypt sessions: 32 bytes as base64url, several by comma; the first seals, all open. Absent: made at start',
+    'encrypt sessions: 32 bytes as base64url, several by comma or line; the first seals, all open. Absent: made at start',
   ).optional(),
   keysPath: z.string().min(1).optional().meta({
     description: 'file with those keys, one a line; needed for several replicas and to keep sessions over a restart',

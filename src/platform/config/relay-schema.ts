@@ -52,7 +52,7 @@ export const relaySchema = z.strictObject({
     .prefault({}),
   migration: migrationSchema.prefault({}),
   sessionKey: secret(
-    'seals MCP session ids: 32 bytes as base64url, several by comma; the first seals, all open. Absent: made at start, one replica',
+    'seals MCP session ids: 32 bytes as base64url, several by comma or line; the first seals, all open. Absent: made at start, one replica',
   )
     .optional()
     .meta(AT_START),

@@ -38,7 +38,7 @@ export function openSealing(
   { log, shared, keysAt, what }: SealingDependencies,
 ): OpenedSealing {
   if (config.keysPath !== undefined) return watchFile(config.keysPath, `${keysAt}Path`, log);
-  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(','), keysAt));
+  if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(/,|\r?\n/), keysAt));
   if (shared)
     log.warn(
       `${keysAt} is not set: ${what} are sealed with a key of this process, so a restart ends them and other ` +

@@ -66,6 +66,19 @@ describe('sealing', () => {
       assert.equal(sealing.open('p', text), undefined);
   });
 
+  it('takes keys one a line too, as a file that holds the value has them', () => {
+    for (const keys of [`${key(2)}\n${key(1)}\n`, `${key(2)}\r\n# the old one\r\n${key(1)}`]) {
+      const both = open({ keys }).sealing;
+      assert.equal(both.open('p', open({ keys: key(1) }).sealing.seal('p', 'x'))?.toString(), 'x');
+      assert.equal(
+        open({ keys: key(2) })
+          .sealing.open('p', both.seal('p', 'x'))
+          ?.toString(),
+        'x',
+      );
+    }
+  });
+
   it('opens by every configured key and seals by the first', () => {
     const old = open({ keys: key(1) }).sealing;
     const both = open({ keys: `${key(2)}, ${key(1)}` }).sealing;
