@@ -21,7 +21,7 @@ export function reachableAddress({ host, port }: OperatorAccess['internalListen'
 /**
  * Asks the operator API of a running process.
  *
- * @throws ConfigurationError without a token, PosternError with what the process says
+ * @throws ConfigurationError without a token, PosternError with what the process says and the status of its answer
  */
 export async function askOperatorApi(
   access: OperatorAccess,
@@ -55,5 +55,5 @@ export async function askOperatorApi(
   }
   if (response.ok) return answer;
   const reason = typeof answer.error_description === 'string' ? answer.error_description : `status ${response.status}`;
-  throw new PosternError('operator', `${process} refuses: ${reason}`, { expose: true });
+  throw new PosternError('operator', `${process} refuses: ${reason}`, { status: response.status, expose: true });
 }

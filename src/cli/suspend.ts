@@ -1,6 +1,6 @@
 import { loadConfig } from '../platform/config/load.ts';
 import type { Config } from '../platform/config/schema.ts';
-import { ConfigurationError } from '../platform/errors.ts';
+import { ConfigurationError, PosternError } from '../platform/errors.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
 import { askOperatorApi } from './operator-client.ts';
 import { findUser, issuerIn, USER_HELP, USER_OPTIONS } from './people.ts';
@@ -74,9 +74,16 @@ type Answers = ReadonlyArray<readonly [Part, Record<string, unknown>]>;
 async function lift(config: Config, line: CommandLine, terminal: Terminal): Promise<number> {
   const { user, issuer } = whom(config, line);
   const query = new URLSearchParams(issuer === undefined ? { user } : { user, issuer });
+  const unknown: PosternError[] = [];
+  // Not suspended there: with Redis because the other process has just told all, without because only the other knew.
   const answers = await askAll(config, terminal, (part) =>
-    askOperatorApi(config[part], 'DELETE', `/suspensions?${query}`, undefined, part),
+    askOperatorApi(config[part], 'DELETE', `/suspensions?${query}`, undefined, part).catch((error: unknown) => {
+      if (!(error instanceof PosternError && error.status === 404)) throw error;
+      unknown.push(error);
+      return {};
+    }),
   );
+  if (unknown.length === answers.length) throw unknown[0];
   terminal.print('the user may sign in again');
   return told(config, answers, terminal);
 }
