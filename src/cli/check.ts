@@ -20,9 +20,11 @@ programs that are not there, keys that cannot be read, rules that never decide, 
       const { config, file } = loaded;
       const { policy, servers } = config.relay;
       if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
-      const found = (await inspect(loaded, terminal.env)).map(findingText);
-      const warnings = [...loaded.warnings, ...found, ...(await runningDifferences(config))];
+      const found = await inspect(loaded, terminal.env);
+      const texts = (wanted: boolean) => found.filter(({ level }) => (level === 'fail') === wanted).map(findingText);
+      const warnings = [...loaded.warnings, ...texts(false), ...(await runningDifferences(config))];
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
+      if (texts(true).length > 0) throw new ConfigurationError(texts(true));
       const { length } = warnings;
       const suffix = length === 0 ? 'is right' : `can be used; ${length} warning${length === 1 ? '' : 's'}`;
       terminal.print(`${file ?? 'the environment'}: the configuration ${suffix}`);

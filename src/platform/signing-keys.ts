@@ -59,7 +59,9 @@ async function parseKeys(text: string, where: string): Promise<SigningKey[]> {
   } catch (cause) {
     // JSON.parse quotes what it read, which here is a private key.
     const problem = cause instanceof TypeError ? cause.message : 'it is no JSON';
-    throw new ConfigurationError([`${where}: must be a JWK Set of private keys: ${problem}`]);
+    throw new ConfigurationError([
+      `${where}: must be a JWK Set of private keys: ${problem}; \`postern secrets\` makes such keys`,
+    ]);
   }
 }
 

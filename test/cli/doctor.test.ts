@@ -280,7 +280,7 @@ describe('postern doctor', () => {
       (p) => Object.assign(p.auth, { sessions: { keys: 'not a key' } }),
       'auth.sessions.keys',
       /32 bytes as base64url/,
-      'warn',
+      'fail',
     ],
     [
       'plain http to another machine',
@@ -453,6 +453,36 @@ describe('postern doctor', () => {
       assert.match(err, /^warning: auth\.rules \(.*postern\.yaml:\d+\): there is no rule.*; write rules/m);
       assert.doesNotMatch(err, /no server listens/);
       assert.match(out, /can be used; 1 warning$/);
+    });
+
+    it('ends with 78 for keys with which a process does not start, after the warnings', async () => {
+      const keysPath = join(folder, 'cut-keys');
+      writeFileSync(keysPath, 'cut short');
+      const wrong = [
+        ['auth', { sessions: { keys: 'none' } }, 'auth.sessions.keys'],
+        ['relay', { sessionKey: 'none' }, 'relay.sessionKey'],
+        ['auth', { sessions: { keysPath } }, 'auth.sessions.keysPath'],
+        ['auth', { assertion: { keysPath } }, 'auth.assertion.keysPath'],
+      ] as const;
+      for (const [part, given, key] of wrong) {
+        const parts = right();
+        Object.assign(parts[part], given);
+        Object.assign(parts.auth, { rules: [] });
+        write(parts);
+        const { code, out, err } = await run(['check', '--config', file]);
+        assert.equal(code, 78, key);
+        assert.ok(out.startsWith(`${key} (${file}:`), out);
+        assert.match(err, /^warning: auth\.rules .*\n1 problem found$/s);
+      }
+    });
+
+    it('only warns of a key file that another machine may have', async () => {
+      const parts = right();
+      Object.assign(parts.auth, { sessions: { keysPath: join(folder, 'nowhere') } });
+      write(parts);
+      const { code, err } = await run(['check', '--config', file]);
+      assert.equal(code, 0);
+      assert.match(err, /^warning: auth\.sessions\.keysPath .*there is no file/m);
     });
 
     it('warns of an empty folder', async () => {

@@ -6,7 +6,7 @@ import type { Config } from '../../platform/config/schema.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { openSealing } from '../../platform/sealing/sealing-keys.ts';
 import { openSecret } from '../../platform/secret-source.ts';
-import { openSigningKeys } from '../../platform/signing-keys.ts';
+import { openSigningKeys, type SigningKeysConfig } from '../../platform/signing-keys.ts';
 import { readTlsFiles, readUpstreamTls } from '../../platform/tls.ts';
 import { readTarget } from '../../stores/redis/connection-options.ts';
 import { complaints, type Finding, warn } from './finding.ts';
@@ -110,24 +110,21 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Opens each key as the processes do. */
+/** Opens each key as the processes do. Keys of our own that are there and cannot be used let no process start. */
 async function unusableKeys(config: Config, env: Environment): Promise<Finding[]> {
   const { auth, relay, redis } = config;
   const log = SILENT;
   const found: Finding[] = [];
-  const look = async (open: () => unknown, fix: string) => found.push(...(await complaints(open, 'warn', fix)));
+  const look = async (open: () => unknown, fix: string, level: Finding['level'] = 'warn') =>
+    found.push(...(await complaints(open, level, fix)));
   const seal = (keys: string | undefined, keysPath: string | undefined, keysAt: string) =>
-    look(() => openSealing({ keys, keysPath }, { log, shared: false, keysAt, what: '' }).close(), KEY_FIX);
-  const sign = (keys: typeof auth.assertion, at: string) =>
-    look(async () => (await openSigningKeys(keys, { log, now: Date.now, at })).close(), KEY_FIX);
+    look(() => openSealing({ keys, keysPath }, { log, shared: false, keysAt, what: '' }).close(), KEY_FIX, 'fail');
+  const sign = (keys: SigningKeysConfig, at: string) =>
+    look(async () => (await openSigningKeys(keys, { log, now: Date.now, at })).close(), KEY_FIX, 'fail');
   await seal(auth.sessions.keys, auth.sessions.keysPath, 'auth.sessions.keys');
   await seal(relay.sessionKey, relay.sessionKeyPath, 'relay.sessionKey');
   if ((auth.assertion.keys ?? auth.assertion.keysPath) !== undefined) await sign(auth.assertion, 'auth.assertion');
-  if ((relay.signing.keys ?? relay.signing.keysPath) !== undefined)
-    await look(
-      async () => (await openSigningKeys(relay.signing, { log, now: Date.now, at: 'relay.signing' })).close(),
-      KEY_FIX,
-    );
+  if ((relay.signing.keys ?? relay.signing.keysPath) !== undefined) await sign(relay.signing, 'relay.signing');
   for (const part of ['auth', 'relay'] as const) {
     const { tls } = config[part];
     if (tls !== undefined) await look(() => readTlsFiles(tls, `${part}.tls`), PEM_FIX);
