@@ -136,8 +136,8 @@ describe('messages', () => {
     ],
     [
       'a number where a text belongs',
-      () => ['auth: { sessions: { idle: 10 } }'],
-      /auth\.sessions\.idle: must be a text, not a number; write it in quotes/,
+      () => ['auth: { sessions: { idleTimeout: 10 } }'],
+      /auth\.sessions\.idleTimeout: must be a text, not a number; write it in quotes/,
       'must be a text, not a number; write it in quotes',
     ],
     [
