@@ -15,7 +15,7 @@ export const explain: Command = {
   --groups A,B             their groups
   --provider ID            who signed them in; default: the first of auth.providers
   --issuer URL             the same by the provider's issuer
-  --scopes A,B             the scopes of their token
+  --scopes A,B             the scopes of their token; absent: it has none
   --proxy NAME             show the answer to traefik, caddy, nginx, envoy or envoy-grpc only; default: auth.proxy, or all
   --json                   print it as one JSON object
 
@@ -62,6 +62,10 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     };
     const explanation = explainRequest(config, asked, document);
     const relay = await explainMessage(config, line, { url, identity: person.identity, document });
+    if (line.values.scopes === undefined && explanation.reason === 'insufficient_scope')
+      terminal.printError(
+        `without --scopes the token has none: ask again with --scopes ${explanation.scopesNeeded?.scopes.join(',') ?? 'A,B'}`,
+      );
     for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
     terminal.print(
       line.values.json === true

@@ -115,6 +115,31 @@ describe('explaining the policy of the relay', () => {
     );
   });
 
+  it('says of a missing scope that none was given', async () => {
+    const scoped = `auth:
+  rules:
+    - match: { path: /servers/github/** }
+      allow: { groups: [engineers] }
+      scopes: { default: ["mcp:use"] }
+${CONFIG}`;
+    const ask = (...more: string[]) =>
+      run(
+        scoped,
+        'explain',
+        'http://127.0.0.1:8080/servers/github/mcp',
+        '--user',
+        'al',
+        '--groups',
+        'engineers',
+        ...more,
+      );
+    const none = await ask();
+    assert.match(none.out, /decision: deny \(403, insufficient_scope/);
+    assert.match(none.err, /^without --scopes the token has none: ask again with --scopes mcp:use$/m);
+    for (const given of ['mcp:use', 'other'])
+      assert.doesNotMatch((await ask('--scopes', given)).err, /without --scopes/, given);
+  });
+
   it('says what is wrong with the question', async () => {
     assert.match((await explain('--tool', 'a', '--prompt', 'b')).err, /give one of/);
     assert.match((await explain('--tool', 'a', '--arguments', '{')).err, /must be JSON/);
