@@ -93,9 +93,11 @@ async function list(config: Config, line: CommandLine, terminal: Terminal): Prom
   const answers = await askAll(config, terminal, (part) =>
     askOperatorApi(config[part], 'GET', '/suspensions', undefined, part),
   );
-  const lines = answers.flatMap(([, { suspensions }]) => (Array.isArray(suspensions) ? suspensions : []));
-  for (const text of new Set(lines.map((one) => JSON.stringify(one)))) terminal.print(text);
-  if (lines.length === 0) terminal.printError('no user is suspended');
+  const all = answers.flatMap(([, { suspensions }]) => (Array.isArray(suspensions) ? suspensions : []));
+  // Without Redis each process has its own, of almost the same time.
+  const byUser = new Map(all.reverse().map((one) => [one.user, one]));
+  for (const one of [...byUser.values()].reverse()) terminal.print(JSON.stringify(one));
+  if (all.length === 0) terminal.printError('no user is suspended');
   return 0;
 }
 
@@ -149,13 +151,17 @@ async function askAll(
 function told(config: Config, answers: Answers, terminal: Terminal): number {
   if (answers.some(([, { shared }]) => shared === true)) return 0;
   const asked = new Set(answers.map(([part]) => part));
-  const missing = [
-    ...(asked.has('auth') ? [] : ['auth.operatorToken']),
-    ...(asked.has('relay') || Object.keys(config.relay.servers).length === 0 ? [] : ['relay.operatorToken']),
-  ];
+  const used = (['auth', 'relay'] as const).filter(
+    (part) => part === 'auth' || Object.keys(config.relay.servers).length > 0,
+  );
+  const missing = used
+    .filter((part) => !asked.has(part))
+    .map((part) =>
+      config[part].operatorToken === undefined ? `set ${part}.operatorToken` : `start \`postern ${part}\``,
+    );
   if (missing.length === 0) return 0;
   terminal.printError(
-    `there is no Redis, so the processes do not tell each other, and not all of them answered: set ${missing.join(', ')}, or \`redis\`, and try again`,
+    `there is no Redis, so the processes do not tell each other, and not all of them answered: ${missing.join(', ')}, or set \`redis\`, and try again`,
   );
   return 1;
 }

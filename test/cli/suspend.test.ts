@@ -14,7 +14,7 @@ interface Answer {
   readonly body: object;
 }
 
-describe('postern unsuspend', () => {
+describe('postern unsuspend and suspend', () => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-suspend-'));
   const servers: Server[] = [];
   after(() => rmSync(folder, { recursive: true }));
@@ -31,15 +31,32 @@ describe('postern unsuspend', () => {
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  async function unsuspend(auth: Answer, relay: Answer): Promise<{ code: number; out: string; err: string }> {
+  async function nothing(): Promise<string> {
+    const address = await processThatSays(UNKNOWN);
+    servers.pop()?.close();
+    return address;
+  }
+
+  async function unsuspend(auth: Answer, relay: Answer) {
+    return run(['unsuspend', '--user', 'bob'], await processThatSays(auth), {
+      internalListen: await processThatSays(relay),
+      operatorToken: TOKEN,
+    });
+  }
+
+  async function run(
+    command: readonly string[],
+    auth: string,
+    relay: object,
+  ): Promise<{ code: number; out: string; err: string }> {
     const file = join(folder, 'postern.yaml');
     const content = {
-      auth: { internalListen: await processThatSays(auth), operatorToken: TOKEN },
-      relay: { internalListen: await processThatSays(relay), operatorToken: TOKEN },
+      auth: { internalListen: auth, operatorToken: TOKEN },
+      relay: { servers: { one: { url: 'http://127.0.0.1:9/mcp' } }, sessionKey: 'A'.repeat(43), ...relay },
     };
     writeFileSync(file, JSON.stringify(content));
     const [out, err]: [string[], string[]] = [[], []];
-    const code = await main(['unsuspend', '--user', 'bob', '--config', file], {
+    const code = await main([...command, '--config', file], {
       env: {},
       print: (text) => out.push(text),
       printError: (text) => err.push(text),
@@ -64,5 +81,35 @@ describe('postern unsuspend', () => {
     const half = await unsuspend(UNKNOWN, broken);
     assert.equal(half.code, 1);
     assert.match(half.err, /the relay refuses: the session store does not answer/);
+  });
+
+  it('names the process that did not answer, and what lets it answer', async () => {
+    const lifted = { status: 200, body: { lifted: true, shared: false } };
+    const away = await run(['unsuspend', '--user', 'bob'], await processThatSays(lifted), {
+      internalListen: await nothing(),
+      operatorToken: TOKEN,
+    });
+    assert.equal(away.code, 1);
+    assert.match(away.err, /not all of them answered: start `postern relay`, or set `redis`/);
+    const unset = await run(['unsuspend', '--user', 'bob'], await processThatSays(lifted), {});
+    assert.equal(unset.code, 1);
+    assert.match(unset.err, /not all of them answered: set relay\.operatorToken, or set `redis`/);
+  });
+
+  it('lists a suspension once where each process has its own, and those of one alone', async () => {
+    const said = (since: string, ...users: string[]) => ({
+      status: 200,
+      body: { suspensions: users.map((user) => ({ user, since })) },
+    });
+    const { code, out } = await run(
+      ['suspend', '--list'],
+      await processThatSays(said('2026-12-01T09:00:00.000Z', 'https://id.example.com#1', 'bob')),
+      {
+        internalListen: await processThatSays(said('2026-12-01T09:00:00.010Z', 'bob', 'https://id.example.com#3')),
+        operatorToken: TOKEN,
+      },
+    );
+    const users = out.split('\n').map((line) => (JSON.parse(line) as { user: string }).user);
+    assert.deepEqual([code, users.sort()], [0, ['bob', 'https://id.example.com#1', 'https://id.example.com#3']]);
   });
 });

@@ -26,7 +26,7 @@ export const SUSPENDED_CAUSE: DenialCause = {
   missing: 'suspended',
   needs: 'a user who is not suspended',
   has: 'suspended',
-  fix: 'let them in again with `postern suspend --user SUBJECT --lift`',
+  fix: 'let them in again with `postern unsuspend --user USER`',
 };
 
 /** What `rule.admits` found missing. */
