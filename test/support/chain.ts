@@ -63,7 +63,8 @@ export async function startChain(
     ]),
     POSTERN_RELAY_SERVERS: JSON.stringify({
       everything: { url: `http://127.0.0.1:${everything}/mcp` },
-      echo: { url: `http://127.0.0.1:${echo.port}/mcp` },
+      // It answers whatever comes, as no real server does.
+      echo: { url: `http://127.0.0.1:${echo.port}/mcp`, era: 'both' },
     }),
     ...settings,
   };
