@@ -61,11 +61,13 @@ async function examinations(config: LoadedConfig['config'], env: Terminal['env']
   const { providerFindings } = await import('./doctor/providers.ts');
   const { redisFindings } = await import('./doctor/redis.ts');
   const { serverFindings } = await import('./doctor/servers.ts');
-  const { certificateFindings, portFindings, reachFindings } = await import('./doctor/places.ts');
+  const { certificateFindings, shownCertificateFindings } = await import('./doctor/certificates.ts');
+  const { portFindings, reachFindings } = await import('./doctor/places.ts');
   const fetcher = createOutboundFetch();
   return [
     portFindings(config),
     Promise.resolve(certificateFindings(config)),
+    shownCertificateFindings(config, env),
     redisFindings(config.redis),
     providerFindings(config, fetcher),
     serverFindings(config.relay, env),

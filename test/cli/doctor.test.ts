@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { WebSocketServer } from 'ws';
 import { stringify } from 'yaml';
 import { findingText, type PlacedFinding } from '../../src/cli/doctor/finding.ts';
 import { main } from '../../src/cli/main.ts';
@@ -342,9 +344,82 @@ describe('postern doctor', () => {
     // The variables of a process decide about its connections; here only the look at them is meant.
     const { code, findings } = await diagnose(parts, { HTTPS_PROXY: `http://127.0.0.1:${ports[4]}` });
     const text = findings.map(findingText).join('\n');
-    assert.match(text, /auth\.tls\.certPath \(.*postern\.yaml:\d+\): CN=old expired on/);
+    assert.match(text, /auth\.tls\.certPath \(.*postern\.yaml:\d+\): the certificate of CN=old expired on/);
     assert.match(text, /relay\.tls\.keyPath .*must hold a private key in PEM/);
     assert.match(text, /HTTPS_PROXY: the proxy http:\/\/127\.0\.0\.1:\d+: no server listens there/);
+    assert.equal(code, 1);
+  });
+
+  it('names certificates that others show and that soon expire, and none that lasts', async () => {
+    world = {};
+    for (const [days, level] of [
+      ['5', 'warn'],
+      ['400', 'ok'],
+    ] as const) {
+      const [cert, key] = [join(folder, `${days}.pem`), join(folder, `${days}.key`)];
+      const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-noenc', '-keyout', key, '-days', days];
+      execFileSync('openssl', ['req', '-x509', ...made, '-subj', '/CN=localhost', '-out', cert], { stdio: 'pipe' });
+      const server = createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_request, response) =>
+        response.end('{}'),
+      );
+      servers.push(server);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const parts = right();
+      parts.relay.servers = {
+        web: { url: `https://localhost:${port}/mcp`, tls: { caPath: cert } },
+        socket: { url: `wss://localhost:${port}/mcp`, tls: { caPath: cert } },
+      };
+      const { findings } = await diagnose({ ...parts, publicUrl: `https://localhost:${port}` });
+      for (const at of ['publicUrl', 'relay.servers.web.url', 'relay.servers.socket.url']) {
+        const found = findings.find(({ key: at2, cause }) => at2 === at && /certificate of localhost/.test(cause));
+        assert.equal(found?.level, level, `${at}: ${findings.map(findingText).join('\n')}`);
+      }
+    }
+  });
+
+  it('asks servers by WebSocket and HTTP+SSE, and names those that are none of MCP', async () => {
+    world = {};
+    const answers: Record<string, (text: string) => string | undefined> = {
+      right: () => JSON.stringify({ jsonrpc: '2.0', id: 1, result: { serverInfo: { name: 'ws', version: '2' } } }),
+      modern: () => JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code: -32601, message: 'no' } }),
+      echo: (text) => text,
+      words: () => 'hello',
+      mute: () => undefined,
+    };
+    const base = await serve((request, response) => {
+      if (request.url === '/sse') {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+        return response.write('event: endpoint\ndata: /messages\n\n');
+      }
+      return response.writeHead(200, { 'Content-Type': 'text/html' }).end('<p>');
+    });
+    const sockets = new WebSocketServer({ server: servers.at(-1) as Server });
+    sockets.on('connection', (socket, { url }) => {
+      const answer = answers[(url ?? '').slice(1)];
+      if (answer === answers.mute) return socket.close();
+      socket.on('message', (data) => socket.send(answer?.(String(data)) ?? ''));
+    });
+    const ws = base.replace('http', 'ws');
+    const parts = right();
+    parts.relay.servers = {
+      ...Object.fromEntries(Object.keys(answers).map((name) => [name, { url: `${ws}/${name}` }])),
+      stream: { url: `${base}/sse`, transport: 'http-sse' },
+      page: { url: `${base}/page`, transport: 'http-sse' },
+    };
+    const { code, findings } = await diagnose(parts);
+    sockets.close();
+    const said = new Map(findings.map(({ key, level, cause }) => [key, `${level} ${cause}`]));
+    for (const [name, expected] of Object.entries({
+      right: /^ok ws 2 answers initialize/,
+      modern: /^ok .* knows no initialize/,
+      echo: /^fail .* no JSON-RPC/,
+      words: /^fail .* no JSON-RPC/,
+      mute: /^fail .* does not answer initialize/,
+      stream: /^ok .* opens its stream/,
+      page: /^fail .* no event stream/,
+    }))
+      assert.match(said.get(`relay.servers.${name}.url`) ?? '', expected);
     assert.equal(code, 1);
   });
 

@@ -48,9 +48,14 @@ async function textOf(response: Response): Promise<string> {
 }
 
 /** The JSON object in an answer, or in the first event of a stream; undefined where there is none. */
-export function jsonOf({ text }: Answer): Record<string, unknown> | undefined {
+export function jsonOf({ text }: Pick<Answer, 'text'>): Record<string, unknown> | undefined {
+  return objectIn(/^data: ?(\{.*)$/m.exec(text)?.[1] ?? text);
+}
+
+/** @returns undefined if the text is no JSON object */
+export function objectIn(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(/^data: ?(\{.*)$/m.exec(text)?.[1] ?? text);
+    const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? (value as Record<string, unknown>)
       : undefined;

@@ -1,6 +1,4 @@
-import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Config } from '../../platform/config/schema.ts';
 import { plainReason } from '../../platform/failure-reason.ts';
@@ -14,9 +12,6 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Milliseconds. */
 const TIMEOUT = 5_000;
-const DAY = 86_400_000;
-/** Days. */
-const SOON = 14;
 
 /** Whether the processes can listen, or do. */
 export async function portFindings(config: Config): Promise<Finding[]> {
@@ -63,45 +58,6 @@ async function listening(host: string, port: number): Promise<string | undefined
 async function isPostern(listen: Config['auth']['internalListen']): Promise<boolean> {
   const answer = await exchange(fetch, `${reachableAddress(listen)}/configz`).catch(noAnswer);
   return !(answer instanceof NoAnswer) && jsonOf(answer)?.parts !== undefined;
-}
-
-/** From when until when the certificates that the configuration names are good. Files that cannot be read were named before. */
-export function certificateFindings(config: Config): Finding[] {
-  const files: Array<readonly [string, string | undefined]> = [
-    ...(['auth', 'relay'] as const).flatMap((part) => [
-      [`${part}.tls.certPath`, config[part].tls?.certPath] as const,
-      [`${part}.tls.clientCaPath`, config[part].tls?.clientCaPath] as const,
-    ]),
-    ['redis.tls.caPath', config.redis?.tls.caPath],
-    ['redis.tls.certPath', config.redis?.tls.certPath],
-    ...Object.entries(config.relay.servers).flatMap(([name, { tls }]) => [
-      [`relay.servers.${name}.tls.caPath`, tls?.caPath] as const,
-      [`relay.servers.${name}.tls.certPath`, tls?.certPath] as const,
-    ]),
-  ];
-  return files.flatMap(([key, path]) => (path === undefined ? [] : certificates(key, path)));
-}
-
-function certificates(key: string, path: string): Finding[] {
-  let blocks: X509Certificate[];
-  try {
-    const texts = readFileSync(path, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-    blocks = texts.map((text) => new X509Certificate(text));
-  } catch {
-    return [];
-  }
-  return blocks.flatMap(({ subject, validFrom, validTo }) => {
-    const name = subject?.replaceAll('\n', ', ') || path;
-    const left = Math.floor((Date.parse(validTo) - Date.now()) / DAY);
-    if (Date.parse(validFrom) > Date.now())
-      return [fail(key, `${name} is good from ${validFrom} on`, 'check the clock')];
-    if (left < 0) return [fail(key, `${name} expired on ${validTo}`, 'renew it')];
-    return [
-      left < SOON
-        ? warn(key, `${name} expires on ${validTo}`, 'renew it')
-        : ok(key, `${name} is good until ${validTo}`),
-    ];
-  });
 }
 
 /** The proxies to the outside, the one before Postern, and the keys that the relay verifies it by. */

@@ -8,7 +8,7 @@ import { isRecord } from '../../platform/is-record.ts';
 import { outboundAgent, outboundConnector } from '../../platform/outbound/connections.ts';
 import { openSecret } from '../../platform/secret-source.ts';
 import { readUpstreamTls } from '../../platform/tls.ts';
-import { exchange, jsonOf, NoAnswer } from './exchange.ts';
+import { exchange, jsonOf, NoAnswer, objectIn } from './exchange.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { noAnswer } from './providers.ts';
 
@@ -83,7 +83,12 @@ async function http(server: Server, at: string, tls: object, credential: Record<
   }
 }
 
-function initialized(url: string, at: string, status: number, message: Record<string, unknown> | undefined): Finding {
+function initialized(
+  url: string,
+  at: string,
+  how: number | string,
+  message: Record<string, unknown> | undefined,
+): Finding {
   if (isRecord(message?.result)) {
     const { serverInfo, protocolVersion } = message.result;
     const who = isRecord(serverInfo) ? `${String(serverInfo.name)} ${String(serverInfo.version)}` : 'an MCP server';
@@ -94,7 +99,7 @@ function initialized(url: string, at: string, status: number, message: Record<st
     return ok(`${at}.url`, `${url} answers in JSON-RPC and knows no initialize (error ${String(message.error.code)})`);
   return fail(
     `${at}.url`,
-    `${url} answers initialize with ${status} and no JSON-RPC`,
+    `${url} answers initialize with ${how} and no JSON-RPC`,
     'name the MCP endpoint, often …/mcp',
   );
 }
@@ -118,6 +123,10 @@ function unproven(
   );
 }
 
+function silent(url: string, at: string): Finding {
+  return fail(`${at}.url`, `${url} takes WebSockets and does not answer initialize`, 'name the MCP endpoint');
+}
+
 function webSocket(url: string, at: string, tls: object, headers: Record<string, string>): Promise<Finding> {
   const secure = url.startsWith('wss:');
   return new Promise((resolve) => {
@@ -126,11 +135,19 @@ function webSocket(url: string, at: string, tls: object, headers: Record<string,
       handshakeTimeout: TIMEOUT,
       agent: outboundAgent(secure ? 'https:' : 'http:', tls),
     });
+    const late = setTimeout(() => end(silent(url, at)), TIMEOUT);
     const end = (finding: Finding) => {
+      clearTimeout(late);
       resolve(finding);
       socket.terminate();
     };
-    socket.on('open', () => end(ok(`${at}.url`, `${url} takes WebSockets`)));
+    socket.on('open', () => socket.send(JSON.stringify(INITIALIZE)));
+    socket.on('message', (data) => {
+      const message = objectIn(String(data));
+      // What it says unasked comes first from some.
+      if (message === undefined || message.id === INITIALIZE.id) end(initialized(url, at, 'a message', message));
+    });
+    socket.on('close', () => end(silent(url, at)));
     socket.on('error', (error) => end(fail(`${at}.url`, `${url}: ${plainReason(error)}`, UNREACHED)));
   });
 }
