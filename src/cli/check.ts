@@ -1,9 +1,9 @@
 import { loadConfig } from '../platform/config/load.ts';
 import { ConfigurationError } from '../platform/errors.ts';
 import { compilePolicy } from '../relay/policy/compile.ts';
-import { type Command, EXIT_CONFIG, optionalText } from './command.ts';
-import { findingText } from './doctor/finding.ts';
-import { inspect } from './doctor/inspection.ts';
+import { type Command, EXIT_CONFIG, optionalText, type Terminal } from './command.ts';
+import { findingOf, findingText } from './doctor/finding.ts';
+import { inspect, placedProblems } from './doctor/inspection.ts';
 import { runningDifferences } from './running-configuration.ts';
 
 export const check: Command = {
@@ -15,8 +15,9 @@ programs that are not there, keys that cannot be read, rules that never decide, 
   options: {},
   positionals: [0, 0],
   async run(line, terminal) {
+    const path = optionalText(line, 'config');
     try {
-      const loaded = loadConfig(optionalText(line, 'config'), terminal.env);
+      const loaded = loadConfig(path, terminal.env);
       const { config, file } = loaded;
       const { policy, servers } = config.relay;
       if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
@@ -24,17 +25,21 @@ programs that are not there, keys that cannot be read, rules that never decide, 
       const texts = (wanted: boolean) => found.filter(({ level }) => (level === 'fail') === wanted).map(findingText);
       const warnings = [...loaded.warnings, ...texts(false), ...(await runningDifferences(config))];
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
-      if (texts(true).length > 0) throw new ConfigurationError(texts(true));
+      if (texts(true).length > 0) return refuse(texts(true), terminal);
       const { length } = warnings;
       const suffix = length === 0 ? 'is right' : `can be used; ${length} warning${length === 1 ? '' : 's'}`;
       terminal.print(`${file ?? 'the environment'}: the configuration ${suffix}`);
       return 0;
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;
-      for (const problem of error.problems) terminal.print(problem);
-      const { length } = error.problems;
-      terminal.printError(`${length} problem${length === 1 ? '' : 's'} found`);
-      return EXIT_CONFIG;
+      const problems = error.problems.map((problem) => findingOf('fail', problem));
+      return refuse(placedProblems(problems, path, terminal.env).map(findingText), terminal);
     }
   },
 };
+
+function refuse(problems: readonly string[], terminal: Terminal): number {
+  for (const problem of problems) terminal.print(problem);
+  terminal.printError(`${problems.length} problem${problems.length === 1 ? '' : 's'} found`);
+  return EXIT_CONFIG;
+}

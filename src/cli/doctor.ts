@@ -3,7 +3,7 @@ import { createOutboundFetch } from '../platform/outbound/connections.ts';
 import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText, type Terminal } from './command.ts';
 import { complaints, type Finding, findingOf, findingText, ok, type PlacedFinding, placed } from './doctor/finding.ts';
-import { inspect } from './doctor/inspection.ts';
+import { inspect, placedProblems } from './doctor/inspection.ts';
 import { runningDifferences } from './running-configuration.ts';
 
 export const doctor: Command = {
@@ -20,10 +20,11 @@ Exit code 0 where nothing fails, with warnings or without; 1 where something doe
   positionals: [0, 0],
   async run(line, terminal) {
     const print = (findings: readonly PlacedFinding[]) => show(findings, line.values.json === true, terminal);
+    const path = optionalText(line, 'config');
     let loaded: LoadedConfig | undefined;
     const wrong = await complaints(
       () => {
-        loaded = loadConfig(optionalText(line, 'config'), terminal.env);
+        loaded = loadConfig(path, terminal.env);
         const { policy, servers } = loaded.config.relay;
         if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
       },
@@ -31,7 +32,7 @@ Exit code 0 where nothing fails, with warnings or without; 1 where something doe
       '`postern config reference` says what may stand there',
     );
     if (loaded === undefined || wrong.length > 0) {
-      print(wrong);
+      print(placedProblems(wrong, path, terminal.env));
       return EXIT_CONFIG;
     }
     const findings = await examine(loaded, terminal.env);

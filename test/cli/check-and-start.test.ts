@@ -33,7 +33,9 @@ async function checked(env: Env): Promise<{ code: number; problems: string[]; wa
   const warnings: string[] = [];
   const print = (text: string) => void out.push(text);
   const code = await main(['check'], { env, print, printError: (text) => void warnings.push(text) });
-  return { code, problems: code === 0 ? [] : out, warnings };
+  // Where a key stands is said by check alone.
+  const problems = out.map((line) => line.replace(/^(\S+) \(\S+:\d+\): /, '$1: '));
+  return { code, problems: code === 0 ? [] : problems, warnings };
 }
 
 /** What the two starts say, each as its command does it. */

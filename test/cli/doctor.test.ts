@@ -509,12 +509,20 @@ describe('postern doctor', () => {
     const { code, findings } = await diagnose({ auth: { listen: 'x' }, drian: '1s' });
     assert.equal(code, 78);
     assert.deepEqual(
-      findings.map(({ level, key }) => [level, key]),
+      findings.map(({ level, key, line }) => [level, key, line]),
       [
-        ['fail', 'auth.listen'],
-        ['fail', 'drian'],
+        ['fail', 'auth.listen', 2],
+        ['fail', 'drian', 3],
       ],
     );
+    const checked = await run(['check', '--config', file]);
+    assert.match(checked.out, /^auth\.listen \(.*postern\.yaml:2\): .*\ndrian \(.*postern\.yaml:3\): unknown key/);
+    for (const text of ['auth: [', 'a: &b', 'auth: {listen: "x"']) {
+      writeFileSync(file, text);
+      const broken = await run(['check', '--config', file]);
+      assert.equal(broken.code, 78, text);
+      assert.doesNotMatch(broken.out, /:$/m, text);
+    }
   });
 
   describe('beside it `postern check`', () => {

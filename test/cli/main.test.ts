@@ -135,8 +135,8 @@ describe('postern check', () => {
     rmSync(directory, { recursive: true });
     assert.equal(code, 78);
     assert.deepEqual(
-      out.split('\n').map((line) => line.split(':')[0]),
-      ['auth.listen', 'drian'],
+      out.split('\n').map((line) => line.split(': ')[0]),
+      [`auth.listen (${file}:2)`, `drian (${file}:1)`],
     );
     assert.equal(err, '2 problems found');
   });

@@ -4,7 +4,19 @@ import { documentedFields, loggedFields } from './log-fields.ts';
 /** Made by the logger itself. */
 const ALWAYS = ['level', 'time', 'process', 'message', 'trace_id', 'span_id'];
 /** Of objects that are made elsewhere than in the call. */
-const SPREAD = ['kind', 'severity', 'clientName', 'problems', 'address', 'subject', 'resource', 'grantType', 'detail'];
+const SPREAD = [
+  'kind',
+  'severity',
+  'clientName',
+  'problems',
+  'address',
+  'subject',
+  'resource',
+  'grantType',
+  'detail',
+  'needs',
+  'has',
+];
 
 describe('docs/logs.md', () => {
   const documented = documentedFields();

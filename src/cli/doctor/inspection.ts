@@ -20,6 +20,21 @@ export async function inspect(
   return found.map((finding) => placed(finding, loaded));
 }
 
+/** With their places, as far as the file that holds them can be read. */
+export function placedProblems(
+  problems: readonly Finding[],
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): PlacedFinding[] {
+  let document: LoadedConfig['document'];
+  try {
+    ({ document } = readInput(file, env));
+  } catch {
+    // They say so themselves.
+  }
+  return problems.map((problem) => placed(problem, { document }));
+}
+
 function nothing(file: string | undefined, env: Readonly<Record<string, string | undefined>>): Finding[] {
   const { input } = readInput(file, env);
   if (isRecord(input) && Object.keys(input).length > 0) return [];

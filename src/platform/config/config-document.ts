@@ -28,7 +28,9 @@ export function parseConfigDocument(path: string, text: string): ConfigDocument 
   const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true, stringKeys: true });
   // Only the first line of yaml's message: the rest quotes the file, which may hold a secret.
   if (document.errors.length > 0)
-    throw new ConfigurationError(document.errors.map((error) => `${path}: ${error.message.split('\n')[0]}`));
+    throw new ConfigurationError(
+      document.errors.map((error) => `${path}: ${error.message.split('\n')[0]?.replace(/:$/, '')}`),
+    );
   let content: unknown;
   try {
     content = document.toJS() ?? undefined;

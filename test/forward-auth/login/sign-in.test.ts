@@ -71,12 +71,12 @@ describe('signing in', () => {
       house.idp.forge = { claims: { groups } };
       const jar = new Jar();
       const text = await problem(await jar.hop(await begin(jar)), 403);
-      assert.match(text, new RegExp(`${groups.length} groups.*auth\\.limits\\.identity allows 8192`));
+      assert.match(text, new RegExp(`${groups.length} groups.*auth\\.limits\\.maxIdentity allows 8192`));
       assert.ok(groups === many || !text.includes(groups[2] as string), 'none of them is named');
       assert.equal(jar.cookies(house.origin).has('__Host-postern'), false);
       assert.match(
         house.log(),
-        new RegExp(`a sign-in was refused: .*${groups.length} groups.*auth\\.limits\\.identity`),
+        new RegExp(`a sign-in was refused: .*${groups.length} groups.*auth\\.limits\\.maxIdentity`),
       );
     }
   });

@@ -164,7 +164,14 @@ describe('grants at the broker', () => {
     const { body } = await operator('GET', `/oauth/grants?client=${client.id}`);
     const [grant] = body.grants as unknown as Array<Record<string, unknown>>;
     assert.deepEqual(
-      [grant?.client, grant?.clientName, grant?.subject, grant?.provider, grant?.resource, grant?.scopes],
+      [
+        grant?.client,
+        grant?.clientName,
+        String(grant?.user).split('#')[1],
+        grant?.provider,
+        grant?.resource,
+        grant?.scopes,
+      ],
       [client.id, 'Raw client', 'alice', 'corp', gate.resource('github'), ['mcp:use']],
     );
     const listed = await operator('GET', '/oauth/clients');
