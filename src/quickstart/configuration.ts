@@ -58,8 +58,8 @@ export function quickstartConfiguration(
       ],
     },
     relay: {
-      ...relay,
       ...(relay.servers === undefined && exampleServers(addresses)),
+      ...relay,
       admin: {
         groups: [ADMINS],
         forwardAuth: { url: `http://127.0.0.1:${addresses.forwardAuthInternalPort}`, token: secrets.operator },
@@ -108,6 +108,7 @@ function exampleServers({ exampleUrl, clockUrl }: QuickstartAddresses): Section 
   return {
     servers: { example: { url: exampleUrl }, clock: { url: clockUrl } },
     aggregate: { servers: ['example', 'clock'] },
+    policy: { rules: [{ who: 'anyone-signed-in' }] },
   };
 }
 
