@@ -11,7 +11,9 @@ describe('the time to read what a peer sends', function () {
 
   it('is measured so that more than linear growth is seen', () => {
     const quadratic = (text: string) => /\/+$/.test(text);
-    assert.equal(isLinear(growthOf(quadratic, (size) => `${'/'.repeat(size)}x`)), false);
+    const isSeen = () => !isLinear(growthOf(quadratic, (size) => `${'/'.repeat(size)}x`));
+    // A first reading that is disturbed hides it; five in turn are not.
+    assert.ok([1, 2, 3, 4, 5].some(isSeen));
     assert.equal(
       isLinear(
         growthOf(
