@@ -151,12 +151,12 @@ ${CONFIG}`;
     const wrong = CONFIG.replace('tools: [merge]', 'tols: [merge]');
     assert.deepEqual(
       [(await run(wrong, 'check')).code, (await run(wrong, 'check')).out],
-      [78, 'relay.policy.rules[1].tols: unknown key; did you mean `tools`?'],
+      [78, `relay.policy.rules[1].tols (${file}:7): unknown key; did you mean \`tools\`?`],
     );
     const shadowed = `${CONFIG}      - { who: { users: [bob] }, readOnly: true, tools: [a] }\n`;
     const checked = await run(shadowed, 'check');
     assert.equal(checked.code, 78);
-    assert.match(checked.out, /^relay\.policy\.rules\[3\]: can never match/);
+    assert.match(checked.out, /^relay\.policy\.rules\[3\] \(.*:\d+\): can never match/);
     const started = startPostern(['relay', '--config', file]);
     assert.equal(await started.ended, 78);
     assert.match(started.stderr(), /relay\.policy\.rules\[3\]: can never match/);
