@@ -2,6 +2,7 @@ import { loadConfig } from '../platform/config/load.ts';
 import { parseDuration } from '../platform/units.ts';
 import { type Command, type CommandLine, optionalText, type Terminal, UsageError } from './command.ts';
 import { askOperatorApi } from './operator-client.ts';
+import { userQuery } from './people.ts';
 
 export const apiKeys: Command = {
   summary: 'make, list and revoke API keys, at the running forward-auth',
@@ -38,9 +39,7 @@ postern api-keys create --user ci > key
     const wanted = action === 'create' ? description(line) : undefined;
     const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
     if (wanted !== undefined) return printKey(await askOperatorApi(auth, 'POST', '/api-keys', wanted), terminal);
-    const user = optionalText(line, 'user');
-    const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
-    if (id === undefined) return printKeys(await askOperatorApi(auth, 'GET', `/api-keys${query}`), terminal);
+    if (id === undefined) return printKeys(await askOperatorApi(auth, 'GET', `/api-keys${userQuery(line)}`), terminal);
     await askOperatorApi(auth, 'DELETE', `/api-keys/${id}`);
     terminal.print(`${id} revoked`);
     return 0;

@@ -1,9 +1,7 @@
-import { loadConfig } from '../platform/config/load.ts';
 import { ConfigurationError } from '../platform/errors.ts';
-import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText, type Terminal } from './command.ts';
 import { findingOf, findingText } from './doctor/finding.ts';
-import { inspect, placedProblems } from './doctor/inspection.ts';
+import { inspect, loadUsable, placedProblems } from './doctor/inspection.ts';
 import { runningDifferences } from './running-configuration.ts';
 
 export const check: Command = {
@@ -17,10 +15,8 @@ programs that are not there, keys that cannot be read, rules that never decide, 
   async run(line, terminal) {
     const path = optionalText(line, 'config');
     try {
-      const loaded = loadConfig(path, terminal.env);
+      const loaded = loadUsable(path, terminal.env);
       const { config, file } = loaded;
-      const { policy, servers } = config.relay;
-      if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
       const found = await inspect(loaded, terminal.env);
       const texts = (wanted: boolean) => found.filter(({ level }) => (level === 'fail') === wanted).map(findingText);
       const warnings = [...loaded.warnings, ...texts(false), ...(await runningDifferences(config))];

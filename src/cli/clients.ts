@@ -1,6 +1,7 @@
 import { loadConfig } from '../platform/config/load.ts';
 import { type Command, optionalText, type Terminal, UsageError } from './command.ts';
 import { askOperatorApi } from './operator-client.ts';
+import { userQuery } from './people.ts';
 
 export const clients: Command = {
   summary: 'list or remove MCP clients that registered themselves, at the running forward-auth',
@@ -21,9 +22,8 @@ that is named by its document it is the document's address.
     if ((action === 'remove') !== (id !== undefined))
       throw new UsageError(action === 'remove' ? 'which client? Give the id that `list` prints' : '`list` takes no id');
     const { auth } = loadConfig(optionalText(line, 'config'), terminal.env).config;
-    const user = optionalText(line, 'user');
-    const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
-    if (id === undefined) return printClients(await askOperatorApi(auth, 'GET', `/oauth/clients${query}`), terminal);
+    if (id === undefined)
+      return printClients(await askOperatorApi(auth, 'GET', `/oauth/clients${userQuery(line)}`), terminal);
     const answer = await askOperatorApi(auth, 'DELETE', `/oauth/clients?${new URLSearchParams({ client: id })}`);
     const ended = Number(answer.grants);
     terminal.print(`${id} removed, ${ended} grant${ended === 1 ? '' : 's'} ended`);

@@ -1,9 +1,8 @@
-import { type LoadedConfig, loadConfig } from '../platform/config/load.ts';
+import type { LoadedConfig } from '../platform/config/load.ts';
 import { createOutboundFetch } from '../platform/outbound/connections.ts';
-import { compilePolicy } from '../relay/policy/compile.ts';
 import { type Command, EXIT_CONFIG, optionalText, type Terminal } from './command.ts';
 import { complaints, type Finding, findingOf, findingText, ok, type PlacedFinding, placed } from './doctor/finding.ts';
-import { inspect, placedProblems } from './doctor/inspection.ts';
+import { inspect, loadUsable, placedProblems } from './doctor/inspection.ts';
 import { runningDifferences } from './running-configuration.ts';
 
 export const doctor: Command = {
@@ -24,9 +23,7 @@ Exit code 0 where nothing fails, with warnings or without; 1 where something doe
     let loaded: LoadedConfig | undefined;
     const wrong = await complaints(
       () => {
-        loaded = loadConfig(path, terminal.env);
-        const { policy, servers } = loaded.config.relay;
-        if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
+        loaded = loadUsable(path, terminal.env);
       },
       'fail',
       '`postern config reference` says what may stand there',

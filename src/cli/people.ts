@@ -14,6 +14,12 @@ export const USER_OPTIONS = {
   issuer: { type: 'string' },
 } as const;
 
+/** Narrows a list to one user. @returns the query; empty without --user */
+export function userQuery(line: CommandLine): string {
+  const user = optionalText(line, 'user');
+  return user === undefined ? '' : `?${new URLSearchParams({ user })}`;
+}
+
 /** @returns the issuer that --provider or --issuer names @throws UsageError where there is no such provider */
 export function issuerIn(auth: AuthConfig, line: CommandLine): string | undefined {
   const id = optionalText(line, 'provider');

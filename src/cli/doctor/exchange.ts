@@ -1,4 +1,5 @@
 import { plainReason } from '../../platform/failure-reason.ts';
+import { isRecord } from '../../platform/is-record.ts';
 
 /** Milliseconds. */
 const TIMEOUT = 5_000;
@@ -48,7 +49,7 @@ async function textOf(response: Response): Promise<string> {
 }
 
 /** The JSON object in an answer, or in the first event of a stream; undefined where there is none. */
-export function jsonOf({ text }: Pick<Answer, 'text'>): Record<string, unknown> | undefined {
+export function jsonOf({ text }: Answer): Record<string, unknown> | undefined {
   return objectIn(/^data: ?(\{.*)$/m.exec(text)?.[1] ?? text);
 }
 
@@ -56,9 +57,7 @@ export function jsonOf({ text }: Pick<Answer, 'text'>): Record<string, unknown> 
 export function objectIn(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
+    return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
-import { type LoadedConfig, readInput } from '../../platform/config/load.ts';
+import { type LoadedConfig, loadConfig, readInput } from '../../platform/config/load.ts';
 import { isRecord } from '../../platform/is-record.ts';
+import { compilePolicy } from '../../relay/policy/compile.ts';
 import { fileFindings } from './files.ts';
 import { type Finding, type PlacedFinding, placed, warn } from './finding.ts';
 import { ruleFindings } from './rules.ts';
@@ -18,6 +19,14 @@ export async function inspect(
     ...weaknessFindings(config),
   ];
   return found.map((finding) => placed(finding, loaded));
+}
+
+/** The configuration as both processes can use it. @throws ConfigurationError */
+export function loadUsable(file: string | undefined, env: Readonly<Record<string, string | undefined>>): LoadedConfig {
+  const loaded = loadConfig(file, env);
+  const { policy, servers } = loaded.config.relay;
+  if (policy !== undefined) compilePolicy(policy, Object.keys(servers), () => false);
+  return loaded;
 }
 
 /** With their places, as far as the file that holds them can be read. */

@@ -12,7 +12,10 @@ import type { RequestContext, RequestOptions } from './upstream-request.ts';
 export interface LegacySession {
   readonly server: McpServer;
   readonly running: RunningRequests;
-  /** Another replica holds it, if any does: only what comes of a message shows whether there is such a session. */
+  /**
+   * Another replica holds it, if any does: only what comes of a message shows whether there is such a session.
+   * So its `notify` and `close` reject too, with SessionLost or as the other replicas cannot be asked.
+   */
   readonly isRemote?: true;
 }
 
