@@ -18,3 +18,8 @@ export const CLIENT_ABILITIES: ReadonlyMap<unknown, string> = new Map([
   ['sampling/createMessage', 'sampling'],
   ['roots/list', 'roots'],
 ]);
+
+/** The answer to a question that the client refuses; undefined: only an error says so. */
+export function refusedResult(method: unknown): Json | undefined {
+  return method === 'elicitation/create' ? { action: 'cancel' } : undefined;
+}

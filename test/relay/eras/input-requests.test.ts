@@ -12,7 +12,11 @@ const QUESTIONS = {
 };
 
 /** Asks a client that answers each method in this way. */
-function answersOf(answers: Readonly<Record<string, Json>>, questions: Json = QUESTIONS): Promise<Json> {
+function answersOf(
+  answers: Readonly<Record<string, Json>>,
+  questions: Json = QUESTIONS,
+  refused = new Set<string>(),
+): Promise<Json> {
   const sent: Json[] = [];
   const memory = {
     answerTo: async (_id: unknown, _size: number, _signal: unknown, ask: () => void) => {
@@ -20,7 +24,8 @@ function answersOf(answers: Readonly<Record<string, Json>>, questions: Json = QU
       return answers[String(sent.at(-1)?.method)] ?? { error: { code: -1, message: 'refused' } };
     },
   } as unknown as SessionMemory;
-  const client = { capabilities: CAPABILITIES, memory, send: (message: Json) => void sent.push(message) };
+  const send = (message: Json) => void sent.push(message);
+  const client = { capabilities: CAPABILITIES, memory, refused, send };
   return askClient(questions, client, new AbortController().signal);
 }
 
@@ -36,8 +41,13 @@ describe('input requests of a server without sessions, put to a client of sessio
   });
 
   for (const question of ['sample', 'roots'] as const)
-    it(`a client that refuses ${question} alone fails the call, with no code of its own`, async () => {
-      const refused = answersOf({}, { [question]: QUESTIONS[question] });
-      await assert.rejects(refused, { code: -32603, message: 'the client refused to answer' });
+    it(`a client that refuses ${question} alone is not asked again, and its own code goes nowhere`, async () => {
+      const refused = new Set<string>();
+      const asked = { [question]: QUESTIONS[question] };
+      assert.deepEqual(await answersOf({}, asked, refused), {});
+      await assert.rejects(answersOf({}, asked, refused), { code: -32603, message: /has refused to answer/ });
+      assert.deepEqual(await answersOf({}, { ...asked, name: QUESTIONS.name }, refused), {
+        name: { action: 'cancel' },
+      });
     });
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
 import { HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
@@ -93,16 +94,15 @@ export class EmulatedSession implements McpServer {
   }
 
   async #rounds({ id, method, params }: ClientRequest, options: RequestOptions): Promise<Json> {
+    const { capabilities } = this.#state.client;
+    const client = { capabilities, memory: this.#memory, refused: new Set<string>(), send: options.onMessage };
     let further: Json = {};
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const result = await this.#ask({ id, method, params: { ...params, ...further } }, options);
+      // Each round is a request of its own, with an id of its own (2026-07-28, basic/patterns/mrtr).
+      const own = round === 0 ? id : randomUUID();
+      const result = await this.#ask({ id: own, method, params: { ...params, ...further } }, options);
       if (result.resultType !== 'input_required') return toLegacyResult(result);
       const { inputRequests, requestState } = result;
-      const client = {
-        capabilities: this.#state.client.capabilities,
-        memory: this.#memory,
-        send: options.onMessage,
-      };
       further = {
         ...(isRecord(inputRequests) && { inputResponses: await askClient(inputRequests, client, options.signal) }),
         ...(requestState !== undefined && { requestState }),

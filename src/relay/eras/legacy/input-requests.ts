@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../../platform/is-record.ts';
-import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
+import { CLIENT_ABILITIES, refusedResult } from '../../protocol/capabilities.ts';
 import { INTERNAL_ERROR, MISSING_CAPABILITY } from '../../protocol/error-codes.ts';
 import { ServerError } from '../../protocol/failures.ts';
+import { writeJson } from '../../protocol/json.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { weightOfMessage } from '../../protocol/json-weight.ts';
 import type { SessionMemory } from './session-memory.ts';
@@ -14,28 +15,36 @@ const MAX_QUESTIONS = 16;
 export interface InputRequestContext {
   readonly capabilities: Json;
   readonly memory: SessionMemory;
+  /** What the client has refused during this call, as JSON. */
+  readonly refused: Set<string>;
   /** Sends on the stream of the request that is under way. */
   send(message: Json): void;
 }
 
 /**
- * Puts what a server asks by a result to a client of sessions, as requests on the stream of its own request.
+ * Puts what a server asks by a result to a client of sessions, as requests on the stream of its own request. What the client
+ * refuses has no answer, and the server decides what to do without it (2026-07-28, basic/patterns/mrtr); it is not put again.
  *
  * @returns the answers, as the server wants them back
- * @throws ServerError if the client cannot be asked that, or answers nothing of it
+ * @throws ServerError if the client cannot be asked that, or has refused all of it before
  */
 export async function askClient(questions: Json, client: InputRequestContext, signal: AbortSignal): Promise<Json> {
   const asked = Object.entries(questions);
   if (asked.length > MAX_QUESTIONS)
     throw new ServerError(INTERNAL_ERROR, 'the MCP server asks too many things at once');
   for (const [, question] of asked) mustBeAble(question, client.capabilities);
-  const answers = await Promise.all(
-    asked.map(async ([key, question]) => [key, await ask(question as Json, client, signal)] as const),
+  const open = asked.filter(([, question]) => !client.refused.has(writeJson(question)));
+  if (open.length === 0 && asked.length > 0)
+    throw new ServerError(INTERNAL_ERROR, 'the client has refused to answer what the MCP server must know');
+  const answers: Record<string, Json> = {};
+  await Promise.all(
+    open.map(async ([key, question]) => {
+      const answer = await ask(question as Json, client, signal);
+      if (answer === undefined) client.refused.add(writeJson(question));
+      else answers[key] = answer;
+    }),
   );
-  const given = answers.filter(([, answer]) => answer !== undefined);
-  // One that the client refuses is left out; the server decides what to do without it.
-  if (given.length === 0 && asked.length > 0) throw new ServerError(INTERNAL_ERROR, 'the client refused to answer');
-  return Object.fromEntries(given) as Json;
+  return answers;
 }
 
 function mustBeAble(question: unknown, capabilities: Json): asserts question is Json {
@@ -57,7 +66,7 @@ function mustBeAble(question: unknown, capabilities: Json): asserts question is 
 
 async function ask(
   { method, params }: Json,
-  { memory, send }: InputRequestContext,
+  { memory, send }: Pick<InputRequestContext, 'memory' | 'send'>,
   signal: AbortSignal,
 ): Promise<Json | undefined> {
   const id = `postern-${randomUUID()}`;
@@ -67,5 +76,5 @@ async function ask(
   const question = { jsonrpc: '2.0', id, method, ...(asked === undefined ? {} : { params: { ...asked, ...byUrl } }) };
   const { result } = await memory.answerTo(id, weightOfMessage(question), signal, () => send(question));
   if (isRecord(result)) return result;
-  return method === 'elicitation/create' ? { action: 'cancel' } : undefined;
+  return refusedResult(method);
 }

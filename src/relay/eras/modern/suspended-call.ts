@@ -1,7 +1,7 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
-import { CLIENT_ABILITIES } from '../../protocol/capabilities.ts';
+import { CLIENT_ABILITIES, refusedResult } from '../../protocol/capabilities.ts';
 import { hasUrlMode } from '../../protocol/elicitation.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
 import { Cancelled, ServerError } from '../../protocol/failures.ts';
@@ -14,7 +14,12 @@ interface OpenQuestion {
   readonly id: unknown;
   readonly request: Json;
   readonly hold: Hold;
+  /** The client has come back without an answer to it. */
+  isLeftOut: boolean;
 }
+
+/** As the specification has it (2025-11-25, client/sampling). */
+const REJECTED = { code: -1, message: 'User rejected the request' };
 
 /** What comes of a call until its client has to do something. */
 export type Turn =
@@ -91,17 +96,24 @@ export class SuspendedCall {
     }
   }
 
-  /** Hands the client's answers on to the server. @throws ServerError where they are none; nothing is handed on then */
+  /**
+   * Hands the client's answers on to the server. What the client leaves out it is asked once more (2026-07-28, basic/patterns/mrtr),
+   * and then has refused.
+   *
+   * @throws ServerError where they are none; nothing is handed on then
+   */
   give(responses: unknown): void {
     const given = isRecord(responses) ? responses : {};
     for (const key of this.#open.keys())
       if (given[key] !== undefined && !isRecord(given[key]))
         throw new ServerError(INVALID_PARAMS, `"inputResponses" must hold an object for ${key}`);
-    for (const [key, { id }] of [...this.#open]) {
-      const result = given[key];
-      if (!isRecord(result)) continue;
+    for (const [key, question] of [...this.#open]) {
+      const { id, request, isLeftOut } = question;
+      const result = given[key] ?? (isLeftOut ? refusedResult(request.method) : undefined);
+      question.isLeftOut = isRecord(responses);
+      if (result === undefined && !isLeftOut) continue;
       this.#forgetQuestion(key);
-      void this.#session?.notify({ jsonrpc: '2.0', id, result });
+      void this.#session?.notify({ jsonrpc: '2.0', id, ...(result === undefined ? { error: REJECTED } : { result }) });
     }
   }
 
@@ -160,6 +172,7 @@ export class SuspendedCall {
       this.#open.set(key, {
         id,
         request,
+        isLeftOut: false,
         hold: holdOrThrow(this.#budget, { questions: 1, keptBytes: weightOfMessage(request) }),
       });
     } catch (error) {
