@@ -3,31 +3,31 @@ import { type Command, type CommandLine, optionalText, type Terminal, UsageError
 import { askOperatorApi } from './operator-client.ts';
 
 export const pins: Command = {
-  summary: 'list or approve tools whose definition is new or changed, at the running relay',
-  usage: 'postern pins list|approve [options]',
+  summary: 'list, approve or reject tools whose definition is new or changed, at the running relay',
+  usage: 'postern pins list|approve|reject [options]',
   help: `Asks the relay at relay.internalListen, with relay.operatorToken; needs relay.pins.
 
-  --server NAME   with \`approve\`: the server
+  --server NAME   with \`approve\` and \`reject\`: the server
   --tool NAME     its tool
-  --hash HASH     the definition that \`list\` shows: another one that is listed meanwhile is not approved`,
+  --hash HASH     the definition that \`list\` shows: nothing is decided about another one that is listed meanwhile`,
   options: { server: { type: 'string' }, tool: { type: 'string' }, hash: { type: 'string' } },
   choices: ['list', 'approve'],
   positionals: [1, 1],
   async run(line, terminal) {
     const [action] = line.positionals;
-    if (action !== 'list' && action !== 'approve')
-      throw new UsageError(`there are \`pins list\` and \`pins approve\`, no \`pins ${action}\``);
-    const wanted = action === 'approve' ? approval(line) : undefined;
+    if (action !== 'list' && action !== 'approve' && action !== 'reject')
+      throw new UsageError(`there are \`pins list\`, \`pins approve\` and \`pins reject\`, no \`pins ${action}\``);
+    const wanted = action === 'list' ? undefined : listedTool(line);
     const { relay } = loadConfig(optionalText(line, 'config'), terminal.env).config;
     if (wanted === undefined)
       return printHeld(await askOperatorApi(relay, 'GET', '/pins', undefined, 'relay'), terminal);
-    await askOperatorApi(relay, 'POST', '/pins/approve', wanted, 'relay');
-    terminal.print('approved');
+    await askOperatorApi(relay, 'POST', `/pins/${action}`, wanted, 'relay');
+    terminal.print(action === 'approve' ? 'approved' : 'rejected');
     return 0;
   },
 };
 
-function approval(line: CommandLine): { server: string; tool: string; hash: string } {
+function listedTool(line: CommandLine): { server: string; tool: string; hash: string } {
   const [server, tool, hash] = ['server', 'tool', 'hash'].map((name) => optionalText(line, name));
   if (server === undefined || tool === undefined || hash === undefined)
     throw new UsageError('which definition? Give --server, --tool and --hash, as `pins list` prints them');

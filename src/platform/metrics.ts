@@ -227,7 +227,7 @@ export function createRelayMetrics(registry = new Registry()) {
     }),
     toolsHeldBack: new Gauge({
       name: 'postern_relay_tools_held_back',
-      help: 'Tools whose definition changed or is new and waits for an operator’s approval.',
+      help: 'Tools whose definition changed or is new and waits for an operator to approve or reject it.',
       labelNames: ['server'] as const,
       aggregator: 'max',
       registers: [registry],

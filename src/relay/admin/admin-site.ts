@@ -25,6 +25,9 @@ export interface AdminSiteParts {
 /** Plain segments: what another reader could resolve, decode or cut is none of ours. */
 const PLAIN_PATH = /^\/admin(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)*$/;
 
+/** Of everybody who signs in or out. */
+const EXPECTED: ReadonlySet<string> = new Set(['sign_in', 'signed_out']);
+
 /** Everything below `/admin`: nobody gets further than the gatekeeper lets them. */
 export class AdminSite {
   readonly #parts: AdminSiteParts;
@@ -82,7 +85,8 @@ export class AdminSite {
   #fail(ctx: Koa.Context, error: unknown): void {
     const { log } = this.#parts;
     const { requestId } = ctx.state as { requestId: string };
-    if (error instanceof NotAdmitted && error.code !== 'sign_in')
+    const expected = error instanceof NotAdmitted && EXPECTED.has(error.code);
+    if (error instanceof NotAdmitted && !expected)
       log.warn({ reason: error.code, peer: ctx.req.socket.remoteAddress, requestId }, 'an operator was not let in');
     else if (!(error instanceof PosternError) || error.status >= 500)
       log.error({ error, requestId }, 'an admin request failed');

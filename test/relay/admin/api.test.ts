@@ -246,6 +246,7 @@ const CHANGES: ReadonlyArray<readonly [string, string, string, object?]> = [
   ['POST', '/policy/explain', '/policy/explain', { server: 'none' }],
   ['POST', '/policy/explain', '/policy/explain', { server: 7 }],
   ['POST', '/pins/approve', '/pins/approve', { server: 'one', tool: 'add', hash: 'none' }],
+  ['POST', '/pins/reject', '/pins/reject', { server: 'one', tool: 'add', hash: 'none' }],
   ['DELETE', '/sessions/{key}', '/sessions/laptop'],
   ['DELETE', '/sessions/{key}', '/sessions/laptop'],
   ['DELETE', '/streams/{id}', '/streams/none'],

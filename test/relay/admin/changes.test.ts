@@ -50,6 +50,7 @@ describe('what operators change', () => {
       server: string;
       tool: string;
       hash: string;
+      rejectedAt?: string;
       changes: Array<{ kind: string; text: string }>;
     }>;
   }
@@ -81,6 +82,51 @@ describe('what operators change', () => {
     );
     const [done] = entries;
     assert.deepEqual([done?.user, done?.object, done?.outcome], ['operator', '/admin/api/pins/approve', 'done']);
+  });
+
+  it('a tool is rejected by the API: it stays hidden and waits no longer, until it is approved or changes again', async () => {
+    const [waiting] = await held();
+    const { server, tool, hash } = waiting as Held['held'][number];
+    // Each as another user, because of the rate limit.
+    let users = 0;
+    const tell = async (message: object) => {
+      const extra = ['X-Authenticated-Groups', 'staff', 'X-Authenticated-Scopes', 'mcp:use'];
+      return (await say(under.port, `user-${users++}`, message, 'one', extra)).text;
+    };
+    const listed = () => tell({ method: 'tools/list' });
+    assert.equal((await post('/admin/api/pins/reject', { server, tool, hash: 'another' })).status, 404);
+    assert.equal((await post('/admin/api/pins/reject', { server, tool: 'none', hash })).status, 404);
+    assert.equal((await post('/admin/api/pins/reject', { server, tool })).status, 400);
+    assert.match(await under.metrics(), /postern_relay_tools_held_back\{server="one"\} 1/);
+    assert.equal((await post('/admin/api/pins/reject', { server, tool, hash })).status, 200);
+    assert.match(String((await held())[0]?.rejectedAt), /^\d{4}-/);
+    assert.doesNotMatch(await listed(), /and more/);
+    assert.match(await tell({ method: 'tools/call', params: { name: tool } }), /-32003/);
+    assert.match(await under.metrics(), /postern_relay_tools_held_back\{server="one"\} 0/, 'nobody is asked again');
+    tools[0] = { name: 'add', description: 'Adds, and other things', inputSchema: { type: 'object' } };
+    await listed();
+    assert.equal((await held())[0]?.rejectedAt, undefined, 'another definition waits');
+    tools[0] = { name: 'add', description: 'Adds, and more', inputSchema: { type: 'object' } };
+    await listed();
+    assert.match(String((await held())[0]?.rejectedAt), /^\d{4}-/, 'the rejected one does not');
+    assert.equal((await post('/admin/api/pins/approve', { server, tool, hash })).status, 200);
+    assert.match(await listed(), /and more/);
+    assert.equal(
+      (await post('/admin/api/pins/reject', { server, tool, hash })).status,
+      404,
+      'it is held back no longer',
+    );
+    const { entries } = await read<{ entries: Array<Record<string, unknown>> }>(
+      under.port,
+      '/admin/api/activity?event=tool_changed',
+    );
+    assert.deepEqual(
+      entries.map(({ user, server: at, object, outcome }) => [user, at, object, outcome]).filter(([user]) => user),
+      [
+        ['operator', 'one', 'add', 'approved'],
+        ['operator', 'one', 'add', 'rejected'],
+      ],
+    );
   });
 
   describe('are safe from other sites', () => {

@@ -154,7 +154,7 @@ describe('admin pages in a browser', function () {
     await context.close();
   });
 
-  it('show what changed of a tool, and approve it', async () => {
+  it('show what changed of a tool, approve it, and reject another', async () => {
     const { context, page } = await operator(WIDTHS.wide, { javaScriptEnabled: false });
     await page.goto('/admin/tools');
     const held = page.locator('section', { hasText: 'create_issue' });
@@ -163,8 +163,17 @@ describe('admin pages in a browser', function () {
     await held.getByRole('button', { name: 'Approve this definition' }).click();
     await page.waitForURL('**/admin/tools');
     assert.equal(await page.getByText('create_issue').count(), 0);
-    assert.equal((await page.getByText('export_all').count()) > 0, true);
+    const other = page.locator('section', { hasText: 'export_all' });
+    await other.getByRole('button', { name: 'Reject' }).click();
+    await page.waitForURL('**/admin/tools');
+    await page.getByRole('heading', { name: 'Rejected' }).waitFor();
+    assert.equal(await other.getByRole('button', { name: 'Reject' }).count(), 0);
+    assert.equal(await other.getByRole('button', { name: 'Approve this definition' }).count(), 1);
     await context.close();
+    const again = await operator(WIDTHS.wide);
+    await again.page.goto('/admin/tools');
+    assert.deepEqual(await axeViolations(again.page), []);
+    await again.context.close();
   });
 
   it('run no foreign script, and are in nobody’s frame', async () => {

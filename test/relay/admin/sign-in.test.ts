@@ -119,6 +119,20 @@ describe('signing in to the admin pages', () => {
     assert.match(await metrics(), counted);
   });
 
+  it('ends by the link on every page: the browser forgets the password', async () => {
+    const { port, logs } = await adminRelay();
+    for (const path of ['/admin', '/admin/tools', '/admin/nothing'])
+      assert.match((await look(port, path)).text, /<a href="\/admin\/sign-out">Sign out<\/a>/, path);
+    const out = await look(port, '/admin/sign-out');
+    assert.equal(out.status, 401);
+    assert.match(String(out.headers['www-authenticate']), /^Basic /);
+    assert.match(out.text, /<h1>Signed out<\/h1>/);
+    assert.doesNotMatch(out.text, /Signed in as|aria-label="Admin"/);
+    assert.doesNotMatch(logs.join(''), /an operator was not let in/);
+    assert.equal((await look(port, '/admin/sign-out', [])).status, 401);
+    assert.equal((await ask(port, { path: '/admin/sign-out', headers: SIGNED_IN, body: '' })).status, 404);
+  });
+
   describe('by a group', () => {
     const admin = { groups: ['mcp-admins'] };
     const as = (method: string, groups: string) => [
@@ -131,6 +145,8 @@ describe('signing in to the admin pages', () => {
       const page = await look(port, '/admin', as('session', 'staff,mcp-admins'));
       assert.equal(page.status, 200, page.text);
       assert.match(page.text, /Signed in as ann/);
+      const out = await look(port, '/admin/sign-out', as('session', 'mcp-admins'));
+      assert.deepEqual([out.status, out.headers.location], [303, '/_postern/sign-out']);
       assert.equal((await look(port, '/admin', as('session', 'staff'))).status, 403);
       assert.equal((await look(port, '/admin', [])).status, 401);
     });

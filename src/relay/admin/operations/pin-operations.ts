@@ -1,6 +1,7 @@
 import { diffLines } from 'diff';
 import { z } from 'zod';
-import type { Tools } from '../../gate/tools/tools.ts';
+import type { PinDecision, Tools } from '../../gate/tools/tools.ts';
+import type { Operator } from '../access/operator.ts';
 import { notFound, Operation } from './operation.ts';
 
 const heldTool = z
@@ -13,6 +14,10 @@ const heldTool = z
       .optional()
       .meta({ description: 'hash of the definition that may be used; absent: the tool is new' }),
     listedAt: z.iso.datetime(),
+    rejectedAt: z.iso
+      .datetime()
+      .optional()
+      .meta({ description: 'when an operator rejected this definition; absent: not rejected' }),
     definition: z.string().optional().meta({ description: 'as listed; absent: this replica has not seen it' }),
     changes: z
       .array(z.object({ kind: z.enum(['same', 'added', 'removed']), text: z.string() }))
@@ -21,10 +26,13 @@ const heldTool = z
   })
   .meta({ id: 'PendingTool' });
 
+const listedTool = z.object({ server: z.string(), tool: z.string(), hash: z.string() });
+const DECISION_PROBLEMS = { 404: 'No such definition is listed now.', 415: 'The body is no JSON.' } as const;
+
 /** Milliseconds that comparing two definitions may take. */
 const DIFF_TIME = 200;
 
-/** Tools whose definition is new or changed, and how an operator lets one through. */
+/** Tools whose definition is new or changed, and how an operator lets one through or keeps it out. */
 export function pinOperations(tools: Tools) {
   return {
     listPendingTools: new Operation(
@@ -39,12 +47,13 @@ export function pinOperations(tools: Tools) {
       async () => {
         await tools.load();
         return {
-          held: tools.held().map(({ server, tool, listed, pinned, listedAt, definition }) => ({
+          held: tools.held().map(({ server, tool, listed, pinned, listedAt, rejectedAt, definition }) => ({
             server,
             tool,
             hash: listed,
             pinned,
             listedAt: new Date(listedAt).toISOString(),
+            rejectedAt: rejectedAt === undefined ? undefined : new Date(rejectedAt).toISOString(),
             definition,
             changes: changesBetween(pinned === undefined ? undefined : tools.definition(pinned), definition),
           })),
@@ -57,17 +66,41 @@ export function pinOperations(tools: Tools) {
         method: 'POST',
         path: '/pins/approve',
         summary: 'Lets the definition through that has this hash',
-        input: z.object({ server: z.string(), tool: z.string(), hash: z.string() }),
+        input: listedTool,
         output: z.object({ approved: z.literal(true) }),
-        problems: { 404: 'No such definition is listed now.', 415: 'The body is no JSON.' },
+        problems: DECISION_PROBLEMS,
       },
-      async ({ server, tool, hash }) => {
-        await tools.load();
-        if (!tools.approve(server, tool, hash)) throw notFound('no such definition is listed now: look again');
+      async (wanted, operator) => {
+        await decide(tools, 'approve', wanted, operator);
         return { approved: true as const };
       },
     ),
+    rejectTool: new Operation(
+      {
+        id: 'rejectTool',
+        method: 'POST',
+        path: '/pins/reject',
+        summary: 'Keeps the definition out that has this hash; it can be approved later',
+        input: listedTool,
+        output: z.object({ rejected: z.literal(true) }),
+        problems: DECISION_PROBLEMS,
+      },
+      async (wanted, operator) => {
+        await decide(tools, 'reject', wanted, operator);
+        return { rejected: true as const };
+      },
+    ),
   };
+}
+
+async function decide(
+  tools: Tools,
+  decision: PinDecision,
+  wanted: z.output<typeof listedTool>,
+  { person }: Operator,
+): Promise<void> {
+  await tools.load();
+  if (!tools.decide(decision, wanted, person)) throw notFound('no such definition is listed now: look again');
 }
 
 function changesBetween(before: string | undefined, after: string | undefined) {

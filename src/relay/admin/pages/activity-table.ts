@@ -1,9 +1,12 @@
 import { type Html, html } from '../../../platform/pages/html.ts';
 import type { ActivityEntry, DenialEntry } from '../recent-activity.ts';
-import { badge, type Column, clock, detail, duration, name, table, who, words } from './parts.ts';
+import { badge, type Column, clock, detail, duration, name, ruleLink, table, who, words } from './parts.ts';
 
 /** Outcomes of the audit log that are what everybody wanted. */
 const GOOD = ['relayed', 'allow', 'done', 'connected', 'signed_in'];
+
+/** Those of forward-auth are in its own configuration. */
+const POLICY_RULE = /^relay\.policy\.rules\[\d+\]$/;
 
 const COLUMNS: ReadonlyArray<Column<ActivityEntry>> = [
   { head: 'Time (UTC)', cell: ({ time }) => clock(time) },
@@ -12,7 +15,7 @@ const COLUMNS: ReadonlyArray<Column<ActivityEntry>> = [
   { head: 'User', kind: 'long', cell: (entry) => who(entry) ?? entry.credential },
   { head: 'Server', cell: ({ server }) => server },
   { head: 'What', kind: 'long', cell: ({ action, object }) => name([action, object].filter(Boolean).join(' ')) },
-  { head: 'Why', kind: 'long', cell: ({ reason, rule }) => [reason, rule].filter(Boolean).join(' · ') },
+  { head: 'Why', kind: 'long', cell: whyOf },
   { head: 'Took', cell: ({ durationMs }) => (durationMs === undefined ? undefined : duration(durationMs)) },
 ];
 
@@ -30,10 +33,15 @@ const DENIAL_COLUMNS: ReadonlyArray<Column<DenialEntry>> = [
     head: 'Why',
     kind: 'long',
     cell: ({ reason = '', rule, needs, has }) =>
-      html`${[words(reason), rule].filter(Boolean).join(' · ')}${detail('needs', needs)}${detail('has', has)}`,
+      html`${whyOf({ reason: words(reason), rule })}${detail('needs', needs)}${detail('has', has)}`,
   },
   { head: 'Fix', kind: 'long', cell: ({ fix, requestId }) => html`${fix}${detail('request', requestId)}` },
 ];
+
+function whyOf({ reason, rule }: Pick<ActivityEntry, 'reason' | 'rule'>): Html | string | undefined {
+  if (rule === undefined || !POLICY_RULE.test(rule)) return [reason, rule].filter(Boolean).join(' · ');
+  return html`${reason ? `${reason} · ` : ''}${ruleLink(rule)}`;
+}
 
 /** Of both processes. */
 export function denialTable(entries: readonly DenialEntry[]): Html {

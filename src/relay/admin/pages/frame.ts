@@ -59,7 +59,7 @@ export function show(ctx: Context, { title, page, lead, body, status = 200, oper
   const bar =
     operator === undefined
       ? undefined
-      : html`<span class="who">${operator.way === 'local' ? 'Not signed in: this machine only' : html`Signed in as ${displayName(operator.person)}`}</span>
+      : html`<span class="who">${operator.way === 'local' ? 'Not signed in: this machine only' : html`Signed in as ${displayName(operator.person)} · <a href="${ADMIN}/sign-out">Sign out</a>`}</span>
 <nav aria-label="Admin"><ul>${Object.entries(PAGES).map(link)}</ul></nav>`;
   ctx.body = html`<!doctype html>
 <html lang="en">

@@ -1,5 +1,6 @@
 import type { UserFields } from '../../../identity/user.ts';
 import { type Html, html } from '../../../platform/pages/html.ts';
+import { ADMIN } from '../paths.ts';
 
 type Cell = Html | string | number | undefined;
 
@@ -101,4 +102,9 @@ export function input(label: string, field: string, value: string | undefined, h
 /** A further line of a cell or a note. */
 export function detail(label: string, text: string | undefined): Html | undefined {
   return text ? html`<span class="detail">${label} ${text}</span>` : undefined;
+}
+
+/** Where the policy page shows a rule. */
+export function ruleLink(rule: string): Html {
+  return html`<a href="${ADMIN}/policy#${rule}"><code>${rule}</code></a>`;
 }

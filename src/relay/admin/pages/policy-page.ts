@@ -7,7 +7,7 @@ import { operatorOf } from '../access/operator.ts';
 import type { Catalog } from '../operations/catalog.ts';
 import { PAGES, show } from './frame.ts';
 import type { OwnForms } from './own-form.ts';
-import { badge, detail, input, select, words } from './parts.ts';
+import { badge, detail, input, ruleLink, select, words } from './parts.ts';
 
 type Policy = z.output<Catalog['getPolicy']['description']['output']>;
 type Explained = z.output<Catalog['explainPolicy']['description']['output']>;
@@ -62,9 +62,9 @@ function answerOf({ allowed, rule, denied, wouldDeny, heldBack }: Explained): Ht
   const by =
     rule === undefined
       ? html`there is no policy: every user who gets in may use everything`
-      : html`by <code>${rule}</code>`;
+      : html`by ${ruleLink(rule)}`;
   const why = denied && html`<br>${denied.permission}: ${words(denied.reason)}.${causeOf(denied)}`;
-  const dry = wouldDeny && html`<br>In dry run: <code>${wouldDeny.rule}</code> would deny it.${causeOf(wouldDeny)}`;
+  const dry = wouldDeny && html`<br>In dry run: ${ruleLink(wouldDeny.rule)} would deny it.${causeOf(wouldDeny)}`;
   const held = heldBack ? html`<br>The tool is held back, and refused until its definition is approved.` : undefined;
   return html`<p class="note ${allowed && !heldBack ? 'good' : 'bad'}" role="status"><strong>${allowed ? 'Allowed' : 'Denied'}</strong>: ${by}${why}${dry}${held}</p>`;
 }
@@ -78,7 +78,7 @@ function rulesOf({ configured, rules, readOnly, dryRun, ...policy }: Policy): Ht
     return html`<p class="note warn">There is no <code>relay.policy</code>: every user who gets in may use everything.</p>`;
   const list = rules.map(
     ({ name, effect, dryRun: dry, when }) =>
-      html`<li class="card"><p>${badge(effect === 'allow' ? 'good' : 'bad', effect)} ${dry ? badge('warn', 'dry run') : undefined} <code>${name}</code></p><dl class="facts">${conditions(when)}</dl></li>`,
+      html`<li class="card" id="${name}"><p>${badge(effect === 'allow' ? 'good' : 'bad', effect)} ${dry ? badge('warn', 'dry run') : undefined} <code>${name}</code></p><dl class="facts">${conditions(when)}</dl></li>`,
   );
   return html`${dryRun ? html`<p class="note warn">The whole policy is in dry run: nothing is refused.</p>` : undefined}
 ${readOnly.length === 0 ? undefined : html`<p>Only read-only tools may be called at ${readOnly.join(', ')}.</p>`}

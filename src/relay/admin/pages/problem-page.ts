@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { html } from '../../../platform/pages/html.ts';
-import { operatorOf } from '../access/operator.ts';
+import { NotAdmitted, operatorOf } from '../access/operator.ts';
 import { shownError } from '../api/problem.ts';
 import { show } from './frame.ts';
 
@@ -14,7 +14,9 @@ const TITLES: Readonly<Record<number, string>> = {
 
 export function showProblem(ctx: Context, error: unknown): void {
   const { status, detail, headers } = shownError(error);
+  const signedOut = error instanceof NotAdmitted && error.code === 'signed_out';
   const body = html`<p role="alert">${detail.charAt(0).toUpperCase() + detail.slice(1)}.</p><p class="quiet">Request <code>${ctx.state.requestId as string}</code></p>`;
-  show(ctx, { title: TITLES[status] ?? 'That did not work', body, status, operator: operatorOf(ctx) });
+  const title = signedOut ? 'Signed out' : (TITLES[status] ?? 'That did not work');
+  show(ctx, { title, body, status, operator: signedOut ? undefined : operatorOf(ctx) });
   ctx.set({ ...headers });
 }

@@ -9,8 +9,9 @@ import { explain, policyPage } from './policy-page.ts';
 import { securityPage } from './security-page.ts';
 import { overviewPage, serverPage } from './server-pages.ts';
 import { END_SESSION, endSession, sessionsPage } from './sessions-page.ts';
+import { SIGN_OUT, signOut } from './sign-out.ts';
 import { END_STREAM, endStream, streamsPage } from './streams-page.ts';
-import { APPROVE, approve, toolsPage } from './tools-page.ts';
+import { APPROVE, decide, REJECT, toolsPage } from './tools-page.ts';
 
 export interface PagesDeps {
   readonly forms: OwnForms;
@@ -34,7 +35,9 @@ export function pagesRouter(catalog: Catalog, { forms, live, sessions }: PagesDe
   router.get(PAGES.policy.path, (ctx) => policyPage(ctx, catalog, forms));
   router.post(PAGES.policy.path, (ctx) => explain(ctx, catalog, forms));
   router.get(PAGES.tools.path, (ctx) => toolsPage(ctx, catalog, forms));
-  router.post(APPROVE, (ctx) => approve(ctx, catalog, forms));
+  router.post(APPROVE, (ctx) => decide(ctx, catalog.approveTool, forms));
+  router.post(REJECT, (ctx) => decide(ctx, catalog.rejectTool, forms));
+  router.get(SIGN_OUT, signOut);
   router.get(PAGES.limits.path, (ctx) => limitsPage(ctx, catalog));
   router.get(PAGES.security.path, (ctx) => securityPage(ctx, catalog));
   return router;

@@ -1,6 +1,6 @@
 import { isRecord } from '../../../platform/is-record.ts';
 import { MAX_NAME } from '../../protocol/name-bounds.ts';
-import { describe, merged, type ToolRecord, UNREADABLE } from './tool-record.ts';
+import { describe, merged, rejectionOf, type ToolRecord, UNREADABLE } from './tool-record.ts';
 
 /** What becomes of tools that were not there before; undefined: nothing is pinned. */
 export type NewTools = 'first-list' | 'trust' | 'hold';
@@ -34,6 +34,8 @@ export interface PendingTool {
   readonly listed: string;
   readonly pinned: string | undefined;
   readonly listedAt: number;
+  /** When an operator rejected this definition; undefined: not rejected. */
+  readonly rejectedAt: number | undefined;
 }
 
 /** What servers listed, as far as it went through here. Bounded: names come from servers only, never from a client. */
@@ -123,9 +125,12 @@ export class ToolBook {
 
   held(): PendingTool[] {
     return [...this.#servers].flatMap(([server, { tools }]) =>
-      [...tools].flatMap(([tool, { listed, pinned, listedAt }]) =>
-        this.holds(server, tool) ? [{ server, tool, listed, pinned, listedAt }] : [],
-      ),
+      [...tools].flatMap(([tool, record]) => {
+        const { listed, pinned, listedAt } = record;
+        return this.holds(server, tool)
+          ? [{ server, tool, listed, pinned, listedAt, rejectedAt: rejectionOf(record) }]
+          : [];
+      }),
     );
   }
 
@@ -134,6 +139,20 @@ export class ToolBook {
     const record = this.get(server, tool);
     if (record?.listed !== hash || hash === UNREADABLE) return false;
     this.#of(server).tools.set(tool, { ...record, pinned: hash, pinnedAt: now, approved: true });
+    return true;
+  }
+
+  /**
+   * The definition stays hidden and refused, and waits no longer. Another definition waits again, and this one can be approved later.
+   *
+   * @param hash of the definition that the operator has seen @returns false where that is not the listed one, or it is not held back
+   */
+  reject(server: string, tool: string, hash: string, now: number): boolean {
+    const record = this.get(server, tool);
+    if (record?.listed !== hash || !this.holds(server, tool)) return false;
+    // Later than an approval of the same moment, which it follows.
+    const rejectedAt = Math.max(now, (record.pinnedAt ?? 0) + 1);
+    this.#of(server).tools.set(tool, { ...record, rejected: hash, rejectedAt });
     return true;
   }
 

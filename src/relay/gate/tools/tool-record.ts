@@ -15,6 +15,9 @@ export interface ToolRecord {
   readonly pinnedAt?: number | undefined;
   /** An operator said so, and it did not just come first. */
   readonly approved?: boolean | undefined;
+  /** Hash of the definition that an operator rejected last. */
+  readonly rejected?: string | undefined;
+  readonly rejectedAt?: number | undefined;
 }
 
 /** What a server's definition of a tool says of it. */
@@ -51,7 +54,19 @@ export function merged(one: ToolRecord, other: ToolRecord): ToolRecord {
     pinned,
     pinnedAt,
     approved,
+    ...lastRejection(one, other),
   };
+}
+
+/** When an operator rejected the definition that is listed; undefined: nobody did, or it was approved after that. */
+export function rejectionOf({ listed, rejected, rejectedAt, approved, pinnedAt }: ToolRecord): number | undefined {
+  if (rejected !== listed || rejectedAt === undefined) return undefined;
+  return approved === true && pinnedAt !== undefined && pinnedAt >= rejectedAt ? undefined : rejectedAt;
+}
+
+function lastRejection(one: ToolRecord, other: ToolRecord): Pick<ToolRecord, 'rejected' | 'rejectedAt'> {
+  const { rejected, rejectedAt } = (one.rejectedAt ?? 0) >= (other.rejectedAt ?? 0) ? one : other;
+  return rejected === undefined ? {} : { rejected, rejectedAt };
 }
 
 function decisivePin(one: ToolRecord, other: ToolRecord): ToolRecord {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Person } from '../../../identity/user.ts';
 import type { AuditLog } from '../../../platform/audit/audit-log.ts';
 import type { RelayConfig } from '../../../platform/config/schema.ts';
 import { isRecord } from '../../../platform/is-record.ts';
@@ -20,6 +21,15 @@ export interface ToolsDeps {
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+}
+
+export type PinDecision = 'approve' | 'reject';
+
+/** A definition as a server lists it. */
+export interface ListedTool {
+  readonly server: string;
+  readonly tool: string;
+  readonly hash: string;
 }
 
 /** Whose request an answer belongs to. */
@@ -133,10 +143,21 @@ export class Tools {
     return this.#definitions.get(hash);
   }
 
-  /** @returns false where another definition is listed than the one approved */
-  approve(server: string, tool: string, hash: string): boolean {
-    if (!this.book.approve(server, tool, hash, this.#deps.now())) return false;
-    this.#definitions.delete(JSON.stringify([server, tool]));
+  /**
+   * What an operator decides about a definition.
+   *
+   * @param by who decides; undefined: somebody with the operator token
+   * @returns false where another definition is listed than the one decided about
+   */
+  decide(decision: PinDecision, { server, tool, hash }: ListedTool, by?: Person): boolean {
+    const { audit, now } = this.#deps;
+    const done =
+      decision === 'approve'
+        ? this.book.approve(server, tool, hash, now())
+        : this.book.reject(server, tool, hash, now());
+    if (!done) return false;
+    const outcome = decision === 'approve' ? 'approved' : 'rejected';
+    audit?.record({ event: 'tool_changed', outcome, server, object: tool, identity: by });
     this.#shared.save(server);
     this.#count(server);
     return true;
@@ -165,7 +186,7 @@ export class Tools {
   }
 
   #count(server: string): void {
-    const count = this.book.held().filter((tool) => tool.server === server).length;
-    this.#deps.metrics.toolsHeldBack.set({ server }, count);
+    const waiting = this.book.held().filter((tool) => tool.server === server && tool.rejectedAt === undefined);
+    this.#deps.metrics.toolsHeldBack.set({ server }, waiting.length);
   }
 }
