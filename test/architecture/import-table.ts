@@ -137,7 +137,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'relay/mcp-attributes.ts',
   ],
   // Towards clients, whatever server is behind the port.
-  'relay/downstream/': ['platform/', 'relay/protocol/', 'relay/gate/', 'relay/upstreams/'],
+  'relay/downstream/': ['platform/', 'relay/protocol/', 'relay/gate/', 'relay/upstreams/', 'relay/refusal.ts'],
   'relay/eras/': [
     'platform/',
     'relay/protocol/',

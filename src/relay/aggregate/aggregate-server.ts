@@ -4,6 +4,7 @@ import { ownerKey } from '../../identity/identity.ts';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import { type ClientFacts, factsOf } from '../protocol/client-facts.ts';
+import { ParameterHeaders } from '../protocol/parameter-headers.ts';
 import { type Era, negotiatedVersion } from '../protocol/versions.ts';
 import { RefusedError, refusalOf } from '../refusal.ts';
 import type { Caller } from '../trust/caller.ts';
@@ -52,6 +53,7 @@ const REMEMBERED = { max: 10_000, ttl: 60 * 60 * 1000 };
 export class AggregateServer implements Upstream, LegacySessions {
   #deps: AggregateServerDeps;
   #local: LocalServerDeps;
+  readonly #mirrored = new ParameterHeaders();
   readonly #sessions = new LRUCache<string, Remembered>(REMEMBERED);
   readonly legacy = this;
 
@@ -71,8 +73,10 @@ export class AggregateServer implements Upstream, LegacySessions {
       limit,
       budgets,
       legacy: this,
+      mirrored: this.#mirrored,
       modern: (facts, context) => this.modern(facts, context),
       onFailure: (error) => {
+        if (error instanceof RefusedError) return error;
         onFailure(error);
         return new RefusedError(refusalOf(error));
       },

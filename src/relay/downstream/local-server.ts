@@ -6,6 +6,7 @@ import { INVALID_PARAMS, UNSUPPORTED_VERSION } from '../protocol/error-codes.ts'
 import { ServerError } from '../protocol/failures.ts';
 import { isId, type Json } from '../protocol/json-rpc.ts';
 import { CAPABILITIES_KEY, metaOf, VERSION_KEY } from '../protocol/meta.ts';
+import type { ParameterHeaders } from '../protocol/parameter-headers.ts';
 import { SUPPORTED_VERSIONS } from '../protocol/versions.ts';
 import { LocalResponse } from '../upstreams/local-response.ts';
 import type { ServerPort } from '../upstreams/mcp-server.ts';
@@ -18,6 +19,7 @@ export interface LocalServerDeps extends ServerPort {
   /** Bytes of messages that may wait for a client which does not read. */
   readonly limit: number;
   readonly budgets: Budgets;
+  readonly mirrored: ParameterHeaders;
   /** Takes what failed beside the server. @returns what ends the response */
   readonly onFailure: (error: unknown) => Error;
 }
@@ -51,7 +53,7 @@ async function answer(request: UpstreamRequest, response: LocalResponse, deps: L
   const refused = envelopeError(params, version);
   if (refused !== undefined) return response.answer({ jsonrpc: '2.0', id, error: refused.json }, 400);
   const server = deps.modern(modernFacts(params), context);
-  await answerModern({ id, method, params, mirrored: mirroredParams(headers) }, server, response);
+  await answerModern({ id, method, params, mirrored: mirroredParams(headers) }, server, deps.mirrored, response);
 }
 
 /** What a stateless request must say, and in a revision that is spoken here (2026-07-28, basic). */

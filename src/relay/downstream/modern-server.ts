@@ -4,10 +4,13 @@ import { ServerError } from '../protocol/failures.ts';
 import type { Id, Json } from '../protocol/json-rpc.ts';
 import { wishes } from '../protocol/list-changes.ts';
 import { META, metaOf } from '../protocol/meta.ts';
+import type { ListTools, ParameterHeaders } from '../protocol/parameter-headers.ts';
 import { toModernResult } from '../protocol/to-modern-result.ts';
 import { FIRST_MODERN, SUPPORTED_VERSIONS } from '../protocol/versions.ts';
+import { RefusedError } from '../refusal.ts';
 import type { LocalResponse } from '../upstreams/local-response.ts';
 import type { ClientRequest, Description, Filter, McpServer } from '../upstreams/mcp-server.ts';
+import { ignoreMessage } from '../upstreams/upstream-request.ts';
 import { answerFailure } from './answer-failure.ts';
 
 /** Gone from the stateless era. */
@@ -22,22 +25,49 @@ const GONE: ReadonlySet<unknown> = new Set([
 /** Resources of one stream: each is asked about before it begins. */
 const MAX_SUBSCRIPTIONS = 1_000;
 
-/** Answers one request of a client of the stateless era. @throws as `answerFailure` does */
-export async function answerModern(request: ClientRequest, server: McpServer, response: LocalResponse): Promise<void> {
+/** Answers one request of a client of the stateless era. @throws RefusedError; as `answerFailure` does */
+export async function answerModern(
+  request: ClientRequest,
+  server: McpServer,
+  mirrored: ParameterHeaders,
+  response: LocalResponse,
+): Promise<void> {
   const { id, method, params } = request;
   const { signal } = response;
   response.underWay();
   try {
     if (GONE.has(method)) throw new ServerError(METHOD_NOT_FOUND, `there is no method ${method} since ${FIRST_MODERN}`);
     if (method === 'subscriptions/listen') return await listen(id, params, server, response);
+    if (method === 'tools/call') await compareMirrored(request, server, mirrored, signal);
     const result =
       method === 'server/discover'
         ? discovered(await server.describe(signal))
         : await server.request(request, { signal, onMessage: (message) => response.event(message) });
+    if (method === 'tools/list') mirrored.learn(result.tools);
     response.answer({ jsonrpc: '2.0', id, result: complete(method, result) });
   } catch (error) {
     answerFailure(error, id, response, 'modern');
   }
+}
+
+/** @throws RefusedError if the header fields that mirror arguments of a tool say something else than its arguments */
+async function compareMirrored(
+  { params, mirrored: fields = [] }: ClientRequest,
+  server: McpServer,
+  known: ParameterHeaders,
+  signal: AbortSignal,
+): Promise<void> {
+  const list: ListTools = async (page) => {
+    try {
+      const request = { id: 'tools', method: 'tools/list', params: page };
+      return await server.request(request, { signal, onMessage: ignoreMessage });
+    } catch (error) {
+      if (error instanceof ServerError) return {};
+      throw error;
+    }
+  };
+  const refusal = await known.mismatch(params, fields, list);
+  if (refusal !== undefined) throw new RefusedError(refusal);
 }
 
 /** A stateless server has given all of it, a legacy one nothing. */

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
+import { ParameterHeaders } from '../protocol/parameter-headers.ts';
 import type { Era } from '../protocol/versions.ts';
 import type { Caller } from '../trust/caller.ts';
 import { NO_CONNECTION } from '../upstreams/authorized-dispatch.ts';
@@ -48,12 +49,14 @@ export class EraBridge implements Upstream, LegacySessions {
     this.#link = { upstream: inner, limit, retry, budgetOf: (caller) => budgets.of(ownerOf(caller)) };
     this.#detection = new EraDetection(era, this.#link, now);
     this.#http = new HttpSessions(this.#link);
-    this.#emulated = new EmulatedSessions({ link: this.#link, channel, budgets });
+    const mirrored = new ParameterHeaders();
+    this.#emulated = new EmulatedSessions({ link: this.#link, channel, budgets, mirrored });
     this.#pooled = new PooledServers(this.#http, options);
     this.#local = {
       limit,
       budgets,
       legacy: this,
+      mirrored,
       modern: (facts, context) => this.#pooled.for(facts, context),
       onFailure: (error) => error as Error,
     };

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
+import { ParameterHeaders } from '../protocol/parameter-headers.ts';
 import type { LegacySessions } from '../upstreams/legacy-sessions.ts';
 import type { McpServer } from '../upstreams/mcp-server.ts';
 import type { Upstream, UpstreamRequest } from '../upstreams/upstream.ts';
@@ -19,7 +20,8 @@ export class SessionServer implements Upstream {
     this.#pooled = new PooledServers(sessions, options);
     const { budgets } = options;
     const modern = (facts: ClientFacts, context: RequestContext) => this.modern(facts, context);
-    this.#local = { limit, budgets, legacy: sessions, modern, onFailure: (error) => error as Error };
+    const mirrored = new ParameterHeaders();
+    this.#local = { limit, budgets, legacy: sessions, modern, mirrored, onFailure: (error) => error as Error };
   }
 
   modern(facts: ClientFacts, context: RequestContext): McpServer {

@@ -57,6 +57,7 @@ function textOf(
   return typeof text === 'object' ? mismatch(`${name} ${text.problem}`) : text;
 }
 
-function mismatch(message: string): Malformed {
+/** The refusal of a request whose header fields and body differ. */
+export function mismatch(message: string): Malformed {
   return { status: 400, reason: 'header_mismatch', message, code: HEADER_MISMATCH };
 }

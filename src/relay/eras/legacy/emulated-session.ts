@@ -23,8 +23,6 @@ import { applySessionMethod, onClientMessage, SESSION_METHODS } from './session-
 
 /** How often a server may ask before it answers. */
 const MAX_ROUNDS = 32;
-/** Pages of a list of tools that are looked through for one. */
-const MAX_PAGES = 20;
 
 export interface EmulatedSessionDeps {
   readonly link: UpstreamLink;
@@ -118,22 +116,10 @@ export class EmulatedSession implements McpServer {
       if (request.method !== 'tools/call' || !(error instanceof ServerError) || error.code !== HEADER_MISMATCH)
         throw error;
       // It wants arguments mirrored, which only its list of tools says.
-      await this.#learn(request.params.name, options);
-      return this.#post(request, options);
-    }
-  }
-
-  async #learn(tool: unknown, options: RequestOptions): Promise<void> {
-    let params: Json = {};
-    for (let page = 0; page < MAX_PAGES; page += 1) {
-      const { tools, nextCursor } = await this.#post(
-        { id: 'tools', method: 'tools/list', params },
-        { ...options, onMessage: ignoreMessage },
+      await this.#deps.mirrored.find(request.params.name, (params) =>
+        this.#post({ id: 'tools', method: 'tools/list', params }, { ...options, onMessage: ignoreMessage }),
       );
-      this.#deps.mirrored.learn(tools);
-      const found = Array.isArray(tools) && tools.some((one: unknown) => isRecord(one) && one.name === tool);
-      if (found || typeof nextCursor !== 'string') return;
-      params = { cursor: nextCursor };
+      return this.#post(request, options);
     }
   }
 

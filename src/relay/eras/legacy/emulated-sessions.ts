@@ -2,7 +2,6 @@ import { isRecord } from '../../../platform/is-record.ts';
 import type { Budgets } from '../../gate/budgets/budgets.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
-import { ParameterHeaders } from '../../protocol/parameter-headers.ts';
 import type { ReplicaChannel } from '../../replicas/replica-channel.ts';
 import type { InitializedSession, LegacySession, LegacySessions } from '../../upstreams/legacy-sessions.ts';
 import type { ClientRequest } from '../../upstreams/mcp-server.ts';
@@ -13,7 +12,7 @@ import { openedBy, sessionIdOf, sessionOf } from './session-id.ts';
 import { SessionMemories } from './session-memory.ts';
 import { applySessionMethod, onClientMessage, SESSION_METHODS } from './session-methods.ts';
 
-export interface EmulatedSessionsDeps extends Pick<EmulatedSessionDeps, 'link'> {
+export interface EmulatedSessionsDeps extends Pick<EmulatedSessionDeps, 'link' | 'mirrored'> {
   readonly budgets: Budgets;
   /** Undefined: there is one process only. */
   readonly channel: ReplicaChannel | undefined;
@@ -24,7 +23,6 @@ export class EmulatedSessions implements LegacySessions {
   readonly #deps: EmulatedSessionsDeps;
   readonly #unsubscribe: (() => void) | undefined;
   readonly #memories: SessionMemories;
-  readonly #mirrored = new ParameterHeaders();
 
   constructor(deps: EmulatedSessionsDeps) {
     this.#deps = deps;
@@ -53,11 +51,11 @@ export class EmulatedSessions implements LegacySessions {
     const state = sessionOf(sessionId);
     const owner = ownerOf(context.caller);
     if (state === undefined || this.#memories.hasEnded(owner, state.id)) return undefined;
-    const { link, channel } = this.#deps;
+    const { link, mirrored, channel } = this.#deps;
     const memory = this.#memories.of(owner, state.id);
     const publish = (message: Json) => channel?.publish({ ...message, owner, id: state.id });
     const end = () => this.#memories.end(owner, state.id);
-    const server = new EmulatedSession({ link, mirrored: this.#mirrored, publish, end }, { state, memory }, context);
+    const server = new EmulatedSession({ link, mirrored, publish, end }, { state, memory }, context);
     return { server, running: memory.running };
   }
 
