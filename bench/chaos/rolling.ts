@@ -16,8 +16,8 @@ const MAX_RUNNING = 60;
 const ROUND = 20;
 /** Milliseconds until the next replica is restarted, so that the proxy knows the one that is back. */
 const SETTLE = 1_500;
-/** Milliseconds after which a client gives up. */
-const PATIENCE = 15_000;
+/** Milliseconds after which a client gives up: as those of the SDK do. */
+const PATIENCE = 60_000;
 
 /** Both processes of one host after those of the other, while tools are called and streams stand, behind each real proxy. */
 export const ROLLING: readonly Stage[] = REPLICATED.map((proxy) =>
@@ -50,7 +50,7 @@ async function restartAll({ hosts }: ReplicatedChain): Promise<void> {
 }
 
 async function load(chain: ReplicatedChain, signal: AbortSignal, report: () => Report): Promise<void> {
-  setMaxListeners(STREAMS + 10, signal);
+  setMaxListeners(2 * STREAMS, signal);
   const session = await openSession(chain);
   const running = new Set<Promise<void>>();
   const streams = Array.from({ length: STREAMS }, () => follow(chain, signal, report));
@@ -137,13 +137,14 @@ async function openSession(chain: ReplicatedChain): Promise<string> {
   return session;
 }
 
-/** @returns its status, or `lost` where there was no answer */
+/** @returns its status, or `lost` and why where there was no answer */
 async function call(chain: ReplicatedChain, session: string | undefined, message: object): Promise<string> {
   try {
     const { statusCode, text } = await post(chain, session, message);
     return statusCode === 200 && !text.includes('"result"') ? '200 without a result' : String(statusCode);
-  } catch {
-    return 'lost';
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return `lost (${code ?? message})`;
   }
 }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withLinkedSignal } from '../../src/platform/abort.ts';
 import { freePorts } from '../../test/support/free-port.ts';
 import { startPostern } from '../../test/support/postern-process.ts';
 import { count, type Report } from './report.ts';
@@ -122,7 +123,7 @@ async function callSteadily(
   report: Report,
 ): Promise<void> {
   while (!signal.aborted) {
-    const status = await call(server, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]));
+    const status = await withLinkedSignal([signal], (until) => call(server, until), PATIENCE);
     if (!signal.aborted) count(report, `${server} ${status}`);
     await sleep(ROUND);
   }

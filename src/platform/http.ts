@@ -169,42 +169,51 @@ export function endKeepAlive(server: Server): void {
 export async function drain(server: Server, grace: number, onClosed = () => {}): Promise<void> {
   if (!server.listening) return onClosed();
   const start = performance.now();
-  await noneWaits(server, Math.min(grace, MAX_WAIT));
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const closed = await closePort(server, Math.min(grace, MAX_WAIT));
   onClosed();
   server.closeIdleConnections();
   const cut = setTimeout(() => server.closeAllConnections(), Math.max(0, grace - (performance.now() - start)));
   const sweep = setInterval(() => server.closeIdleConnections(), 100);
-  await closed;
+  await closed.all;
   clearTimeout(cut);
   clearInterval(sweep);
 }
 
-/** Milliseconds for which such a moment is waited for. */
-const MAX_WAIT = 3_000;
+/** Milliseconds for which a moment is waited for at which no connection waits. */
+const MAX_WAIT = 1_000;
 /** Milliseconds of a turn of the event loop in which nothing is done. */
 const QUIET_TURN = 0.3;
 
 /**
- * Resolves at a moment at which no connection waits to be taken: those that wait when a port closes are reset, with what was sent on
- * them, and a proxy cannot know whether that was carried out.
+ * Closes the port at a moment at which no connection waits to be taken: those that wait then are reset, with what was sent on them, and
+ * a proxy cannot know whether that was carried out. Until it is closed connections are only taken, so that such a moment comes even
+ * where there is more to do than can be done; they are served afterwards.
+ *
+ * @param atMost milliseconds
+ * @returns once it is closed; `all` resolves when every connection has ended
  */
-async function noneWaits(server: Server, atMost: number): Promise<void> {
-  let taken = false;
-  const note = () => {
-    taken = true;
-  };
-  server.on('connection', note);
+async function closePort(server: Server, atMost: number): Promise<{ readonly all: Promise<void> }> {
+  const serve = server.listeners('connection') as Array<(socket: Socket) => void>;
+  const taken: Socket[] = [];
+  const leave = () => {};
+  const take = (socket: Socket) => taken.push(socket.on('error', leave));
+  for (const listener of serve) server.off('connection', listener);
+  server.on('connection', take);
   const end = performance.now() + atMost;
+  let before: number;
   let turn: number;
   // Each turn of the event loop takes one, and in a long one others may have come since.
   do {
-    taken = false;
+    before = taken.length;
     turn = performance.now();
     await new Promise(setImmediate);
     turn = performance.now() - turn;
-  } while ((taken || turn > QUIET_TURN) && performance.now() < end);
-  server.off('connection', note);
+  } while ((taken.length > before || turn > QUIET_TURN) && performance.now() < end);
+  const all = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.off('connection', take);
+  for (const listener of serve) server.on('connection', listener);
+  for (const socket of taken) if (!socket.destroyed) server.emit('connection', socket.off('error', leave));
+  return { all };
 }
 
 const REQUEST_ID = 'x-request-id';

@@ -2,6 +2,7 @@ import { lookup as resolve } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { Agent, fetch as send } from 'undici';
+import { withLinkedSignal } from './abort.ts';
 import { AddressList } from './addresses.ts';
 import { knownAuthorities } from './outbound/authorities.ts';
 import { outboundConnector } from './outbound/connections.ts';
@@ -47,12 +48,13 @@ export function createSafeFetch(options: SafeFetchOptions = {}): typeof fetch & 
     const url = new URL(input instanceof Request ? input.url : input);
     const known = origins.has(url.origin);
     if (!known) refuseStrange(url, mayReach);
-    const late = AbortSignal.timeout(timeout);
-    const signal = init.signal == null ? late : AbortSignal.any([init.signal, late]);
-    const request = { ...init, redirect: 'error', signal, dispatcher: known ? named : strange };
-    // undici's own types of the same web interfaces differ from Node's.
-    const response = (await send(url, request as never)) as unknown as Response;
-    return bounded(response, url.origin, maxBytes);
+    const ask = async (signal: AbortSignal) => {
+      const request = { ...init, redirect: 'error', signal, dispatcher: known ? named : strange };
+      // undici's own types of the same web interfaces differ from Node's.
+      const response = (await send(url, request as never)) as unknown as Response;
+      return bounded(response, url.origin, maxBytes);
+    };
+    return withLinkedSignal(init.signal == null ? [] : [init.signal], ask, timeout);
   };
   const close = async () => {
     await Promise.all([named.destroy(), strange.destroy()]);

@@ -36,6 +36,8 @@ export async function startNumberedEvents(): Promise<{ readonly url: string; sto
     if (message.params?.name === 'slow') await sleep(SLOW);
     return answer(response, message.id, { content: [{ type: 'text', text: 'done' }] });
   });
+  // As long as proxies wait: what is asked for here is not whether a server may end a connection that is just used again.
+  server.keepAliveTimeout = 75_000;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

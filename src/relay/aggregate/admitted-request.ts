@@ -1,3 +1,4 @@
+import { withLinkedSignal } from '../../platform/abort.ts';
 import type { Permit } from '../gate/gate.ts';
 import { AnswerRefused } from '../gate/response-guard.ts';
 import { SERVER_ERROR } from '../protocol/error-codes.ts';
@@ -44,8 +45,8 @@ export async function throughGate(
     if (passing !== undefined && !stop.signal.aborted) options.onMessage(passing);
   };
   try {
-    const signal = AbortSignal.any([options.signal, stop.signal]);
-    const result = await send({ ...options, signal, onMessage }).catch((error: unknown) => {
+    const asked = withLinkedSignal([options.signal, stop.signal], (signal) => send({ ...options, signal, onMessage }));
+    const result = await asked.catch((error: unknown) => {
       if (error instanceof ServerError) seen({ jsonrpc: '2.0', id, error: error.json });
       throw error;
     });

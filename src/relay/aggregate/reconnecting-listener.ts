@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { whenAborted } from '../../platform/abort.ts';
+import { whenAborted, withLinkedSignal } from '../../platform/abort.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { ServerError } from '../protocol/failures.ts';
 import type { Json } from '../protocol/json-rpc.ts';
@@ -93,14 +93,15 @@ export class ReconnectingListener {
   async #listen(filter: Filter | undefined, signal: AbortSignal): Promise<void> {
     const interrupt = new AbortController();
     this.#interrupt = interrupt;
-    const until = AbortSignal.any([signal, interrupt.signal]);
     const { server } = this.#member;
-    const how = await this.#member.listen(filter, {
-      signal: until,
-      onMessage: (message) => this.#events.onMessage(server, message),
+    await withLinkedSignal([signal, interrupt.signal], async (until) => {
+      const how = await this.#member.listen(filter, {
+        signal: until,
+        onMessage: (message) => this.#events.onMessage(server, message),
+      });
+      // A server that never says anything unasked is only known to be away when a list misses it.
+      if (how === 'not_offered') await whenAborted(until);
     });
-    // A server that never says anything unasked is only known to be away when a list misses it.
-    if (how === 'not_offered') await whenAborted(until);
     this.#interrupt = undefined;
   }
 

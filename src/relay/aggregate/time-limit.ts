@@ -1,4 +1,4 @@
-import { untilAborted } from '../../platform/abort.ts';
+import { untilAborted, withLinkedSignal } from '../../platform/abort.ts';
 import { Unreached } from './member.ts';
 
 /**
@@ -9,17 +9,14 @@ import { Unreached } from './member.ts';
  * @param ask must end when its signal does; what it answers later is nobody's any more
  * @throws Unreached with `timeout`, or what `ask` throws
  */
-export async function withinTime<T>(
-  limit: number,
-  outer: AbortSignal,
-  ask: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const late = AbortSignal.timeout(limit);
-  const signal = AbortSignal.any([outer, late]);
-  try {
-    return await untilAborted<T>(signal, (resolve, reject) => ask(signal).then(resolve, reject));
-  } catch (error) {
-    if (!late.aborted || error !== late.reason) throw error;
-    throw new Unreached('timeout', 'the MCP server did not answer in time');
-  }
+export function withinTime<T>(limit: number, outer: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const asked = async (signal: AbortSignal) => {
+    try {
+      return await untilAborted<T>(signal, (resolve, reject) => ask(signal).then(resolve, reject));
+    } catch (error) {
+      if (outer.aborted || !signal.aborted || error !== signal.reason) throw error;
+      throw new Unreached('timeout', 'the MCP server did not answer in time');
+    }
+  };
+  return withLinkedSignal([outer], asked, limit);
 }

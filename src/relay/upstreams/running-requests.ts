@@ -1,3 +1,4 @@
+import { linkSignals } from '../../platform/abort.ts';
 import { INVALID_REQUEST } from '../protocol/error-codes.ts';
 import { Cancelled, ServerError } from '../protocol/failures.ts';
 import { type Id, idKey, type Json } from '../protocol/json-rpc.ts';
@@ -18,7 +19,7 @@ export class RunningRequests {
     const key = idKey(id);
     if (this.#running.has(key)) throw new ServerError(INVALID_REQUEST, 'a request with this id waits for its answer');
     const cancel = new AbortController();
-    const signal = AbortSignal.any([outer, cancel.signal]);
+    const { signal, release } = linkSignals([outer, cancel.signal]);
     this.#running.set(key, { cancel, signal });
     try {
       return await ask(signal);
@@ -26,6 +27,7 @@ export class RunningRequests {
       cancel.signal.throwIfAborted();
       throw error;
     } finally {
+      release();
       this.#running.delete(key);
     }
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { whenAborted } from '../../../platform/abort.ts';
+import { linkSignals, whenAborted } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import { INTERNAL_ERROR } from '../../protocol/error-codes.ts';
 import { NoAnswer, ServerError } from '../../protocol/failures.ts';
@@ -85,13 +85,14 @@ export class ServerStream implements ChangeListener {
   #listen(current: AbortController): Promise<ReadonlySet<string>> {
     const wanted = this.#memory.resources;
     const notifications = { ...LISTS, resourceSubscriptions: wanted };
+    const { signal, release } = linkSignals([this.#ended.signal, current.signal]);
     let tells = false;
     return new Promise((resolve, reject) => {
       this.#server
         .request(
           { id: 'listen', method: 'subscriptions/listen', params: { notifications } },
           {
-            signal: AbortSignal.any([this.#ended.signal, current.signal]),
+            signal,
             onMessage: (message) => {
               if (message.method !== ACKNOWLEDGED) return this.#onMessage(message);
               this.#failures = 0;
@@ -103,6 +104,7 @@ export class ServerStream implements ChangeListener {
             },
           },
         )
+        .finally(release)
         .then(
           () => {
             reject(new ServerError(INTERNAL_ERROR, 'the MCP server ended the stream before it had begun'));

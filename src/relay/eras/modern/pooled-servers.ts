@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { withLinkedSignal } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { Budgets } from '../../gate/budgets/budgets.ts';
 import { offeredBy } from '../../protocol/capabilities.ts';
@@ -175,7 +176,7 @@ export class PooledServers {
     const budget = this.#budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
     return new SuspendedCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
       // Until there is a session, only the client's own connection ends the wait for one.
-      this.#inSession(request, AbortSignal.any([signal, ended]), { take, ended }),
+      withLinkedSignal([signal, ended], (wanted) => this.#inSession(request, wanted, { take, ended })),
     );
   }
 

@@ -1,4 +1,4 @@
-import { whenAborted } from '../../../platform/abort.ts';
+import { whenAborted, withLinkedSignal } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import type { ClientFacts } from '../../protocol/client-facts.ts';
 import { METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
@@ -97,7 +97,7 @@ export class PooledSession {
 
   /** Resolves when the signal is aborted, or the server sends nothing more in this session. */
   async ended(signal: AbortSignal): Promise<void> {
-    await whenAborted(AbortSignal.any([signal, this.#gone.signal]));
+    await withLinkedSignal([signal, this.#gone.signal], whenAborted);
   }
 
   /** Lets the server log from this level on; undefined: its logs go to no client. @throws as `post` does */

@@ -1,6 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { stringify } from 'yaml';
+import { withLinkedSignal } from '../../../../src/platform/abort.ts';
 import { scratchFolder } from '../../../hostile/support/scratch-folder.ts';
 import { type Child, startChild } from '../../../support/child.ts';
 import { freePorts } from '../../../support/free-port.ts';
@@ -85,13 +86,16 @@ export async function startRelayProcess(
     message: object | string,
     { user = 'mallory', headers, patience = 10_000, signal }: PostOptions = {},
   ) => {
-    const answer = await fetch(`http://127.0.0.1:${port}/servers/${server}/mcp`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', Accept: ACCEPT, 'X-Authenticated-User': user, ...headers },
-      body: typeof message === 'string' ? message : JSON.stringify(message),
-      signal: AbortSignal.any([AbortSignal.timeout(patience), ...(signal === undefined ? [] : [signal])]),
-    });
-    return { status: answer.status, headers: answer.headers, text: await answer.text() };
+    const ask = async (until: AbortSignal) => {
+      const answer = await fetch(`http://127.0.0.1:${port}/servers/${server}/mcp`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Accept: ACCEPT, 'X-Authenticated-User': user, ...headers },
+        body: typeof message === 'string' ? message : JSON.stringify(message),
+        signal: until,
+      });
+      return { status: answer.status, headers: answer.headers, text: await answer.text() };
+    };
+    return withLinkedSignal(signal === undefined ? [] : [signal], ask, patience);
   };
   return {
     port,
