@@ -109,7 +109,7 @@ export async function startRelayProcess(
     },
     goodCall: async () => {
       const call = { jsonrpc: '2.0', id: 'good', method: 'tools/call', params: { name: 'work' } };
-      const answer = await post('good', call, { user: 'alice' });
+      const answer = await post('good', call, { user: 'alice', patience: 30_000 });
       if (answer.status !== 200 || !answer.text.includes('"id":"good"'))
         throw new Error(`the honest server's answer became ${answer.status} ${answer.text}`);
     },
