@@ -10,6 +10,8 @@ export interface Connection {
   send(message: string): void;
   /** All that has come back. */
   readonly text: string;
+  /** It has been closed by the relay, as only a connection that lasts can be. */
+  readonly ended: boolean;
 }
 
 /** @param capabilities of the client */
@@ -27,28 +29,7 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
     const session = String((await post(initialize(capabilities))).headers['mcp-session-id']);
     const headers = ['Mcp-Session-Id', session, 'MCP-Protocol-Version', '2025-06-18'];
     await post(INITIALIZED, headers);
-    let text = '';
-    const all = [...USER, ...ACCEPT, ...headers, 'Host', 'mcp.example.com', 'Content-Type', 'application/json'];
-    return {
-      send: (message) => {
-        const length = ['Content-Length', String(Buffer.byteLength(message))];
-        const options = { host: '127.0.0.1', port, path: `${path}/mcp`, method: 'POST', agent: false };
-        const request = send({ ...options, headers: [...all, ...length] }, (response) => {
-          response.on('error', () => {});
-          response.setEncoding('utf8').on('data', (chunk: string) => {
-            text += chunk;
-          });
-          response.on('end', () => {
-            text += '\n';
-          });
-        });
-        request.on('error', () => {});
-        request.end(message);
-      },
-      get text() {
-        return text;
-      },
-    };
+    return posting(port, path, () => headers);
   },
   WebSocket: async (port, path, capabilities) => {
     const headers = { 'X-Authenticated-User': 'alice' };
@@ -60,7 +41,14 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
     socket.send(INITIALIZED);
     const came: string[] = [];
     socket.on('message', (data) => came.push(String(data)));
+    let ended = false;
+    socket.on('close', () => {
+      ended = true;
+    });
     return {
+      get ended() {
+        return ended;
+      },
       send: (message) => socket.send(message),
       get text() {
         return came.join('\n');
@@ -85,6 +73,9 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
     await post(INITIALIZED);
     text = '';
     return {
+      get ended() {
+        return response.destroyed;
+      },
       send: (message) => void post(message).catch(() => {}),
       get text() {
         return text;
@@ -92,3 +83,60 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
     };
   },
 };
+
+/** A client of the stateless era. */
+export const STATELESS: Connect = async (port, path, capabilities = {}) => {
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': capabilities,
+  };
+  const fieldsOf = (message: string) => {
+    const { method, params } = JSON.parse(message) as { method: string; params: { name: string } };
+    return ['MCP-Protocol-Version', '2026-07-28', 'Mcp-Method', method, 'Mcp-Name', params.name];
+  };
+  const connection = posting(port, path, fieldsOf);
+  return {
+    get text() {
+      return connection.text;
+    },
+    ended: false,
+    send: (message) => connection.send(message.replace('"params":{', `"params":{"_meta":${JSON.stringify(meta)},`)),
+  };
+};
+
+/** Posts each message by itself, reads what comes of it as it comes, and asks for the rest of a stream that is closed to be polled. */
+function posting(port: number, path: string, fieldsOf: (message: string) => string[]): Connection {
+  const always = [...USER, ...ACCEPT, 'Host', 'mcp.example.com'];
+  let text = '';
+  const request = (method: string, fields: string[], body?: string) => {
+    const headers = [...always, ...fields];
+    const options = { host: '127.0.0.1', port, path: `${path}/mcp`, method, agent: false, headers };
+    const sent = send(options, (response) => {
+      let own = '';
+      response.on('error', () => {});
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        own += chunk;
+        text += chunk;
+      });
+      response.on('end', () => {
+        text += '\n';
+        const lastEventId = /^id: (.*)$/m.exec(own)?.[1];
+        const isAnswered = /"(?:result|error)"/.test(own);
+        if (lastEventId !== undefined && !isAnswered)
+          request('GET', [...fieldsOf(body ?? ''), 'Last-Event-ID', lastEventId]);
+      });
+    });
+    sent.on('error', () => {});
+    sent.end(body);
+  };
+  return {
+    ended: false,
+    get text() {
+      return text;
+    },
+    send: (message) => {
+      const length = ['Content-Length', String(Buffer.byteLength(message)), 'Content-Type', 'application/json'];
+      request('POST', [...length, ...fieldsOf(message)], message);
+    },
+  };
+}

@@ -4,6 +4,7 @@ import { outboundConnector } from '../../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
 import type { Fields } from '../../credentials/credential.ts';
 import { EventParser, type StreamEvent } from '../../protocol/event-parser.ts';
+import { SessionLost } from '../../protocol/failures.ts';
 import { isEventStream } from '../../protocol/media-type.ts';
 import { isRefusing, type OnServerRefusal, readRefusal } from '../refusal-reason.ts';
 import type { MessageFields, OpenPipe, Pipe, PipeEvents } from './pipe.ts';
@@ -47,6 +48,8 @@ class HttpSsePipe implements Pipe {
   #endpoint: string | undefined;
   #body: Readable | undefined;
   #waiting = 0;
+  /** The server has taken a message of the session. */
+  #hasTaken = false;
   /** Messages go one after the other, because a parallel POST could overtake another. */
   #last: Promise<void> = Promise.resolve();
 
@@ -164,10 +167,19 @@ class HttpSsePipe implements Pipe {
       body.on('error', () => {});
       if (isRefusing(statusCode)) this.#options.onRefusal(await readRefusal(statusCode, headers, body, sent));
       else await body.dump();
+      if (statusCode === 404 && this.#hasTaken) return this.#forgotten(text);
+      this.#hasTaken ||= statusCode < 300;
       if (statusCode >= 300) throw new Error(`the server answered a message with ${statusCode}`);
     } catch (error) {
       if (!this.#ended.signal.aborted) this.#events.undelivered(text, error as Error);
     }
+  }
+
+  /** Its stream may go on for ever, and says nothing more of a session that it does not know. Only this message was not taken. */
+  #forgotten(text: string): void {
+    const lost = new SessionLost();
+    this.#events.undelivered(text, lost);
+    this.#lose(new Error(lost.message));
   }
 
   #lose(why: Error): void {

@@ -4,7 +4,7 @@ import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { heldBytes } from '../../gate/budgets/held-bytes.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
-import { Cancelled, NoAnswer } from '../../protocol/failures.ts';
+import { Cancelled, NoAnswer, SessionLost } from '../../protocol/failures.ts';
 import { parseJson, writeJson } from '../../protocol/json.ts';
 import { errorMessage, type Id, isId, isSameId, type Json } from '../../protocol/json-rpc.ts';
 import { changedList } from '../../protocol/list-changes.ts';
@@ -346,7 +346,7 @@ export class PipeServer {
   #undelivered(text: string, why: Error): void {
     const message = readMessage(text);
     if (!isRecord(message) || !isId(message.id) || message.method === undefined) return;
-    if (!(why instanceof RefusedError))
+    if (!(why instanceof RefusedError || why instanceof SessionLost))
       return void this.#answer(
         errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`),
       );
