@@ -1,66 +1,18 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { dirname } from 'node:path';
 import { authorizeAs } from '../../forward-auth/mcp-authorization/support/broker-gate.ts';
 import { openCallbackPage, SdkClient } from '../../forward-auth/mcp-authorization/support/mcp-client.ts';
 import { type ClientChain, startClientChain } from '../../support/client-chain.ts';
 import { clientOrSkip } from '../../support/client-programs.ts';
+import { REVISIONS, type Revision, runConformance, runServerScenarios, SCORED } from '../../support/conformance.ts';
 import { type ConformanceServer, startConformanceServer } from '../../support/conformance-server/server.ts';
 import { type DeployedProxy, PROXIES } from '../../support/deployment.ts';
 import { freePorts } from '../../support/free-port.ts';
+import { startHeaderInjector } from '../../support/header-injector.ts';
 import { HttpPerson } from '../../support/http-person.ts';
 import { programOrSkip } from '../../support/programs.ts';
-import { startTokenInjector } from '../../support/token-injector.ts';
 
 const COMPLETE = process.env.POSTERN_TEST_CLIENTS === 'all';
 const THROUGH: readonly DeployedProxy[] = COMPLETE ? ['traefik', 'envoy'] : ['traefik'];
-const REVISIONS = ['2025-11-25', '2026-07-28'] as const;
-/** Scenarios that count for a revision; the package runs some more, which it does not score. */
-const SCORED = { '2025-11-25': 30, '2026-07-28': 37 } as const;
-
-interface Outcome {
-  readonly passed: readonly string[];
-  readonly failed: readonly string[];
-  readonly output: string;
-}
-
-/** Runs a program of the package, whose exit code says nothing that its summary does not say better. */
-function conformance(
-  { node, program }: { node: string; program: string },
-  args: readonly string[],
-  onOutput: (output: string) => void = () => {},
-): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      node,
-      [program, ...args],
-      { timeout: 240_000, maxBuffer: 64 * 1024 * 1024, env: { PATH: `${dirname(node)}:${process.env.PATH}` } },
-      (_error, stdout, stderr) => {
-        const [, summary = ''] = stdout.split('=== SUMMARY ===');
-        const [scored = ''] = summary.split('Total:');
-        const names = (mark: string) =>
-          [...scored.matchAll(new RegExp(`^${mark} ([\\w-]+):`, 'gm'))].map(([, n = '']) => n);
-        resolve({ passed: names('✓'), failed: names('✗'), output: stdout + stderr });
-      },
-    );
-    let output = '';
-    child.stdout?.on('data', (text: string) => {
-      output += text;
-      onOutput(output);
-    });
-    child.stderr?.on('data', (text: string) => {
-      output += text;
-      onOutput(output);
-    });
-  });
-}
-
-/** What the package runs beside the scored scenarios: not required, or of extensions that the server does not have. */
-function unscored({ output }: Outcome): ReadonlySet<string> {
-  const [, list = ''] = output.split('Not scored for');
-  return new Set([...list.matchAll(/^\s+[✓✗] ([\w-]+) \(/gm)].map(([, name = '']) => name));
-}
-
 describe('the conformance scenarios of the MCP project', function () {
   this.timeout(300_000);
   let node: string;
@@ -71,13 +23,7 @@ describe('the conformance scenarios of the MCP project', function () {
     program = await clientOrSkip(this, 'conformance');
   });
 
-  async function run(url: string, revision: (typeof REVISIONS)[number]) {
-    const outcome = await conformance({ node, program }, ['server', '--url', url, '--requirements', revision]);
-    const others = unscored(outcome);
-    const scored = (names: readonly string[]) => names.filter((name) => !others.has(name));
-    assert.ok(outcome.passed.length > 0, outcome.output);
-    return { passed: scored(outcome.passed), failed: scored(outcome.failed), output: outcome.output };
-  }
+  const run = (url: string, revision: Revision) => runServerScenarios({ node, program }, url, revision);
 
   describe('against the MCP server of the tests, directly', () => {
     let server: ConformanceServer;
@@ -97,7 +43,7 @@ describe('the conformance scenarios of the MCP project', function () {
   for (const proxy of THROUGH)
     describe(`against the same server behind ${proxy}, forward-auth and the relay`, () => {
       let chain: ClientChain;
-      let injector: Awaited<ReturnType<typeof startTokenInjector>>;
+      let injector: Awaited<ReturnType<typeof startHeaderInjector>>;
       let callbackPort: number;
       before(async function () {
         this.timeout(300_000);
@@ -114,7 +60,7 @@ describe('the conformance scenarios of the MCP project', function () {
         const page = await openCallbackPage();
         const { access_token: token } = await new SdkClient(page.url).connect(chain.endpoint, 'mcp:use mcp:admin');
         await page.stop();
-        injector = await startTokenInjector(chain.endpoint, token);
+        injector = await startHeaderInjector(chain.endpoint, { authorization: `Bearer ${token}` });
       });
       after(async () => {
         await injector?.stop();
@@ -129,7 +75,7 @@ describe('the conformance scenarios of the MCP project', function () {
 
       it('release 0.1.16: all of its 30', async function () {
         const released = await clientOrSkip(this, 'conformance-0.1');
-        const { passed, failed, output } = await conformance({ node, program: released }, [
+        const { passed, failed, output } = await runConformance({ node, program: released }, [
           'server',
           '--url',
           injector.url,
@@ -148,7 +94,7 @@ describe('the conformance scenarios of the MCP project', function () {
               void authorizeAs(person, url);
             }
         };
-        const { output } = await conformance(
+        const { output } = await runConformance(
           { node, program },
           ['authorization', ...settings, '-p', String(callbackPort)],
           visit,

@@ -139,6 +139,28 @@ describe('the relay as a server of the stateless era', function () {
     });
   }
 
+  it('asks at once what a server asks in one go, though it comes in pieces', async () => {
+    const port = await start({
+      post: ({ method }, response) => {
+        if (method !== 'tools/call') return undefined;
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+        const ask = (id: string) => {
+          const params = { message: id, requestedSchema: { type: 'object', properties: {} } };
+          const question = { jsonrpc: '2.0', id, method: 'elicitation/create', params };
+          response.write(`data: ${JSON.stringify(question)}\n\n`);
+        };
+        ask('first');
+        setImmediate(() => ask('second'));
+        return true;
+      },
+    });
+    const { result } = await askModern(port, 'alice', 'tools/call', { name: 'it' });
+    assert.deepEqual(Object.keys(result?.inputRequests as Json), [
+      'elicitation/create-first',
+      'elicitation/create-second',
+    ]);
+  });
+
   it('ends the oldest of the calls whose questions a person has dismissed, and asks on', async () => {
     const taken: unknown[] = [];
     const port = await start({

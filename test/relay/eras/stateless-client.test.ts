@@ -60,7 +60,7 @@ describe('a stateless client of a server with sessions', function () {
     const client = await modernClient((await conformance()).url, 'alice', {});
     const result = await client.callTool({ name: 'test_sampling', arguments: { prompt: 'hm' } });
     assert.equal(result.isError, true);
-    assert.match(JSON.stringify(result.content), /not support|cannot be asked/);
+    assert.match(JSON.stringify(result.content), /did not declare|cannot be asked/);
   });
 
   it('hears progress by its own token, and logs only where it wants them', async () => {

@@ -25,7 +25,7 @@ const ask = (message: string, property: string, answer: AskedFor = { type: 'stri
 const sample = (question: string, maxTokens: number) =>
   inputRequired.createMessage({ messages: [{ role: 'user', content: { type: 'text', text: question } }], maxTokens });
 
-/** What a modern client says with each request that it can do. */
+/** What a modern client says with each request that it can do; undefined: it is none. */
 function declaredBy({ envelope }: ServerContext['mcpReq']): ClientCapabilities | undefined {
   return (envelope as Readonly<Record<string, ClientCapabilities>> | undefined)?.[CLIENT_CAPABILITIES_META_KEY];
 }
@@ -112,7 +112,7 @@ export function registerInputs(server: McpServer, states: RequestStateCodec<Prog
     'test_input_required_result_capabilities',
     { description: 'asks only what the client can answer' },
     ({ mcpReq }) => {
-      const declared = declaredBy(mcpReq);
+      const declared = declaredBy(mcpReq) ?? server.server.getClientCapabilities();
       const answered = mcpReq.inputResponses !== undefined;
       if (answered || declared === undefined) return text('done');
       const inputRequests = {

@@ -1,34 +1,44 @@
-import type { ElicitRequestFormParams, ElicitResult, McpServer, ServerContext } from '@modelcontextprotocol/server';
+import {
+  type ElicitRequestFormParams,
+  inputRequired,
+  inputResponse,
+  type McpServer,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { text } from './tools.ts';
 
-/** On the stream of the call itself: `elicitInput` would use the GET stream, and lose the question where none is open yet. */
-function ask({ send }: ServerContext['mcpReq'], params: ElicitRequestFormParams): Promise<ElicitResult> {
-  return send({ method: 'elicitation/create', params: { ...params } });
+/** Asks a person, which with sessions the package does on the stream of the call. @param told what the answer is told by */
+function ask({ inputResponses }: ServerContext['mcpReq'], params: Omit<ElicitRequestFormParams, 'mode'>, told: string) {
+  const answer = inputResponse(inputResponses, 'asked');
+  return answer.kind === 'elicit'
+    ? text(`${told}: action=${answer.action}, content=${JSON.stringify(answer.content)}`)
+    : inputRequired({ inputRequests: { asked: inputRequired.elicit(params) } });
 }
 
-/** Tools that ask the client something on the open stream, as the sessions' era has it. */
+/** Tools that ask the client something, as the scenarios of the sessions' era call them. */
 export function registerQuestions(server: McpServer): void {
   server.registerTool(
     'test_sampling',
     { description: 'asks a model', inputSchema: z.object({ prompt: z.string() }) },
-    async ({ prompt }, { mcpReq }) => {
-      const answer = await mcpReq.send({
-        method: 'sampling/createMessage',
-        params: {
-          messages: [{ role: 'user', content: { type: 'text', text: prompt } }],
-          maxTokens: 100,
-        },
+    ({ prompt }, { mcpReq }) => {
+      const answer = inputResponse(mcpReq.inputResponses, 'asked');
+      if (answer.kind === 'sampling') {
+        const { content } = answer.result;
+        return text(`LLM response: ${'text' in content ? content.text : JSON.stringify(content)}`);
+      }
+      const asked = inputRequired.createMessage({
+        messages: [{ role: 'user', content: { type: 'text', text: prompt } }],
+        maxTokens: 100,
       });
-      const { content } = answer;
-      return text(`LLM response: ${'text' in content ? content.text : JSON.stringify(content)}`);
+      return inputRequired({ inputRequests: { asked } });
     },
   );
   server.registerTool(
     'test_elicitation',
     { description: 'asks a person', inputSchema: z.object({ message: z.string() }) },
-    async ({ message }, { mcpReq }) => {
-      const { action, content } = await ask(mcpReq, {
+    ({ message }, { mcpReq }) => {
+      const asked: Parameters<typeof ask>[1] = {
         message,
         requestedSchema: {
           type: 'object',
@@ -38,15 +48,15 @@ export function registerQuestions(server: McpServer): void {
           },
           required: ['username', 'email'],
         },
-      });
-      return text(`User response: action=${action}, content=${JSON.stringify(content)}`);
+      };
+      return ask(mcpReq, asked, 'User response');
     },
   );
   server.registerTool(
     'test_elicitation_sep1034_defaults',
     { description: 'asks a person, with answers to start from' },
-    async ({ mcpReq }) => {
-      const { action, content } = await ask(mcpReq, {
+    ({ mcpReq }) => {
+      const asked: Parameters<typeof ask>[1] = {
         message: 'Please look through these',
         requestedSchema: {
           type: 'object',
@@ -58,18 +68,18 @@ export function registerQuestions(server: McpServer): void {
             verified: { type: 'boolean', default: true },
           },
         },
-      });
-      return text(`Elicitation completed: action=${action}, content=${JSON.stringify(content)}`);
+      };
+      return ask(mcpReq, asked, 'Elicitation completed');
     },
   );
   server.registerTool(
     'test_elicitation_sep1330_enums',
     { description: 'asks a person to choose, in five ways' },
-    async ({ mcpReq }) => {
+    ({ mcpReq }) => {
       const options = ['option1', 'option2', 'option3'];
       const titled = (titles: readonly string[]) =>
         titles.map((title, index) => ({ const: `value${index + 1}`, title }));
-      const { action, content } = await ask(mcpReq, {
+      const asked: Parameters<typeof ask>[1] = {
         message: 'Please choose',
         requestedSchema: {
           type: 'object',
@@ -88,8 +98,8 @@ export function registerQuestions(server: McpServer): void {
             },
           },
         },
-      });
-      return text(`Elicitation completed: action=${action}, content=${JSON.stringify(content)}`);
+      };
+      return ask(mcpReq, asked, 'Elicitation completed');
     },
   );
 }

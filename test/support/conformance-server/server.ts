@@ -89,10 +89,9 @@ function createConformanceServer(era: Era, states: ReturnType<typeof createReque
   registerTools(server);
   registerResources(server);
   registerPrompts(server);
-  if (era === 'modern') {
-    registerInputs(server, states);
-  } else {
-    registerQuestions(server);
+  registerInputs(server, states);
+  registerQuestions(server);
+  if (era === 'legacy') {
     server.server.setRequestHandler('resources/subscribe', () => ({}));
     server.server.setRequestHandler('resources/unsubscribe', () => ({}));
   }

@@ -21,6 +21,9 @@ interface OpenQuestion {
 /** As the specification has it (2025-11-25, client/sampling). */
 const REJECTED = { code: -1, message: 'User rejected the request' };
 
+/** Milliseconds for further questions of a server that asks several things at once. */
+const GATHER = 20;
+
 /** What comes of a call until its client has to do something. */
 export type Turn =
   | { readonly kind: 'answer'; readonly result: Json }
@@ -79,7 +82,7 @@ export class SuspendedCall {
     if (signal.aborted) end();
     try {
       const asked = new Promise<void>((resolve) => {
-        this.#asked = resolve;
+        this.#asked = () => setTimeout(resolve, GATHER).unref();
         if (this.#open.size > 0) resolve();
       });
       const result = await Promise.race([this.#answer, asked]);

@@ -3,19 +3,19 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * Adds a token to whatever comes, for programs that can send none, and passes everything else on as it is. `Host` and
+ * Adds header fields to whatever comes, for programs that can send none, and passes everything else on as it is. `Host` and
  * `Origin` become the target's where they are the injector's own.
  *
  * @returns its address, with the path of the target
  */
-export async function startTokenInjector(
+export async function startHeaderInjector(
   target: string,
-  token: string,
+  added: Readonly<Record<string, string>>,
 ): Promise<{ url: string; stop(): Promise<void> }> {
   const { hostname, port, host, origin, pathname } = new URL(target);
   const server = createServer((incoming, response) => {
     const own = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const headers = { ...incoming.headers, authorization: `Bearer ${token}` };
+    const headers = { ...incoming.headers, ...added };
     if (headers.host === own) headers.host = host;
     if (headers.origin === `http://${own}`) headers.origin = origin;
     const outgoing = request(
