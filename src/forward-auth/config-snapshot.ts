@@ -80,6 +80,7 @@ export interface ConfigSnapshot {
   /** The whole HTTP listener: checks and pages. */
   readonly answer: RequestListener;
   readonly operator: InternalHandler;
+  readonly site: PageSite;
   readonly parts: ReusableParts;
   /** How many identity providers there are. */
   readonly providers: number;
@@ -198,6 +199,7 @@ async function open(config: Config, own: ProcessParts, parts: ReusableParts): Pr
   return {
     peers,
     runCheck,
+    site,
     answer: createRoute(peers, runCheck, pages),
     operator: createOperatorApi({
       token: auth.operatorToken,

@@ -5,6 +5,8 @@ import { createHttpServer, drain, endKeepAlive, listen, type RequestHandler, sen
 import { createInternalServer, type InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { GatheringRegistry, ProcessMetrics } from '../platform/metrics.ts';
+import type { PageSite } from '../platform/pages/page.ts';
+import { unreadableRequestPage } from '../platform/pages/unreadable-request.ts';
 import type { Readiness } from '../platform/readiness.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
@@ -33,6 +35,7 @@ export interface Answering {
   readonly runCheck: RunCheck;
   readonly answer: RequestHandler;
   readonly operator: InternalHandler;
+  readonly site: PageSite;
 }
 
 export interface Serving {
@@ -70,7 +73,7 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   const answer: RequestHandler = (request, response) => current().answer(request, response);
   const trusts = (socket: Socket) => current().peers.trusted.hasPeer(socket);
   const server = createHttpServer(
-    { ...limits, tls, log },
+    { ...limits, tls, log, problemPage: (...asked) => unreadableRequestPage(current().site, ...asked) },
     tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
   );
   const operator: InternalHandler = (request, response) => current().operator(request, response);

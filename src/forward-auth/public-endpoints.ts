@@ -4,6 +4,7 @@ import type { JWK } from 'jose';
 import Koa from 'koa';
 import { DependencyUnavailable } from '../platform/errors.ts';
 import type { Logger } from '../platform/log.ts';
+import { showNotFound } from '../platform/pages/visit.ts';
 import type { Policy } from './decision/decide.ts';
 import { SERVER_METADATA_PATHS } from './decision/oauth-endpoints.ts';
 import { KEYS_PATH, METADATA_PATH } from './decision/own-endpoints.ts';
@@ -110,7 +111,9 @@ function preflight(ctx: Koa.Context): void {
   ctx.status = 204;
 }
 
+/** The middleware of signing in began the visit. */
 function notFound(ctx: Koa.Context): void {
+  if (showNotFound(ctx)) return;
   ctx.status = 404;
   ctx.body = { error: 'not_found', error_description: 'nothing is here' };
 }

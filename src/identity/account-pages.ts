@@ -3,4 +3,5 @@ export const ACCOUNT_PAGES = {
   home: '/_postern/home',
   sessions: '/_postern/sessions',
   signOut: '/_postern/sign-out',
+  signIn: '/_postern/sign-in',
 } as const;

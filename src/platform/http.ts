@@ -4,6 +4,15 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { PosternError } from './errors.ts';
 import type { Logger } from './log.ts';
+import { fieldsOf } from './navigation.ts';
+import {
+  FAILED,
+  type ProblemPage,
+  parserProblem,
+  problemAnswer,
+  type RequestProblem,
+  unparsedAnswer,
+} from './request-problem.ts';
 import type { ListenerCredentials } from './tls.ts';
 
 /** Proxies send a client's fields and a dozen of their own; Envoy takes 100 from a client, nginx and Traefik as many as fit. */
@@ -23,16 +32,15 @@ export interface HttpServerOptions extends HttpLimits {
   /** Closed with the server. */
   readonly tls?: ListenerCredentials | undefined;
   readonly log?: Pick<Logger, 'error'>;
+  /** What a person's browser gets instead of JSON; absent: JSON. */
+  readonly problemPage?: ProblemPage | undefined;
 }
 
-/** Statuses of what Node's parser finds wrong; everything else is 400. */
-const CLIENT_ERRORS: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
-};
-
 /** A server with every limit set and nothing left to Node's defaults. Upgrades are not listened for. */
-export function createHttpServer({ tls, log, ...limits }: HttpServerOptions, handler: RequestHandler): Server {
+export function createHttpServer(
+  { tls, log, problemPage, ...limits }: HttpServerOptions,
+  handler: RequestHandler,
+): Server {
   const options = {
     maxHeaderSize: limits.maxHeaderSize,
     requestTimeout: limits.requestTimeout,
@@ -44,30 +52,36 @@ export function createHttpServer({ tls, log, ...limits }: HttpServerOptions, han
     requireHostHeader: true,
   };
   const bounded = guarded(
-    (request, response) => (tooManyFields(request) ? refuseFields(request, response) : handler(request, response)),
+    (request, response) =>
+      tooManyFields(request) ? refuseFields(request, response, problemPage) : handler(request, response),
     log,
+    problemPage,
   );
   const server = tls === undefined ? createServer(options, bounded) : overTls(options, bounded, tls);
   // Past a count Node drops header fields without a word: it is told to stop one later than what is refused.
   server.maxHeadersCount = MAX_HEADER_FIELDS + 1;
   const answers = openAnswersOf(server);
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  server.on('clientError', (error: NodeJS.ErrnoException & { readonly rawPacket?: Buffer }, socket) => {
     // A second answer in the midst of the first would be taken for a part of it.
     const begun = answers.get(socket as Socket)?.headersSent === true;
     if (begun || !socket.writable || /^ERR_(SSL|TLS)_/.test(error.code ?? '')) return void socket.destroy();
-    const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+    const answer = unparsedAnswer(parserProblem(error.code, limits), error.rawPacket, problemPage);
+    socket.end(answer, () => socket.destroy());
   });
   return server;
 }
 
 /** Nobody but the process would be left to catch it. */
-function guarded(handler: RequestHandler, log: Pick<Logger, 'error'> | undefined): RequestHandler {
+function guarded(
+  handler: RequestHandler,
+  log: Pick<Logger, 'error'> | undefined,
+  problemPage: ProblemPage | undefined,
+): RequestHandler {
   const failed = (request: IncomingMessage, response: ServerResponse, error: unknown) => {
     log?.error({ error, requestId: requestId(request) }, 'a request failed unexpectedly');
     if (response.headersSent) return void response.destroy();
     request.resume();
-    sendJson(response, 500, { error: 'internal_error', error_description: 'the request failed; the log says why' });
+    sendProblem(request, response, FAILED, problemPage);
   };
   return (request, response) => {
     try {
@@ -79,19 +93,38 @@ function guarded(handler: RequestHandler, log: Pick<Logger, 'error'> | undefined
   };
 }
 
+/** A person gets a page, a program JSON. */
+function sendProblem(
+  request: IncomingMessage,
+  response: ServerResponse,
+  problem: RequestProblem,
+  problemPage: ProblemPage | undefined,
+): void {
+  const { method, headers } = request;
+  const asked = { method, headers: fieldsOf(headers), requestId: requestId(request) };
+  const { body, headers: described } = problemAnswer(problem, asked, problemPage);
+  sendText(response, problem.status, body, described);
+}
+
 /** Whether a request has more header fields than are read: reading thousands of tiny ones costs milliseconds. */
 export function tooManyFields({ rawHeaders }: WithHeaders): boolean {
   return rawHeaders.length > 2 * MAX_HEADER_FIELDS;
 }
 
-function refuseFields(request: IncomingMessage, response: ServerResponse): void {
+function refuseFields(request: IncomingMessage, response: ServerResponse, problemPage: ProblemPage | undefined): void {
   // What follows on this connection is not read either.
   response.shouldKeepAlive = false;
   request.resume();
-  sendJson(response, 431, {
-    error: 'too_many_headers',
-    error_description: `a request may have ${MAX_HEADER_FIELDS} header fields`,
-  });
+  sendProblem(
+    request,
+    response,
+    {
+      status: 431,
+      error: 'too_many_headers',
+      description: `a request may have ${MAX_HEADER_FIELDS} header fields`,
+    },
+    problemPage,
+  );
 }
 
 function overTls(options: object, listener: RequestHandler, tls: ListenerCredentials): Server {
@@ -262,12 +295,17 @@ export function sendJsonText(
   text: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(text),
-    'Cache-Control': 'no-store',
-    ...headers,
-  });
+  sendText(response, status, text, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...headers });
+}
+
+/** The same, of any text. @param headers with the type of its content */
+export function sendText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>>,
+): void {
+  response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(text) });
   endWithRequest(response, text);
 }
 

@@ -7,6 +7,8 @@ import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi, type OperatorRoute } from '../platform/operator-api.ts';
+import { openBranding } from '../platform/pages/branding.ts';
+import { PageSite } from '../platform/pages/page.ts';
 import { ReusableParts } from '../platform/reloading/reusable-parts.ts';
 import type { OpenedSealing } from '../platform/sealing/sealing-keys.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
@@ -20,6 +22,7 @@ import type { FormTokens } from './admin/access/form-token.ts';
 import type { LiveStreams } from './admin/api/live-stream.ts';
 import { openAdmin } from './admin/open-admin.ts';
 import type { RecentActivity } from './admin/recent-activity.ts';
+import { CONNECT_ASSETS } from './connect/paths.ts';
 import { openOutgoing } from './credentials/open-outgoing.ts';
 import { publishKeys } from './credentials/published-keys.ts';
 import { SharedOutgoing } from './credentials/shared-outgoing.ts';
@@ -27,6 +30,8 @@ import type { Budgets } from './gate/budgets/budgets.ts';
 import type { RateLimitStates } from './gate/rate-limit-states.ts';
 import type { Tools } from './gate/tools/tools.ts';
 import { RELAY_AREA } from './operator-area.ts';
+import type { RefusalPage } from './refusal.ts';
+import { createRefusalPage } from './refusal-page.ts';
 import type { ReplicaChannel } from './replicas/replica-channel.ts';
 import type { ConfiguredServer } from './servers/configured-server.ts';
 import { openServers } from './servers/open-servers.ts';
@@ -88,6 +93,8 @@ export interface RelaySnapshot {
   readonly peers: ReturnType<typeof createPeers>;
   readonly servers: ReadonlyMap<string, ConfiguredServer>;
   readonly operator: InternalHandler;
+  readonly site: PageSite;
+  readonly refusalPage: RefusalPage;
   readonly parts: ReusableParts;
   readonly outgoing: SharedOutgoing;
   /** Answers what is for no MCP server. */
@@ -140,7 +147,8 @@ async function open(
   try {
     const { admin: shown, rateLimits } = own;
     const admin = shown && rateLimits && openAdmin(config, { ...own, ...shown, rateLimits, callers, scanner });
-    const pages = outgoing.accounts?.pages(callers);
+    const site = new PageSite(CONNECT_ASSETS, openBranding(config.auth.pages), relay.trust.preset === 'postern');
+    const pages = outgoing.accounts?.pages(callers, site);
     const cors = new Cors(config);
     const servers = await openServers(config, {
       ...own,
@@ -155,7 +163,8 @@ async function open(
         }),
     });
     return {
-      ...{ config, trust, callers, servers, parts, outgoing },
+      ...{ config, trust, callers, servers, site, parts, outgoing },
+      refusalPage: createRefusalPage(config, site),
       peers: createPeers(relay.trust.proxies),
       operator: createOperatorApi({
         area: RELAY_AREA,

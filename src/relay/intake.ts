@@ -1,16 +1,18 @@
 import type { IncomingMessage } from 'node:http';
+import type { Identity } from '../identity/identity.ts';
 import { CountedWarning } from '../platform/counted-warning.ts';
 import { DependencyUnavailable } from '../platform/errors.ts';
 import { failureText } from '../platform/failure-reason.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics } from '../platform/metrics.ts';
+import { fieldsOf, isNavigation } from '../platform/navigation.ts';
 import type { AuthorizationRequest, Gate, Permit } from './gate/gate.ts';
 import type { ResponseGuard } from './gate/response-guard.ts';
 import type { Malformed } from './protocol/malformed.ts';
 import type { Message } from './protocol/message.ts';
 import { type Era, eraOf } from './protocol/versions.ts';
-import { causeFields, NO_SUCH_SERVER, type Refusal, refusalOf } from './refusal.ts';
+import { causeFields, NO_SUCH_SERVER, NOT_FOR_BROWSERS, type Refusal, type RefusalPage, refusalOf } from './refusal.ts';
 import type { ServerSet } from './servers/server-set.ts';
 import type { Caller, Callers } from './trust/caller.ts';
 import type { Upstream } from './upstreams/upstream.ts';
@@ -50,6 +52,7 @@ export interface IntakeDeps {
   readonly callers: Pick<Callers, 'identify'>;
   readonly gate: Gate;
   readonly servers: Pick<ServerSet, 'get' | 'has'>;
+  readonly refusalPage: RefusalPage;
   readonly metrics: RelayMetrics;
   readonly log: Logger;
 }
@@ -80,8 +83,10 @@ export class Intake {
     if ('status' in caller) return { refusal: caller };
     const upstream = this.#deps.servers.get(server);
     if (upstream === undefined) return { refusal: NO_SUCH_SERVER, caller };
+    const { method, headers } = request;
+    if (isNavigation({ method, headers: fieldsOf(headers) })) return { refusal: NOT_FOR_BROWSERS, caller };
     const era = eraOf(caller.headers.get('mcp-protocol-version'));
-    return { ...caller, server, upstream, era, userAgent: request.headers['user-agent'] };
+    return { ...caller, server, upstream, era, userAgent: headers['user-agent'] };
   }
 
   /** The server that a session began with, which another configuration may have replaced since. */
@@ -149,6 +154,11 @@ export class Intake {
     if (error instanceof DependencyUnavailable) this.#away.warn({ error: failureText(error), requestId: id });
     else this.#deps.log.error({ error, requestId: id }, 'a request failed');
     return refusalOf(error);
+  }
+
+  /** What a person gets instead of the JSON of a refusal; undefined: a program asked. */
+  pageOf(request: IncomingMessage, refusal: Refusal, identity: Identity | undefined): ReturnType<RefusalPage> {
+    return this.#deps.refusalPage(request, refusal, identity);
   }
 
   /** An invented name must not become a label. */

@@ -1,7 +1,9 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Cause } from '../identity/denial-cause.ts';
+import type { Identity } from '../identity/identity.ts';
 import { DependencyUnavailable } from '../platform/errors.ts';
-import { sendJsonText } from '../platform/http.ts';
+import { sendJsonText, sendText } from '../platform/http.ts';
+import type { RenderedPage } from '../platform/pages/page.ts';
 import { SERVER_ERROR } from './protocol/error-codes.ts';
 import { writeJson } from './protocol/json.ts';
 import type { MessageId } from './protocol/json-rpc.ts';
@@ -38,6 +40,7 @@ export type RefusalReason =
   | 'dependency'
   | 'body_too_large'
   | 'content_type'
+  | 'not_acceptable'
   | 'invalid_json'
   | 'batch'
   | 'invalid_message'
@@ -144,6 +147,13 @@ export function refusalOf(error: unknown): Refusal {
     : { status: 500, reason: 'internal', message: 'the relay failed; its log says why' };
 }
 
+/** A window cannot show what an MCP server answers. */
+export const NOT_FOR_BROWSERS: Refusal = {
+  status: 406,
+  reason: 'not_acceptable',
+  message: 'MCP clients ask for application/json and text/event-stream here; a browser has nothing to show',
+};
+
 export const NO_SUCH_SERVER: Refusal = { status: 404, reason: 'not_found', message: 'there is no such MCP server' };
 
 /** The JSON-RPC error that says it (JSON-RPC 2.0 §5.1), or the question that it asks. */
@@ -157,7 +167,20 @@ export function errorOf(refusal: Refusal, id: MessageId): object {
   return { jsonrpc: '2.0', error, id };
 }
 
-/** Answers with a JSON-RPC error, the form that every MCP client can show to its user. */
-export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId): void {
-  sendJsonText(response, refusal.status, writeJson(errorOf(refusal, id)), refusal.headers);
+/** A refusal as a page; undefined: a program asked, and gets the JSON-RPC error. */
+export type RefusalPage = (
+  request: IncomingMessage,
+  refusal: Refusal,
+  identity: Identity | undefined,
+) => RenderedPage | undefined;
+
+/**
+ * Answers with a JSON-RPC error, the form that every MCP client can show to its user.
+ *
+ * @param page instead, if a person asked
+ */
+export function sendRefusal(response: ServerResponse, refusal: Refusal, id: MessageId, page?: RenderedPage): void {
+  const { status, headers } = refusal;
+  if (page === undefined) sendJsonText(response, status, writeJson(errorOf(refusal, id)), headers);
+  else sendText(response, status, page.body, { ...headers, ...page.headers });
 }

@@ -15,6 +15,7 @@ import {
   createTracingMetrics,
 } from '../platform/metrics.ts';
 import { createOutboundFetch } from '../platform/outbound/connections.ts';
+import { unreadableRequestPage } from '../platform/pages/unreadable-request.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { NEEDS_RESTART, type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { ResourceStack } from '../platform/resource-stack.ts';
@@ -201,6 +202,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   opened.addClose(() => current.close());
   const intake = new Intake({
     callers: { identify: (request) => current.callers.identify(request) },
+    refusalPage: (...refused) => current.refusalPage(...refused),
     ...{ gate, servers, metrics, log },
   });
   const limitsNow = () => current.config.relay.limits;
@@ -262,7 +264,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
   };
   const trusts = (socket: Socket) => current.peers.hasPeer(socket);
   const server = createHttpServer(
-    { ...limits, tls, log },
+    { ...limits, tls, log, problemPage: (...asked) => unreadableRequestPage(current.site, ...asked) },
     tracing === undefined ? answer : tracedRequests(tracing, answer, { trusts, route: spanRoute }),
   );
   connections.listenOn(server);

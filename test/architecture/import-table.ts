@@ -15,7 +15,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'stores/': ['identity/', 'platform/'],
   'watch/': ['identity/', 'platform/', 'stores/'],
   'forward-auth/': ['identity/', 'platform/', 'stores/', 'watch/'],
-  'forward-auth/decision/': ['identity/', 'platform/name-glob.ts', 'platform/names.ts', 'platform/resource-uris.ts'],
+  'forward-auth/decision/': [
+    'identity/',
+    'platform/name-glob.ts',
+    'platform/names.ts',
+    'platform/navigation.ts',
+    'platform/resource-uris.ts',
+  ],
   'forward-auth/proxies/': ['identity/', 'platform/', 'forward-auth/decision/'],
   'forward-auth/authenticators/': [
     'identity/',

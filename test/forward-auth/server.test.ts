@@ -50,6 +50,25 @@ describe('forward-auth over HTTP', () => {
     assert.match(metrics, /postern_auth_decision_duration_seconds_count\{proxy="traefik",decision="allow"\} [2-9]/);
   });
 
+  it('shows a person a page where nothing is, and of a request that it cannot read; a program gets JSON', async () => {
+    const person = ['Accept', 'text/html', 'Accept-Language', 'de'];
+    const many = Array.from({ length: 310 }, (_, n) => [`A${n}`, 'b']).flat();
+    for (const [path, headers, status, title, error] of [
+      ['/_postern/nothing', [], 404, /<h1>Hier ist nichts<\/h1>/, 'not_found'],
+      ['/verify/traefik', many, 431, /<h1>Ihr Browser hat zu viel gesendet<\/h1>/, 'too_many_headers'],
+    ] as const) {
+      const page = await rawRequest(gate.port, path, { headers: [...person, ...headers] });
+      assert.equal(page.status, status);
+      assert.match(String(page.headers['content-type']), /^text\/html/);
+      assert.match(page.body, title);
+      const json = await rawRequest(gate.port, path, { headers: ['Accept', '*/*', ...headers] });
+      assert.equal(json.status, status);
+      assert.equal(JSON.parse(json.body).error, error);
+    }
+    const large = await rawRequest(gate.port, '/verify/traefik', { headers: ['Cookie', 'c'.repeat(70_000)] });
+    assert.deepEqual([large.status, JSON.parse(large.body).error], [431, 'headers_too_large']);
+  });
+
   it('says when the keys of a provider were loaded, and which version runs', async () => {
     const metrics = (await rawRequest(gate.internalPort, '/metrics')).body;
     assert.match(metrics, /postern_provider_up\{provider="corp"\} 1\n/);

@@ -1,15 +1,16 @@
 import type { Identity } from '../../identity/identity.ts';
 import { displayName } from '../../identity/identity.ts';
 import type { Config } from '../../platform/config/schema.ts';
-import { type Html, html } from '../../platform/pages/html.ts';
+import { isFormSubmission, isNavigation } from '../../platform/navigation.ts';
+import type { Html } from '../../platform/pages/html.ts';
 import type { PageSite } from '../../platform/pages/page.ts';
+import { type RefusalFacts, refusalBody } from '../../platform/pages/refusal-body.ts';
 import type { Say } from '../../platform/pages/texts.ts';
 import type { Policy } from '../decision/decide.ts';
 import type { Allow, Decision, Redirect } from '../decision/decision.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { ProxyAnswer } from '../decision/proxy-check.ts';
 import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
-import { isFormSubmission, isNavigation } from '../decision/sign-in.ts';
 
 export type Refusal = Exclude<Decision, Allow | Redirect>;
 
@@ -30,11 +31,6 @@ export type RefusalPage = (
   requestId: string,
 ) => Promise<ProxyAnswer> | undefined;
 
-/** Groups of one's own that are listed: there may be thousands. */
-const MAX_GROUPS = 20;
-/** Characters of an address. */
-const MAX_ADDRESS = 200;
-
 /**
  * Says to a person in a browser who they are, what is missing, and whom to ask. What a rule asks for is not said: the names
  * of groups and of other people are the operator's business, whom the request's id leads to the log.
@@ -47,7 +43,14 @@ export function createRefusalPage(parts: RefusalPageParts): RefusalPage {
     const person = identity && displayName(identity);
     const origin = originOf(parts, request);
     const title = titleOf(say, parts, request, refusal);
-    const body = bodyOf(say, parts, { request, refusal, identity, origin, requestId });
+    const asks = refusal.kind === 'deny' || refusal.kind === 'challenge';
+    const body = refusalBody(say, site, {
+      missing: missingOf(say, parts, request, refusal),
+      ...{ identity, asks, requestId },
+      showGroups: refusal.kind === 'deny' && refusal.cause?.missing === 'group',
+      address: `${request.scheme}://${request.host}${request.rawPath}`,
+      waysOn: asks ? waysOn(parts, request, origin) : undefined,
+    });
     const page = site.render({ title, body, say, person }, {}, origin);
     const headers = [...keptHeaders(answer.headers), ...Object.entries(page.headers).flat()];
     return {
@@ -97,38 +100,6 @@ function titleOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refus
   }
 }
 
-interface Told {
-  readonly request: CheckRequest;
-  readonly refusal: Refusal;
-  readonly identity: Identity | undefined;
-  readonly origin: string;
-  readonly requestId: string;
-}
-
-function bodyOf(say: Say, parts: RefusalPageParts, told: Told): Html {
-  const { request, refusal, identity, origin, requestId } = told;
-  const missing = missingOf(say, parts, request, refusal);
-  const help = say('refused.ask', { help: parts.site.help(say) });
-  const asks = refusal.kind === 'deny' || refusal.kind === 'challenge';
-  const address = `${request.scheme}://${request.host}${request.rawPath}`;
-  const facts = html`<dl class="facts">${identity === undefined ? undefined : youOf(say, refusal, identity)}
-<dt>${say('refused.address')}</dt><dd>${address.length > MAX_ADDRESS ? `${address.slice(0, MAX_ADDRESS)}…` : address}</dd></dl>`;
-  return html`<p role="alert">${missing}</p>${facts}${asks ? html`<p>${help}</p>` : undefined}
-${asks ? waysOn(say, parts, request, origin) : undefined}
-<p class="quiet">${say('page.request', { id: requestId })}</p>`;
-}
-
-/** One's own groups are one's own business; whether they are what is missing, only the refusal knows. */
-function youOf(say: Say, refusal: Refusal, identity: Identity): Html {
-  const { email, groups } = identity;
-  const name = displayName(identity);
-  const shown =
-    groups.length > MAX_GROUPS ? [...groups.slice(0, MAX_GROUPS), `+ ${groups.length - MAX_GROUPS}`] : groups;
-  const relevant = refusal.kind === 'deny' && refusal.cause?.missing === 'group' && groups.length > 0;
-  return html`<dt>${say('refused.you')}</dt><dd>${name}${email === '' || email === name ? undefined : ` (${email})`}</dd>
-${relevant ? html`<dt>${say('refused.groups')}</dt><dd>${shown.join(', ')}</dd>` : undefined}`;
-}
-
 function missingOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refusal: Refusal): Html {
   switch (refusal.kind) {
     case 'limit':
@@ -173,7 +144,7 @@ function providersFor({ config, policy }: RefusalPageParts, request: CheckReques
 }
 
 /** Nobody is led to sign in where nobody can. */
-function waysOn(say: Say, { policy }: RefusalPageParts, request: CheckRequest, origin: string): Html | undefined {
+function waysOn({ policy }: RefusalPageParts, request: CheckRequest, origin: string): RefusalFacts['waysOn'] {
   const { signIn, rules } = policy;
   if (signIn === undefined) return undefined;
   const rule = rules.match(request);
@@ -182,12 +153,7 @@ function waysOn(say: Say, { policy }: RefusalPageParts, request: CheckRequest, o
     rule === undefined
       ? `${origin}${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: home })}`
       : signIn.urlFor(request, rule);
-  const another =
-    signInUrl === undefined
-      ? undefined
-      : html`<a class="button" href="${signInUrl}&prompt=login">${say('sign_in.another')}</a>`;
-  return html`<p class="answers">${another}
-<a class="button secondary" href="${home}">${say('refused.home')}</a></p>`;
+  return { home, signIn: signInUrl && `${signInUrl}&prompt=login` };
 }
 
 /** The page has a type and a length of its own, and says something about a person, which no page elsewhere may read. */

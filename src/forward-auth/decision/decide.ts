@@ -1,6 +1,7 @@
 import { ANONYMOUS, type Identity } from '../../identity/identity.ts';
 import { identityExcess, identitySize } from '../../identity/identity-size.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
+import { isFormSubmission, isNavigation } from '../../platform/navigation.ts';
 import type { Absent, Authenticate, Authenticated, Authentication, Rejected } from './authentication.ts';
 import {
   type Allow,
@@ -24,7 +25,7 @@ import { isMetadataLookup, type OwnAuthorizationServer, ownEndpoint } from './ow
 import type { CheckRequest } from './request.ts';
 import type { Place, Resource, Resources } from './resources.ts';
 import type { Rule, Rules } from './rules.ts';
-import { isFormSubmission, isNavigation, type SignIn } from './sign-in.ts';
+import type { SignIn } from './sign-in.ts';
 
 /** What decisions are made by: one configuration. */
 export interface Policy {

@@ -9,7 +9,6 @@ export const KEYS_PATH = '/_postern/jwks.json';
 /** Where people sign in and out, below `publicUrl`. They guard themselves: each reads the session cookie on its own. */
 export const SIGN_IN_PATHS = {
   ...ACCOUNT_PAGES,
-  signIn: '/_postern/sign-in',
   wrongAddress: '/_postern/wrong-address',
   callback: '/_postern/callback',
   signedOut: '/_postern/signed-out',

@@ -27,27 +27,3 @@ export interface SignIn {
   /** Whether our own pages are at this host. @param host canonical, perhaps with a port */
   isAt(host: string): boolean;
 }
-
-/**
- * A person's own navigation, which may be redirected; everything else would follow a redirect without a person to sign in.
- * `Sec-Fetch-*` (Fetch Metadata) says so itself; where it is absent, only a GET that wants HTML counts.
- */
-export function isNavigation(request: Pick<CheckRequest, 'method' | 'headers'>): boolean {
-  return request.method === 'GET' && isForWindow(request);
-}
-
-/** A form that a person sent, whose answer the window shows. Only Fetch Metadata tells it from a program. */
-export function isFormSubmission(request: Pick<CheckRequest, 'method' | 'headers'>): boolean {
-  return request.method === 'POST' && request.headers.get('sec-fetch-mode') === 'navigate' && isForWindow(request);
-}
-
-function isForWindow({ headers }: Pick<CheckRequest, 'headers'>): boolean {
-  if (headers.get('upgrade') !== undefined) return false;
-  const mode = headers.get('sec-fetch-mode');
-  if (mode !== undefined && mode !== 'navigate') return false;
-  const destination = headers.get('sec-fetch-dest');
-  if (destination !== undefined && destination !== 'document') return false;
-  if (headers.get('x-requested-with') === 'XMLHttpRequest') return false;
-  const accept = headers.get('accept');
-  return typeof accept === 'string' && /(?:^|[\s,])text\/html(?:[\s;,]|$)/i.test(accept);
-}

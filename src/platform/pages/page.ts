@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { ACCOUNT_PAGES } from '../../identity/account-pages.ts';
 import { type Asset, type Assets, assetOf, createAssets } from './assets.ts';
 import type { Branding } from './branding.ts';
-import { type Html, html } from './html.ts';
+import { Html, html } from './html.ts';
 import { STYLESHEET } from './stylesheet.ts';
 import type { Say } from './texts.ts';
 
@@ -19,6 +20,14 @@ export interface PageOptions {
   readonly onwards?: string;
   /** `wide` for pages of several parts. */
   readonly layout?: 'narrow' | 'wide';
+  /** The page loads nothing: it has its stylesheet and its icon in itself, because the request for those may be refused too. */
+  readonly standalone?: boolean;
+}
+
+/** A page, ready to be sent. */
+export interface RenderedPage {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
 }
 
 /** What a page says, and to whom. */
@@ -36,6 +45,9 @@ export interface Page {
  */
 const SOURCE = /^[a-z][a-z0-9+.-]*:(?:\/\/(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?:\d+|\*))?)?$/i;
 
+/** Bytes of a logo that a page has in itself. */
+const MAX_INLINE = 16_384;
+
 /** Of everything that says something about a person. */
 export const COMMON_HEADERS = {
   'X-Content-Type-Options': 'nosniff',
@@ -48,7 +60,7 @@ export class PageSite {
   readonly assets: Assets;
   readonly branding: Branding;
   readonly #accountPages: boolean;
-  readonly #stylesheet: string;
+  readonly #stylesheet: Asset;
   readonly #icon: Asset;
 
   /**
@@ -59,7 +71,7 @@ export class PageSite {
     this.branding = branding;
     this.#accountPages = accountPages;
     this.assets = createAssets(base, { stylesheet: STYLESHEET + branding.css, logo: branding.logo });
-    this.#stylesheet = assetOf(this.assets, 'text/css')?.url as string;
+    this.#stylesheet = assetOf(this.assets, 'text/css') as Asset;
     this.#icon = assetOf(this.assets, 'image/') as Asset;
   }
 
@@ -78,15 +90,18 @@ export class PageSite {
   }
 
   /** @param origin of the pages, where the page is shown at another one */
-  render(page: Page, options: PageOptions = {}, origin = ''): { headers: Record<string, string>; body: string } {
+  render(page: Page, options: PageOptions = {}, origin = ''): RenderedPage {
     const { title, body, say, person } = page;
+    const { standalone = false } = options;
     const own = origin === '' ? "'self'" : origin;
     const targets = [own, ...(options.formTargets ?? []).filter((target) => SOURCE.test(target))].join(' ');
+    const style = standalone ? inlineStyle(this.#stylesheet) : undefined;
+    const images = standalone ? 'data:' : own;
     const headers = {
       ...COMMON_HEADERS,
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Language': say.language,
-      'Content-Security-Policy': `default-src 'none'; style-src ${own}; img-src ${own}; form-action ${targets}; base-uri 'none'; frame-ancestors 'none'`,
+      'Content-Security-Policy': `default-src 'none'; style-src ${style?.source ?? own}; img-src ${images}; form-action ${targets}; base-uri 'none'; frame-ancestors 'none'`,
       'X-Frame-Options': 'DENY',
       'Cross-Origin-Opener-Policy': 'same-origin',
       'Referrer-Policy': options.referrerPolicy ?? COMMON_HEADERS['Referrer-Policy'],
@@ -94,10 +109,12 @@ export class PageSite {
     const refresh =
       options.onwards === undefined ? undefined : html`<meta http-equiv="refresh" content="0;url=${options.onwards}">`;
     const { name } = this.branding;
+    const icon = standalone ? inlineImage(this.#icon) : `${origin}${this.#icon.url}`;
+    const stylesheet = style?.element ?? html`<link rel="stylesheet" href="${origin}${this.#stylesheet.url}">`;
     const text = html`<!doctype html>
 <html lang="${say.language}">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">${refresh}<title>${title} · ${name}</title><link rel="stylesheet" href="${origin}${this.#stylesheet}"><link rel="icon" href="${origin}${this.#icon.url}" type="${this.#icon.type}"></head>
-<body class="${options.layout ?? 'narrow'}">${this.#bar(say, person, origin)}
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">${refresh}<title>${title} · ${name}</title>${stylesheet}${icon === undefined ? undefined : html`<link rel="icon" href="${icon}" type="${this.#icon.type}">`}</head>
+<body class="${options.layout ?? 'narrow'}">${this.#bar(say, person, origin, icon)}
 <main><h1>${title}</h1>
 ${body}
 </main></body>
@@ -106,8 +123,9 @@ ${body}
     return { headers, body: text };
   }
 
-  #bar(say: Say, person: string | undefined, origin: string): Html {
-    const brand = html`<img src="${origin}${this.#icon.url}" alt="">${this.branding.name}`;
+  #bar(say: Say, person: string | undefined, origin: string, icon: string | undefined): Html {
+    const image = icon === undefined ? undefined : html`<img src="${icon}" alt="">`;
+    const brand = html`${image}${this.branding.name}`;
     if (!this.#accountPages) return html`<header><span class="brand">${brand}</span></header>`;
     const { home, sessions, signOut } = ACCOUNT_PAGES;
     const account =
@@ -116,6 +134,21 @@ ${body}
         : html`<nav aria-label="${say('page.account')}"><span class="who">${person}</span> <a href="${origin}${sessions}">${say('page.sessions')}</a> <a href="${origin}${signOut}">${say('page.sign_out')}</a></nav>`;
     return html`<header><a class="brand" href="${origin}${home}">${brand}</a>${account}</header>`;
   }
+}
+
+/** The hash is all that the policy lets in (Content Security Policy 3 §6.7.3.3). */
+function inlineStyle({ body }: Asset): { readonly element: Html; readonly source: string } {
+  const css = String(body);
+  return {
+    element: new Html(`<style>${css}</style>`),
+    source: `'sha256-${createHash('sha256').update(css).digest('base64')}'`,
+  };
+}
+
+/** @returns undefined if it would be most of the page */
+function inlineImage({ type, body }: Asset): string | undefined {
+  const bytes = Buffer.from(body);
+  return bytes.length > MAX_INLINE ? undefined : `data:${type};base64,${bytes.toString('base64')}`;
 }
 
 export function sendAsset(ctx: Context, { type, body, etag }: Asset): void {

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
+import { requestId } from '../http.ts';
+import { fieldsOf, isForPerson } from '../navigation.ts';
 import { type Html, html } from './html.ts';
 import type { PageOptions, PageSite } from './page.ts';
 import type { Say, TextKey, TextValues } from './texts.ts';
@@ -73,6 +75,20 @@ export function showProblem(ctx: Context, found: Problem, options: PageOptions =
     ...options,
     status,
   });
+}
+
+/**
+ * Says to a person that nothing is at an address.
+ *
+ * @returns false if a program asked: nothing is answered yet
+ */
+export function showNotFound(ctx: Context): boolean {
+  if (!isForPerson({ method: ctx.method, headers: fieldsOf(ctx.headers) })) return false;
+  ctx.state.requestId ??= requestId(ctx.req);
+  const { say } = visitOf(ctx);
+  const body = html`<p role="alert">${say('refused.rule')}</p>${requestLine(ctx)}`;
+  showPage(ctx, say('refused.not_found_title'), body, { status: 404 });
+  return true;
 }
 
 export function requestLine(ctx: Context): Html {

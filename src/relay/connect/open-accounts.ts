@@ -2,8 +2,7 @@ import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
 import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
-import { openBranding } from '../../platform/pages/branding.ts';
-import { PageSite } from '../../platform/pages/page.ts';
+import type { PageSite } from '../../platform/pages/page.ts';
 import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
 import { openSecret } from '../../platform/secret-source.ts';
 import type { Stores } from '../../stores/stores.ts';
@@ -14,7 +13,7 @@ import { AccountConnections } from './account-connections.ts';
 import { ConnectPages } from './connect-pages.ts';
 import { ConnectTransactions } from './connect-transaction.ts';
 import { ConnectionStore } from './connection.ts';
-import { CONNECT_ASSETS, callbackPath, serverPath } from './paths.ts';
+import { callbackPath, serverPath } from './paths.ts';
 import { personCredential } from './person-credential.ts';
 import { type ProviderSettings, UpstreamProvider } from './provider.ts';
 
@@ -33,7 +32,7 @@ export interface AccountsDependencies {
 /** The accounts that people connect for MCP servers, and the pages where they do. */
 export interface Accounts {
   credentialOf(server: string): Credential | undefined;
-  pages(callers: Callers): ConnectPages;
+  pages(callers: Callers, site: PageSite): ConnectPages;
 }
 
 /** Accounts that one person may begin to connect within a minute. */
@@ -69,13 +68,12 @@ export function openAccounts(config: Config, deps: AccountsDependencies): Accoun
   );
   const attempts = new ConnectTransactions(sealing, locks, settings.attemptLifetime, now);
   const limiter = stores.limiter('connect', ATTEMPTS, 60_000);
-  const site = new PageSite(CONNECT_ASSETS, openBranding(config.auth.pages), config.relay.trust.preset === 'postern');
   return {
     credentialOf: (server) => {
       const found = connections.get(server);
       return found && personCredential(found, new URL(serverPath(server), config.publicUrl).href);
     },
-    pages: (callers) => new ConnectPages({ callers, connections, attempts, limiter, site, log }),
+    pages: (callers, site) => new ConnectPages({ callers, connections, attempts, limiter, site, log }),
   };
 }
 

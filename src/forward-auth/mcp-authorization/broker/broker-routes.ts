@@ -5,7 +5,7 @@ import type Provider from 'oidc-provider';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
-import { showProblem } from '../../../platform/pages/visit.ts';
+import { showNotFound, showProblem } from '../../../platform/pages/visit.ts';
 import { OAUTH_PATH, type OAuthTarget, oauthTarget } from '../../decision/oauth-endpoints.ts';
 import type { LoginContext } from '../../login/context.ts';
 import type { RequestOrigins } from '../../login/request-origin.ts';
@@ -62,6 +62,7 @@ export function brokerRoutes(context: BrokerRoutesContext): Middleware {
 }
 
 function notFound(ctx: Context): void {
+  if (showNotFound(ctx)) return;
   ctx.status = 404;
   ctx.set('Cache-Control', 'no-store');
   ctx.body = { error: 'not_found', error_description: 'no endpoint of the authorization server has this path' };

@@ -53,6 +53,12 @@ export const ENGLISH = {
     'The provider’s answer could not be accepted. Sign in again; if that does not help, give {help} the request below.',
   'foreign_form.title': 'That form was not ours',
   'foreign_form.advice': 'The form did not come from this page, or your session has changed. Open the page again.',
+  'unreadable.title': 'The request could not be read',
+  'unreadable.advice':
+    'What arrived from your browser is not a valid request. Open the page again; if that does not help, ask {help}.',
+  'too_many_headers.title': 'Your browser sent too much',
+  'too_many_headers.advice':
+    'It sent more cookies, or other header fields, than are read here. Delete the cookies of this site and try again; if that does not help, ask {help}.',
   'away.title': 'Not right now',
   'away.advice': 'A part of this service does not answer. Nothing is lost; try again in a moment.',
   'failed.title': 'That did not work',
@@ -104,6 +110,10 @@ export const ENGLISH = {
   'refused.no_sign_in': 'This is for programs that bring a credential of their own; there is no sign-in for it.',
   'refused.request': 'The request cannot be served as it is: {reason}.',
   'refused.limit': 'There were too many requests. Try again in {seconds} seconds.',
+  'refused.signed_out': 'You are not signed in here, or your session has ended.',
+  'refused.policy': 'The rules of this service do not allow it.',
+  'refused.mcp': 'This is the address of an MCP server. Add it to an MCP client; a browser has nothing to show here.',
+  'refused.server_away': 'The MCP server does not answer as it should. Nothing is lost; try again in a moment.',
   'refused.address': 'Address',
   'refused.you': 'You',
   'refused.groups': 'Your groups',
@@ -112,6 +122,7 @@ export const ENGLISH = {
   'refused.bad_title': 'This address cannot be used',
   'refused.limit_title': 'Too many requests',
   'refused.not_found_title': 'Nothing is here',
+  'refused.mcp_title': 'For MCP clients',
   'refused.home': 'What you may use',
 
   'consent.title': 'Give access to {server}?',

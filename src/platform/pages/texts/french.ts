@@ -57,6 +57,12 @@ export const FRENCH: Catalogue = {
   'foreign_form.title': 'Ce formulaire n’est pas d’ici',
   'foreign_form.advice':
     'Le formulaire ne venait pas de cette page, ou votre session a changé. Ouvrez de nouveau la page.',
+  'unreadable.title': 'La requête est illisible',
+  'unreadable.advice':
+    'Ce que votre navigateur a envoyé n’est pas une requête valide. Rouvrez la page ; si cela ne suffit pas, demandez à : {help}.',
+  'too_many_headers.title': 'Votre navigateur a trop envoyé',
+  'too_many_headers.advice':
+    'Il a envoyé plus de cookies, ou d’autres en-têtes, que ce service n’en lit. Supprimez les cookies de ce site et réessayez ; si cela ne suffit pas, demandez à : {help}.',
   'away.title': 'Pas pour le moment',
   'away.advice': 'Une partie de ce service ne répond pas. Rien n’est perdu ; réessayez dans un instant.',
   'failed.title': 'Cela n’a pas fonctionné',
@@ -109,6 +115,10 @@ export const FRENCH: Catalogue = {
     'C’est pour des programmes qui apportent leur propre preuve d’identité ; il n’y a pas de connexion.',
   'refused.request': 'La requête ne peut pas être servie telle quelle : {reason}.',
   'refused.limit': 'Il y a eu trop de requêtes. Réessayez dans {seconds} secondes.',
+  'refused.signed_out': 'Vous n’êtes pas connecté ici, ou votre session est terminée.',
+  'refused.policy': 'Les règles de ce service ne le permettent pas.',
+  'refused.mcp': 'C’est l’adresse d’un serveur MCP. Ajoutez-la à un client MCP ; un navigateur n’a rien à y montrer.',
+  'refused.server_away': 'Le serveur MCP ne répond pas comme il faut. Rien n’est perdu ; réessayez dans un instant.',
   'refused.address': 'Adresse',
   'refused.you': 'Vous',
   'refused.groups': 'Vos groupes',
@@ -117,6 +127,7 @@ export const FRENCH: Catalogue = {
   'refused.bad_title': 'Cette adresse ne convient pas',
   'refused.limit_title': 'Trop de requêtes',
   'refused.not_found_title': 'Il n’y a rien ici',
+  'refused.mcp_title': 'Pour les clients MCP',
   'refused.home': 'Ce que vous pouvez utiliser',
 
   'consent.title': 'Donner accès à {server} ?',

@@ -58,6 +58,12 @@ export const GERMAN: Catalogue = {
   'foreign_form.title': 'Dieses Formular war nicht von hier',
   'foreign_form.advice':
     'Das Formular kam nicht von dieser Seite, oder Ihre Sitzung hat sich geändert. Öffnen Sie die Seite neu.',
+  'unreadable.title': 'Die Anfrage ist nicht lesbar',
+  'unreadable.advice':
+    'Was von Ihrem Browser ankam, ist keine gültige Anfrage. Öffnen Sie die Seite neu; hilft das nicht, fragen Sie: {help}.',
+  'too_many_headers.title': 'Ihr Browser hat zu viel gesendet',
+  'too_many_headers.advice':
+    'Er hat mehr Cookies oder andere Kopfzeilen gesendet, als hier gelesen werden. Löschen Sie die Cookies dieser Website und versuchen Sie es noch einmal; hilft das nicht, fragen Sie: {help}.',
   'away.title': 'Gerade nicht',
   'away.advice': 'Ein Teil dieses Dienstes antwortet nicht. Nichts ist verloren; versuchen Sie es gleich noch einmal.',
   'failed.title': 'Das ging nicht',
@@ -111,6 +117,12 @@ export const GERMAN: Catalogue = {
   'refused.no_sign_in': 'Das ist für Programme mit einem eigenen Nachweis; eine Anmeldung gibt es dafür nicht.',
   'refused.request': 'Die Anfrage kann so nicht bedient werden: {reason}.',
   'refused.limit': 'Es waren zu viele Anfragen. Versuchen Sie es in {seconds} Sekunden noch einmal.',
+  'refused.signed_out': 'Sie sind hier nicht angemeldet, oder Ihre Sitzung ist beendet.',
+  'refused.policy': 'Die Regeln dieses Dienstes erlauben es nicht.',
+  'refused.mcp':
+    'Das ist die Adresse eines MCP-Servers. Tragen Sie sie in einem MCP-Client ein; ein Browser hat hier nichts zu zeigen.',
+  'refused.server_away':
+    'Der MCP-Server antwortet nicht, wie er soll. Nichts ist verloren; versuchen Sie es gleich noch einmal.',
   'refused.address': 'Adresse',
   'refused.you': 'Sie',
   'refused.groups': 'Ihre Gruppen',
@@ -119,6 +131,7 @@ export const GERMAN: Catalogue = {
   'refused.bad_title': 'Diese Adresse geht nicht',
   'refused.limit_title': 'Zu viele Anfragen',
   'refused.not_found_title': 'Hier ist nichts',
+  'refused.mcp_title': 'Für MCP-Clients',
   'refused.home': 'Was Sie benutzen dürfen',
 
   'consent.title': 'Zugang zu {server} geben?',

@@ -172,9 +172,12 @@ export class HttpSseEndpoint {
     refusal: Refusal,
     known: { admitted?: Admitted; id?: MessageId } = {},
   ): void {
-    refusedConnection(this.#deps.intake, request, path, refusal, known.admitted);
+    const { intake } = this.#deps;
+    const { admitted, id = null } = known;
+    refusedConnection(intake, request, path, refusal, admitted);
     if (!request.readableEnded) request.resume();
-    if (!response.headersSent && !response.destroyed) sendRefusal(response, refusal, known.id ?? null);
+    if (response.headersSent || response.destroyed) return;
+    sendRefusal(response, refusal, id, intake.pageOf(request, refusal, admitted?.identity));
   }
 }
 

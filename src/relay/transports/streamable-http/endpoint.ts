@@ -249,11 +249,12 @@ export class StreamableHttpEndpoint {
     this.#answer(exchange, refusal);
   }
 
-  #answer({ request, response, id }: Exchange, refusal: Refusal): void {
+  #answer({ request, response, id, caller }: Exchange, refusal: Refusal): void {
     // What is left of the body is thrown away, so that the answer is not lost in a reset.
     if (!request.readableEnded) request.resume();
     if (response.destroyed) return;
-    if (!response.headersSent) sendRefusal(response, refusal, id);
+    if (!response.headersSent)
+      sendRefusal(response, refusal, id, this.#deps.intake.pageOf(request, refusal, caller?.identity));
     else if (!response.writableEnded) response.end(`data: ${writeJson(errorOf(refusal, id))}\n\n`);
   }
 
