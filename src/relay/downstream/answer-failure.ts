@@ -34,7 +34,8 @@ export function answerFailure(error: unknown, id: MessageId, response: LocalResp
     const status = era === 'modern' ? (STATUS.get(shown.code) ?? 200) : 200;
     return void response.answer({ jsonrpc: '2.0', id, error: shown }, status);
   }
-  if (!(error instanceof NoAnswer || error instanceof SessionLost)) throw error;
+  // One message that is too large says nothing of the server.
+  if (!(error instanceof NoAnswer || error instanceof SessionLost || error instanceof RangeError)) throw error;
   if (error instanceof NoAnswer && refusedAnswer(error.status) !== undefined) return void response.status(error.status);
   response.answer(errorMessage(id, SERVER_ERROR, error.message), 502);
 }

@@ -33,10 +33,8 @@ export async function answerLegacy(
   } catch (error) {
     if (error instanceof SessionLost)
       return void response.answer(errorMessage(id, NO_SESSION, 'session not found'), 404);
-    if (!(error instanceof Cancelled)) return answerFailure(error, id, response, 'legacy');
-    // Its answer is not wanted any more (2025-11-25, cancellation).
-    response.stream();
-    response.finish();
+    if (error instanceof Cancelled) response.abort(error);
+    else answerFailure(error, id, response, 'legacy');
   }
 }
 

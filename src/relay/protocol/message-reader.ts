@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
-import { EventParser } from './event-parser.ts';
+import { EventParser, type StreamEvent } from './event-parser.ts';
 import { parseJson, writeJson } from './json.ts';
 import { isEventStream, isJson } from './media-type.ts';
 import { nestsTooDeep } from './nesting.ts';
+import { ENDLESS, type OversizedMessage } from './oversized-message.ts';
 
 type JsonObject = Record<string, unknown>;
 
@@ -13,6 +14,8 @@ export interface ReaderEvents {
   head?(reader: MessageReader): void;
   /** One message of a 2xx response. @param text as it came */
   message(value: JsonObject, text: string): void;
+  /** One message of a stream that is above the limit, and is left out; absent: it ends the stream. */
+  oversized?: ((message: OversizedMessage) => void) | undefined;
   /** Called once: the response is over, in whatever way. */
   closed?(reader: MessageReader): void;
   /** Called once after that, unless it was aborted here; `error` where the response did not come whole. */
@@ -80,11 +83,7 @@ export class MessageReader implements Dispatcher.DispatchHandler {
     if (status < 200 || this.#done) return;
     this.status = status;
     this.headers = headers;
-    if (status < 300 && isEventStream(headers['content-type']))
-      this.#parser = new EventParser(this.#limit, (event) => {
-        this.delivered = true;
-        if (event.type === '' || event.type === 'message') this.#take(event.data);
-      });
+    if (status < 300 && isEventStream(headers['content-type'])) this.#parser = this.#eventParser();
     else if (isJson(headers['content-type'])) this.#json = [];
     this.#events.head?.(this);
   }
@@ -115,6 +114,24 @@ export class MessageReader implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (!this.#done) this.#end(error);
+  }
+
+  #eventParser(): EventParser {
+    const { oversized } = this.#events;
+    let noise = 0;
+    const onEvent = ({ type, data }: StreamEvent) => {
+      noise = 0;
+      this.delivered = true;
+      if (type === '' || type === 'message') this.#take(data);
+    };
+    if (oversized === undefined) return new EventParser(this.#limit, onEvent);
+    return new EventParser(this.#limit, onEvent, {
+      oversized,
+      noise: (characters) => {
+        noise += characters;
+        if (noise > this.#limit * ENDLESS) throw new RangeError(`an event has no end after ${noise} bytes`);
+      },
+    });
   }
 
   /** A batch, which servers of 2025-03-26 may answer with, is taken apart: no other revision knows it. */

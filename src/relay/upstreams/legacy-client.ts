@@ -4,6 +4,7 @@ import { Cancelled } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { MessageReader } from '../protocol/message-reader.ts';
+import type { OversizedMessage } from '../protocol/oversized-message.ts';
 import { sessionVersion } from '../protocol/versions.ts';
 import {
   type ClientRequest,
@@ -34,6 +35,8 @@ export interface SessionFields {
 
 export interface StreamEvents {
   message(value: Json, text?: string): void;
+  /** A message that is above the limit, and is left out. */
+  oversized?(message: OversizedMessage): void;
   finished(how: StreamEnd): void;
   /** The server has answered the request for the stream, or will not. */
   opened?(): void;
@@ -135,6 +138,7 @@ export class LegacyClient implements McpServer {
     };
     return post(message, bytes, postHeaders(context, this.#fields()), {
       send: sendTo(this.#link, 'legacy', context),
+      limit: this.#link.limit,
       readerOf: isInitialize
         ? (events) => this.#reader({ ...events, head: (head) => this.#opened(head) })
         : this.#reader,
@@ -158,6 +162,7 @@ export class LegacyClient implements McpServer {
           const reader = this.#reader({
             head: () => events.opened?.(),
             message: events.message,
+            oversized: (message) => events.oversized?.(message),
             ended: (ended, error) => {
               events.opened?.();
               stream.ended(ended, error);

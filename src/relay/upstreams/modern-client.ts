@@ -45,6 +45,7 @@ export class ModernClient implements McpServer {
     return post(message, Buffer.from(writeJson(message)), postHeaders(context, fields), {
       ...options,
       send: sendTo(this.#link, 'modern', context),
+      limit: this.#link.limit,
       readerOf: plainReader(this.#link, this.#context.caller),
     });
   }

@@ -21,10 +21,12 @@ export type SendRequest = (
 ) => void;
 
 /** Makes the reader of one response; its `ended` must be called. */
-export type ReaderOf = (events: Pick<ReaderEvents, 'head' | 'message' | 'ended'>) => MessageReader;
+export type ReaderOf = (events: Pick<ReaderEvents, 'head' | 'message' | 'oversized' | 'ended'>) => MessageReader;
 
 export interface Posting extends Pick<RequestOptions, 'signal' | 'onMessage' | 'onAnswer'> {
   readonly send: SendRequest;
+  /** Bytes of one message, for the error that says so. */
+  readonly limit: number;
   readonly readerOf: ReaderOf;
   /** A stream for the rest of an answer whose first one ends too early (2025-11-25, polling); absent: the revision has none. */
   readonly resume?: ((events: StreamEvents) => ResumableStream) | undefined;
@@ -70,7 +72,7 @@ export function post(
   message: { readonly id?: unknown; readonly method?: unknown },
   body: Buffer,
   headers: string[],
-  { send, readerOf, resume, signal, onMessage, onAnswer }: Posting,
+  { send, readerOf, resume, limit, signal, onMessage, onAnswer }: Posting,
 ): Promise<Json> {
   const hasSession = headers.includes('mcp-session-id');
   const id = message.method === undefined ? undefined : message.id;
@@ -106,7 +108,13 @@ export function post(
         if (!isResumable || resume === undefined)
           return void settle(unanswered({ id, method: message.method }, hasSession, reader, error));
         // The server has taken the request: posted again, it would run twice.
-        rest = resume({ message: take, finished: (how) => settle(new AnswerCut(how === 'session_lost')) });
+        rest = resume({
+          message: take,
+          oversized: (message) => {
+            if (isSameId(message.id, id)) settle(new RangeError(`the answer is larger than ${limit} bytes`));
+          },
+          finished: (how) => settle(new AnswerCut(how === 'session_lost')),
+        });
         rest.start({ lastEventId, retry });
       },
     });

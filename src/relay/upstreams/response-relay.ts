@@ -3,6 +3,7 @@ import { type Dispatcher, errors } from 'undici';
 import type { HoldBytes } from '../gate/budgets/held-bytes.ts';
 import { AnswerRefused } from '../gate/response-guard.ts';
 import { EventBoundary } from '../protocol/event-boundary.ts';
+import { Cancelled } from '../protocol/failures.ts';
 import { isEventStream, isJson } from '../protocol/media-type.ts';
 import type { ResponseHandler } from '../protocol/response-handler.ts';
 import { type Refusal, RefusedError } from '../refusal.ts';
@@ -213,6 +214,7 @@ export class ResponseRelay implements ResponseHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#done) return;
+    if (error instanceof Cancelled) return void this.#takenBack();
     if (this.#response.headersSent && !this.#early) {
       this.#end('upstream_cut', error);
       // RFC 9112 §8: an incomplete message must look incomplete, so the connection is cut and not ended.
@@ -224,6 +226,14 @@ export class ResponseRelay implements ResponseHandler {
     const late = error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError;
     if (late) this.#refuse(TIMEOUT, true, 'upstream_timeout', error);
     else this.#refuse(unreachable(error), true, 'upstream_unreachable', error);
+  }
+
+  /** Its client wants no answer any more (2025-11-25, cancellation). */
+  #takenBack(): void {
+    this.#end('client_gone');
+    if (!this.#response.headersSent)
+      this.#response.writeHead(200, clientResponseHeaders({ 'content-type': 'text/event-stream' }, true, String));
+    this.#response.end();
   }
 
   #refuse(refusal: Refusal, asked: boolean, outcome: Outcome, error?: Error): void {

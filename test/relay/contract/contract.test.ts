@@ -33,11 +33,16 @@ describe('every client with every server', function () {
         const open = async () => {
           const server = await start();
           const retry = { first: 5, longest: 100, attempts: 7 };
-          const { port } = await relay(
-            { servers: { one: server.config }, aggregate: { servers: ['one'], timeout: '10s' } },
+          const running = await relay(
+            {
+              servers: { one: server.config },
+              aggregate: { servers: ['one'], timeout: '10s' },
+              limits: { maxServerMessage: '64KiB' },
+            },
             { times: { ...CONNECTION_TIMES, retry } },
           );
-          return { server, connectAgain: () => connect(port, path), connection: await connect(port, path) };
+          const connectAgain = () => connect(running.port, path);
+          return { server, running, connectAgain, connection: await connectAgain() };
         };
         const send = (connection: Connection, tool: string, id: number | string) =>
           connection.send(call(prefix + tool, String(id), '{}'));
@@ -84,6 +89,41 @@ describe('every client with every server', function () {
             send(connection, 'echo', 1);
             await until('it is answered', () => answerTo(1).test(connection.text));
             assert.equal(server.calls('echo'), 1, 'the tool runs once');
+          });
+
+          it('a call that its client takes back is not answered, and no failure of the server', async () => {
+            const { server, connection, running } = await open();
+            send(connection, 'echo', 1);
+            await until('it works', () => answerTo(1).test(connection.text));
+            send(connection, 'hold', 5);
+            await until('the server has the call', () => server.calls('hold') === 1);
+            connection.cancel(5, 'wrong button');
+            await until('the server knows', () => server.takenBack.length === 1);
+            const isTold = client !== MODERN_HTTP && !kind.startsWith('modern');
+            if (isTold) assert.deepEqual(server.takenBack, ['wrong button']);
+            server.release();
+            send(connection, 'echo', 6);
+            await until('the session goes on', () => answerTo(6).test(connection.text));
+            if (!isTransparent(client, kind, place)) assert.doesNotMatch(connection.text, /"id":5\b/);
+            const outcome = (name: string) => new RegExp(`requests_total\\{[^}]*server="one"[^}]*outcome="${name}`);
+            if (!isTransparent(client, kind, place))
+              await until('it is counted', async () => outcome('client_gone').test(await running.metrics()));
+            const metrics = await running.metrics();
+            assert.doesNotMatch(metrics, outcome('upstream_'));
+            assert.match(metrics, /postern_relay_upstream_up\{server="one"\} 1/);
+          });
+
+          const passes =
+            isTransparent(client, kind, place) ||
+            (client === MODERN_HTTP && kind.startsWith('modern') && place === 'the server');
+          it('an answer above the limit is refused alone, with the limit', async () => {
+            const { connection } = await open();
+            send(connection, 'large', 1);
+            if (passes) return until('it passes', () => connection.text.includes('x'.repeat(100_000)));
+            await until('it is refused', () => errorTo(1).test(connection.text));
+            assert.match(connection.text, /65536/);
+            send(connection, 'echo', 2);
+            return until('the session goes on', () => answerTo(2).test(connection.text));
           });
 
           if (!isTransparent(client, kind, place))

@@ -14,12 +14,14 @@ import { onEnd, upstream } from '../support/relay.ts';
 type Json = Readonly<Record<string, unknown>>;
 type Reply = (message: Json) => void;
 
-/** A server with the tools `echo`, `hold` and `gone`, in the hands of a test. */
+/** A server with the tools `echo`, `hold`, `gone` and `large`, in the hands of a test. */
 export interface ContractServer {
   /** How the relay reaches it. */
   readonly config: Record<string, unknown>;
   /** Calls that it has got, by tool. */
   calls(tool: string): number;
+  /** Why calls were taken back, in the words that it was told; of one whose stream was closed, `closed`. */
+  readonly takenBack: readonly string[];
   /** Lets calls of `hold` be answered. */
   release(): void;
   /** Forgets every session, as one that was started anew. */
@@ -29,11 +31,18 @@ export interface ContractServer {
 /** Ids of the events of all servers: they may hold a space (HTML §9.2.6). */
 export const EVENT_ID = 'a b';
 
+/** Characters of an id of a session: some servers keep all there is to know in it. */
+const SESSION_ID = 6_000;
+
+/** Characters of an answer of `large`. */
+const LARGE = 100_000;
+
 /** What all of them do, whatever they are reached by. */
 class Behaviour {
   readonly #era: 'legacy' | 'modern';
   readonly #called: string[] = [];
   #held: Array<() => void> = [];
+  readonly takenBack: string[] = [];
 
   constructor(era: 'legacy' | 'modern') {
     this.#era = era;
@@ -47,6 +56,7 @@ class Behaviour {
   };
 
   take({ id, method, params }: Json, reply: Reply): void {
+    if (method === 'notifications/cancelled') this.takenBack.push(String((params as Json).reason ?? 'no reason'));
     if (id === undefined || typeof method !== 'string') return;
     const answer = (result: object) => reply({ jsonrpc: '2.0', id, result: { resultType: 'complete', ...result } });
     const fail = (code: number, message: string) => reply({ jsonrpc: '2.0', id, error: { code, message } });
@@ -61,6 +71,7 @@ class Behaviour {
     else if (method !== 'tools/call') fail(-32601, 'there is no such method');
     else if (name === 'gone') fail(-32001, 'Session not found');
     else if (name === 'hold') this.#held.push(() => answer({ content: [], structuredContent: { done: true } }));
+    else if (name === 'large') answer({ content: [{ type: 'text', text: 'x'.repeat(LARGE) }] });
     else answer({ content: [], structuredContent: { done: true } });
   }
 }
@@ -75,7 +86,7 @@ export const SERVERS: Readonly<Record<string, () => Promise<ContractServer>>> = 
 
 /** Each answer is a stream, which with sessions is closed to be polled before it brings anything (2025-11-25, transports). */
 async function overHttp(era: 'legacy' | 'modern'): Promise<ContractServer> {
-  const { take, calls, release } = bound(new Behaviour(era));
+  const { take, ...own } = bound(new Behaviour(era));
   const sessions = new Set<string>();
   const rests = new Map<string, Promise<Json>>();
   const url = await upstream(async (request, response) => {
@@ -88,9 +99,12 @@ async function overHttp(era: 'legacy' | 'modern'): Promise<ContractServer> {
     }
     if (request.method === 'GET') return void resume(request, response, rests.get(session));
     if (request.method === 'DELETE') return void response.writeHead(200).end();
-    if (message?.id === undefined || message.method === undefined) return void response.writeHead(202).end();
+    if (message?.id === undefined || message.method === undefined) {
+      if (message !== undefined) take(message, () => {});
+      return void response.writeHead(202).end();
+    }
     const answer = new Promise<Json>((resolve) => take(message, resolve));
-    const opened = message.method === 'initialize' ? randomUUID() : undefined;
+    const opened = message.method === 'initialize' ? randomUUID().padEnd(SESSION_ID, 'x') : undefined;
     if (opened !== undefined) sessions.add(opened);
     response.writeHead(200, {
       'Content-Type': 'text/event-stream',
@@ -101,9 +115,10 @@ async function overHttp(era: 'legacy' | 'modern'): Promise<ContractServer> {
       return void response.end(`id: ${EVENT_ID}\nretry: 10\ndata: \n\n`);
     }
     response.flushHeaders();
+    response.on('close', () => response.writableEnded || own.takenBack.push('closed'));
     response.end(event(await answer));
   });
-  return { config: { url, era }, calls, release, forget: () => sessions.clear() };
+  return { config: { url, era }, ...own, forget: () => sessions.clear() };
 }
 
 /** The rest of an answer, for who names its event exactly. */
@@ -116,7 +131,7 @@ async function resume(request: IncomingMessage, response: ServerResponse, rest: 
 
 /** The program hands each line on to the test, and each line of the test to the relay. */
 async function overStdio(): Promise<ContractServer> {
-  const { take, calls, release } = bound(new Behaviour('legacy'));
+  const { take, ...own } = bound(new Behaviour('legacy'));
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket.on('error', () => {}));
@@ -136,11 +151,11 @@ async function overStdio(): Promise<ContractServer> {
   const program = `const socket = require('node:net').connect(${port}, '127.0.0.1');
     process.stdin.pipe(socket).pipe(process.stdout);
     socket.on('error', () => {}).on('close', () => process.exit());`;
-  return { config: { command: process.execPath, args: ['-e', program] }, calls, release, forget };
+  return { config: { command: process.execPath, args: ['-e', program] }, ...own, forget };
 }
 
 async function overWebSocket(): Promise<ContractServer> {
-  const { take, calls, release } = bound(new Behaviour('legacy'));
+  const { take, ...own } = bound(new Behaviour('legacy'));
   const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'mcp' });
   await once(sockets, 'listening');
   sockets.on('connection', (socket) => {
@@ -156,12 +171,12 @@ async function overWebSocket(): Promise<ContractServer> {
     sockets.close();
   });
   const url = `ws://127.0.0.1:${(sockets.address() as AddressInfo).port}/`;
-  return { config: { url }, calls, release, forget };
+  return { config: { url }, ...own, forget };
 }
 
 /** Its streams outlive the sessions that it forgets. */
 async function overHttpSse(): Promise<ContractServer> {
-  const { take, calls, release } = bound(new Behaviour('legacy'));
+  const { take, ...own } = bound(new Behaviour('legacy'));
   const open = new Map<string, ServerResponse>();
   const listener: RequestListener = async (request, response) => {
     const message = await read(request);
@@ -182,12 +197,12 @@ async function overHttpSse(): Promise<ContractServer> {
     http.close();
   });
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/sse`;
-  return { config: { url, transport: 'http-sse' }, calls, release, forget: () => open.clear() };
+  return { config: { url, transport: 'http-sse' }, ...own, forget: () => open.clear() };
 }
 
 function bound(behaviour: Behaviour) {
-  const { calls, release } = behaviour;
-  return { take: (message: Json, reply: Reply) => behaviour.take(message, reply), calls, release };
+  const { calls, release, takenBack } = behaviour;
+  return { take: (message: Json, reply: Reply) => behaviour.take(message, reply), calls, release, takenBack };
 }
 
 async function read(request: IncomingMessage): Promise<Json | undefined> {

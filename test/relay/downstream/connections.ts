@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type IncomingMessage, request as send } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as send } from 'node:http';
 import { WebSocket } from 'ws';
 import { ACCEPT, INITIALIZE, INITIALIZED, USER } from '../protocol/numbers/clients.ts';
 import { ask, onEnd } from '../support/relay.ts';
@@ -8,6 +8,8 @@ import { ask, onEnd } from '../support/relay.ts';
 export interface Connection {
   /** Sends a message without waiting for what comes of it. */
   send(message: string): void;
+  /** Takes a call back, by a notification or, where there is none, by leaving. */
+  cancel(id: number, reason: string): void;
   /** All that has come back. */
   readonly text: string;
   /** It has been closed by the relay, as only a connection that lasts can be. */
@@ -29,7 +31,8 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
     const session = String((await post(initialize(capabilities))).headers['mcp-session-id']);
     const headers = ['Mcp-Session-Id', session, 'MCP-Protocol-Version', '2025-06-18'];
     await post(INITIALIZED, headers);
-    return posting(port, path, () => headers);
+    const posted = posting(port, path, () => headers);
+    return Object.assign(posted, { cancel: cancelling(posted.send) });
   },
   WebSocket: async (port, path, capabilities) => {
     const headers = { 'X-Authenticated-User': 'alice' };
@@ -50,6 +53,7 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
         return ended;
       },
       send: (message) => socket.send(message),
+      cancel: cancelling((message) => socket.send(message)),
       get text() {
         return came.join('\n');
       },
@@ -77,6 +81,7 @@ export const CONNECTIONS: Readonly<Record<string, Connect>> = {
         return response.destroyed;
       },
       send: (message) => void post(message).catch(() => {}),
+      cancel: cancelling((message) => void post(message).catch(() => {})),
       get text() {
         return text;
       },
@@ -100,14 +105,21 @@ export const STATELESS: Connect = async (port, path, capabilities = {}) => {
       return connection.text;
     },
     ended: false,
+    cancel: connection.cancel,
     send: (message) => connection.send(message.replace('"params":{', `"params":{"_meta":${JSON.stringify(meta)},`)),
   };
 };
+
+function cancelling(send: (message: string) => void): Connection['cancel'] {
+  return (requestId, reason) =>
+    send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId, reason } }));
+}
 
 /** Posts each message by itself, reads what comes of it as it comes, and asks for the rest of a stream that is closed to be polled. */
 function posting(port: number, path: string, fieldsOf: (message: string) => string[]): Connection {
   const always = [...USER, ...ACCEPT, 'Host', 'mcp.example.com'];
   let text = '';
+  let last: ClientRequest | undefined;
   const request = (method: string, fields: string[], body?: string) => {
     const headers = [...always, ...fields];
     const options = { host: '127.0.0.1', port, path: `${path}/mcp`, method, agent: false, headers };
@@ -128,9 +140,11 @@ function posting(port: number, path: string, fieldsOf: (message: string) => stri
     });
     sent.on('error', () => {});
     sent.end(body);
+    last = sent;
   };
   return {
     ended: false,
+    cancel: () => last?.destroy(),
     get text() {
       return text;
     },

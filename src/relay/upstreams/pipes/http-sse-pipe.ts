@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { outboundConnector } from '../../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
@@ -19,6 +20,9 @@ export interface HttpSseOptions {
   readonly tls: ReturnType<typeof readUpstreamTls>;
   readonly onRefusal: OnServerRefusal;
 }
+
+/** Milliseconds for messages to reach the server before the pipe ends. */
+const CLOSE_GRACE = 1_000;
 
 /** HTTP+SSE of 2024-11-05: one GET stream says where to POST, and carries every message of the server. */
 export function httpSsePipe(address: string, options: HttpSseOptions): OpenPipe {
@@ -48,8 +52,9 @@ class HttpSsePipe implements Pipe {
   #endpoint: string | undefined;
   #body: Readable | undefined;
   #waiting = 0;
-  /** The server has taken a message of the session. */
+  /** The server has taken a message of the session; how many since the last one were answered with 404. */
   #hasTaken = false;
+  #missed = 0;
   /** Messages go one after the other, because a parallel POST could overtake another. */
   #last: Promise<void> = Promise.resolve();
 
@@ -105,6 +110,9 @@ class HttpSsePipe implements Pipe {
   }
 
   async close(): Promise<void> {
+    // What a session takes back before it ends is on its way yet.
+    if (this.#waiting > 0 && !this.#ended.signal.aborted)
+      await Promise.race([this.#last, sleep(CLOSE_GRACE, undefined, { ref: false })]);
     if (!this.#ended.signal.aborted) this.#ended.abort(new Error('no longer wanted'));
     this.#body?.destroy();
     await this.#pool.destroy().catch(() => undefined);
@@ -167,15 +175,19 @@ class HttpSsePipe implements Pipe {
       body.on('error', () => {});
       if (isRefusing(statusCode)) this.#options.onRefusal(await readRefusal(statusCode, headers, body, sent));
       else await body.dump();
-      if (statusCode === 404 && this.#hasTaken) return this.#forgotten(text);
+      this.#missed = statusCode === 404 ? this.#missed + 1 : 0;
       this.#hasTaken ||= statusCode < 300;
+      if (this.#missed > 1 && this.#hasTaken) return this.#forgotten(text);
       if (statusCode >= 300) throw new Error(`the server answered a message with ${statusCode}`);
     } catch (error) {
       if (!this.#ended.signal.aborted) this.#events.undelivered(text, error as Error);
     }
   }
 
-  /** Its stream may go on for ever, and says nothing more of a session that it does not know. Only this message was not taken. */
+  /**
+   * One message may miss its address, and all of them have lost the session, whose stream may stand for ever. What was not taken
+   * can be sent again.
+   */
   #forgotten(text: string): void {
     const lost = new SessionLost();
     this.#events.undelivered(text, lost);
