@@ -4,6 +4,7 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import { pino } from 'pino';
 import type { Config } from '../../platform/config/schema.ts';
 import { isRecord } from '../../platform/is-record.ts';
+import { openBranding } from '../../platform/pages/branding.ts';
 import { openSealing } from '../../platform/sealing/sealing-keys.ts';
 import { openSecret } from '../../platform/secret-source.ts';
 import { openSigningKeys, type SigningKeysConfig } from '../../platform/signing-keys.ts';
@@ -125,6 +126,9 @@ async function unusableKeys(config: Config, env: Environment): Promise<Finding[]
   await seal(relay.sessionKey, relay.sessionKeyPath, 'relay.sessionKey');
   if ((auth.assertion.keys ?? auth.assertion.keysPath) !== undefined) await sign(auth.assertion, 'auth.assertion');
   if ((relay.signing.keys ?? relay.signing.keysPath) !== undefined) await sign(relay.signing, 'relay.signing');
+  const { logoPath, textsPath, ...pages } = auth.pages;
+  await look(() => openBranding({ ...pages, logoPath }), 'save the logo as one of these', 'fail');
+  await look(() => openBranding({ ...pages, textsPath }), 'docs/pages.md says how texts are written', 'fail');
   for (const part of ['auth', 'relay'] as const) {
     const { tls } = config[part];
     if (tls !== undefined) await look(() => readTlsFiles(tls, `${part}.tls`), PEM_FIX);

@@ -15,12 +15,16 @@ const color = (ground: 'light' | 'dark', description: string) =>
       context.addIssue({ code: 'custom', message });
     });
 
+/** A scheme of RFC 3986 §3.1, longer than the letter of a drive; a name has a space after a colon. */
+const URL_SCHEME = /^[a-z][a-z0-9+.-]+:\S/i;
+
 /** How the pages for people look and speak: sign-in, home, sessions, consent, accounts and refusals. */
 export const pagesSchema = z.strictObject({
   name: z.string().min(1).max(60).default('Postern').meta({ description: 'the name at the top of every page' }),
   logoPath: z
     .string()
     .min(1)
+    .refine((path) => !URL_SCHEME.test(path), 'must be the path of a file, not a URL; save the logo on this machine')
     .optional()
     .meta({ description: 'file with the logo beside the name, SVG, PNG or WebP, at most 256 KiB; absent: a gate' }),
   colors: z
@@ -29,10 +33,19 @@ export const pagesSchema = z.strictObject({
       dark: color('dark', 'the same on dark pages; absent: `light`, as much lighter as can be read'),
     })
     .prefault({}),
-  help: z.string().min(1).max(200).optional().meta({
-    description:
-      'whom a person is told to ask who may not go on: a name, an e-mail address or a URL; absent: the people who run this service',
-  }),
+  help: z
+    .string()
+    .min(1)
+    .max(200)
+    .refine(
+      (help) => !URL_SCHEME.test(help) || /^https?:/i.test(help),
+      'must be a name, an e-mail address or a URL of http or https; write one of these',
+    )
+    .optional()
+    .meta({
+      description:
+        'whom a person is told to ask who may not go on: a name, an e-mail address or a URL; absent: the people who run this service',
+    }),
   permissions: z
     .record(z.string().min(1), z.string().min(1).max(300))
     .default({})

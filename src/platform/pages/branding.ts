@@ -23,6 +23,12 @@ export interface Branding {
 const MAX_LOGO = 262_144;
 const MAX_TEXTS = 1_048_576;
 const TYPES: Readonly<Record<string, string>> = { '.svg': 'image/svg+xml', '.png': 'image/png', '.webp': 'image/webp' };
+/** How a file of each type begins, where it is not text. */
+const SIGNATURES: Readonly<Record<string, RegExp>> = {
+  'image/svg+xml': /<svg[\s>]/i,
+  'image/png': /^.PNG\r\n/,
+  'image/webp': /^RIFF[\s\S]{4}WEBP/,
+};
 const textsFile = z.record(z.string(), z.record(z.string(), z.string().min(1).max(2_000)));
 
 /** @throws ConfigurationError where a file cannot be read or used */
@@ -48,7 +54,12 @@ function readLogo(path: string): NonNullable<Branding['logo']> {
   const at = 'auth.pages.logoPath';
   const type = TYPES[extname(path).toLowerCase()];
   if (type === undefined) throw new ConfigurationError([`${at}: must end in ${Object.keys(TYPES).join(', ')}`]);
-  return { type, body: read(path, at, MAX_LOGO) };
+  const body = read(path, at, MAX_LOGO);
+  if (!SIGNATURES[type]?.test(body.toString('latin1')))
+    throw new ConfigurationError([
+      `${at}: ${path} is not ${type}, as its name says; save the logo as SVG, PNG or WebP`,
+    ]);
+  return { type, body };
 }
 
 function readTexts(path: string): z.output<typeof textsFile> {

@@ -1,3 +1,4 @@
+import { closest } from 'fastest-levenshtein';
 import { Html, html } from './html.ts';
 import { ENGLISH } from './texts/english.ts';
 import { FRENCH } from './texts/french.ts';
@@ -94,7 +95,8 @@ export function textProblems(own: OwnTexts): string[] {
     return Object.entries(texts).flatMap(([key, text]) => {
       const at = `${language}.${key}`;
       if (key.startsWith(PERMISSION)) return [];
-      if (!Object.hasOwn(ENGLISH, key)) return [`${at}: there is no such text`];
+      if (!Object.hasOwn(ENGLISH, key))
+        return [`${at}: there is no such text; did you mean ${closest(key, Object.keys(ENGLISH))}?`];
       const known = placeholders(ENGLISH[key as TextKey]);
       const strange = placeholders(text).find((name) => !known.includes(name));
       return strange === undefined
