@@ -33,6 +33,8 @@ describe('retired words', () => {
     'see "elsewhere"',
     'X is no address',
     '2. **Take a folder.**',
+    '<h2>Lately</h2>',
+    'Changes things: says it does not',
   ];
   for (const sentence of sentences)
     it(`are found in the line ${sentence}`, () => assert.equal(retiredTexts('a.md', `first\n${sentence}\n`).length, 1));

@@ -24,7 +24,7 @@ export const adminSchema = z.strictObject({
     .min(10)
     .max(10_000)
     .default(500)
-    .meta({ ...AT_START, description: 'what happened lately that is kept to be shown' }),
+    .meta({ ...AT_START, description: 'entries of recent activity that are kept to be shown' }),
   forwardAuth: z
     .strictObject({
       url: httpUrl('auth.internalListen, as the relay reaches it'),

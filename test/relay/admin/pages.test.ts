@@ -176,6 +176,88 @@ describe('admin pages in a browser', function () {
     await again.context.close();
   });
 
+  it('show the whole date, in a time that programs read too', async () => {
+    const { context, page } = await operator(WIDTHS.wide);
+    for (const name of ['activity', 'denials', 'sessions', 'streams', 'limits', 'security', 'server']) {
+      await page.goto(PAGES[name] as string);
+      const times = await page
+        .locator('main time')
+        .evaluateAll((found) => found.map((time) => [time.getAttribute('datetime') ?? '', time.textContent ?? '']));
+      assert.ok(times.length > 0, name);
+      for (const [datetime = '', text = ''] of times) {
+        assert.match(text, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: UTC)?$/, name);
+        assert.equal(new Date(datetime).toISOString().slice(0, 19).replace('T', ' '), text.slice(0, 19), name);
+      }
+    }
+    await context.close();
+  });
+
+  it('put what is short of a row on one line of a phone', async () => {
+    const { context, page } = await operator(WIDTHS.narrow);
+    for (const [path, labels] of [
+      ['/admin/activity', ['Time (UTC)', 'Event', 'Outcome']],
+      ['/admin', ['Relayed', 'Refused', 'Failed']],
+    ] as const) {
+      await page.goto(path);
+      const row = page.locator('tbody tr').first();
+      const tops = await Promise.all(
+        labels.map(async (label) => (await row.locator(`td[data-label="${label}"]`).boundingBox())?.y ?? Number.NaN),
+      );
+      assert.ok(Math.max(...tops) - Math.min(...tops) < 12, `${path}: ${tops}`);
+    }
+    await context.close();
+  });
+
+  it('keep the tabs where they are, whichever is chosen', async () => {
+    for (const viewport of Object.values(WIDTHS)) {
+      const { context, page } = await operator(viewport);
+      const places = new Set<string>();
+      for (const path of ['/admin', '/admin/denials', '/admin/policy', '/admin/security']) {
+        await page.goto(path);
+        const boxes = await page
+          .locator('nav a')
+          .evaluateAll((links) =>
+            links.map((link) => [link.getBoundingClientRect().x, link.getBoundingClientRect().y]),
+          );
+        assert.ok(boxes.length > 6);
+        places.add(JSON.stringify(boxes));
+      }
+      assert.equal(places.size, 1, [...places].join('\n'));
+      await context.close();
+    }
+  });
+
+  it('mark the fields that are required', async () => {
+    const { context, page } = await operator(WIDTHS.wide);
+    for (const path of Object.values(PAGES)) {
+      await page.goto(path);
+      const fields = await page
+        .locator('main [name][required]')
+        .evaluateAll((found) => found.map((field) => field.closest('label')?.textContent ?? ''));
+      for (const label of fields) assert.match(label, /\(required\)/, path);
+      if (path === PAGES.policy) assert.deepEqual(fields.length, 2);
+    }
+    await context.close();
+  });
+
+  it('name no user by an id alone where a name is known', async () => {
+    const { context, page } = await operator(WIDTHS.wide);
+    for (const [name, path] of Object.entries(PAGES)) {
+      await page.goto(path);
+      const bare = await page
+        .locator('main :is(td, th, label, button, p)')
+        .evaluateAll((cells) =>
+          cells
+            .map((cell) => (cell.textContent ?? '').trim())
+            .filter((text) => /^\S*[0-9a-f]{8}-[0-9a-f]{4}-\S*$/.test(text)),
+        );
+      assert.deepEqual(bare, [], name);
+    }
+    await page.goto('/admin/activity');
+    assert.equal((await page.locator('td', { hasText: 'Uma Uuid' }).count()) > 0, true);
+    await context.close();
+  });
+
   it('run no foreign script, and are in nobody’s frame', async () => {
     for (const path of [...Object.values(PAGES), '/admin/nothing', '/admin/api/servers']) {
       const { headers } = await look(under.port, path);

@@ -54,6 +54,7 @@ export async function relay(
     redis?: object;
     tracing?: object;
     watch?: object;
+    userNames?: readonly string[];
   } = {},
 ): Promise<RelayUnderTest> {
   const logs: string[] = [];
@@ -73,6 +74,7 @@ export async function relay(
     audit: deps.audit ?? {},
     tracing: deps.tracing ?? {},
     watch: deps.watch ?? {},
+    ...(deps.userNames === undefined ? {} : { userNames: deps.userNames }),
     ...(deps.redis === undefined ? {} : { redis: deps.redis }),
     relay: { listen: '127.0.0.1:0', internalListen: '127.0.0.1:0', ...relay },
   });

@@ -36,7 +36,7 @@ export function activityOperations(
         id: 'listActivity',
         method: 'GET',
         path: '/activity',
-        summary: 'What happened lately, newest first',
+        summary: 'Recent activity, newest first',
         input: filters,
         output: z.object({ entries: z.array(activityEntry) }),
       },
@@ -47,7 +47,7 @@ export function activityOperations(
         id: 'listDenials',
         method: 'GET',
         path: '/denials',
-        summary: 'What both processes refused lately and why, and how often each reason of the relay since the start',
+        summary: 'What both processes refused recently and why, and how often each reason of the relay since the start',
         input: denialFilters,
         output: z.object({
           reasons: z.array(reasonCount).meta({ description: 'requests, by `postern_relay_rejected_total`' }),

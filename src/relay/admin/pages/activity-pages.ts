@@ -20,7 +20,7 @@ export async function activityPage(ctx: Koa.Context, catalog: Catalog, live: boo
     ? html`<p class="live"><span role="status" data-live-state>Not live without JavaScript</span><button class="plain" type="button" data-live-pause hidden>Pause</button></p>`
     : undefined;
   const body = html`<form class="filters" method="get" action="${PAGES.activity.path}">${select('Event', 'event', events, filter.event)}${select('Server', 'server', servers, filter.server)}${input('User', 'user', filter.user, 'name, e-mail or user')}<button>Show</button></form>
-${state}${activityTable('What happened lately, newest first', entries, live ? filter : undefined)}`;
+${state}${activityTable('Recent activity, newest first', entries, live ? filter : undefined)}`;
   const lead = 'The last messages, tool calls and refusals of this relay. Arguments of calls are not shown.';
   show(ctx, { title: 'Activity', page: 'activity', lead, body, operator, script: live });
 }
@@ -56,7 +56,7 @@ export async function denialsPage(ctx: Koa.Context, catalog: Catalog): Promise<v
 ${problemNote(forwardAuthProblem)}${denialTable(entries)}
 <h2>Requests by reason</h2>${counts}<h2>By policy</h2>${byPolicy}`;
   const asked = replicas.forwardAuth && ` and of forward-auth at ${replicas.forwardAuth}, which it asked`;
-  const lead = `What forward-auth and the relay refused lately, why, and what to change. Each replica knows its own denials: these are of the relay at ${replicas.relay}${asked ?? ''}.`;
+  const lead = `Recent denials of forward-auth and the relay, why, and what to change. Each replica knows its own denials: these are of the relay at ${replicas.relay}${asked ?? ''}.`;
   show(ctx, { title: 'Denials', page: 'denials', lead, body, operator });
 }
 

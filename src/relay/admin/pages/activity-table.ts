@@ -40,12 +40,12 @@ const DENIAL_COLUMNS: ReadonlyArray<Column<DenialEntry>> = [
 
 function whyOf({ reason, rule }: Pick<ActivityEntry, 'reason' | 'rule'>): Html | string | undefined {
   if (rule === undefined || !POLICY_RULE.test(rule)) return [reason, rule].filter(Boolean).join(' · ');
-  return html`${reason ? `${reason} · ` : ''}${ruleLink(rule)}`;
+  return html`<span>${reason ? `${reason} · ` : ''}${ruleLink(rule)}</span>`;
 }
 
 /** Of both processes. */
 export function denialTable(entries: readonly DenialEntry[]): Html {
-  return table('What was refused lately, newest first', DENIAL_COLUMNS, entries, { empty: 'Nothing yet that fits.' });
+  return table('Recent denials, newest first', DENIAL_COLUMNS, entries, { empty: 'Nothing yet that fits.' });
 }
 
 /** @param live what the script is to add, where it may add anything */

@@ -28,8 +28,7 @@ if (body && state && button) {
   const time = (text) => {
     const made = document.createElement('time');
     made.dateTime = text;
-    made.textContent = text.slice(11, 19);
-    made.title = text;
+    made.textContent = text.slice(0, 10) + ' ' + text.slice(11, 19);
     return made;
   };
   const isCalled = ({ user = '', username, email, name }, text) =>
@@ -41,6 +40,15 @@ if (body && state && button) {
     if (!called) return [user];
     const both = tagged('span', '', called + ' ');
     both.append(tagged('span', 'user', user));
+    return [both];
+  };
+  const why = ({ reason, rule }) => {
+    if (!/^relay\\.policy\\.rules\\[\\d+\\]$/.test(rule ?? '')) return [[reason, rule].filter(Boolean).join(' · ')];
+    const link = document.createElement('a');
+    link.href = '/admin/policy#' + rule;
+    link.append(tagged('code', '', rule));
+    const both = tagged('span', '', reason ? reason + ' · ' : '');
+    both.append(link);
     return [both];
   };
   const show = (entry) => {
@@ -57,7 +65,7 @@ if (body && state && button) {
       cell('td', 'User', ...who(entry)),
       cell('td', 'Server', entry.server),
       cell('td', 'What', tagged('span', 'name', [entry.action, entry.object].filter(Boolean).join(' '))),
-      cell('td', 'Why', [entry.reason, entry.rule].filter(Boolean).join(' · ')),
+      cell('td', 'Why', ...why(entry)),
       cell('td', 'Took', took),
     );
     body.querySelector('[data-empty]')?.remove();

@@ -47,9 +47,9 @@ export function name(text: string | undefined): Html | undefined {
   return text === undefined || text === '' ? undefined : html`<span class="name">${text}</span>`;
 }
 
-/** Time of day; the date is told where one points at it. @param iso ISO 8601, UTC */
+/** Day and time of a column that says UTC. @param iso ISO 8601, UTC */
 export function clock(iso: string): Html {
-  return html`<time datetime="${iso}" title="${iso}">${iso.slice(11, 19)}</time>`;
+  return html`<time datetime="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 19)}</time>`;
 }
 
 export function moment(iso: string): Html {
@@ -86,13 +86,21 @@ export interface Choice {
   readonly text: string;
 }
 
-export function select(label: string, field: string, choices: readonly Choice[], chosen: string | undefined): Html {
+/** @param chosen absent: the choice whose value is empty, or the first */
+export function select(
+  label: string,
+  field: string,
+  choices: readonly Choice[],
+  chosen: string | undefined,
+  { required = false }: { readonly required?: boolean } = {},
+): Html {
   const options = choices.map(({ value, text }) =>
     value === (chosen ?? '')
       ? html`<option value="${value}" selected>${text}</option>`
       : html`<option value="${value}">${text}</option>`,
   );
-  return html`<label><span>${label}</span><select name="${field}">${options}</select></label>`;
+  const [mark, attribute] = required ? [html` <small>(required)</small>`, html` required`] : [];
+  return html`<label><span>${label}${mark}</span><select name="${field}"${attribute}>${options}</select></label>`;
 }
 
 export function input(label: string, field: string, value: string | undefined, hint = ''): Html {

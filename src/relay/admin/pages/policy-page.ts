@@ -50,8 +50,8 @@ async function showPolicy(
 ${explained === undefined ? undefined : answerOf(explained)}
 <form class="fields" method="post" action="${PAGES.policy.path}">${forms.token(ctx)}
 ${input('User', 'user', value('user'), '<issuer>#<subject> or subject; empty: anonymous')}${input('Groups', 'groups', value('groups'), 'separated by commas')}${input('Scopes', 'scopes', value('scopes'), 'separated by spaces')}
-${input('Issuer', 'issuer', value('issuer'))}${select('Signed in by', 'credential', options(CREDENTIALS), value('credential') ?? 'session')}${select('Server', 'server', options(servers.map(({ name }) => name)), value('server') ?? servers[0]?.name)}
-${select('Method', 'method', options(METHODS), value('method') ?? 'tools/call')}${input('Tool, prompt or resource', 'object', value('object'))}
+${input('Issuer', 'issuer', value('issuer'))}${select('Signed in by', 'credential', options(CREDENTIALS), value('credential') ?? 'session')}${select('Server', 'server', options(servers.map(({ name }) => name)), value('server') ?? servers[0]?.name, { required: true })}
+${select('Method', 'method', options(METHODS), value('method') ?? 'tools/call', { required: true })}${input('Tool, prompt or resource', 'object', value('object'))}
 <label class="wide"><span>Arguments of the tool, as JSON</span><textarea name="arguments" rows="3" spellcheck="false">${value('arguments') ?? ''}</textarea></label>
 <p><button>Explain</button></p></form></section>
 <h2>Rules, the first that matches holds</h2>${rulesOf(policy)}`;

@@ -41,5 +41,5 @@ export async function securityPage(ctx: Koa.Context, catalog: Catalog): Promise<
 }
 
 export function securityTable(events: readonly SecurityEvent[]): Html {
-  return table('Security events, newest first', COLUMNS, events, { empty: 'Nothing unusual lately.' });
+  return table('Security events, newest first', COLUMNS, events, { empty: 'No security event recently.' });
 }

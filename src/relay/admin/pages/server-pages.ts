@@ -33,7 +33,7 @@ export async function overviewPage(ctx: Koa.Context, catalog: Catalog): Promise<
 <div><dt>Tools held back</dt><dd>${held}<small>of ${sum(({ tools }) => tools.known)} known</small></dd></div>
 </dl>
 <h2>MCP servers</h2>${serverTable(servers)}
-<h2>Lately</h2>${activityTable('The last ten things that happened', entries)}
+<h2>Recent activity</h2>${activityTable('The last ten things that happened', entries)}
 <p><a href="${PAGES.activity.path}">All activity</a></p>`;
   show(ctx, { title: 'Overview', page: 'overview', body, operator });
 }
@@ -82,7 +82,7 @@ export async function serverPage(ctx: Koa.Context, catalog: Catalog): Promise<vo
         head: 'State',
         cell: ({ state }) => (state === 'usable' ? badge('good', 'usable') : badge('warn', 'held back')),
       },
-      { head: 'Changes things', cell: ({ readOnly }) => (readOnly ? 'says it does not' : 'may') },
+      { head: 'Read-only', cell: ({ readOnly }) => (readOnly ? 'claimed' : 'no') },
       { head: 'Definition', cell: ({ pin }) => PINS[pin] },
       { head: 'Listed', cell: ({ listedAt }) => moment(listedAt) },
       { head: 'Calls', kind: 'number', cell: ({ calls }) => calls.relayed },
@@ -100,7 +100,7 @@ export async function serverPage(ctx: Koa.Context, catalog: Catalog): Promise<vo
 <dt>Tools</dt><dd>${server.pinned ? 'held to their pinned definitions' : 'not pinned'}${server.tools.complete ? undefined : ', not listed to the end yet'}</dd>
 </dl></div>
 <h2>Tools</h2>${list}
-<h2>Lately</h2>${activityTable(`What happened lately at ${server.name}`, entries)}`;
+<h2>Recent activity</h2>${activityTable(`Recent activity at ${server.name}`, entries)}`;
   show(ctx, { title: server.name, lead: 'MCP server', body, operator });
 }
 

@@ -8,7 +8,7 @@ import type { Catalog } from '../operations/catalog.ts';
 import { ADMIN } from '../paths.ts';
 import { PAGES, show } from './frame.ts';
 import type { OwnForms } from './own-form.ts';
-import { input, table, who, whoText } from './parts.ts';
+import { input, moment, table, who, whoText } from './parts.ts';
 
 type Session = z.output<Catalog['listSessions']['description']['output']>['sessions'][number];
 interface Asked {
@@ -87,8 +87,8 @@ function sessionTable(sessions: readonly Session[], asked: Asked, token: Html): 
       { head: 'Browser', kind: 'long', cell: ({ userAgent }) => userAgent || 'not told' },
       { head: 'Address', cell: ({ address }) => address },
       { head: 'Provider', cell: ({ provider }) => provider },
-      { head: 'Since', cell: ({ created }) => created.slice(0, 16).replace('T', ' ') },
-      { head: 'Ends', cell: ({ ends }) => ends.slice(0, 16).replace('T', ' ') },
+      { head: 'Since', cell: ({ created }) => moment(created) },
+      { head: 'Ends', cell: ({ ends }) => moment(ends) },
       {
         head: 'End it',
         cell: ({ key }) =>
