@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import { withoutBrackets } from './config/host-and-port.ts';
 
 /** The machine itself: where nobody else can connect from. */
 export const LOOPBACK: readonly string[] = ['127.0.0.0/8', '::1/128'];
@@ -66,5 +67,5 @@ export function isLoopback(host: string): boolean {
 export function isPlainOffLoopback(address: string): boolean {
   const { protocol, hostname } = new URL(address);
   const isPlain = protocol === 'http:' || protocol === 'ws:';
-  return isPlain && !isLoopback(hostname.replace(/^\[|\]$/g, '')) && !/(?:^|\.)localhost$/.test(hostname);
+  return isPlain && !isLoopback(withoutBrackets(hostname)) && !/(?:^|\.)localhost$/.test(hostname);
 }

@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 import { Agent, fetch as send } from 'undici';
 import { withLinkedSignal } from './abort.ts';
 import { AddressList } from './addresses.ts';
+import { withoutBrackets } from './config/host-and-port.ts';
 import { knownAuthorities } from './outbound/authorities.ts';
 import { outboundConnector } from './outbound/connections.ts';
 
@@ -66,7 +67,7 @@ function refuseStrange(url: URL, mayReach: (address: string) => boolean): void {
   if (url.protocol !== 'https:') throw new FetchRefused(`${url.origin} is not asked: only https is`);
   if (url.username !== '' || url.password !== '') throw new FetchRefused(`${url.origin} is not asked: it names a user`);
   // A socket does not look up what is an address already.
-  const literal = url.hostname.replace(/^\[|\]$/g, '');
+  const literal = withoutBrackets(url.hostname);
   if (ipaddr.isValid(literal) && !mayReach(literal))
     throw new FetchRefused(`${url.origin} is not asked: its address is not public`);
 }

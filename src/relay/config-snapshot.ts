@@ -10,7 +10,7 @@ import { createOperatorApi, type OperatorRoute } from '../platform/operator-api.
 import { openBranding } from '../platform/pages/branding.ts';
 import { PageSite } from '../platform/pages/page.ts';
 import { ReusableParts } from '../platform/reloading/reusable-parts.ts';
-import type { OpenedSealing } from '../platform/sealing/sealing-keys.ts';
+import type { RotatingSealing } from '../platform/sealing/sealing-keys.ts';
 import type { SigningKeys } from '../platform/signing-keys.ts';
 import type { Tracing } from '../platform/tracing/span.ts';
 import { tracedFetch } from '../platform/tracing/traced-fetch.ts';
@@ -81,7 +81,7 @@ export interface RelayParts {
   /** Made when first asked for; they sign in the relay's name. */
   readonly signingKeys: () => Promise<SigningKeys>;
   /** As above, for connected accounts. */
-  readonly accountSealing: () => OpenedSealing;
+  readonly accountSealing: () => RotatingSealing;
   readonly operatorRoutes: readonly OperatorRoute[];
 }
 

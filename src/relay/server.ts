@@ -19,7 +19,7 @@ import { unreadableRequestPage } from '../platform/pages/unreadable-request.ts';
 import { Readiness } from '../platform/readiness.ts';
 import { NEEDS_RESTART, type ReadConfig, Reloading } from '../platform/reloading/reloading.ts';
 import { ResourceStack } from '../platform/resource-stack.ts';
-import { type OpenedSealing, openSealing } from '../platform/sealing/sealing-keys.ts';
+import { openSealing, type RotatingSealing } from '../platform/sealing/sealing-keys.ts';
 import { openSigningKeys } from '../platform/signing-keys.ts';
 import { openListenerTls } from '../platform/tls.ts';
 import { openTracing } from '../platform/tracing/open-tracing.ts';
@@ -329,7 +329,7 @@ function once<T>(make: () => T): () => T {
   };
 }
 
-function openAccountSealing({ connections }: Config['relay'], { kind }: Stores, log: Logger): OpenedSealing {
+function openAccountSealing({ connections }: Config['relay'], { kind }: Stores, log: Logger): RotatingSealing {
   const about = { keysAt: 'relay.connections.keys', what: 'connected accounts' };
   return openSealing(connections, { log, shared: kind === 'redis', ...about });
 }

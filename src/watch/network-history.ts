@@ -24,7 +24,7 @@ export interface HistorySettings {
   readonly maxNetworks: number;
 }
 
-export interface Judgement {
+export interface PolicyDecision {
   /** With this sighting, so that a network is new once. */
   readonly history: NetworkHistory;
   /** The network was not in the history before. */
@@ -44,7 +44,7 @@ export function seeIn(
   network: string,
   now: number,
   settings: HistorySettings,
-): Judgement {
+): PolicyDecision {
   const recent = Object.entries(before?.networks ?? {}).filter(([, { last }]) => now - last < settings.idleLifetime);
   // Whoever was away for so long begins anew.
   const since = recent.length === 0 ? now : (before?.since ?? now);

@@ -10,7 +10,7 @@ import { insufficientScope } from '../../src/relay/gate/insufficient-scope.ts';
 import { ToolBook } from '../../src/relay/gate/tools/tool-book.ts';
 import { ArgumentSchema } from '../../src/relay/policy/argument-schema.ts';
 import { compilePolicy } from '../../src/relay/policy/compile.ts';
-import { permissionOf } from '../../src/relay/policy/judgement.ts';
+import { permissionOf } from '../../src/relay/policy/policy-decision.ts';
 import { visible } from '../../src/relay/policy/visible.ts';
 import { EventBoundary } from '../../src/relay/protocol/event-boundary.ts';
 import { EventParser } from '../../src/relay/protocol/event-parser.ts';

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { connect, type PeerCertificate } from 'node:tls';
+import { withoutBrackets } from '../../platform/config/host-and-port.ts';
 import type { Config } from '../../platform/config/schema.ts';
 import { proxyFor } from '../../platform/outbound/proxies.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
@@ -57,7 +58,7 @@ export async function shownCertificateFindings(
     addresses.map(async ([key, address]) => {
       if (address === undefined || !/^(?:https|wss):/.test(address)) return [];
       const url = new URL(address);
-      const host = url.hostname.replace(/^\[|\]$/g, '');
+      const host = withoutBrackets(url.hostname);
       const port = Number(url.port || 443);
       if (proxyFor(url.protocol, host, port, env) !== undefined) return [];
       const certificate = await shown(host, port);

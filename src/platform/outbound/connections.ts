@@ -4,6 +4,7 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectSecure } from 'node:tls';
 import { Agent, buildConnector } from 'undici';
+import { withoutBrackets } from '../config/host-and-port.ts';
 import { proxyFor } from './proxies.ts';
 import { tunnel } from './tunnel.ts';
 
@@ -24,7 +25,7 @@ export function outboundConnector(
   const straight = buildConnector(options);
   return (target, answer) => {
     const { protocol, hostname } = target;
-    const host = hostname.replace(/^\[|\]$/g, '');
+    const host = withoutBrackets(hostname);
     const port = Number(target.port || (protocol === 'https:' ? 443 : 80));
     const proxy = proxyFor(protocol, host, port, process.env);
     if (proxy === undefined) return straight(target, answer);
@@ -47,7 +48,7 @@ export function outboundConnector(
 export function outboundConnection(secure: boolean, timeout = TIMEOUT) {
   // `path` would be that of a socket in the file system.
   return ({ host = 'localhost', port, path: _, ...rest }: ConnectionOptions, answer: Answer): Socket | undefined => {
-    const bare = host.replace(/^\[|\]$/g, '');
+    const bare = withoutBrackets(host);
     const wanted = Number(port ?? (secure ? 443 : 80));
     const servername = rest.servername || (isIP(bare) === 0 ? bare : '');
     const proxy = proxyFor(secure ? 'https:' : 'http:', bare, wanted, process.env);

@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { AddressList, isLoopback, parseRange } from '../addresses.ts';
+import { withoutBrackets } from '../config/host-and-port.ts';
 import { ConfigurationError } from '../errors.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -68,7 +69,7 @@ function parse({ name, value }: Variable): OutboundProxy {
     variable: name,
     origin: url.origin,
     secure,
-    host: unbracketed(url.hostname),
+    host: withoutBrackets(url.hostname),
     port: Number(url.port || (secure ? 443 : 80)),
     authorization:
       user === '' && password === '' ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
@@ -82,10 +83,6 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
-}
-
-function unbracketed(host: string): string {
-  return host.replace(/^\[|\]$/g, '');
 }
 
 /**

@@ -26,7 +26,7 @@ export interface SealingDependencies {
   readonly what: string;
 }
 
-export interface OpenedSealing extends Sealing {
+export interface RotatingSealing extends Sealing {
   /** The first seals, all open. */
   keys(): readonly SealingKey[];
   close(): void;
@@ -36,7 +36,7 @@ export interface OpenedSealing extends Sealing {
 export function openSealing(
   config: SealingKeysConfig,
   { log, shared, keysAt, what }: SealingDependencies,
-): OpenedSealing {
+): RotatingSealing {
   if (config.keysPath !== undefined) return watchFile(config.keysPath, `${keysAt}Path`, log);
   if (config.keys !== undefined) return fixed(parseKeys(config.keys.split(/,|\r?\n/), keysAt));
   if (shared)
@@ -47,7 +47,7 @@ export function openSealing(
   return fixed([sealingKey(randomBytes(KEY_BYTES))]);
 }
 
-function fixed(keys: readonly SealingKey[]): OpenedSealing {
+function fixed(keys: readonly SealingKey[]): RotatingSealing {
   return { ...sealingWith(() => keys), keys: () => keys, close: () => {} };
 }
 
@@ -68,7 +68,7 @@ function parseKeys(texts: readonly string[], where: string): SealingKey[] {
   return wanted.map((text) => sealingKey(Buffer.from(text, 'base64url')));
 }
 
-function watchFile(path: string, where: string, log: Logger): OpenedSealing {
+function watchFile(path: string, where: string, log: Logger): RotatingSealing {
   const stamp = () => {
     const { mtimeMs, size, ino } = statSync(path);
     return `${mtimeMs} ${size} ${ino}`;

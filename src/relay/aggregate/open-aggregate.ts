@@ -3,7 +3,7 @@ import { CountedWarning } from '../../platform/counted-warning.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
-import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
+import type { RotatingSealing } from '../../platform/sealing/sealing-keys.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import type { Intake } from '../intake.ts';
 import type { Outcomes } from '../outcomes.ts';
@@ -29,7 +29,7 @@ export interface AggregateWiring {
   readonly mayUse: (caller: Caller, server: string) => boolean;
   readonly budgets: Budgets;
   /** Of cursors and ids. */
-  readonly sealing: OpenedSealing;
+  readonly sealing: RotatingSealing;
   readonly outcomes: Outcomes;
   readonly log: Logger;
   readonly times: ConnectionTimes;

@@ -3,7 +3,7 @@ import type { AuditLog } from '../../platform/audit/audit-log.ts';
 import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { PageSite } from '../../platform/pages/page.ts';
-import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
+import type { RotatingSealing } from '../../platform/sealing/sealing-keys.ts';
 import { openSecret } from '../../platform/secret-source.ts';
 import type { Stores } from '../../stores/stores.ts';
 import type { Credential } from '../credentials/credential.ts';
@@ -26,7 +26,7 @@ export interface AccountsDependencies {
   readonly fetch: typeof fetch;
   readonly servers: AuthorizationServers;
   readonly audit: AuditLog | undefined;
-  readonly accountSealing: () => OpenedSealing;
+  readonly accountSealing: () => RotatingSealing;
 }
 
 /** The accounts that people connect for MCP servers, and the pages where they do. */

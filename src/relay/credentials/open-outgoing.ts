@@ -6,7 +6,7 @@ import type { Config, RelayConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { createSafeFetch, type SafeFetchOptions } from '../../platform/safe-fetch.ts';
-import type { OpenedSealing } from '../../platform/sealing/sealing-keys.ts';
+import type { RotatingSealing } from '../../platform/sealing/sealing-keys.ts';
 import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { Tracing } from '../../platform/tracing/span.ts';
 import { tracedFetch } from '../../platform/tracing/traced-fetch.ts';
@@ -39,7 +39,7 @@ export interface OutgoingDependencies {
   /** Those of the process, made when first asked for. @throws ConfigurationError */
   readonly signingKeys: () => Promise<SigningKeys>;
   /** As above. */
-  readonly accountSealing: () => OpenedSealing;
+  readonly accountSealing: () => RotatingSealing;
 }
 
 /** Headers and credentials of all MCP servers. */

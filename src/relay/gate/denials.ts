@@ -1,6 +1,6 @@
 import type { Cause } from '../../identity/denial-cause.ts';
 import { bearerChallenge } from '../../platform/bearer-challenge.ts';
-import type { Call, Denied } from '../policy/judgement.ts';
+import type { Call, Denied } from '../policy/policy-decision.ts';
 import { FORBIDDEN, INVALID_PARAMS, LIMITED } from '../protocol/error-codes.ts';
 import type { Refusal } from '../refusal.ts';
 

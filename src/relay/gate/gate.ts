@@ -14,8 +14,8 @@ import { ALL_SERVERS } from '../all-servers.ts';
 import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { mcpAttributes } from '../mcp-attributes.ts';
 import { compilePolicy } from '../policy/compile.ts';
-import { type DenialReason, type Denied, type Judgement, permissionOf } from '../policy/judgement.ts';
 import type { Policy } from '../policy/policy.ts';
+import { type DenialReason, type Denied, type PolicyDecision, permissionOf } from '../policy/policy-decision.ts';
 import { visible } from '../policy/visible.ts';
 import type { Message } from '../protocol/message.ts';
 import { causeFields, type Refusal, refusalOf } from '../refusal.ts';
@@ -346,7 +346,7 @@ export class Gate {
    */
   #recordAdmission(
     entry: AuthorizationRequest,
-    judgement: Judgement | undefined,
+    judgement: PolicyDecision | undefined,
   ): ((outcome: string, durationMs: number) => void) | undefined {
     const { audit } = this.#deps;
     if (audit === undefined) return undefined;

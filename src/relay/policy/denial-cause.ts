@@ -1,6 +1,6 @@
 import { type Cause, nameList } from '../../identity/denial-cause.ts';
 import type { Identity } from '../../identity/identity.ts';
-import type { Denied } from './judgement.ts';
+import type { Denied } from './policy-decision.ts';
 import type { Rule } from './rule.ts';
 
 /** The first allow rule that is about the same, and why it does not hold. */

@@ -4,8 +4,8 @@ import type { ConfigDocument } from '../../platform/config/config-document.ts';
 import { type ConfigSource, sourceLines, sourceOf } from '../../platform/config/config-source.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import { compilePolicy } from './compile.ts';
-import type { Denied } from './judgement.ts';
 import type { Policy } from './policy.ts';
+import type { Denied } from './policy-decision.ts';
 
 /** What `postern explain` is asked about. */
 export interface PolicyRequest {

@@ -4,8 +4,8 @@ import type { PolicyConfig } from '../../platform/config/schema.ts';
 import { looseName, Names } from '../../platform/names.ts';
 import { hasRepeatedKey } from '../protocol/message-keys.ts';
 import { denialCause, type NearestRule } from './denial-cause.ts';
-import { type Call, type DenialReason, type Denied, type Judgement, permissionOf } from './judgement.ts';
 import { type McpObject, type Operation, operationOf } from './operation.ts';
+import { type Call, type DenialReason, type Denied, type PolicyDecision, permissionOf } from './policy-decision.ts';
 import type { Rule } from './rule.ts';
 
 /** Whether the server has listed the tool as one that changes nothing. Unknown is no. */
@@ -35,7 +35,7 @@ export class Policy {
   }
 
   /** One message. */
-  judge(call: Call): Judgement {
+  judge(call: Call): PolicyDecision {
     const operation = operationOf(call.method, call.params);
     const judgement = this.#judge(call, operation);
     if (judgement.kind === 'allowed' || !this.#dryRun) return judgement;
@@ -76,7 +76,7 @@ export class Policy {
       );
   }
 
-  #judge(call: Call, operation: Operation): Judgement {
+  #judge(call: Call, operation: Operation): PolicyDecision {
     switch (operation.kind) {
       case 'unclear':
         return this.#denied(call, 'unclear', DEFAULT);
@@ -93,7 +93,7 @@ export class Policy {
   }
 
   /** @param anything whether it is enough that they may use anything at the server */
-  #method(call: Call, operation: Operation, anything: boolean): Judgement {
+  #method(call: Call, operation: Operation, anything: boolean): PolicyDecision {
     let wouldDeny: Denied | undefined;
     let scopes: readonly string[] = [];
     for (const rule of this.#rules) {
@@ -111,8 +111,8 @@ export class Policy {
     return this.#default === 'allow' ? allowed(DEFAULT, wouldDeny) : this.#denied(call, 'no_rule', DEFAULT, scopes);
   }
 
-  #allOf(call: Call, method: string, objects: readonly McpObject[]): Judgement {
-    let last: Judgement = allowed(DEFAULT, undefined);
+  #allOf(call: Call, method: string, objects: readonly McpObject[]): PolicyDecision {
+    let last: PolicyDecision = allowed(DEFAULT, undefined);
     let wouldDeny: Denied | undefined;
     for (const object of objects) {
       last = this.#object(call, method, object);
@@ -122,7 +122,7 @@ export class Policy {
     return allowed(last.rule, wouldDeny);
   }
 
-  #object(call: Call, method: string, object: McpObject): Judgement {
+  #object(call: Call, method: string, object: McpObject): PolicyDecision {
     const { identity, server, params } = call;
     if (this.#changesReadOnly(server, object))
       return this.#denied(call, 'read_only', 'relay.policy.readOnly', [], object.name);
@@ -179,6 +179,6 @@ export class Policy {
   }
 }
 
-function allowed(rule: string, wouldDeny: Denied | undefined): Judgement {
+function allowed(rule: string, wouldDeny: Denied | undefined): PolicyDecision {
   return wouldDeny === undefined ? { kind: 'allowed', rule } : { kind: 'allowed', rule, wouldDeny };
 }

@@ -3,7 +3,7 @@ import { ANONYMOUS, type Identity } from '../../../src/identity/identity.ts';
 import { parseConfig } from '../../../src/platform/config/load.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
 import { compilePolicy } from '../../../src/relay/policy/compile.ts';
-import type { Judgement } from '../../../src/relay/policy/judgement.ts';
+import type { PolicyDecision } from '../../../src/relay/policy/policy-decision.ts';
 import { visible } from '../../../src/relay/policy/visible.ts';
 
 const ALICE: Identity = {
@@ -38,7 +38,7 @@ function call(
   tool: unknown,
   args?: unknown,
   { server = 'github', text }: { server?: string; text?: string } = {},
-): Judgement {
+): PolicyDecision {
   const judged = 'judge' in settings ? settings : policy(settings);
   return judged.judge({
     identity,
@@ -49,7 +49,7 @@ function call(
   });
 }
 
-const kind = (judgement: Judgement) => (judgement.kind === 'denied' ? judgement.reason : 'allowed');
+const kind = (judgement: PolicyDecision) => (judgement.kind === 'denied' ? judgement.reason : 'allowed');
 
 describe('who may use what', () => {
   const rules = [

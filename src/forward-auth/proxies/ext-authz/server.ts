@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
+import { withoutBrackets } from '../../../platform/config/host-and-port.ts';
 import { PosternError } from '../../../platform/errors.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
@@ -148,7 +149,7 @@ function namesOf(call: Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>
 
 /** `203.0.113.7:1234` or `[2001:db8::1]:1234`, as grpc-js writes a peer. */
 function addressOf(peer: string): string {
-  return peer.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  return withoutBrackets(peer.replace(/:\d+$/, ''));
 }
 
 function bind(server: Server, { host, port }: ExtAuthz['listen'], credentials: ServerCredentials): Promise<number> {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isLoopback } from '../../../platform/addresses.ts';
+import { withoutBrackets } from '../../../platform/config/host-and-port.ts';
 
 /** Headers by which a proxy shows that it passes on what somebody else sent. */
 const PASSED_ON = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
@@ -9,7 +10,7 @@ const PASSED_ON = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x
  * (DNS rebinding) still names itself there.
  */
 export function isLocal({ socket, headers }: IncomingMessage): boolean {
-  const host = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  const host = withoutBrackets((headers.host ?? '').replace(/:\d+$/, ''));
   return (
     isLoopback(socket.remoteAddress ?? '') && isLoopback(host) && !PASSED_ON.some((name) => headers[name] !== undefined)
   );

@@ -5,7 +5,7 @@ import { readNamedUser } from '../../../identity/user.ts';
 import type { Config } from '../../../platform/config/schema.ts';
 import type { Tools } from '../../gate/tools/tools.ts';
 import { compilePolicy } from '../../policy/compile.ts';
-import type { Denied } from '../../policy/judgement.ts';
+import type { Denied } from '../../policy/policy-decision.ts';
 import { notFound, Operation } from './operation.ts';
 
 const names = z.array(z.string().max(1_024)).max(200);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { openUnnamed } from '../../../platform/sealing/sealing.ts';
-import type { OpenedSealing } from '../../../platform/sealing/sealing-keys.ts';
+import type { RotatingSealing } from '../../../platform/sealing/sealing-keys.ts';
 import { NO_SESSION } from '../../protocol/error-codes.ts';
 import type { Refusal } from '../../refusal.ts';
 
@@ -21,9 +21,9 @@ export type UnsealedSession =
  * needed is inside, so every replica with the same key can open it and none has to remember it.
  */
 export class SessionSeal {
-  readonly #sealing: OpenedSealing;
+  readonly #sealing: RotatingSealing;
 
-  constructor(sealing: OpenedSealing) {
+  constructor(sealing: RotatingSealing) {
     this.#sealing = sealing;
   }
 

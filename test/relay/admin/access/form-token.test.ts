@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { type OpenedSealing, openSealing } from '../../../../src/platform/sealing/sealing-keys.ts';
+import { openSealing, type RotatingSealing } from '../../../../src/platform/sealing/sealing-keys.ts';
 import { FormTokens } from '../../../../src/relay/admin/access/form-token.ts';
 import type { Operator } from '../../../../src/relay/admin/access/operator.ts';
 
@@ -13,7 +13,7 @@ const OPERATOR: Operator = { person: { subject: 'operator', issuer: '' }, way: '
 describe('forms of the admin pages', () => {
   const key = () => randomBytes(32).toString('base64url');
   const [old, next] = [key(), key()];
-  const opened: OpenedSealing[] = [];
+  const opened: RotatingSealing[] = [];
   const open = (config: { keys?: string; keysPath?: string }) => {
     const sealing = openSealing(config, { log: pino({ level: 'silent' }), shared: true, keysAt: 'k', what: 'forms' });
     opened.push(sealing);

@@ -32,7 +32,7 @@ export interface Allowed {
   readonly wouldDeny?: Denied;
 }
 
-export type Judgement = Allowed | Denied;
+export type PolicyDecision = Allowed | Denied;
 
 /** Characters of a name that somebody else invented. */
 const MAX_NAME = 128;
