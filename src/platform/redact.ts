@@ -1,3 +1,6 @@
+import { DependencyUnavailable } from './errors.ts';
+import { failureText } from './failure-reason.ts';
+
 /** Names whose values never reach a log, a page or an error. Compared without case and without separators. */
 const SECRET_NAMES =
   /^(authorization|proxyauthorization|cookie|setcookie|xauthenticatedassertion|assertion|clientassertion|accesstoken|refreshtoken|idtoken|idtokenhint|logouttoken|operatortoken|token|code|codeverifier|state|nonce|password|passphrase|.*secret|.*secretkey|sessionkey|.*apikey|privatekey|keys|jwk|jwks|sessionid|mcpsessionid)$/;
@@ -41,6 +44,9 @@ function withoutSource(error: Error, text: string): string {
 }
 
 function redactError(error: Error, depth: number): unknown {
+  // What is away fails many requests, each at another place of the program, which says nothing about the reason.
+  if (error instanceof DependencyUnavailable)
+    return { type: error.name, message: error.message, code: error.code, reason: redactText(failureText(error)) };
   return {
     type: error.name,
     message: redactText(withoutSource(error, error.message)),

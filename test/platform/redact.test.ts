@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { DependencyUnavailable } from '../../src/platform/errors.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import { redact, redactText } from '../../src/platform/redact.ts';
 
@@ -129,6 +130,26 @@ describe('log', () => {
       const text = logged(write);
       assert.doesNotMatch(text, /hunter2/);
       assert.match(text, /\[redacted\]/);
+    });
+});
+
+describe('an error about a service that is away', () => {
+  const cause = Object.assign(new Error('connect ECONNREFUSED 10.0.0.9:6379'), { code: 'ECONNREFUSED' });
+  for (const [what, error, reason] of [
+    ['that nobody answers at', new DependencyUnavailable('the session store', cause), /no server listens there/],
+    ['of which nothing is known', new DependencyUnavailable('the session store'), /the session store does not answer/],
+    [
+      'within another one',
+      new DependencyUnavailable('keys', new DependencyUnavailable('Redis', cause)),
+      /ECONNREFUSED/,
+    ],
+    ['that names a secret', new DependencyUnavailable('Redis', new Error(`Bearer ${SECRET}`)), /\[redacted\]/],
+  ] as const)
+    it(`is its reason, without a stack: ${what}`, () => {
+      const written = redact({ error }) as { error: { reason: string; type: string; code: string } };
+      assert.match(written.error.reason, reason);
+      assert.deepEqual(Object.keys(written.error), ['type', 'message', 'code', 'reason']);
+      assert.doesNotMatch(JSON.stringify(written), /hunter2|\.ts:/);
     });
 });
 
