@@ -34,11 +34,13 @@ COPY bin bin
 # `postern verify` and `postern init` read them.
 COPY deploy deploy
 COPY package.json LICENSE ./
+# A named volume mounted there takes its owner, so that the audit file can be written.
+RUN install -d -o 1000 -g 1000 /var/log/postern
 # Owned by root, run by another user: the process cannot change its own code. By number, as Kubernetes wants to see it.
 USER 1000:1000
 EXPOSE 4180 4444 9464 9465
 # Asks the process that this container was started with, where its configuration has it answer.
-HEALTHCHECK --interval=10s --timeout=10s --start-period=30s CMD ["node", "/app/bin/postern.js", "health"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=30s CMD ["node", "/app/bin/postern.js", "health"]
 STOPSIGNAL SIGTERM
 # By its whole path, so that `docker run --workdir` can name another folder.
 ENTRYPOINT ["node", "/app/bin/postern.js"]

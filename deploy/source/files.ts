@@ -47,6 +47,7 @@ export const FILES: Readonly<Record<string, readonly Part[]>> = {
   'grafana/dynamic.yaml': TRAEFIK,
   'contextforge/dynamic.yaml': TRAEFIK,
   'authelia/dynamic.yaml': TRAEFIK,
+  'bridge/dynamic.yaml': TRAEFIK,
   // Its answers hold the person's access token under a name of the family.
   'oauth2-proxy/forward-auth/dynamic.yaml': [
     pattern(traefikPattern({ 'X-Auth-Request': ['User', 'Email', 'Groups', 'Preferred-Username'] })),

@@ -21,23 +21,32 @@ const ACCESS_TOKEN_LIFETIME = 600;
 
 /**
  * An OpenID provider for a first look: everybody may register a client, the passwords are public, everything is forgotten
- * at exit. It listens on loopback only, whatever it is told.
+ * at exit.
  *
  * @param publicUrl the edge's address, where people come back to after signing in and out
+ * @param host it listens there; its issuer is a loopback address all the same, at which a container's port may be opened on its host
  */
-export async function startDevelopmentIdp(port: number, publicUrl: string): Promise<DevelopmentIdp> {
+export async function startDevelopmentIdp(
+  port: number,
+  publicUrl: string,
+  host = '127.0.0.1',
+): Promise<DevelopmentIdp> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const signingKey = { ...(await exportJWK(privateKey)), kid: 'development', alg: 'RS256', use: 'sig' };
 
   const server = createServer({ maxHeaderSize: 16_384, requestTimeout: 30_000 });
-  const issuer = `http://127.0.0.1:${await listen(server, { host: '127.0.0.1', port })}`;
+  const issuer = `http://127.0.0.1:${await listen(server, { host, port })}`;
   const provider = await createProvider(issuer, configuration(signingKey, publicUrl));
   registerPasswordGrant(provider, oidcErrors(), describeResource);
   provider.use(registrationCors as never);
   provider.use(signInPages(provider) as never);
   provider.on('server_error', (_ctx, error) => process.stderr.write(`development identity provider: ${error.stack}\n`));
   const handle = provider.callback();
-  server.on('request', (request, response) => void handle(request, response));
+  server.on('request', (request, response) => {
+    // The library writes its addresses with the name that it was asked by: one that browsers cannot know, between containers.
+    request.headers.host = new URL(issuer).host;
+    void handle(request, response);
+  });
   return { issuer, close: (grace) => drain(server, grace) };
 }
 

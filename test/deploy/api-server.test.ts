@@ -31,6 +31,7 @@ const CHARTS: Readonly<Record<string, object>> = {
   'one replica each': { forwardAuth: { replicas: 1 }, relay: { replicas: 1 } },
   'several entry points': { proxy: { kind: 'traefik', entryPoints: ['web', 'websecure'] } },
   'an image by tag': { image: { repository: 'registry.example.com:5000/team/postern', tag: 'v1.2.3' } },
+  'programs of its own': { relay: { programs: { enabled: true } } },
   'a long drain': { config: { drain: { delay: '10s', timeout: '60s' } }, terminationGracePeriodSeconds: 75 },
 };
 
@@ -165,6 +166,7 @@ describe('the API server of Kubernetes, with pods restricted', function () {
     ['envoy-gateway'],
     ['monitoring'],
     ['autoscaling'],
+    ['programs'],
     ['monitoring', 'autoscaling'],
   ])
     it(`takes the base of kustomize with ${components.join(' and ')}`, async () => {

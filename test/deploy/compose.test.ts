@@ -8,21 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startAccessTeam } from '../support/compose/access-team.ts';
-import { replaceIn, startFolder } from '../support/compose/folder.ts';
-import { type SignInProvider, startSignInProvider } from '../support/sign-in-provider.ts';
+import { startFolder } from '../support/compose/folder.ts';
+import { skipSlow, TRIED, trialOf } from '../support/compose/trials.ts';
 
 const CHECK = fileURLToPath(new URL('../../deploy/check/check.mjs', import.meta.url));
 const run = promisify(execFile);
-
-/** A provider of the test in the place of the cloud's, with accounts like those there. */
-interface Cloud {
-  readonly name: string;
-  readonly issuer: string;
-  readonly clientId: string;
-  readonly claims: (user: string) => Readonly<Record<string, unknown>>;
-  /** Who may not use the server; absent: everybody of the provider may. */
-  readonly outsider?: string;
-}
 
 /** Of the parts of Prometheus' answer to a query that are looked at. */
 interface Vector {
@@ -34,37 +24,8 @@ interface Vector {
   };
 }
 
-const FOLDERS = [
-  ...['traefik', 'envoy', 'envoy-grpc', 'caddy', 'nginx', 'haproxy'],
-  ...['hyprmcp-dex', 'oauth2-proxy/forward-auth', 'oauth2-proxy/reverse-proxy'],
-];
-
-const CLOUDS: readonly Cloud[] = [
-  {
-    name: 'entra',
-    issuer: 'https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0',
-    clientId: '11111111-1111-1111-1111-111111111111',
-    claims: (user) => ({
-      oid: `object of ${user}`,
-      preferred_username: `${user}@example.com`,
-      groups: user === 'alice' ? ['22222222-2222-2222-2222-222222222222'] : [],
-    }),
-    outsider: 'carol',
-  },
-  {
-    name: 'okta',
-    issuer: 'https://example.okta.com',
-    clientId: '0oa0000000000000000',
-    claims: () => ({}),
-    outsider: 'carol',
-  },
-  {
-    name: 'google',
-    issuer: 'https://accounts.google.com',
-    clientId: '000000000000-example.apps.googleusercontent.com',
-    claims: () => ({ hd: 'example.com', groups: undefined }),
-  },
-];
+/** Those of which more is asked than their check script does. */
+const APART = new Set(['grafana', 'cloudflare-access']);
 
 describe('the compose files of deploy/', () => {
   const end: Array<() => unknown> = [];
@@ -73,59 +34,17 @@ describe('the compose files of deploy/', () => {
     for (const stop of end.splice(0)) await stop();
   });
 
-  for (const name of FOLDERS)
+  for (const name of TRIED.filter((one) => !APART.has(one)))
     it(`${name} starts, and its check script finds nothing wrong`, async function () {
-      this.timeout(400_000);
-      const running = await startFolder(this, name);
+      skipSlow(this, name);
+      // The first run of some installs what they need, which has a time limit of its own.
+      this.timeout(900_000);
+      const trial = trialOf(name);
+      end.unshift(() => trial.stop());
+      const running = await startFolder(this, name, trial);
       end.unshift(() => running.stop());
-      await running.check();
+      await running.check(trial.check);
     });
-
-  it('contextforge starts, and its check script finds nothing wrong', async function () {
-    // The first run installs it, which has a time limit of its own.
-    this.timeout(900_000);
-    const running = await startFolder(this, 'contextforge');
-    end.unshift(() => running.stop());
-    await running.check();
-  });
-
-  it('keycloak starts, and its check script finds nothing wrong', async function () {
-    this.timeout(600_000);
-    if (process.env.POSTERN_TEST_COMPOSE !== 'all') {
-      process.stderr.write('  skipped: Keycloak takes a minute to start; set POSTERN_TEST_COMPOSE=all\n');
-      this.skip();
-    }
-    const running = await startFolder(this, 'keycloak');
-    end.unshift(() => running.stop());
-    await running.check();
-  });
-
-  for (const { name, issuer, outsider = '', ...account } of CLOUDS)
-    it(`${name} starts with a provider of the test, and its check script finds nothing wrong`, async function () {
-      this.timeout(400_000);
-      let provider: SignInProvider | undefined;
-      end.unshift(() => provider?.stop());
-      const running = await startFolder(this, name, {
-        prepare: async (copy) => {
-          provider = await startSignInProvider([`http://127.0.0.1:${copy.port(8080)}`], account);
-          const file = `${copy.folder}/postern.yaml`;
-          await replaceIn(file, `issuer: ${issuer}`, `issuer: ${provider.issuer}`);
-          // The provider of the tests has no page for consent.
-          if (name === 'google') await replaceIn(file, ', prompt: consent', '');
-        },
-      });
-      end.unshift(() => running.stop());
-      await running.check(['--user', 'alice', '--outsider', outsider]);
-    });
-
-  it('authelia starts with a stand-in for Authelia, and its check script finds nothing wrong', async function () {
-    this.timeout(400_000);
-    const running = await startFolder(this, 'authelia', {
-      prepare: async ({ folder }) => void (await run('sh', [`${folder}/certificate.sh`])),
-    });
-    end.unshift(() => running.stop());
-    await running.check();
-  });
 
   it('grafana starts with a stand-in for Grafana, which is told who is there; Prometheus reads both processes', async function () {
     this.timeout(400_000);

@@ -95,10 +95,12 @@ describe('the chart of deploy/kubernetes', function () {
 
   it('hands secrets over as files of the Secret, and has none in any object', async () => {
     const rendered = await render(FULL);
-    for (const { spec } of deployments(rendered)) {
+    for (const { metadata, spec } of deployments(rendered)) {
       const { env, volumeMounts } = spec.template.spec.containers[0];
       assert.deepEqual(env, [
         { name: 'POSTERN_RELAY_SESSION_KEY_FILE', value: '/etc/postern-secrets/relay-session-key' },
+        // For its programs.
+        ...(metadata.name === 'gate-relay' ? [{ name: 'HOME', value: '/tmp' }] : []),
       ]);
       assert.ok(volumeMounts.some((mount: Json) => mount.mountPath === '/etc/postern-secrets' && mount.readOnly));
     }

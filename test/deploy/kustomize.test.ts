@@ -84,6 +84,12 @@ describe('the manifests of deploy/kubernetes/kustomize', function () {
     assert.deepEqual(byName(readManifestsOf(text)), byName(await fromChart(values)));
   });
 
+  it('say the same as the chart with programs that bring more than the image has', async () => {
+    const text = await withComponents(['programs']);
+    const values = { ...VALUES, relay: { programs: { enabled: true } } };
+    assert.deepEqual(byName(readManifestsOf(text)), byName(await fromChart(values)));
+  });
+
   for (const folder of ['base', 'overlays/example'])
     it(`give both processes a configuration that they take: ${folder}`, async () => {
       const manifests = readManifestsOf(await build(folder));

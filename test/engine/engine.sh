@@ -156,8 +156,10 @@ files_of() {
       ;;
     *mcp-context-forge:*)
       local venv
-      venv=$(dirname "$(dirname "$(program "$image")")")
+      venv=$(realpath "$(dirname "$(dirname "$(program "$image")")")")
       mirror "$venv" "$to/venv" && further+=(--build-arg "VENV=$venv")
+      # Redis' client wants one package more of an interpreter before 3.11.3, which Debian's is.
+      "$venv/bin/pip" install --quiet --target "$(echo "$to"/venv/lib/python3*/site-packages)" async-timeout >&2
       ;;
     *keycloak:*)
       # Half a gigabyte, for a suite that not everybody runs.

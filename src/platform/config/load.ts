@@ -7,6 +7,7 @@ import { type ConfigDocument, checkReplacement } from './config-document.ts';
 import { configPath, readConfigFile } from './config-file.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys } from './keys.ts';
+import { listenerWarnings } from './listener-warnings.ts';
 import { lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
 import { namedFiles } from './read-files.ts';
 import { renameKeys } from './renamed-keys.ts';
@@ -50,7 +51,12 @@ export function loadConfig(
   const { input, problems, ...rest } = readInput(file, env, running, process);
   const config = parseConfig(input, problems, process);
   const files = [...new Set([...rest.files, ...namedFiles(config)])];
-  return { config, ...rest, files, warnings: [...rest.warnings, ...sessionWarnings(config)] };
+  return {
+    config,
+    ...rest,
+    files,
+    warnings: [...rest.warnings, ...listenerWarnings(config), ...sessionWarnings(config)],
+  };
 }
 
 /**

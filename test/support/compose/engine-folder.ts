@@ -33,14 +33,27 @@ export interface EngineFolder {
   remove(): Promise<void>;
 }
 
+export interface UpOptions extends FolderOptions {
+  /** Seconds for all to be healthy. */
+  readonly patience?: number;
+  /** Compose files of the folder, each over the one before. */
+  readonly files?: readonly string[];
+  /** Containers of a service. */
+  readonly scale?: Readonly<Record<string, number>>;
+}
+
 /** A folder of `deploy/`, brought up by an engine on free ports. */
 export async function upFolder(
   engine: Engine,
   name: string,
-  { without = [], prepare }: FolderOptions = {},
+  { without = [], prepare, patience = 300, files = ['compose.yaml'], scale = {} }: UpOptions = {},
 ): Promise<EngineFolder> {
   const copy = await copyDeploy(name, { mountedSecrets: true });
-  const env = { ...ENV, COMPOSE_PROJECT_NAME: `postern-test-${name.replace('/', '-')}-${process.pid}` };
+  const env = {
+    ...ENV,
+    COMPOSE_FILE: files.join(':'),
+    COMPOSE_PROJECT_NAME: `postern-test-${name.replace('/', '-')}-${process.pid}`,
+  };
   const compose = (...args: string[]) => engine.docker(['compose', ...args], { cwd: copy.folder, env });
   const remove = async () => {
     await compose('down', '--volumes', '--remove-orphans', '--timeout', '1');
@@ -54,10 +67,13 @@ export async function upFolder(
     const missing = without.filter((service) => !services.includes(service));
     if (missing.length > 0) throw new Error(`deploy/${name} has no service ${missing.join(', ')} any more`);
     const wanted = services.filter((service) => !without.includes(service));
+    const scaled = Object.entries(scale).flatMap(([service, count]) => ['--scale', `${service}=${count}`]);
     const begun = Date.now();
-    await compose('up', '--wait', '--wait-timeout', '300', ...wanted).catch(async (error: Error) => {
-      throw new Error(`${error.message}\n${await logs()}`);
-    });
+    await compose('up', '--wait', '--wait-timeout', String(patience), ...scaled, ...wanted).catch(
+      async (error: Error) => {
+        throw new Error(`${error.message}\n${await logs()}`);
+      },
+    );
     const up = Date.now() - begun;
     const containers = async () =>
       (await compose('ps', '--all', '--format', '{{.ID}} {{.Service}}')).stdout

@@ -14,7 +14,7 @@ export const FULL = {
   },
   secrets: { existingSecret: 'keys', files: { POSTERN_RELAY_SESSION_KEY: 'relay-session-key' } },
   forwardAuth: { autoscaling: { enabled: true } },
-  relay: { autoscaling: { enabled: true } },
+  relay: { autoscaling: { enabled: true }, programs: { enabled: true, sizeLimit: '512Mi' } },
   networkPolicy: {
     mcpServers: [
       { name: 'github', namespace: 'mcp-servers', podSelector: { matchLabels: { app: 'github' } }, port: 3000 },

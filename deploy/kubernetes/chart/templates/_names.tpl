@@ -73,6 +73,10 @@ spec:
       # `drain` (7 s unless set) and what the last audit lines take. After SIGTERM requests are taken for `drain.delay` more, while
       # /readyz is 503 and the Service forgets the pod, so that no preStop hook has to wait.
       terminationGracePeriodSeconds: {{ .root.Values.terminationGracePeriodSeconds }}
+      {{- if eq .component "relay" }}
+      # Programs that it starts for MCP servers leave children behind, which the pod's first process reaps.
+      shareProcessNamespace: true
+      {{- end }}
       securityContext:
         runAsNonRoot: true
         runAsUser: 1000
@@ -92,11 +96,15 @@ spec:
           image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}"
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args: [{{ .command }}, --config, /etc/postern/postern.yaml]
-          {{- with .root.Values.secrets.files }}
+          {{- $programs := dig "programs" "enabled" false .values }}
+          {{- if or $programs .root.Values.secrets.files }}
           env:
-            {{- range $setting, $key := . }}
+            {{- range $setting, $key := .root.Values.secrets.files }}
             - name: {{ $setting }}_FILE
               value: /etc/postern-secrets/{{ $key }}
+            {{- end }}
+            {{- if $programs }}
+            - { name: HOME, value: /tmp }
             {{- end }}
           {{- end }}
           ports:
@@ -126,12 +134,19 @@ spec:
             {{- if .root.Values.secrets.existingSecret }}
             - { name: secrets, mountPath: /etc/postern-secrets, readOnly: true }
             {{- end }}
+            {{- if $programs }}
+            - { name: programs, mountPath: /tmp }
+            {{- end }}
       volumes:
         - name: configuration
           configMap: { name: {{ .root.Release.Name }} }
         {{- if .root.Values.secrets.existingSecret }}
         - name: secrets
           secret: { secretName: {{ .root.Values.secrets.existingSecret }}, defaultMode: 0440 }
+        {{- end }}
+        {{- if $programs }}
+        - name: programs
+          emptyDir: { sizeLimit: {{ .values.programs.sizeLimit }} }
         {{- end }}
       {{- with .root.Values.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
