@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
+import type { PagesConfig } from '../platform/config/pages-schema.ts';
 import type { Config } from '../platform/config/schema.ts';
+import { ConfigurationError } from '../platform/errors.ts';
 import type { RequestHandler } from '../platform/http.ts';
 import type { InternalHandler } from '../platform/internal-listener.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics, StoreMetrics } from '../platform/metrics.ts';
 import { createOperatorApi, type OperatorRoute } from '../platform/operator-api.ts';
-import { openBranding } from '../platform/pages/branding.ts';
+import { type Branding, openBranding } from '../platform/pages/branding.ts';
 import { PageSite } from '../platform/pages/page.ts';
 import { ReusableParts } from '../platform/reloading/reusable-parts.ts';
 import type { RotatingSealing } from '../platform/sealing/sealing-keys.ts';
@@ -147,7 +149,11 @@ async function open(
   try {
     const { admin: shown, rateLimits } = own;
     const admin = shown && rateLimits && openAdmin(config, { ...own, ...shown, rateLimits, callers, scanner });
-    const site = new PageSite(CONNECT_ASSETS, openBranding(config.auth.pages), relay.trust.preset === 'postern');
+    const site = new PageSite(
+      CONNECT_ASSETS,
+      brandingHere(config.auth.pages, own.log),
+      relay.trust.preset === 'postern',
+    );
     const pages = outgoing.accounts?.pages(callers, site);
     const cors = new Cors(config);
     const servers = await openServers(config, {
@@ -228,5 +234,17 @@ function contentOf(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch {
     return undefined;
+  }
+}
+
+/** Logo and texts are files of forward-auth's machine, which this one need not have: a few pages without them are no reason not to start. */
+function brandingHere(pages: PagesConfig, log: Logger): Branding {
+  try {
+    return openBranding(pages);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    log.warn({ problems: error.problems }, 'pages of the relay have neither logo nor texts of auth.pages');
+    const { logoPath: _logo, textsPath: _texts, ...rest } = pages;
+    return openBranding(rest);
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { browserOrSkip } from '../support/browser.ts';
 import { axeViolations, pageFaults } from '../support/page-faults.ts';
+import { startRelayProcess } from './hostile/support/relay-process.ts';
 import { ask, CALL, ECHO, endAll, type RelayUnderTest, relay, type Sent, upstream } from './support/relay.ts';
 
 const BROWSER = [
@@ -166,6 +167,22 @@ describe('a refusal of the relay', () => {
     const known = await ask(under.port, { method: 'GET', path: '/servers/nothing/mcp', headers: [...ANN, ...BROWSER] });
     assert.match(known.text, /<dd>Ann Able<\/dd>/);
     assert.match(known.text, /href="https:\/\/mcp\.example\.com\/_postern\/home"/);
+  });
+
+  it('is shown without logo and texts by a relay whose machine has not got their files', async function () {
+    this.timeout(60_000);
+    const pages = { name: 'Gate of Acme', logoPath: '/not/here/logo.svg', textsPath: '/not/here/texts.yaml' };
+    const running = await startRelayProcess({}, { root: { auth: { pages } } });
+    try {
+      const headers = [...ANN, ...BROWSER];
+      const { status, text } = await ask(running.port, { method: 'GET', path: '/servers/nothing/mcp', headers });
+      assert.equal(status, 404);
+      assert.match(text, /Gate of Acme/);
+      const log = running.child.output.split('\n').find((line) => line.includes('neither logo nor texts'));
+      assert.match(log ?? '', /"problems":\["auth\.pages\.logoPath: /);
+    } finally {
+      await running.stop();
+    }
   });
 
   it('shows nothing as markup of what a request says', async () => {
