@@ -192,18 +192,22 @@ describe('admin pages in a browser', function () {
     await context.close();
   });
 
-  it('put what is short of a row on one line of a phone', async () => {
+  it('put what is short of a row side by side on a phone', async () => {
     const { context, page } = await operator(WIDTHS.narrow);
-    for (const [path, labels] of [
-      ['/admin/activity', ['Time (UTC)', 'Event', 'Outcome']],
-      ['/admin', ['Relayed', 'Refused', 'Failed']],
+    for (const [path, labels, lines] of [
+      ['/admin/activity', ['Time (UTC)', 'Event', 'Outcome'], 1],
+      // How many fit on a line depends on the figures.
+      ['/admin', ['Health', 'Reached by', 'Median', '95 %', 'Relayed', 'Refused', 'Failed', 'Tools'], 4],
     ] as const) {
       await page.goto(path);
       const row = page.locator('tbody tr').first();
       const tops = await Promise.all(
         labels.map(async (label) => (await row.locator(`td[data-label="${label}"]`).boundingBox())?.y ?? Number.NaN),
       );
-      assert.ok(Math.max(...tops) - Math.min(...tops) < 12, `${path}: ${tops}`);
+      const begun = tops
+        .sort((one, other) => one - other)
+        .filter((top, at) => at === 0 || top - (tops[at - 1] as number) > 12);
+      assert.ok(begun.length <= lines && !tops.includes(Number.NaN), `${path}: ${tops}`);
     }
     await context.close();
   });

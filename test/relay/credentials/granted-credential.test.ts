@@ -120,7 +120,7 @@ describe('tokens of an authorization server', () => {
     const { error } = await client.answerTo(client.request('ping'));
     assert.match((error as { message: string }).message, /does not answer/);
     assert.equal(
-      logs.filter((line) => /"message":"the MCP server was not asked"/.test(line) && /"cause"/.test(line)).length,
+      logs.filter((line) => /"message":"the MCP server was not asked"/.test(line) && /"reason"/.test(line)).length,
       4,
     );
     house.failTokens = undefined;
