@@ -170,7 +170,10 @@ function openAnswersOf(server: Server): ReadonlyMap<Socket, ServerResponse> {
   openAnswers.set(server, answers);
   // One function for all, which finds its response as `this`.
   function forget(this: ServerResponse): void {
-    const { socket } = this.req;
+    const { req } = this;
+    const { socket } = req;
+    // Whoever read it gave up, as at a form that is too large: what is left would keep the connection's next request waiting for ever.
+    if (!req.complete) req.resume();
     // The next on the connection may have begun.
     if (answers.get(socket) === this) answers.delete(socket);
   }

@@ -38,6 +38,10 @@ export function quickstartConfiguration(
   const rules = Array.isArray(auth.rules)
     ? auth.rules
     : serverRules(Object.keys(section(relay.servers ?? EXAMPLE_SERVERS)));
+  const providers = [
+    { ...DEVELOPMENT_PROVIDER, issuer: addresses.issuer },
+    ...(Array.isArray(auth.providers) ? auth.providers : []),
+  ];
   return {
     drain: '2s',
     ...given,
@@ -47,15 +51,12 @@ export function quickstartConfiguration(
     auth: {
       scopeHierarchy: { 'mcp:admin': ['mcp:use'] },
       ...auth,
-      rules: [...rules, ADMIN_RULE],
+      rules: [...(providers.length > 1 ? rules.map((rule) => forEverybody(rule, providers)) : rules), ADMIN_RULE],
       operatorToken: secrets.operator,
       listen: `127.0.0.1:${addresses.forwardAuthPort}`,
       internalListen: `127.0.0.1:${addresses.forwardAuthInternalPort}`,
       trustedProxies: ['127.0.0.1/32'],
-      providers: [
-        { ...DEVELOPMENT_PROVIDER, issuer: addresses.issuer },
-        ...(Array.isArray(auth.providers) ? auth.providers : []),
-      ],
+      providers,
     },
     relay: {
       ...(relay.servers === undefined && exampleServers(addresses)),
@@ -86,7 +87,10 @@ const DEVELOPMENT_PROVIDER = {
 };
 
 const ADMINS = 'admins';
-const ADMIN_RULE = { match: { path: '/admin/**' }, allow: { groups: [ADMINS] } };
+const ADMIN_RULE = {
+  match: { path: '/admin/**' },
+  allow: { groups: [ADMINS], providers: [DEVELOPMENT_PROVIDER.id] },
+};
 const EXAMPLE_SERVERS = { example: undefined, clock: undefined };
 
 /** Each server and all as one, for the group `engineering`. */
@@ -96,6 +100,13 @@ function serverRules(names: readonly string[]): readonly object[] {
     allow: { groups: ['engineering'] },
     scopes: { default: ['mcp:use'] },
   }));
+}
+
+/** Beside the development accounts a rule of one provider has to say whose groups are meant: here those of the same names of each. */
+function forEverybody(rule: unknown, providers: ReadonlyArray<{ readonly id?: unknown }>): unknown {
+  const allow = section(section(rule).allow);
+  if (Object.keys(allow).length === 0 || allow.providers !== undefined) return rule;
+  return { ...section(rule), allow: { ...allow, providers: providers.map(({ id }) => id) } };
 }
 
 /** Whether the user asks for the audit log on standard output. */

@@ -22,7 +22,7 @@ export function instructions(running: Running, nodeVersion: string): string {
     ...(name === undefined ? [] : serverSteps(name, running, nodeVersion)),
     ...(running.aggregate ? [aggregateStep(running)] : []),
     `In your browser: your servers, your sessions, sign out\n\n${running.publicUrl}/_postern/home`,
-    `In your browser, as alice (group admins): the admin pages\n\n${running.publicUrl}/admin/`,
+    `In your browser, as alice (group admins): the admin pages\n\n${running.publicUrl}/admin`,
   ];
   return `
 ${steps.map((step, index) => `${index + 1}. ${step}`).join('\n\n')}

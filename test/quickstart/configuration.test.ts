@@ -50,6 +50,24 @@ describe('quickstart configuration', () => {
     assert.equal(relay.trust.enabled, true);
   });
 
+  it('takes a file with providers of its own, whose rules then count for the development accounts too', () => {
+    const { auth } = of({
+      auth: {
+        providers: [{ id: 'corp', issuer: 'https://login.example.com' }],
+        rules: [
+          { match: { path: '/a/**' }, allow: { groups: ['a'] } },
+          { match: { path: '/b/**' }, allow: { users: ['u'], providers: ['corp'] } },
+          { match: { path: '/c/**' }, allow: 'anyone-signed-in' },
+          { match: { path: '/d/**' }, public: true },
+        ],
+      },
+    });
+    assert.deepEqual(
+      auth.rules.map(({ allow }) => (typeof allow === 'object' ? allow.providers : allow)),
+      [['development', 'corp'], ['corp'], 'anyone-signed-in', undefined, ['development']],
+    );
+  });
+
   it('gives the engineers the servers that come without rules, and nobody else’s', () => {
     const { auth } = of({ relay: { servers: { github: { url: 'http://a/mcp' } } } });
     const paths = auth.rules.map((rule) => rule.match.path);

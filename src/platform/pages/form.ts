@@ -13,10 +13,7 @@ export async function readForm(ctx: Context): Promise<URLSearchParams> {
   // Destroyed, it would take the connection with it, and the answer that its client waits for.
   for await (const chunk of ctx.req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_FORM) {
-      ctx.req.resume();
-      throw new PosternError('form_size', 'the form is too large', { status: 413, expose: true });
-    }
+    if (size > MAX_FORM) throw new PosternError('form_size', 'the form is too large', { status: 413, expose: true });
     chunks.push(chunk);
   }
   return new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
