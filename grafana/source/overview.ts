@@ -43,7 +43,7 @@ export const OVERVIEW: Dashboard = {
         {
           kind: 'stat',
           title: 'MCP servers up',
-          description: 'MCP servers that answered when they were last asked, of all that were asked.',
+          description: 'MCP servers that answered when they were last asked, as a share of those that the relay asks.',
           unit: 'percentunit',
           width: 4,
           thresholds: greenFrom(1),

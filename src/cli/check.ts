@@ -23,8 +23,8 @@ programs that are not there, keys that cannot be read, rules that never decide, 
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
       if (texts(true).length > 0) return refuse(texts(true), terminal);
       const { length } = warnings;
-      const suffix = length === 0 ? 'is right' : `can be used; ${length} warning${length === 1 ? '' : 's'}`;
-      terminal.print(`${file ?? 'the environment'}: the configuration ${suffix}`);
+      const suffix = length === 0 ? '' : `; ${length} warning${length === 1 ? '' : 's'}`;
+      terminal.print(`${file ?? 'the environment'}: the configuration can be used${suffix}`);
       return 0;
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;

@@ -79,7 +79,7 @@ export class RevokedCredentials {
     try {
       for (const { id } of await stores.documents.list(COLLECTION)) this.#learn(id);
     } catch (error) {
-      log.warn({ error }, 'ended credentials cannot be read; what was made for them ends in its time');
+      log.warn({ error }, 'revoked credentials cannot be read from the store; what was made for them expires as usual');
     }
   }
 }

@@ -65,7 +65,7 @@ describe('the compose files of deploy/ in containers', () => {
     for (const id of ids) {
       const { stdout } = await engine.docker(['inspect', '--format', format, id]);
       const address = /gate=([\d.]+)/.exec(stdout)?.[1];
-      await running.check(['--relay', `http://${address}:4444`]);
+      await running.check(['--relay', `http://${address}:${running.copy.port(4444)}`]);
     }
   });
 

@@ -130,7 +130,7 @@ const provider = z.strictObject({
         description:
           'globs of its opaque tokens, such as `gho_*`; absent: any; empty: JWTs alone. Needed where a rule takes several providers that are asked',
       }),
-      entryLifetime: duration('how long a verdict is reused, never past `exp`').prefault('30s'),
+      entryLifetime: duration('how long a result is reused, never past `exp`').prefault('30s'),
       maxEntries: z.int().min(1).default(10_000).meta({ description: 'verdicts kept' }),
     })
     .prefault({}),
@@ -377,7 +377,7 @@ export const authSchema = z.strictObject({
     .strictObject({
       maxEntries: z.int().min(0).default(10_000).meta({ description: 'verified tokens kept' }),
       maxBytes: size('of all of them, and again of what introspection says').prefault('24MiB'),
-      entryLifetime: duration('how long a verdict is reused, never past `exp`').prefault('5m'),
+      entryLifetime: duration('how long a result is reused, never past `exp`').prefault('5m'),
     })
     .prefault({}),
   limits: z

@@ -25,4 +25,4 @@ export const rateLimitsSchema = z
   .array(rateLimit)
   .default([])
   .transform(withDefaults)
-  .meta({ description: 'all that match must hold' });
+  .meta({ description: 'every limit that matches a request applies to it' });

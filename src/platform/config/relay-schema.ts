@@ -84,7 +84,10 @@ export const relaySchema = z.strictObject({
   }),
   callLimits,
   pins: pinsSchema.prefault({}),
-  rateLimits: z.array(relayRateLimit).default([]).meta({ description: 'all that match must hold' }),
+  rateLimits: z
+    .array(relayRateLimit)
+    .default([])
+    .meta({ description: 'every limit that matches a request applies to it' }),
   aggregate: aggregateSchema
     .optional()
     .meta({ description: 'several MCP servers as one at `/mcp`, `/sse` and `/ws`; absent: there is no such thing' }),

@@ -5,7 +5,7 @@ RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq 
   && rm -rf /var/lib/apt/lists/*
 ARG VENV
 COPY venv ${VENV}
-# One that was made with an interpreter of the machine's own finds Debian's, of the same version.
+# Of packages it has what an older patch of the interpreter wants too (engine.sh). One that was made with an interpreter of the machine's own finds Debian's, of the same version.
 RUN [ -x ${VENV}/bin/python3 ] || ln -sf /usr/bin/python3.11 ${VENV}/bin/python3
 ENV PATH=${VENV}/bin:/usr/local/bin:/usr/bin:/bin
 USER 10001
