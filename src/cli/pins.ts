@@ -11,7 +11,7 @@ export const pins: Command = {
   --tool NAME     its tool
   --hash HASH     the definition that \`list\` shows: nothing is decided about another one that is listed meanwhile`,
   options: { server: { type: 'string' }, tool: { type: 'string' }, hash: { type: 'string' } },
-  choices: ['list', 'approve'],
+  choices: ['list', 'approve', 'reject'],
   positionals: [1, 1],
   async run(line, terminal) {
     const [action] = line.positionals;

@@ -42,9 +42,10 @@ export async function startDevelopmentIdp(
   provider.use(signInPages(provider) as never);
   provider.on('server_error', (_ctx, error) => process.stderr.write(`development identity provider: ${error.stack}\n`));
   const handle = provider.callback();
+  const { host: shownHost } = new URL(issuer);
   server.on('request', (request, response) => {
     // The library writes its addresses with the name that it was asked by: one that browsers cannot know, between containers.
-    request.headers.host = new URL(issuer).host;
+    request.headers.host = shownHost;
     void handle(request, response);
   });
   return { issuer, close: (grace) => drain(server, grace) };

@@ -131,7 +131,7 @@ const provider = z.strictObject({
           'globs of its opaque tokens, such as `gho_*`; absent: any; empty: JWTs alone. Needed where a rule takes several providers that are asked',
       }),
       entryLifetime: duration('how long a result is reused, never past `exp`').prefault('30s'),
-      maxEntries: z.int().min(1).default(10_000).meta({ description: 'verdicts kept' }),
+      maxEntries: z.int().min(1).default(10_000).meta({ description: 'results kept' }),
     })
     .prefault({}),
 });
