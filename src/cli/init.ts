@@ -29,8 +29,9 @@ file and a README with what to do next. Asks for what no option says; without a 
   --client-id ID              of the client that you made at the provider
   --client-secret-file FILE   with its secret; absent: asked at a terminal, otherwise it has none
   --public-url URL            where clients reach the proxy (http://127.0.0.1:8080)
+  --listen HOST:PORT          where the proxy itself listens (127.0.0.1:8080, or the public URL's if that is loopback)
   --server NAME=URL           an MCP server, or NAME=PROGRAM ARGUMENTS; repeat it for each
-  --groups A,B                whose members may use the servers, or anyone-signed-in
+  --groups A,B                whose members may use the servers, or anyone-signed-in; with entra object ids, or roles:A,B
   --domains A,B               with google, which names no groups: domains of addresses that may sign in
   --force                     replace files of the folder; its secrets stay`,
   options: {
@@ -41,6 +42,7 @@ file and a README with what to do next. Asks for what no option says; without a 
     'client-id': { type: 'string' },
     'client-secret-file': { type: 'string' },
     'public-url': { type: 'string' },
+    listen: { type: 'string' },
     server: { type: 'string', multiple: true },
     groups: { type: 'string' },
     domains: { type: 'string' },

@@ -30,6 +30,13 @@ const runFile = promisify(execFile);
 const CHECK = fileURLToPath(new URL('../../deploy/check/check.mjs', import.meta.url));
 const OWNER_ONLY = 0o600;
 
+/** Entra names groups by object ids alone. */
+function membersAt(provider: string): string[] {
+  return provider === 'entra'
+    ? ['22222222-2222-2222-2222-222222222222', '33333333-3333-4333-8333-333333333333']
+    : ['engineering', 'ops'];
+}
+
 /** Options by which nothing is left to ask. */
 function optionsFor(proxy: string, provider: string): string[] {
   return [
@@ -43,7 +50,7 @@ function optionsFor(proxy: string, provider: string): string[] {
       '--server',
       'github=https://github-mcp.example.com/mcp',
     ],
-    ...(provider === 'google' ? ['--domains', 'example.com'] : ['--groups', 'engineering,ops']),
+    ...(provider === 'google' ? ['--domains', 'example.com'] : ['--groups', membersAt(provider).join(',')]),
     ...(provider === 'google'
       ? []
       : ['--issuer', provider === 'entra' ? '5ad9c1f2-0000-4000-8000-000000000000' : 'https://idp.example.com']),
@@ -102,7 +109,7 @@ describe('postern init', () => {
     const expected = proxy === 'istio' ? /^warning: relay\.trust\.assertion\.jwksUrl.*$/ : /^$/;
     assert.match(checked.err, expected);
     const config = parse(made('postern.yaml'));
-    const who = provider === 'google' ? 'anyone-signed-in' : { groups: ['engineering', 'ops'] };
+    const who = provider === 'google' ? 'anyone-signed-in' : { groups: membersAt(provider) };
     assert.deepEqual(config.relay.policy, { rules: [{ who }] });
     return config;
   }
@@ -141,7 +148,7 @@ describe('postern init', () => {
         assert.deepEqual(rest(entry), rest(known.providers[0]));
         assert.deepEqual(auth.broker, known.broker);
       }
-      const expected = provider === 'google' ? { providers: ['google'] } : { groups: ['engineering', 'ops'] };
+      const expected = provider === 'google' ? { providers: ['google'] } : { groups: membersAt(provider) };
       assert.deepEqual(
         auth.rules.map(({ allow }: { allow: unknown }) => allow),
         [expected],
@@ -205,6 +212,125 @@ describe('postern init', () => {
     assert.match(made('postern.yaml'), /^# yaml-language-server: \$schema=https:\S+configuration\.schema\.json\n/);
     assert.match(made('README.md'), /mcp\.corp\.example\/_postern\/callback/);
   });
+
+  const program = ['--server', `files=${process.execPath} --version`];
+
+  for (const proxy of ['traefik', 'envoy-grpc', 'haproxy'])
+    it(`gives programs a home behind ${proxy} that they may be put into and run from`, async () => {
+      assert.equal((await init([...optionsFor(proxy, 'okta'), ...program])).code, 0);
+      const { services } = parse(made('compose.yaml'));
+      assert.deepEqual(services.relay.tmpfs, ['/tmp:exec,mode=1777']);
+      assert.equal(services.relay.environment.HOME, '/tmp');
+      assert.equal(services.relay.read_only, true);
+      assert.equal(services.relay.init, true);
+      assert.ok(services.relay.environment.POSTERN_RELAY_TRUST_SECRET);
+      assert.equal(services['forward-auth'].tmpfs, undefined);
+    });
+
+  it('gives programs one in Istio’s relay as well, and none where every server has an address', async () => {
+    assert.equal((await init([...optionsFor('istio', 'dex'), ...withSecret(), ...program])).code, 0);
+    const deployment = (name: string) =>
+      parseAllDocuments(made('workloads.yaml'))
+        .map((document) => document.toJS())
+        .find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name).spec.template.spec;
+    const { containers, volumes, shareProcessNamespace } = deployment('relay');
+    assert.deepEqual(containers[0].env, [{ name: 'HOME', value: '/tmp' }]);
+    assert.ok(containers[0].volumeMounts.some(({ mountPath }: { mountPath: string }) => mountPath === '/tmp'));
+    assert.deepEqual(volumes.at(-1), { name: 'programs', emptyDir: { sizeLimit: '1Gi' } });
+    assert.equal(shareProcessNamespace, true);
+    assert.equal(deployment('forward-auth').containers[0].env, undefined);
+    assert.equal((await init([...optionsFor('caddy', 'dex'), '--force'])).code, 0);
+    const { relay } = parse(made('compose.yaml')).services;
+    assert.deepEqual([relay.tmpfs, relay.environment.HOME], [undefined, undefined]);
+  });
+
+  it('keeps what Entra’s folder says of groups, and reads app roles where those are given', async () => {
+    assert.equal((await init(optionsFor('traefik', 'entra'))).code, 0);
+    assert.match(made('postern.yaml'), /# Groups come as object ids\. SECURITY: .*\n +allow: \{ groups: \[ 22222222-/);
+    const options = optionsFor('traefik', 'entra').with(-1, '5ad9c1f2-0000-4000-8000-000000000000');
+    const args = options.map((value) => (value.startsWith('22222222') ? 'roles:mcp-user,mcp-admin' : value));
+    assert.equal((await init([...args, '--force'])).code, 0);
+    const { auth, relay } = parse(made('postern.yaml'));
+    assert.deepEqual(auth.providers[0].claims, { subject: 'oid', email: 'preferred_username', groups: 'roles' });
+    assert.deepEqual(auth.rules[0].allow, { groups: ['mcp-user', 'mcp-admin'] });
+    assert.deepEqual(relay.policy.rules[0].who, { groups: ['mcp-user', 'mcp-admin'] });
+    assert.match(made('postern.yaml'), /# App roles of the application.*\n +allow:/);
+    assert.doesNotMatch(made('postern.yaml'), /object ids/);
+    assert.equal((await init([...optionsFor('traefik', 'google'), '--force'])).code, 0);
+    assert.match(made('postern.yaml'), /# Google's ID token has no groups.*\n +allow: \{ providers: \[ google \] \}/);
+  });
+
+  for (const [value, message] of [
+    ['engineering,ops', /"engineering" is not an object id.*roles:engineering,ops/],
+    ['22222222-2222-2222-2222-222222222222,ops', /"ops" is not an object id/],
+    ['22222222-2222-2222-2222-22222222222', /is not an object id/],
+    ['roles:', /must be object ids of groups, roles: and/],
+    ['roles:a,,b', /must be object ids/],
+    ['roles:MCP User', /must be object ids.*without spaces/],
+  ] as const)
+    it(`refuses ${value} as groups of Entra`, async () => {
+      const options = optionsFor('haproxy', 'entra');
+      const { code, err } = await init(options.with(options.indexOf('--groups') + 1, value));
+      assert.equal(code, 64, err);
+      assert.match(err, message);
+    });
+
+  for (const [proxy, listen, text, asked] of [
+    ['traefik', '0.0.0.0:9090', /address: "0\.0\.0\.0:9090"/, 'nc -z 127.0.0.1 9090'],
+    ['caddy', '10.0.0.5:8081', /http:\/\/:8081 \{\n\tbind 10\.0\.0\.5\n/, 'nc -z 10.0.0.5 8081'],
+    ['nginx', '[::]:9443', /listen \[::\]:9443;/, '/dev/tcp/::1/9443'],
+    ['envoy', '[::1]:9090', /socket_address: \{ address: "::1", port_value: 9090 \}/, '/dev/tcp/::1/9090'],
+    ['envoy-grpc', '0.0.0.0:9090', /socket_address: \{ address: 0\.0\.0\.0, port_value: 9090 \}/, '127.0.0.1/9090'],
+    ['haproxy', '0.0.0.0:8443', /bind 0\.0\.0\.0:8443/, '/dev/tcp/127.0.0.1/8443'],
+  ] as const)
+    it(`has ${proxy} listen on ${listen}`, async () => {
+      assert.equal((await init([...optionsFor(proxy, 'okta'), '--listen', listen])).code, 0);
+      const config = made(`proxy/${PROXIES[proxy]?.listens}`);
+      assert.match(config, text);
+      assert.doesNotMatch(config, /127\.0\.0\.1:8080|\b8080\b/);
+      const { healthcheck } = parse(made('compose.yaml')).services[proxy.split('-')[0] as string];
+      assert.ok(healthcheck.test.join(' ').includes(asked), healthcheck.test.join(' '));
+      assert.equal(parse(made('postern.yaml')).publicUrl, 'http://127.0.0.1:8080');
+    });
+
+  for (const [value, message] of [
+    ['8080', /must be HOST:PORT/],
+    ['0.0.0.0:443', /needs a port of 1024 or more/],
+    ['127.0.0.1:4444', /port 4444 is that of the relay/],
+    ['http://0.0.0.0:8080', /must be HOST:PORT/],
+  ] as const)
+    it(`refuses ${value} as the proxy's own address`, async () => {
+      const { code, err } = await init([...optionsFor('haproxy', 'okta'), '--listen', value]);
+      assert.equal(code, 64, err);
+      assert.match(err, /--listen: /);
+      assert.match(err, message);
+    });
+
+  it('has the proxy listen where a public URL of this machine leads, and refuses an address of a mesh', async () => {
+    assert.equal((await init([...optionsFor('haproxy', 'okta'), '--public-url', 'http://localhost:9191'])).code, 0);
+    assert.match(made('proxy/haproxy.cfg'), /bind 127\.0\.0\.1:9191/);
+    const { code, err } = await init([...optionsFor('istio', 'okta'), '--listen', '0.0.0.0:9191', '--force']);
+    assert.equal(code, 64);
+    assert.match(err, /--listen: .*gateway of the mesh/);
+  });
+
+  for (const proxy of ['traefik', 'caddy', 'istio'])
+    it(`says to give ${proxy} its address before it is tried`, async () => {
+      const url = 'https://gate.corp.example';
+      assert.equal((await init([...optionsFor(proxy, 'okta'), '--public-url', url])).code, 0);
+      const steps = made('README.md');
+      const at = (text: string) => {
+        assert.ok(steps.includes(text), `${text} in ${steps}`);
+        return steps.indexOf(text);
+      };
+      const [address, started, tried] = [
+        at(PROXIES[proxy]?.listens as string),
+        at(proxy === 'istio' ? 'kubectl apply' : 'docker compose up'),
+        at(`postern verify ${url}`),
+      ];
+      assert.ok(address < started && started < tried, steps);
+      assert.doesNotMatch(steps, /Before it serves others/);
+    });
 
   it('writes Istio’s objects for one’s own host, with the secret beside the configuration', async () => {
     assert.equal((await init([...optionsFor('istio', 'dex'), ...withSecret()])).code, 0);
@@ -332,7 +458,7 @@ describe('postern init', () => {
 
   it('asks a person for what is left, again after a wrong answer, and takes the default for an empty one', async () => {
     const { ask, asked, left } = typing([
-      ...['apache', 'envoy', 'okta', 'nowhere', 'https://example.okta.com', 'client', ''],
+      ...['apache', 'envoy', 'okta', 'nowhere', 'https://example.okta.com', 'client', '', 'here', '0.0.0.0:8081'],
       ...[
         '',
         'x',
@@ -357,11 +483,11 @@ describe('postern init', () => {
   });
 
   it('asks only for what no option says', async () => {
-    const { ask, asked } = typing(['github=https://a.example.com/mcp', '', 'ops', '']);
+    const { ask, asked } = typing(['', 'github=https://a.example.com/mcp', '', 'ops', '']);
     const args = optionsFor('traefik', 'dex');
     for (const option of ['--server', '--groups']) args.splice(args.indexOf(option), 2);
     assert.equal((await init([...args, '--public-url', 'https://mcp.example.com'], ask)).code, 0);
-    assert.equal(asked.length, 4, asked.join('\n'));
+    assert.equal(asked.length, 5, asked.join('\n'));
     assert.equal((await init([...optionsFor('traefik', 'dex'), '--force'], async () => assert.fail('asked'))).code, 0);
   });
 

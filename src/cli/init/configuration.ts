@@ -31,7 +31,9 @@ export function configurationText(answers: Answers, hasSecret: boolean): string 
   const rules = auth.items.findIndex((pair) => keyOf(pair) === 'rules');
   auth.items.splice(rules, 0, settings.broker);
   const node = (value: object) => document.createNode(value, { aliasDuplicateObjects: false });
-  auth.set('rules', node([...servers.keys()].map((name) => ruleFor(name, answers))));
+  const ruleNodes = node([...servers.keys()].map((name) => ruleFor(name, answers))) as unknown as YAMLSeq<YAMLMap>;
+  explainMembers(ruleNodes, answers, settings.note);
+  auth.set('rules', ruleNodes);
   document.setIn(['relay', 'servers'], node(Object.fromEntries(servers)));
   document.setIn(['relay', 'policy'], node({ rules: [{ who: membersOf(answers) ?? ANYONE_SIGNED_IN }] }));
   for (const part of [
@@ -61,7 +63,7 @@ function templateOf(proxy: string): string {
 
 /** As the provider's folder has them, with the comments that are true for everybody. */
 function providerSettings(answers: Answers, hasSecret: boolean) {
-  const { provider, issuer, clientId, members } = answers;
+  const { provider, issuer, clientId, members, roles } = answers;
   const { folder, groups } = PROVIDERS[provider] as ProviderChoice;
   const document = parseDocument(deployed(`${folder ?? 'keycloak'}/postern.yaml`));
   const entry = document.getIn(['auth', 'providers', 0]) as YAMLMap;
@@ -71,12 +73,24 @@ function providerSettings(answers: Answers, hasSecret: boolean) {
   if (hasSecret) entry.set('clientSecretPath', CLIENT_SECRET);
   else entry.delete('clientSecretPath');
   if (!groups) entry.set('allowedDomains', document.createNode(members));
+  if (roles) entry.setIn(['claims', 'groups'], 'roles');
   const broker = (document.get('auth') as YAMLMap).items.find((pair) => keyOf(pair) === 'broker') as Pair;
   // A comment after the last key counts as one of the entry, and its last line speaks of the broker.
   const notes = (entry.comment ?? '').split('\n');
   if (isScalar(broker.key)) broker.key.commentBefore ??= notes.pop() ?? null;
   entry.comment = folder === undefined ? null : notes.join('\n') || null;
-  return { providers: document.getIn(['auth', 'providers']), broker };
+  const allow = document.getIn(['auth', 'rules', 0, 'allow']) as YAMLMap;
+  // Of a map's first key it counts as one of the map.
+  return { providers: document.getIn(['auth', 'providers']), broker, note: allow.commentBefore ?? undefined };
+}
+
+/** @param note what the provider's folder says of its members */
+function explainMembers({ items: [first] }: YAMLSeq<YAMLMap>, { members, roles }: Answers, note?: string): void {
+  const key = first?.items.find((pair) => keyOf(pair) === 'allow')?.key;
+  if (members === ANYONE_SIGNED_IN || !isScalar(key)) return;
+  key.commentBefore = roles
+    ? ' App roles of the application, by their values: only its administrators assign them.'
+    : (note ?? null);
 }
 
 /** What its comment says is true of the example alone. */

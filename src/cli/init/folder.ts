@@ -1,7 +1,7 @@
 import type { NewFile } from '../new-files.ts';
 import { makeSecrets, shellEnvironment } from '../secrets.ts';
 import type { Answers } from './answers.ts';
-import { PROXIES } from './choices.ts';
+import { addressText, EXAMPLE_ADDRESS, PROXIES, type ProxyChoice } from './choices.ts';
 import { composeText } from './compose.ts';
 import { CLIENT_SECRET, configurationText } from './configuration.ts';
 import { deployed, proxyFiles } from './deployed.ts';
@@ -22,7 +22,7 @@ export async function folderFiles(
   clientSecret: string | undefined,
   owner: string,
 ): Promise<Record<string, NewFile>> {
-  const { proxy, publicUrl } = answers;
+  const { proxy, publicUrl, listen = EXAMPLE_ADDRESS, servers } = answers;
   const hasSecret = clientSecret !== undefined;
   const open = (content: string): NewFile => ({ content, mode: OPEN });
   const common = {
@@ -31,13 +31,15 @@ export async function folderFiles(
     '.gitignore': open(['.env', CLIENT_SECRET, 'proof.conf', ''].join('\n')),
     ...(hasSecret && { [CLIENT_SECRET]: { content: clientSecret, mode: OWNER_ONLY } }),
   };
-  if (PROXIES[proxy]?.start === undefined)
+  const hasPrograms = [...servers.values()].some(({ command }) => command !== undefined);
+  const { start, listens, addressText: written = addressText } = PROXIES[proxy] as ProxyChoice;
+  if (start === undefined)
     return {
       ...common,
       ...filesOf(
         proxy,
         (name) => name,
-        (text) => istioText(text, publicUrl, hasSecret),
+        (_, text) => istioText(text, publicUrl, { hasSecret, hasPrograms }),
       ),
     };
   const secrets = await makeSecrets();
@@ -45,11 +47,11 @@ export async function folderFiles(
   return {
     ...common,
     '.env': { content: environment, mode: OWNER_ONLY },
-    'compose.yaml': open(composeText(proxy, Object.keys(secrets))),
+    'compose.yaml': open(composeText({ proxy, listen, hasPrograms }, Object.keys(secrets))),
     ...filesOf(
       proxy,
       (name) => `proxy/${name}`,
-      (text) => text,
+      (name, text) => (name === listens ? text.replace(written(EXAMPLE_ADDRESS), () => written(listen)) : text),
     ),
   };
 }
@@ -57,11 +59,11 @@ export async function folderFiles(
 function filesOf(
   proxy: string,
   place: (name: string) => string,
-  edit: (text: string) => string,
+  edit: (name: string, text: string) => string,
 ): Record<string, NewFile> {
   return Object.fromEntries(
     proxyFiles(proxy).flatMap((name) => {
-      const content = edit(deployed(`${proxy}/${name}`));
+      const content = edit(name, deployed(`${proxy}/${name}`));
       return content === '' ? [] : [[place(name), { content, mode: OPEN }]];
     }),
   );

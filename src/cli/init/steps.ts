@@ -1,5 +1,7 @@
+import { isLoopback } from '../../platform/addresses.ts';
+import { withoutBrackets } from '../../platform/config/host-and-port.ts';
 import type { Answers } from './answers.ts';
-import { PROVIDERS, PROXIES, type ProviderChoice, type ProxyChoice } from './choices.ts';
+import { addressText, PROVIDERS, PROXIES, type ProviderChoice, type ProxyChoice } from './choices.ts';
 import { CLIENT_SECRET } from './configuration.ts';
 
 const DOCS = 'https://github.com/postern-mcp/postern/blob/main';
@@ -8,12 +10,14 @@ const DOCS = 'https://github.com/postern-mcp/postern/blob/main';
 export function stepsText(answers: Answers, hasSecret: boolean): string {
   const proxy = PROXIES[answers.proxy] as ProxyChoice;
   const provider = PROVIDERS[answers.provider] as ProviderChoice;
+  const isLocal = isLoopback(withoutBrackets(new URL(answers.publicUrl).hostname));
   const steps = [
     clientStep(answers, provider, hasSecret),
+    ...(isLocal ? [] : [addressStep(answers, proxy)]),
     'Check the configuration, then everything that it names:\n\n       postern check && postern doctor',
     proxy.start === undefined ? clusterStep(hasSecret) : localStep(proxy.start),
     `Try it as a client and as an attacker would:\n\n       postern verify ${answers.publicUrl} --server ${[...answers.servers.keys()][0]}`,
-    `Before it serves others: ${beforeOthers(answers, proxy)}`,
+    ...(isLocal ? [`Before it serves others: ${beforeOthers(answers, proxy)}`] : []),
   ];
   return `# Postern behind ${proxy.title}, with ${provider.title}
 
@@ -54,12 +58,23 @@ function clusterStep(hasSecret: boolean): string {
        }`;
 }
 
-function beforeOthers({ proxy, publicUrl }: Answers, { title, start, listens }: ProxyChoice): string {
-  const guide = `${DOCS}/deploy/${proxy}/README.md`;
-  if (start === undefined)
-    return `the gateway's account and labels, and its certificate, are those of \`mesh.yaml\`: ${guide}`;
-  const certificate = `\`proxy/${listens}\`: ${guide}`;
-  return publicUrl.startsWith('https:')
-    ? `${title} listens on http://127.0.0.1:8080. Give it the address and the certificate of ${publicUrl} in ${certificate}`
-    : `all listens on this machine alone. Write your address into \`publicUrl\`, and give ${title} it and its certificate in ${certificate}`;
+/** What the proxy needs before clients can reach it at the public address. */
+function addressStep(answers: Answers, proxy: ProxyChoice): string {
+  const { publicUrl, listen } = answers;
+  const place = certificatePlace(answers, proxy);
+  if (listen === undefined)
+    return `Make the gateway's account and labels, and the certificate of ${publicUrl}, those of your mesh: ${place}`;
+  const { title } = proxy;
+  const reached = addressText(listen);
+  return `${title} listens on ${reached}, without TLS. Have ${publicUrl} lead to it: give ${title} that address and its certificate in ${place},
+   or put a load balancer with the certificate before it and trust that one's forwarded headers there.`;
+}
+
+function beforeOthers(answers: Answers, proxy: ProxyChoice): string {
+  const { title } = proxy;
+  return `clients reach all this at ${answers.publicUrl} alone. Write your address into \`publicUrl\`, and give ${title} it and its certificate in ${certificatePlace(answers, proxy)}`;
+}
+
+function certificatePlace({ proxy }: Answers, { start, listens }: ProxyChoice): string {
+  return `\`${start === undefined ? '' : 'proxy/'}${listens}\` (${DOCS}/deploy/${proxy}/README.md)`;
 }
