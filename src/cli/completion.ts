@@ -19,7 +19,9 @@ export function completionOf(commands: () => Readonly<Record<string, Command>>):
 
   bash   source <(postern completion bash)
   zsh    source <(postern completion zsh)     after compinit
-  fish   postern completion fish | source`,
+  fish   postern completion fish | source
+
+What is completed is a command of the name postern: one that is installed, or in bash alias postern='npx postern'.`,
     options: {},
     choices: Object.keys(SHELLS),
     positionals: [1, 1],

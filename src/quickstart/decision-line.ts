@@ -15,10 +15,16 @@ export function decisionLine(entry: AuditLine): string | undefined {
   const { outcome, server, action, object, reason, rule } = entry;
   // A call is written when it is admitted and when it ended; the second line says all.
   if (entry.event === 'tool_call' && outcome === 'admitted') return undefined;
-  const who = [entry.username, entry.name, entry.email, entry.user].find((name) => typeof name === 'string');
-  const what = [server, action, object].filter((part) => typeof part === 'string').join(' ');
-  const why = [reason, rule].filter((part) => typeof part === 'string').join(', ');
-  return `${String(entry.time).slice(11, 19)} ${String(outcome).padEnd(8)} ${who ?? 'anonymous'}  ${what}${why === '' ? '' : `  (${why})`}`;
+  const who = present([entry.username, entry.name, entry.email, entry.user])[0] ?? 'anonymous';
+  const what = present([server, action, object]).join(' ');
+  const why = present([reason, rule]).join(', ');
+  const verdict = `${String(entry.time).slice(11, 19)} ${String(outcome).padEnd(9)} ${who}`;
+  return present([verdict, what, why && `(${why})`]).join('  ');
+}
+
+/** What is said at all: where nothing is known of it, a field is absent or empty. */
+function present(parts: readonly unknown[]): string[] {
+  return parts.filter((part) => typeof part === 'string').filter((part) => part.trim() !== '');
 }
 
 /** @returns undefined if a service's line is one of its log */
