@@ -24,11 +24,7 @@ describe('line of a decision', () => {
 
   for (const [lack, given, expected] of [
     ['rule', { rule: '' }, '12:34:56 allow     alice  example POST a.example/servers/example/mcp  (authorized)'],
-    [
-      'reason',
-      { reason: '' },
-      '12:34:56 allow     alice  example POST a.example/servers/example/mcp  (auth.rules[0])',
-    ],
+    ['reason', { reason: '' }, '12:34:56 allow     alice  example POST a.example/servers/example/mcp  (auth.rules[0])'],
     [
       'reason and rule',
       { reason: undefined, rule: '' },
