@@ -2,8 +2,13 @@ import { Agent, request as httpRequest, type IncomingMessage, type ServerRespons
 import type { Socket } from 'node:net';
 import httpProxy from 'http-proxy';
 import { classifyHeader, foldHeaderName, IDENTITY_HEADER_NAMES } from '../identity/headers.ts';
-import { createHttpServer, drain, listen, sendJson } from '../platform/http.ts';
+import { createHttpServer, drain, listen, sendJson, sendText } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
+import { fieldsOf, isForPerson, isNavigation } from '../platform/navigation.ts';
+import { html } from '../platform/pages/html.ts';
+import type { PageSite } from '../platform/pages/page.ts';
+import { unreadableRequestPage } from '../platform/pages/unreadable-request.ts';
+import type { ProblemPage } from '../platform/request-problem.ts';
 import { onWebSocketUpgrade, upgradeResponse } from '../platform/websocket-upgrade.ts';
 
 export interface EdgeTargets {
@@ -51,10 +56,11 @@ const FORWARD_AUTH_PATH = /^\/(?:\.well-known\/oauth-protected-resource(?:\/[\w.
 export async function startEdge(
   address: { host: string; port: number },
   proof: { secretHeader: string; secret: string },
-  log: Logger,
+  { site, log }: { readonly site: PageSite; readonly log: Logger },
 ): Promise<Edge> {
   const agent = new Agent({ keepAlive: true });
-  const proxy = createProxy(agent, log);
+  const away = awayAnswer(site);
+  const proxy = createProxy(agent, away, log);
   let targets: EdgeTargets | undefined;
 
   /** @returns whether the request may go on to the relay; where not, it has been answered */
@@ -100,21 +106,25 @@ export async function startEdge(
     proxy.ws(request, socket, head, { target: { host: '127.0.0.1', port: to.relayPort } });
   };
 
-  const server = createHttpServer({ maxHeaderSize: 32_768, requestTimeout: 60_000 }, (request, response) => {
-    if (targets === undefined) return unavailable(response, 'starting');
+  const problemPage = (...asked: Parameters<ProblemPage>) => unreadableRequestPage(site, ...asked);
+  const limits = { maxHeaderSize: 32_768, requestTimeout: 60_000, problemPage };
+  const server = createHttpServer(limits, (request, response) => {
+    const named = publicAddress(request);
+    if (named !== undefined) return void response.writeHead(307, { Location: named, 'Content-Length': '0' }).end();
+    if (targets === undefined) return away(request, response, STARTING);
     handle(request, response, targets).catch((error: unknown) => {
       log.warn({ error }, 'forward-auth does not answer; the request is refused');
-      unavailable(response, 'the authorizer does not answer');
+      away(request, response, NO_AUTHORIZER);
     });
   });
   const upgraded = new Set<Socket>();
   onWebSocketUpgrade(server, (request, socket, head) => {
     upgraded.add(socket);
     socket.once('close', () => upgraded.delete(socket));
-    if (targets === undefined) return unavailable(upgradeResponse(request, socket), 'starting');
+    if (targets === undefined) return away(request, upgradeResponse(request, socket), STARTING);
     upgrade(request, socket, head, targets).catch((error: unknown) => {
       log.warn({ error }, 'forward-auth does not answer; the upgrade is refused');
-      if (!socket.destroyed) unavailable(upgradeResponse(request, socket), 'the authorizer does not answer');
+      if (!socket.destroyed) away(request, upgradeResponse(request, socket), NO_AUTHORIZER);
     });
   });
   const port = await listen(server, address);
@@ -208,12 +218,43 @@ function passThrough(answer: IncomingMessage, response: ServerResponse): void {
   answer.once('error', () => response.destroy());
 }
 
-function unavailable(response: ServerResponse, reason: string): void {
-  if (response.headersSent) response.destroy();
-  else sendJson(response, 503, { error: 'unavailable', error_description: reason }, { 'Retry-After': '1' });
+/** What a person may type instead of the printed address, where no session would count. Other names are for rules to know. */
+const OTHER_NAMES = /^(?:localhost|0\.0\.0\.0|\[::1?\])(?::\d+)?$/i;
+
+/** The printed address of what a person opened by another name; undefined: it is no other name, or a program asks. */
+function publicAddress({ method, headers, url, socket }: IncomingMessage): string | undefined {
+  if (!OTHER_NAMES.test(headers.host ?? '') || !isNavigation({ method, headers: fieldsOf(headers) })) return undefined;
+  return `http://127.0.0.1:${socket.localPort}${url?.startsWith('/') ? url : '/'}`;
 }
 
-function createProxy(agent: Agent, log: Logger): httpProxy {
+/** Something behind the edge does not answer. */
+interface Away {
+  readonly status: 502 | 503;
+  readonly error: string;
+  readonly description: string;
+}
+
+const STARTING: Away = { status: 503, error: 'unavailable', description: 'starting' };
+const NO_AUTHORIZER: Away = { status: 503, error: 'unavailable', description: 'the authorizer does not answer' };
+const NO_RELAY: Away = { status: 502, error: 'bad_gateway', description: 'the relay does not answer' };
+
+type AwayAnswer = (request: IncomingMessage, response: ServerResponse, away: Away) => void;
+
+/** A page for a person, JSON for a program. */
+function awayAnswer(site: PageSite): AwayAnswer {
+  return ({ method, headers }, response, { status, error, description }) => {
+    if (response.headersSent) return void response.destroy();
+    const retry = { 'Retry-After': '1' };
+    if (!isForPerson({ method, headers: fieldsOf(headers) }))
+      return sendJson(response, status, { error, error_description: description }, retry);
+    const say = site.say(headers['accept-language'] ?? '');
+    const body = html`<p role="alert">${say('away.advice')}</p>`;
+    const page = site.render({ title: say('away.title'), body, say, person: undefined }, { standalone: true });
+    sendText(response, status, page.body, { ...retry, ...page.headers });
+  };
+}
+
+function createProxy(agent: Agent, away: AwayAnswer, log: Logger): httpProxy {
   const proxy = httpProxy.createProxyServer({ agent });
   proxy.on('proxyReq', (outgoing, _request, response) => {
     // http-proxy notices only a client that leaves before its request is complete; a stream's client leaves later.
@@ -225,15 +266,14 @@ function createProxy(agent: Agent, log: Logger): httpProxy {
     const cookies = renewed.get(request);
     if (cookies !== undefined) answer.headers['set-cookie'] = [...(answer.headers['set-cookie'] ?? []), ...cookies];
   });
-  proxy.on('error', (error, _request, response) => {
+  proxy.on('error', (error, request, response) => {
     if (!('headersSent' in response)) {
       log.warn({ error }, 'the relay does not take the upgrade');
       return void response.destroy();
     }
     if (response.destroyed) return;
     log.warn({ error }, 'the relay does not answer');
-    if (response.headersSent) response.destroy();
-    else sendJson(response, 502, { error: 'bad_gateway', error_description: 'the relay does not answer' });
+    away(request, response, NO_RELAY);
   });
   return proxy;
 }

@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SIGN_IN_PATHS } from '../forward-auth/decision/own-endpoints.ts';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import { parseConfig } from '../platform/config/load.ts';
 import type { Logger } from '../platform/log.ts';
+import { openBranding } from '../platform/pages/branding.ts';
+import { PageSite } from '../platform/pages/page.ts';
 import { type ServiceProcess, startServiceProcess } from './child-process.ts';
 import { createClockTools } from './clock-tools.ts';
 import {
@@ -80,7 +83,8 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
     const clock = await startExampleServer({ host: '127.0.0.1', port: ports.clockServer }, createClockTools);
     closers.push(clock.close);
     const secretHeader = 'X-Postern-Proxy-Secret';
-    const edge = await startEdge({ host: '127.0.0.1', port: ports.edge }, { secretHeader, secret }, log);
+    const site = new PageSite(SIGN_IN_PATHS.assets, openBranding(parseConfig(userInput).auth.pages));
+    const edge = await startEdge({ host: '127.0.0.1', port: ports.edge }, { secretHeader, secret }, { site, log });
     closers.push(edge.close);
     const publicUrl = `http://127.0.0.1:${edge.port}`;
     const idp = await startDevelopmentIdp(ports.identityProvider, publicUrl);

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AuditLog } from '../platform/audit/audit-log.ts';
 import type { PagesConfig } from '../platform/config/pages-schema.ts';
 import type { Config } from '../platform/config/schema.ts';
+import { presetOf } from '../platform/config/trust-presets.ts';
 import { ConfigurationError } from '../platform/errors.ts';
 import type { RequestHandler } from '../platform/http.ts';
 import type { InternalHandler } from '../platform/internal-listener.ts';
@@ -152,7 +153,7 @@ async function open(
     const site = new PageSite(
       CONNECT_ASSETS,
       brandingHere(config.auth.pages, own.log),
-      relay.trust.preset === 'postern',
+      presetOf(relay.trust) === 'postern',
     );
     const pages = outgoing.accounts?.pages(callers, site);
     const cors = new Cors(config);

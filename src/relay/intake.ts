@@ -6,7 +6,7 @@ import { failureText } from '../platform/failure-reason.ts';
 import { requestId } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
 import type { RelayMetrics } from '../platform/metrics.ts';
-import { fieldsOf, isNavigation } from '../platform/navigation.ts';
+import { fieldsOf, isForPerson, isNavigation } from '../platform/navigation.ts';
 import type { AuthorizationRequest, Gate, Permit } from './gate/gate.ts';
 import type { ResponseGuard } from './gate/response-guard.ts';
 import type { Malformed } from './protocol/malformed.ts';
@@ -84,9 +84,26 @@ export class Intake {
     const upstream = this.#deps.servers.get(server);
     if (upstream === undefined) return { refusal: NO_SUCH_SERVER, caller };
     const { method, headers } = request;
-    if (isNavigation({ method, headers: fieldsOf(headers) })) return { refusal: NOT_FOR_BROWSERS, caller };
+    if (isNavigation({ method, headers: fieldsOf(headers) })) {
+      // Nobody is told how to add a server that is not for them.
+      const denied = this.#deps.gate.denialAt(caller.identity, server);
+      return { refusal: denied ?? NOT_FOR_BROWSERS, caller };
+    }
     const era = eraOf(caller.headers.get('mcp-protocol-version'));
     return { ...caller, server, upstream, era, userAgent: headers['user-agent'] };
+  }
+
+  /** Who opened a window at an address that is refused to everybody. Undefined: a program asks, or nobody is known. Never throws. */
+  async visitor(request: IncomingMessage): Promise<Caller | undefined> {
+    const { method, headers } = request;
+    if (!isForPerson({ method, headers: fieldsOf(headers) })) return undefined;
+    try {
+      const caller = await this.#deps.callers.identify(request);
+      return 'status' in caller ? undefined : caller;
+    } catch {
+      // A page without a name is better than none.
+      return undefined;
+    }
   }
 
   /** The server that a session began with, which another configuration may have replaced since. */
@@ -170,5 +187,5 @@ export class Intake {
 /** Why a request was not admitted, and whose it was as far as that is known. */
 export interface Refused {
   readonly refusal: Refusal;
-  readonly caller?: Caller;
+  readonly caller?: Caller | undefined;
 }

@@ -1,13 +1,18 @@
+import type { IncomingMessage } from 'node:http';
 import { ACCOUNT_PAGES } from '../identity/account-pages.ts';
 import { displayName, type Identity } from '../identity/identity.ts';
 import type { Config } from '../platform/config/schema.ts';
+import { presetOf } from '../platform/config/trust-presets.ts';
 import { requestId } from '../platform/http.ts';
 import { fieldsOf, isForPerson } from '../platform/navigation.ts';
+import { clientLineList } from '../platform/pages/client-lines.ts';
 import type { Html } from '../platform/pages/html.ts';
 import type { PageSite } from '../platform/pages/page.ts';
 import { refusalBody } from '../platform/pages/refusal-body.ts';
 import type { Say, TextKey } from '../platform/pages/texts.ts';
-import type { Refusal, RefusalPage, RefusalReason } from './refusal.ts';
+import { ALL_SERVERS } from './all-servers.ts';
+import { NOT_FOR_BROWSERS, type Refusal, type RefusalPage, type RefusalReason } from './refusal.ts';
+import { matchRoute, matchTransport, pathOf } from './transports/streamable-http/route.ts';
 
 /** Reasons for which the pages have words of their own, in the reader's language. */
 const TEXTS: Partial<Readonly<Record<RefusalReason, TextKey>>> = {
@@ -40,16 +45,18 @@ const TEXTS: Partial<Readonly<Record<RefusalReason, TextKey>>> = {
  */
 export function createRefusalPage({ publicUrl, relay }: Config, site: PageSite): RefusalPage {
   const { origin } = new URL(publicUrl);
+  const base = publicUrl.replace(/\/$/, '');
   const home = origin + ACCOUNT_PAGES.home;
-  const signIn = `${origin}${ACCOUNT_PAGES.signIn}?${new URLSearchParams({ rd: home, prompt: 'login' })}`;
+  const signIn = `${origin}${ACCOUNT_PAGES.signIn}?${new URLSearchParams({ rd: home })}`;
   // Another gate has other pages.
-  const waysOn = relay.trust.preset === 'postern' ? { signIn, home } : undefined;
+  const waysOn = presetOf(relay.trust) === 'postern' ? { signIn, home } : undefined;
   return (request, refusal, identity) => {
     const { method, headers } = request;
     if (!isForPerson({ method, headers: fieldsOf(headers) })) return undefined;
     const say = site.say(headers['accept-language'] ?? '');
     const known = identity === undefined || identity.method === 'anonymous' ? undefined : identity;
     const asks = refusal.status === 401 || refusal.status === 403;
+    const served = refusal === NOT_FOR_BROWSERS ? serverAt(request) : undefined;
     const body = refusalBody(say, site, {
       missing: missingOf(say, refusal),
       identity: known,
@@ -57,10 +64,19 @@ export function createRefusalPage({ publicUrl, relay }: Config, site: PageSite):
       asks,
       waysOn: asks || refusal.status === 404 || refusal.status === 406 ? waysOn : undefined,
       requestId: requestId(request),
+      more:
+        served === undefined
+          ? undefined
+          : clientLineList(served === ALL_SERVERS ? 'all-servers' : served, `${base}${pathOf(served)}/mcp`),
     });
     const person = personOf(known);
     return site.render({ title: say(titleOf(refusal)), body, say, person }, { standalone: true }, origin);
   };
+}
+
+function serverAt({ method = '', url = '' }: IncomingMessage): string | undefined {
+  const route = matchRoute(method, url);
+  return route.kind === 'mcp' ? route.server : matchTransport(url)?.server;
 }
 
 function personOf(identity: Identity | undefined): string | undefined {
@@ -68,7 +84,9 @@ function personOf(identity: Identity | undefined): string | undefined {
 }
 
 function titleOf({ status, reason }: Refusal): TextKey {
-  if (TEXTS[reason] === 'refused.mcp') return 'refused.mcp_title';
+  const text = TEXTS[reason];
+  if (text === 'refused.mcp') return 'refused.mcp_title';
+  if (text === 'refused.signed_out') return 'refused.stranger_title';
   if (status === 401 || status === 403) return 'refused.title';
   if (status === 404) return 'refused.not_found_title';
   if (status === 429) return 'refused.limit_title';

@@ -5,12 +5,16 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'mocha';
 import { WebSocket } from 'ws';
 import { IDENTITY_HEADER_NAMES } from '../../src/identity/headers.ts';
+import { parseConfig } from '../../src/platform/config/load.ts';
 import { createLogger } from '../../src/platform/log.ts';
+import { openBranding } from '../../src/platform/pages/branding.ts';
+import { PageSite } from '../../src/platform/pages/page.ts';
 import { startEdge } from '../../src/quickstart/edge.ts';
 import { endAll, onEnd, relay } from '../relay/support/relay.ts';
 import { scriptedServer } from '../relay/support/scripted-server.ts';
 import { handshake, RawClient } from '../relay/support/web-socket.ts';
 
+const PAGES = new PageSite('/_postern/assets', openBranding(parseConfig({}).auth.pages));
 const SECRET = 'the secret that edge and relay share';
 
 /** Edge and relay as in `postern up`, with a forward-auth that answers as the test says. */
@@ -29,7 +33,7 @@ async function start(answer: RequestListener) {
   const behind = await relay({ servers: { one: { url } }, trust: { secret: SECRET } });
   const log = createLogger('edge', 'silent');
   const proof = { secretHeader: 'X-Postern-Proxy-Secret', secret: SECRET };
-  const edge = await startEdge({ host: '127.0.0.1', port: 0 }, proof, log);
+  const edge = await startEdge({ host: '127.0.0.1', port: 0 }, proof, { site: PAGES, log });
   onEnd(() => edge.close(50));
   const targets = { forwardAuthPort: (auth.address() as AddressInfo).port, relayPort: behind.port };
   return { edge, behind, seen, questions, targets, auth };

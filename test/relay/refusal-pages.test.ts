@@ -31,7 +31,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'no identity': {
     sent: { method: 'GET' },
     status: 401,
-    title: /You may not open this page/,
+    title: /You are not signed in/,
     text: /You are not signed in here, or your session has ended/,
     message: /authentication is required/,
   },
@@ -149,7 +149,66 @@ describe('a refusal of the relay', () => {
     const headers = [...BROWSER, 'Content-Type', 'application/x-www-form-urlencoded'];
     const { status, text } = await ask(under.port, { headers, body: 'a=b' });
     assert.equal(status, 401);
-    assert.match(text, /<h1>You may not open this page<\/h1>/);
+    assert.match(text, /<h1>You are not signed in<\/h1>/);
+    assert.match(text, />Sign in<\/a>/);
+    assert.doesNotMatch(text, /Sign in as another|prompt=login/);
+  });
+
+  it('is in the frame of all pages, for who is known and for strangers, whatever the address', async () => {
+    const plain = await relay({ servers: { one: { url: await upstream(ECHO) } }, authRequired: true });
+    for (const [path, status] of [
+      ['/servers/one/nothing', 404],
+      ['/servers/none/mcp', 404],
+      ['/servers/none/sse', 404],
+      ['/servers/one/ws', 426],
+      ['/servers/one/messages', 405],
+      ['/nothing', 404],
+      ['/a//b', 404],
+    ] as const) {
+      const known = await ask(plain.port, { method: 'GET', path, headers: [...ANN, ...BROWSER] });
+      assert.equal(known.status, status, path);
+      assert.match(
+        known.text,
+        /<a class="brand" href="https:\/\/mcp\.example\.com\/_postern\/home">.*Postern<\/a>/,
+        path,
+      );
+      assert.match(known.text, /<span class="who">Ann Able<\/span>/, path);
+      assert.match(known.text, /href="https:\/\/mcp\.example\.com\/_postern\/sign-out"/, path);
+      const stranger = await ask(plain.port, { method: 'GET', path, headers: BROWSER });
+      assert.match(stranger.text, /<a class="brand" href=/, path);
+      assert.doesNotMatch(stranger.text, /class="who"/, path);
+    }
+  });
+
+  it('tells how to add a server to who may use it, and nobody else', async () => {
+    const url = await upstream(ECHO);
+    const { port } = await relay({
+      servers: { one: { url }, two: { url } },
+      aggregate: { servers: ['one', 'two'] },
+      policy: { rules: [{ who: { users: ['ann'] }, servers: ['one'] }] },
+    });
+    for (const [path, name, address] of [
+      ['/servers/one/mcp', 'one', 'https://mcp.example.com/servers/one/mcp'],
+      ['/servers/one/mcp/?a=b', 'one', 'https://mcp.example.com/servers/one/mcp'],
+      ['/servers/one/sse', 'one', 'https://mcp.example.com/servers/one/mcp'],
+      ['/mcp', 'all-servers', 'https://mcp.example.com/mcp'],
+    ] as const) {
+      const { status, text } = await ask(port, { method: 'GET', path, headers: [...ANN, ...BROWSER] });
+      assert.equal(status, 406, path);
+      assert.ok(text.includes(`claude mcp add --transport http ${name} ${address}<`), text);
+    }
+    const bert = ['X-Authenticated-User', 'bert', 'X-Authenticated-Method', 'session'];
+    for (const [path, who] of [
+      ['/servers/two/mcp', ANN],
+      ['/servers/two/sse', ANN],
+      ['/servers/one/mcp', bert],
+    ] as const) {
+      const { status, text } = await ask(port, { method: 'GET', path, headers: [...who, ...BROWSER] });
+      assert.equal(status, 403, path);
+      assert.match(text, /<h1>You may not open this page<\/h1>[\s\S]*The rules of this service do not allow it/, path);
+      assert.match(text, />Sign in as another</, path);
+      assert.doesNotMatch(text, /claude mcp add/, path);
+    }
   });
 
   it('says who is refused, and whom to ask, in the reader’s language', async () => {

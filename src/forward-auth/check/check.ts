@@ -6,6 +6,7 @@ import { CountedWarning } from '../../platform/counted-warning.ts';
 import { Overloaded, PosternError } from '../../platform/errors.ts';
 import { requestId } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
+import type { WindowRequest } from '../../platform/navigation.ts';
 import type { Trusted } from '../../platform/trusted-peers.ts';
 import type { Watcher } from '../../watch/watch.ts';
 import type { SignedAnswers } from '../assertions/signed-answers.ts';
@@ -14,7 +15,7 @@ import { decide, type Policy } from '../decision/decide.ts';
 import { type Allow, type Decision, type Deny, isDenial, UNTRUSTED, type Unavailable } from '../decision/decision.ts';
 import type { CheckResult, ProxyCheck, RunCheck } from '../decision/proxy-check.ts';
 import { refusalCause } from '../decision/refusal-fix.ts';
-import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
+import { type CheckRequest, DUPLICATED, RequestHeaders } from '../decision/request.ts';
 import type { ProxyAdapter } from '../proxies/adapter.ts';
 import { renderRefusal, withCookies } from '../proxies/render.ts';
 import { decisionEntry } from './decision-entry.ts';
@@ -76,8 +77,9 @@ export function createCheck(deps: CheckDependencies): RunCheck {
     if (watch !== undefined && request !== undefined) observeDecision(watch, request, decision);
     if (decision === OVERLOADED) overloaded.warn({ proxy });
     else record(log, check, request, decision);
-    if (request === undefined || decision.kind === 'allow' || decision.kind === 'redirect') return { decision, answer };
-    const page = refusalPage?.(request, decision, answer, check.requestId());
+    if (refusalPage === undefined || decision.kind === 'allow' || decision.kind === 'redirect')
+      return { decision, answer };
+    const page = refusalPage(request ?? check.asker(), decision, answer, check.requestId());
     if (page === undefined) return { decision, answer };
     return page.then(
       (shown) => ({ decision, answer: shown }),
@@ -128,7 +130,7 @@ export interface Peers {
 
 /** A check endpoint of a proxy that asks by HTTP: parse → check → answer. */
 export function createCheckEndpoint(
-  { name, dropsUnnamedCookie = false, parse, adapt = (answer) => answer }: ProxyAdapter,
+  { name, methodField, dropsUnnamedCookie = false, parse, adapt = (answer) => answer }: ProxyAdapter,
   { trusted, trustedHops }: Peers,
   runCheck: RunCheck,
 ): (message: IncomingMessage, response: ServerResponse) => Promise<void> | undefined {
@@ -151,6 +153,13 @@ export function createCheckEndpoint(
 
     read(): CheckRequest | Deny {
       return trusted.hasPeer(this.#message.socket) ? parse(this.#message, trustedHops) : UNTRUSTED;
+    }
+
+    asker(): WindowRequest {
+      const { method, rawHeaders } = this.#message;
+      const headers = new RequestHeaders(rawHeaders);
+      const named = methodField === undefined ? method : headers.get(methodField);
+      return { method: typeof named === 'string' ? named : undefined, headers };
     }
 
     requestId(): string {

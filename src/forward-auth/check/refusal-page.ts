@@ -1,7 +1,7 @@
 import type { Identity } from '../../identity/identity.ts';
 import { displayName } from '../../identity/identity.ts';
 import type { Config } from '../../platform/config/schema.ts';
-import { isFormSubmission, isNavigation } from '../../platform/navigation.ts';
+import { isForPerson, type WindowRequest } from '../../platform/navigation.ts';
 import type { Html } from '../../platform/pages/html.ts';
 import type { PageSite } from '../../platform/pages/page.ts';
 import { type RefusalFacts, refusalBody } from '../../platform/pages/refusal-body.ts';
@@ -10,7 +10,7 @@ import type { Policy } from '../decision/decide.ts';
 import type { Allow, Decision, Redirect } from '../decision/decision.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { ProxyAnswer } from '../decision/proxy-check.ts';
-import { type CheckRequest, DUPLICATED } from '../decision/request.ts';
+import type { CheckRequest } from '../decision/request.ts';
 
 export type Refusal = Exclude<Decision, Allow | Redirect>;
 
@@ -23,9 +23,13 @@ export interface RefusalPageParts {
   readonly personOf: (cookie: string) => Promise<Identity | undefined>;
 }
 
-/** A refusal as a page; undefined: a program asked, and gets the answer as it is. */
+/**
+ * A refusal as a page; undefined: a program asked, and gets the answer as it is.
+ *
+ * @param asked what could not be read is known by its asker alone
+ */
 export type RefusalPage = (
-  request: CheckRequest,
+  asked: CheckRequest | WindowRequest,
   refusal: Refusal,
   answer: ProxyAnswer,
   requestId: string,
@@ -36,20 +40,29 @@ export type RefusalPage = (
  * of groups and of other people are the operator's business, whom the request's id leads to the log.
  */
 export function createRefusalPage(parts: RefusalPageParts): RefusalPage {
-  const render = async (request: CheckRequest, refusal: Refusal, answer: ProxyAnswer, requestId: string) => {
+  const render = async (
+    asked: CheckRequest | WindowRequest,
+    refusal: Refusal,
+    answer: ProxyAnswer,
+    requestId: string,
+  ) => {
     const { site } = parts;
-    const say = site.say(textOf(request, 'accept-language'));
-    const identity = await whoIs(parts, request, refusal);
+    const request = 'rawPath' in asked ? asked : undefined;
+    const say = site.say(textOf(asked, 'accept-language'));
+    const identity = await whoIs(parts, asked, refusal);
     const person = identity && displayName(identity);
     const origin = originOf(parts, request);
-    const title = titleOf(say, parts, request, refusal);
-    const asks = refusal.kind === 'deny' || refusal.kind === 'challenge';
+    const final = refusal.kind === 'deny' || refusal.kind === 'challenge';
+    const links = final ? waysOn(parts, request, origin) : undefined;
+    const stranger = isStranger(refusal, identity) && links?.signIn !== undefined;
+    const title = stranger ? say('refused.stranger_title') : titleOf(say, parts, request, refusal);
     const body = refusalBody(say, site, {
-      missing: missingOf(say, parts, request, refusal),
-      ...{ identity, asks, requestId },
+      missing: stranger ? say('refused.stranger') : missingOf(say, parts, request, refusal),
+      ...{ identity, requestId },
+      asks: final && !stranger,
       showGroups: refusal.kind === 'deny' && refusal.cause?.missing === 'group',
-      address: `${request.scheme}://${request.host}${request.rawPath}`,
-      waysOn: asks ? waysOn(parts, request, origin) : undefined,
+      address: request && `${request.scheme}://${request.host}${request.rawPath}`,
+      waysOn: links,
     });
     const page = site.render({ title, body, say, person }, {}, origin);
     const headers = [...keptHeaders(answer.headers), ...Object.entries(page.headers).flat()];
@@ -59,28 +72,33 @@ export function createRefusalPage(parts: RefusalPageParts): RefusalPage {
       body: page.body,
     };
   };
-  return (request, refusal, answer, requestId) =>
-    isNavigation(request) || isFormSubmission(request) ? render(request, refusal, answer, requestId) : undefined;
+  return (asked, refusal, answer, requestId) =>
+    isForPerson(asked) ? render(asked, refusal, answer, requestId) : undefined;
 }
 
-/** Where there was no rule, nobody was asked for yet. */
+/** By the session where the request was refused before anybody was asked for. A page without a name is better than none. */
 async function whoIs(
   { personOf }: RefusalPageParts,
-  request: CheckRequest,
+  asked: WindowRequest,
   refusal: Refusal,
 ): Promise<Identity | undefined> {
   if (refusal.kind !== 'deny') return undefined;
   if (refusal.identity !== undefined) return refusal.identity;
-  const cookie = refusal.reason === 'no_rule' ? textOf(request, 'cookie') : '';
-  return cookie === '' ? undefined : personOf(cookie);
+  const cookie = textOf(asked, 'cookie');
+  return cookie === '' ? undefined : personOf(cookie).catch(() => undefined);
+}
+
+/** Nobody is signed in, and no rule was found that says for whom the address is. */
+function isStranger(refusal: Refusal, identity: Identity | undefined): boolean {
+  return refusal.kind === 'deny' && refusal.reason === 'no_rule' && identity === undefined;
 }
 
 /** That of our own pages, for whatever host the page is shown at. */
-function originOf({ config, policy }: RefusalPageParts, { host }: CheckRequest): string {
-  return new URL(policy.signIn?.homeUrlFor(host) ?? config.publicUrl).origin;
+function originOf({ config, policy }: RefusalPageParts, request: CheckRequest | undefined): string {
+  return new URL((request && policy.signIn?.homeUrlFor(request.host)) ?? config.publicUrl).origin;
 }
 
-function titleOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refusal: Refusal): Html {
+function titleOf(say: Say, parts: RefusalPageParts, request: CheckRequest | undefined, refusal: Refusal): Html {
   switch (refusal.kind) {
     case 'limit':
       return say('refused.limit_title');
@@ -91,7 +109,7 @@ function titleOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refus
     case 'deny': {
       if (refusal.status === 404) return say('refused.not_found_title');
       if (refusal.status === 400) return say('refused.bad_title');
-      const { server } = parts.policy.resources.of(request);
+      const server = request && parts.policy.resources.of(request).server;
       const named = server !== undefined && refusal.cause !== undefined && refusal.reason !== 'no_rule';
       return named ? say('refused.server_title', { server: parts.titleOf(server) }) : say('refused.title');
     }
@@ -100,7 +118,7 @@ function titleOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refus
   }
 }
 
-function missingOf(say: Say, parts: RefusalPageParts, request: CheckRequest, refusal: Refusal): Html {
+function missingOf(say: Say, parts: RefusalPageParts, request: CheckRequest | undefined, refusal: Refusal): Html {
   switch (refusal.kind) {
     case 'limit':
       return say('refused.limit', { seconds: Math.max(1, Math.ceil(refusal.resetIn / 1_000)) });
@@ -138,22 +156,28 @@ function missingOf(say: Say, parts: RefusalPageParts, request: CheckRequest, ref
 }
 
 /** As the sign-in page calls them. */
-function providersFor({ config, policy }: RefusalPageParts, request: CheckRequest): string {
-  const ids = policy.rules.match(request)?.allow.providers ?? [];
+function providersFor({ config, policy }: RefusalPageParts, request: CheckRequest | undefined): string {
+  const ids = (request && policy.rules.match(request)?.allow.providers) ?? [];
   return ids.map((id) => config.auth.providers.find((provider) => provider.id === id)?.name ?? id).join(', ');
 }
 
 /** Nobody is led to sign in where nobody can. */
-function waysOn({ policy }: RefusalPageParts, request: CheckRequest, origin: string): RefusalFacts['waysOn'] {
+function waysOn(
+  { policy }: RefusalPageParts,
+  request: CheckRequest | undefined,
+  origin: string,
+): RefusalFacts['waysOn'] {
   const { signIn, rules } = policy;
   if (signIn === undefined) return undefined;
-  const rule = rules.match(request);
+  const rule = request && rules.match(request);
   const home = origin + SIGN_IN_PATHS.home;
-  const signInUrl =
-    rule === undefined
-      ? `${origin}${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: home })}`
-      : signIn.urlFor(request, rule);
-  return { home, signIn: signInUrl && `${signInUrl}&prompt=login` };
+  return {
+    home,
+    signIn:
+      request === undefined || rule === undefined
+        ? `${origin}${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: home })}`
+        : signIn.urlFor(request, rule),
+  };
 }
 
 /** The page has a type and a length of its own, and says something about a person, which no page elsewhere may read. */
@@ -168,7 +192,7 @@ function keptHeaders(headers: readonly string[]): string[] {
 }
 
 /** Of several nothing is believed. */
-function textOf({ headers }: CheckRequest, name: string): string {
+function textOf({ headers }: WindowRequest, name: string): string {
   const value = headers.get(name);
-  return value === undefined || value === DUPLICATED ? '' : value;
+  return typeof value === 'string' ? value : '';
 }

@@ -24,6 +24,7 @@ export function tracedCheck(runCheck: RunCheck): RunCheck {
         if (!('kind' in found)) request = found;
         return found;
       },
+      asker: () => check.asker(),
       requestId: () => check.requestId(),
       peer: () => check.peer(),
     };

@@ -1,3 +1,4 @@
+import type { WindowRequest } from '../../platform/navigation.ts';
 import type { Decision, Deny } from './decision.ts';
 import type { CheckRequest, ProxyName } from './request.ts';
 
@@ -8,6 +9,8 @@ export interface ProxyCheck {
   readonly dropsUnnamedCookie?: boolean;
   /** Reads the client's request out of the check; a deny if the check itself is malformed. */
   readonly read: () => CheckRequest | Deny;
+  /** Whoever asks, also where nothing more can be read: only for the form of the answer. */
+  readonly asker: () => WindowRequest;
   /** Called for refusals and the log only: making one costs as much as a look-up. */
   readonly requestId: () => string;
   /** Address of the proxy, for the log. */

@@ -102,6 +102,11 @@ export function redirect(ctx: Context, status: 302 | 303, location: string): voi
   ctx.status = status;
 }
 
+/** Says first that the form was not taken. It is on the page at the address that it went to. */
+export function signInForForm(ctx: Context): string {
+  return signInAgain(ctx.path, { form: '1' });
+}
+
 /** Address of a new attempt. @param more further parameters */
 export function signInAgain(back: string, more: Readonly<Record<string, string>> = {}): string {
   return `${SIGN_IN_PATHS.signIn}?${new URLSearchParams({ rd: back, ...more })}`;

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { displayName } from '../../identity/identity.ts';
-import { clientLines } from '../../platform/client-lines.ts';
+import { clientLineList } from '../../platform/pages/client-lines.ts';
 import { readForm } from '../../platform/pages/form.ts';
 import { type Html, html } from '../../platform/pages/html.ts';
 import type { Say } from '../../platform/pages/texts.ts';
@@ -9,7 +9,7 @@ import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Resource, Resources } from '../decision/resources.ts';
 import type { Rules } from '../decision/rules.ts';
 import type { Session } from '../sessions/session.ts';
-import { currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
+import { currentSession, type LoginContext, redirect, signInAgain, signInForForm } from './context.ts';
 import { formToken, isOwnForm } from './forms.ts';
 import { sessionList } from './pages.ts';
 import { refuseForm } from './sign-out.ts';
@@ -66,7 +66,7 @@ ${sessionList(say, sessions, session, hidden)}`;
 export async function revokeApplication(login: LoginContext, home: HomeParts, ctx: Context): Promise<void> {
   const form = await readForm(ctx);
   const session = await currentSession(login, ctx);
-  if (session === undefined) return redirect(ctx, 303, signInAgain(SIGN_IN_PATHS.home));
+  if (session === undefined) return redirect(ctx, 303, signInForForm(ctx));
   if (!isOwnForm(login, ctx, session, form)) return refuseForm(ctx);
   await home.applications()?.revoke(await sessionsOf(login, session), form.get('revoke') ?? '');
   redirect(ctx, 303, SIGN_IN_PATHS.home);
@@ -78,12 +78,9 @@ function sessionsOf({ sessions }: LoginContext, { identity }: Session): Promise<
 
 function serverEntry(say: Say, home: HomeParts, resource: Resource): Html {
   const title = titleOf(say, home, resource);
-  const lines = clientLines(resource.server ?? 'all-servers', resource.uri).map(
-    ({ client, line, file }) =>
-      html`<dt>${client}${file === undefined ? undefined : html` <code>${file}</code>`}</dt><dd><pre><code>${line}</code></pre></dd>`,
-  );
-  return html`<li class="entry" id="${resource.server ?? 'all-servers'}"><h3>${title}</h3><code>${resource.uri}</code>
-<details><summary>${say('home.add', { server: title })}</summary><dl>${lines}</dl></details></li>`;
+  const name = resource.server ?? 'all-servers';
+  return html`<li class="entry" id="${name}"><h3>${title}</h3><code>${resource.uri}</code>
+<details><summary>${say('home.add', { server: title })}</summary>${clientLineList(name, resource.uri)}</details></li>`;
 }
 
 function titleOf(say: Say, { titleOf }: HomeParts, { server }: Resource): Html {

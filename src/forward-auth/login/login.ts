@@ -5,6 +5,7 @@ import type { Config, ProviderConfig } from '../../platform/config/schema.ts';
 import { ConfigurationError, DependencyUnavailable, PosternError } from '../../platform/errors.ts';
 import { failureText } from '../../platform/failure-reason.ts';
 import { requestId } from '../../platform/http.ts';
+import { fieldsOf, isForPerson } from '../../platform/navigation.ts';
 import { type PageSite, sendAsset } from '../../platform/pages/page.ts';
 import { beginVisit, showProblem } from '../../platform/pages/visit.ts';
 import { type Keep, OPEN_EACH } from '../../platform/reloading/reusable-parts.ts';
@@ -16,7 +17,7 @@ import type { SignIn } from '../decision/sign-in.ts';
 import type { RefreshTokens, Sessions, SignedIn } from '../sessions/session.ts';
 import { BackChannelLogout } from './back-channel-logout.ts';
 import { finishSignIn } from './callback.ts';
-import type { LoginContext } from './context.ts';
+import { currentSession, type LoginContext } from './context.ts';
 import { type HomeParts, revokeApplication, showHome } from './home.ts';
 import { LoginTransactions } from './login-transaction.ts';
 import { endSessions, listSessions, showMe } from './own-sessions.ts';
@@ -128,7 +129,12 @@ export function createLogin(config: Config, { clients }: LoginProviders, deps: L
     middleware: async (ctx, next) => {
       // Also for the pages of what follows.
       beginVisit(ctx, deps.site);
-      if (!ours.has(ctx.path)) return next();
+      if (!ours.has(ctx.path)) {
+        if (clients.size > 0 && isForPerson({ method: ctx.method, headers: fieldsOf(ctx.headers) }))
+          // A page without a name is better than none.
+          await currentSession(login, ctx).catch(() => undefined);
+        return next();
+      }
       // A HEAD would spend the code of a callback and begin attempts for link checkers.
       if (ctx.method === 'HEAD') {
         ctx.status = 405;

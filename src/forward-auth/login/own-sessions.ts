@@ -3,7 +3,7 @@ import { readForm } from '../../platform/pages/form.ts';
 import { COMMON_HEADERS } from '../../platform/pages/page.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
-import { currentSession, type LoginContext, redirect, signInAgain } from './context.ts';
+import { currentSession, type LoginContext, redirect, signInAgain, signInForForm } from './context.ts';
 import { formToken, isOwnForm } from './forms.ts';
 import { shortAgent, showSessions } from './pages.ts';
 import { refuseForm, removeCookie } from './sign-out.ts';
@@ -34,7 +34,8 @@ export async function listSessions(login: LoginContext, ctx: Context): Promise<v
 export async function endSessions(login: LoginContext, ctx: Context): Promise<void> {
   const form = await readForm(ctx);
   const session = await currentSession(login, ctx);
-  if (session === undefined) return sendUnauthorized(login, ctx);
+  if (session === undefined)
+    return wantsJson(ctx) ? sendUnauthorized(login, ctx) : redirect(ctx, 303, signInForForm(ctx));
   if (!isOwnForm(login, ctx, session, form)) return refuseForm(ctx);
   const own = await login.sessions.ofUser(session.identity.issuer, session.identity.subject);
   const key = form.get('end');
@@ -42,8 +43,10 @@ export async function endSessions(login: LoginContext, ctx: Context): Promise<vo
   // By looking among one's own: a key of somebody else's is none.
   const meant = own.filter((entry) => (key === null ? others && entry.key !== session.key : entry.key === key));
   for (const entry of meant) await login.sessions.end(entry.key, 'signed_out');
-  if (meant.some((entry) => entry.key === session.key)) removeCookie(login, ctx);
-  if (!wantsJson(ctx)) return redirect(ctx, 303, SIGN_IN_PATHS.sessions);
+  const ownEnded = meant.some((entry) => entry.key === session.key);
+  if (ownEnded) removeCookie(login, ctx);
+  // The list would lead on to the provider, who may sign the person in again at once.
+  if (!wantsJson(ctx)) return redirect(ctx, 303, ownEnded ? SIGN_IN_PATHS.signedOut : SIGN_IN_PATHS.sessions);
   ctx.set(COMMON_HEADERS);
   ctx.status = key !== null && meant.length === 0 ? 404 : 200;
   ctx.body = { ended: meant.length };

@@ -2,7 +2,7 @@ import type { Context } from 'koa';
 import { displayName } from '../../identity/identity.ts';
 import { type Html, html } from '../../platform/pages/html.ts';
 import type { Say } from '../../platform/pages/texts.ts';
-import { momentOf, showPage, visitOf } from '../../platform/pages/visit.ts';
+import { momentOf, momentText, showPage, visitOf } from '../../platform/pages/visit.ts';
 import { SIGN_IN_PATHS } from '../decision/own-endpoints.ts';
 import type { Session } from '../sessions/session.ts';
 
@@ -52,7 +52,7 @@ export function sessionList(say: Say, sessions: readonly Session[], current: Ses
   const action = SIGN_IN_PATHS.sessions;
   const entries = sessions.map((session) => {
     const device = session.userAgent === '' ? say('sessions.unknown_device') : shortAgent(session.userAgent);
-    const label = say('sessions.end_label', { device, time: new Date(session.createdAt).toISOString() });
+    const label = say('sessions.end_label', { device, time: momentText(say, session.createdAt) });
     return html`<li class="entry row"><dl class="facts">
 <dt>${say('sessions.device')}</dt><dd>${device}${session.key === current.key ? html` <strong>${say('sessions.this')}</strong>` : undefined}</dd>
 <dt>${say('sessions.address')}</dt><dd>${session.address}</dd>

@@ -65,8 +65,9 @@ export async function frontChannelLogout(login: LoginContext, ctx: Context): Pro
   ctx.body = '<!doctype html><html lang="en"><title>Signed out</title></html>';
 }
 
+/** The form is on the page at the address that it went to. */
 export function refuseForm(ctx: Context): void {
-  showProblem(ctx, { status: 403, problem: 'foreign_form' });
+  showProblem(ctx, { status: 403, problem: 'foreign_form', again: ctx.path, againText: 'page.try_again' });
 }
 
 export function removeCookie(login: LoginContext, ctx: Context): void {

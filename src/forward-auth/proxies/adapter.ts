@@ -6,6 +6,8 @@ import type { CheckRequest, ProxyName } from '../decision/request.ts';
 /** How one proxy asks over HTTP. It holds no policy. */
 export interface ProxyAdapter {
   readonly name: ProxyName;
+  /** The field, in lower case, in which the proxy names the client's method; absent: the check has that method itself. */
+  readonly methodField?: string;
   /** The proxy appends the client's own target to the address of the check. */
   readonly appendsTarget?: boolean;
   /** The proxy deletes the request's `Cookie` where an allow names none. */

@@ -24,4 +24,4 @@ export function parseCaddy(message: IncomingMessage, hops = 1): CheckRequest | D
   });
 }
 
-export const CADDY: ProxyAdapter = { name: 'caddy', parse: parseCaddy };
+export const CADDY: ProxyAdapter = { name: 'caddy', methodField: 'x-forwarded-method', parse: parseCaddy };

@@ -61,4 +61,9 @@ function asciiHtml(body: string): string {
   return body.replace(/\n/g, ' ').replace(/[^\x20-\x7e]/gu, (char) => `&#${char.codePointAt(0)};`);
 }
 
-export const NGINX: ProxyAdapter = { name: 'nginx', parse: parseNginx, adapt: adaptForNginx };
+export const NGINX: ProxyAdapter = {
+  name: 'nginx',
+  methodField: 'x-original-method',
+  parse: parseNginx,
+  adapt: adaptForNginx,
+};

@@ -21,4 +21,9 @@ export function parseTraefik(message: IncomingMessage, hops = 1): CheckRequest |
 }
 
 /** Of the headers in its `authResponseHeaders`, Traefik deletes the request's own first. */
-export const TRAEFIK: ProxyAdapter = { name: 'traefik', dropsUnnamedCookie: true, parse: parseTraefik };
+export const TRAEFIK: ProxyAdapter = {
+  name: 'traefik',
+  methodField: 'x-forwarded-method',
+  dropsUnnamedCookie: true,
+  parse: parseTraefik,
+};

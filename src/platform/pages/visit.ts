@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'koa';
+import { ACCOUNT_PAGES } from '../../identity/account-pages.ts';
 import { requestId } from '../http.ts';
 import { fieldsOf, isForPerson } from '../navigation.ts';
 import { type Html, html } from './html.ts';
@@ -86,7 +87,8 @@ export function showNotFound(ctx: Context): boolean {
   if (!isForPerson({ method: ctx.method, headers: fieldsOf(ctx.headers) })) return false;
   ctx.state.requestId ??= requestId(ctx.req);
   const { say } = visitOf(ctx);
-  const body = html`<p role="alert">${say('refused.rule')}</p>${requestLine(ctx)}`;
+  const body = html`<p role="alert">${say('refused.rule')}</p>
+<p class="answers"><a class="button secondary" href="${ACCOUNT_PAGES.home}">${say('refused.home')}</a></p>${requestLine(ctx)}`;
   showPage(ctx, say('refused.not_found_title'), body, { status: 404 });
   return true;
 }
@@ -97,11 +99,15 @@ export function requestLine(ctx: Context): Html {
 
 /** @param at Unix time in milliseconds @returns in the reader's way of writing, in UTC */
 export function momentOf(say: Say, at: number, style: 'moment' | 'day' = 'moment'): Html {
-  const iso = new Date(at).toISOString();
+  return html`<time datetime="${new Date(at).toISOString()}">${momentText(say, at, style)}</time>`;
+}
+
+/** The same where there is no place for an element. */
+export function momentText(say: Say, at: number, style: 'moment' | 'day' = 'moment'): string {
   const format = new Intl.DateTimeFormat(say.language, {
     dateStyle: 'medium',
     ...(style === 'moment' && { timeStyle: 'short' }),
     timeZone: 'UTC',
   });
-  return html`<time datetime="${iso}">${format.format(at)}${style === 'moment' ? ' UTC' : ''}</time>`;
+  return format.format(at) + (style === 'moment' ? ' UTC' : '');
 }

@@ -15,7 +15,13 @@ import { messageEntry, RecordedArguments } from '../audit/message-entry.ts';
 import { mcpAttributes } from '../mcp-attributes.ts';
 import { compilePolicy } from '../policy/compile.ts';
 import type { Policy } from '../policy/policy.ts';
-import { type DenialReason, type Denied, type PolicyDecision, permissionOf } from '../policy/policy-decision.ts';
+import {
+  type Call,
+  type DenialReason,
+  type Denied,
+  type PolicyDecision,
+  permissionOf,
+} from '../policy/policy-decision.ts';
 import { visible } from '../policy/visible.ts';
 import type { Message } from '../protocol/message.ts';
 import { causeFields, type Refusal, refusalOf } from '../refusal.ts';
@@ -81,6 +87,11 @@ export class Permit {
   ended(outcome: string): void {
     this.#ended(outcome);
   }
+}
+
+function callWithoutMessage(identity: Identity, server: string): Call {
+  const { method, params } = NO_MESSAGE;
+  return { identity, server, method, params, text: undefined };
 }
 
 /** The aggregate request is not authorized here; each request that it fans out to is. */
@@ -173,8 +184,22 @@ export class Gate {
 
   /** Whether there is anything at the server for this identity; nothing is counted or recorded. */
   mayUse(identity: Identity, server: string): boolean {
-    const { method, params } = NO_MESSAGE;
-    return this.#rules.policy?.judge({ identity, server, method, params, text: undefined }).kind !== 'denied';
+    return this.#rules.policy?.judge(callWithoutMessage(identity, server)).kind !== 'denied';
+  }
+
+  /** Why there is nothing at the server for this identity; undefined: there is something. Nothing is counted or recorded. */
+  denialAt(identity: Identity, server: string): Refusal | undefined {
+    const { policy } = this.#rules;
+    if (policy === undefined || server === ALL_SERVERS) return undefined;
+    const call = callWithoutMessage(identity, server);
+    const judgement = policy.judge(call);
+    return judgement.kind === 'denied' ? this.#denialOf(policy, call, judgement, false) : undefined;
+  }
+
+  #denialOf(policy: Policy, call: Call, denied: Denied, answerable: boolean): Refusal {
+    const { identity, server } = call;
+    const cause = policy.explain(call, denied);
+    return denialOf(denied, cause, { identity, answerable }, `${this.#rules.metadataBase}${server}/mcp`);
   }
 
   /** For a stream on which the server says what nobody asked for; undefined: it passes as it comes. */
@@ -223,16 +248,7 @@ export class Gate {
     const judgement = policy?.judge(call);
     if (policy !== undefined && judgement?.kind === 'denied') {
       this.#countDenial(entry, judgement, 'enforced');
-      return this.#refused(
-        entry,
-        denialOf(
-          judgement,
-          policy.explain(call, judgement),
-          { identity, answerable: message.id !== undefined },
-          `${this.#rules.metadataBase}${server}/mcp`,
-        ),
-        judgement.reason,
-      );
+      return this.#refused(entry, this.#denialOf(policy, call, judgement, message.id !== undefined), judgement.reason);
     }
     if (policy !== undefined && judgement?.kind === 'allowed' && judgement.wouldDeny !== undefined) {
       const { wouldDeny } = judgement;

@@ -13,6 +13,7 @@ const CHECK: ProxyCheck = {
   read: () => {
     throw new Error('what nobody thought of');
   },
+  asker: () => ({ method: 'GET', headers: new Map() }),
   requestId: () => 'b35a9c61-1c16-45e4-9373-e9f6ff4b6d4e',
   peer: () => '127.0.0.1',
   start: 0,

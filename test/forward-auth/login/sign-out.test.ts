@@ -306,6 +306,7 @@ describe('signing out and looking after sessions', () => {
       assert.ok(await isIn(alice));
       const last = await alice.post(house.at('/_postern/sessions'), { end: (await sidOf(alice)).key }, own);
       assert.equal(last.status, 303);
+      assert.equal(last.headers.get('location'), '/_postern/signed-out');
       assert.equal(alice.cookies(house.origin).has(COOKIE), false);
     });
 
@@ -318,7 +319,41 @@ describe('signing out and looking after sessions', () => {
       );
       assert.equal((await stranger.hop(house.at('/_postern/sessions'), { headers: json })).status, 401);
       assert.equal((await stranger.hop(house.at('/_postern/sessions'))).status, 302);
-      assert.equal((await stranger.post(house.at('/_postern/sessions'), { others: 'yes' }, own)).status, 401);
+      const program = await stranger.post(house.at('/_postern/sessions'), { others: 'yes' }, { ...json, ...own });
+      assert.equal(program.status, 401);
+      assert.equal(program.headers.get('content-type'), 'application/json; charset=utf-8');
+    });
+
+    it('says to a person whose session is over that the form was not taken, and where to sign in', async () => {
+      for (const [path, fields] of [
+        ['/_postern/sessions', { end: 'x' }],
+        ['/_postern/sessions', { others: 'yes', token: 'old' }],
+        ['/_postern/home', { revoke: 'x', token: 'old' }],
+      ] as const) {
+        const gone = new Jar();
+        const answer = await gone.post(house.at(path), { ...fields }, own);
+        assert.equal(answer.status, 303, path);
+        const page = await gone.hop(house.at(answer.headers.get('location') ?? ''));
+        assert.equal(page.status, 401, path);
+        const text = await page.text();
+        assert.match(text, /<h1>Your session is over<\/h1>/, path);
+        const again = `href="/_postern/sign-in?rd=${encodeURIComponent(house.at(path))}">Sign in again</a>`;
+        assert.ok(text.includes(again), text);
+      }
+    });
+
+    it('names the time of a session in its button as the page shows it', async () => {
+      const jar = await house.enter();
+      for (const [language, time] of [
+        ['en', /[A-Z][a-z]{2} \d{1,2}, \d{4}, \d{1,2}:\d\d\s[AP]M UTC/],
+        ['de', /\d\d\.\d\d\.\d{4}, \d\d:\d\d UTC/],
+        ['fr', /\d{1,2} \S+ \d{4}(?:,| à) \d\d:\d\d UTC/],
+      ] as const) {
+        const page = await jar.hop(house.at('/_postern/sessions'), { headers: { 'accept-language': language } });
+        const [, label = ''] = /aria-label="([^"]*20\d\d[^"]*)"/.exec(await page.text()) ?? [];
+        assert.match(label, time, language);
+        assert.doesNotMatch(label, /T\d\d:/, language);
+      }
     });
 
     it('shows the address that the trusted proxy saw, whatever the client wrote before it', async () => {

@@ -137,7 +137,9 @@ describe('the pages of a person at forward-auth', () => {
       assert.equal((await sent(bob, { token, revoke: handle })).status, 303);
       assert.equal((await sent(client.person, { token, revoke: handle })).status, 403, 'bob’s token');
       assert.equal((await sent(client.person, { revoke: handle }, 'cross-site')).status, 403);
-      assert.equal((await sent(client.person, { token: 'x', revoke: handle })).status, 403);
+      const old = await sent(client.person, { token: 'x', revoke: handle });
+      assert.equal(old.status, 403);
+      assert.match(old.text, /<a class="button" href="\/_postern\/home">Try again<\/a>/);
       assert.equal((await gate.check('github', tokens.access_token)).status, 200);
     });
 
@@ -209,6 +211,90 @@ describe('the pages of a person at forward-auth', () => {
       assert.equal(program.answer.status, 401);
       assert.match(String(program.answer.headers.get('www-authenticate')), /^Bearer/);
       assert.match(program.text, /there is no sign-in for it/);
+    });
+
+    it('is one for an address that can be read in two ways, and for a check that cannot be read at all', async () => {
+      for (const [path, why] of [
+        ['/a//b', 'empty segment'],
+        ['/%5c', 'encoded backslash'],
+        ['/a/..%2fb', 'dot segment'],
+        ['/a;b=c', 'path parameter'],
+        ['/%', 'broken percent-encoding'],
+        ['/%ff', 'no UTF-8'],
+        ['/a%252fb', 'encoded more than once'],
+      ] as const) {
+        const { answer, text } = await page(path);
+        assert.equal(answer.status, 400, path);
+        assert.equal(answer.headers.get('content-type'), 'text/html; charset=utf-8', path);
+        assert.match(text, /<h1>This address cannot be used<\/h1>/, path);
+        assert.ok(words(text).includes(why), `${path}: ${words(text)}`);
+        assert.match(text, /<span class="who">Alice<\/span>[\s\S]*\/_postern\/sign-out/, path);
+        const program = await check(path, { Accept: 'application/json' });
+        assert.equal(((await program.json()) as { reason: string }).reason, 'ambiguous_target', path);
+      }
+      for (const [proxy, described] of [
+        [
+          'nginx',
+          {
+            'X-Original-Method': 'GET',
+            'X-Original-URI': '/a//b',
+            'X-Original-Host': 'a.example',
+            'X-Original-Proto': 'http',
+          },
+        ],
+        ['envoy/a//b', { 'X-Forwarded-Proto': 'http' }],
+        [
+          'caddy',
+          {
+            'X-Forwarded-Method': 'GET',
+            'X-Forwarded-Uri': '/a//b',
+            'X-Forwarded-Host': 'a',
+            'X-Forwarded-Proto': 'http',
+          },
+        ],
+      ] as const) {
+        const sent = { ...asAlice(), ...described };
+        const asked = await rawRequest(Number(new URL(gate.issuer).port), `/verify/${proxy}`, {
+          headers: Object.entries(sent).flat(),
+        });
+        assert.equal(asked.headers['x-postern-status'] ?? String(asked.status), '400', proxy);
+        assert.match(asked.body, /<h1>This address cannot be used<\/h1>/, proxy);
+      }
+      const form = await page('/a//b', asAlice(), 'POST');
+      assert.match(form.text, /This address cannot be used/);
+      for (const headers of [{ 'X-Forwarded-Host': 'a b' }, { 'X-Forwarded-Proto': 'gopher' }] as Record<
+        string,
+        string
+      >[]) {
+        const { answer, text } = await page('/secrets/x', { ...asAlice(), ...headers });
+        assert.equal(answer.status, 400);
+        assert.match(text, /<h1>This address cannot be used<\/h1>/);
+      }
+    });
+
+    it('says to a stranger that nobody is signed in, and where to', async () => {
+      for (const path of ['/nowhere', '/servers/none/mcp', '/nowhere/at/all?a=b']) {
+        const { answer, text } = await page(path, NAVIGATION);
+        assert.equal(answer.status, 403, path);
+        assert.match(text, /<h1>You are not signed in<\/h1>/, path);
+        assert.match(text, /href="[^"]*\/_postern\/sign-in\?rd=[^"&]*">Sign in<\/a>/, path);
+        assert.doesNotMatch(text, /Sign in as another|You may not|prompt=login/, path);
+      }
+      const over = await page('/nowhere', { ...NAVIGATION, Cookie: '__Host-postern=over' });
+      assert.match(over.text, /<h1>You are not signed in<\/h1>/);
+      const known = await page('/nowhere');
+      assert.match(known.text, /<h1>You may not open this page<\/h1>[\s\S]*Sign in as another/);
+    });
+
+    it('names who is signed in, and leads on, where nothing is', async () => {
+      for (const path of ['/_postern/nothing', '/_postern/oauth/nothing', '/.well-known/nothing']) {
+        const { status, text } = await alice.visit(gate.issuer + path);
+        assert.equal(status, 404, path);
+        assert.match(text, /<span class="who">Alice<\/span>[\s\S]*\/_postern\/sign-out/, path);
+        assert.match(text, /href="\/_postern\/home">What you may use</, path);
+        const stranger = await new HttpPerson().visit(gate.issuer + path);
+        assert.doesNotMatch(stranger.text, /class="who"/, path);
+      }
     });
 
     it('stays JSON for programs, whatever else they say', async () => {

@@ -180,9 +180,26 @@ describe('what operators change', () => {
         assert.ok([401, 403].includes(answer.status), `${what}: ${answer.status}`);
       }
       assert.equal((await held()).length, 1);
+      const old = await form('/admin/tools/approve', { ...fields, token: 'old' });
+      assert.match(
+        old.text,
+        /<h1>Nothing was changed<\/h1>[\s\S]*<a href="\/admin\/tools\/approve">Open the page anew</,
+      );
       assert.equal((await form('/admin/tools/approve', fields)).status, 303);
       assert.equal((await held()).length, 0);
     });
+  });
+
+  it('lead back to their page where a browser opens the address of a form', async () => {
+    for (const [address, page] of [
+      ['/admin/tools/approve', '/admin/tools'],
+      ['/admin/tools/reject', '/admin/tools'],
+      ['/admin/sessions/end', '/admin/sessions'],
+      ['/admin/streams/end', '/admin/streams'],
+    ] as const) {
+      const answer = await look(under.port, address);
+      assert.deepEqual([answer.status, answer.headers.location], [303, page]);
+    }
   });
 
   it('the policy explains itself', async () => {

@@ -9,6 +9,7 @@ import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Trusted } from '../../../platform/trusted-peers.ts';
 import { UNTRUSTED } from '../../decision/decision.ts';
 import type { RunCheck } from '../../decision/proxy-check.ts';
+import { RequestHeaders } from '../../decision/request.ts';
 import {
   AUTHORIZATION,
   AUTHORIZATION_V2,
@@ -116,7 +117,15 @@ async function check(
     const id = requestId({ rawHeaders: raw } as IncomingMessage);
     const read = () =>
       trusted.has(peer, namesOf(call)) ? parseCheckRequest(call.request, raw, trustedHops) : UNTRUSTED;
-    const result = await runCheck({ proxy: 'envoy-grpc', read, requestId: () => id, peer: () => peer, start });
+    const { method } = call.request.attributes?.request?.http ?? {};
+    const result = await runCheck({
+      proxy: 'envoy-grpc',
+      read,
+      asker: () => ({ method, headers: new RequestHeaders(raw) }),
+      requestId: () => id,
+      peer: () => peer,
+      start,
+    });
     const response = renderResult(result, raw, id);
     // An answer without a status is an allow to Envoy.
     if (response.status === undefined) throw new TypeError('an answer without a status');

@@ -96,6 +96,8 @@ export const ENGLISH = {
   'sessions.end_label': 'End the session on {device} of {time}',
   'sessions.end_others': 'End all others',
 
+  'refused.stranger_title': 'You are not signed in',
+  'refused.stranger': 'Nothing at this address is open to everybody. Sign in to see what you may use.',
   'refused.title': 'You may not open this page',
   'refused.server_title': 'You may not use {server}',
   'refused.group': 'Your account is in none of the groups that may.',

@@ -100,6 +100,8 @@ export const FRENCH: Catalogue = {
   'sessions.end_label': 'Terminer la session sur {device} du {time}',
   'sessions.end_others': 'Terminer toutes les autres',
 
+  'refused.stranger_title': 'Vous n’êtes pas connecté',
+  'refused.stranger': 'Rien à cette adresse n’est ouvert à tous. Connectez-vous pour voir ce que vous pouvez utiliser.',
   'refused.title': 'Vous ne pouvez pas ouvrir cette page',
   'refused.server_title': 'Vous ne pouvez pas utiliser {server}',
   'refused.group': 'Votre compte n’est dans aucun des groupes autorisés.',

@@ -102,6 +102,9 @@ export const GERMAN: Catalogue = {
   'sessions.end_label': 'Die Sitzung auf {device} vom {time} beenden',
   'sessions.end_others': 'Alle anderen beenden',
 
+  'refused.stranger_title': 'Sie sind nicht angemeldet',
+  'refused.stranger':
+    'Unter dieser Adresse steht nichts allen offen. Melden Sie sich an, um zu sehen, was Sie benutzen dürfen.',
   'refused.title': 'Sie dürfen diese Seite nicht öffnen',
   'refused.server_title': 'Sie dürfen {server} nicht benutzen',
   'refused.group': 'Ihr Konto ist in keiner der Gruppen, die das dürfen.',

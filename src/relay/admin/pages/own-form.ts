@@ -33,9 +33,12 @@ export class OwnForms {
   }
 }
 
+/** Code of the error. */
+export const OLD_FORM = 'form';
+
 function strange(): PosternError {
   return new PosternError(
-    'form',
+    OLD_FORM,
     'this form is too old, or it is not from here: nothing was changed; open the page anew',
     {
       status: 403,

@@ -4,7 +4,7 @@ import { ADMIN } from '../paths.ts';
 import { activityPage, denialsPage } from './activity-pages.ts';
 import { PAGES } from './frame.ts';
 import { limitsPage } from './limits-page.ts';
-import type { OwnForms } from './own-form.ts';
+import { type OwnForms, seeOther } from './own-form.ts';
 import { explain, policyPage } from './policy-page.ts';
 import { securityPage } from './security-page.ts';
 import { overviewPage, serverPage } from './server-pages.ts';
@@ -29,6 +29,14 @@ export function pagesRouter(catalog: Catalog, { forms, live, sessions }: PagesDe
   router.get(PAGES.activity.path, (ctx) => activityPage(ctx, catalog, live));
   router.get(PAGES.denials.path, (ctx) => denialsPage(ctx, catalog));
   router.get(PAGES.streams.path, (ctx) => streamsPage(ctx, catalog, forms));
+  // A browser comes back to these by their address: a person signed in anew, or loads the page again.
+  for (const [form, page] of [
+    [END_STREAM, PAGES.streams],
+    [END_SESSION, PAGES.sessions],
+    [APPROVE, PAGES.tools],
+    [REJECT, PAGES.tools],
+  ] as const)
+    router.get(form, (ctx) => seeOther(ctx, page.path));
   router.post(END_STREAM, (ctx) => endStream(ctx, catalog, forms));
   router.get(PAGES.sessions.path, (ctx) => sessionsPage(ctx, catalog, forms, sessions));
   router.post(END_SESSION, (ctx) => endSession(ctx, catalog, forms));

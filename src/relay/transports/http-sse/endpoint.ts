@@ -4,7 +4,7 @@ import { ownerKey } from '../../../identity/identity.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import { releaseWith } from '../../gate/budgets/request-hold.ts';
 import { insufficientScope } from '../../gate/insufficient-scope.ts';
-import type { Admitted } from '../../intake.ts';
+import type { Admitted, Refused } from '../../intake.ts';
 import type { Json, MessageId } from '../../protocol/json-rpc.ts';
 import { headerMismatch } from '../../protocol/mcp-headers.ts';
 import { type Message, parseMessage } from '../../protocol/message.ts';
@@ -63,24 +63,20 @@ export class HttpSseEndpoint {
 
   /** Never throws and always answers. */
   async handle(request: IncomingMessage, response: ServerResponse, path: TransportPath): Promise<void> {
-    const method = METHODS[path.transport];
-    const allow = `${method}, OPTIONS`;
+    const allow = `${METHODS[path.transport]}, OPTIONS`;
     if (request.method === 'OPTIONS')
       return void response.writeHead(204, { Allow: allow, 'Content-Length': '0' }).end();
-    if (request.method !== method)
-      return this.#refuse(request, response, path, {
-        status: 405,
-        reason: 'method_not_allowed',
-        message: `use ${method}`,
-        headers: { Allow: allow },
-      });
-    if (path.transport === 'ws') return this.#refuse(request, response, path, UPGRADE);
-    const admitted = await admitConnection(this.#deps.intake, request, path);
-    if ('reason' in admitted) return this.#refuse(request, response, path, admitted);
+    const refusal = refusalOfAll(request, path, allow);
+    const { intake } = this.#deps;
+    const admitted =
+      refusal === undefined
+        ? await admitConnection(intake, request, path)
+        : { refusal, caller: await intake.visitor(request) };
+    if ('refusal' in admitted) return this.#refuse(request, response, path, admitted.refusal, admitted);
     if (path.transport === 'messages') return this.#receive(request, response, path, admitted);
     request.resume();
     const hold = this.#draining ? DRAINING : this.#deps.budgets.of(ownerKey(admitted.identity)).take({ streams: 1 });
-    if ('status' in hold) return this.#refuse(request, response, path, hold, { admitted });
+    if ('status' in hold) return this.#refuse(request, response, path, hold, { caller: admitted });
     if (response.destroyed) hold.release();
     else this.#open(response, admitted, hold);
   }
@@ -110,7 +106,7 @@ export class HttpSseEndpoint {
     admitted: Admitted,
   ): Promise<void> {
     const refuse = (refusal: Refusal, id: MessageId = null) =>
-      this.#refuse(request, response, path, refusal, { admitted, id });
+      this.#refuse(request, response, path, refusal, { caller: admitted, id });
     const { headers } = admitted;
     const opened = this.#session(path, admitted);
     if ('reason' in opened) return refuse(opened);
@@ -170,15 +166,23 @@ export class HttpSseEndpoint {
     response: ServerResponse,
     path: TransportPath,
     refusal: Refusal,
-    known: { admitted?: Admitted; id?: MessageId } = {},
+    known: Pick<Refused, 'caller'> & { id?: MessageId } = {},
   ): void {
     const { intake } = this.#deps;
-    const { admitted, id = null } = known;
-    refusedConnection(intake, request, path, refusal, admitted);
+    const { caller, id = null } = known;
+    refusedConnection(intake, request, path, refusal, caller);
     if (!request.readableEnded) request.resume();
     if (response.headersSent || response.destroyed) return;
-    sendRefusal(response, refusal, id, intake.pageOf(request, refusal, admitted?.identity));
+    sendRefusal(response, refusal, id, intake.pageOf(request, refusal, caller?.identity));
   }
+}
+
+/** @returns undefined where it depends on who asks */
+function refusalOfAll({ method }: IncomingMessage, { transport }: TransportPath, allow: string): Refusal | undefined {
+  const wanted = METHODS[transport];
+  if (method !== wanted)
+    return { status: 405, reason: 'method_not_allowed', message: `use ${wanted}`, headers: { Allow: allow } };
+  return transport === 'ws' ? UPGRADE : undefined;
 }
 
 /** A client that does not read its stream gets no more room by sending more. */

@@ -89,6 +89,7 @@ export class StreamableHttpEndpoint {
     try {
       const route = matchRoute(request.method ?? '', request.url ?? '');
       if (route.kind === 'options') return void response.writeHead(204, OPTIONS_HEADERS).end();
+      if (route.kind === 'refused') exchange.caller = await this.#deps.intake.visitor(request);
       const refusal = route.kind === 'refused' ? route.refusal : await this.#relay(route, exchange);
       if (refusal !== undefined) this.#refuse(exchange, refusal);
     } catch (error) {

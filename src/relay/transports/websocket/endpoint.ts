@@ -6,6 +6,7 @@ import { upgradeResponse } from '../../../platform/websocket-upgrade.ts';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import type { Admitted } from '../../intake.ts';
 import { type Refusal, sendRefusal } from '../../refusal.ts';
+import type { Caller } from '../../trust/caller.ts';
 import { admitConnection, refusedConnection } from '../channel/admission.ts';
 import { type ConnectionDeps, drainAll } from '../channel/connection.ts';
 import { DRAINING } from '../channel/refusals.ts';
@@ -57,7 +58,7 @@ export class WebSocketEndpoint {
     const path = matchTransport(request.url ?? '');
     if (path?.transport !== 'ws') return this.#refuse(request, socket, NOT_FOUND, path);
     const admitted = await admitConnection(this.#deps.intake, request, path);
-    if ('reason' in admitted) return this.#refuse(request, socket, admitted, path);
+    if ('refusal' in admitted) return this.#refuse(request, socket, admitted.refusal, path, admitted.caller);
     const hold = this.#mayOpen(request, admitted);
     if ('status' in hold) return this.#refuse(request, socket, hold, path, admitted);
     // Before the protocol changes only the socket tells that nothing came of it.
@@ -86,8 +87,8 @@ export class WebSocketEndpoint {
     return this.#deps.budgets.of(ownerKey(identity)).take({ streams: 1 });
   }
 
-  #refuse(request: IncomingMessage, socket: Socket, refusal: Refusal, path?: TransportPath, admitted?: Admitted): void {
-    refusedConnection(this.#deps.intake, request, path, refusal, admitted);
+  #refuse(request: IncomingMessage, socket: Socket, refusal: Refusal, path?: TransportPath, caller?: Caller): void {
+    refusedConnection(this.#deps.intake, request, path, refusal, caller);
     if (!socket.destroyed) sendRefusal(upgradeResponse(request, socket), refusal, null);
   }
 }
