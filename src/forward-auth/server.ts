@@ -1,3 +1,4 @@
+import { USER_NAMES } from '../identity/user.ts';
 import type { AuditEntry } from '../platform/audit/audit-entry.ts';
 import { auditLine } from '../platform/audit/audit-line.ts';
 import { openAuditLog } from '../platform/audit/open-audit-log.ts';
@@ -112,7 +113,9 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
     if (watch !== undefined) opened.addClose(() => watch.close(WATCH_GRACE));
     const denials = new RecentDenials(MAX_DENIALS, replicaName(deps.worker));
     const onDenial = (entry: AuditEntry) =>
-      denials.put(JSON.parse(auditLine(entry, { process: 'forward-auth', names, now: common.now })) as DenialLine);
+      denials.put(
+        JSON.parse(auditLine(entry, { process: 'forward-auth', names: USER_NAMES, now: common.now })) as DenialLine,
+      );
     const records = { meter, audit, denials, onDenial, watch };
     const own = { ...common, ...records, queues, stores, ended, suspensions, keys, metrics };
     let current: ConfigSnapshot = await openConfigSnapshot(config, own);

@@ -41,7 +41,7 @@ describe('denials of both processes on the admin pages', () => {
         ],
       },
     });
-    const alice = await idp.sign(key, { aud: RESOURCE, preferred_username: 'alice.archer' });
+    const alice = await idp.sign(key, { aud: RESOURCE, preferred_username: 'alice.archer', name: 'Alice Archer' });
     const late = await idp.sign(key, { aud: RESOURCE, exp: Math.floor(Date.now() / 1000) - 3_600 });
     await gate.ask(`${GITHUB}?access=secret-in-query`, { token: alice, headers: ['X-Request-Id', 'r-1'] });
     await gate.ask(GITHUB, { token: alice });
@@ -74,6 +74,7 @@ describe('denials of both processes on the admin pages', () => {
     assert.equal(denied.user, `${idp.issuer}#alice`);
     assert.equal(denied.rule, 'auth.rules[0]');
     assert.equal(denied.server, 'github');
+    assert.deepEqual([denied.username, denied.name], ['alice.archer', 'Alice Archer']);
     assert.equal(denied.needs, 'one of the groups [enginering, sales]');
     assert.equal(denied.has, 'groups [engineering]');
     assert.match(String(denied.fix), /"engineering" is nearly "enginering"/);
@@ -129,7 +130,7 @@ describe('denials of both processes on the admin pages', () => {
   it('are on the page with their process, and whose they are', async () => {
     const page = (await look(under.port, '/admin/denials')).text;
     assert.match(page, /forward-auth/);
-    assert.match(page, /alice\.archer/);
+    assert.match(page, /Alice Archer <span class="user">/);
     assert.match(page, /needs one of the groups \[enginering, sales\]/);
     assert.match(page, /has groups \[engineering\]/);
     assert.ok(

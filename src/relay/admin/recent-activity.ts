@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { USER_NAMES } from '../../identity/user.ts';
 import type { AuditSink } from '../../platform/audit/audit-sink.ts';
 import { RecentDenials } from '../../platform/audit/recent-denials.ts';
 
@@ -47,6 +48,8 @@ export type ActivityListener = (entry: ActivityEntry) => void;
 export class RecentActivity implements AuditSink {
   readonly name = 'admin';
   readonly lastLine = undefined;
+  /** What is kept for operators' eyes alone is no log: they know people by name. */
+  readonly names = USER_NAMES;
   /** Apart, because a busy relay would push them out. */
   readonly denials: RecentDenials<ActivityEntry>;
   readonly #max: number;

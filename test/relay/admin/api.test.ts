@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { ask, endAll, type RelayUnderTest, relay } from '../support/relay.ts';
@@ -61,6 +63,41 @@ describe('admin API', () => {
     if (process.env.POSTERN_PICTURES !== undefined) await writeFile(file, `${JSON.stringify(expected, null, 2)}\n`);
     assert.match(version, /^\d+\.\d+\.\d+/);
     assert.deepEqual(JSON.parse(await readFile(file, 'utf8')), expected);
+  });
+
+  it('calls users by what their credential says, however little of it is written into logs', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-'));
+    const { port, logs } = await adminRelay(
+      {
+        servers: { one: { url: await toolServer([]) } },
+        policy: { rules: [{ effect: 'deny', tools: ['secret_*'] }, { who: 'anyone-signed-in' }] },
+      },
+      { userNames: [], audit: { file: { path: join(folder, '{process}.log') } } },
+    );
+    for (const [user, extra, called] of [
+      ['u-1', ['X-Authenticated-Name', 'Ann Able'], 'Ann Able'],
+      ['u-2', ['X-Authenticated-Email', 'bea@example.com'], 'bea@example.com'],
+      ['u-3', ['X-Authenticated-Name', 'Cy', 'X-Authenticated-Email', 'cy@example.com'], 'Cy'],
+      ['u-4', [], undefined],
+    ] as const) {
+      await say(port, user, { method: 'tools/call', params: { name: 'secret_thing' } }, 'one', [...extra]);
+      for (const page of ['activity', 'denials']) {
+        const { text } = await look(port, `/admin/${page}?user=${user}`);
+        const shown =
+          called === undefined ? `<td[^>]*>${user}<` : `<span>${called} <span class="user">${user}</span></span>`;
+        assert.match(text, new RegExp(shown), page);
+      }
+      if (called === undefined) continue;
+      const { entries } = await read<{ entries: Array<{ user: string }> }>(
+        port,
+        `/admin/api/denials?user=${encodeURIComponent(called)}`,
+      );
+      assert.deepEqual(
+        entries.map((entry) => entry.user),
+        [user],
+      );
+    }
+    assert.doesNotMatch((await readFile(join(folder, 'relay.log'), 'utf8')) + logs.join(''), /Ann Able|bea@|cy@/);
   });
 
   it('answers every GET as described', async () => {
