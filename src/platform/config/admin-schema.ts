@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isLoopback } from '../addresses.ts';
 import { LACKS_SECRET } from './process-sections.ts';
-import { AT_START, httpUrl, secrets } from './values.ts';
+import { AT_START, httpUrl, secretKeys, secrets } from './values.ts';
 
 /** What the operator sees and does in a browser or by the API, at the relay's own listener. */
 export const adminSchema = z.strictObject({
@@ -14,7 +14,7 @@ export const adminSchema = z.strictObject({
     .optional()
     .meta({ description: '`/admin/api`, which live updates of the pages need too; absent: as `pages`' }),
   user: z.string().min(1).optional().meta({ description: 'who signs in with `password`' }),
-  password: secrets('of `user`, at least 12 characters, hard to guess').optional(),
+  ...secretKeys('password', secrets('of `user`, at least 12 characters, hard to guess').optional()),
   groups: z
     .array(z.string().min(1))
     .default([])
@@ -28,7 +28,7 @@ export const adminSchema = z.strictObject({
   forwardAuth: z
     .strictObject({
       url: httpUrl('auth.internalListen, as the relay reaches it'),
-      token: secrets('auth.operatorToken').optional(),
+      ...secretKeys('token', secrets('auth.operatorToken').optional()),
     })
     .optional()
     .meta({

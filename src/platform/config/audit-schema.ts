@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, secret, size } from './values.ts';
+import { duration, secret, secretKeys, size } from './values.ts';
 
 const names = (description: string) => z.array(z.string().min(1)).min(1).meta({ description });
 
@@ -31,7 +31,10 @@ export const auditSchema = z.strictObject({
   chain: z
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'each line has the hash of the one before' }),
-      key: secret('makes it a keyed hash (HMAC-SHA-256), which only its holder can make anew').optional(),
+      ...secretKeys(
+        'key',
+        secret('makes it a keyed hash (HMAC-SHA-256), which only its holder can make anew').optional(),
+      ),
     })
     .prefault({}),
   sampleAllows: z

@@ -21,6 +21,8 @@ import {
   pathGlob,
   scope,
   secret,
+  secretFile,
+  secretKeys,
   secrets,
   size,
 } from './values.ts';
@@ -92,8 +94,11 @@ const provider = z.strictObject({
   claims: claims.prefault({}),
   name: z.string().min(1).optional().meta({ description: 'what people choose on the sign-in page; absent: the id' }),
   clientId: z.string().min(1).optional().meta({ description: 'our client there; with it, people can sign in' }),
-  clientSecret: secret('secret of our client; better in a file').optional(),
-  clientSecretPath: z.string().min(1).optional().meta({ description: 'file with the secret of our client' }),
+  ...secretKeys(
+    'clientSecret',
+    secret('secret of our client; better in a file').optional(),
+    secretFile('watched', 'file with the secret of our client'),
+  ),
   clientAuthentication: z
     .enum(['client_secret_basic', 'client_secret_post', 'none'])
     .optional()
@@ -156,9 +161,10 @@ const sessions = z.strictObject({
   keys: secret(
     'encrypt sessions: 32 bytes as base64url, several by comma or line; the first seals, all open. Absent: made at start',
   ).optional(),
-  keysPath: z.string().min(1).optional().meta({
-    description: 'file with those keys, one a line; needed for several replicas and to keep sessions over a restart',
-  }),
+  keysPath: secretFile(
+    'watched',
+    'file with those keys, one a line; needed for several replicas and to keep sessions over a restart',
+  ),
   refreshBefore: duration(
     'an access token is renewed so long before it expires, or up to half of that later: beside requests, and not of all people at once',
   ).prefault('60s'),
@@ -347,9 +353,10 @@ export const authSchema = z.strictObject({
     })
     .prefault({}),
   pages: pagesSchema.prefault({}),
-  operatorToken: secrets(
-    'lets an operator list and end sessions on the internal listener; absent: no one can',
-  ).optional(),
+  ...secretKeys(
+    'operatorToken',
+    secrets('lets an operator list and end sessions on the internal listener; absent: no one can').optional(),
+  ),
   rateLimits: rateLimitsSchema,
   rateLimitsWithoutRedis: z
     .enum(['local', 'refuse'])

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, scope, secrets, size } from './values.ts';
+import { duration, scope, secretKeys, secrets, size } from './values.ts';
 
 const httpsHost = z.string().regex(/^[a-z0-9.-]+(?::\d{1,5})?$/, 'must be a lower-case host, with a port where needed');
 
@@ -10,7 +10,7 @@ const client = z
       .regex(/^[A-Za-z0-9._~-]{1,128}$/, 'must be letters, digits and . _ ~ -')
       .meta({ description: '`client_id` of the client' }),
     name: z.string().min(1).optional().meta({ description: 'what people see on the consent page; absent: the id' }),
-    secret: secrets('absent: a public client, which proves itself by PKCE alone').optional(),
+    ...secretKeys('secret', secrets('absent: a public client, which proves itself by PKCE alone').optional()),
     redirectUris: z
       .array(z.string().min(1))
       .default([])
@@ -55,7 +55,10 @@ const APPLICATION_SCHEMES = [
 
 const registration = z.strictObject({
   enabled: z.boolean().default(true).meta({ description: 'clients may register themselves (RFC 7591)' }),
-  initialAccessToken: secrets('needed to register, as a bearer token; absent: everybody may').optional(),
+  ...secretKeys(
+    'initialAccessToken',
+    secrets('needed to register, as a bearer token; absent: everybody may').optional(),
+  ),
   redirectHosts: z.array(httpsHost).default([]).meta({
     description: 'hosts of https redirects that may be registered, beside loopback addresses; empty: any',
   }),

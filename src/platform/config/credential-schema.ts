@@ -1,30 +1,56 @@
 import { z } from 'zod';
-import { AT_START, addressRange, duration, headerName, httpUrl, keysFile, scope, secret } from './values.ts';
+import {
+  AT_START,
+  addressRange,
+  duration,
+  headerName,
+  httpUrl,
+  keysFile,
+  scope,
+  secret,
+  secretFile,
+  secretKeys,
+} from './values.ts';
 
-/** A secret within a map, which has no environment variable of its own. */
-const secretLocation = (what: string) =>
+/** Where a secret within a map comes from, which has no environment variable of its own; a text is the secret itself. */
+const secretPlace = (what: string) =>
   z
-    .strictObject({
-      value: secret(`${what}, in this file`).optional(),
-      env: z
-        .string()
-        .min(1)
-        .optional()
-        .meta({ description: `environment variable that holds ${what}` }),
-      path: z
-        .string()
-        .min(1)
-        .optional()
-        .meta({ description: `file that holds ${what}; read again when it changes` }),
-    })
-    .refine(({ value, env, path }) => [value, env, path].filter((given) => given !== undefined).length === 1, {
-      message: 'give exactly one of value, env and path',
-    });
+    .union(
+      [
+        secret(`${what}, in this file`).transform((value) => ({ value })),
+        z
+          .strictObject({
+            value: secret(`${what}, in this file`).optional(),
+            env: z
+              .string()
+              .min(1)
+              .optional()
+              .meta({ description: `environment variable that holds ${what}` }),
+            path: z
+              .string()
+              .min(1)
+              .optional()
+              .meta({ description: `file that holds ${what}; read again when it changes` }),
+          })
+          .refine(({ value, env, path }) => [value, env, path].filter((given) => given !== undefined).length === 1, {
+            message: 'give exactly one of value, env and path',
+          }),
+      ],
+      { error: 'must be the secret as a text, or a map with exactly one of value, env and path' },
+    )
+    .meta({ secret: true });
+
+const secretPlaceKeys = <Name extends string, Value extends z.ZodType>(name: Name, what: string, value: Value) =>
+  secretKeys(name, value, secretFile('place', `file that holds ${what}, instead; read again when it changes`));
 
 const client = {
   issuer: httpUrl('issuer of the authorization server, as its metadata says it'),
   clientId: z.string().min(1).meta({ description: '`client_id` of the relay at the authorization server' }),
-  clientSecret: secretLocation("the client's secret").optional().meta({ description: 'absent: a public client' }),
+  ...secretPlaceKeys(
+    'clientSecret',
+    "the client's secret",
+    secretPlace("the client's secret").optional().meta({ description: 'absent: a public client' }),
+  ),
   authentication: z
     .enum(['client_secret_basic', 'client_secret_post'])
     .default('client_secret_basic')
@@ -57,7 +83,7 @@ export const connections = z.strictObject({
   keys: secret('keys that seal what is kept, each 32 bytes as base64url, by comma; the first seals, all open')
     .optional()
     .meta(AT_START),
-  keysPath: keysFile('file with those keys, one a line'),
+  keysPath: keysFile('file with those keys, one a line').meta(AT_START),
   idleLifetime: duration('how long a connection is kept without being renewed').prefault('90d'),
   attemptLifetime: duration('how long connecting may take').prefault('10m'),
 });
@@ -73,21 +99,33 @@ export const authorizationServers = z.strictObject({
 
 export const upstreamCredential = z
   .strictObject({
-    bearer: secretLocation('the token').optional().meta({ description: 'a fixed bearer token' }),
+    ...secretPlaceKeys(
+      'bearer',
+      'the token',
+      secretPlace('the token').optional().meta({ description: 'a fixed bearer token' }),
+    ),
     basic: z
       .strictObject({
         user: z
           .string()
           .regex(/^[^:\p{Cc}]+$/u, 'must be a name without colon (RFC 7617 §2)')
           .meta({ description: 'user name at the MCP server' }),
-        password: secretLocation('the password'),
+        ...secretPlaceKeys(
+          'password',
+          'the password',
+          secretPlace('the password').meta({ description: 'password of `user`' }),
+        ),
       })
       .optional()
       .meta({ description: 'user and password' }),
     header: z
       .strictObject({
         name: headerName.meta({ description: 'name of the header' }),
-        value: secretLocation('the value'),
+        ...secretPlaceKeys(
+          'value',
+          'the value',
+          secretPlace('the value').meta({ description: 'what the header says' }),
+        ),
       })
       .optional()
       .meta({ description: 'any other header with a fixed value' }),

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError } from '../errors.ts';
-import { unreadable } from '../unreadable.ts';
 import { type ConfigKey, configKeys, envName } from './keys.ts';
 import { OPEN_TELEMETRY_VARIABLES, openTelemetryValues } from './open-telemetry-environment.ts';
 import { RENAMED_KEYS } from './renamed-keys.ts';
+import { secretText } from './secret-files.ts';
 
 /** Environment names of ContextForge's proxy-authentication guide and the keys they set. */
 export const GUIDE_VARIABLES: Readonly<Record<string, string>> = {
@@ -125,13 +124,11 @@ function readValue(
   }
   if (env[name] !== undefined) throw new Error(`give either ${name} or ${name}_FILE, not both`);
   try {
-    const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-    if (text !== '') return text;
-  } catch (cause) {
+    return secretText(file);
+  } catch (error) {
     if (mayLack) return undefined;
-    throw new Error(`${name}_FILE: ${unreadable(file, cause)}`, { cause });
+    throw new Error(`${name}_FILE: ${(error as Error).message}`, { cause: error });
   }
-  throw new Error(`${name}_FILE: ${file} is empty: write the secret into it`);
 }
 
 function parse(text: string, key: ConfigKey): unknown {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { configSchema } from './schema.ts';
+import type { SecretFile } from './values.ts';
 
 /** One configurable value, as the reference and the environment see it. */
 export interface ConfigKey {
@@ -20,7 +21,7 @@ export interface ConfigKey {
 /** Either process. */
 export type ProcessName = 'forward-auth' | 'relay';
 
-interface JsonSchema {
+export interface JsonSchema {
   type?: string;
   properties?: Record<string, JsonSchema>;
   required?: string[];
@@ -30,25 +31,43 @@ interface JsonSchema {
   description?: string;
   secret?: boolean;
   restart?: true | 'both';
+  secretFile?: SecretFile;
   enum?: string[];
   anyOf?: JsonSchema[];
 }
 
-export function configJsonSchema(): object {
-  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
+export function configJsonSchema(): JsonSchema {
+  const schema = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  eitherForm(schema);
+  return schema;
+}
+
+/** A secret that is needed may be given by its file as well. */
+function eitherForm(schema: JsonSchema): void {
+  const { properties = {}, items, anyOf = [] } = schema;
+  for (const [name, { secretFile }] of Object.entries(properties))
+    if (secretFile !== undefined && schema.required?.includes(withoutPath(name)))
+      schema.required = schema.required.filter((key) => key !== withoutPath(name));
+  for (const inner of [...Object.values(properties), items, mapOf(schema), ...anyOf])
+    if (inner !== undefined) eitherForm(inner);
+}
+
+/** `clientSecretPath` → `clientSecret`. */
+export function withoutPath(name: string): string {
+  return name.replace(/Path$/, '');
 }
 
 let keys: readonly ConfigKey[] | undefined;
 
 /** Every key of the schema, depth first, in the schema's order. */
 export function configKeys(): readonly ConfigKey[] {
-  keys ??= [...walk(configJsonSchema() as JsonSchema, '', { settable: true, required: false, restart: false })];
+  keys ??= [...walk(configJsonSchema(), '', { settable: true, required: false, restart: false })];
   return keys;
 }
 
 /** Paths of what a process reads at its start only, as the schema marks it with `restart`. */
 export function restartPaths(process: ProcessName): string[] {
-  return [...marked(configJsonSchema() as JsonSchema, '')].flatMap(([path, mark]) => {
+  return [...marked(configJsonSchema(), '')].flatMap(([path, mark]) => {
     const owner = path.startsWith('auth.') ? 'forward-auth' : path.startsWith('relay.') ? 'relay' : undefined;
     return mark === 'both' || owner === undefined || owner === process ? [path] : [];
   });
@@ -83,18 +102,19 @@ function* walk(whole: JsonSchema, path: string, given: Inherited): Generator<Con
 }
 
 /** A word may stand in the place of some maps: the map is what has keys. */
-function mapIn(schema: JsonSchema): JsonSchema {
+export function mapIn(schema: JsonSchema): JsonSchema {
   return schema.anyOf?.find(({ properties }) => properties !== undefined) ?? schema;
 }
 
-function mapOf({ additionalProperties }: JsonSchema): JsonSchema | undefined {
+export function mapOf({ additionalProperties }: JsonSchema): JsonSchema | undefined {
   return typeof additionalProperties === 'object' ? additionalProperties : undefined;
 }
 
 function keyOf(schema: JsonSchema, path: string, { settable, required, restart }: Inherited): ConfigKey {
   return {
     path,
-    env: settable ? envName(path) : undefined,
+    // The variable of the secret itself, followed by `_FILE`, names its file.
+    env: settable && schema.secretFile !== 'read' ? envName(path) : undefined,
     type: typeOf(schema, mapOf(schema)),
     default: schema.default,
     allowed: schema.enum ?? schema.items?.enum,

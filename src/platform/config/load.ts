@@ -6,13 +6,14 @@ import { checkProxies } from '../outbound/proxies.ts';
 import { type ConfigDocument, checkReplacement } from './config-document.ts';
 import { configPath, readConfigFile } from './config-file.ts';
 import { readEnvironment } from './environment.ts';
-import { type ConfigKey, configKeys } from './keys.ts';
+import { type ConfigKey, configKeys, withoutPath } from './keys.ts';
 import { listenerWarnings } from './listener-warnings.ts';
-import { lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
+import { isLacking, lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
 import { namedFiles } from './read-files.ts';
 import { renameKeys } from './renamed-keys.ts';
 import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema, configShape } from './schema.ts';
+import { type ReadSecrets, readSecretFiles } from './secret-files.ts';
 import { sessionWarnings } from './session-warnings.ts';
 import { unusedJwt } from './unused-jwt.ts';
 
@@ -49,8 +50,9 @@ export function loadConfig(
   process?: ProcessName,
 ): LoadedConfig {
   const { input, problems, ...rest } = readInput(file, env, running, process);
-  const config = parseConfig(input, problems, process);
-  const files = [...new Set([...rest.files, ...namedFiles(config)])];
+  const read = secretsOf(input, process);
+  const config = parseRead(read, problems, process);
+  const files = [...new Set([...rest.files, ...read.files, ...namedFiles(config)])];
   return {
     config,
     ...rest,
@@ -104,21 +106,41 @@ export function readInput(
  * @throws ConfigurationError
  */
 export function parseConfig(input: unknown, known: readonly string[] = [], process?: ProcessName): Config {
+  return parseRead(secretsOf(input, process), known, process);
+}
+
+function secretsOf(input: unknown, process: ProcessName | undefined): ReadSecrets {
+  return readSecretFiles(input, process && SECTIONS[otherProcess(process)]);
+}
+
+function parseRead(
+  { input, problems, unread }: ReadSecrets,
+  before: readonly string[],
+  process: ProcessName | undefined,
+): Config {
+  const known = [...before, ...problems];
   const result = configSchema.safeParse(input);
   if (result.success && known.length === 0) return result.data;
   const lacked = process === undefined ? () => false : lackedSecret(SECTIONS[otherProcess(process)]);
-  const issues = result.error?.issues.filter((issue) => !lacked(issue)) ?? [];
+  // What could not be read is not absent, and has been said.
+  const isSaid = (issue: z.core.$ZodIssue) =>
+    unread.size > 0 && (unread.has(formatPath(issue.path)) || isLacking(issue));
+  const issues = result.error?.issues.filter((issue) => !lacked(issue) && !isSaid(issue)) ?? [];
   if (issues.length === 0 && known.length === 0) return configShape.parse(input);
   const keys = configKeys();
   const found = issues.flatMap((issue) => describe(issue, keys));
   throw new ConfigurationError([...found, ...known]);
 }
 
-/** Environment over file, key by key; lists are replaced as a whole. */
+/** Environment over file, key by key; lists are replaced as a whole, and a secret whichever way the file gives it. */
 function merge(base: unknown, over: unknown): unknown {
   if (!isRecord(base) || !isRecord(over)) return over === undefined ? base : over;
   const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) merged[key] = merge(base[key], value);
+  for (const [key, value] of Object.entries(over)) {
+    merged[key] = merge(base[key], value);
+    const twin = key.endsWith('Path') ? withoutPath(key) : `${key}Path`;
+    if (!Object.hasOwn(over, twin)) delete merged[twin];
+  }
   return merged;
 }
 

@@ -15,7 +15,11 @@ export function otherProcess(process: ProcessName): ProcessName {
  */
 export const LACKS_SECRET = { lacksSecret: true } as const;
 
+export function isLacking(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'custom' && issue.params?.lacksSecret === true;
+}
+
 /** Whether an issue of this section goes away with a secret that is absent. */
 export function lackedSecret(section: string): (issue: z.core.$ZodIssue) => boolean {
-  return (issue) => issue.code === 'custom' && issue.path[0] === section && issue.params?.lacksSecret === true;
+  return (issue) => issue.path[0] === section && isLacking(issue);
 }

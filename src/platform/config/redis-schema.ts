@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseAddress } from './host-and-port.ts';
 import { parseRedisUrl } from './redis-url.ts';
-import { duration, secret } from './values.ts';
+import { duration, secret, secretKeys } from './values.ts';
 
 const node = z
   .string()
@@ -23,7 +23,7 @@ export const redisSchema = z
         master: z.string().min(1).meta({ description: 'name of the master group' }),
         nodes: z.array(node).min(1).meta({ description: 'the Sentinels' }),
         username: z.string().min(1).optional().meta({ description: 'user of the Sentinels themselves' }),
-        password: secret('password of the Sentinels themselves').optional(),
+        ...secretKeys('password', secret('password of the Sentinels themselves').optional()),
         tls: z.boolean().default(false).meta({ description: 'speak TLS with the Sentinels as well' }),
       })
       .optional()
@@ -33,7 +33,7 @@ export const redisSchema = z
       .optional()
       .meta({ description: 'Redis Cluster, instead of `url`' }),
     username: z.string().min(1).optional().meta({ description: 'ACL user' }),
-    password: secret('password').optional(),
+    ...secretKeys('password', secret('password of `username`, or of the server').optional()),
     database: z.int().min(0).optional().meta({ description: 'logical database; absent: that of `url`, or 0' }),
     tls: z
       .strictObject({

@@ -11,7 +11,17 @@ import { upstreamServer } from './server-schema.ts';
 import { signing } from './signing-schema.ts';
 import { listenerTls } from './tls-schema.ts';
 import { trustSchema } from './trust-schema.ts';
-import { AT_START, address, duration, JWS_ALGORITHMS, secret, secrets, size } from './values.ts';
+import {
+  AT_START,
+  address,
+  duration,
+  JWS_ALGORITHMS,
+  secret,
+  secretFile,
+  secretKeys,
+  secrets,
+  size,
+} from './values.ts';
 import { workers } from './workers-schema.ts';
 
 /** Asymmetric algorithms, and HMAC for the relay's own JWT mode. */
@@ -24,7 +34,7 @@ export const relaySchema = z.strictObject({
   internalListen: address('health and metrics').prefault(INTERNAL_LISTEN.relay).meta(AT_START),
   workers,
   tls: listenerTls.optional().meta(AT_START),
-  operatorToken: secrets('for the operator’s requests to internalListen; absent: refused').optional(),
+  ...secretKeys('operatorToken', secrets('for the operator’s requests to internalListen; absent: refused').optional()),
   admin: adminSchema.prefault({}),
   authRequired: z.boolean().default(true).meta({
     description:
@@ -39,7 +49,7 @@ export const relaySchema = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(false).meta({ description: 'the relay itself checks bearer JWTs' }),
       algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256').meta({ description: 'the only accepted `alg`' }),
-      secretKey: secrets('key for HS256, HS384 and HS512').optional(),
+      ...secretKeys('secretKey', secrets('key for HS256, HS384 and HS512').optional()),
       publicKeyPath: z.string().min(1).optional().meta({ description: 'PEM file with the public key' }),
       issuer: z.string().min(1).default('mcpgateway').meta({ description: 'expected `iss`' }),
       audience: z.string().min(1).default('mcpgateway-api').meta({ description: 'expected `aud`' }),
@@ -56,15 +66,10 @@ export const relaySchema = z.strictObject({
   )
     .optional()
     .meta(AT_START),
-  sessionKeyPath: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({
-      ...AT_START,
-      description:
-        'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
-    }),
+  sessionKeyPath: secretFile(
+    'watched',
+    'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
+  ).meta(AT_START),
   passthrough: passThrough.prefault({}),
   authorizationServers: authorizationServers.prefault({}),
   connections: connections.prefault({}),

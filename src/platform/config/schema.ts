@@ -44,8 +44,6 @@ function checkSignIn(publicUrl: string, auth: z.output<typeof authSchema>, conte
   for (const [index, provider] of auth.providers.entries()) {
     if (provider.clientId === undefined && (provider.clientSecret ?? provider.clientSecretPath) !== undefined)
       issue(['providers', index, 'clientId'], 'needed where there is a client secret');
-    if (provider.clientSecret !== undefined && provider.clientSecretPath !== undefined)
-      issue(['providers', index, 'clientSecret'], 'give one of clientSecret and clientSecretPath');
     if (provider.introspection.enabled && provider.clientId === undefined)
       issue(['providers', index, 'clientId'], 'needed for introspection');
   }

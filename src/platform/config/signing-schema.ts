@@ -6,6 +6,6 @@ export const signing = {
   keys: secret('JWK Set of private keys; the first signs, all are published. Absent: made at start and rotated')
     .optional()
     .meta(AT_START),
-  keysPath: keysFile('file with that JWK Set'),
+  keysPath: keysFile('file with that JWK Set').meta(AT_START),
   rotate: duration('how often keys made at start are replaced').prefault('24h').meta(AT_START),
 };

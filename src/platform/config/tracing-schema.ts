@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, httpUrl, secret } from './values.ts';
+import { duration, httpUrl, secret, secretKeys } from './values.ts';
 
 /** What a proxy's `traceparent` may decide. */
 export const FROM_PROXY = ['nothing', 'trace', 'sampling'] as const;
@@ -41,9 +41,12 @@ export const tracingSchema = z.strictObject({
   endpoint: httpUrl(
     'OTLP/HTTP address of the collector, such as http://collector:4318; `/v1/traces` is added where it is missing; absent: no traces',
   ).optional(),
-  headers: secret('what the collector wants to see, as `name=value,name=value` with percent-encoded values')
-    .refine(isHeaders, 'must be name=value,name=value with percent-encoded values')
-    .optional(),
+  ...secretKeys(
+    'headers',
+    secret('what the collector wants to see, as `name=value,name=value` with percent-encoded values')
+      .refine(isHeaders, 'must be name=value,name=value with percent-encoded values')
+      .optional(),
+  ),
   caPath: z
     .string()
     .min(1)

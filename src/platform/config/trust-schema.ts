@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import { TRUST_PRESET_NAMES } from './trust-presets.ts';
-import { AT_START, addressRange, duration, groupClaims, groupForms, headerName, httpUrl, secrets } from './values.ts';
+import {
+  AT_START,
+  addressRange,
+  duration,
+  groupClaims,
+  groupForms,
+  headerName,
+  httpUrl,
+  secretKeys,
+  secrets,
+} from './values.ts';
 
 const headers = z.strictObject({
   email: headerName.optional().meta({ description: 'header with the e-mail address' }),
@@ -42,7 +52,7 @@ const token = z.strictObject({
     .regex(/^https?:\/\/[^{}]+\{kid\}$/, 'must be an http or https URL that ends in {kid}')
     .optional()
     .meta({ description: "`aws-alb`: where keys are, with `{kid}` at the end; absent: that of the ARN's region" }),
-  secret: secrets('`authentik`: the client secret, where it signs with HS256').optional(),
+  ...secretKeys('secret', secrets('`authentik`: the client secret, where it signs with HS256').optional()),
   claims: z
     .strictObject({
       subject: z
@@ -92,7 +102,7 @@ export const trustSchema = z.strictObject({
   }),
   headers: headers.prefault({}),
   token: token.optional(),
-  secret: secrets('the proxy must send this text').optional(),
+  ...secretKeys('secret', secrets('the proxy must send this text').optional()),
   secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
   certificates: z
     .strictObject({

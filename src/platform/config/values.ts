@@ -29,6 +29,27 @@ export const secrets = (description: string) =>
       return z.NEVER;
     });
 
+/**
+ * How the file of a secret is read: with the configuration; as a place that its user reads and looks at again; or by its user alone,
+ * who watches it.
+ */
+export type SecretFile = 'read' | 'place' | 'watched';
+
+/** A path beside a secret: `x` and `xPath`. @param what it holds, for a sentence */
+export const secretFile = (
+  file: SecretFile = 'read',
+  what = 'file with that secret, instead (by environment `…_FILE`); read again when it changes',
+) => z.string().min(1).optional().meta({ description: what, secretFile: file });
+
+/** Both forms of a secret, for the keys of a map; where one is needed, either is. */
+export function secretKeys<Name extends string, Value extends z.ZodType>(
+  name: Name,
+  value: Value,
+  file = secretFile(),
+): Record<Name, Value> & Record<`${Name}Path`, typeof file> {
+  return { [name]: value, [`${name}Path`]: file } as Record<Name, Value> & Record<`${Name}Path`, typeof file>;
+}
+
 /** One claim or several. */
 export const groupClaims = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: 'must be a claim or a list of claims' })
@@ -137,8 +158,4 @@ export const JWS_ALGORITHMS = [
 
 /** Path of a file with keys, which watches itself. @param what it holds */
 export const keysFile = (what: string) =>
-  z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ ...AT_START, description: `${what}, read again when it changes; needed for several replicas` });
+  secretFile('watched', `${what}, read again when it changes; needed for several replicas`);

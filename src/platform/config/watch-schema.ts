@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, httpUrl, secret } from './values.ts';
+import { duration, httpUrl, secret, secretKeys } from './values.ts';
 
 /** What the watch can report. Stable: a metric label, a log field, what a webhook is told. */
 export const SECURITY_EVENT_KINDS = [
@@ -94,23 +94,29 @@ export const watchSchema = z.strictObject({
   maxRemembered: z.int().min(100).default(10_000).meta({
     description: 'users and addresses that each process remembers; the least recently seen is forgotten first',
   }),
-  key: secret(
-    'seals in Redis what is known of users: 32 bytes as base64url, the same for both processes and all replicas. ' +
-      'Absent: nothing of it is in Redis, each process is on its own',
-  )
-    .refine(isKey, 'must be 32 bytes as base64url; `postern secrets` makes one')
-    .optional(),
+  ...secretKeys(
+    'key',
+    secret(
+      'seals in Redis what is known of users: 32 bytes as base64url, the same for both processes and all replicas. ' +
+        'Absent: nothing of it is in Redis, each process is on its own',
+    )
+      .refine(isKey, 'must be 32 bytes as base64url; `postern secrets` makes one')
+      .optional(),
+  ),
   detectors: detectors.prefault({}),
   webhook: z
     .strictObject({
       url: httpUrl('where events are sent, signed as Standard Webhooks say'),
-      secret: z
-        .string()
-        .refine(
-          isWebhookSecret,
-          'must be whsec_ and the base64 of 24 to 64 bytes, such as of `openssl rand -base64 32`',
-        )
-        .meta({ description: '`whsec_` and the base64 of 24 to 64 random bytes; both sides know it', secret: true }),
+      ...secretKeys(
+        'secret',
+        z
+          .string()
+          .refine(
+            isWebhookSecret,
+            'must be whsec_ and the base64 of 24 to 64 bytes, such as of `openssl rand -base64 32`',
+          )
+          .meta({ description: '`whsec_` and the base64 of 24 to 64 random bytes; both sides know it', secret: true }),
+      ),
       kinds: z
         .array(z.enum(SECURITY_EVENT_KINDS))
         .min(1)
