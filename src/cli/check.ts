@@ -22,6 +22,7 @@ programs that are not there, keys that cannot be read, rules that never decide, 
       const warnings = [...loaded.warnings, ...texts(false), ...(await runningDifferences(config))];
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
       if (texts(true).length > 0) return refuse(texts(true), terminal);
+      for (const note of loaded.notes) terminal.print(`note: ${note}`);
       const { length } = warnings;
       const suffix = length === 0 ? '' : `; ${length} warning${length === 1 ? '' : 's'}`;
       terminal.print(`${file ?? 'the environment'}: the configuration can be used${suffix}`);

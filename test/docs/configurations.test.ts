@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse, parseAllDocuments } from 'yaml';
 import { parseConfig } from '../../src/platform/config/load.ts';
+import { turnOnPresent } from '../../src/platform/config/present-sections.ts';
 import { silentRules } from '../../src/platform/config/rule-statements.ts';
 
 const ROOT = new URL('../../', import.meta.url);
@@ -37,7 +38,7 @@ describe('configurations on the pages', () => {
 
   for (const { page, block } of found)
     it(`of ${page} are accepted: ${block.split('\n')[0]}`, () => {
-      parseConfig(parse(block));
+      parseConfig(turnOnPresent(parse(block), 'file').input);
       assert.deepEqual(silentRules(parse(block), undefined, {}).warnings, []);
     });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, secret, secretKeys, size } from './values.ts';
+import { duration, optionalSection, secret, secretKeys, size } from './values.ts';
 
 const names = (description: string) => z.array(z.string().min(1)).min(1).meta({ description });
 
@@ -28,15 +28,12 @@ export const auditSchema = z.strictObject({
     })
     .optional()
     .meta({ description: 'a Redis stream; needs `redis`' }),
-  chain: z
-    .strictObject({
-      enabled: z.boolean().default(false).meta({ description: 'each line has the hash of the one before' }),
-      ...secretKeys(
-        'key',
-        secret('makes it a keyed hash (HMAC-SHA-256), which only its holder can make anew').optional(),
-      ),
-    })
-    .prefault({}),
+  chain: optionalSection('each line has the hash of the one before', {
+    ...secretKeys(
+      'key',
+      secret('makes it a keyed hash (HMAC-SHA-256), which only its holder can make anew').optional(),
+    ),
+  }),
   sampleAllows: z
     .number()
     .min(0)

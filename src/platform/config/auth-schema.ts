@@ -18,6 +18,7 @@ import {
   headerName,
   httpUrl,
   JWS_ALGORITHMS,
+  optionalSection,
   pathGlob,
   scope,
   secret,
@@ -127,18 +128,15 @@ const provider = z.strictObject({
     description:
       'addresses count for allowedEmails and allowedDomains although this provider sends no `email_verified`, as Entra does; only if users cannot choose their own address there. `email_verified: false` never counts',
   }),
-  introspection: z
-    .strictObject({
-      enabled: z.boolean().default(false).meta({ description: 'take opaque tokens and ask the provider (RFC 7662)' }),
-      url: httpUrl('absent: found by discovery').optional(),
-      tokens: z.array(z.string().min(1)).optional().meta({
-        description:
-          'globs of its opaque tokens, such as `gho_*`; absent: any; empty: JWTs alone. Needed where a rule takes several providers that are asked',
-      }),
-      entryLifetime: duration('how long a result is reused, never past `exp`').prefault('30s'),
-      maxEntries: z.int().min(1).default(10_000).meta({ description: 'results kept' }),
-    })
-    .prefault({}),
+  introspection: optionalSection('take opaque tokens and ask the provider (RFC 7662)', {
+    url: httpUrl('absent: found by discovery').optional(),
+    tokens: z.array(z.string().min(1)).optional().meta({
+      description:
+        'globs of its opaque tokens, such as `gho_*`; absent: any; empty: JWTs alone. Needed where a rule takes several providers that are asked',
+    }),
+    entryLifetime: duration('how long a result is reused, never past `exp`').prefault('30s'),
+    maxEntries: z.int().min(1).default(10_000).meta({ description: 'results kept' }),
+  }),
 });
 
 const sessions = z.strictObject({
@@ -324,7 +322,7 @@ export const authSchema = z.strictObject({
     .record(scope, z.array(scope))
     .default({})
     .meta({ description: 'a scope and the narrower ones it implies: `mcp:admin: [mcp:use]`' }),
-  broker: brokerSchema.prefault({}),
+  broker: brokerSchema,
   assertion: z
     .strictObject({
       audience: z
@@ -362,13 +360,10 @@ export const authSchema = z.strictObject({
     .enum(['local', 'refuse'])
     .default('local')
     .meta({ ...AT_START_OF_BOTH, description: 'while Redis is away: count in each process, or answer 503' }),
-  apiKeys: z
-    .strictObject({
-      enabled: z.boolean().default(false).meta({ description: 'take API keys, made by `postern api-keys create`' }),
-      header: headerName.default('X-API-Key').meta({ description: 'beside `Authorization: Bearer`' }),
-      cacheLifetime: duration('how long a key is believed without asking Redis').prefault('30s'),
-    })
-    .prefault({}),
+  apiKeys: optionalSection('take API keys, made by `postern api-keys create`', {
+    header: headerName.default('X-API-Key').meta({ description: 'beside `Authorization: Bearer`' }),
+    cacheLifetime: duration('how long a key is believed without asking Redis').prefault('30s'),
+  }),
   clientCertificates: clientCertificates.prefault({}),
   grpc: address('Envoy’s gRPC ext_authz; absent: not served').optional().meta(AT_START),
   emit: z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, scope, secretKeys, secrets, size } from './values.ts';
+import { duration, optionalSection, scope, secretKeys, secrets, size } from './values.ts';
 
 const httpsHost = z.string().regex(/^[a-z0-9.-]+(?::\d{1,5})?$/, 'must be a lower-case host, with a port where needed');
 
@@ -98,48 +98,48 @@ const metadataDocuments = z.strictObject({
 });
 
 /** Postern as the authorization server of MCP clients. */
-export const brokerSchema = z.strictObject({
-  enabled: z.boolean().default(false).meta({
-    description: 'be the authorization server of MCP clients, for providers that cannot register them',
-  }),
-  providers: z
-    .array(z.string().min(1))
-    .default([])
-    .meta({ description: 'ids of the providers that people sign in with; empty: all that have a `clientId`' }),
-  defaultResource: z.string().min(1).optional().meta({
-    description:
-      'name of the server that a token is for where a client does not say (`resource`, RFC 8707); absent: the only one',
-  }),
-  originEndpoints: z.boolean().default(true).meta({
-    description:
-      'also answer /authorize, /token and /register at the origin of `publicUrl`, for clients of 2025-03-26 that guess',
-  }),
-  accessTokenLifetime: duration('of an access token').prefault('10m'),
-  refreshTokenLifetime: duration('of an unused refresh token; it never outlives the session').prefault('30d'),
-  refreshTokenReuseInterval: duration(
-    'a used refresh token that comes again so soon gets the same successor, because processes of one client share a token and answers get lost; later it is theft, and the grant ends',
-  ).prefault('30s'),
-  consentLifetime: duration('consent to a client with an https redirect is not asked for again so soon').prefault(
-    '30d',
-  ),
-  rotate: duration('how often the signing key is replaced').prefault('30d'),
-  registration: registration.prefault({}),
-  metadataDocuments: metadataDocuments.prefault({}),
-  clients: z.array(client).default([]).meta({ description: 'clients that need no registration' }),
-  clientCredentials: z
-    .boolean()
-    .default(false)
-    .meta({ description: 'clients of `broker.clients` may get tokens for themselves, for machines' }),
-  identityAssertions: z.boolean().default(false).meta({
-    description: 'take identity assertions of the providers (ID-JAG), for enterprise-managed authorization',
-  }),
-  maxRecords: z.int().min(100).default(50_000).meta({
-    description: 'codes, grants, refresh tokens and clients in memory where there is no Redis, of each kind',
-  }),
-  maxBytes: size(
-    'of each kind of record, in memory or in Redis; where there are more, those that end soonest are forgotten',
-  ).prefault('32MiB'),
-});
+export const brokerSchema = optionalSection(
+  'be the authorization server of MCP clients, for providers that cannot register them',
+  {
+    providers: z
+      .array(z.string().min(1))
+      .default([])
+      .meta({ description: 'ids of the providers that people sign in with; empty: all that have a `clientId`' }),
+    defaultResource: z.string().min(1).optional().meta({
+      description:
+        'name of the server that a token is for where a client does not say (`resource`, RFC 8707); absent: the only one',
+    }),
+    originEndpoints: z.boolean().default(true).meta({
+      description:
+        'also answer /authorize, /token and /register at the origin of `publicUrl`, for clients of 2025-03-26 that guess',
+    }),
+    accessTokenLifetime: duration('of an access token').prefault('10m'),
+    refreshTokenLifetime: duration('of an unused refresh token; it never outlives the session').prefault('30d'),
+    refreshTokenReuseInterval: duration(
+      'a used refresh token that comes again so soon gets the same successor, because processes of one client share a token and answers get lost; later it is theft, and the grant ends',
+    ).prefault('30s'),
+    consentLifetime: duration('consent to a client with an https redirect is not asked for again so soon').prefault(
+      '30d',
+    ),
+    rotate: duration('how often the signing key is replaced').prefault('30d'),
+    registration: registration.prefault({}),
+    metadataDocuments: metadataDocuments.prefault({}),
+    clients: z.array(client).default([]).meta({ description: 'clients that need no registration' }),
+    clientCredentials: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'clients of `broker.clients` may get tokens for themselves, for machines' }),
+    identityAssertions: z.boolean().default(false).meta({
+      description: 'take identity assertions of the providers (ID-JAG), for enterprise-managed authorization',
+    }),
+    maxRecords: z.int().min(100).default(50_000).meta({
+      description: 'codes, grants, refresh tokens and clients in memory where there is no Redis, of each kind',
+    }),
+    maxBytes: size(
+      'of each kind of record, in memory or in Redis; where there are more, those that end soonest are forgotten',
+    ).prefault('32MiB'),
+  },
+);
 
 /** Characters. */
 const SHORTEST_SECRET = 24;
@@ -153,7 +153,7 @@ export function checkBroker(
   problem: Problem,
 ): void {
   if (!broker.enabled) return;
-  if (signingIn.length === 0) problem(['enabled'], 'needs a provider with a clientId, with which people sign in');
+  if (signingIn.length === 0) problem([], 'needs a provider with a clientId, with which people sign in');
   for (const [index, id] of broker.providers.entries())
     if (!signingIn.includes(id)) problem(['providers', index], `there is no provider "${id}" with a clientId`);
   if (broker.defaultResource !== undefined && !servers.includes(broker.defaultResource))

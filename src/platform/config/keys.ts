@@ -32,6 +32,7 @@ export interface JsonSchema {
   secret?: boolean;
   restart?: true | 'both';
   secretFile?: SecretFile;
+  onByPresence?: boolean;
   enum?: string[];
   anyOf?: JsonSchema[];
 }

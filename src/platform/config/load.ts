@@ -8,6 +8,7 @@ import { configPath, readConfigFile } from './config-file.ts';
 import { readEnvironment } from './environment.ts';
 import { type ConfigKey, configKeys, withoutPath } from './keys.ts';
 import { listenerWarnings } from './listener-warnings.ts';
+import { turnOnPresent } from './present-sections.ts';
 import { isLacking, lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
 import { namedFiles } from './read-files.ts';
 import { renameKeys } from './renamed-keys.ts';
@@ -22,6 +23,8 @@ export interface LoadedConfig {
   /** The file that was read, or undefined where there was none. */
   readonly file: string | undefined;
   readonly warnings: readonly string[];
+  /** What the file says without a word: for who asks, not for a log. */
+  readonly notes: readonly string[];
   /** Every file that was read, or will be with the configuration: where one changes, it must be read again. */
   readonly files: readonly string[];
   /** What the file holds, to compare the next one with. */
@@ -79,8 +82,10 @@ export function readInput(
   checkProxies(env);
   // The file by itself, so that the environment wins whichever name the file uses.
   const named = renameKeys(document?.content ?? {});
-  const { input: values, ...inEnvironment } = renameKeys(given);
-  const input = merge(named.input, values);
+  const inEnvironment = renameKeys(given);
+  const present = turnOnPresent(named.input, 'file', inEnvironment.input);
+  const { input: values, ...presentHere } = turnOnPresent(inEnvironment.input, 'environment');
+  const input = merge(present.input, values);
   const silent = silentRules(input, document, values);
   const problems = [
     ...named.problems,
@@ -96,7 +101,16 @@ export function readInput(
     file: path,
     files: read,
     document,
-    warnings: [...named.warnings, ...inEnvironment.warnings, ...silent.warnings, ...warnings, ...unused],
+    notes: [...present.notes, ...presentHere.notes],
+    warnings: [
+      ...named.warnings,
+      ...inEnvironment.warnings,
+      ...unused,
+      ...present.warnings,
+      ...presentHere.warnings,
+      ...silent.warnings,
+      ...warnings,
+    ],
   };
 }
 

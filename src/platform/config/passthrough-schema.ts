@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { classifyHeader, foldHeaderName } from '../../identity/headers.ts';
-import { headerName, size } from './values.ts';
+import { headerName, optionalSection, size } from './values.ts';
 
 /** What frames or routes a message, or belongs to the protocol: from a client it would make the request another one. */
 const NEVER =
@@ -30,8 +30,7 @@ export function passThroughKind(name: string, { secretHeader, userHeader, header
 
 export const passThroughNames = (description: string) => z.array(headerName).max(64).default([]).meta({ description });
 
-export const passThrough = z.strictObject({
-  enabled: z.boolean().default(false).meta({ description: 'hand headers of the client on to the MCP servers' }),
+export const passThrough = optionalSection('hand headers of the client on to the MCP servers', {
   headers: passThroughNames('headers handed on to every server'),
   allowSensitive: passThroughNames(
     'credentials and foreign identity headers among them that are meant: without being named here as well they are refused',
@@ -72,7 +71,7 @@ export function checkPassThrough({ passthrough, trust, servers }: Named, context
       context.addIssue({
         code: 'custom',
         path: ['relay', 'servers', name, 'passthrough'],
-        message: 'needs relay.passthrough.enabled: true (ENABLE_HEADER_PASSTHROUGH=true)',
+        message: 'needs the section relay.passthrough (ENABLE_HEADER_PASSTHROUGH=true)',
       });
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseAddress } from './host-and-port.ts';
 import { parseRedisUrl } from './redis-url.ts';
-import { duration, secret, secretKeys } from './values.ts';
+import { duration, optionalSection, secret, secretKeys } from './values.ts';
 
 const node = z
   .string()
@@ -35,18 +35,12 @@ export const redisSchema = z
     username: z.string().min(1).optional().meta({ description: 'ACL user' }),
     ...secretKeys('password', secret('password of `username`, or of the server').optional()),
     database: z.int().min(0).optional().meta({ description: 'logical database; absent: that of `url`, or 0' }),
-    tls: z
-      .strictObject({
-        enabled: z
-          .boolean()
-          .default(false)
-          .meta({ description: 'for Sentinel and Cluster; `rediss://` says it itself' }),
-        caPath: z.string().min(1).optional().meta({ description: 'PEM file with the certificate authority' }),
-        certPath: z.string().min(1).optional().meta({ description: 'PEM file with our client certificate' }),
-        keyPath: z.string().min(1).optional().meta({ description: 'PEM file with its private key' }),
-        serverName: z.string().min(1).optional().meta({ description: 'name expected in the server’s certificate' }),
-      })
-      .prefault({}),
+    tls: optionalSection('TLS, for Sentinel and Cluster too; `rediss://` says it itself', {
+      caPath: z.string().min(1).optional().meta({ description: 'PEM file with the certificate authority' }),
+      certPath: z.string().min(1).optional().meta({ description: 'PEM file with our client certificate' }),
+      keyPath: z.string().min(1).optional().meta({ description: 'PEM file with its private key' }),
+      serverName: z.string().min(1).optional().meta({ description: 'name expected in the server’s certificate' }),
+    }),
     keyPrefix: z.string().default('postern:').meta({ description: 'first part of every key and channel' }),
     timeout: duration('until a command must have been answered').prefault('1s'),
     connectTimeout: duration('until a connection must stand').prefault('2s'),

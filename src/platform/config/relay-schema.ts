@@ -16,6 +16,7 @@ import {
   address,
   duration,
   JWS_ALGORITHMS,
+  optionalSection,
   secret,
   secretFile,
   secretKeys,
@@ -45,21 +46,18 @@ export const relaySchema = z.strictObject({
     .default([])
     .meta({ description: '`Origin` values let in beside that of `publicUrl`' }),
   trust: trustSchema.prefault({}),
-  jwt: z
-    .strictObject({
-      enabled: z.boolean().default(false).meta({ description: 'the relay itself checks bearer JWTs' }),
-      algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256').meta({ description: 'the only accepted `alg`' }),
-      ...secretKeys('secretKey', secrets('key for HS256, HS384 and HS512').optional()),
-      publicKeyPath: z.string().min(1).optional().meta({ description: 'PEM file with the public key' }),
-      issuer: z.string().min(1).default('mcpgateway').meta({ description: 'expected `iss`' }),
-      audience: z.string().min(1).default('mcpgateway-api').meta({ description: 'expected `aud`' }),
-      audienceVerification: z
-        .boolean()
-        .default(true)
-        .meta({ description: 'false: a token for any audience is accepted' }),
-      clockTolerance: duration('how far clocks may differ').prefault('30s'),
-    })
-    .prefault({}),
+  jwt: optionalSection('the relay itself checks bearer JWTs', {
+    algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256').meta({ description: 'the only accepted `alg`' }),
+    ...secretKeys('secretKey', secrets('key for HS256, HS384 and HS512').optional()),
+    publicKeyPath: z.string().min(1).optional().meta({ description: 'PEM file with the public key' }),
+    issuer: z.string().min(1).default('mcpgateway').meta({ description: 'expected `iss`' }),
+    audience: z.string().min(1).default('mcpgateway-api').meta({ description: 'expected `aud`' }),
+    audienceVerification: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'false: a token for any audience is accepted' }),
+    clockTolerance: duration('how far clocks may differ').prefault('30s'),
+  }),
   migration: migrationSchema.prefault({}),
   sessionKey: secret(
     'seals MCP session ids: 32 bytes as base64url, several by comma or line; the first seals, all open. Absent: made at start, one replica',
@@ -70,7 +68,7 @@ export const relaySchema = z.strictObject({
     'watched',
     'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
   ).meta(AT_START),
-  passthrough: passThrough.prefault({}),
+  passthrough: passThrough,
   authorizationServers: authorizationServers.prefault({}),
   connections: connections.prefault({}),
   signing: z

@@ -23,7 +23,7 @@ export function checkRuleProviders(auth: z.output<typeof authSchema>, context: z
     const allow = stated === ANYONE_SIGNED_IN ? undefined : stated;
     const path = ['rules', index, 'allow', 'providers'];
     const strange = allow?.providers?.find((id) => !known.includes(id));
-    if (strange === 'api-keys') issue(path, 'API keys are not taken: set auth.apiKeys.enabled');
+    if (strange === 'api-keys') issue(path, 'API keys are not taken: write the section auth.apiKeys');
     else if (strange === 'mtls') issue(path, 'client certificates are not taken: set auth.clientCertificates.header');
     else if (strange === 'mcp-clients')
       issue(path, 'clients get no tokens for themselves: set auth.broker.clientCredentials');

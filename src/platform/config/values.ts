@@ -30,6 +30,24 @@ export const secrets = (description: string) =>
     });
 
 /**
+ * A section of the file that is on where it is there. By the environment, which knows no sections, `enabled` says so, and for one
+ * release in the file too.
+ *
+ * @param does what it does, for a sentence
+ */
+export function optionalSection<Shape extends z.ZodRawShape>(does: string, shape: Shape) {
+  const enabled = z.boolean().default(false).meta({
+    deprecated: true,
+    description:
+      'by environment: `true` turns it on. In the file the section does; there this key is read for one release, with a warning',
+  });
+  return z
+    .strictObject({ enabled, ...shape })
+    .prefault({} as never)
+    .meta({ onByPresence: true, description: `${does}; on if the section is there` });
+}
+
+/**
  * How the file of a secret is read: with the configuration; as a place that its user reads and looks at again; or by its user alone,
  * who watches it.
  */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { configKeys, envName } from '../../../src/platform/config/keys.ts';
 import { loadConfig, readInput } from '../../../src/platform/config/load.ts';
+import { turnOnPresent } from '../../../src/platform/config/present-sections.ts';
 import { RENAMED_KEYS } from '../../../src/platform/config/renamed-keys.ts';
 import { ConfigurationError } from '../../../src/platform/errors.ts';
 import { startPostern } from '../../support/run-postern.ts';
@@ -39,7 +40,7 @@ describe('an earlier name of a configuration key', () => {
       assert.ok(known.has(today), 'the new one exists');
       assert.ok(!known.has(earlier), 'the earlier one is no key of its own');
       const { input, warnings } = readInput(file(documentWith(earlier, 7)), {});
-      assert.deepEqual(input, withEmptyHolder(earlier, today));
+      assert.deepEqual(input, turnOnPresent(withEmptyHolder(earlier, today), 'file').input);
       assert.deepEqual(
         warnings.filter((text) => text.includes('earlier name')),
         [warning],
