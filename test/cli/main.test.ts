@@ -21,7 +21,8 @@ import { parse } from 'yaml';
 import { main } from '../../src/cli/main.ts';
 import { importSigningKey } from '../../src/identity/assertion.ts';
 import { loadConfig, parseConfig } from '../../src/platform/config/load.ts';
-import { POSTERN, runPostern, startPostern } from '../support/run-postern.ts';
+import { POSTERN_COMMAND } from '../support/postern-process.ts';
+import { runPostern, startPostern } from '../support/run-postern.ts';
 
 async function run(argv: string[], env: NodeJS.ProcessEnv = {}) {
   const out: string[] = [];
@@ -82,7 +83,7 @@ describe('postern', () => {
     this.timeout(60_000);
     if (!existsSync('/dev/full')) this.skip();
     const full = openSync('/dev/full', 'w');
-    const child = spawn(process.execPath, [...POSTERN, 'config', 'schema'], { stdio: ['ignore', full, 'pipe'] });
+    const child = spawn(process.execPath, [...POSTERN_COMMAND, 'config', 'schema'], { stdio: ['ignore', full, 'pipe'] });
     closeSync(full);
     const said = text(child.stderr ?? assert.fail());
     const [code] = await once(child, 'exit');

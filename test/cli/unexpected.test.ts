@@ -11,7 +11,8 @@ import { stringify } from 'yaml';
 import { EXIT_UNEXPECTED } from '../../src/cli/command.ts';
 import { verifyChain } from '../../src/platform/audit/verify.ts';
 import { freePorts } from '../support/free-port.ts';
-import { cleanEnvironment, POSTERN } from '../support/run-postern.ts';
+import { POSTERN_COMMAND } from '../support/postern-process.ts';
+import { cleanEnvironment } from '../support/run-postern.ts';
 import { until } from '../support/until.ts';
 
 /** At SIGUSR2 something fails that nobody catches. */
@@ -51,7 +52,7 @@ describe('a process that fails, or whose log nobody reads', function () {
     await writeFile(`${folder}/fault.cjs`, `process.on('SIGUSR2', () => { setImmediate(() => { ${fault} }); });`);
     const child = spawn(
       process.execPath,
-      ['--require', `${folder}/fault.cjs`, ...POSTERN, command, '--config', `${folder}/postern.yaml`],
+      ['--require', `${folder}/fault.cjs`, ...POSTERN_COMMAND, command, '--config', `${folder}/postern.yaml`],
       {
         env: cleanEnvironment(),
         stdio: ['ignore', 'pipe', 'pipe'],

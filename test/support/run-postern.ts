@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-
-/** The `postern` command from the sources, without a build. */
-export const POSTERN = ['--import', 'tsx', fileURLToPath(new URL('./postern-entry.ts', import.meta.url))];
+import { POSTERN_COMMAND } from './postern-process.ts';
 
 const HOME = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -25,7 +23,7 @@ export interface RunningPostern {
 }
 
 export function startPostern(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = HOME): RunningPostern {
-  const child = spawn(process.execPath, [...POSTERN, ...args], {
+  const child = spawn(process.execPath, [...POSTERN_COMMAND, ...args], {
     env: cleanEnvironment(env),
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],

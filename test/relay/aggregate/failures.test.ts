@@ -115,7 +115,7 @@ describe('all servers as one, when some of them fail', function () {
   it('one that comes back is announced, in both eras', async () => {
     const [port] = (await freePorts(1)) as [number];
     const good = await whole('legacy');
-    const running = await aggregate({ good, late: { url: `http://127.0.0.1:${port}/mcp` } }, { timeout: '500ms' });
+    const running = await aggregate({ good, late: { url: `http://127.0.0.1:${port}/mcp` } }, { timeout: '10s' });
     const client = sdkClient();
     const announced: string[] = [];
     client.setNotificationHandler(ToolListChangedNotificationSchema, () => void announced.push('tools'));
