@@ -40,7 +40,7 @@ RUN install -d -o 1000 -g 1000 /var/log/postern
 USER 1000:1000
 EXPOSE 4180 4444 9464 9465
 # Asks the process that this container was started with, where its configuration has it answer.
-HEALTHCHECK --interval=15s --timeout=10s --start-period=30s CMD ["node", "/app/bin/postern.js", "health"]
+HEALTHCHECK --interval=20s --timeout=10s --start-period=30s CMD ["node", "/app/bin/postern.js", "health"]
 STOPSIGNAL SIGTERM
 # By its whole path, so that `docker run --workdir` can name another folder.
 ENTRYPOINT ["node", "/app/bin/postern.js"]

@@ -55,6 +55,7 @@ export const FILES: Readonly<Record<string, readonly Part[]>> = {
   'kubernetes/chart/templates/traefik.yaml': TRAEFIK,
   'kubernetes/kustomize/components/traefik/routes.yaml': TRAEFIK,
   'kubernetes/chart/templates/envoy-gateway.yaml': GATEWAY,
+  'kubernetes/chart/templates/gateway-api.yaml': GATEWAY,
   'kubernetes/kustomize/components/envoy-gateway/routes.yaml': GATEWAY,
   'caddy/Caddyfile': [block('removed', caddyRemovals)],
   'nginx/emitted.conf': [block('removed', nginxRemovals), block('emitted', nginxEmitted)],

@@ -196,7 +196,7 @@ describe('the API server of Kubernetes, with pods restricted', function () {
         'a filter without what its protocol needs, which only a rule in CEL says',
         { kind: 'gateway-api' },
         ...(['HTTPRoute', 'gate-relay'] as const),
-        (spec) => delete spec.rules[0].filters[0].externalAuth.grpc,
+        (spec) => delete spec.rules[0].filters[1].externalAuth.grpc,
         /grpc must be specified/,
       ],
       [

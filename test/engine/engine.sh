@@ -69,9 +69,12 @@ own_compose() {
   mkdir -p "$DOCKER_CONFIG/cli-plugins" && ln -sf "$plugin" "$DOCKER_CONFIG/cli-plugins/docker-compose"
 }
 
-# Every image of a compose file but our own.
+# Every image of a compose file but our own, and those that the proxies' suites start.
 named_images() {
-  cat "$project"/deploy/*/*compose.yaml "$project"/deploy/*/*/compose.yaml | sed -nE 's/^ *image: *//p' | grep -v '^postern:' | sort -u
+  {
+    cat "$project"/deploy/*/*compose.yaml "$project"/deploy/*/*/compose.yaml | sed -nE 's/^ *image: *//p' | grep -v '^postern:'
+    sed -nE "s/.*\bimage: '([^']+)'.*/\1/p" "$project/test/support/programs.ts"
+  } | sort -u
 }
 
 registry_serves() {
@@ -138,7 +141,7 @@ files_of() {
   local image=$1 to=$2
   local -n further=$3
   case $image in
-    traefik:* | caddy:* | envoyproxy/envoy:* | *oauth2-proxy:*)
+    traefik:* | caddy:* | envoyproxy/envoy:* | valkey/valkey:* | *oauth2-proxy:*)
       place "$(program "$image")" "$to/$(basename "${image%%:*}")"
       ;;
     *dex:*)
@@ -171,8 +174,8 @@ files_of() {
   esac
 }
 
-# The tests' own way to have a program.
-program() { (cd "$project" && node --import tsx test/engine/program-path.ts "$1"); }
+# The tests' own way to have a program, but for the images that are made of it.
+program() { (cd "$project" && DOCKER_HOST=unix:///nowhere POSTERN_TEST_PROGRAMS= node --import tsx test/engine/program-path.ts "$1"); }
 
 place() { [ -f "$1" ] && { cp -lf "$1" "$2" 2> /dev/null || cp -f "$1" "$2"; }; }
 mirror() { [ -d "$1" ] && rm -rf "$2" && { cp -rl "$1" "$2" 2> /dev/null || { rm -rf "$2" && cp -r "$1" "$2"; }; }; }

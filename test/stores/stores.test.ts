@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Stores } from '../../src/stores/stores.ts';
@@ -60,11 +60,14 @@ describe('stores on Redis over TLS with client certificates', () => {
       config: [
         'port 0',
         'tls-auth-clients yes',
-        `tls-ca-cert-file ${path('ca.crt')}`,
-        `tls-cert-file ${path('redis.crt')}`,
-        `tls-key-file ${path('redis.key')}`,
+        'tls-ca-cert-file %folder%/ca.crt',
+        'tls-cert-file %folder%/redis.crt',
+        'tls-key-file %folder%/redis.key',
         'tls-port %port%',
       ],
+      files: Object.fromEntries(
+        ['ca.crt', 'redis.crt', 'redis.key'].map((name) => [name, readFileSync(path(name), 'utf8')]),
+      ),
     });
     url = `rediss://127.0.0.1:${server.port}/3`;
     stores = await open({ url, tls });

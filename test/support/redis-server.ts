@@ -105,10 +105,14 @@ async function launchImage(image: string, folder: string, args: string[]): Promi
     .withEntrypoint(['sh', '-c', 'exec $(command -v redis-server || command -v valkey-server) "$@"', 'redis'])
     .withCommand(args)
     .start();
+  let output = '';
+  (await container.logs()).on('data', (text) => {
+    output += String(text);
+  });
   return {
     signal: async (signal) => void (await run('docker', ['kill', `--signal=${signal}`, container.getId()])),
     end: async () => void (await container.stop().catch(() => {})),
-    output: () => '',
+    output: () => output,
   };
 }
 

@@ -90,6 +90,7 @@ const PROGRAMS: Readonly<Record<string, Find>> = {
   nginx: proxy('nginx'),
   haproxy: proxy('haproxy'),
   'envoyproxy/envoy': proxy('envoy'),
+  'valkey/valkey': proxy('valkey'),
   'prom/prometheus': proxy('prometheus'),
   'grafana/grafana': standIn('grafana'),
   'authelia/authelia': standIn('authelia'),

@@ -5,12 +5,11 @@ import { heldBytes } from '../../gate/budgets/held-bytes.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { Cancelled, NoAnswer, SessionLost } from '../../protocol/failures.ts';
-import { parseJson, writeJson } from '../../protocol/json.ts';
-import { errorMessage, type Id, isId, isSameId, type Json } from '../../protocol/json-rpc.ts';
+import { writeJson } from '../../protocol/json.ts';
+import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
 import { changedList } from '../../protocol/list-changes.ts';
 import { isTooLongId } from '../../protocol/message-bounds.ts';
 import { INITIALIZED } from '../../protocol/methods.ts';
-import { nestsTooDeep } from '../../protocol/nesting.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ClientRequest } from '../mcp-server.ts';
@@ -19,33 +18,17 @@ import type { TracedRequests } from '../traced-requests.ts';
 import { ignoreMessage, type RequestOptions } from '../upstream-request.ts';
 import { NoiseBudget } from './noise-budget.ts';
 import { PacedQueue } from './paced-queue.ts';
+import { PendingRequests, type Subscribing } from './pending-requests.ts';
 import type { MessageFields, OpenPipe, Pipe } from './pipe.ts';
-import type { PipeSession, Waiting } from './pipe-session.ts';
+import type { PipeSession } from './pipe-session.ts';
 import { ResourceSubscriptions } from './resource-subscriptions.ts';
+import { parseMessage, readServerMessages } from './server-message.ts';
 import { ProgramEnded, ServerNotStarted } from './server-not-started.ts';
 import { ServerRequests } from './server-requests.ts';
+import { UnrelatedMessages } from './unrelated-messages.ts';
 
-/** A request of a client that the server has not answered, by the id that the server knows it by. */
-interface Asked {
-  readonly session: PipeSession;
-  /** The client's own id. */
-  readonly id: Id;
-  readonly method: unknown;
-  /** The client's own progress token. */
-  readonly token: unknown;
-  /** Undefined: nobody waits for the answer any more. */
-  readonly waiting: Waiting | undefined;
-  /** What the client is subscribed to as soon as the server has accepted it. */
-  readonly subscribing: Subscribing | undefined;
-}
-
-interface Subscribing {
-  readonly uri: string;
-  readonly hold: Hold;
-}
-
-/** What a server said, in the order in which it did. */
-type Heard =
+/** What a pipe tells of its server, in the order in which it happened. */
+type PipeEvent =
   | { readonly kind: 'message'; readonly text: string }
   | { readonly kind: 'oversized'; readonly message: OversizedMessage }
   | { readonly kind: 'undelivered'; readonly text: string; readonly why: Error }
@@ -71,34 +54,26 @@ export interface PipeServerOptions {
   readonly traced: TracedRequests | undefined;
 }
 
-/** Requests of one session that go on at the server though nobody waits for their answers any more. */
-const MAX_ABANDONED = 64;
-
 /**
  * One running server, and the sessions that use it. Ids and progress tokens are the relay's own towards the server, so that
  * no session can answer, cancel or move what is another's.
  */
 export class PipeServer {
   readonly #sessions = new Set<PipeSession>();
-  readonly #asked = new Map<number, Asked>();
-  readonly #questions = new ServerRequests((answer) => this.#send(answer));
+  readonly #pending = new PendingRequests();
+  readonly #serverRequests = new ServerRequests((answer) => this.#send(answer));
   readonly #subscriptions = new ResourceSubscriptions();
-  /** Of each session, the oldest first. */
-  readonly #abandoned = new Map<PipeSession, Set<number>>();
+  readonly #unrelated: UnrelatedMessages;
   readonly #options: PipeServerOptions;
-  readonly #heard: PacedQueue<Heard>;
+  readonly #events: PacedQueue<PipeEvent>;
   readonly #noise: NoiseBudget;
   /** Of a message that has come by half. */
   #half: Hold | undefined;
   #strayed = false;
   #unasked = false;
-  /** The owner whose messages it has been sent, where all were one owner's. */
-  #onlySender: string | undefined;
-  #hasSeveralSenders = false;
   /** Why it ended by itself. */
   #why: Error | undefined;
   #pipe: Pipe | undefined;
-  #lastId = 0;
   /** What the server answered to the first `initialize`. */
   #described: Json | undefined;
   #initializing: Promise<unknown> | undefined;
@@ -108,9 +83,10 @@ export class PipeServer {
   constructor(options: PipeServerOptions) {
     this.#options = options;
     this.#noise = new NoiseBudget(options.now);
-    this.#heard = new PacedQueue<Heard>(
+    this.#unrelated = new UnrelatedMessages(options.oneOwner);
+    this.#events = new PacedQueue<PipeEvent>(
       { pause: () => this.#pipe?.pause(), resume: () => this.#pipe?.resume() },
-      (heard) => this.#take(heard),
+      (event) => this.#onEvent(event),
       (error) => this.#fail(error),
     );
   }
@@ -131,18 +107,18 @@ export class PipeServer {
 
   /** @throws Error where the server cannot be started or reached, or ends at once */
   async start(open: OpenPipe, fields: readonly string[]): Promise<void> {
-    const heard = this.#heard;
+    const events = this.#events;
     const hold = holdOrThrow(this.#options.budget, {});
     this.#half = hold;
     const half = heldBytes(hold, 'keptBytes');
     const pipe = await open(
       {
-        read: (work) => heard.read(work),
-        spent: (milliseconds) => heard.spent(milliseconds),
-        message: (text) => heard.push({ kind: 'message', text }),
-        oversized: (message) => heard.push({ kind: 'oversized', message }),
-        undelivered: (text, why) => heard.push({ kind: 'undelivered', text, why }),
-        closed: (why) => heard.push({ kind: 'closed', why }),
+        read: (work) => events.read(work),
+        spent: (milliseconds) => events.spent(milliseconds),
+        message: (text) => events.push({ kind: 'message', text }),
+        oversized: (message) => events.push({ kind: 'oversized', message }),
+        undelivered: (text, why) => events.push({ kind: 'undelivered', text, why }),
+        closed: (why) => events.push({ kind: 'closed', why }),
         pending: (bytes) => {
           const spent = half(bytes);
           if (spent !== undefined) this.#fail(new RefusedError(spent));
@@ -157,7 +133,7 @@ export class PipeServer {
       throw error;
     });
     this.#pipe = pipe;
-    if (heard.holds) pipe.pause();
+    if (events.holds) pipe.pause();
     if (!this.#over) return;
     await pipe.close();
     if (this.#why !== undefined) throw this.#why;
@@ -171,15 +147,14 @@ export class PipeServer {
   leave(session: PipeSession): void {
     if (!this.#sessions.delete(session)) return;
     session.end(new Error('the session has ended'));
-    for (const [id, asked] of this.#asked) if (asked.session === session) this.#takeBack(id, 'the session has ended');
-    this.#questions.leave(session);
+    for (const id of this.#pending.idsOf(session)) this.#cancel(id, 'the session has ended');
+    this.#serverRequests.leave(session);
     this.#subscriptions.end(session);
-    this.#abandoned.delete(session);
   }
 
   async close(): Promise<void> {
     this.#over = true;
-    this.#heard.stop();
+    this.#events.stop();
     this.#half?.release();
     for (const session of [...this.#sessions]) this.leave(session);
     await this.#pipe?.close();
@@ -197,8 +172,8 @@ export class PipeServer {
     if (this.#over || !this.#sessions.has(session)) throw this.#why ?? new Error('the server has ended');
     if (this.#described !== undefined) return this.#described;
     const request = { id: 'initialize', method: 'initialize', params };
-    const asked = this.#ask(session, request, { signal, onMessage: ignoreMessage });
-    const settled = asked.then(
+    const answer = this.#ask(session, request, { signal, onMessage: ignoreMessage });
+    const settled = answer.then(
       () => {},
       () => {},
     );
@@ -206,7 +181,7 @@ export class PipeServer {
     void settled.then(() => {
       if (this.#initializing === settled) this.#initializing = undefined;
     });
-    const result = await asked;
+    const result = await answer;
     if (!this.works) throw new NoAnswer(200);
     return result;
   }
@@ -231,11 +206,10 @@ export class PipeServer {
     this.#mustRead();
     const { id, method, params } = message;
     if (typeof method !== 'string') {
-      if (isId(id) && this.#questions.take(id, session) !== undefined) this.#sendFor(session, message);
+      if (isId(id) && this.#serverRequests.take(id, session) !== undefined) this.#sendFor(session, message);
     } else if (method === 'notifications/cancelled') {
       const { requestId, reason } = isRecord(params) ? params : {};
-      for (const [own, asked] of this.#asked)
-        if (asked.session === session && isSameId(asked.id, requestId)) this.#takeBack(own, reason);
+      if (isId(requestId)) for (const own of this.#pending.idsOf(session, requestId)) this.#cancel(own, reason);
     } else if (method !== INITIALIZED || !this.#initialized) {
       this.#initialized ||= method === INITIALIZED;
       this.#sendFor(session, message);
@@ -254,76 +228,73 @@ export class PipeServer {
     options: RequestOptions,
     subscribing?: Subscribing,
   ): Promise<Json> {
-    this.#lastId += 1;
-    const own = this.#lastId;
+    const own = this.#pending.nextId();
     const meta = isRecord(params._meta) ? params._meta : {};
     const token = meta.progressToken;
     const told = token === undefined ? params : { ...params, _meta: { ...meta, progressToken: own } };
     const send = (sent: Json) =>
       session.wait(method, options, (waiting) => {
-        this.#asked.set(own, { session, id, method, token, waiting, subscribing });
+        this.#pending.add(own, { session, id, method, token, waiting, subscribing });
         this.#sendFor(session, { jsonrpc: '2.0', id: own, method, params: sent });
       });
     const { traced } = this.#options;
     try {
       return await (traced === undefined ? send(told) : traced.message({ id, method, params: told }, send));
     } catch (error) {
-      this.#left(own, error);
+      this.#giveUp(own, error);
       throw error;
     }
   }
 
-  /** Nobody waits for the answer to a request any more, if it has none. */
-  #left(own: number, why: unknown): void {
-    const asked = this.#asked.get(own);
-    if (asked === undefined) return;
-    // It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew.
-    const cancelled = Cancelled.by(why);
-    if (asked.method === 'initialize') this.#forget(own);
-    else if (cancelled !== undefined) this.#takeBack(own, cancelled.reason);
-    else this.#abandon(own, asked);
-  }
-
   /**
-   * The client has gone, which takes nothing back (2025-11-25, basic/transports): the request goes on, and little is kept of it.
-   * Of too many the oldest is taken back all the same.
+   * Nobody waits for the answer to a request any more, if it has none. A client that has gone takes nothing back (2025-11-25,
+   * basic/transports): its request goes on. Of too many the oldest is taken back all the same.
    */
-  #abandon(own: number, asked: Asked): void {
-    const { session } = asked;
-    this.#asked.set(own, { ...asked, token: undefined, waiting: undefined });
-    const abandoned = this.#abandoned.get(session) ?? new Set();
-    this.#abandoned.set(session, abandoned.add(own));
-    const [oldest] = abandoned;
-    if (abandoned.size > MAX_ABANDONED && oldest !== undefined)
-      this.#takeBack(oldest, 'no client waits for the answer');
+  #giveUp(own: number, why: unknown): void {
+    const request = this.#pending.get(own);
+    if (request === undefined) return;
+    // It may not be cancelled (basic/utilities/cancellation): the next session that needs it asks anew.
+    if (request.method === 'initialize') return void this.#pending.take(own);
+    const cancelled = Cancelled.by(why);
+    if (cancelled !== undefined) return void this.#cancel(own, cancelled.reason);
+    const oldest = this.#pending.abandon(own, request);
+    if (oldest !== undefined) this.#cancel(oldest, 'no client waits for the answer');
   }
 
-  #take(heard: Heard): void {
+  #onEvent(event: PipeEvent): void {
     if (this.#over) return;
-    switch (heard.kind) {
+    switch (event.kind) {
       case 'message':
-        return void this.#receive(heard.text);
+        return void this.#receive(event.text);
       case 'oversized':
-        return void this.#refuseOversized(heard.message);
+        return void this.#refuseOversized(event.message);
       case 'undelivered':
-        return void this.#undelivered(heard.text, heard.why);
+        return void this.#undelivered(event.text, event.why);
       case 'closed':
-        return void this.#ended(heard.why);
+        return void this.#ended(event.why);
       default:
-        heard satisfies never;
+        event satisfies never;
     }
   }
 
-  /** Programs print other things too, and some begin with a byte order mark. A batch is of 2025-03-26. */
   #receive(text: string): void {
-    const message = readMessage(text);
-    if (message === undefined || nestsTooDeep(text)) return void this.#stray(text);
-    for (const one of Array.isArray(message) ? message : [message]) {
-      if (!isRecord(one)) this.#stray(writeJson(one));
-      else if (typeof one.method !== 'string') this.#answer(one);
-      else if (isId(one.id)) this.#question(one.id, one.method, one);
-      else this.#notice(one.method, one);
-    }
+    for (const received of readServerMessages(text))
+      switch (received.kind) {
+        case 'response':
+          this.#onResponse(received.message);
+          break;
+        case 'request':
+          this.#onRequest(received.id, received.method, received.message);
+          break;
+        case 'notification':
+          this.#onNotification(received.method, received.message);
+          break;
+        case 'stray':
+          this.#stray(received.text);
+          break;
+        default:
+          received satisfies never;
+      }
   }
 
   #stray(text: string): void {
@@ -340,26 +311,25 @@ export class PipeServer {
     const why = `a message of the MCP server has ${size} characters, of which ${this.#options.limit} may be (relay.limits.maxServerMessage)`;
     const error = errorMessage(id, SERVER_ERROR, why);
     if (isRequest) this.#send(error);
-    else this.#answer(error);
+    else this.#onResponse(error);
   }
 
   #undelivered(text: string, why: Error): void {
-    const message = readMessage(text);
+    const message = parseMessage(text);
     if (!isRecord(message) || !isId(message.id) || message.method === undefined) return;
     if (!(why instanceof RefusedError || why instanceof SessionLost))
-      return void this.#answer(
+      return void this.#onResponse(
         errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`),
       );
-    this.#drop(Number(message.id))?.waiting?.failed(why);
+    this.#pending.drop(Number(message.id))?.waiting?.failed(why);
   }
 
-  #answer(message: Json): void {
+  #onResponse(message: Json): void {
     if (!isId(message.id)) return;
     const own = Number(message.id);
-    const asked = this.#asked.get(own);
-    if (asked === undefined) return void this.#answersNothing(own);
-    this.#forget(own);
-    const { session, method, waiting, subscribing } = asked;
+    const request = this.#pending.take(own);
+    if (request === undefined) return void this.#answersNothing(own);
+    const { session, method, waiting, subscribing } = request;
     const isDone = isRecord(message.result);
     if (isDone && method === 'initialize') this.#described = message.result as Json;
     if (isDone && subscribing !== undefined && this.#sessions.has(session))
@@ -372,50 +342,33 @@ export class PipeServer {
 
   /** What was taken back may be answered all the same; what was never asked may not. */
   #answersNothing(own: number): void {
-    if (Number.isInteger(own) && own > 0 && own <= this.#lastId) return;
+    if (this.#pending.wasSent(own)) return;
     if (!this.#unasked) this.#options.onUnasked();
     this.#unasked = true;
   }
 
-  /** @returns what will not be answered */
-  #drop(own: number): Asked | undefined {
-    const asked = this.#asked.get(own);
-    this.#forget(own);
-    asked?.subscribing?.hold.release();
-    return asked;
-  }
-
-  #forget(own: number): void {
-    const asked = this.#asked.get(own);
-    if (asked === undefined) return;
-    this.#asked.delete(own);
-    const abandoned = this.#abandoned.get(asked.session);
-    abandoned?.delete(own);
-    if (abandoned?.size === 0) this.#abandoned.delete(asked.session);
-  }
-
-  #question(id: Id, method: string, message: Json): void {
+  #onRequest(id: Id, method: string, message: Json): void {
     if (method === 'ping') return void this.#send({ jsonrpc: '2.0', id, result: {} });
-    const session = this.#spokenTo();
+    const session = this.#recipient();
     if (session === undefined)
       return void this.#send(
         errorMessage(id, METHOD_NOT_FOUND, 'several clients share this server: none can be asked'),
       );
     if (isTooLongId(id)) return void this.#stray(method);
-    this.#questions.put(id, session, message);
+    this.#serverRequests.put(id, session, message);
   }
 
-  #notice(method: string, message: Json): void {
+  #onNotification(method: string, message: Json): void {
     const params = isRecord(message.params) ? message.params : {};
     if (method === 'notifications/progress') {
       const token = params.progressToken;
-      const { session, token: own, waiting } = (isId(token) && this.#asked.get(Number(token))) || {};
+      const { session, token: own, waiting } = (isId(token) && this.#pending.get(Number(token))) || {};
       if (own === undefined) return;
       return void session?.hear({ ...message, params: { ...params, progressToken: own } }, waiting);
     }
     if (method === 'notifications/cancelled') {
       const { requestId } = params;
-      return void (isId(requestId) && this.#questions.take(requestId)?.hear(message));
+      return void (isId(requestId) && this.#serverRequests.take(requestId)?.hear(message));
     }
     if (method === 'notifications/resources/updated') {
       const subscribers = this.#subscriptions.of(params.uri);
@@ -427,31 +380,21 @@ export class PipeServer {
       return;
     }
     // What may be about one person's request must not reach another.
-    this.#spokenTo()?.hear(message);
+    this.#recipient()?.hear(message);
   }
 
-  /**
-   * The session that an unrelated message of the server is for; undefined: unknown. A pipe does not show which request a message
-   * belongs to, and a server may speak after its answer or after the client has left, so no open request proves whom it means.
-   */
-  #spokenTo(): PipeSession | undefined {
-    const { oneOwner } = this.#options;
-    const candidates = [...this.#sessions].filter(({ owner }) => oneOwner || owner === this.#onlySender);
-    if (candidates.length <= 1) return candidates[0];
-    const busy = new Set([...this.#asked.values()].map(({ session }) => session));
-    const asking = candidates.filter((session) => busy.has(session));
-    return asking.length === 1 ? asking[0] : undefined;
+  #recipient(): PipeSession | undefined {
+    return this.#unrelated.recipient(this.#sessions, () => this.#pending.sessions);
   }
 
-  #takeBack(own: number, reason: unknown): void {
+  #cancel(own: number, reason: unknown): void {
     const cancelled = new Cancelled(reason);
-    this.#drop(own)?.waiting?.failed(cancelled);
+    this.#pending.drop(own)?.waiting?.failed(cancelled);
     this.#send(Cancelled.notification(own, cancelled.reason));
   }
 
   #sendFor({ owner, fields }: PipeSession, message: Json): void {
-    this.#hasSeveralSenders ||= this.#onlySender !== undefined && this.#onlySender !== owner;
-    this.#onlySender = this.#hasSeveralSenders ? undefined : owner;
+    this.#unrelated.sentFor(owner);
     this.#send(message, fields);
   }
 
@@ -469,23 +412,14 @@ export class PipeServer {
   #ended(why: Error): void {
     if (this.#over) return;
     this.#over = true;
-    this.#heard.stop();
+    this.#events.stop();
     this.#half?.release();
     this.#why = this.works || !(why instanceof ProgramEnded) ? why : new ServerNotStarted(why.message, why);
     for (const session of this.#sessions) session.end(this.#why);
     this.#sessions.clear();
-    for (const { subscribing } of this.#asked.values()) subscribing?.hold.release();
-    this.#asked.clear();
-    this.#questions.end();
+    this.#pending.clear();
+    this.#serverRequests.end();
     this.#subscriptions.end();
     if (this.#pipe !== undefined) this.#options.onEnd(this, why);
-  }
-}
-
-function readMessage(text: string): unknown {
-  try {
-    return parseJson(text.startsWith('\ufeff') ? text.slice(1) : text);
-  } catch {
-    return undefined;
   }
 }
