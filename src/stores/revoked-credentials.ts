@@ -17,7 +17,7 @@ export function revocationLifetime({ auth, relay }: Config): number {
 }
 
 export interface RevokedCredentialsOptions {
-  readonly stores: Pick<Stores, 'documents' | 'announcements'>;
+  readonly stores: Pick<Stores, 'documents' | 'pubSub'>;
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
@@ -37,10 +37,10 @@ export class RevokedCredentials {
 
   constructor(options: RevokedCredentialsOptions) {
     this.#options = options;
-    const { announcements } = options.stores;
+    const { pubSub } = options.stores;
     this.#subscriptions = [
-      announcements.subscribe(TOPIC, (handle) => this.#learn(handle)),
-      announcements.onGap(() => void this.#read()),
+      pubSub.subscribe(TOPIC, (handle) => this.#learn(handle)),
+      pubSub.onGap(() => void this.#read()),
     ];
     void this.#read();
   }
@@ -60,7 +60,7 @@ export class RevokedCredentials {
     const { stores, now, lifetime } = this.#options;
     this.#learn(handle);
     await stores.documents.put(COLLECTION, handle, '1', now() + lifetime());
-    await stores.announcements.publish(TOPIC, handle);
+    await stores.pubSub.publish(TOPIC, handle);
   }
 
   close(): void {

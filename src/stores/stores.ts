@@ -9,7 +9,7 @@ export interface Stores {
   readonly kind: 'memory' | 'redis';
   readonly sessions: SessionStore;
   readonly locks: Locks;
-  readonly announcements: PubSub;
+  readonly pubSub: PubSub;
   readonly documents: Documents;
   /**
    * Records that are found again by index terms, as sessions are. Each name is a store of its own, so that a flood of one kind

@@ -32,7 +32,7 @@ export type Suspension = z.output<typeof suspension>;
 type Named = Pick<Identity, 'subject' | 'username' | 'email' | 'issuer' | 'method'>;
 
 export interface SuspensionsOptions {
-  readonly stores: Pick<Stores, 'documents' | 'announcements'>;
+  readonly stores: Pick<Stores, 'documents' | 'pubSub'>;
   readonly log: Logger;
   /** Unix time in milliseconds. */
   readonly now: () => number;
@@ -58,11 +58,8 @@ export class Suspensions {
       'suspended users cannot be read from the store; those known stay suspended',
     );
     this.#options = options;
-    const { announcements } = options.stores;
-    this.#subscriptions = [
-      announcements.subscribe(TOPIC, () => void this.#read()),
-      announcements.onGap(() => void this.#read()),
-    ];
+    const { pubSub } = options.stores;
+    this.#subscriptions = [pubSub.subscribe(TOPIC, () => void this.#read()), pubSub.onGap(() => void this.#read())];
     void this.#read();
   }
 
@@ -89,18 +86,18 @@ export class Suspensions {
 
   /** In the place of one of the same user and issuer. @throws DependencyUnavailable where not all processes may have been told */
   async suspend(suspended: Suspension): Promise<void> {
-    const { documents, announcements } = this.#options.stores;
+    const { documents, pubSub } = this.#options.stores;
     await documents.put(COLLECTION, idOf(suspended), JSON.stringify(suspended), suspended.until);
     await this.#read();
-    await announcements.publish(TOPIC, 'changed');
+    await pubSub.publish(TOPIC, 'changed');
   }
 
   /** @returns whether there was one @throws DependencyUnavailable as above */
   async lift(user: string, issuer: string | undefined): Promise<boolean> {
-    const { documents, announcements } = this.#options.stores;
+    const { documents, pubSub } = this.#options.stores;
     const lifted = await documents.remove(COLLECTION, idOf({ user, issuer }));
     await this.#read();
-    await announcements.publish(TOPIC, 'changed');
+    await pubSub.publish(TOPIC, 'changed');
     return lifted;
   }
 

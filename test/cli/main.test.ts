@@ -83,7 +83,9 @@ describe('postern', () => {
     this.timeout(60_000);
     if (!existsSync('/dev/full')) this.skip();
     const full = openSync('/dev/full', 'w');
-    const child = spawn(process.execPath, [...POSTERN_COMMAND, 'config', 'schema'], { stdio: ['ignore', full, 'pipe'] });
+    const child = spawn(process.execPath, [...POSTERN_COMMAND, 'config', 'schema'], {
+      stdio: ['ignore', full, 'pipe'],
+    });
     closeSync(full);
     const said = text(child.stderr ?? assert.fail());
     const [code] = await once(child, 'exit');

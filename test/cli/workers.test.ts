@@ -75,7 +75,9 @@ describe('several workers of one process', function () {
   const children = (postern: RunningPostern) => workersOf(postern).filter((pid) => isNode(pid));
   const isNode = (pid: number) => {
     try {
-      return /postern(?:-entry\.ts|\.js)/.test(execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }));
+      return /postern(?:-entry\.ts|\.js)/.test(
+        execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }),
+      );
     } catch {
       return false;
     }

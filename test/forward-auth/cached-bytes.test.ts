@@ -38,7 +38,7 @@ const CACHES: Readonly<Record<string, () => { remember: (person: number) => unkn
   'cached sessions': () => {
     const cache = new SessionCache(
       { maxEntries: 100_000, maxBytes: MAX_BYTES, entryLifetime: 60_000 },
-      stores().announcements,
+      stores().pubSub,
     );
     const times = { createdAt: 0, renewedAt: 0, endsAt: 1, expiresAt: 1, cachedUntil: 1, quietUntil: 1 };
     return {

@@ -188,24 +188,24 @@ export function storesContract(stores: () => Stores): void {
   });
 
   it('tells every listener of a topic, in order, until the subscription ends', async () => {
-    const { announcements } = stores();
+    const { pubSub } = stores();
     const topic = fresh('topic');
     const heard: string[] = [];
-    const end = announcements.subscribe(topic, (message) => heard.push(message));
-    announcements.subscribe(topic, () => {
+    const end = pubSub.subscribe(topic, (message) => heard.push(message));
+    pubSub.subscribe(topic, () => {
       throw new Error('a broken listener');
     });
-    await until('announcements are complete', () => announcements.complete);
+    await until('announcements are complete', () => pubSub.complete);
     const said = ['one', 'zwei "2"', ...Array.from({ length: 100 }, (_, at) => String(at))];
-    for (const message of said) await announcements.publish(topic, message);
-    await announcements.publish(fresh('other'), 'not for us');
+    for (const message of said) await pubSub.publish(topic, message);
+    await pubSub.publish(fresh('other'), 'not for us');
     await until('all was heard', () => heard.length === said.length);
     assert.deepEqual(heard, said);
     end();
-    await announcements.publish(topic, 'four');
+    await pubSub.publish(topic, 'four');
     const last: string[] = [];
-    announcements.subscribe(topic, (message) => last.push(message));
-    await announcements.publish(topic, 'five');
+    pubSub.subscribe(topic, (message) => last.push(message));
+    await pubSub.publish(topic, 'five');
     await until('the last was heard', () => last.includes('five'));
     assert.equal(heard.length, said.length);
   });

@@ -47,11 +47,11 @@ describe('Redis that goes away and comes back', () => {
 
   it('has each process hear the other, and see what the other ended', async () => {
     const heard: string[] = [];
-    for (const stores of [one, two]) stores.announcements.subscribe('ended', (message) => heard.push(message));
+    for (const stores of [one, two]) stores.pubSub.subscribe('ended', (message) => heard.push(message));
     const kept = session();
     await one.sessions.create(kept);
     assert.equal(await two.sessions.end(kept.key), true);
-    await two.announcements.publish('ended', kept.key);
+    await two.pubSub.publish('ended', kept.key);
     assert.equal(await one.sessions.read(kept.key), undefined);
     await until('both heard', () => heard.length === 2);
     assert.deepEqual(heard, [kept.key, kept.key]);
@@ -69,15 +69,15 @@ describe('Redis that goes away and comes back', () => {
     const kept = Array.from({ length: 20 }, () => session());
     await Promise.all(kept.map((entry) => one.sessions.create(entry)));
     let gaps = 0;
-    one.announcements.onGap(() => gaps++);
+    one.pubSub.onGap(() => gaps++);
     await server.kill();
     await assert.rejects(one.sessions.read(kept[0]?.key as string), DependencyUnavailable);
     await assert.rejects(one.sessions.create(session()), DependencyUnavailable);
     await assert.rejects(one.locks.once('x', 1_000), DependencyUnavailable);
-    await assert.rejects(one.announcements.publish('x', 'y'), DependencyUnavailable);
+    await assert.rejects(one.pubSub.publish('x', 'y'), DependencyUnavailable);
     await assert.rejects(one.documents.get('x', 'y'), DependencyUnavailable);
     assert.equal(await one.problem(), 'Redis does not answer');
-    await until('the gap is known', () => !one.announcements.complete && gaps === 1);
+    await until('the gap is known', () => !one.pubSub.complete && gaps === 1);
 
     const local = one.limiter('local', 2, 60_000);
     const allowed = [
@@ -96,9 +96,9 @@ describe('Redis that goes away and comes back', () => {
     assert.equal(gaps, 2);
     for (const entry of kept) assert.deepEqual(await one.sessions.read(entry.key), entry);
     const heard: string[] = [];
-    one.announcements.subscribe('after', (message) => heard.push(message));
+    one.pubSub.subscribe('after', (message) => heard.push(message));
     await until('the other answers again', answers(two));
-    await two.announcements.publish('after', 'back');
+    await two.pubSub.publish('after', 'back');
     await until('it hears again', () => heard.length === 1);
   });
 
@@ -106,12 +106,12 @@ describe('Redis that goes away and comes back', () => {
     const pipe = await startPipe(server.port);
     const far = await open({ url: `redis://127.0.0.1:${pipe.port}`, timeout: '400ms' });
     const heard: string[] = [];
-    two.announcements.subscribe('ended', (message) => heard.push(message));
+    two.pubSub.subscribe('ended', (message) => heard.push(message));
     await until('the far one is connected', answers(far));
     pipe.cut();
     for (const key of ['first', 'second', 'first'])
-      await assert.rejects(far.announcements.publish('ended', key), DependencyUnavailable);
-    assert.ok(two.announcements.complete, 'the other process believes what it remembers');
+      await assert.rejects(far.pubSub.publish('ended', key), DependencyUnavailable);
+    assert.ok(two.pubSub.complete, 'the other process believes what it remembers');
     pipe.resume();
     await until('both are heard', () => heard.length === 2);
     assert.deepEqual(heard, ['second', 'first']);
@@ -123,11 +123,11 @@ describe('Redis that goes away and comes back', () => {
     const kept = session();
     await one.sessions.create(kept);
     let gaps = 0;
-    one.announcements.onGap(() => gaps++);
+    one.pubSub.onGap(() => gaps++);
     await server.pause();
     await assert.rejects(one.sessions.read(kept.key), DependencyUnavailable);
     await assert.rejects(one.sessions.end(kept.key), DependencyUnavailable);
-    await until('it is known to be deaf', () => !one.announcements.complete);
+    await until('it is known to be deaf', () => !one.pubSub.complete);
     await sleep(1_500);
     await server.resume();
     await until('it answers again', answers(one));
@@ -137,13 +137,13 @@ describe('Redis that goes away and comes back', () => {
 
   it('notices that only its subscription was cut', async () => {
     let gaps = 0;
-    one.announcements.onGap(() => gaps++);
-    assert.equal(one.announcements.complete, true);
+    one.pubSub.onGap(() => gaps++);
+    assert.equal(one.pubSub.complete, true);
     const admin = new Redis({ port: server.port, protocol: 2 });
     await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     admin.disconnect();
     await until('both ends of the gap were told', () => gaps === 2);
-    assert.equal(one.announcements.complete, true);
+    assert.equal(one.pubSub.complete, true);
     assert.equal(await one.problem(), undefined);
   });
 

@@ -62,7 +62,7 @@ describe('Redis that answers and takes no writes', () => {
       const limiter = stores.limiter('writes', 2 * TIMES, 60_000);
       await limiter.consume(namedKey('a'), TIMES);
       let gaps = 0;
-      stores.announcements.onGap(() => gaps++);
+      stores.pubSub.onGap(() => gaps++);
       await call(begin);
       const before = await connections(admin);
       const outcomes = { read: 0, away: 0, counted: 0, written: 0 };
@@ -132,14 +132,14 @@ describe('Redis far away', () => {
       pipe.delay = each;
       const stores = await open({ url: `redis://127.0.0.1:${pipe.port}`, timeout: '3s', connectTimeout: '5s' });
       try {
-        await until('it is heard', () => stores.announcements.complete);
+        await until('it is heard', () => stores.pubSub.complete);
         let gaps = 0;
-        stores.announcements.onGap(() => gaps++);
+        stores.pubSub.onGap(() => gaps++);
         await sleep(5_000);
         // A machine that stands still for a moment makes one; without allowing for the round trip there are dozens.
         assert.ok(gaps <= 2, `${gaps} gaps`);
         pipe.pause();
-        await until('silence is noticed', () => !stores.announcements.complete);
+        await until('silence is noticed', () => !stores.pubSub.complete);
       } finally {
         await stores.close();
         await pipe.stop();

@@ -14,7 +14,7 @@ describe('suspended users that cannot be read', () => {
     };
     const stores = {
       documents: new Proxy({}, { get: () => away }),
-      announcements: { subscribe: (_topic: string, listener: () => void) => listen(listener), onGap: listen },
+      pubSub: { subscribe: (_topic: string, listener: () => void) => listen(listener), onGap: listen },
     };
     const log = { warn: (line: unknown) => lines.push(line) } as unknown as Logger;
     const suspensions = new Suspensions({ stores: stores as never, log, now: Date.now });

@@ -20,7 +20,7 @@ const MAX_KNOWN = 10_000;
 const NO_HASH = Buffer.alloc(32);
 
 export interface ApiKeysDependencies {
-  readonly stores: Pick<Stores, 'documents' | 'announcements'>;
+  readonly stores: Pick<Stores, 'documents' | 'pubSub'>;
   /** Told of each key that is revoked. */
   readonly ended: Pick<RevokedCredentials, 'end'>;
   readonly log: Logger;
@@ -64,11 +64,8 @@ export class ApiKeys {
   constructor(dependencies: ApiKeysDependencies) {
     this.#dependencies = dependencies;
     this.#ended = new RevokedKeys(dependencies.stores.documents, dependencies.now);
-    const { announcements } = dependencies.stores;
-    this.#subscriptions = [
-      announcements.subscribe(TOPIC, (id) => this.#forget(id)),
-      announcements.onGap(() => this.#forget()),
-    ];
+    const { pubSub } = dependencies.stores;
+    this.#subscriptions = [pubSub.subscribe(TOPIC, (id) => this.#forget(id)), pubSub.onGap(() => this.#forget())];
   }
 
   close(): void {
@@ -81,7 +78,7 @@ export class ApiKeys {
    */
   verify({ id, secret }: ApiKeyParts): GoodApiKey | undefined | Promise<GoodApiKey | undefined> {
     const hash = hashSecret(secret);
-    const known = this.#dependencies.stores.announcements.complete ? this.#known.get(id) : undefined;
+    const known = this.#dependencies.stores.pubSub.complete ? this.#known.get(id) : undefined;
     if (known !== undefined && this.#dependencies.now() < known.until) return this.#judge(known, hash);
     const { queue = NO_QUEUE } = this.#dependencies;
     // With its secret: of a key that leaked once, many may know the id.
@@ -132,7 +129,7 @@ export class ApiKeys {
       expiresAt: record.expiresAt ?? Number.POSITIVE_INFINITY,
       until: now() + cacheTtl,
     };
-    if (stores.announcements.complete && heard === this.#heard) this.#known.set(id, loaded);
+    if (stores.pubSub.complete && heard === this.#heard) this.#known.set(id, loaded);
     return loaded;
   }
 
@@ -185,13 +182,13 @@ export class ApiKeys {
 
   /** First in the store, then everywhere. @returns whether there was one */
   async revoke(id: string): Promise<boolean> {
-    const { documents, announcements } = this.#dependencies.stores;
+    const { documents, pubSub } = this.#dependencies.stores;
     // Asked before it is gone, and not waited for: nothing may hold up a revocation.
     const text = documents.get(COLLECTION, id);
     void this.#remember(id, text);
     const removed = await documents.remove(COLLECTION, id);
     this.#forget(id);
-    await announcements.publish(TOPIC, id);
+    await pubSub.publish(TOPIC, id);
     await this.#dependencies.ended.end(credentialHandle('api-key', id));
     return removed;
   }

@@ -60,8 +60,8 @@ type Eventually<T> = T | Promise<T>;
 /** Rule → limit → authenticate → limit → authorize. Synchronous where authentication and limits are. */
 export function decide(request: CheckRequest, policy: Policy, authenticate: Authenticate): Eventually<Decision> {
   // An endpoint of ours is never written with encoded delimiters.
-  const unasked = request.readings === undefined ? unaskedReason(request, policy) : undefined;
-  if (unasked !== undefined) return allowUnasked(unasked, request, policy);
+  const exempt = request.readings === undefined ? exemptionOf(request, policy) : undefined;
+  if (exempt !== undefined) return allowExempt(exempt, request, policy);
 
   const asked = preflightOf(request, policy);
   const rule = policy.rules.match(asked === undefined ? request : { ...request, method: asked });
@@ -76,7 +76,7 @@ export function decide(request: CheckRequest, policy: Policy, authenticate: Auth
 }
 
 /** What no rule is asked about; undefined: rules decide. */
-function unaskedReason(request: CheckRequest, policy: Policy): Parameters<typeof allowUnasked>[0] | undefined {
+function exemptionOf(request: CheckRequest, policy: Policy): Parameters<typeof allowExempt>[0] | undefined {
   const own = ownEndpoint(request, policy.authorizationServer, policy.handsOnMetadata);
   if (own !== undefined && isOurs(own, request, policy)) return own;
   // A browser sends preflights without credentials (Fetch §4.8): a challenge would break every browser-based client.
@@ -129,7 +129,7 @@ function underLimit(
   authenticate: Authenticate,
 ): Eventually<Decision> {
   if (limited !== undefined) return ofRule(limited, rule);
-  if (preflightOf(request, policy) !== undefined) return allowUnasked('preflight', request, policy, rule.name);
+  if (preflightOf(request, policy) !== undefined) return allowExempt('preflight', request, policy, rule.name);
   if (isForeignPage(request, policy))
     return deny(403, 'origin', 'requests from this Origin are not allowed', rule.name, { cause: ORIGIN_CAUSE });
   if (rule.public) return allow('public', { kind: 'identity', identity: ANONYMOUS }, rule, request, policy);
@@ -246,7 +246,7 @@ function isOurs(
 }
 
 /** What no rule is asked about. Our pages alone read the session's cookie. */
-function allowUnasked(
+function allowExempt(
   reason: Exclude<AllowReason, 'authorized' | 'public'>,
   request: CheckRequest,
   policy: Policy,

@@ -27,7 +27,7 @@ export interface Known {
 
 /** Sessions remembered by cookie value. Only as good as the announcements: while they may be missed, it is empty. */
 export class SessionCache {
-  readonly #announcements: PubSub;
+  readonly #pubSub: PubSub;
   readonly #known: LRUCache<string, Known> | undefined;
   readonly #ids = new Map<string, string>();
   /** Cookie values that were good lately, also where nothing about them may be believed now. */
@@ -36,8 +36,8 @@ export class SessionCache {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #release: Array<() => void>;
 
-  constructor({ maxEntries: max, maxBytes }: SessionsConfig['cache'], announcements: PubSub) {
-    this.#announcements = announcements;
+  constructor({ maxEntries: max, maxBytes }: SessionsConfig['cache'], pubSub: PubSub) {
+    this.#pubSub = pubSub;
     this.#known =
       max === 0
         ? undefined
@@ -49,15 +49,12 @@ export class SessionCache {
               if (reason !== 'set') this.#ids.delete(known.session.key);
             },
           });
-    this.#release = [
-      announcements.subscribe(TOPIC, (message) => this.#heard(message)),
-      announcements.onGap(() => this.#clear()),
-    ];
+    this.#release = [pubSub.subscribe(TOPIC, (message) => this.#heard(message)), pubSub.onGap(() => this.#clear())];
   }
 
   /** @returns undefined also where nothing may be believed */
   get(id: string): Known | undefined {
-    return this.#announcements.complete ? this.#known?.get(id) : undefined;
+    return this.#pubSub.complete ? this.#known?.get(id) : undefined;
   }
 
   /** Whether the cookie was good lately: whoever has one is no stranger, though the store must be asked again. */
@@ -70,7 +67,7 @@ export class SessionCache {
   }
 
   keep(known: Known): void {
-    if (this.#known === undefined || !this.#announcements.complete) return;
+    if (this.#known === undefined || !this.#pubSub.complete) return;
     this.#known.set(known.id, known);
     // One that alone is larger than all may be is not kept.
     if (this.#known.has(known.id)) this.#ids.set(known.session.key, known.id);
@@ -84,13 +81,13 @@ export class SessionCache {
   look<T>(key: string, start: (fresh: () => boolean) => Promise<T>): Promise<T> {
     const running = this.#looks.get(key);
     if (running !== undefined) return running.answer as Promise<T>;
-    const complete = this.#announcements.complete;
+    const complete = this.#pubSub.complete;
     const look = { stale: !complete, answer: Promise.resolve() as Promise<unknown> };
     this.#looks.set(key, look);
     const done = () => {
       if (this.#looks.get(key) === look) this.#looks.delete(key);
     };
-    const answer = start(() => !look.stale && this.#announcements.complete).finally(done);
+    const answer = start(() => !look.stale && this.#pubSub.complete).finally(done);
     look.answer = answer;
     return answer;
   }

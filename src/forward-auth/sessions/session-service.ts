@@ -19,7 +19,7 @@ const CONFLICTING: Visit = { kind: 'conflict' };
 const ENDED: Visit = { kind: 'ended' };
 
 export interface SessionServiceDependencies extends StoredSessionsDependencies {
-  readonly stores: Pick<Stores, 'sessions' | 'locks' | 'announcements'>;
+  readonly stores: Pick<Stores, 'sessions' | 'locks' | 'pubSub'>;
   /** Takes the look-ups of cookies that are not remembered; absent: nothing is refused. */
   readonly queue?: Queue;
   /** Absent: tokens are not renewed. */
@@ -43,7 +43,7 @@ export class SessionService implements Sessions {
     this.#config = config;
     this.#deps = deps;
     this.#cookie = new SessionCookie(config);
-    this.#cache = new SessionCache(config.cache, deps.stores.announcements);
+    this.#cache = new SessionCache(config.cache, deps.stores.pubSub);
     this.#stored = new StoredSessions(config.idleTimeout, this.#cache, deps);
     const { refreshTokens, stores, log, now, onEvent } = deps;
     if (refreshTokens !== undefined)

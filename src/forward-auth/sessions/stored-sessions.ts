@@ -6,7 +6,7 @@ import { type SessionCache, TOPIC } from './session-cache.ts';
 import { fromEntry, toEntry } from './session-record.ts';
 
 export interface StoredSessionsDependencies {
-  readonly stores: Pick<Stores, 'sessions' | 'announcements'>;
+  readonly stores: Pick<Stores, 'sessions' | 'pubSub'>;
   readonly sealing: Sealing;
   readonly log: Logger;
   /** Unix time in milliseconds. */
@@ -70,7 +70,7 @@ export class StoredSessions {
     if (!(await stores.sessions.replace(toEntry(session, this.idleEnd(session), sealing)))) return false;
     this.#cache.drop(session.key);
     // It is done: that nobody was told shows itself by announcements that are not complete.
-    const said = stores.announcements.publish(TOPIC, `${session.key} ${session.version}`);
+    const said = stores.pubSub.publish(TOPIC, `${session.key} ${session.version}`);
     said.catch((error) => log.warn({ error }, 'a refreshed session could not be announced'));
     return true;
   }
@@ -81,7 +81,7 @@ export class StoredSessions {
     if (existed) onEvent(reason);
     this.#cache.drop(key);
     // Also where there was none: a first attempt may have failed after the store and before this.
-    await stores.announcements.publish(TOPIC, key);
+    await stores.pubSub.publish(TOPIC, key);
     for (const listener of this.#endListeners) await listener(key);
     return existed;
   }

@@ -245,13 +245,13 @@ export class Gate {
     const { policy } = this.#rules;
     const { method, params } = message;
     const call = { identity, server, method, params, text: bytes ? () => bytes.toString() : undefined };
-    const judgement = policy?.judge(call);
-    if (policy !== undefined && judgement?.kind === 'denied') {
-      this.#countDenial(entry, judgement, 'enforced');
-      return this.#refused(entry, this.#denialOf(policy, call, judgement, message.id !== undefined), judgement.reason);
+    const decision = policy?.judge(call);
+    if (policy !== undefined && decision?.kind === 'denied') {
+      this.#countDenial(entry, decision, 'enforced');
+      return this.#refused(entry, this.#denialOf(policy, call, decision, message.id !== undefined), decision.reason);
     }
-    if (policy !== undefined && judgement?.kind === 'allowed' && judgement.wouldDeny !== undefined) {
-      const { wouldDeny } = judgement;
+    if (policy !== undefined && decision?.kind === 'allowed' && decision.wouldDeny !== undefined) {
+      const { wouldDeny } = decision;
       this.#countDenial(entry, wouldDeny, 'dry_run');
       const { reason, rule, permission } = wouldDeny;
       this.#deps.log.info(
@@ -274,7 +274,7 @@ export class Gate {
     if (limit?.arguments !== undefined && sizeOf(message.params.arguments) > limit.arguments)
       return this.#refused(entry, argumentsTooLarge(limit.arguments));
     const startedAt = performance.now();
-    const recordOutcome = this.#recordAdmission(entry, judgement);
+    const recordOutcome = this.#recordAdmission(entry, decision);
     return new Permit(this.#guard(entry, limit), (outcome) => {
       this.#count(entry, outcome);
       recordOutcome?.(outcome, Math.round((performance.now() - startedAt) * 10) / 10);
@@ -362,7 +362,7 @@ export class Gate {
    */
   #recordAdmission(
     entry: AuthorizationRequest,
-    judgement: PolicyDecision | undefined,
+    decision: PolicyDecision | undefined,
   ): ((outcome: string, durationMs: number) => void) | undefined {
     const { audit } = this.#deps;
     if (audit === undefined) return undefined;
@@ -371,8 +371,8 @@ export class Gate {
     const about = () => ({
       event: isCall ? ('tool_call' as const) : ('message' as const),
       ...messageEntry(entry, this.#recorded),
-      rule: judgement?.rule,
-      wouldDeny: judgement?.kind === 'allowed' ? judgement.wouldDeny?.rule : undefined,
+      rule: decision?.rule,
+      wouldDeny: decision?.kind === 'allowed' ? decision.wouldDeny?.rule : undefined,
     });
     if (!isCall) return (outcome, durationMs) => audit.record({ ...about(), outcome, durationMs });
     const call = { ...about(), call: randomUUID() };

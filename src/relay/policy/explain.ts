@@ -53,11 +53,11 @@ export function explainPolicy(
       description: 'no relay.policy: every user who reaches the server may use everything there',
     };
   const compiled = compilePolicy(policy, names, () => readOnly);
-  const judgement = compiled.judge(call);
+  const decision = compiled.judge(call);
   const placed = (name: string): Placed => ({ name, ...sourceOf(document, name) });
   const denial = (denied: Denied) => explainDenial(compiled, call, denied, placed);
-  if (judgement.kind === 'denied') return { decision: 'deny', ...denial(judgement) };
-  const { rule, wouldDeny } = judgement;
+  if (decision.kind === 'denied') return { decision: 'deny', ...denial(decision) };
+  const { rule, wouldDeny } = decision;
   return { decision: 'allow', rule: placed(rule), ...(wouldDeny && { wouldDeny: denial(wouldDeny) }) };
 }
 

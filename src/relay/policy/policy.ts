@@ -37,9 +37,9 @@ export class Policy {
   /** One message. */
   judge(call: Call): PolicyDecision {
     const operation = operationOf(call.method, call.params);
-    const judgement = this.#judge(call, operation);
-    if (judgement.kind === 'allowed' || !this.#dryRun) return judgement;
-    return { kind: 'allowed', rule: 'relay.policy.dryRun', wouldDeny: judgement };
+    const decision = this.#judge(call, operation);
+    if (decision.kind === 'allowed' || !this.#dryRun) return decision;
+    return { kind: 'allowed', rule: 'relay.policy.dryRun', wouldDeny: decision };
   }
 
   /** Why it was denied, for the operator. @param denied what `judge` said of the call */

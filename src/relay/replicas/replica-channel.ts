@@ -22,7 +22,7 @@ export interface ReplicaChannel {
  * @returns undefined if there is one process only; otherwise opens the channel of a topic
  */
 export function openReplicaChannels(
-  { kind, announcements }: Pick<Stores, 'kind' | 'announcements'>,
+  { kind, pubSub }: Pick<Stores, 'kind' | 'pubSub'>,
   sealing: Sealing,
   log: Logger,
 ): ((topic: string) => ReplicaChannel) | undefined {
@@ -30,16 +30,16 @@ export function openReplicaChannels(
   const own = randomUUID();
   return (topic) => ({
     get connected() {
-      return announcements.complete;
+      return pubSub.complete;
     },
     publish: (message) => {
       const sealed = sealing.seal(topic, writeJson({ from: own, message }));
-      announcements
+      pubSub
         .publish(topic, sealed)
         .catch((error: unknown) => log.warn({ error }, 'other replicas did not receive a message about a session'));
     },
     subscribe: (listener) =>
-      announcements.subscribe(topic, (sealed) => {
+      pubSub.subscribe(topic, (sealed) => {
         const text = sealing.open(topic, sealed);
         const published: unknown = text === undefined ? undefined : parseJson(text.toString());
         if (isRecord(published) && published.from !== own && isRecord(published.message)) listener(published.message);

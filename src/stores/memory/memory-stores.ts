@@ -40,7 +40,7 @@ export function createMemoryStores(options: {
       records.set(name, store);
       return store;
     },
-    announcements: new MemoryPubSub(topics),
+    pubSub: new MemoryPubSub(topics),
     limiter: (name, limit, window): Limiter => {
       const id = `${name} ${limit} ${window}`;
       const limiter = limiters.get(id) ?? new MemoryLimiter(limit, window, now);

@@ -37,8 +37,8 @@ export async function openRedisStores(
   const link = new RedisLink(target, { log, metrics, timeout: config.timeout, prefix, tracing });
   const wait = Math.min(START_WAIT, config.connectTimeout);
   await link.settled(wait);
-  const announcements = new RedisPubSub(link, target, prefix, new Topics(log), options.heartbeat);
-  if (link.client.status === 'ready') await announcements.settled(wait);
+  const pubSub = new RedisPubSub(link, target, prefix, new Topics(log), options.heartbeat);
+  if (link.client.status === 'ready') await pubSub.settled(wait);
   const limiters = new Map<string, Limiter>();
   const records = new Map<string, RecordStore>();
   return {
@@ -52,7 +52,7 @@ export async function openRedisStores(
       return store;
     },
     locks: createRedisLocks(link, prefix),
-    announcements,
+    pubSub,
     documents: createRedisDocuments(link, prefix, now),
     limiter: (name, limit, window) => {
       const id = `${name} ${limit} ${window}`;
@@ -71,10 +71,10 @@ export async function openRedisStores(
       }
       const { refusesWrites } = link;
       if (refusesWrites !== undefined) return `Redis takes no writes (${refusesWrites})`;
-      return announcements.complete ? undefined : 'announcements are not heard';
+      return pubSub.complete ? undefined : 'announcements are not heard';
     },
     close: async () => {
-      announcements.close();
+      pubSub.close();
       link.close();
     },
   };

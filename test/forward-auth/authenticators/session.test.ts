@@ -72,7 +72,7 @@ describe('session authenticator', () => {
     const { authenticate, cookie, stores, view } = await imagine();
     await authenticate(cookie);
     stores.away = true;
-    view.announcements.complete = false;
+    view.pubSub.complete = false;
     await assert.rejects(authenticate(cookie), DependencyUnavailable);
     stores.away = false;
     assert.equal((await authenticate(cookie)).kind, 'identity');

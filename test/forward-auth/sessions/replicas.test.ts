@@ -73,7 +73,7 @@ function twoOf(kind: 'memory' | ProgramName) {
             },
           }),
       );
-      await until('the announcements are complete', () => opened.every(({ announcements }) => announcements.complete));
+      await until('the announcements are complete', () => opened.every(({ pubSub }) => pubSub.complete));
     });
     afterEach(async () => {
       for (const service of services) service.close();
@@ -110,7 +110,7 @@ function twoOf(kind: 'memory' | ProgramName) {
       await a.visit(cookie, HOST);
       await server.pause();
       try {
-        await until('nothing is believed', () => opened[0]?.announcements.complete === false);
+        await until('nothing is believed', () => opened[0]?.pubSub.complete === false);
         await assert.rejects(async () => a.visit(cookie, HOST), DependencyUnavailable);
       } finally {
         await server.resume();

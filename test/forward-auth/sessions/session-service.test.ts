@@ -87,10 +87,10 @@ describe('sessions', () => {
     const cookie = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
     const { session } = live(await service.visit(cookie, HOST));
     stores.mute = true;
-    view.announcements.complete = false;
+    view.pubSub.complete = false;
     stores.entries.delete(session.key);
     assert.equal((await service.visit(cookie, HOST)).kind, 'ended', 'the cache is not believed');
-    view.announcements.complete = true;
+    view.pubSub.complete = true;
     view.missed();
     assert.equal((await service.visit(cookie, HOST)).kind, 'ended', 'the cache was emptied');
   });
@@ -119,7 +119,7 @@ describe('sessions', () => {
     const cookie = cookieOf(await service.begin(signedIn(), BROWSER, undefined));
     await service.visit(cookie, HOST);
     stores.away = true;
-    view.announcements.complete = false;
+    view.pubSub.complete = false;
     await assert.rejects(async () => service.visit(cookie, HOST), DependencyUnavailable);
     await assert.rejects(async () => service.find(cookie), DependencyUnavailable);
     await assert.rejects(service.begin(signedIn(), BROWSER, undefined), DependencyUnavailable);

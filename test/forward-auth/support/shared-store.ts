@@ -40,7 +40,7 @@ export class SharedStore {
     const replica: {
       complete: boolean;
       gap: () => void;
-      readonly stores: Pick<Stores, 'limiter' | 'announcements' | 'documents'>;
+      readonly stores: Pick<Stores, 'limiter' | 'pubSub' | 'documents'>;
     } = {
       complete: true,
       gap: () => {
@@ -48,7 +48,7 @@ export class SharedStore {
       },
       stores: {
         limiter: this.limiter,
-        announcements: {
+        pubSub: {
           publish: async (topic: string, message: string) => {
             this.#check();
             for (const listener of this.#listeners) listener(topic, message);

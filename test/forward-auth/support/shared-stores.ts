@@ -1,7 +1,7 @@
 import { DependencyUnavailable } from '../../../src/platform/errors.ts';
 import type { Locks, PubSub, SessionEntry, SessionStore, Stores } from '../../../src/stores/stores.ts';
 
-type View = Pick<Stores, 'sessions' | 'locks' | 'announcements'>;
+type View = Pick<Stores, 'sessions' | 'locks' | 'pubSub'>;
 
 /** One store for several processes, each with a view of its own, all of whose failures a test can plant. */
 export class SharedStores {
@@ -75,9 +75,9 @@ export class SharedStores {
     once: async () => true,
   };
 
-  view(): View & { missed(): void; announcements: PubSub & { complete: boolean } } {
+  view(): View & { missed(): void; pubSub: PubSub & { complete: boolean } } {
     const gaps = new Set<() => void>();
-    const announcements = {
+    const pubSub = {
       complete: true,
       publish: async (topic: string, message: string) => {
         await this.#reach();
@@ -98,6 +98,6 @@ export class SharedStores {
     const missed = () => {
       for (const gap of gaps) gap();
     };
-    return { sessions: this.sessions, locks: this.locks, announcements, missed };
+    return { sessions: this.sessions, locks: this.locks, pubSub, missed };
   }
 }

@@ -49,7 +49,7 @@ function call(
   });
 }
 
-const kind = (judgement: PolicyDecision) => (judgement.kind === 'denied' ? judgement.reason : 'allowed');
+const kind = (decision: PolicyDecision) => (decision.kind === 'denied' ? decision.reason : 'allowed');
 
 describe('who may use what', () => {
   const rules = [
@@ -161,8 +161,8 @@ describe('tricks with names', () => {
   for (const method of ['Tools/Call', 'tools/call ', 'tools//call', 'TOOLS/CALL', 'tools/c\u0430ll', 'tools-call'])
     it(`nor by another spelling of a method: ${JSON.stringify(method)}`, () => {
       const judged = policy({ rules: [{ effect: 'deny', tools: ['delete_repo'] }, { methods: ['tools/*'] }] });
-      const judgement = judged.judge({ identity: ALICE, server: 'github', method, params: { name: 'delete_repo' } });
-      assert.notEqual(kind(judgement), 'allowed');
+      const decision = judged.judge({ identity: ALICE, server: 'github', method, params: { name: 'delete_repo' } });
+      assert.notEqual(kind(decision), 'allowed');
     });
 
   for (const uri of [

@@ -26,7 +26,7 @@ interface StoredKey {
 }
 
 export interface TokenKeysDependencies {
-  readonly stores: Pick<Stores, 'documents' | 'locks' | 'announcements'>;
+  readonly stores: Pick<Stores, 'documents' | 'locks' | 'pubSub'>;
   readonly sealing: Sealing;
   readonly log: Logger;
   /** Unix time in milliseconds. */
@@ -54,7 +54,7 @@ export class TokenKeys {
 
   constructor(deps: TokenKeysDependencies) {
     this.#deps = deps;
-    this.#unsubscribe = deps.stores.announcements.subscribe(TOPIC, () => void this.#lookQuietly());
+    this.#unsubscribe = deps.stores.pubSub.subscribe(TOPIC, () => void this.#lookQuietly());
     this.#timer = setInterval(() => void this.#lookQuietly(), LOOK);
     this.#timer.unref();
   }
@@ -154,7 +154,7 @@ export class TokenKeys {
     const kept = before.filter(({ until }) => until > now());
     const keys = [...kept, ...(kept.length === 0 ? [make(now())] : []), make(now() + rotate)];
     await stores.documents.put(COLLECTION, ID, sealing.seal(PURPOSE, JSON.stringify(keys)));
-    await stores.announcements.publish(TOPIC, '');
+    await stores.pubSub.publish(TOPIC, '');
     log.info({ count: keys.length }, 'keys of access tokens renewed');
     return keys;
   }

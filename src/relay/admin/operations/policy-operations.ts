@@ -108,11 +108,11 @@ export function policyOperations(config: Pick<Config, 'relay'>, tools: Tools) {
         if (policy === undefined) return { allowed: true, heldBack };
         const compiled = compilePolicy(policy, Object.keys(servers), isReadOnly);
         const call = { identity: callerOf(asked), server, method, params: paramsOf(asked) };
-        const judgement = compiled.judge(call);
+        const decision = compiled.judge(call);
         const told = (denied: Denied) => listed(denied, compiled.explain(call, denied));
-        if (judgement.kind === 'denied')
-          return { allowed: false, rule: judgement.rule, denied: told(judgement), heldBack };
-        const { rule, wouldDeny } = judgement;
+        if (decision.kind === 'denied')
+          return { allowed: false, rule: decision.rule, denied: told(decision), heldBack };
+        const { rule, wouldDeny } = decision;
         return { allowed: true, rule, wouldDeny: wouldDeny && told(wouldDeny), heldBack };
       },
     ),

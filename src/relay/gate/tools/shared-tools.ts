@@ -13,7 +13,7 @@ const RETRY = 1_000;
 /** Keeps what is known of tools in the stores, so that all replicas and the next start know it. */
 export class SharedTools {
   readonly #book: ToolBook;
-  readonly #stores: Pick<Stores, 'documents' | 'announcements' | 'locks'>;
+  readonly #stores: Pick<Stores, 'documents' | 'pubSub' | 'locks'>;
   readonly #log: Logger;
   readonly #unsaved = new Set<string>();
   readonly #stop: Array<() => void>;
@@ -21,12 +21,12 @@ export class SharedTools {
   #retry: NodeJS.Timeout | undefined;
   #loaded = false;
 
-  constructor(book: ToolBook, stores: Pick<Stores, 'documents' | 'announcements' | 'locks'>, log: Logger) {
+  constructor(book: ToolBook, stores: Pick<Stores, 'documents' | 'pubSub' | 'locks'>, log: Logger) {
     this.#book = book;
     this.#stores = stores;
     this.#log = log;
     const again = () => void this.load().catch(() => undefined);
-    this.#stop = [stores.announcements.subscribe(TOPIC, again), stores.announcements.onGap(again)];
+    this.#stop = [stores.pubSub.subscribe(TOPIC, again), stores.pubSub.onGap(again)];
   }
 
   get loaded(): boolean {
@@ -70,7 +70,7 @@ export class SharedTools {
   }
 
   async #saveOne(server: string): Promise<void> {
-    const { documents, announcements, locks } = this.#stores;
+    const { documents, pubSub, locks } = this.#stores;
     const lock = await locks.acquire(`tools:${server}`, LOCK);
     if (lock === undefined) throw new DependencyUnavailable('another replica that writes');
     try {
@@ -82,6 +82,6 @@ export class SharedTools {
     } finally {
       await lock.release();
     }
-    await announcements.publish(TOPIC, server);
+    await pubSub.publish(TOPIC, server);
   }
 }

@@ -15,7 +15,7 @@ import { describe } from './tool-record.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 export interface ToolsDeps {
-  readonly stores: Pick<Stores, 'kind' | 'documents' | 'announcements' | 'locks'>;
+  readonly stores: Pick<Stores, 'kind' | 'documents' | 'pubSub' | 'locks'>;
   readonly metrics: Pick<RelayMetrics, 'toolsHeldBack'>;
   readonly audit: AuditLog | undefined;
   readonly log: Logger;
