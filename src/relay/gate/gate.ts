@@ -192,8 +192,8 @@ export class Gate {
     const { policy } = this.#rules;
     if (policy === undefined || server === ALL_SERVERS) return undefined;
     const call = callWithoutMessage(identity, server);
-    const judgement = policy.judge(call);
-    return judgement.kind === 'denied' ? this.#denialOf(policy, call, judgement, false) : undefined;
+    const decision = policy.judge(call);
+    return decision.kind === 'denied' ? this.#denialOf(policy, call, decision, false) : undefined;
   }
 
   #denialOf(policy: Policy, call: Call, denied: Denied, answerable: boolean): Refusal {

@@ -50,7 +50,7 @@ function collect(request: IncomingMessage, limit: number, hold: Pick<Hold, 'add'
       resolve({ kind: 'refused', refusal: { ...refusal, headers: { ...refusal.headers, Connection: 'close' } } });
     });
     request.on('end', () => {
-      // MCP has no use for trailers, and one that arrives after the headers were judged escapes the judgement.
+      // MCP has no use for trailers, and one that arrives after the headers were judged escapes that check.
       if (request.rawTrailers.length > 0) return resolve({ kind: 'refused', refusal: TRAILERS });
       const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       const tooMuch = refusal ?? hold.add({ requestBytes: weightOf(bytes) - size });
