@@ -16,13 +16,14 @@ programs that are not there, keys that cannot be read, rules that never decide, 
     const path = optionalText(line, 'config');
     try {
       const loaded = loadUsable(path, terminal.env);
-      const { config, file } = loaded;
+      const { file } = loaded;
       const found = await inspect(loaded, terminal.env);
       const texts = (wanted: boolean) => found.filter(({ level }) => (level === 'fail') === wanted).map(findingText);
-      const warnings = [...loaded.warnings, ...texts(false), ...(await runningDifferences(config))];
+      const running = await runningDifferences(loaded);
+      const warnings = [...loaded.warnings, ...texts(false), ...running.warnings];
       for (const warning of warnings) terminal.printError(`warning: ${warning}`);
       if (texts(true).length > 0) return refuse(texts(true), terminal);
-      for (const note of loaded.notes) terminal.print(`note: ${note}`);
+      for (const note of [...loaded.notes, ...running.notes]) terminal.print(`note: ${note}`);
       const { length } = warnings;
       const suffix = length === 0 ? '' : `; ${length} warning${length === 1 ? '' : 's'}`;
       terminal.print(`${file ?? 'the environment'}: the configuration can be used${suffix}`);

@@ -42,12 +42,13 @@ async function examine(loaded: LoadedConfig, env: Terminal['env']): Promise<Plac
   const { config } = loaded;
   const [offline, differences, ...online] = await Promise.all([
     inspect(loaded, env),
-    runningDifferences(config),
+    runningDifferences(loaded),
     ...(await examinations(config, env)),
   ]);
-  const said = [...loaded.warnings, ...differences].map((text) => findingOf('warn', text));
+  const said = [...loaded.warnings, ...differences.warnings].map((text) => findingOf('warn', text));
   return [
     ok('configuration', `${loaded.file ?? 'the environment'} can be used`),
+    ...[...loaded.notes, ...differences.notes].map((text) => findingOf('ok', text)),
     ...said,
     ...offline,
     ...online.flat().map((finding) => placed(finding, loaded)),

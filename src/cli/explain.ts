@@ -46,7 +46,8 @@ What the relay's policy says of a message to /servers/NAME/mcp:
     const url = line.positionals[0] as string;
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
       throw new UsageError(`"${url}" is not an http or https URL`);
-    const { config, document } = loadConfig(optionalText(line, 'config'), terminal.env);
+    const loaded = loadConfig(optionalText(line, 'config'), terminal.env);
+    const { config, document } = loaded;
     const person = await explainedPerson(config, line, terminal);
     if (person === undefined) return 1;
     const { explainRequest, explanationLines } = await import('../forward-auth/explain/explain.ts');
@@ -66,7 +67,9 @@ What the relay's policy says of a message to /servers/NAME/mcp:
       terminal.printError(
         `without --scopes the token has none: ask again with --scopes ${explanation.scopesNeeded?.scopes.join(',') ?? 'A,B'}`,
       );
-    for (const difference of await runningDifferences(config)) terminal.printError(`warning: ${difference}`);
+    const { warnings, notes } = await runningDifferences(loaded);
+    for (const warning of warnings) terminal.printError(`warning: ${warning}`);
+    for (const note of notes) terminal.printError(`note: ${note}`);
     terminal.print(
       line.values.json === true
         ? JSON.stringify(relay === undefined ? explanation : { ...explanation, relay: relay.explanation })

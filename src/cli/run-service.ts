@@ -37,7 +37,10 @@ const CLOSE_GRACE = 1000;
  */
 export async function runService(
   name: ProcessName,
-  start: (config: Config, deps: { log: Logger; worker: WorkerPlace | undefined }) => Promise<Service>,
+  start: (
+    config: Config,
+    deps: { log: Logger; worker: WorkerPlace | undefined; file: string | undefined },
+  ) => Promise<Service>,
   line: CommandLine,
   terminal: Terminal,
 ): Promise<number> {
@@ -56,7 +59,7 @@ export async function runService(
   endOnUnexpected(log, () => flush());
   const signal = stopSignal();
   const hangUp = hangUpSignal();
-  const service = await start(config, { log, worker }).finally(unrefChannel);
+  const service = await start(config, { log, worker, file }).finally(unrefChannel);
   flush = () => service.fail();
   log.info({ port: service.port, internalPort: service.internalPort, file }, 'listening');
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };

@@ -1,5 +1,5 @@
-import { differences, type Fingerprints, fingerprints } from '../platform/config/fingerprints.ts';
-import type { Config } from '../platform/config/schema.ts';
+import { differences, type Fingerprints, fileFingerprint, fingerprints } from '../platform/config/fingerprints.ts';
+import type { LoadedConfig } from '../platform/config/load.ts';
 import { isRecord } from '../platform/is-record.ts';
 import { reachableAddress } from './operator-client.ts';
 
@@ -8,41 +8,59 @@ const TIMEOUT = 1_000;
 
 const PROCESSES = { auth: 'forward-auth', relay: 'the relay' } as const;
 
-/**
- * Asks the processes of this machine, as far as they run, which configuration they have read.
- *
- * @returns a sentence for each that has read another one, or waits for a restart
- */
-export async function runningDifferences(config: Config): Promise<string[]> {
-  const own = fingerprints(config);
+export interface RunningDifferences {
+  /** A process has read the same file otherwise, or waits for a restart. */
+  readonly warnings: readonly string[];
+  /** A process runs by another file: it may be another Postern, such as `postern up`. */
+  readonly notes: readonly string[];
+}
+
+/** Asks the processes of this machine, as far as they run, which configuration they have read. */
+export async function runningDifferences({
+  config,
+  file,
+}: Pick<LoadedConfig, 'config' | 'file'>): Promise<RunningDifferences> {
+  const own = { file: fileFingerprint(file), parts: fingerprints(config) };
   const found = await Promise.all(
     (['auth', 'relay'] as const).map(async (part) => {
       const answer = await ask(`${reachableAddress(config[part].internalListen)}/configz`);
-      return answer === undefined ? [] : sentences(PROCESSES[part], answer, own, part === 'auth' ? 'relay.' : 'auth.');
+      if (answer === undefined) return { warnings: [], notes: [] };
+      return compared(PROCESSES[part], answer, own, part === 'auth' ? 'relay.' : 'auth.');
     }),
   );
-  return found.flat();
+  return { warnings: found.flatMap(({ warnings }) => warnings), notes: found.flatMap(({ notes }) => notes) };
 }
 
 interface Answer {
+  readonly file?: string;
   readonly parts: Fingerprints;
   readonly readAt: string;
   readonly waiting: readonly string[];
 }
 
 /** @param foreign prefix of what the process does not run by */
-function sentences(name: string, { parts, readAt, waiting }: Answer, own: Fingerprints, foreign: string): string[] {
-  const differing = differences(own, parts).filter((part) => !part.startsWith(foreign));
-  return [
-    ...(differing.length === 0
-      ? []
-      : [
-          `${name}, which runs here, has read another configuration (at ${readAt}): ${differing.join(', ')} ` +
-            `${differing.length === 1 ? 'differs' : 'differ'}. Send it SIGHUP; its log says why if it refuses the file. ` +
-            'Environment variables that it has and you have not differ too',
-        ]),
-    ...(waiting.length === 0 ? [] : [`${name} must be restarted for ${waiting.join(', ')}`]),
-  ];
+function compared(
+  name: string,
+  { file, parts, readAt, waiting }: Answer,
+  own: Pick<Answer, 'parts'> & { readonly file: string | undefined },
+  foreign: string,
+): RunningDifferences {
+  const differing = differences(own.parts, parts).filter((part) => !part.startsWith(foreign));
+  const isSame = file === own.file;
+  const what = `${differing.join(', ')} ${differing.length === 1 ? 'differs' : 'differ'}`;
+  const another = `${name}, which runs here, has read another configuration`;
+  const difference = isSame
+    ? `${another} (at ${readAt}): ${what}. Send it SIGHUP; its log says why if it refuses the file. ` +
+      'Environment variables that it has and you have not differ too'
+    : `${another} (of another file, at ${readAt}): ${what}. That is right for another Postern, such as \`postern up\` or one in a container`;
+  const restart = `${name} must be restarted for ${waiting.join(', ')}`;
+  return {
+    warnings: [
+      ...(differing.length > 0 && isSame ? [difference] : []),
+      ...(waiting.length > 0 && isSame ? [restart] : []),
+    ],
+    notes: differing.length > 0 && !isSame ? [difference] : [],
+  };
 }
 
 /** @returns undefined where no process of this version listens */

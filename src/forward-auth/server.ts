@@ -40,6 +40,8 @@ export interface ForwardAuthDependencies {
   readonly fetch?: typeof fetch;
   /** Absent: this is no worker, but the process itself. */
   readonly worker?: WorkerPlace | undefined;
+  /** Of which file the configuration is; absent: of none. */
+  readonly file?: string | undefined;
 }
 
 export interface RunningForwardAuth extends Listeners {
@@ -132,6 +134,7 @@ export async function startForwardAuth(config: Config, deps: ForwardAuthDependen
       metrics,
       log,
       started: config,
+      file: deps.file,
       atStart: restartPaths('forward-auth'),
       apply,
     });

@@ -88,6 +88,8 @@ export interface RelayDependencies {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Absent: this is no worker, but the process itself. */
   readonly worker?: WorkerPlace | undefined;
+  /** Of which file the configuration is; absent: of none. */
+  readonly file?: string | undefined;
 }
 
 /**
@@ -249,6 +251,7 @@ async function openRelay(config: Config, deps: RelayDependencies, opened: Resour
     metrics: processMetrics,
     log,
     started: config,
+    file: deps.file,
     atStart: restartPaths('relay'),
     apply,
   });

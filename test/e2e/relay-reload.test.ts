@@ -113,9 +113,16 @@ describe('postern relay reads its configuration again', function () {
     );
     for (const command of [['check'], ['explain', 'https://mcp.example.com/servers/one/mcp']]) {
       const said: string[] = [];
-      const terminal = { env: env(), print: () => {}, printError: (text: string) => said.push(text) };
+      const terminal = {
+        env: env(),
+        print: (text: string) => said.push(text),
+        printError: (text: string) => said.push(text),
+      };
       await main([...command, '--config', other], terminal);
       assert.match(said.join('\n'), /the relay, which runs here, has read another configuration .*relay\.rateLimits/s);
+      // Of another file it may be another Postern, which nobody has to be warned of.
+      assert.match(said.join('\n'), /^note: the relay, which runs here.*\(of another file, .*another Postern/m);
+      assert.doesNotMatch(said.join('\n'), /^warning: the relay, which runs here/m);
       assert.match(said.join('\n'), /secrets/);
     }
     const { body } = await rawRequest(ports[1], '/configz');

@@ -31,7 +31,13 @@ export async function portFindings(config: Config): Promise<Finding[]> {
       if (code === undefined) return ok(key, `port ${port} of ${host} is free`);
       if (code === 'EADDRINUSE' && running[part]) return ok(key, `Postern listens at port ${port}`);
       if (code === 'EADDRINUSE')
-        return fail(key, `another program listens at ${host}:${port}`, 'end it, or choose another port');
+        return (await answersAsPostern(part, { host, port }))
+          ? fail(
+              key,
+              `another Postern listens at ${host}:${port}, such as \`postern up\``,
+              'end it, or choose another port',
+            )
+          : fail(key, `another program listens at ${host}:${port}`, 'end it, or choose another port');
       if (code === 'EACCES') return fail(key, `port ${port} needs privileges`, 'choose one above 1023');
       return fail(
         key,
@@ -58,6 +64,14 @@ async function listening(host: string, port: number): Promise<string | undefined
 async function isPostern(listen: Config['auth']['internalListen']): Promise<boolean> {
   const answer = await exchange(fetch, `${reachableAddress(listen)}/configz`).catch(noAnswer);
   return !(answer instanceof NoAnswer) && jsonOf(answer)?.parts !== undefined;
+}
+
+/** Whether forward-auth or an internal listener is there, of whatever configuration. The relay answers only a proven proxy. */
+async function answersAsPostern(part: 'auth' | 'relay', listen: Config['auth']['internalListen']): Promise<boolean> {
+  if (await isPostern(listen)) return true;
+  if (part === 'relay') return false;
+  const keys = await exchange(fetch, `${reachableAddress(listen)}/_postern/jwks.json`).catch(noAnswer);
+  return !(keys instanceof NoAnswer) && Array.isArray(jsonOf(keys)?.keys);
 }
 
 /** The proxies to the outside, the one before Postern, and the keys that the relay verifies it by. */

@@ -1,5 +1,6 @@
 import { isAlias, isCollection, isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import { ConfigurationError } from '../errors.ts';
+import { yamlProblem } from './yaml-problem.ts';
 
 /** A configuration file as it was read. */
 export interface ConfigDocument {
@@ -25,12 +26,10 @@ const WITHIN_LINE = 'ends within a line, as a file that was cut short; end it wi
  */
 export function parseConfigDocument(path: string, text: string): ConfigDocument {
   const problem = (message: string, cause?: unknown) => new ConfigurationError([`${path}: ${message}`], cause);
-  const document = parseDocument(text, { lineCounter: new LineCounter(), prettyErrors: true, stringKeys: true });
-  // Only the first line of yaml's message: the rest quotes the file, which may hold a secret.
-  if (document.errors.length > 0)
-    throw new ConfigurationError(
-      document.errors.map((error) => `${path}: ${error.message.split('\n')[0]?.replace(/:$/, '')}`),
-    );
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: true, stringKeys: true });
+  const fault = yamlProblem(document, text, lines);
+  if (fault !== undefined) throw problem(fault);
   let content: unknown;
   try {
     content = document.toJS() ?? undefined;

@@ -1,4 +1,5 @@
 import { createHash, scryptSync } from 'node:crypto';
+import { resolve } from 'node:path';
 import { isRecord } from '../is-record.ts';
 import { configKeys } from './keys.ts';
 import type { Config } from './schema.ts';
@@ -30,6 +31,11 @@ export function fingerprints(config: Config): Fingerprints {
     else for (const [name, part] of Object.entries(value as object)) add(`${key}.${name}`, { [name]: part }, key);
   }
   return { ...found, [SECRETS]: scryptSync(JSON.stringify(secrets), 'postern configuration', 9).toString('base64url') };
+}
+
+/** Tells files of one machine apart, wherever they are named from, without showing their paths. */
+export function fileFingerprint(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : createHash('sha256').update(resolve(file)).digest('base64url').slice(0, 12);
 }
 
 /** @returns the parts that are not the same, in the order of the schema */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { fingerprints } from '../config/fingerprints.ts';
+import { fileFingerprint, fingerprints } from '../config/fingerprints.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -12,6 +12,8 @@ export interface ReloadingOptions {
   readonly log: Logger;
   /** What the process started with. */
   readonly started: Config;
+  /** Of which file it was read; absent: of none. */
+  readonly file?: string | undefined;
   /** Paths of the keys that are read at the start only. */
   readonly atStart: readonly string[];
   /** Takes a configuration as a whole, or rejects and leaves everything as it was. */
@@ -51,7 +53,8 @@ export class Reloading {
   /** What the process has read last and could use. Values cannot be told from it. */
   report(): object {
     const { config, at, waiting } = this.#read;
-    this.#report ??= { readAt: new Date(at).toISOString(), waiting, parts: fingerprints(config) };
+    const file = fileFingerprint(this.#options.file);
+    this.#report ??= { readAt: new Date(at).toISOString(), file, waiting, parts: fingerprints(config) };
     return this.#report;
   }
 
