@@ -31,7 +31,10 @@ provider and two example MCP servers. Not for production: the accounts' password
   async run(line, terminal) {
     const ports = portsOf(line);
     const { input, warnings, problems } = readInput(optionalText(line, 'config'), terminal.env);
-    const { log: logging } = parseConfig(input, problems);
+    // Not loaded by `auth` and `relay`: the development identity provider has no business in a production process.
+    const { startQuickstart } = await import('../quickstart/start.ts');
+    const { withProvider } = await import('../quickstart/configuration.ts');
+    const { log: logging, auth } = parseConfig(withProvider(input), problems);
     for (const warning of warnings) terminal.printError(`warning: ${warning}`);
 
     let kill = () => {};
@@ -39,11 +42,10 @@ provider and two example MCP servers. Not for production: the accounts' password
     const stopped = new AbortController();
     void signal.stopped.then(() => stopped.abort());
     terminal.print('starting an edge, forward-auth, the relay and a development identity provider on 127.0.0.1');
-    // Not loaded by `auth` and `relay`: the development identity provider has no business in a production process.
-    const { startQuickstart } = await import('../quickstart/start.ts');
     const starting = startQuickstart({
       ports,
       userInput: input,
+      pages: auth.pages,
       env: terminal.env,
       program: [process.execPath, ...process.execArgv, process.argv[1] as string],
       signal: stopped.signal,

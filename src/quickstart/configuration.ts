@@ -79,6 +79,14 @@ export function quickstartConfiguration(
   };
 }
 
+/** What the user says, to be checked: without a provider of their own people sign in with the development accounts. */
+export function withProvider(user: unknown): object {
+  const given = section(user);
+  const auth = section(given.auth);
+  if (auth.providers !== undefined) return given;
+  return { ...given, auth: { ...auth, providers: [{ ...DEVELOPMENT_PROVIDER, issuer: 'http://127.0.0.1' }] } };
+}
+
 const DEVELOPMENT_PROVIDER = {
   id: 'development',
   name: 'Development accounts',

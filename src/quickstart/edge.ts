@@ -4,7 +4,7 @@ import httpProxy from 'http-proxy';
 import { classifyHeader, foldHeaderName, IDENTITY_HEADER_NAMES } from '../identity/headers.ts';
 import { createHttpServer, drain, listen, sendJson, sendText } from '../platform/http.ts';
 import type { Logger } from '../platform/log.ts';
-import { fieldsOf, isForPerson, isNavigation } from '../platform/navigation.ts';
+import { fieldsOf, isForPerson } from '../platform/navigation.ts';
 import { html } from '../platform/pages/html.ts';
 import type { PageSite } from '../platform/pages/page.ts';
 import { unreadableRequestPage } from '../platform/pages/unreadable-request.ts';
@@ -46,8 +46,9 @@ const NOT_FOR_THE_CHECK = new Set([
   'upgrade',
 ]);
 
-/** Forward-auth's own addresses. Anything that could be read in two ways is checked like every other path. */
-const FORWARD_AUTH_PATH = /^\/(?:\.well-known\/oauth-protected-resource(?:\/[\w./~-]*)?|_postern\/[\w./~-]+)$/;
+/** Forward-auth's own addresses, also as the authorization server. Anything that could be read in two ways is checked like every other path. */
+const FORWARD_AUTH_PATH =
+  /^\/(?:\.well-known\/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:\/[\w./~-]*)?|_postern\/[\w./~-]+|authorize|token|register)$/;
 
 /**
  * The development edge. It does what Traefik's forwardAuth middleware does: asks forward-auth about each request, and
@@ -110,7 +111,10 @@ export async function startEdge(
   const limits = { maxHeaderSize: 32_768, requestTimeout: 60_000, problemPage };
   const server = createHttpServer(limits, (request, response) => {
     const named = publicAddress(request);
-    if (named !== undefined) return void response.writeHead(307, { Location: named, 'Content-Length': '0' }).end();
+    if (named !== undefined) {
+      const error_description = `this is ${named}, and no session or token counts at another name`;
+      return sendJson(response, 307, { error: 'other_address', error_description }, { Location: named });
+    }
     if (targets === undefined) return away(request, response, STARTING);
     handle(request, response, targets).catch((error: unknown) => {
       log.warn({ error }, 'forward-auth does not answer; the request is refused');
@@ -218,12 +222,12 @@ function passThrough(answer: IncomingMessage, response: ServerResponse): void {
   answer.once('error', () => response.destroy());
 }
 
-/** What a person may type instead of the printed address, where no session would count. Other names are for rules to know. */
+/** What people type instead of the printed address, where neither session nor token would count. Other names are for rules to know. */
 const OTHER_NAMES = /^(?:localhost|0\.0\.0\.0|\[::1?\])(?::\d+)?$/i;
 
-/** The printed address of what a person opened by another name; undefined: it is no other name, or a program asks. */
-function publicAddress({ method, headers, url, socket }: IncomingMessage): string | undefined {
-  if (!OTHER_NAMES.test(headers.host ?? '') || !isNavigation({ method, headers: fieldsOf(headers) })) return undefined;
+/** The printed address of what was asked by another name; undefined: it is no other name. */
+function publicAddress({ headers, url, socket }: IncomingMessage): string | undefined {
+  if (!OTHER_NAMES.test(headers.host ?? '')) return undefined;
   return `http://127.0.0.1:${socket.localPort}${url?.startsWith('/') ? url : '/'}`;
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { SIGN_IN_PATHS } from '../forward-auth/decision/own-endpoints.ts';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import { parseConfig } from '../platform/config/load.ts';
+import type { PagesConfig } from '../platform/config/pages-schema.ts';
 import type { Logger } from '../platform/log.ts';
 import { openBranding } from '../platform/pages/branding.ts';
 import { PageSite } from '../platform/pages/page.ts';
@@ -27,6 +28,8 @@ export interface QuickstartOptions {
   readonly ports: QuickstartPorts;
   /** What the user's file and environment say; it has been checked. */
   readonly userInput: unknown;
+  /** Of it: how pages look. */
+  readonly pages: PagesConfig;
   readonly env: NodeJS.ProcessEnv;
   /** How to start our own command as a process: node, its flags, the entry file. */
   readonly program: readonly string[];
@@ -83,7 +86,7 @@ export async function startQuickstart(options: QuickstartOptions): Promise<Quick
     const clock = await startExampleServer({ host: '127.0.0.1', port: ports.clockServer }, createClockTools);
     closers.push(clock.close);
     const secretHeader = 'X-Postern-Proxy-Secret';
-    const site = new PageSite(SIGN_IN_PATHS.assets, openBranding(parseConfig(userInput).auth.pages));
+    const site = new PageSite(SIGN_IN_PATHS.assets, openBranding(options.pages));
     const edge = await startEdge({ host: '127.0.0.1', port: ports.edge }, { secretHeader, secret }, { site, log });
     closers.push(edge.close);
     const publicUrl = `http://127.0.0.1:${edge.port}`;

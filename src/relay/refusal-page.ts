@@ -50,6 +50,10 @@ export function createRefusalPage({ publicUrl, relay }: Config, site: PageSite):
   const signIn = `${origin}${ACCOUNT_PAGES.signIn}?${new URLSearchParams({ rd: home })}`;
   // Another gate has other pages.
   const waysOn = presetOf(relay.trust) === 'postern' ? { signIn, home } : undefined;
+  const waysOnFrom = ({ status }: Refusal) => {
+    if (status === 406) return waysOn && { ...waysOn, signIn: undefined };
+    return status === 401 || status === 403 || status === 404 ? waysOn : undefined;
+  };
   return (request, refusal, identity) => {
     const { method, headers } = request;
     if (!isForPerson({ method, headers: fieldsOf(headers) })) return undefined;
@@ -62,7 +66,7 @@ export function createRefusalPage({ publicUrl, relay }: Config, site: PageSite):
       identity: known,
       address: `${headers.host ?? ''}${request.url ?? ''}`,
       asks,
-      waysOn: asks || refusal.status === 404 || refusal.status === 406 ? waysOn : undefined,
+      waysOn: waysOnFrom(refusal),
       requestId: requestId(request),
       more:
         served === undefined

@@ -48,7 +48,7 @@ describe('the edge of postern up', () => {
       await both(path, [], 503, /<h1>Not right now<\/h1>/, 'unavailable');
   });
 
-  it('leads a browser from another name of this machine to the printed address', async () => {
+  it('leads from another name of this machine to the printed address', async () => {
     for (const [host, path] of [
       [`localhost:${edge.port}`, '/'],
       ['localhost', '/_postern/home?a=b'],
@@ -56,14 +56,18 @@ describe('the edge of postern up', () => {
       [`0.0.0.0:${edge.port}`, '/admin'],
       [`[::1]:${edge.port}`, '/servers/example/mcp'],
     ] as const) {
-      const { status, headers } = await rawRequest(edge.port, path, { headers: [...BROWSER, 'Host', host] });
-      assert.deepEqual([status, headers.location], [307, `http://127.0.0.1:${edge.port}${path}`], host);
+      const printed = `http://127.0.0.1:${edge.port}${path}`;
+      for (const sent of [BROWSER, PROGRAM]) {
+        const { status, headers, body } = await rawRequest(edge.port, path, { headers: [...sent, 'Host', host] });
+        assert.deepEqual([status, headers.location], [307, printed], host);
+        assert.ok(JSON.parse(body).error_description.startsWith(`this is ${printed},`), body);
+      }
     }
     for (const [host, sent] of [
       [`127.0.0.1:${edge.port}`, BROWSER],
       ['app.localhost', BROWSER],
       ['localhost.example.com', BROWSER],
-      ['localhost', PROGRAM],
+      ['localhost.', PROGRAM],
     ] as const)
       assert.equal((await rawRequest(edge.port, '/', { headers: [...sent, 'Host', host] })).status, 503, host);
   });

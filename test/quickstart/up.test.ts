@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
@@ -54,8 +57,37 @@ async function signInAndConsent(start: URL, user: string): Promise<string> {
   return assert.fail(`no way back to the client, stuck at ${url.pathname}`);
 }
 
+/** The same where Postern itself is the authorization server, which answers navigations only. */
+async function consentAtPostern(start: URL, user: string): Promise<string> {
+  const person = new HttpPerson();
+  let url = start;
+  let form: URLSearchParams | undefined;
+  let asked = false;
+  for (let step = 0; step < 20; step++) {
+    const { location, text } = await person.step(url, form === undefined ? {} : { form });
+    form = undefined;
+    const onwards = location ?? /content="0;url=([^"]+)"/.exec(text)?.[1]?.replaceAll('&#38;', '&');
+    const token = /name="token" value="([^"]+)"/.exec(text)?.[1];
+    if (onwards?.startsWith(REDIRECT)) {
+      assert.ok(asked, 'without consent');
+      return new URL(onwards).searchParams.get('code') ?? assert.fail(onwards);
+    }
+    if (onwards !== undefined) url = new URL(onwards, url);
+    else if (token === undefined)
+      form = new URLSearchParams(
+        text.includes('name="password"') ? { username: user, password: user } : { answer: 'allow' },
+      );
+    else {
+      assert.match(text, /<h1>Give access to example\?<\/h1>[\s\S]*Careful/);
+      asked = true;
+      form = new URLSearchParams({ token, decision: 'allow' });
+    }
+  }
+  return assert.fail(`no way back to the client, stuck at ${url.pathname}`);
+}
+
 /** A client that knows nothing but the server's address. */
-async function connect(server: string, user: string): Promise<Client> {
+async function connect(server: string, user: string, consent = signInAndConsent): Promise<Client> {
   let registered: OAuthClientInformationMixed | undefined;
   let tokens: OAuthTokens | undefined;
   let verifier = '';
@@ -83,7 +115,7 @@ async function connect(server: string, user: string): Promise<Client> {
   const first = transport();
   await assert.rejects(new Client({ name: 'test', version: '1' }).connect(first as Transport), UnauthorizedError);
   assert.equal(authorization?.searchParams.get('code_challenge_method'), 'S256');
-  await first.finishAuth(await signInAndConsent(authorization as URL, user));
+  await first.finishAuth(await consent(authorization as URL, user));
   const client = new Client({ name: 'test', version: '1' });
   await client.connect(transport() as Transport);
   return client;
@@ -256,6 +288,21 @@ describe('postern up', function () {
     it('shows no notice of oidc-provider and no token', () => {
       assert.doesNotMatch(running.stderr(), /oidc-provider|eyJ/);
     });
+  });
+
+  it('is the authorization server, with a consent page of its own, where the configuration turns that on', async () => {
+    const file = join(await mkdtemp(join(tmpdir(), 'postern-')), 'postern.yaml');
+    await writeFile(file, 'auth:\n  broker: { enabled: true }\n');
+    running = startPostern(['up', '--port-base', '0', '--config', file]);
+    try {
+      const [, url] = await running.until(/^ready (http:\/\/127\.0\.0\.1:\d+)\n[\s\S]*Ctrl-C/m);
+      const client = await connect(`${url}/servers/example/mcp`, 'alice', consentAtPostern);
+      assert.equal((await client.listTools()).tools.length, 3);
+      await client.close();
+    } finally {
+      running.child.kill('SIGTERM');
+    }
+    assert.equal(await running.ended, 0);
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const)

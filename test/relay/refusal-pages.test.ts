@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import { browserOrSkip } from '../support/browser.ts';
-import { axeViolations, pageFaults } from '../support/page-faults.ts';
+import { assertLooks } from '../support/looks.ts';
 import { startRelayProcess } from './hostile/support/relay-process.ts';
 import { ask, CALL, ECHO, endAll, type RelayUnderTest, relay, type Sent, upstream } from './support/relay.ts';
 
@@ -95,8 +95,13 @@ describe('a refusal of the relay', () => {
   let under: RelayUnderTest;
 
   before(async () => {
-    const servers = { one: { url: await upstream(ECHO) } };
-    under = await relay({ servers, trust: { preset: 'postern' }, authRequired: true });
+    const url = await upstream(ECHO);
+    under = await relay({
+      servers: { one: { url }, two: { url } },
+      trust: { preset: 'postern' },
+      authRequired: true,
+      policy: { rules: [{ who: 'anyone-signed-in', servers: ['one'] }] },
+    });
   });
   after(endAll);
 
@@ -268,26 +273,32 @@ describe('a refusal of the relay', () => {
     this.timeout(60_000);
     const browser = await browserOrSkip(this);
     try {
-      for (const colorScheme of ['light', 'dark'] as const)
-        for (const width of [390, 1280]) {
-          const { context, page, complaints } = await browser.person({ colorScheme, viewport: { width, height: 800 } });
-          const loaded: string[] = [];
-          page.on('request', (request) => loaded.push(request.url()));
-          const response = await page.goto(`http://127.0.0.1:${under.port}/servers/one/mcp`);
-          assert.equal(response?.status(), 401);
-          assert.deepEqual(await axeViolations(page), []);
-          assert.deepEqual(await pageFaults(page), []);
-          assert.notEqual(await page.evaluate('getComputedStyle(document.querySelector("main")).borderRadius'), '0px');
-          assert.deepEqual(
-            loaded.filter((url) => !url.startsWith('data:')),
-            [`http://127.0.0.1:${under.port}/servers/one/mcp`],
-          );
-          assert.deepEqual(
-            complaints.filter((text) => !/status of 401/.test(text)),
-            [],
-          );
-          await context.close();
-        }
+      const { context, page, complaints } = await browser.person();
+      const loaded: string[] = [];
+      page.on('request', (request) => loaded.push(request.url()));
+      const ann = Object.fromEntries(ANN.flatMap((name, at) => (at % 2 === 0 ? [[name, ANN[at + 1] as string]] : [])));
+      for (const [name, path, status, who] of [
+        ['relay-signed-out', '/servers/one/mcp', 401, {}],
+        ['relay-mcp', '/servers/one/mcp', 406, ann],
+        ['relay-nothing', '/servers/nothing/mcp', 404, ann],
+        ['relay-refused', '/servers/two/mcp', 403, ann],
+      ] as const) {
+        loaded.length = 0;
+        await context.setExtraHTTPHeaders(who);
+        const url = `http://127.0.0.1:${under.port}${path}`;
+        assert.equal((await page.goto(url))?.status(), status);
+        await assertLooks(page, name);
+        assert.notEqual(await page.evaluate('getComputedStyle(document.querySelector("main")).borderRadius'), '0px');
+        assert.deepEqual(
+          loaded.filter((one) => !one.startsWith('data:')),
+          [url],
+        );
+      }
+      assert.deepEqual(
+        complaints.filter((text) => !/status of 4/.test(text)),
+        [],
+      );
+      await context.close();
     } finally {
       await browser.close();
     }

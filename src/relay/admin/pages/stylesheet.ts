@@ -110,7 +110,8 @@ footer { max-width: 84rem; margin: 0 auto; padding: 0 clamp(1rem, 3vw, 2rem) 2re
   .long, tbody th { min-width: 0; }
   .short { white-space: normal; }
   tbody td { display: grid; justify-items: start; grid-template-columns: 3.5rem 1fr; gap: .5rem; }
-  tbody td::before { content: attr(data-label); color: var(--quiet); font-size: .8125rem; }
+  tbody td > * { grid-column: 2; }
+  tbody td::before { grid-column: 1; content: attr(data-label); color: var(--quiet); font-size: .8125rem; }
   tbody td.short, tbody td.number { display: inline-flex; align-items: baseline; gap: .35rem; margin-right: .65rem; max-width: 100%; font-size: .8125rem; overflow-wrap: anywhere; }
   td[data-label="Time (UTC)"]::before, td[data-label="Event"]::before, td[data-label="Outcome"]::before { content: none; }
   tbody td.blank { display: none; }
