@@ -24,7 +24,7 @@ export const ROLLING: readonly Stage[] = REPLICATED.map((proxy) =>
   stage<ReplicatedChain>({
     start: () => startReplicatedChain(proxy),
     load,
-    isWell: async (chain) => (await call(chain, undefined, INITIALIZE)) === '200',
+    isWell,
     faults: [{ name: `rolling restart behind ${proxy}`, begin: restartAll }],
   }),
 );
@@ -33,6 +33,14 @@ const INITIALIZE = {
   method: 'initialize',
   params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'chaos', version: '1.0.0' } },
 };
+/** What a client knows. */
+type Reached = Pick<ReplicatedChain, 'endpoint' | 'token'>;
+
+/** Whether a session can be opened. */
+export async function isWell(chain: Reached): Promise<boolean> {
+  return (await call(chain, undefined, INITIALIZE)) === '200';
+}
+
 const agent = new Agent({ keepAlive: true, maxSockets: 200 });
 
 async function restartAll({ hosts }: ReplicatedChain): Promise<void> {
@@ -49,7 +57,8 @@ async function restartAll({ hosts }: ReplicatedChain): Promise<void> {
   }
 }
 
-async function load(chain: ReplicatedChain, signal: AbortSignal, report: () => Report): Promise<void> {
+/** Tools called and streams standing, until the signal ends it. */
+export async function load(chain: Reached, signal: AbortSignal, report: () => Report): Promise<void> {
   setMaxListeners(2 * STREAMS, signal);
   const session = await openSession(chain);
   const running = new Set<Promise<void>>();
@@ -76,7 +85,7 @@ async function load(chain: ReplicatedChain, signal: AbortSignal, report: () => R
 }
 
 /** One standing stream, as an SDK follows it: opened again after the last event that came. Counts what was resumed, and what is missing. */
-async function follow(chain: ReplicatedChain, signal: AbortSignal, report: () => Report): Promise<void> {
+async function follow(chain: Reached, signal: AbortSignal, report: () => Report): Promise<void> {
   const session = await openSession(chain);
   let last: number | undefined;
   let resumed = false;
@@ -112,7 +121,7 @@ async function follow(chain: ReplicatedChain, signal: AbortSignal, report: () =>
 }
 
 function open(
-  { endpoint, token }: ReplicatedChain,
+  { endpoint, token }: Reached,
   session: string,
   last: number | undefined,
   signal: AbortSignal,
@@ -130,7 +139,7 @@ function open(
   });
 }
 
-async function openSession(chain: ReplicatedChain): Promise<string> {
+async function openSession(chain: Reached): Promise<string> {
   const { headers } = await post(chain, undefined, INITIALIZE);
   const session = headers['mcp-session-id'];
   if (typeof session !== 'string') throw new Error('no session was opened');
@@ -138,7 +147,7 @@ async function openSession(chain: ReplicatedChain): Promise<string> {
 }
 
 /** @returns its status, or `lost` and why where there was no answer */
-async function call(chain: ReplicatedChain, session: string | undefined, message: object): Promise<string> {
+async function call(chain: Reached, session: string | undefined, message: object): Promise<string> {
   try {
     const { statusCode, text } = await post(chain, session, message);
     return statusCode === 200 && !text.includes('"result"') ? '200 without a result' : String(statusCode);
@@ -148,7 +157,7 @@ async function call(chain: ReplicatedChain, session: string | undefined, message
   }
 }
 
-function post({ endpoint, token }: ReplicatedChain, session: string | undefined, message: object) {
+function post({ endpoint, token }: Reached, session: string | undefined, message: object) {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, ...message });
   const headers = {
     Authorization: `Bearer ${token}`,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type Json, type Manifest, only, readManifests } from '../support/istio/manifests.ts';
 import { type ApiServer, apiServerOrSkip } from '../support/kubernetes/api-server.ts';
 import { type Chart, chartOrSkip, readManifestsOf } from '../support/kubernetes/chart.ts';
-import { FULL, PROXIES, readmeValues } from '../support/kubernetes/chart-values.ts';
+import { FULL, PROXIES, readmePolicy, readmeValues } from '../support/kubernetes/chart-values.ts';
 import { customResourceDefinitionsOrSkip } from '../support/kubernetes/custom-resources.ts';
 import { type Kustomize, kustomizeOrSkip } from '../support/kubernetes/kustomize.ts';
 import { runPostern } from '../support/run-postern.ts';
@@ -154,6 +154,10 @@ describe('the API server of Kubernetes, with pods restricted', function () {
 
   it('takes the chart with the values of its README', async () => {
     assert.deepEqual(await objectionsTo(await rendered(await readmeValues())), []);
+  });
+
+  it('takes the policy of its README', async () => {
+    assert.deepEqual(await objectionsTo([await readmePolicy()]), []);
   });
 
   for (const folder of ['base', 'overlays/example'])

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/platform/config/load.ts';
 import { type Json, type Manifest, only } from '../support/istio/manifests.ts';
 import { chartOrSkip, readManifestsOf } from '../support/kubernetes/chart.ts';
 import { type Kustomize, kustomizeOrSkip } from '../support/kubernetes/kustomize.ts';
+import { runPostern } from '../support/run-postern.ts';
 
 const FILES = {
   POSTERN_AUTH_SESSIONS_KEYS: 'session-keys',
@@ -127,7 +128,13 @@ describe('the manifests of deploy/kubernetes/kustomize', function () {
   it('hold no secret', async () => {
     const text = await build('overlays/example');
     assert.equal(readManifestsOf(text).filter(({ kind }) => kind === 'Secret').length, 0);
+  });
+
+  it('name the Secret, and its keys, that the command of the README makes', async () => {
     const page = await readFile(new URL('../../deploy/kubernetes/README.md', import.meta.url), 'utf8');
-    for (const key of Object.values(FILES)) assert.ok(page.includes(`--from-file=${key}`), key);
+    const [, command = ''] = /postern\.js (secrets [^|]*) \|/.exec(page) ?? [];
+    const [made] = readManifestsOf((await runPostern(command.split(' '))).stdout) as Json[];
+    assert.equal(made.metadata.name, VALUES.secrets.existingSecret);
+    for (const key of Object.values(FILES)) assert.ok(key in made.stringData, key);
   });
 });

@@ -13,8 +13,13 @@ const SLOW = 1_500;
 /**
  * An MCP server of the session era whose standing stream numbers its events from the start of the session, and goes on after
  * `Last-Event-ID`: a gap in the numbers is a lost message.
+ *
+ * @param port absent: a free one
  */
-export async function startNumberedEvents(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+export async function startNumberedEvents(
+  port = 0,
+  host = '127.0.0.1',
+): Promise<{ readonly url: string; stop(): Promise<void> }> {
   const sessions = new Map<string, number>();
   const server = createServer(async (request, response) => {
     const id = String(request.headers['mcp-session-id'] ?? '');
@@ -38,10 +43,10 @@ export async function startNumberedEvents(): Promise<{ readonly url: string; sto
   });
   // As long as proxies wait: what is asked for here is not whether a server may end a connection that is just used again.
   server.keepAliveTimeout = 75_000;
-  server.listen(0, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}/mcp`,
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

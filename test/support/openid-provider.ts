@@ -31,14 +31,15 @@ export interface TestProvider {
   restart(): Promise<void>;
 }
 
-export async function startOpenIdProvider(): Promise<TestProvider> {
+/** @param host the address at which it is found */
+export async function startOpenIdProvider(host = '127.0.0.1'): Promise<TestProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const stranger = await generateKeyPair('RS256');
   const server = createServer();
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const issuer = `http://127.0.0.1:${port}`;
+  const issuer = `http://${host}:${port}`;
   const jwk = { ...(await exportJWK(privateKey)), kid: KEY_ID, alg: 'RS256', use: 'sig' };
   server.on('request', createProvider(issuer, jwk).callback());
 
@@ -66,7 +67,7 @@ export async function startOpenIdProvider(): Promise<TestProvider> {
         server.closeAllConnections();
       }),
     restart: async () => {
-      server.listen(port, '127.0.0.1');
+      server.listen(port, host);
       await once(server, 'listening');
     },
   };

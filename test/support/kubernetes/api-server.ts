@@ -9,7 +9,7 @@ import { TestAuthority } from '../certificates.ts';
 import { startChild } from '../child.ts';
 import { freePorts } from '../free-port.ts';
 import type { Json, Manifest } from '../istio/manifests.ts';
-import { type ApiServerPrograms, apiServerProgramsOrSkip } from './api-server-programs.ts';
+import { type ApiServerPrograms, apiServerProgramsOrSkip } from './programs.ts';
 
 /** What the API server answers to one object: no warnings and no refusal where it takes it as it is. */
 export interface Verdict {
@@ -23,7 +23,18 @@ export interface ApiServer {
   apply(manifest: Manifest): Promise<Verdict>;
   /** A dry run of what a controller would make of it, with all admission. */
   tryCreating(manifest: Manifest): Promise<Verdict>;
+  readonly send: Client;
+  readonly access: Access;
   stop(): Promise<void>;
+}
+
+/** What else needs to be told that is to speak with it, or for it. */
+export interface Access {
+  readonly url: string;
+  readonly token: string;
+  readonly caPath: string;
+  /** Signs the tokens of service accounts. */
+  readonly accountKey: string;
 }
 
 interface Resource {
@@ -37,7 +48,8 @@ export async function apiServerOrSkip(context: Mocha.Context): Promise<ApiServer
   return startApiServer(await apiServerProgramsOrSkip(context));
 }
 
-async function startApiServer(programs: ApiServerPrograms): Promise<ApiServer> {
+/** @param host the address at which nodes and pods find it */
+export async function startApiServer(programs: ApiServerPrograms, host = '127.0.0.1'): Promise<ApiServer> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-api-server-'));
   const authority = new TestAuthority();
   const [etcdPort, peerPort, port] = (await freePorts(3)) as [number, number, number];
@@ -66,23 +78,31 @@ async function startApiServer(programs: ApiServerPrograms): Promise<ApiServer> {
     // Tokens of service accounts are signed with RSA or ECDSA; nobody asks for one here, but it does not start without.
     const accountKey = join(folder, 'account.key');
     execFileSync('openssl', ['genrsa', '-out', accountKey, '2048'], { stdio: 'pipe' });
-    const { certPath, keyPath } = authority.issue('api-server', 'IP:127.0.0.1');
+    const { certPath, keyPath } = authority.issue(
+      'api-server',
+      ...[`IP:${host}`, 'IP:10.96.0.1', 'DNS:kubernetes.default.svc'],
+    );
     const agent = new Agent({ connect: { ca: await readFile(authority.caPath) } });
-    const client = clientOf(`https://127.0.0.1:${port}`, token, agent);
+    const url = `https://${host}:${port}`;
+    const client = clientOf(url, token, agent);
     const child = await startChild(
       'kube-apiserver',
       programs['kube-apiserver'],
       [
-        ...['--etcd-servers', etcdUrl, '--bind-address', '127.0.0.1', '--secure-port', String(port)],
+        ...['--etcd-servers', etcdUrl, '--bind-address', host, '--secure-port', String(port)],
         ...['--tls-cert-file', certPath, '--tls-private-key-file', keyPath, '--cert-dir', folder],
         ...['--token-auth-file', join(folder, 'tokens.csv'), '--authorization-mode', 'RBAC'],
         ...['--service-account-issuer', 'https://kubernetes.default.svc', '--service-cluster-ip-range', '10.96.0.0/16'],
+        // Nobody knows a node by its name.
+        '--kubelet-preferred-address-types=InternalIP',
         ...['--service-account-key-file', accountKey, '--service-account-signing-key-file', accountKey],
       ],
       { ready: async () => (await client('GET', '/readyz')).status === 200, patience: 120_000 },
     );
     return {
       ...objectsOf(client),
+      send: client,
+      access: { url, token, caPath: authority.caPath, accountKey },
       stop: async () => {
         await child.stop();
         await agent.close();
@@ -95,9 +115,10 @@ async function startApiServer(programs: ApiServerPrograms): Promise<ApiServer> {
   }
 }
 
-type Client = (method: 'GET' | 'PATCH' | 'POST', path: string, body?: Manifest) => Promise<Answer>;
+/** One request of the API by its path, such as `/api/v1/nodes`. A PATCH is a server-side apply. */
+export type Client = (method: 'GET' | 'PATCH' | 'POST' | 'DELETE', path: string, body?: object) => Promise<Answer>;
 
-interface Answer extends Verdict {
+export interface Answer extends Verdict {
   readonly status: number;
   readonly body: Json;
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
-import type { Json } from '../istio/manifests.ts';
+import type { Json, Manifest } from '../istio/manifests.ts';
 
 /** Of `proxy.kind`. */
 export const PROXIES = ['none', 'traefik', 'envoy-gateway', 'gateway-api', 'istio'] as const;
@@ -27,7 +27,14 @@ export const FULL = {
 };
 
 /** The values that its README shows. */
-export async function readmeValues(): Promise<Json> {
+export const readmeValues = (): Promise<Json> => shown('my-values.yaml');
+
+/** The policy that its README shows for what is not the chart's. */
+export const readmePolicy = (): Promise<Manifest> => shown('redis-policy.yaml');
+
+async function shown(file: string): Promise<Json> {
   const page = await readFile(new URL('../../../deploy/kubernetes/README.md', import.meta.url), 'utf8');
-  return parse(/```yaml\n(# my-values[\s\S]*?)```/.exec(page)?.[1] ?? '');
+  const [, text] = new RegExp(`\`\`\`yaml\\n(# ${file}[\\s\\S]*?)\`\`\``).exec(page) ?? [];
+  if (text === undefined) throw new Error(`the page shows no ${file}`);
+  return parse(text);
 }

@@ -112,17 +112,21 @@ spec:
             - { name: {{ $name }}, containerPort: {{ $port }} }
             {{- end }}
             - { name: internal, containerPort: {{ .internalPort }} }
+          # Who is only slow, on a busy node, is not ended: that would make it start again, which is more work.
           startupProbe:
             httpGet: { path: /healthz, port: internal }
             periodSeconds: 1
-            failureThreshold: 30
+            failureThreshold: 120
           livenessProbe:
             httpGet: { path: /healthz, port: internal }
+            timeoutSeconds: 5
+            failureThreshold: 6
           readinessProbe:
             # Whether it can serve something: Redis away is no reason to take all pods away. /readyz?strict says more.
             # It is asked often enough to be found out within `drain.delay`.
             httpGet: { path: /readyz, port: internal }
             periodSeconds: 1
+            timeoutSeconds: 3
             failureThreshold: 2
           securityContext:
             allowPrivilegeEscalation: false
