@@ -234,7 +234,7 @@ describe('a refusal of the relay', () => {
   });
 
   it('is shown without logo and texts by a relay whose machine has not got their files', async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     const pages = { name: 'Gate of Acme', logoPath: '/not/here/logo.svg', textsPath: '/not/here/texts.yaml' };
     const running = await startRelayProcess({}, { root: { auth: { pages } } });
     try {
@@ -270,7 +270,7 @@ describe('a refusal of the relay', () => {
   });
 
   it('has no fault that a person would stumble over, and loads nothing', async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     const browser = await browserOrSkip(this);
     try {
       const { context, page, complaints } = await browser.person();

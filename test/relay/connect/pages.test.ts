@@ -5,7 +5,7 @@ import { endAll } from '../support/relay.ts';
 import { startConnecting } from './support/connecting.ts';
 
 describe('pages of connections in a browser', function () {
-  this.timeout(60_000);
+  this.timeout(300_000);
   let browser: TestBrowser;
 
   before(async function () {
