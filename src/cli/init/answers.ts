@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { isLoopback, isPlainOffLoopback } from '../../platform/addresses.ts';
 import { ANYONE_SIGNED_IN } from '../../platform/config/anyone-signed-in.ts';
 import { type HostAndPort, parseAddress, withoutBrackets } from '../../platform/config/host-and-port.ts';
+import { messageOf } from '../../platform/config/issue-texts.ts';
 import { serverName } from '../../platform/config/relay-schema.ts';
 import { upstreamServer } from '../../platform/config/server-schema.ts';
 import { httpUrl } from '../../platform/config/values.ts';
@@ -93,7 +94,7 @@ function text(given: string): string {
 /** What the configuration's own schema says of a value. */
 function checked(schema: z.ZodType, value: unknown): void {
   const [issue] = schema.safeParse(value).error?.issues ?? [];
-  if (issue !== undefined) throw new WrongAnswer(issue.message);
+  if (issue !== undefined) throw new WrongAnswer(messageOf(issue));
 }
 
 function issuerPrompt(provider: string, asked: string): Prompt<string> {

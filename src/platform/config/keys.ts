@@ -33,6 +33,7 @@ export interface JsonSchema {
   restart?: true | 'both';
   secretFile?: SecretFile;
   onByPresence?: boolean;
+  deprecated?: boolean;
   enum?: string[];
   anyOf?: JsonSchema[];
 }

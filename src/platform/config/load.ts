@@ -1,4 +1,3 @@
-import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { ConfigurationError } from '../errors.ts';
 import { isRecord } from '../is-record.ts';
@@ -6,7 +5,8 @@ import { checkProxies } from '../outbound/proxies.ts';
 import { type ConfigDocument, checkReplacement } from './config-document.ts';
 import { configPath, readConfigFile } from './config-file.ts';
 import { readEnvironment } from './environment.ts';
-import { type ConfigKey, configKeys, withoutPath } from './keys.ts';
+import { pathText, problemsOf } from './issue-texts.ts';
+import { withoutPath } from './keys.ts';
 import { listenerWarnings } from './listener-warnings.ts';
 import { turnOnPresent } from './present-sections.ts';
 import { isLacking, lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
@@ -137,12 +137,10 @@ function parseRead(
   if (result.success && known.length === 0) return result.data;
   const lacked = process === undefined ? () => false : lackedSecret(SECTIONS[otherProcess(process)]);
   // What could not be read is not absent, and has been said.
-  const isSaid = (issue: z.core.$ZodIssue) =>
-    unread.size > 0 && (unread.has(formatPath(issue.path)) || isLacking(issue));
+  const isSaid = (issue: z.core.$ZodIssue) => unread.size > 0 && (unread.has(pathText(issue.path)) || isLacking(issue));
   const issues = result.error?.issues.filter((issue) => !lacked(issue) && !isSaid(issue)) ?? [];
   if (issues.length === 0 && known.length === 0) return configShape.parse(input);
-  const keys = configKeys();
-  const found = issues.flatMap((issue) => describe(issue, keys));
+  const found = issues.flatMap(problemsOf);
   throw new ConfigurationError([...found, ...known]);
 }
 
@@ -156,68 +154,4 @@ function merge(base: unknown, over: unknown): unknown {
     if (!Object.hasOwn(over, twin)) delete merged[twin];
   }
   return merged;
-}
-
-function describe(issue: z.core.$ZodIssue, keys: readonly ConfigKey[]): string[] {
-  const path = formatPath(issue.path);
-  if (issue.code === 'invalid_union') {
-    // The form that fits but for its details; where none does, the message of the union.
-    const near = issue.errors.find((issues) => issues.some((inner) => inner.path.length > 0 || 'keys' in inner));
-    if (near !== undefined)
-      return near.flatMap((inner) => describe({ ...inner, path: [...issue.path, ...inner.path] }, keys));
-  }
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `${join(path, key)}: unknown key${suggestion(issue.path, key, keys)}`);
-  return [`${path === '' ? 'configuration' : path}: ${messageOf(issue)}`];
-}
-
-/** In the words of YAML, where the library speaks of types of JavaScript. */
-function messageOf(issue: z.core.$ZodIssue): string {
-  if (issue.code !== 'invalid_type') return issue.message;
-  const found = /received (\w+)$/.exec(issue.message)?.[1] ?? '';
-  const expected = TYPES[issue.expected];
-  if (expected === undefined) return issue.message;
-  if (found === 'undefined') return `needed: ${expected}`;
-  const fix = issue.expected === 'string' && Object.hasOwn(QUOTED, found) ? '; write it in quotes' : '';
-  return `must be ${expected}, not ${TYPES[found] ?? found}${fix}`;
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'a map of keys',
-  record: 'a map of keys',
-  null: 'nothing',
-};
-const QUOTED = { number: true, boolean: true, null: true };
-
-function suggestion(path: readonly PropertyKey[], key: string, keys: readonly ConfigKey[]): string {
-  const parent = path
-    .map((part) => (typeof part === 'number' ? '[]' : `.${String(part)}`))
-    .join('')
-    .slice(1);
-  const siblings = new Set<string>();
-  for (const { path: known } of keys) {
-    const generic = known.replace('relay.servers.<name>', parent.startsWith('relay.servers.') ? parent : '<none>');
-    if (parent !== '' && !generic.startsWith(`${parent}.`)) continue;
-    const rest = parent === '' ? generic : generic.slice(parent.length + 1);
-    siblings.add(rest.split(/[.[]/)[0] as string);
-  }
-  if (siblings.size === 0) return '';
-  const near = closest(key, [...siblings]);
-  return distance(key, near) <= Math.max(2, key.length / 3)
-    ? `; did you mean \`${near}\`?`
-    : `; possible here: ${[...siblings].join(', ')}`;
-}
-
-function formatPath(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => join(text, part), '');
-}
-
-function join(path: string, part: PropertyKey): string {
-  if (typeof part === 'number') return `${path}[${part}]`;
-  return path === '' ? String(part) : `${path}.${String(part)}`;
 }

@@ -51,7 +51,7 @@ describe('branding', function () {
     ['a logo that is too large', 'logoPath', () => file('l.png', Buffer.alloc(300_000)), /must be 1 to 262144 bytes/],
     ['a script for help', 'help', () => 'javascript:alert(1)', /a name, an e-mail address or a URL of http or https/],
     ['a file for help', 'help', () => 'file:///etc/passwd', /a name, an e-mail address or a URL of http or https/],
-    ['no name', 'name', () => '', /Too small/],
+    ['no name', 'name', () => '', /must not be empty/],
     ['an unknown key', 'colours', () => ({}), /unknown key; did you mean `colors`/],
     [
       'a text that there is not',
