@@ -9,7 +9,7 @@ import { readmePolicy, readmeValues } from '../support/kubernetes/chart-values.t
 import { type Cluster, clusterOrSkip, NODE_ADDRESS } from '../support/kubernetes/cluster.ts';
 import { customResourceDefinitionsOrSkip } from '../support/kubernetes/custom-resources.ts';
 import { neighbours, PROBE, PUBLIC } from '../support/kubernetes/neighbours.ts';
-import { deletePod, podsOf, restart, rolledOut } from '../support/kubernetes/workloads.ts';
+import { deletePod, podsOf, restart, rolledOut, scale } from '../support/kubernetes/workloads.ts';
 import { startOpenIdProvider, type TestProvider } from '../support/openid-provider.ts';
 import { runPostern } from '../support/run-postern.ts';
 import { until } from '../support/until.ts';
@@ -101,6 +101,21 @@ describe('the chart in a cluster, with Traefik', function () {
     const reached = await gate();
     await until('a call goes through', () => isWell(reached), 60_000, 500);
     assert.equal(await isWell({ ...reached, token: 'e30.e30.e30' }), false);
+  });
+
+  it('answers 503 while no relay is there: 404 would tell clients that their session is gone', async () => {
+    const { endpoint, token } = await gate();
+    const status = async () => {
+      const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+      const answer = await fetch(endpoint, { method: 'POST', headers, body: '{}' });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    await scale(cluster, 'postern', 'gate-relay', 0);
+    await until('Traefik knows', async () => [404, 503].includes(await status()), 60_000, 500);
+    assert.equal(await status(), 503);
+    await scale(cluster, 'postern', 'gate-relay', 2);
+    await until('a call goes through', () => isWell({ endpoint, token }), 60_000, 500);
   });
 
   describe('under load', () => {

@@ -27,7 +27,11 @@ export async function neighbours(): Promise<Manifest[]> {
   const serve = `import('/server/numbered-events.ts').then((it) => it.startNumberedEvents(3000, '0.0.0.0'));`;
   return [
     ...configured('traefik', 'traefik', {
-      'traefik.yaml': JSON.stringify({ ...traefik, entryPoints, providers: { kubernetesCRD: {} } }),
+      'traefik.yaml': JSON.stringify({
+        ...traefik,
+        entryPoints,
+        providers: { kubernetesCRD: { allowEmptyServices: true } },
+      }),
     }),
     ...runs(
       'traefik',

@@ -21,7 +21,7 @@ export async function rolledOut(api: ApiServer, namespace: string, name: string)
         const { metadata, spec, status = {} } = (await api.send('GET', path)).body as Json;
         return (
           status.observedGeneration >= metadata.generation &&
-          [status.updatedReplicas, status.readyReplicas, status.replicas].every((count) => count === spec.replicas)
+          [status.updatedReplicas, status.readyReplicas, status.replicas].every((count = 0) => count === spec.replicas)
         );
       },
       ROLL_OUT,
@@ -37,13 +37,18 @@ export async function rolledOut(api: ApiServer, namespace: string, name: string)
 }
 
 /** Makes new pods in place of all of its own, a few at a time. */
-export async function restart(api: ApiServer, namespace: string, name: string): Promise<void> {
-  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`;
+export function restart(api: ApiServer, namespace: string, name: string): Promise<void> {
   const annotations = { 'kubectl.kubernetes.io/restartedAt': new Date().toISOString() };
-  const { refused } = await api.send('PATCH', `${path}?fieldManager=postern-restart&force=true`, {
-    ...{ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace } },
-    spec: { template: { metadata: { annotations } } },
-  });
+  return change(api, namespace, name, { template: { metadata: { annotations } } });
+}
+
+export const scale = (api: ApiServer, namespace: string, name: string, replicas: number): Promise<void> =>
+  change(api, namespace, name, { replicas });
+
+async function change(api: ApiServer, namespace: string, name: string, spec: object): Promise<void> {
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${name}?fieldManager=${Object.keys(spec)}&force=true`;
+  const manifest = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec };
+  const { refused } = await api.send('PATCH', path, manifest);
   if (refused !== undefined) throw new Error(refused);
   await rolledOut(api, namespace, name);
 }
