@@ -166,7 +166,14 @@ describe('the package', function () {
     it('writes a folder, which check takes', async () => {
       const dir = join(folder, 'made');
       const args = ['--dir', dir, '--proxy', 'caddy', '--provider', 'entra', '--issuer', 'https://idp.example.com'];
-      const more = ['--client-id', 'postern', '--server', 'a=https://a.example.com/mcp', '--groups', 'engineering'];
+      const more = [
+        '--client-id',
+        'postern',
+        '--server',
+        'a=https://a.example.com/mcp',
+        '--groups',
+        '22222222-2222-2222-2222-222222222222',
+      ];
       await run(command, ['init', ...args, ...more], { cwd: folder });
       assert.match((await run(command, ['check'], { cwd: dir })).stdout, /^postern\.yaml: the configuration /m);
     });
