@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { main } from '../../src/cli/main.ts';
-import { configKeys } from '../../src/platform/config/keys.ts';
+import { configJsonSchema, type JsonSchema, mapOf } from '../../src/platform/config/keys.ts';
 
 /** What the command prints, with the line break that the shell's `>` gets. */
 async function printed(...argv: string[]): Promise<string> {
@@ -13,13 +13,33 @@ async function printed(...argv: string[]): Promise<string> {
   return text;
 }
 
+/** @yields paths of all that the schema says nothing about, in every form of a value */
+function* withoutSentence(schema: JsonSchema, path: string): Generator<string> {
+  for (const [name, child] of Object.entries(schema.properties ?? {})) {
+    const own = path === '' ? name : `${path}.${name}`;
+    if ((child.description ?? '').trim() === '') yield own;
+    yield* withoutSentence(child, own);
+  }
+  if (schema.items !== undefined) yield* withoutSentence(schema.items, `${path}[]`);
+  const map = mapOf(schema);
+  if (map !== undefined) yield* withoutSentence(map, `${path}.<name>`);
+  for (const form of schema.anyOf ?? []) yield* withoutSentence(form, path);
+}
+
 describe('configuration docs', () => {
-  it('have a sentence for every key, or the values that it takes', () => {
-    const silent = configKeys().filter(({ description, allowed }) => description === '' && allowed === undefined);
-    assert.deepEqual(
-      silent.map(({ path }) => path),
-      [],
-    );
+  it('have a sentence for every key and section', () => {
+    assert.deepEqual([...withoutSentence(configJsonSchema(), '')], []);
+  });
+
+  it('find a key without a sentence, wherever the schema holds it', () => {
+    const silent: JsonSchema = { properties: { key: {} } };
+    const found = (schema: JsonSchema) => [...withoutSentence(schema, 'at')];
+    assert.deepEqual(found(silent), ['at.key']);
+    assert.deepEqual(found({ items: silent }), ['at[].key']);
+    assert.deepEqual(found({ additionalProperties: silent }), ['at.<name>.key']);
+    assert.deepEqual(found({ anyOf: [{}, silent] }), ['at.key']);
+    assert.deepEqual(found({ properties: { key: { description: ' ' } } }), ['at.key']);
+    assert.deepEqual(found({ properties: { key: { description: 'a sentence' } } }), []);
   });
 
   for (const [kind, file] of [

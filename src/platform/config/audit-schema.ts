@@ -20,7 +20,8 @@ export const auditSchema = z.strictObject({
         .default('never')
         .meta({ description: '`always`: each write waits for the disk; `never`: the system writes when it likes' }),
     })
-    .optional(),
+    .optional()
+    .meta({ description: 'a file, rotated by size and age; absent: none' }),
   redis: z
     .strictObject({
       stream: z.string().min(1).default('audit').meta({ description: 'name below redis.keyPrefix' }),

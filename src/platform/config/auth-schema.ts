@@ -181,7 +181,8 @@ const sessions = z.strictObject({
       maxBytes: size('of all of them, with the tokens of their providers').prefault('24MiB'),
       entryLifetime: duration('how long without asking Redis; revocation reaches it sooner').prefault('30s'),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'sessions of Redis that each process remembers' }),
 });
 
 const clientCertificates = z.strictObject({
@@ -256,7 +257,8 @@ const rule = z
         providers: z.array(z.string().min(1)).min(1).optional().meta({ description: 'offered here; absent: all' }),
         redirect: z.boolean().default(true).meta({ description: 'send people to sign in; false: 401 for everybody' }),
       })
-      .optional(),
+      .optional()
+      .meta({ description: 'how people without a session sign in at this rule; absent: with any provider' }),
     emit: z.array(z.enum(EMITTED_PRESETS)).default([]).meta({
       description:
         'identity headers of other products, beside our own; they name no provider, so `allow.providers` names one where there are several',
@@ -272,7 +274,8 @@ const rule = z
           .default({})
           .meta({ description: 'by URI of the MCP resource, with globs' }),
       })
-      .prefault({}),
+      .prefault({})
+      .meta({ description: 'OAuth scopes that a request needs: always, and by method, tool, prompt and resource' }),
   })
   .refine((value) => !value.public || value.allow === undefined, {
     message: 'a public rule lets everybody through; remove `allow` or `public`',
@@ -332,8 +335,9 @@ export const authSchema = z.strictObject({
         .meta({ description: '`aud` of the assertion; the same as relay.trust.assertion.audience' }),
       ...signing,
     })
-    .prefault({}),
-  sessions: sessions.prefault({}),
+    .prefault({})
+    .meta({ description: 'the signed statement about the user that forward-auth hands to the relay' }),
+  sessions: sessions.prefault({}).meta({ description: 'sessions of people in browsers, and their cookie' }),
   signIn: z
     .strictObject({
       origins: z
@@ -349,8 +353,9 @@ export const authSchema = z.strictObject({
       }),
       attemptLifetime: duration('until a person must have come back from the provider').prefault('10m'),
     })
-    .prefault({}),
-  pages: pagesSchema.prefault({}),
+    .prefault({})
+    .meta({ description: 'where people sign in, and where they may return to' }),
+  pages: pagesSchema.prefault({}).meta({ description: 'name, logo, colors and texts of the pages for people' }),
   ...secretKeys(
     'operatorToken',
     secrets('lets an operator list and end sessions on the internal listener; absent: no one can').optional(),
@@ -364,7 +369,9 @@ export const authSchema = z.strictObject({
     header: headerName.default('X-API-Key').meta({ description: 'beside `Authorization: Bearer`' }),
     cacheLifetime: duration('how long a key is believed without asking Redis').prefault('30s'),
   }),
-  clientCertificates: clientCertificates.prefault({}),
+  clientCertificates: clientCertificates
+    .prefault({})
+    .meta({ description: 'sign-in by a client certificate that the proxy verified; off while `header` is `none`' }),
   grpc: address('Envoy’s gRPC ext_authz; absent: not served').optional().meta(AT_START),
   emit: z
     .strictObject({
@@ -374,14 +381,16 @@ export const authSchema = z.strictObject({
         .default(',')
         .meta({ description: 'between groups in headers of other products; Grafana’s own is always a comma' }),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'form of the identity headers of other products, which `emit` of a rule names' }),
   tokenCache: z
     .strictObject({
       maxEntries: z.int().min(0).default(10_000).meta({ description: 'verified tokens kept' }),
       maxBytes: size('of all of them, and again of what introspection says').prefault('24MiB'),
       entryLifetime: duration('how long a result is reused, never past `exp`').prefault('5m'),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'results of token checks that each process remembers' }),
   limits: z
     .strictObject({
       maxHeaders: size('all request headers together').prefault('32KiB').meta(AT_START),
@@ -395,5 +404,6 @@ export const authSchema = z.strictObject({
         .prefault('500ms')
         .meta(AT_START),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'largest sizes of requests and tokens, and the longest wait under overload' }),
 });

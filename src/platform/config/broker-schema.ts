@@ -122,8 +122,10 @@ export const brokerSchema = optionalSection(
       '30d',
     ),
     rotate: duration('how often the signing key is replaced').prefault('30d'),
-    registration: registration.prefault({}),
-    metadataDocuments: metadataDocuments.prefault({}),
+    registration: registration.prefault({}).meta({ description: 'clients that register themselves (RFC 7591)' }),
+    metadataDocuments: metadataDocuments
+      .prefault({})
+      .meta({ description: 'clients named by the URL of their metadata document' }),
     clients: z.array(client).default([]).meta({ description: 'clients that need no registration' }),
     clientCredentials: z
       .boolean()

@@ -12,6 +12,8 @@ export interface ConfigKey {
   readonly default: unknown;
   readonly allowed: readonly string[] | undefined;
   readonly description: string;
+  /** What the section is that the key stands in; empty for the whole file and for entries of lists and maps. */
+  readonly section: string;
   readonly secret: boolean;
   readonly required: boolean;
   /** A running process goes on with the value that it was started with. */
@@ -63,7 +65,7 @@ let keys: readonly ConfigKey[] | undefined;
 
 /** Every key of the schema, depth first, in the schema's order. */
 export function configKeys(): readonly ConfigKey[] {
-  keys ??= [...walk(configJsonSchema(), '', { settable: true, required: false, restart: false })];
+  keys ??= [...walk(configJsonSchema(), '', { settable: true, required: false, restart: false, section: '' })];
   return keys;
 }
 
@@ -83,16 +85,17 @@ function* marked({ properties = {} }: JsonSchema, path: string): Generator<[stri
   }
 }
 
-type Inherited = Pick<ConfigKey, 'required' | 'restart'> & { readonly settable: boolean };
+type Inherited = Pick<ConfigKey, 'required' | 'restart' | 'section'> & { readonly settable: boolean };
 
 function* walk(whole: JsonSchema, path: string, given: Inherited): Generator<ConfigKey> {
   const schema = mapIn(whole);
   const from = { ...given, restart: given.restart || whole.restart !== undefined };
   if (schema !== whole) yield { ...keyOf(whole, path, from), type: 'string' };
   if (schema.properties !== undefined) {
+    const section = schema.description ?? '';
     for (const [name, child] of Object.entries(schema.properties)) {
       const required = schema.required?.includes(name) ?? false;
-      yield* walk(child, path === '' ? name : `${path}.${name}`, { ...from, required });
+      yield* walk(child, path === '' ? name : `${path}.${name}`, { ...from, required, section });
     }
     return;
   }
@@ -112,7 +115,7 @@ export function mapOf({ additionalProperties }: JsonSchema): JsonSchema | undefi
   return typeof additionalProperties === 'object' ? additionalProperties : undefined;
 }
 
-function keyOf(schema: JsonSchema, path: string, { settable, required, restart }: Inherited): ConfigKey {
+function keyOf(schema: JsonSchema, path: string, { settable, required, restart, section }: Inherited): ConfigKey {
   return {
     path,
     // The variable of the secret itself, followed by `_FILE`, names its file.
@@ -121,6 +124,7 @@ function keyOf(schema: JsonSchema, path: string, { settable, required, restart }
     default: schema.default,
     allowed: schema.enum ?? schema.items?.enum,
     description: schema.description ?? '',
+    section,
     secret: schema.secret ?? false,
     required,
     restart,

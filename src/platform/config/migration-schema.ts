@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AT_START } from './values.ts';
 
-const held = (way: string) =>
+const held = (description: string, way: string) =>
   z
     .strictObject({
       users: z
@@ -15,12 +15,13 @@ const held = (way: string) =>
         .default(0)
         .meta({ description: `percentage of all users held to ${way}, always the same ones` }),
     })
-    .prefault({});
+    .prefault({})
+    .meta({ description });
 
 /** From the relay's own JWTs to a proxy, one user after the other. */
 export const migrationSchema = z.strictObject({
-  proxyOnly: held('the proxy: their JWTs are refused'),
-  jwtOnly: held('their JWT: the proxy’s word for them is refused'),
+  proxyOnly: held('users whom the relay knows by the proxy alone', 'the proxy: their JWTs are refused'),
+  jwtOnly: held('users whom the relay knows by their JWT alone', 'their JWT: the proxy’s word for them is refused'),
   maxUsers: z
     .int()
     .min(1)

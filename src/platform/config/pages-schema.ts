@@ -32,7 +32,8 @@ export const pagesSchema = z.strictObject({
       light: color('light', 'of buttons and links on light pages, such as `#0b6b3a`; absent: blue'),
       dark: color('dark', 'the same on dark pages; absent: `light`, as much lighter as can be read'),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'colors of buttons and links' }),
   help: z
     .string()
     .min(1)

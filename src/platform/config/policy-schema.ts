@@ -25,7 +25,7 @@ const who = z.strictObject({
 });
 
 const policyRule = z.strictObject({
-  effect: z.enum(['allow', 'deny']).default('allow'),
+  effect: z.enum(['allow', 'deny']).default('allow').meta({ description: 'what the rule does with what it matches' }),
   who: anyoneOr(who).optional().meta({
     description: 'for whom, or `anyone-signed-in`; may be absent in a deny rule only, which then holds for everybody',
   }),

@@ -36,7 +36,7 @@ export const relaySchema = z.strictObject({
   workers,
   tls: listenerTls.optional().meta(AT_START),
   ...secretKeys('operatorToken', secrets('for the operator’s requests to internalListen; absent: refused').optional()),
-  admin: adminSchema.prefault({}),
+  admin: adminSchema.prefault({}).meta({ description: 'pages and API for operators, at the listener of the relay' }),
   authRequired: z.boolean().default(true).meta({
     description:
       'true: no identity is 401; false: the identity is `anonymous`, and programs of this machine reach `admin` where it has no sign-in',
@@ -45,7 +45,9 @@ export const relaySchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .meta({ description: '`Origin` values let in beside that of `publicUrl`' }),
-  trust: trustSchema.prefault({}),
+  trust: trustSchema
+    .prefault({})
+    .meta({ description: 'which proxy the relay trusts, and how that proxy proves itself' }),
   jwt: optionalSection('the relay itself checks bearer JWTs', {
     algorithm: z.enum(RELAY_JWT_ALGORITHMS).default('HS256').meta({ description: 'the only accepted `alg`' }),
     ...secretKeys('secretKey', secrets('key for HS256, HS384 and HS512').optional()),
@@ -58,7 +60,9 @@ export const relaySchema = z.strictObject({
       .meta({ description: 'false: a token for any audience is accepted' }),
     clockTolerance: duration('how far clocks may differ').prefault('30s'),
   }),
-  migration: migrationSchema.prefault({}),
+  migration: migrationSchema
+    .prefault({})
+    .meta({ description: 'the move from JWTs of the relay to identity from the proxy, user by user' }),
   sessionKey: secret(
     'seals MCP session ids: 32 bytes as base64url, several by comma or line; the first seals, all open. Absent: made at start, one replica',
   )
@@ -69,14 +73,17 @@ export const relaySchema = z.strictObject({
     'file with those keys, one a line, read again when it changes; by it the key rotates without a restart',
   ).meta(AT_START),
   passthrough: passThrough,
-  authorizationServers: authorizationServers.prefault({}),
-  connections: connections.prefault({}),
+  authorizationServers: authorizationServers
+    .prefault({})
+    .meta({ description: 'authorization servers that the relay asks for tokens' }),
+  connections: connections.prefault({}).meta({ description: 'accounts at MCP servers that people connect' }),
   signing: z
     .strictObject({
       issuer: z.string().min(1).optional().meta({ description: '`iss`; absent: publicUrl followed by `/relay`' }),
       ...signing,
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'the statement about the user that the relay signs for MCP servers' }),
   servers: z
     .record(serverName, upstreamServer)
     .default({})
@@ -86,7 +93,7 @@ export const relaySchema = z.strictObject({
       'who may use which server, tool, prompt and resource; absent: every user who gets in may use everything',
   }),
   callLimits,
-  pins: pinsSchema.prefault({}),
+  pins: pinsSchema.prefault({}).meta({ description: 'tools whose definitions must not change unseen' }),
   rateLimits: z
     .array(relayRateLimit)
     .default([])
@@ -110,6 +117,7 @@ export const relaySchema = z.strictObject({
         'a WebSocket or HTTP+SSE connection; then the client must pass the proxy again',
       ).prefault('1h'),
     })
-    .prefault({}),
-  budgets: budgets.prefault({}),
+    .prefault({})
+    .meta({ description: 'largest sizes of requests and messages, and time limits of connections' }),
+  budgets: budgets.prefault({}).meta({ description: 'most memory and requests that one user can take at a time' }),
 });

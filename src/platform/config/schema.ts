@@ -72,9 +72,14 @@ function checkTls({ tls, trust }: z.output<typeof relaySchema>, context: z.Refin
 export const configShape = z.strictObject({
   publicUrl: httpUrl('the address at which clients reach the proxy').default('http://127.0.0.1:8080'),
   log: z
-    .strictObject({ level: z.enum(LOG_LEVELS).default('info') })
+    .strictObject({
+      level: z
+        .enum(LOG_LEVELS)
+        .default('info')
+        .meta({ description: 'the least severe lines that are written; `silent` writes none' }),
+    })
     .prefault({})
-    .meta(AT_START),
+    .meta({ ...AT_START, description: 'the log of both processes, JSON lines on standard output' }),
   userNames: z
     .array(z.enum(USER_NAMES))
     .default(['username'])
@@ -84,14 +89,25 @@ export const configShape = z.strictObject({
         'which names of a user stand beside `user` (issuer and subject) in log, audit and security events: `username`, `email`, `name`; empty: none',
     }),
   drain: drainSchema.prefault('7s').meta(AT_START),
-  auth: authSchema.prefault({}),
+  auth: authSchema
+    .prefault({})
+    .meta({ description: 'forward-auth: the process that the reverse proxy asks about each request' }),
   redis: redisSchema
     .optional()
     .meta({ ...AT_START, description: 'sessions, limits and keys; absent: in memory, one process' }),
-  audit: auditSchema.prefault({}).meta(AT_START),
-  tracing: tracingSchema.prefault({}).meta(AT_START),
-  watch: watchSchema.prefault({}).meta(AT_START),
-  relay: relaySchema.prefault({}),
+  audit: auditSchema.prefault({}).meta({
+    ...AT_START,
+    description: 'the audit log: who did what; without `stdout`, `file` or `redis` nothing is recorded',
+  }),
+  tracing: tracingSchema
+    .prefault({})
+    .meta({ ...AT_START, description: 'OpenTelemetry traces, sent to a collector over OTLP' }),
+  watch: watchSchema
+    .prefault({})
+    .meta({ ...AT_START, description: 'the watch reports unusual use as security events; it refuses nothing' }),
+  relay: relaySchema
+    .prefault({})
+    .meta({ description: 'the relay: the process that passes MCP messages on to the servers' }),
 });
 
 export const configSchema = configShape.superRefine((config, context) => {

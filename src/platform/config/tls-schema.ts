@@ -18,7 +18,8 @@ export const listenerTls = z
   .refine((value) => value.clientCertificate === 'none' || value.clientCaPath !== undefined, {
     message: 'needed to verify client certificates',
     path: ['clientCaPath'],
-  });
+  })
+  .meta({ description: 'TLS of `listen`; its files are read again when they change; absent: no TLS' });
 
 export type ListenerTls = z.output<typeof listenerTls>;
 
@@ -36,6 +37,7 @@ export const upstreamTls = z
   })
   .refine((value) => (value.certPath === undefined) === (value.keyPath === undefined), {
     message: 'certPath and keyPath belong together',
-  });
+  })
+  .meta({ description: 'TLS to the server; absent: as an https or wss address needs it, with the public authorities' });
 
 export type UpstreamTls = z.output<typeof upstreamTls>;

@@ -100,8 +100,10 @@ export const trustSchema = z.strictObject({
   userHeader: headerName.optional().meta({
     description: "header with the user; absent: the preset's, for `postern` `X-Authenticated-User`",
   }),
-  headers: headers.prefault({}),
-  token: token.optional(),
+  headers: headers
+    .prefault({})
+    .meta({ description: 'further headers with the identity, where they differ from the preset’s' }),
+  token: token.optional().meta({ description: 'the signed token of the proxy’s product, for presets that verify one' }),
   ...secretKeys('secret', secrets('the proxy must send this text').optional()),
   secretHeader: headerName.default('X-Postern-Proxy-Secret').meta({ description: 'header with that text' }),
   certificates: z

@@ -23,16 +23,21 @@ export type SecurityEventKind = (typeof SECURITY_EVENT_KINDS)[number];
 const enabled = z.boolean().default(true).meta({ description: 'whether this is looked for' });
 
 /** So many of something within a time. */
-const threshold = (most: number, within: string, what: string) =>
+const threshold = (reports: string, most: number, within: string, what: string) =>
   z
     .strictObject({
       enabled,
       most: z.int().min(1).default(most).meta({ description: what }),
       within: duration('the time in which they are counted').prefault(within),
     })
-    .prefault({});
+    .prefault({})
+    .meta({ description: `reports ${reports}` });
 
-const single = z.strictObject({ enabled }).prefault({});
+const single = (reports: string) =>
+  z
+    .strictObject({ enabled })
+    .prefault({})
+    .meta({ description: `reports ${reports}` });
 
 const detectors = z.strictObject({
   newNetwork: z
@@ -42,7 +47,8 @@ const detectors = z.strictObject({
       idleLifetime: duration('a network that a user was not seen in for so long is new again').prefault('90d'),
       maxNetworks: z.int().min(2).max(1_000).default(64).meta({ description: 'networks remembered of one user' }),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'reports a user in a network that is new for them' }),
   concurrentNetworks: z
     .strictObject({
       enabled,
@@ -51,18 +57,39 @@ const detectors = z.strictObject({
       ),
       most: z.int().min(2).default(5).meta({ description: 'networks at once of a user who is still being learnt' }),
     })
-    .prefault({}),
-  requestRate: threshold(6_000, '1m', 'allowed requests of one user'),
-  manySignIns: threshold(10, '10m', 'sign-ins of one user'),
-  manyDenials: threshold(50, '10m', 'refusals of one user by forward-auth’s rules'),
-  manyDeniedTools: threshold(20, '10m', 'tools, prompts and resources that the relay refused one user'),
-  spoofAttempt: single,
-  failedSignIns: threshold(10, '10m', 'sign-ins that failed, of one address (IPv6: of one /64)'),
-  refusedCredentials: threshold(30, '10m', 'forged tokens and wrong API keys, of one address (IPv6: of one /64)'),
-  oldApiKey: single,
-  refreshTokenReuse: single,
-  removedProvider: single,
-  operatorRefused: single,
+    .prefault({})
+    .meta({ description: 'reports a user in two networks at once' }),
+  requestRate: threshold('a user who sends many requests', 6_000, '1m', 'allowed requests of one user'),
+  manySignIns: threshold('a user who signs in often', 10, '10m', 'sign-ins of one user'),
+  manyDenials: threshold(
+    'a user whom forward-auth refuses often',
+    50,
+    '10m',
+    'refusals of one user by forward-auth’s rules',
+  ),
+  manyDeniedTools: threshold(
+    'a user whom the relay refuses often',
+    20,
+    '10m',
+    'tools, prompts and resources that the relay refused one user',
+  ),
+  spoofAttempt: single('an identity without proof, such as a header that a client wrote'),
+  failedSignIns: threshold(
+    'an address from which sign-ins fail',
+    10,
+    '10m',
+    'sign-ins that failed, of one address (IPv6: of one /64)',
+  ),
+  refusedCredentials: threshold(
+    'an address that tries credentials',
+    30,
+    '10m',
+    'forged tokens and wrong API keys, of one address (IPv6: of one /64)',
+  ),
+  oldApiKey: single('use of an API key that was revoked or has expired'),
+  refreshTokenReuse: single('a refresh token that is used a second time'),
+  removedProvider: single('a session whose provider is no longer configured'),
+  operatorRefused: single('a refused sign-in or token of an operator'),
 });
 
 /** Standard Webhooks, "Signature scheme": the key is base64 after a prefix, of 24 to 64 bytes. */
@@ -88,7 +115,8 @@ export const watchSchema = z.strictObject({
       ipv4: z.int().min(8).max(32).default(24).meta({ description: 'bits of an IPv4 network' }),
       ipv6: z.int().min(16).max(64).default(48).meta({ description: 'bits of an IPv6 network' }),
     })
-    .prefault({}),
+    .prefault({})
+    .meta({ description: 'how large a network is: addresses that share these bits are one' }),
   window: duration('the same of the same user or address is one event for so long').prefault('1h'),
   maxEvents: z.int().min(1).max(10_000).default(1_000).meta({ description: 'events kept for the admin pages' }),
   maxRemembered: z.int().min(100).default(10_000).meta({
@@ -103,7 +131,7 @@ export const watchSchema = z.strictObject({
       .refine(isKey, 'must be 32 bytes as base64url; `postern secrets` makes one')
       .optional(),
   ),
-  detectors: detectors.prefault({}),
+  detectors: detectors.prefault({}).meta({ description: 'what is looked for; each detector is on by default' }),
   webhook: z
     .strictObject({
       url: httpUrl('where events are sent, signed as Standard Webhooks say'),
