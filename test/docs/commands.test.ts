@@ -41,6 +41,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
 
 /** Made by an earlier line of the same block, or by the reader. */
 const MADE_BY_READER = [
+  'keys.yaml',
   'postern.yaml',
   'my-values.yaml',
   'proof.conf',
