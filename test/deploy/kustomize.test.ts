@@ -132,7 +132,7 @@ describe('the manifests of deploy/kubernetes/kustomize', function () {
 
   it('name the Secret, and its keys, that the command of the README makes', async () => {
     const page = await readFile(new URL('../../deploy/kubernetes/README.md', import.meta.url), 'utf8');
-    const [, command = ''] = /postern\.js (secrets [^>]*) >/.exec(page) ?? [];
+    const [, command = ''] = /postern\.js (secrets [^#]*?) +#/.exec(page) ?? [];
     const [made] = readManifestsOf((await runPostern(command.split(' '))).stdout) as Json[];
     assert.equal(made.metadata.name, VALUES.secrets.existingSecret);
     for (const key of Object.values(FILES)) assert.ok(key in made.stringData, key);
