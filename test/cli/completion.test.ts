@@ -112,7 +112,7 @@ describe('postern completion', function () {
         ],
         [
           ['config', ''],
-          ['reference', 'schema'],
+          ['reference', 'schema', 'texts'],
         ],
         [['api-keys', 're'], ['revoke']],
         [['completion', 'z'], ['zsh']],

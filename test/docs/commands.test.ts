@@ -84,7 +84,8 @@ function assertFilesExist({ words }: ShellCommand, { page, text }: Block): void 
 }
 
 function assertPostern(words: readonly string[]): void {
-  const { command, line } = readCommandLine(COMMANDS, words);
+  const pipe = words.indexOf('|');
+  const { command, line } = readCommandLine(COMMANDS, pipe < 0 ? words : words.slice(0, pipe));
   const [least, most] = command.positionals;
   const { length } = line.positionals;
   assert.ok(length >= least && length <= most, `${length} arguments; usage: ${command.usage}`);

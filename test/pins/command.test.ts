@@ -24,6 +24,7 @@ describe('pinned command', () => {
     'explain',
     'config reference',
     'config schema',
+    'config texts',
     'secrets',
     'sessions',
     'api-keys',

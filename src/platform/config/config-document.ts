@@ -34,8 +34,7 @@ export function parseConfigDocument(path: string, text: string): ConfigDocument 
   try {
     content = document.toJS() ?? undefined;
   } catch (cause) {
-    // The message would name the alias, and a secret that starts with `*` reads as one.
-    throw problem('an alias (`*name`) has no anchor, or there are too many', cause);
+    throw problem('aliases (`*name`) repeat too much; write the values out', cause);
   }
   const { docStart, docEnd } = document.directives ?? {};
   if (docStart === true && docEnd !== true)

@@ -16,11 +16,14 @@ const WORDS: Partial<Record<YAMLParseError['code'], string>> = {
  */
 export function yamlProblem(document: Document.Parsed, text: string, lines: LineCounter): string | undefined {
   const [first] = document.errors.toSorted((one, other) => one.pos[0] - other.pos[0]);
-  if (first === undefined) return undefined;
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return `line ${line}, column ${col}`;
   };
+  if (first === undefined) {
+    const alias = unusableAlias(document);
+    return alias && `${at(alias.at)}: ${alias.what}`;
+  }
   const open = openedBefore(document, text, first.pos[0]);
   if (open !== undefined) return `${at(open.at)}: ${open.what}`;
   const own = first.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '');
@@ -30,6 +33,26 @@ export function yamlProblem(document: Document.Parsed, text: string, lines: Line
 interface Opened {
   readonly at: number;
   readonly what: string;
+}
+
+/** An alias that repeats nothing, or what it stands in itself; never its name, because a secret that begins with `*` reads as one. */
+function unusableAlias(document: Document.Parsed): Opened | undefined {
+  let found: Opened | undefined;
+  visit(document, {
+    Alias: (_, alias) => {
+      const [at = 0] = alias.range ?? [];
+      const repeated = alias.resolve(document);
+      if (repeated === undefined)
+        found = {
+          at,
+          what: 'an alias (`*name`) has no anchor (`&name`) before it; a text that begins with * needs quotes',
+        };
+      else if ((repeated.range?.[1] ?? 0) > at)
+        found = { at, what: 'an alias (`*name`) stands in the value that it repeats; write that value out' };
+      return found && visit.BREAK;
+    },
+  });
+  return found;
 }
 
 /** A quote or a bracket that was opened before a fault and is not closed, or not on its line, is what a person forgot to close. */

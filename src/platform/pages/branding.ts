@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { messageOf, pathText } from '../config/issue-texts.ts';
 import type { PagesConfig } from '../config/pages-schema.ts';
 import { ConfigurationError } from '../errors.ts';
 import { inkOn, lightened } from './color.ts';
@@ -74,7 +75,7 @@ function readTexts(path: string): z.output<typeof textsFile> {
   const parsed = textsFile.safeParse(value);
   if (!parsed.success)
     throw new ConfigurationError(
-      parsed.error.issues.map(({ path: keys, message }) => `${at}: ${keys.join('.') || 'the file'}: ${message}`),
+      parsed.error.issues.map((issue) => `${at}: ${pathText(issue.path) || 'the file'}: ${messageOf(issue)}`),
     );
   const problems = textProblems(parsed.data);
   if (problems.length > 0) throw new ConfigurationError(problems.map((problem) => `${at}: ${problem}`));

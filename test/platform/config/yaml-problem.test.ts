@@ -15,6 +15,11 @@ describe('a fault of YAML', () => {
     ['a tab', 'a:\n\tb: secret-text\n', /line 2, column 1: a tab in the indentation/],
     ['a key twice', 'a: 1\nb: 2\na: secret-text\n', /line 3, column 1: this key is there already/],
     ['bad indentation', 'a:\n    b: 1\n  c: 2\n', /line 3, column 1: this line is indented otherwise/],
+    ['an alias without an anchor', 'a: 1\nb: *secret-text\n', /line 2, column 4: an alias .* has no anchor/],
+    ['such an alias in a list', 'a:\n  - 1\n  - [2, *secret-text]\n', /line 3, column 9: an alias .* has no anchor/],
+    ['an alias before its anchor', 'a: *secret-text\nb: &secret-text 1\n', /line 1, column 4: .* has no anchor/],
+    ['an alias to merge without an anchor', 'a:\n  <<: *secret-text\n', /line 2, column 7: .* has no anchor/],
+    ['an alias in what it repeats', 'a: &secret-text\n  b: *secret-text\n', /line 2, column 6: .* stands in the value/],
     ['two documents', 'a: 1\n---\nb: 2\n', /line 2, column 1: a second document/],
   ] as const)
     it(`is one problem with line and column: ${what}`, () => {
@@ -30,6 +35,22 @@ describe('a fault of YAML', () => {
         },
       );
     });
+
+  it('is none where an alias repeats a value before it', () => {
+    const { content } = parseConfigDocument('postern.yaml', 'a: &x [1, 2]\nb: *x\nc: &x 3\nd: { e: *x }\n');
+    assert.deepEqual(content, { a: [1, 2], b: [1, 2], c: 3, d: { e: 3 } });
+  });
+
+  it('is one message for aliases that repeat too much', () => {
+    const bomb = Array.from(
+      { length: 12 },
+      (_, at) => `k${at}: &k${at} [${at === 0 ? '1, 1' : `*k${at - 1}, *k${at - 1}`}]`,
+    );
+    assert.throws(
+      () => parseConfigDocument('postern.yaml', `${bomb.join('\n')}\n`),
+      /aliases \(`\*name`\) repeat too much/,
+    );
+  });
 
   it('is none where a text goes on over lines on purpose', () => {
     const { content } = parseConfigDocument('postern.yaml', 'a: "one\n  two"\nb: [1,\n  2]\n');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { pagesSchema } from '../../../src/platform/config/pages-schema.ts';
 import { openBranding } from '../../../src/platform/pages/branding.ts';
 import { html } from '../../../src/platform/pages/html.ts';
@@ -66,7 +67,31 @@ describe('branding', function () {
       /de\.help\.default: \{help\} has no value here; known: none/,
     ],
     ['no language', 'textsPath', () => file('c.yaml', 'a_b: {}'), /a_b: is not a language tag such as de or pt-BR/],
-    ['texts that are a list', 'textsPath', () => file('d.yaml', 'en: [x]'), /en: .*expected record/],
+    ['texts that are a list', 'textsPath', () => file('d.yaml', 'en: [x]'), /en: must be a map of keys, not a list/],
+    [
+      'texts that are one text',
+      'textsPath',
+      () => file('f.yaml', 'Hello'),
+      /the file: must be a map of keys, not a text/,
+    ],
+    [
+      'a text that is a number',
+      'textsPath',
+      () => file('g.yaml', 'en: { home.title: 5 }'),
+      /en\.home\.title: must be a text, not a number; write it in quotes/,
+    ],
+    [
+      'an empty text',
+      'textsPath',
+      () => file('h.yaml', 'en: { home.title: "" }'),
+      /en\.home\.title: must not be empty/,
+    ],
+    [
+      'a text that is too long',
+      'textsPath',
+      () => file('i.yaml', `en: { home.title: ${'x'.repeat(2_001)} }`),
+      /en\.home\.title: must have at most 2000 characters/,
+    ],
     ['texts that are no YAML', 'textsPath', () => file('e.yaml', 'en: {'), /is not YAML/],
   ];
   for (const [what, key, value, says] of wrong)
@@ -87,6 +112,18 @@ describe('branding', function () {
     const missing = await checked({ ...pages, logoPath: at('missing.svg') });
     assert.equal(missing.code, 0);
     assert.match(missing.text, /warning: auth\.pages\.logoPath .*there is no file/);
+  });
+
+  it('takes what `postern config texts` prints, with every text in English', async () => {
+    const out: string[] = [];
+    await (await command())(['config', 'texts'], {
+      env: {},
+      print: (line) => void out.push(line),
+      printError: assert.fail,
+    });
+    const texts = file('english.yaml', out.join('\n'));
+    assert.deepEqual(parse(out.join('\n')), { en: ENGLISH });
+    assert.equal((await checked({ textsPath: texts })).code, 0);
   });
 
   it('shows HTML of name, help and texts as text, and runs nothing of a logo', () => {
