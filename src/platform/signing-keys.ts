@@ -58,7 +58,7 @@ async function parseKeys(text: string, where: string): Promise<SigningKey[]> {
     return await Promise.all(keys.map((jwk) => importSigningKey(jwk as JWK)));
   } catch (cause) {
     // JSON.parse quotes what it read, which here is a private key.
-    const problem = cause instanceof TypeError ? cause.message : 'it is no JSON';
+    const problem = cause instanceof TypeError ? cause.message : 'it is not JSON';
     throw new ConfigurationError([
       `${where}: must be a JWK Set of private keys: ${problem}; \`postern secrets\` makes such keys`,
     ]);

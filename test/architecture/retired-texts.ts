@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { RETIRED_TEXT } from './retired-words.ts';
 
 /** What a person reads outside of the program: pages, comments of the files to take over, panels and alerts. */
-const FOLDERS = ['docs', 'deploy', 'grafana', '.github', '.ci'];
+const FOLDERS = ['docs', 'deploy', 'grafana', 'bin', '.github', '.ci'];
 const FILES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'Dockerfile', 'package.json'];
-const TEXT = /(?:^|[./])(?:md|ya?ml|json|mjs|js|ts|py|go|sh|conf|cfg|ini|lua|patch|tpl|txt|Caddyfile|Dockerfile|run)$/;
+const TEXT =
+  /(?:^|[./])(?:md|ya?ml|json|mjs|js|ts|py|go|sh|conf|cfg|ini|lua|patch|tpl|txt|service|template|Caddyfile|Dockerfile|run)$/;
 /** Values of other products, which are called so there. */
 const FOREIGN = /principalId|runAsUser/;
 

@@ -19,7 +19,14 @@ describe('retired words', () => {
 
   it('stand in no page, deployment file, dashboard or alert', () => {
     const texts = textsForPeople(HOME);
-    for (const path of ['docs/policy.md', 'deploy/caddy/Caddyfile', 'grafana/rules/alerts.yaml', 'README.md'])
+    for (const path of [
+      'docs/policy.md',
+      'deploy/caddy/Caddyfile',
+      'grafana/rules/alerts.yaml',
+      'README.md',
+      'deploy/systemd/postern-relay.service',
+      'deploy/nginx/proof.conf.template',
+    ])
       assert.ok(texts.includes(path), `${path} is not looked at`);
     assert.deepEqual(
       texts.flatMap((path) => retiredTexts(path, readText(HOME, path))),
@@ -32,6 +39,8 @@ describe('retired words', () => {
     '| Whoever asks',
     'see "elsewhere"',
     'X is no address',
+    'the body is no JSON',
+    '<th>May do</th>',
     '2. **Take a folder.**',
     '<h2>Lately</h2>',
     'Changes things: says it does not',

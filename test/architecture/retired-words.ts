@@ -28,7 +28,7 @@ const RETIRED_FILES =
 
 /** In texts that a person reads: people and programs are named, and do something. */
 export const RETIRED_TEXT =
-  /\b(?:whoever|nobody|somebody|anybody|elsewhere|unsaid)\b|\bis about to end\b|\bcounts? no more\b|\bTake a folder\b|\bSends you on to\b|\blately\b|\bsays it does not\b|\bTools that wait\b|\bconfiguration is right\b|\bis no (?:address|http or https URL|duration|size)\b/i;
+  /\b(?:whoever|nobody|somebody|anybody|elsewhere|unsaid)\b|\bis about to end\b|\bcounts? no more\b|\bTake a folder\b|\bSends you on to\b|\blately\b|\bsays it does not\b|\bTools that wait\b|\bconfiguration is right\b|\bis no (?:address|http or https URL|URL|duration|size|JSON|YAML|map|list|number)\b|(?:['">]|^)(?:May do|At the server)(?:['"<]|$)/i;
 
 const EXPORTED =
   /^export (?:declare )?(?:abstract )?(?:async )?(?:class|function|interface|type|const|let|enum) (\w+)/gm;

@@ -266,7 +266,7 @@ describe('check and start', function () {
     [
       'JSON Schema',
       yaml('relay: { policy: { rules: [{ who: anyone-signed-in, tools: [a], arguments: { type: nonsense } }] } }'),
-      /^relay\.policy\.rules\[0\]\.arguments: is no JSON Schema/,
+      /^relay\.policy\.rules\[0\]\.arguments: is not a JSON Schema/,
     ],
     [
       'shadowed rule',

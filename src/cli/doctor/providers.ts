@@ -49,7 +49,7 @@ async function discover(
   if (answer instanceof NoAnswer) return { findings: [fail(key, `${url}: ${answer.message}`, fix)] };
   const metadata = answer.status === 200 ? jsonOf(answer) : undefined;
   if (metadata === undefined) {
-    const cause = answer.status === 200 ? 'is no JSON object' : `answers ${answer.status}`;
+    const cause = answer.status === 200 ? 'is not a JSON object' : `answers ${answer.status}`;
     return { findings: [fail(key, `${url} ${cause}`, 'write the issuer as the provider names it, or `discoveryUrl`')] };
   }
   const findings = [clock(answer, `${at}.clockTolerance`, clockTolerance, url)].flat();

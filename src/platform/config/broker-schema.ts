@@ -181,6 +181,6 @@ export function checkBroker(
     if (known.redirectUris.length === 0 && !known.clientCredentials && !known.identityAssertions)
       at('redirectUris', 'needed, because people use this client');
     for (const uri of known.redirectUris)
-      if (!URL.canParse(uri) || uri.includes('#')) at('redirectUris', `"${uri}" is no URL without a fragment`);
+      if (!URL.canParse(uri) || uri.includes('#')) at('redirectUris', `"${uri}" is not a URL without a fragment`);
   }
 }

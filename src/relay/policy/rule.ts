@@ -38,7 +38,7 @@ export class Rule {
     try {
       this.schema = config.arguments && new ArgumentSchema(config.arguments);
     } catch (error) {
-      throw new Error(`arguments: is no JSON Schema: ${(error as Error).message}`, { cause: error });
+      throw new Error(`arguments: is not a JSON Schema: ${(error as Error).message}`, { cause: error });
     }
   }
 

@@ -33,7 +33,7 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
   }
   if (Array.isArray(value))
     return invalid('batch', INVALID_REQUEST, 'batches are not supported: send one message a request', null);
-  if (!isRecord(value)) return invalid('invalid_message', INVALID_REQUEST, 'the body is no JSON-RPC message', null);
+  if (!isRecord(value)) return invalid('invalid_message', INVALID_REQUEST, 'the body is not a JSON-RPC message', null);
   const { id, method, params } = value;
   const exact = typeof id === 'string' || typeof id === 'number' ? exactId(id, text) : null;
   const known = isTooLongId(exact) ? null : exact;
@@ -64,7 +64,7 @@ export function parseMessage(bytes: Buffer): ParsedMessage {
     return invalid(
       'invalid_message',
       INVALID_REQUEST,
-      'the body is no JSON-RPC request, notification or response',
+      'the body is not a JSON-RPC request, notification or response',
       known,
     );
   const long = tooLong(value);

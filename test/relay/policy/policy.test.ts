@@ -295,7 +295,7 @@ describe('a policy that cannot mean what it says', () => {
     [
       'a broken schema',
       { rules: [{ arguments: { type: 'strnig' } }] },
-      /^relay\.policy\.rules\[0\]\.arguments: is no JSON Schema/,
+      /^relay\.policy\.rules\[0\]\.arguments: is not a JSON Schema/,
     ],
     ['an unknown keyword', { rules: [{ arguments: { propertes: {} } }] }, /rules\[0\]\.arguments: .*propertes/],
     ['a format that is not checked', { rules: [{ arguments: { format: 'uri' } }] }, /rules\[0\]\.arguments: .*format/],

@@ -27,7 +27,7 @@ const heldTool = z
   .meta({ id: 'PendingTool' });
 
 const listedTool = z.object({ server: z.string(), tool: z.string(), hash: z.string() });
-const DECISION_PROBLEMS = { 404: 'No such definition is listed now.', 415: 'The body is no JSON.' } as const;
+const DECISION_PROBLEMS = { 404: 'No such definition is listed now.', 415: 'The body is not JSON.' } as const;
 
 /** Milliseconds that comparing two definitions may take. */
 const DIFF_TIME = 200;

@@ -98,7 +98,7 @@ export function policyOperations(config: Pick<Config, 'relay'>, tools: Tools) {
             .boolean()
             .meta({ description: 'the tool is refused all the same, until its definition is approved' }),
         }),
-        problems: { 404: 'There is no such server.', 415: 'The body is no JSON.' },
+        problems: { 404: 'There is no such server.', 415: 'The body is not JSON.' },
       },
       (asked) => {
         const { policy, servers } = config.relay;
