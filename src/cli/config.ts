@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { configJsonSchema } from '../platform/config/keys.ts';
+import { editorSchema } from '../platform/config/keys.ts';
 import { ENGLISH } from '../platform/pages/texts/english.ts';
 import { type Command, UsageError } from './command.ts';
 import { configurationReference } from './configuration-reference.ts';
@@ -20,7 +20,7 @@ export const config: Command = {
         terminal.print(configurationReference());
         return 0;
       case 'schema':
-        terminal.print(JSON.stringify(configJsonSchema(), null, 2));
+        terminal.print(JSON.stringify(editorSchema(), null, 2));
         return 0;
       case 'texts':
         terminal.print(stringify({ en: ENGLISH }).trimEnd());

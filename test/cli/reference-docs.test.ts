@@ -42,6 +42,15 @@ describe('configuration docs', () => {
     assert.deepEqual(found({ properties: { key: { description: 'a sentence' } } }), []);
   });
 
+  it('say in the schema what needs a restart, as the reference does', async () => {
+    const { properties = {} } = JSON.parse(await printed('config', 'schema')) as JsonSchema;
+    const { auth, audit, publicUrl } = properties;
+    for (const key of [audit, audit?.properties?.file?.properties?.maxAge, auth?.properties?.listen])
+      assert.match(key?.description ?? '', /[^;]; needs a restart$/);
+    for (const key of [auth, publicUrl, auth?.properties?.rules])
+      assert.doesNotMatch(key?.description ?? '', /restart/);
+  });
+
   for (const [kind, file] of [
     ['reference', 'docs/configuration.md'],
     ['schema', 'docs/configuration.schema.json'],

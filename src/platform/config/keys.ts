@@ -46,6 +46,22 @@ export function configJsonSchema(): JsonSchema {
   return schema;
 }
 
+/** The schema for an editor, which shows descriptions alone: they say what needs a restart. */
+export function editorSchema(): JsonSchema {
+  const schema = configJsonSchema();
+  sayRestart(schema, false);
+  return schema;
+}
+
+function sayRestart({ properties = {}, items, anyOf = [] }: JsonSchema, above: boolean): void {
+  for (const child of Object.values(properties)) {
+    const restart = above || child.restart !== undefined;
+    if (restart) child.description = `${child.description}; needs a restart`;
+    sayRestart(child, restart);
+  }
+  for (const inner of [items, ...anyOf]) if (inner !== undefined) sayRestart(inner, above);
+}
+
 /** A secret that is needed may be given by its file as well. */
 function eitherForm(schema: JsonSchema): void {
   const { properties = {}, items, anyOf = [] } = schema;
