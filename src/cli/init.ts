@@ -10,7 +10,7 @@ import { type Answers, askAll } from './init/answers.ts';
 import { PROVIDERS, PROXIES } from './init/choices.ts';
 import { CLIENT_SECRET } from './init/configuration.ts';
 import { folderFiles } from './init/folder.ts';
-import { askBy } from './init/prompts.ts';
+import { askBy, endedEarly } from './init/prompts.ts';
 import { type NewFile, writeNewFiles } from './new-files.ts';
 
 /** User and group of the image, for files that root writes. */
@@ -54,9 +54,9 @@ file and a README with what to do next. Asks for what no option says; without a 
     const directory = targetFolder(line);
     const questionable = canAsk(line, terminal);
     const given = secretFromFile(line);
-    const answers = await askAll(askBy(line, terminal, questionable));
-    const clientSecret = given ?? (questionable ? await askSecret(terminal) : undefined);
-    const files = await folderFiles(answers, clientSecret, owner().join(':'));
+    const secret = async () => given ?? (questionable ? await askSecret(terminal) : undefined);
+    const answers = await askAll(askBy(line, terminal, questionable), secret);
+    const files = await folderFiles(answers, owner().join(':'));
     parseConfig(parse(files['postern.yaml']?.content ?? ''));
     write(directory, files, line);
     await report(directory, answers, files, terminal);
@@ -105,7 +105,10 @@ function secretFromFile(line: CommandLine): string | undefined {
 }
 
 async function askSecret({ ask }: Terminal): Promise<string | undefined> {
-  return (await ask?.('Secret of the client (not shown; empty: it has none): ', true))?.trim() || undefined;
+  if (ask === undefined) return undefined;
+  const given = await ask('Secret of the client (not shown; empty: it has none): ', true);
+  if (given === undefined) throw endedEarly();
+  return given.trim() || undefined;
 }
 
 /** Who will read the secrets: who writes them, but for root. */

@@ -6,6 +6,7 @@ import { SIGN_IN_PATHS } from '../forward-auth/decision/own-endpoints.ts';
 import { drainTimes } from '../platform/config/drain-schema.ts';
 import { parseConfig } from '../platform/config/load.ts';
 import type { PagesConfig } from '../platform/config/pages-schema.ts';
+import { asPresent } from '../platform/config/present-sections.ts';
 import type { Logger } from '../platform/log.ts';
 import { openBranding } from '../platform/pages/branding.ts';
 import { PageSite } from '../platform/pages/page.ts';
@@ -163,7 +164,7 @@ async function withConfigurationFile<T>(configuration: object, use: (file: strin
   try {
     const file = join(directory, 'postern.yaml');
     // JSON is YAML.
-    writeFileSync(file, JSON.stringify(configuration), { mode: 0o600, flag: 'wx' });
+    writeFileSync(file, JSON.stringify(asPresent(configuration)), { mode: 0o600, flag: 'wx' });
     return await use(file);
   } finally {
     remove();

@@ -90,7 +90,7 @@ for (let turn = 0; turn < ${answers.length}; turn++) console.log('GOT', String(a
   });
 
   describe('postern init', () => {
-    const GOOD = ['nginx', 'keycloak', 'https://sso.example.com/realms/main', 'postern'];
+    const GOOD = ['nginx', 'keycloak', 'https://sso.example.com/realms/main', 'postern', 'geheim-geheim'];
     const dialogue = (name: string, answers: readonly string[]) =>
       type(
         [process.execPath, ...POSTERN_COMMAND, 'init', '--dir', join(folder, name)],
@@ -99,16 +99,17 @@ for (let turn = 0; turn < ${answers.length}; turn++) console.log('GOT', String(a
 
     it('asks for all, again where an answer is wrong, and writes a folder without showing the secret', async () => {
       const answers = [
-        ...['ngnix', ...GOOD.slice(0, 1), 'keycloack', 'keycloak', 'sso.example.com', ...GOOD.slice(2)],
-        ...['http://mcp.example.com', 'https://mcp.example.com/x', 'https://mcp.example.com'],
-        ...['github', 'github=http://github-mcp:3000/mcp', '', 'engineering', 'geheim-geheim'],
+        ...['9', 'ngnix', ...GOOD.slice(0, 1), 'keycloack', 'keycloak', 'sso.example.com', ...GOOD.slice(2)],
+        ...['http://mcp.example.com', 'https://mcp.example.com/x', 'https://mcp.example.com', ''],
+        ...['bad name=http://x', 'github', 'github=http://github-mcp:3000/mcp', '', 'engineering'],
       ];
       const { shown, code } = await dialogue('made', answers);
       assert.equal(code, 0, shown);
+      assert.match(shown, /"9" is none of .*; write one of these names/);
       assert.match(shown, /did you mean nginx\?/);
       assert.match(shown, /did you mean keycloak\?/);
       assert.match(shown, /must be an address without a path/);
-      assert.match(shown, /must be NAME=URL/);
+      assert.match(shown, /must be NAME=URL .*, and NAME has no space/);
       assert.doesNotMatch(shown, /geheim/);
       const written = await readFile(join(folder, 'made', 'postern.yaml'), 'utf8');
       for (const text of ['https://mcp.example.com', 'https://sso.example.com/realms/main', 'github', 'engineering'])

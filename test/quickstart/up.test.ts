@@ -292,7 +292,7 @@ describe('postern up', function () {
 
   it('is the authorization server, with a consent page of its own, where the configuration turns that on', async () => {
     const file = join(await mkdtemp(join(tmpdir(), 'postern-')), 'postern.yaml');
-    await writeFile(file, 'auth:\n  broker: { enabled: true }\n');
+    await writeFile(file, 'auth:\n  broker:\n');
     running = startPostern(['up', '--port-base', '0', '--config', file]);
     try {
       const [, url] = await running.until(/^ready (http:\/\/127\.0\.0\.1:\d+)\n[\s\S]*Ctrl-C/m);
@@ -303,6 +303,7 @@ describe('postern up', function () {
       running.child.kill('SIGTERM');
     }
     assert.equal(await running.ended, 0);
+    assert.doesNotMatch(running.stderr(), /broker/);
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const)

@@ -1,4 +1,4 @@
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { isLoopback, isPlainOffLoopback } from '../../platform/addresses.ts';
 import { ANYONE_SIGNED_IN } from '../../platform/config/anyone-signed-in.ts';
@@ -22,6 +22,8 @@ export interface Answers {
   readonly provider: string;
   readonly issuer: string | undefined;
   readonly clientId: string;
+  /** Undefined: it has none. */
+  readonly clientSecret: string | undefined;
   readonly publicUrl: string;
   /** Where the proxy itself listens; undefined: a cluster says so. */
   readonly listen: HostAndPort | undefined;
@@ -35,7 +37,8 @@ export interface Answers {
 const DEFAULT_PUBLIC_URL = `http://${addressText(EXAMPLE_ADDRESS)}`;
 
 /** Asks for everything, in the order in which a person knows it. */
-export async function askAll(ask: Ask): Promise<Answers> {
+/** @param askSecret asks for the secret of the client, not shown */
+export async function askAll(ask: Ask, askSecret: () => Promise<string | undefined>): Promise<Answers> {
   const proxy = await ask.one(choice('proxy', 'Your reverse proxy', PROXIES));
   const provider = await ask.one(choice('provider', 'Your identity provider', PROVIDERS));
   const { issuer: asked, groups } = PROVIDERS[provider] as ProviderChoice;
@@ -52,12 +55,14 @@ export async function askAll(ask: Ask): Promise<Answers> {
     text: 'Id of the client that you made there for Postern',
     read: text,
   });
+  const clientSecret = await askSecret();
   const publicUrl = await ask.one(publicUrlPrompt(inCluster ? undefined : DEFAULT_PUBLIC_URL));
   return {
     proxy,
     provider,
     issuer,
     clientId,
+    clientSecret,
     publicUrl,
     listen: inCluster ? undefined : await ask.one(listenPrompt(publicUrl)),
     servers: new Map(await ask.several(SERVER)),
@@ -81,7 +86,9 @@ function choice(option: string, text: string, choices: Readonly<Record<string, {
     read: (given) => {
       const name = given.toLowerCase();
       if (Object.hasOwn(choices, name)) return name;
-      throw new WrongAnswer(`"${given}" is none of ${names.join(', ')}; did you mean ${closest(name, names)}?`);
+      const near = closest(name, names);
+      const fix = distance(name, near) < near.length / 2 ? `did you mean ${near}?` : 'write one of these names';
+      throw new WrongAnswer(`"${given}" is none of ${names.join(', ')}; ${fix}`);
     },
   };
 }
@@ -167,7 +174,8 @@ const SERVER: Prompt<readonly [string, Server]> = {
   text: 'An MCP server by name: github=http://github-mcp:3000/mcp, or a program: files=npx -y @acme/files /data',
   read: (given) => {
     const [, name = '', target = ''] = /^([^=\s]*)=(.*)$/s.exec(given) ?? [];
-    if (name === '' || target.trim() === '') throw new WrongAnswer('must be NAME=URL or NAME=PROGRAM ARGUMENTS');
+    if (name === '' || target.trim() === '')
+      throw new WrongAnswer('must be NAME=URL or NAME=PROGRAM ARGUMENTS, and NAME has no space');
     checked(serverName, name);
     const server = readServer(target.trim());
     checked(upstreamServer, server);

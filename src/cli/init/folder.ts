@@ -14,15 +14,10 @@ const OWNER_ONLY = 0o600;
 /**
  * All files of the folder, by their paths in it.
  *
- * @param clientSecret the secret of our client at the provider; absent: it has none
  * @param owner user and group of the processes, `UID:GID`
  */
-export async function folderFiles(
-  answers: Answers,
-  clientSecret: string | undefined,
-  owner: string,
-): Promise<Record<string, NewFile>> {
-  const { proxy, publicUrl, listen = EXAMPLE_ADDRESS, servers } = answers;
+export async function folderFiles(answers: Answers, owner: string): Promise<Record<string, NewFile>> {
+  const { proxy, clientSecret, publicUrl, listen = EXAMPLE_ADDRESS, servers } = answers;
   const hasSecret = clientSecret !== undefined;
   const open = (content: string): NewFile => ({ content, mode: OPEN });
   const common = {

@@ -4,6 +4,11 @@ import { type CommandLine, optionalText, type Terminal, textList, UsageError } f
 /** The answer cannot be used: the message says what it must be. */
 export class WrongAnswer extends Error {}
 
+/** The person ended a question by Ctrl-C or Ctrl-D. */
+export function endedEarly(): PosternError {
+  return new PosternError('init', 'ended before the last question; nothing was written', { expose: true });
+}
+
 /** One thing that a person or an option says. */
 export interface Prompt<Answer> {
   readonly option: string;
@@ -33,8 +38,7 @@ export function askBy(line: CommandLine, terminal: Terminal, questionable: boole
     for (;;) {
       const suffix = optional ? ' [none]' : prompt.fallback === undefined ? '' : ` [${prompt.fallback}]`;
       const given = await ask(`${prompt.text}${suffix}: `);
-      if (given === undefined)
-        throw new PosternError('init', 'ended before the last question; nothing was written', { expose: true });
+      if (given === undefined) throw endedEarly();
       const text = given.trim() || (prompt.fallback ?? '');
       if (text === '' && optional) return undefined;
       try {

@@ -145,6 +145,7 @@ function missingOf(say: Say, parts: RefusalPageParts, request: CheckRequest | un
           return say('refused.origin');
         case undefined:
           if (refusal.reason === 'identity_too_large') return say('refused.too_large');
+          if (refusal.reason === 'ambiguous_target') return say('refused.ambiguous');
           return refusal.status === 404 ? say('refused.rule') : say('refused.request', { reason: refusal.description });
         default:
           return missing satisfies never;

@@ -106,7 +106,7 @@ function templateOf(decision: Exclude<Decision, Allow>): Template {
 const WHY_REDIRECTED = {
   sign_in: 'sign in to go on',
   wrong_address: 'people sign in at another address',
-  home: 'a page says what there is for people',
+  home: 'the home page lists the servers',
 } as const;
 
 function template(

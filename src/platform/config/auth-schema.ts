@@ -17,6 +17,7 @@ import {
   groupForms,
   headerName,
   httpUrl,
+  issuerUrl,
   JWS_ALGORITHMS,
   optionalSection,
   pathGlob,
@@ -57,7 +58,7 @@ const provider = z.strictObject({
     .string()
     .regex(/^[a-z0-9-]+$/, 'must be lower-case letters, digits and hyphens')
     .meta({ description: 'your name for the provider, in rules, logs and addresses of the sign-in' }),
-  issuer: httpUrl('issuer identifier, exactly as in the `iss` claim (RFC 8414 §2)'),
+  issuer: issuerUrl('issuer identifier, exactly as in the `iss` claim (RFC 8414 §2)'),
   discoveryUrl: httpUrl(
     'address of the discovery document, where Postern reaches the provider by another one than its issuer: also keys, tokens and userinfo at the issuer’s origin are then asked for at the origin of this address. The issuer is compared as ever',
   ).optional(),

@@ -20,6 +20,8 @@ export function turnOnPresent(given: unknown, source: 'file' | 'environment', ov
   const warnings: string[] = [];
   const notes: string[] = [];
   for (const { holder, name, schema, path } of visited(input)) {
+    // `broker:` with nothing after it.
+    if (schema.onByPresence && source === 'file') holder[name] ??= {};
     const section = holder[name];
     if (!schema.onByPresence || !isRecord(section) || (source === 'environment' && !path.includes('['))) continue;
     if (saysSo(over, path)) continue;
@@ -42,6 +44,18 @@ export function turnOnPresent(given: unknown, source: 'file' | 'environment', ov
       );
   }
   return { input, warnings, notes };
+}
+
+/** The other way round, for a file that Postern itself writes: what is on is there, what is off is not. */
+export function asPresent(given: object): unknown {
+  const input: unknown = structuredClone(given);
+  for (const { holder, name, schema } of visited(input)) {
+    const section = holder[name];
+    if (!schema.onByPresence || !isRecord(section)) continue;
+    if (section.enabled === false) delete holder[name];
+    delete section.enabled;
+  }
+  return input;
 }
 
 function saysSo(over: unknown, path: string): boolean {

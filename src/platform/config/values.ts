@@ -86,14 +86,16 @@ export const groupForms = {
     .meta({ description: 'member with the name of the group, where groups are a list of objects' }),
 };
 
+const DURATION = 'must be a duration such as 500ms, 30s, 15m, 8h or 7d';
+
 export const duration = (description: string) =>
   z
-    .string()
+    .string(DURATION)
     .meta({ description })
     .transform((text, context) => {
       const milliseconds = parseDuration(text);
       if (milliseconds !== undefined) return milliseconds;
-      context.addIssue({ code: 'custom', message: 'must be a duration such as 500ms, 30s, 15m, 8h or 7d' });
+      context.addIssue({ code: 'custom', message: DURATION });
       return z.NEVER;
     });
 
@@ -116,7 +118,7 @@ function everywhere(text: string): string {
 
 export const address = (description: string) =>
   z
-    .string()
+    .string('must be HOST:PORT, such as 127.0.0.1:4180 or [::1]:4180')
     .meta({ description })
     .transform((text, context) => {
       const read = parseAddress(text);
@@ -135,6 +137,12 @@ export const addressRange = z.string().superRefine((text, context) => {
     context.addIssue({ code: 'custom', message: `"${text}" is not an address or CIDR range, such as 10.0.0.0/8` });
   }
 });
+
+/** What a person has at hand is often the address of the provider's document. */
+export const issuerUrl = (description: string) =>
+  httpUrl(description).refine((text) => !text.includes('/.well-known/'), {
+    error: 'must be the issuer: the address of the document without `/.well-known/` and what follows it',
+  });
 
 export const httpUrl = (description: string) =>
   z

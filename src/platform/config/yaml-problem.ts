@@ -7,6 +7,8 @@ const WORDS: Partial<Record<YAMLParseError['code'], string>> = {
   BAD_INDENT: 'this line is indented otherwise than those that it belongs to',
   MULTIPLE_DOCS: 'a second document begins here (`---`); write all keys into one',
   UNEXPECTED_TOKEN: 'this is not expected here',
+  MULTILINE_IMPLICIT_KEY: 'no key begins here; a key needs a colon and a space after it (`key: value`)',
+  MISSING_CHAR: 'something is missing here, such as the space after a colon, a comma, or a closing bracket',
 };
 
 /**

@@ -214,20 +214,12 @@ describe('the pages of a person at forward-auth', () => {
     });
 
     it('is one for an address that can be read in two ways, and for a check that cannot be read at all', async () => {
-      for (const [path, why] of [
-        ['/a//b', 'empty segment'],
-        ['/%5c', 'encoded backslash'],
-        ['/a/..%2fb', 'dot segment'],
-        ['/a;b=c', 'path parameter'],
-        ['/%', 'broken percent-encoding'],
-        ['/%ff', 'no UTF-8'],
-        ['/a%252fb', 'encoded more than once'],
-      ] as const) {
+      for (const path of ['/a//b', '/%5c', '/a/..%2fb', '/a;b=c', '/%', '/%ff', '/a%252fb']) {
         const { answer, text } = await page(path);
         assert.equal(answer.status, 400, path);
         assert.equal(answer.headers.get('content-type'), 'text/html; charset=utf-8', path);
         assert.match(text, /<h1>This address cannot be used<\/h1>/, path);
-        assert.ok(words(text).includes(why), `${path}: ${words(text)}`);
+        assert.match(words(text), /can be read in more than one way/, path);
         assert.match(text, /<span class="who">Alice<\/span>[\s\S]*\/_postern\/sign-out/, path);
         const program = await check(path, { Accept: 'application/json' });
         assert.equal(((await program.json()) as { reason: string }).reason, 'ambiguous_target', path);

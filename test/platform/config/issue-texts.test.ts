@@ -37,6 +37,17 @@ describe('what is said of a value that cannot be', () => {
       /^relay\.servers\.A B: .*lower-case letters, digits and hyphens/,
     ],
     [
+      'number as a duration',
+      { auth: { sessions: { idleTimeout: 30 } } },
+      /^auth\.sessions\.idleTimeout: must be a duration such as/,
+    ],
+    ['port as an address', { auth: { listen: 4180 } }, /^auth\.listen: must be HOST:PORT/],
+    [
+      'document as an issuer',
+      { auth: { providers: [{ ...provider, issuer: `${provider.issuer}/.well-known/openid-configuration` }] } },
+      /^auth\.providers\[0\]\.issuer: must be the issuer: .*without/,
+    ],
+    [
       'union',
       server({ credential: { bearer: 7 } }),
       /^relay\.servers\.a\.credential\.bearer: must be the secret as a text/,

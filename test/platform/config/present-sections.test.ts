@@ -89,6 +89,7 @@ describe('sections that are on where they are there', () => {
         if (path === 'relay.jwt') return;
         assert.deepEqual(warnings, []);
         assert.deepEqual(notes, [`${path}: is on since its section is there`]);
+        assert.ok(isOn(load(file(null as never)).config), 'with nothing after its name');
       });
 
       for (const enabled of [true, false])

@@ -20,6 +20,7 @@ describe('a fault of YAML', () => {
     ['an alias before its anchor', 'a: *secret-text\nb: &secret-text 1\n', /line 1, column 4: .* has no anchor/],
     ['an alias to merge without an anchor', 'a:\n  <<: *secret-text\n', /line 2, column 7: .* has no anchor/],
     ['an alias in what it repeats', 'a: &secret-text\n  b: *secret-text\n', /line 2, column 6: .* stands in the value/],
+    ['no space after the colon', 'publicUrl:http://a\nb: 1\n', /line 1, column 1: .*a colon and a space after it/],
     ['two documents', 'a: 1\n---\nb: 2\n', /line 2, column 1: a second document/],
   ] as const)
     it(`is one problem with line and column: ${what}`, () => {

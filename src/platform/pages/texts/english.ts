@@ -110,6 +110,8 @@ export const ENGLISH = {
   'refused.rule': 'There is nothing at this address that is open to you.',
   'refused.credential': 'The request came with a credential that is not valid here.',
   'refused.no_sign_in': 'This is for programs that bring a credential of their own; there is no sign-in for it.',
+  'refused.ambiguous':
+    'The address can be read in more than one way. Check it for doubled slashes, dots and percent signs.',
   'refused.request': 'The request cannot be served as it is: {reason}.',
   'refused.limit': 'There were too many requests. Try again in {seconds} seconds.',
   'refused.signed_out': 'You are not signed in here, or your session has ended.',

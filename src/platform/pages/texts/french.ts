@@ -115,6 +115,8 @@ export const FRENCH: Catalogue = {
   'refused.credential': 'La requête portait une preuve d’identité qui ne vaut pas ici.',
   'refused.no_sign_in':
     'C’est pour des programmes qui apportent leur propre preuve d’identité ; il n’y a pas de connexion.',
+  'refused.ambiguous':
+    'L’adresse peut se lire de plusieurs façons. Vérifiez les barres obliques doublées, les points et les signes pour cent.',
   'refused.request': 'La requête ne peut pas être servie telle quelle : {reason}.',
   'refused.limit': 'Il y a eu trop de requêtes. Réessayez dans {seconds} secondes.',
   'refused.signed_out': 'Vous n’êtes pas connecté ici, ou votre session est terminée.',

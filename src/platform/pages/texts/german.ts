@@ -118,6 +118,8 @@ export const GERMAN: Catalogue = {
   'refused.rule': 'Unter dieser Adresse gibt es nichts, was Ihnen offensteht.',
   'refused.credential': 'Die Anfrage kam mit einem Nachweis, der hier nicht gilt.',
   'refused.no_sign_in': 'Das ist für Programme mit einem eigenen Nachweis; eine Anmeldung gibt es dafür nicht.',
+  'refused.ambiguous':
+    'Die Adresse lässt sich auf mehrere Arten lesen. Prüfen Sie sie auf doppelte Schrägstriche, Punkte und Prozentzeichen.',
   'refused.request': 'Die Anfrage kann so nicht bedient werden: {reason}.',
   'refused.limit': 'Es waren zu viele Anfragen. Versuchen Sie es in {seconds} Sekunden noch einmal.',
   'refused.signed_out': 'Sie sind hier nicht angemeldet, oder Ihre Sitzung ist beendet.',
