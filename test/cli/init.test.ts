@@ -408,7 +408,7 @@ describe('postern init', () => {
   });
 
   for (const [option, value, message] of [
-    ['proxy', 'apache', /--proxy: "apache" is none of traefik, .*did you mean/],
+    ['proxy', 'apache', /--proxy: "apache" is none of traefik, .*; write one of these names/],
     ['provider', 'constructor', /--provider: "constructor" is none of/],
     ['issuer', 'idp.example.com', /--issuer: must be an http or https URL/],
     ['issuer', 'https://user@idp.example.com', /--issuer: must be/],
@@ -458,7 +458,8 @@ describe('postern init', () => {
 
   it('asks a person for what is left, again after a wrong answer, and takes the default for an empty one', async () => {
     const { ask, asked, left } = typing([
-      ...['apache', 'envoy', 'okta', 'nowhere', 'https://example.okta.com', 'client', '', 'here', '0.0.0.0:8081'],
+      ...['apache', 'envoy', 'okta', 'nowhere', 'https://example.okta.com', 'client'],
+      ...[` ${CLIENT.secret} `, '', 'here', '0.0.0.0:8081'],
       ...[
         '',
         'x',
@@ -467,7 +468,7 @@ describe('postern init', () => {
         'wiki=https://wiki.example.com/mcp',
         '',
       ],
-      ...['', 'engineering', ` ${CLIENT.secret} `],
+      ...['', 'engineering'],
     ]);
     const { code, err } = await init([], ask);
     assert.equal(code, 0, err);
@@ -483,7 +484,7 @@ describe('postern init', () => {
   });
 
   it('asks only for what no option says', async () => {
-    const { ask, asked } = typing(['', 'github=https://a.example.com/mcp', '', 'ops', '']);
+    const { ask, asked } = typing(['', '', 'github=https://a.example.com/mcp', '', 'ops']);
     const args = optionsFor('traefik', 'dex');
     for (const option of ['--server', '--groups']) args.splice(args.indexOf(option), 2);
     assert.equal((await init([...args, '--public-url', 'https://mcp.example.com'], ask)).code, 0);

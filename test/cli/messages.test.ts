@@ -135,10 +135,10 @@ describe('messages', () => {
       'must hold a public key or a certificate in PEM',
     ],
     [
-      'a number where a text belongs',
+      'a number where a duration belongs',
       () => ['auth: { sessions: { idleTimeout: 10 } }'],
-      /auth\.sessions\.idleTimeout: must be a text, not a number; write it in quotes/,
-      'must be a text, not a number; write it in quotes',
+      /auth\.sessions\.idleTimeout: must be a duration such as 500ms, 30s, 15m, 8h or 7d/,
+      'must be a duration such as 500ms, 30s, 15m, 8h or 7d',
     ],
     [
       'a map where a list belongs',
