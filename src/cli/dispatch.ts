@@ -154,6 +154,8 @@ function hint(error: PosternError): string {
   const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
   if (code === 'EADDRINUSE')
     return '\n  another program listens there: end it, or choose another port (`listen`, `up --port-base N`)';
+  if (code === 'EADDRNOTAVAIL')
+    return '\n  no network of this machine or container has that address: in `listen` name one that it has, or 0.0.0.0 for all';
   if (code === 'EACCES') return '\n  this port needs privileges: choose one above 1023';
   return '';
 }
