@@ -298,7 +298,8 @@ for (const command of ['auth', 'relay'] as const)
 
     it('ends with 1 and says what to write where no network here has its address', async () => {
       // TEST-NET-1 (RFC 5737).
-      const { code, stderr } = await runPostern([command], { ...free, [`${address}_LISTEN`]: '192.0.2.7:0' });
+      const proof = { POSTERN_RELAY_TRUST_SECRET: 's'.repeat(43) };
+      const { code, stderr } = await runPostern([command], { ...free, ...proof, [`${address}_LISTEN`]: '192.0.2.7:0' });
       assert.equal(code, 1);
       assert.match(stderr, /\.listen: cannot listen on 192\.0\.2\.7:0: EADDRNOTAVAIL\n.*has that address: in `listen`/);
     });
