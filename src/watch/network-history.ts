@@ -19,12 +19,12 @@ export interface HistorySettings {
   /** Milliseconds. */
   readonly within: number;
   /** Networks at once that somebody who is being learnt may be in. */
-  readonly most: number;
+  readonly maxConcurrent: number;
   /** Networks remembered of one user. */
   readonly maxNetworks: number;
 }
 
-export interface PolicyDecision {
+export interface HistoryUpdate {
   /** With this sighting, so that a network is new once. */
   readonly history: NetworkHistory;
   /** The network was not in the history before. */
@@ -44,7 +44,7 @@ export function seeIn(
   network: string,
   now: number,
   settings: HistorySettings,
-): PolicyDecision {
+): HistoryUpdate {
   const recent = Object.entries(before?.networks ?? {}).filter(([, { last }]) => now - last < settings.idleLifetime);
   // Whoever was away for so long begins anew.
   const since = recent.length === 0 ? now : (before?.since ?? now);
@@ -59,7 +59,7 @@ export function seeIn(
   if (!added || recent.length === 0) return { history, added, novelty: 'none' };
   const elsewhere = others.filter(([, { last }]) => now - last < settings.within).length;
   if (now - since >= settings.learning) return { history, added, novelty: elsewhere > 0 ? 'concurrent' : 'new' };
-  return { history, added, novelty: elsewhere + 1 > settings.most ? 'concurrent' : 'none' };
+  return { history, added, novelty: elsewhere + 1 > settings.maxConcurrent ? 'concurrent' : 'none' };
 }
 
 /** What two processes know of one user. */

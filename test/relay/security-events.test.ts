@@ -11,7 +11,7 @@ describe('what the relay reports as unusual', () => {
   async function watched(trust: object, more: object = {}) {
     const running = await relay(
       { servers: { one: { url: await upstream(ECHO) } }, trust, ...more },
-      { watch: { detectors: { newNetwork: { learning: '0ms' }, manyDeniedTools: { most: 3 } } } },
+      { watch: { detectors: { newNetwork: { learning: '0ms' }, manyDeniedTools: { maxCount: 3 } } } },
     );
     const kinds = () =>
       running.logs

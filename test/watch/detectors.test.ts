@@ -48,7 +48,7 @@ const SINGLE: ReadonlyArray<readonly [string, string, Observation]> = [
 describe('detectors', () => {
   for (const [kind, name, observation] of THRESHOLDS) {
     it(`report ${kind} at the threshold, not before, and count on in the same event`, async () => {
-      const { watch, kinds } = await watching({ detectors: { [name]: { most: 5, within: '10m' } } });
+      const { watch, kinds } = await watching({ detectors: { [name]: { maxCount: 5, within: '10m' } } });
       for (let count = 1; count < 5; count++) watch.observe(observation(ADDRESS));
       assert.deepEqual(await kinds(), []);
       for (let count = 0; count < 3; count++) watch.observe(observation(ADDRESS));
@@ -58,7 +58,7 @@ describe('detectors', () => {
     });
 
     it(`report no ${kind} of what is spread over a longer time`, async () => {
-      const { watch, clock, kinds, at } = await watching({ detectors: { [name]: { most: 5, within: '10m' } } });
+      const { watch, clock, kinds, at } = await watching({ detectors: { [name]: { maxCount: 5, within: '10m' } } });
       for (let count = 0; count < 30; count++) {
         watch.observe(observation(ADDRESS));
         await at(clock.now + 3 * MINUTE);
@@ -67,7 +67,7 @@ describe('detectors', () => {
     });
 
     it(`look for no ${kind} where they are told not to`, async () => {
-      const { watch, kinds } = await watching({ detectors: { [name]: { enabled: false, most: 1 } } });
+      const { watch, kinds } = await watching({ detectors: { [name]: { enabled: false, maxCount: 1 } } });
       for (let count = 0; count < 9; count++) watch.observe(observation(ADDRESS));
       assert.deepEqual(await kinds(), []);
     });
@@ -88,7 +88,7 @@ describe('detectors', () => {
   }
 
   it('report a user who sends more requests than people and programs do', async () => {
-    const { watch, kinds } = await watching({ detectors: { requestRate: { most: 100, within: '1m' } } });
+    const { watch, kinds } = await watching({ detectors: { requestRate: { maxCount: 100, within: '1m' } } });
     const eve = identity('eve');
     for (let count = 0; count < 99; count++) watch.allowed(eve, ADDRESS);
     for (let user = 0; user < 99; user++) watch.allowed(identity(`user ${user}`), ADDRESS);
@@ -139,7 +139,7 @@ describe('detectors', () => {
   });
 
   it('remember a bounded number of users', async () => {
-    const { watch, kinds } = await watching({ maxRemembered: 100, detectors: { manyDenials: { most: 2 } } });
+    const { watch, kinds } = await watching({ maxRemembered: 100, detectors: { manyDenials: { maxCount: 2 } } });
     const deny = (user: string) =>
       watch.observe({ kind: 'denial', person: person(user), address: ADDRESS, reason: 'not_allowed' });
     deny('first');

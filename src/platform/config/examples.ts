@@ -34,7 +34,7 @@ drain: { delay: 3s, timeout: 10s }`,
   addresses: network
   window: 1h
   detectors:
-    manyDenials: { most: 100, within: 10m }
+    manyDenials: { maxCount: 100, within: 10m }
     newNetwork: { enabled: false }`,
   relay: `relay:
   listen: 0.0.0.0:4444

@@ -47,6 +47,13 @@ export const RENAMED_KEYS: Readonly<Record<string, string>> = {
   'watch.remembered': 'watch.maxRemembered',
   'watch.detectors.newNetwork.remembered': 'watch.detectors.newNetwork.maxNetworks',
   'watch.detectors.newNetwork.forget': 'watch.detectors.newNetwork.idleLifetime',
+  'watch.detectors.concurrentNetworks.most': 'watch.detectors.concurrentNetworks.maxConcurrent',
+  'watch.detectors.requestRate.most': 'watch.detectors.requestRate.maxCount',
+  'watch.detectors.manySignIns.most': 'watch.detectors.manySignIns.maxCount',
+  'watch.detectors.manyDenials.most': 'watch.detectors.manyDenials.maxCount',
+  'watch.detectors.manyDeniedTools.most': 'watch.detectors.manyDeniedTools.maxCount',
+  'watch.detectors.failedSignIns.most': 'watch.detectors.failedSignIns.maxCount',
+  'watch.detectors.refusedCredentials.most': 'watch.detectors.refusedCredentials.maxCount',
   'watch.webhook.giveUpAfter': 'watch.webhook.deliveryTimeout',
   'relay.limits.connections': 'relay.budgets.identity.maxStreams',
 };

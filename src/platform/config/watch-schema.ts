@@ -23,11 +23,15 @@ export type SecurityEventKind = (typeof SECURITY_EVENT_KINDS)[number];
 const enabled = z.boolean().default(true).meta({ description: 'whether this is looked for' });
 
 /** So many of something within a time. */
-const threshold = (reports: string, most: number, within: string, what: string) =>
+const threshold = (reports: string, maxCount: number, within: string, what: string) =>
   z
     .strictObject({
       enabled,
-      most: z.int().min(1).default(most).meta({ description: what }),
+      maxCount: z
+        .int()
+        .min(1)
+        .default(maxCount)
+        .meta({ description: `that many are reported: ${what}, counted for the time of \`within\`` }),
       within: duration('the time in which they are counted').prefault(within),
     })
     .prefault({})
@@ -55,7 +59,11 @@ const detectors = z.strictObject({
       within: duration('a user in a new network who was in another one so shortly before is in two places').prefault(
         '5m',
       ),
-      most: z.int().min(2).default(5).meta({ description: 'networks at once of a user who is still being learnt' }),
+      maxConcurrent: z
+        .int()
+        .min(2)
+        .default(5)
+        .meta({ description: 'networks at once of a user who is still being learnt' }),
     })
     .prefault({})
     .meta({ description: 'reports a user in two networks at once' }),

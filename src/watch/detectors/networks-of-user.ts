@@ -38,10 +38,10 @@ export class NetworksOfUserDetector implements Detector {
     const { person, address, count, network } = seen;
     const key = userOf(person);
     const judge = async (fresh: boolean) => seeIn(await this.#histories.read(key, fresh), network, now, this.#settings);
-    let decision = await judge(false);
+    let update = await judge(false);
     // Another replica may have learnt it meanwhile.
-    if (decision.added) decision = await judge(true);
-    const { history, added, novelty } = decision;
+    if (update.added) update = await judge(true);
+    const { history, added, novelty } = update;
     await this.#histories.write(key, history, added);
     if (novelty === 'none') return undefined;
     const subject = `${key} ${network}`;

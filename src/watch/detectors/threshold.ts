@@ -7,7 +7,7 @@ import { SlidingCounts } from '../sliding-counts.ts';
 export type Count = (observation: Observation) => Omit<Finding, 'kind' | 'total'> | undefined;
 
 export interface ThresholdSettings {
-  readonly most: number;
+  readonly maxCount: number;
   /** Milliseconds. */
   readonly within: number;
   /** Subjects that are remembered. */
@@ -17,13 +17,13 @@ export interface ThresholdSettings {
 /** Something that is usual once and unusual in such a number. */
 export class ThresholdDetector implements Detector {
   readonly #kind: SecurityEventKind;
-  readonly #most: number;
+  readonly #maxCount: number;
   readonly #count: Count;
   readonly #counts: SlidingCounts;
 
-  constructor(kind: SecurityEventKind, count: Count, { most, within, remembered }: ThresholdSettings) {
+  constructor(kind: SecurityEventKind, count: Count, { maxCount, within, remembered }: ThresholdSettings) {
     this.#kind = kind;
-    this.#most = most;
+    this.#maxCount = maxCount;
     this.#count = count;
     this.#counts = new SlidingCounts(within, remembered);
   }
@@ -32,6 +32,6 @@ export class ThresholdDetector implements Detector {
     const counted = this.#count(observation);
     if (counted === undefined) return undefined;
     const total = this.#counts.add(counted.subject, counted.count, now);
-    return total >= this.#most ? { kind: this.#kind, ...counted, total } : undefined;
+    return total >= this.#maxCount ? { kind: this.#kind, ...counted, total } : undefined;
   }
 }
