@@ -53,6 +53,36 @@ const ODD: readonly (readonly [object, string?])[] = [
   [{ networkPolicy: { proxies: [{ namespaceSelectors: {} }] } }],
   [{ networkPolicy: { proxies: [{ namespaceSelector: { 'kubernetes.io/metadata.name': 'traefik' } }] } }],
   [{ networkPolicy: { proxies: [{ ipBlock: { cidr: '10.0.0.0/8' } }] } }],
+  [{ networkPolicy: { proxies: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['10.1.0.0/16'] } }] } }],
+  ...['10.0.0.1', '10.0.0.0/8/8', 'all'].map(
+    (cidr) => [{ networkPolicy: { proxies: [{ ipBlock: { cidr } }] } }] as const,
+  ),
+  [{ networkPolicy: { proxies: [{ ipBlock: { cidr: '10.0.0.0/8' }, podSelector: {} }] } }],
+  ...[{ key: 'a' }, { key: 'a', operator: 'In' }, { key: 'a', operator: 'Exists', values: ['b'] }].map(
+    (expression) => [{ networkPolicy: { proxies: [{ podSelector: { matchExpressions: [expression] } }] } }] as const,
+  ),
+  [
+    {
+      networkPolicy: {
+        proxies: [{ podSelector: { matchExpressions: [{ key: 'app', operator: 'In', values: ['traefik'] }] } }],
+      },
+    },
+  ],
+  ...['a b', 'a/b/c', 'Example.com/a', '-a', 'x'.repeat(64)].flatMap((key) => [
+    [{ nodeSelector: { [key]: 'x' } }] as const,
+    [{ podAnnotations: { [key]: 'x' } }] as const,
+    [{ serviceMonitor: { enabled: true, labels: { [key]: 'x' } } }] as const,
+    [{ tolerations: [{ key, operator: 'Exists' }] }] as const,
+  ]),
+  [{ podAnnotations: { 'checksum/addresses': 'x' } }],
+  [{ tolerations: [{ operator: 'Exists' }] }],
+  [{ tolerations: [{ value: 'x' }] }],
+  [{ tolerations: [{ key: 'a', operator: 'Exists', value: 'x' }] }],
+  [{ tolerations: [{ key: 'a', tolerationSeconds: 5 }] }],
+  [{ tolerations: [{ key: 'a', effect: 'NoExecute', tolerationSeconds: 5 }] }],
+  ...['memoryy', 'gpu', 'example.com/gpu'].map(
+    (name) => [{ relay: { resources: { requests: { [name]: 1 }, limits: { [name]: 1 } } } }] as const,
+  ),
   [{ relay: { autoscaling: { enabled: true, minReplicas: 7 } } }],
   [{ forwardAuth: { autoscaling: { enabled: true, maxReplicas: 1 } } }],
   ...['1.5', 2, '100m', '1x', '-1'].map((cpu) => [{ relay: { resources: { requests: { cpu } } } }] as const),

@@ -172,6 +172,12 @@ describe('the chart of deploy/kubernetes', function () {
     assert.match(await refusal({ proxy: { kind: 'istio' }, forwardAuth: { grpc: false } }), /grpc/);
     assert.match(await refusal({ secrets: { files: { POSTERN_RELAY_SESSION_KEY: 'x' } } }), /existingSecret/);
     assert.match(await refusal({ networkPolicy: { proxies: [] } }), /proxies/);
+    const one = { name: 'a', namespace: 'mcp', podSelector: { matchLabels: { app: 'a' } }, port: 80 };
+    assert.match(
+      await refusal({ networkPolicy: { mcpServers: [one, { ...one, port: 81 }] } }),
+      /two have the name "a"/,
+    );
+    await render({ networkPolicy: { mcpServers: [one, { ...one, namespace: 'other' }] } });
   });
 
   it('warns in its notes of what is missing', async () => {

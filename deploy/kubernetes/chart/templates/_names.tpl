@@ -22,6 +22,14 @@ app.kubernetes.io/component: {{ .component }}
 {{- fail (printf "%s.autoscaling.maxReplicas must be at least minReplicas" $key) }}
 {{- end }}
 {{- end }}
+{{- $policies := dict }}
+{{- range .Values.networkPolicy.mcpServers }}
+{{- $policy := printf "%s/%s" .namespace .name }}
+{{- if hasKey $policies $policy }}
+{{- fail (printf "networkPolicy.mcpServers: two have the name %q in namespace %q: one policy would replace the other" .name .namespace) }}
+{{- end }}
+{{- $_ := set $policies $policy true }}
+{{- end }}
 {{- end }}
 
 {{- define "postern.name" -}}
