@@ -9,14 +9,16 @@ const TABLES = { relay: RELAY_READERS, 'forward-auth': FORWARD_AUTH_READERS, pla
 describe('the time to read what a peer sends', function () {
   this.timeout(120_000);
 
-  it('is measured so that more than linear growth is seen', () => {
+  it('is measured so that more than linear growth is seen', async () => {
     const quadratic = (text: string) => /\/+$/.test(text);
-    const isSeen = () => !isLinear(growthOf(quadratic, (size) => `${'/'.repeat(size)}x`));
+    const isSeen = async () => !isLinear(await growthOf(quadratic, (size) => `${'/'.repeat(size)}x`));
     // A first reading that is disturbed hides it; five in turn are not.
-    assert.ok([1, 2, 3, 4, 5].some(isSeen));
+    let seen = false;
+    for (let turn = 0; turn < 5 && !seen; turn++) seen = await isSeen();
+    assert.ok(seen);
     assert.equal(
       isLinear(
-        growthOf(
+        await growthOf(
           (text) => JSON.parse(text),
           (size) => `"${'x'.repeat(size)}"`,
         ),
@@ -28,8 +30,8 @@ describe('the time to read what a peer sends', function () {
   for (const [place, readers] of Object.entries(TABLES))
     for (const { reader, inputs, read } of readers)
       for (const [input, make] of Object.entries(inputs))
-        it(`grows as the text does: ${place}, ${reader}, ${input}`, () => {
-          const growth = growthOf(read, make);
+        it(`grows as the text does: ${place}, ${reader}, ${input}`, async () => {
+          const growth = await growthOf(read, make);
           assert.ok(isLinear(growth), `twice the text takes ${growth.toFixed(1)} times as long`);
         });
 });

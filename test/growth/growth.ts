@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** One reader of a peer's text, and texts of any length that could make it slow. */
 export interface GrowthRow {
   /** Where it stands and what it is. */
@@ -14,8 +16,11 @@ const LONGEST = 262_144;
 const MEASURABLE = 2;
 /** Doublings between the texts that are compared: so many that a reading disturbed by twice its time decides neither way. */
 const DOUBLINGS = 3;
-/** A text that seems to take more than linear time is measured again: a busy machine, a collection of garbage, make it seem so. */
-const ATTEMPTS = 4;
+/**
+ * Milliseconds before each measurement: a text that seems to take more than linear time is measured again. A collection of garbage
+ * beside it counts too, and lasts for more than one.
+ */
+const PAUSES = [0, 100, 500, 2_000];
 /** Linear time doubles with the text, quadratic time takes four times as long. */
 const MOST = 3.2;
 const READINGS = 3;
@@ -25,12 +30,15 @@ const READINGS = 3;
  *
  * @returns 0 where the longest text is read at once
  */
-export function growthOf(read: GrowthRow['read'], make: (size: number) => string): number {
+export async function growthOf(read: GrowthRow['read'], make: (size: number) => string): Promise<number> {
   // The first readings are slow and say nothing: the code is compiled meanwhile.
   for (let round = 0; round < 20; round++) read(make(256));
   let growth = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < ATTEMPTS && !isLinear(growth); attempt++)
+  for (const pause of PAUSES) {
+    if (pause > 0) await sleep(pause);
     growth = Math.min(growth, measured(read, make));
+    if (isLinear(growth)) break;
+  }
   return growth;
 }
 

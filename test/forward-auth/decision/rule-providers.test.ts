@@ -99,7 +99,7 @@ describe('users and groups of several providers', () => {
     const [one] = providers;
     for (const [auth, expected] of [
       [{ providers: [{ id: 'mtls', issuer: 'https://a.example' }] }, /^auth\.providers\[0\]\.id: "mtls" is a reserved/],
-      [{ rules: rules({ providers: ['api-keys'] }) }, /API keys are not taken: set auth\.apiKeys\.enabled/],
+      [{ rules: rules({ providers: ['api-keys'] }) }, /API keys are not taken: write the section auth\.apiKeys/],
       [{ rules: rules({ providers: ['mtls'] }) }, /certificates are not taken: set auth\.clientCertificates\.header/],
       [
         { providers: [one], clientCertificates: { header: 'client-cert' }, rules: rules({ users: ['42'] }) },
