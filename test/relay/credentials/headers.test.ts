@@ -131,7 +131,7 @@ describe('headers to MCP servers', () => {
           /cannot be handed on/,
           name,
         );
-      assert.match(problem({ servers: server({ passthrough: ['X-A'] }) }), /needs relay.passthrough.enabled/);
+      assert.match(problem({ servers: server({ passthrough: ['X-A'] }) }), /needs the section relay\.passthrough/);
     });
 
     it('give no identity, even where the guide lists one; a warning says what does', async () => {
