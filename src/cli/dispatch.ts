@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { closest, distance } from 'fastest-levenshtein';
 import { ConfigurationError, PosternError } from '../platform/errors.ts';
+import { nearName } from '../platform/near-name.ts';
 import { redactText } from '../platform/redact.ts';
 import { version } from '../platform/version.ts';
 import {
@@ -127,10 +127,8 @@ function withDashes(args: readonly string[], options: Command['options'], hasKey
 }
 
 function suggestion(given: string, known: readonly string[]): string {
-  const near = closest(given, [...known]);
-  return distance(given, near) <= Math.max(2, given.length / 3)
-    ? `; did you mean ${near}?`
-    : `; there are: ${known.join(', ')}`;
+  const near = nearName(given, known);
+  return near === undefined ? `; there are: ${known.join(', ')}` : `; did you mean ${near}?`;
 }
 
 function report(error: unknown, terminal: Terminal): number {

@@ -53,14 +53,10 @@ function compared(
     ? `${another} (at ${readAt}): ${what}. Send it SIGHUP; its log says why if it refuses the file. ` +
       'Environment variables that it has and you have not differ too'
     : `${another} (of another file, at ${readAt}): ${what}. That is right for another Postern, such as \`postern up\` or one in a container`;
-  const restart = `${name} must be restarted for ${waiting.join(', ')}`;
-  return {
-    warnings: [
-      ...(differing.length > 0 && isSame ? [difference] : []),
-      ...(waiting.length > 0 && isSame ? [restart] : []),
-    ],
-    notes: differing.length > 0 && !isSame ? [difference] : [],
-  };
+  const found = differing.length === 0 ? [] : [difference];
+  if (!isSame) return { warnings: [], notes: found };
+  const restart = waiting.length === 0 ? [] : [`${name} must be restarted for ${waiting.join(', ')}`];
+  return { warnings: [...found, ...restart], notes: [] };
 }
 
 /** @returns undefined where no process of this version listens */

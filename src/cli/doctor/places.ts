@@ -30,14 +30,12 @@ export async function portFindings(config: Config): Promise<Finding[]> {
       const code = await listening(host, port);
       if (code === undefined) return ok(key, `port ${port} of ${host} is free`);
       if (code === 'EADDRINUSE' && running[part]) return ok(key, `Postern listens at port ${port}`);
-      if (code === 'EADDRINUSE')
-        return (await answersAsPostern(part, { host, port }))
-          ? fail(
-              key,
-              `another Postern listens at ${host}:${port}, such as \`postern up\``,
-              'end it, or choose another port',
-            )
-          : fail(key, `another program listens at ${host}:${port}`, 'end it, or choose another port');
+      if (code === 'EADDRINUSE') {
+        const other = (await answersAsPostern(part, { host, port }))
+          ? `another Postern listens at ${host}:${port}, such as \`postern up\``
+          : `another program listens at ${host}:${port}`;
+        return fail(key, other, 'end it, or choose another port');
+      }
       if (code === 'EACCES') return fail(key, `port ${port} needs privileges`, 'choose one above 1023');
       return fail(
         key,

@@ -1,4 +1,3 @@
-import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { isLoopback, isPlainOffLoopback } from '../../platform/addresses.ts';
 import { ANYONE_SIGNED_IN } from '../../platform/config/anyone-signed-in.ts';
@@ -7,6 +6,7 @@ import { messageOf } from '../../platform/config/issue-texts.ts';
 import { serverName } from '../../platform/config/relay-schema.ts';
 import { upstreamServer } from '../../platform/config/server-schema.ts';
 import { httpUrl } from '../../platform/config/values.ts';
+import { nearName } from '../../platform/near-name.ts';
 import { addressText, EXAMPLE_ADDRESS, PROVIDERS, PROXIES, type ProviderChoice, type ProxyChoice } from './choices.ts';
 import { type Ask, type Prompt, WrongAnswer } from './prompts.ts';
 
@@ -86,8 +86,8 @@ function choice(option: string, text: string, choices: Readonly<Record<string, {
     read: (given) => {
       const name = given.toLowerCase();
       if (Object.hasOwn(choices, name)) return name;
-      const near = closest(name, names);
-      const fix = distance(name, near) < near.length / 2 ? `did you mean ${near}?` : 'write one of these names';
+      const near = nearName(name, names);
+      const fix = near === undefined ? 'write one of these names' : `did you mean ${near}?`;
       throw new WrongAnswer(`"${given}" is none of ${names.join(', ')}; ${fix}`);
     },
   };

@@ -1,5 +1,5 @@
-import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
+import { nearName } from '../near-name.ts';
 import { configJsonSchema, type JsonSchema, mapOf } from './keys.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -115,10 +115,8 @@ function suggestion(path: readonly PropertyKey[], key: string): string {
     ),
   );
   if (siblings.size === 0) return '';
-  const near = closest(key, [...siblings]);
-  return distance(key, near) <= Math.max(2, key.length / 3)
-    ? `; did you mean \`${near}\`?`
-    : `; possible here: ${[...siblings].join(', ')}`;
+  const near = nearName(key, [...siblings]);
+  return near === undefined ? `; possible here: ${[...siblings].join(', ')}` : `; did you mean \`${near}\`?`;
 }
 
 function formsOf(form: JsonSchema): readonly JsonSchema[] {

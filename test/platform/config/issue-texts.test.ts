@@ -1,16 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseConfig } from '../../../src/platform/config/load.ts';
-import { ConfigurationError } from '../../../src/platform/errors.ts';
-
-function problems(input: unknown): readonly string[] {
-  try {
-    parseConfig(input);
-    return [];
-  } catch (error) {
-    assert.ok(error instanceof ConfigurationError);
-    return error.problems;
-  }
-}
+import { problemsOf } from './problems-of.ts';
 
 const provider = { id: 'corp', issuer: 'https://idp.example.com' };
 const server = (more: object) => ({ relay: { servers: { a: { url: 'http://a.example.com', ...more } } } });
@@ -54,10 +43,10 @@ describe('what is said of a value that cannot be', () => {
     ],
   ] as const)
     it(`is in plain words: ${what}`, () => {
-      const [first = ''] = problems(input);
+      const [first = ''] = problemsOf(input);
       if (typeof expected === 'string') assert.equal(first, expected);
       else assert.match(first, expected);
-      assert.doesNotMatch(problems(input).join(), /expected string|Invalid |Too (?:small|big)|received/);
+      assert.doesNotMatch(problemsOf(input).join(), /expected string|Invalid |Too (?:small|big)|received/);
     });
 
   for (const [what, input, expected] of [
@@ -87,13 +76,13 @@ describe('what is said of a value that cannot be', () => {
     ['the file', { nonsensical: 1 }, /possible here: publicUrl, log, userNames/],
   ] as const)
     it(`lists what is possible in ${what}`, () => {
-      const found = problems(input).filter((problem) => problem.includes('unknown key'));
-      assert.equal(found.length, 1, problems(input).join('\n'));
+      const found = problemsOf(input).filter((problem) => problem.includes('unknown key'));
+      assert.equal(found.length, 1, problemsOf(input).join('\n'));
       assert.match(found[0] as string, expected);
     });
 
   it('names the nearest key of that place', () => {
-    const [found] = problems(server({ credential: { clientCredentials: { ...provider, clientld: 'x' } } })).filter(
+    const [found] = problemsOf(server({ credential: { clientCredentials: { ...provider, clientld: 'x' } } })).filter(
       (text) => text.includes('clientld'),
     );
     assert.match(found as string, /did you mean `clientId`\?/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { configJsonSchema, type JsonSchema } from '../../../src/platform/config/keys.ts';
 import { loadConfig, parseConfig } from '../../../src/platform/config/load.ts';
 import { readSecretFiles } from '../../../src/platform/config/secret-files.ts';
-import { ConfigurationError } from '../../../src/platform/errors.ts';
+import { problemsOf } from './problems-of.ts';
 
 interface Found {
   readonly path: readonly string[];
@@ -98,16 +98,6 @@ describe('secrets in files', () => {
       });
     });
   }
-
-  const problemsOf = (input: unknown) => {
-    try {
-      parseConfig(input);
-      return [];
-    } catch (error) {
-      assert.ok(error instanceof ConfigurationError);
-      return error.problems;
-    }
-  };
 
   it('of a map with places may be a text, a map or a path', () => {
     const credential = (bearer: object) =>
