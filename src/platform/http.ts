@@ -158,15 +158,17 @@ export async function listen(server: Server, address: ListenAddress, key?: strin
   return 'path' in address ? 0 : (server.address() as AddressInfo).port;
 }
 
-/** Of each server: the open answer of each connection. */
-const openAnswers = new WeakMap<Server, ReadonlyMap<Socket, ServerResponse>>();
+/** Of each server: its connections, each with the answer that is open on it. */
+const openAnswers = new WeakMap<Server, ReadonlyMap<Socket, ServerResponse | undefined>>();
 
 /**
  * Answers are forgotten when they close: one that were kept until the next on its connection would outlive collections of young
- * garbage, with its request and all header texts, which took as long as the checks themselves.
+ * garbage, with its request and all header texts, which took as long as the checks themselves. Only the value is cleared, not the
+ * entry: a table out of which much is deleted is copied again and again, and each old copy keeps what stood in it until the next full
+ * collection.
  */
-function openAnswersOf(server: Server): ReadonlyMap<Socket, ServerResponse> {
-  const answers = new Map<Socket, ServerResponse>();
+function openAnswersOf(server: Server): ReadonlyMap<Socket, ServerResponse | undefined> {
+  const answers = new Map<Socket, ServerResponse | undefined>();
   openAnswers.set(server, answers);
   // One function for all, which finds its response as `this`.
   function forget(this: ServerResponse): void {
@@ -175,9 +177,13 @@ function openAnswersOf(server: Server): ReadonlyMap<Socket, ServerResponse> {
     // Whoever read it gave up, as at a form that is too large: what is left would keep the connection's next request waiting for ever.
     if (!req.complete) req.resume();
     // The next on the connection may have begun.
-    if (answers.get(socket) === this) answers.delete(socket);
+    if (answers.get(socket) === this) answers.set(socket, undefined);
+  }
+  function leave(this: Socket): void {
+    answers.delete(this);
   }
   server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    if (!answers.has(socket)) socket.once('close', leave);
     answers.set(socket, response);
     response.once('close', forget);
   });
@@ -190,6 +196,7 @@ export function endKeepAlive(server: Server): void {
     response.shouldKeepAlive = false;
   });
   for (const [socket, answer] of openAnswers.get(server) ?? []) {
+    if (answer === undefined) continue;
     if (!answer.headersSent) answer.shouldKeepAlive = false;
     // It has promised another request already. The sooner the connection ends, the fewer are sent on it in vain.
     else if (!answer.writableFinished) answer.once('finish', () => socket.destroySoon());

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 
 /**
  * Compares digests with each, so that neither the length nor the first difference of a guess shows in the time it takes.
@@ -14,5 +14,5 @@ export function createSecretCheck(secrets: readonly string[]): (given: string | 
 }
 
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

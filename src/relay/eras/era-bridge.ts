@@ -109,7 +109,7 @@ export class EraBridge implements Upstream, LegacySessions {
     const { headers, caller } = request;
     if (headerOf(headers, 'mcp-session-id') !== undefined || this.#detection.speaks('legacy', caller) === false)
       return false;
-    return messageOf(request).method !== 'initialize';
+    return (request.asks ?? messageOf(request).method) !== 'initialize';
   }
 
   /** Whether a server that refused to begin a session did not mean the era; what it answered stands where that is not found out. */

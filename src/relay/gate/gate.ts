@@ -47,7 +47,7 @@ export interface AuthorizationRequest {
   /** The server's session; undefined: none, or none of the client's. */
   readonly session?: string | undefined;
   /** A stream is taken up again: it brings answers to earlier requests (`Last-Event-ID`). */
-  readonly resumes?: boolean;
+  readonly resumes?: boolean | undefined;
   /** As the server will get it; undefined where it gets what was parsed. */
   readonly bytes?: Buffer | null | undefined;
   readonly requestId: () => string;

@@ -78,7 +78,7 @@ function findAmbiguous(text: string, whole: Place): string | undefined {
       const object = open.at(-1);
       if (object?.place === undefined) return false;
       const { place, seen } = object;
-      const key = JSON.parse(text.slice(start, end)) as string;
+      const key = textOf(text, start, end);
       const folded = fold(key);
       const spelling = spellingsOf(place).get(folded);
       if (spelling === undefined) return false;
@@ -100,9 +100,18 @@ function spellingsOf(place: Place): ReadonlyMap<string, string> {
   return known;
 }
 
+/** What a string of JSON says. Hardly any key is written with an escape. */
+function textOf(text: string, start: number, end: number): string {
+  const written = text.slice(start, end);
+  return written.includes('\\') ? (JSON.parse(written) as string) : written.slice(1, -1);
+}
+
 /** The long s and the Kelvin sign fold to ASCII letters (Unicode CaseFolding). */
+const FOLDING = /[\u017f\u212a]/;
+
 function fold(key: string): string {
-  return key.replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase();
+  const plain = FOLDING.test(key) ? key.replaceAll('\u017f', 's').replaceAll('\u212a', 'k') : key;
+  return plain.toLowerCase();
 }
 
 /**
@@ -123,7 +132,7 @@ export function hasRepeatedKey(text: string, reading: (key: string) => string): 
       objects.pop();
     },
     key(start, end) {
-      const key = reading(JSON.parse(text.slice(start, end)) as string);
+      const key = reading(textOf(text, start, end));
       const keys = objects.at(-1);
       if (keys?.has(key) === true) return true;
       keys?.add(key);

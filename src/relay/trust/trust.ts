@@ -144,10 +144,12 @@ function besideBearer(
   { identity, expiresAt, credential, demand, spoofed = false }: Extract<Claim, { kind: 'claimed' }>,
   bearer: BearerResult,
 ): TrustDecision {
-  const known = { kind: 'identified', identity, spoofed, credential, demand } as const;
-  if (bearer.kind !== 'verified') return { ...known, way: 'proxy', expiresAt };
-  if (bearer.identity.subject === identity.subject || personOf(bearer.identity) === personOf(identity))
-    return { ...known, way: 'both', expiresAt: Math.min(expiresAt ?? Number.POSITIVE_INFINITY, bearer.expiresAt) };
+  if (bearer.kind !== 'verified')
+    return { kind: 'identified', identity, way: 'proxy', spoofed, expiresAt, credential, demand };
+  if (bearer.identity.subject === identity.subject || personOf(bearer.identity) === personOf(identity)) {
+    const ends = Math.min(expiresAt ?? Number.POSITIVE_INFINITY, bearer.expiresAt);
+    return { kind: 'identified', identity, way: 'both', spoofed, expiresAt: ends, credential, demand };
+  }
   return {
     kind: 'refused',
     refusal: {

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { Fields, Outgoing } from '../credentials/credential.ts';
 import type { OutgoingHeaders } from '../credentials/outgoing-headers.ts';
 import { type Refusal, RefusedError, refusalOf } from '../refusal.ts';
-import { PassingHandler } from './passing-handler.ts';
+import { EndableHandler } from './passing-handler.ts';
 
 type Send = (headers: string[], handler: Dispatcher.DispatchHandler) => void;
 
@@ -89,9 +89,8 @@ export class AuthorizedDispatch {
 }
 
 /** Passes an answer on, but for a 401, which it reports instead. */
-class Watched extends PassingHandler {
+class Watched extends EndableHandler {
   readonly #refused: () => void;
-  #over = false;
 
   constructor(inner: Dispatcher.DispatchHandler, refused: () => void) {
     super(inner);
@@ -105,12 +104,8 @@ class Watched extends PassingHandler {
     text?: string,
   ): void {
     if (status !== 401) return void super.onResponseStart(controller, status, headers, text);
-    this.#over = true;
+    this.over = true;
     controller.abort(new Error('the server wants another credential'));
     this.#refused();
-  }
-
-  protected override pass(_controller: Dispatcher.DispatchController, work: () => void): void {
-    if (!this.#over) work();
   }
 }

@@ -14,17 +14,45 @@ export function guarded(handler: ResponseHandler): ResponseHandler {
 class GuardedHandler extends PassingHandler {
   #over = false;
 
+  override onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    if (this.#over) return;
+    try {
+      super.onRequestStart(controller, context);
+    } catch (error) {
+      this.#fail(controller, error as Error);
+    }
+  }
+
   override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
     headers: IncomingHttpHeaders,
     text?: string,
   ): void {
-    this.pass(controller, () => this.inner.onResponseStart?.(controller, status, withSingleFields(headers), text));
+    if (this.#over) return;
+    try {
+      super.onResponseStart(controller, status, withSingleFields(headers), text);
+    } catch (error) {
+      this.#fail(controller, error as Error);
+    }
+  }
+
+  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return;
+    try {
+      super.onResponseData(controller, chunk);
+    } catch (error) {
+      this.#fail(controller, error as Error);
+    }
   }
 
   override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    super.onResponseEnd(controller, trailers);
+    if (this.#over) return;
+    try {
+      super.onResponseEnd(controller, trailers);
+    } catch (error) {
+      this.#fail(controller, error as Error);
+    }
     this.#over = true;
   }
 
@@ -34,14 +62,9 @@ class GuardedHandler extends PassingHandler {
     this.inner.onResponseError?.(controller, error);
   }
 
-  protected override pass(controller: Dispatcher.DispatchController, work: () => void): void {
-    if (this.#over) return;
-    try {
-      work();
-    } catch (error) {
-      this.onResponseError(controller, error as Error);
-      controller.abort(error as Error);
-    }
+  #fail(controller: Dispatcher.DispatchController, error: Error): void {
+    this.onResponseError(controller, error);
+    controller.abort(error);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { Fields } from '../credentials/credential.ts';
-import { PassingHandler } from './passing-handler.ts';
+import { EndableHandler } from './passing-handler.ts';
 import { withoutSecrets } from './without-secrets.ts';
 
 /** Bytes of a refusal that are read for its reason. */
@@ -98,13 +98,11 @@ class BodyStart {
  * Passes a response on. Where it is a refusal, the beginning of its body is read as well if the taker ends it at its head: the
  * connection ends a moment later.
  */
-export class RefusalReader extends PassingHandler {
+export class RefusalReader extends EndableHandler {
   readonly #sent: Fields;
   readonly #report: OnServerRefusal;
   #start: BodyStart | undefined;
   #finish: () => void = () => {};
-  /** The taker wants no more of it. */
-  #over = false;
 
   constructor(inner: Dispatcher.DispatchHandler, sent: Fields, report: OnServerRefusal) {
     super(inner);
@@ -127,7 +125,7 @@ export class RefusalReader extends PassingHandler {
       this.#start = undefined;
       clearTimeout(late);
       this.#report({ status, reason: refusalReason(headers['www-authenticate'], start.text, this.#sent) });
-      if (this.#over) controller.abort(new Error('the rest of a refusal is not wanted'));
+      if (this.over) controller.abort(new Error('the rest of a refusal is not wanted'));
     };
     super.onResponseStart(this.#patient(controller), status, headers, text);
   }
@@ -147,10 +145,6 @@ export class RefusalReader extends PassingHandler {
     super.onResponseError(controller, error);
   }
 
-  protected override pass(_controller: Dispatcher.DispatchController, work: () => void): void {
-    if (!this.#over) work();
-  }
-
   /** Ends the connection for its taker at once, and in truth when the reason has been read. */
   #patient(controller: Dispatcher.DispatchController): Dispatcher.DispatchController {
     return {
@@ -166,7 +160,7 @@ export class RefusalReader extends PassingHandler {
       pause: () => controller.pause(),
       resume: () => controller.resume(),
       abort: (reason) => {
-        this.#over = true;
+        this.over = true;
         if (this.#start === undefined) controller.abort(reason);
       },
     };

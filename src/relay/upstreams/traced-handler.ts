@@ -16,6 +16,10 @@ export class TracedHandler extends PassingHandler {
     this.#outer = outer;
   }
 
+  override onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
+    within(this.#outer, () => super.onRequestStart(controller, context));
+  }
+
   override onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
@@ -25,21 +29,21 @@ export class TracedHandler extends PassingHandler {
     this.#span.set({ 'http.response.status_code': status });
     // By 405 a server says that it has no such stream, which it may.
     if (status >= 400 && status !== 405) this.#span.failed(String(status));
-    super.onResponseStart(controller, status, headers, text);
+    within(this.#outer, () => super.onResponseStart(controller, status, headers, text));
+  }
+
+  override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    within(this.#outer, () => super.onResponseData(controller, chunk));
   }
 
   override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     this.#span.end();
-    super.onResponseEnd(controller, trailers);
+    within(this.#outer, () => super.onResponseEnd(controller, trailers));
   }
 
   override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
     if (!(error instanceof ClientGone)) this.#span.failed(errorType(error));
     this.#span.end();
-    super.onResponseError(controller, error);
-  }
-
-  protected override pass(_controller: Dispatcher.DispatchController, work: () => void): void {
-    within(this.#outer, work);
+    within(this.#outer, () => super.onResponseError(controller, error));
   }
 }

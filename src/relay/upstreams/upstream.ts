@@ -15,6 +15,8 @@ export interface UpstreamRequest {
   /** Names and values in turn. */
   readonly headers: string[];
   readonly body: Buffer | null;
+  /** The method of the message, where it has been read already; undefined: not yet, or it has none. */
+  readonly asks?: string | undefined;
   /** On whose behalf; undefined: the relay's own. */
   readonly caller: Caller | undefined;
   /** As in `Outgoing`. */

@@ -1,17 +1,18 @@
 import type { Refusal } from '../../refusal.ts';
 import { type BudgetLimits, budgetSpent, type Charge, type Measure, type Scope } from './budget-limits.ts';
 
+/** Accounts in which nothing is held are forgotten where there are more than so many. */
+const SWEPT = 1_000;
+
 /** What one identity, or one of its sessions, holds now. */
 class Account {
   readonly scope: Scope;
-  readonly key: string;
   readonly held: Partial<Record<Measure, number>> = {};
-  /** Holds that are not released yet: without any nothing is left to remember. */
+  /** Holds that are not released yet: without any nothing has to be remembered. */
   holds = 0;
 
-  constructor(scope: Scope, key: string) {
+  constructor(scope: Scope) {
     this.scope = scope;
-    this.key = key;
   }
 
   hasRoom(more: number, measure: Measure, limit = Number.POSITIVE_INFINITY): boolean {
@@ -46,6 +47,7 @@ export class Budgets {
   /** Those of the current configuration: also for what is held already. */
   limits: BudgetsDeps['limits'];
   readonly #accounts = new Map<string, Account>();
+  #sweepAt = SWEPT;
   readonly #totals: Record<Measure, number> = {
     requests: 0,
     requestBytes: 0,
@@ -76,65 +78,93 @@ export class Budgets {
   }
 
   #take(owner: string, session: string | undefined, charge: Charge): Hold | Refusal {
+    // Before any is taken, which has no hold yet.
+    if (this.#accounts.size >= this.#sweepAt) this.#sweep();
     const accounts = [this.#account('identity', owner)];
     if (session !== undefined) accounts.push(this.#account('session', JSON.stringify([owner, session])));
-    const held: Partial<Record<Measure, number>> = {};
-    let released = false;
-    const change = (measure: Measure, by: number) => {
-      held[measure] = (held[measure] ?? 0) + by;
-      this.#totals[measure] += by;
-      for (const account of accounts) account.held[measure] = (account.held[measure] ?? 0) + by;
-    };
-    const hold: Hold = {
-      add: (more) => {
-        if (released) return undefined;
-        const refusal = this.#refusal(accounts, more);
-        if (refusal === undefined) for (const [measure, by] of entries(more)) change(measure, by);
-        return refusal;
-      },
-      reduce: (less) => {
-        if (!released) for (const [measure, by] of entries(less)) change(measure, -Math.min(by, held[measure] ?? 0));
-      },
-      release: () => {
-        if (released) return;
-        for (const [measure, by] of entries(held)) change(measure, -by);
-        released = true;
-        for (const account of accounts) {
-          account.holds -= 1;
-          if (account.holds === 0) this.#accounts.delete(`${account.scope} ${account.key}`);
-        }
-      },
-    };
     const refusal = this.#refusal(accounts, charge);
-    for (const account of accounts) account.holds += 1;
-    if (refusal !== undefined) {
-      hold.release();
-      return refusal;
-    }
-    hold.add(charge);
+    if (refusal !== undefined) return refusal;
+    const hold = new AccountsHold(accounts, this.#totals, (more) => this.#refusal(accounts, more));
+    hold.take(charge);
     return hold;
   }
 
   #refusal(accounts: readonly Account[], charge: Charge): Refusal | undefined {
     for (const account of accounts)
-      for (const [measure, more] of entries(charge))
-        if (!account.hasRoom(more, measure, this.limits[account.scope][measure])) {
-          this.#deps.onSpent(account.scope, measure);
-          return budgetSpent(account.scope, measure, this.limits[account.scope][measure] as number, more);
-        }
+      for (const name in charge) {
+        const measure = name as Measure;
+        const more = charge[measure] ?? 0;
+        if (account.hasRoom(more, measure, this.limits[account.scope][measure])) continue;
+        this.#deps.onSpent(account.scope, measure);
+        return budgetSpent(account.scope, measure, this.limits[account.scope][measure] as number, more);
+      }
     return undefined;
+  }
+
+  /** Those without holds stay until there are many: who asks once asks again, and a table that is written all the time costs memory. */
+  #sweep(): void {
+    for (const [name, account] of this.#accounts) if (account.holds === 0) this.#accounts.delete(name);
+    this.#sweepAt = Math.max(SWEPT, 2 * this.#accounts.size);
   }
 
   #account(scope: Scope, key: string): Account {
     const name = `${scope} ${key}`;
     const known = this.#accounts.get(name);
     if (known !== undefined) return known;
-    const account = new Account(scope, key);
+    const account = new Account(scope);
     this.#accounts.set(name, account);
     return account;
   }
 }
 
-function entries(charge: Charge): Array<[Measure, number]> {
-  return Object.entries(charge) as Array<[Measure, number]>;
+/** What one request holds in all accounts that it counts in. */
+class AccountsHold implements Hold {
+  readonly #accounts: readonly Account[];
+  readonly #totals: Record<Measure, number>;
+  readonly #refusal: (more: Charge) => Refusal | undefined;
+  readonly #held: Partial<Record<Measure, number>> = {};
+  #released = false;
+
+  constructor(
+    accounts: readonly Account[],
+    totals: Record<Measure, number>,
+    refusal: (more: Charge) => Refusal | undefined,
+  ) {
+    this.#accounts = accounts;
+    this.#totals = totals;
+    this.#refusal = refusal;
+    for (const account of accounts) account.holds += 1;
+  }
+
+  add(more: Charge): Refusal | undefined {
+    if (this.#released) return undefined;
+    const refusal = this.#refusal(more);
+    if (refusal === undefined) this.take(more);
+    return refusal;
+  }
+
+  take(more: Charge): void {
+    for (const measure in more) this.#change(measure as Measure, more[measure as Measure] ?? 0);
+  }
+
+  reduce(less: Charge): void {
+    if (this.#released) return;
+    for (const name in less) {
+      const measure = name as Measure;
+      this.#change(measure, -Math.min(less[measure] ?? 0, this.#held[measure] ?? 0));
+    }
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const measure in this.#held) this.#change(measure as Measure, -(this.#held[measure as Measure] ?? 0));
+    for (const account of this.#accounts) account.holds -= 1;
+  }
+
+  #change(measure: Measure, by: number): void {
+    this.#held[measure] = (this.#held[measure] ?? 0) + by;
+    this.#totals[measure] += by;
+    for (const { held } of this.#accounts) held[measure] = (held[measure] ?? 0) + by;
+  }
 }

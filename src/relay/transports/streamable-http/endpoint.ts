@@ -203,6 +203,7 @@ export class StreamableHttpEndpoint {
         era,
         headers: upstreamRequestHeaders(exchange.request.rawHeaders, session.upstreamId, received !== undefined),
         body: received?.bytes ?? null,
+        asks: received?.message.method,
         caller,
         elicitsUrls: received !== undefined && elicitsUrls(received.message),
       },

@@ -54,6 +54,17 @@ describe('budgets', () => {
     held(all.of('alice', 'one').take({ requests: 2, requestBytes: 100, keptBytes: 10 }));
   });
 
+  it('count what is held by each, however many others have come and gone', () => {
+    const all = budgets();
+    const holds = ['alice', 'bob'].map((owner) => held(all.of(owner, 'one').take({ requests: 2 })));
+    for (let other = 0; other < 5_000; other += 1)
+      held(all.of(`other ${other}`, `session ${other}`).take({ requests: 1 })).release();
+    for (const owner of ['alice', 'bob']) refused(all.of(owner, 'one').take({ requests: 1 }));
+    for (const hold of holds) hold.release();
+    for (const owner of ['alice', 'bob']) held(all.of(owner, 'one').take({ requests: 2 })).release();
+    assert.deepEqual(all.totals, budgets().totals);
+  });
+
   it('do not grow by a hold that was released, nor fall below nothing', () => {
     const all = budgets();
     const hold = held(all.of('alice').take({ requests: 1 }));
