@@ -1,10 +1,13 @@
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { flood } from '../../test/support/flood.ts';
 import { AUDIENCE, type Gate, startGate } from '../../test/support/gate-replicas.ts';
 import { resolveProgram } from '../../test/support/programs.ts';
 import { startRedis } from '../../test/support/redis-server.ts';
+import { FIELDS } from './flood-fields.ts';
+import type { FloodOrder } from './flood-sender.ts';
 import { count, type Report } from './report.ts';
 import { type Stage, stage } from './stage.ts';
 
@@ -105,20 +108,6 @@ function asker(port: number, text: string): (() => Promise<string>) & { close():
   return Object.assign(ask, { close: () => void socket.destroy() });
 }
 
-let number = 0;
-const next = (fresh: readonly string[]) => fresh[number++ % fresh.length] as string;
-const forged = (token: string) => token.slice(0, token.lastIndexOf('.') + 1) + randomBytes(256).toString('base64url');
-
-const FIELDS: Readonly<Record<string, (fresh: readonly string[]) => readonly string[]>> = {
-  'bad signatures': (fresh) => [`Authorization: Bearer ${forged(next(fresh))}`],
-  'unknown sessions': () => [`Cookie: __Host-postern=${randomBytes(32).toString('base64url')}`],
-  'unknown API keys': () => [
-    `Authorization: Bearer pst_${String(number++).padStart(10, '0')}_${randomBytes(32).toString('base64url')}`,
-  ],
-  'new tokens': (fresh) => [`Authorization: Bearer ${next(fresh)}`],
-  'four thousand header fields': () => Array.from({ length: 4_000 }, (_, at) => `a${at}: b`),
-};
-
 export const FLOODS: Stage = stage<Flooded>({
   start: startFlooded,
   load,
@@ -129,17 +118,29 @@ export const FLOODS: Stage = stage<Flooded>({
     return statuses.every((status) => status === '200');
   },
   faults: [
-    ...Object.entries(FIELDS).map(([name, fields]) => ({
+    ...Object.keys(FIELDS).map((name) => ({
       name: `a flood of ${name}`,
       begin: async (system: Flooded, signal: AbortSignal, report: Report) => {
-        const request = () => question(system, fields(system.fresh));
-        const { statuses } = await flood(portOf(system), CONNECTIONS, request, signal);
+        const { port, text, fresh } = { port: portOf(system), text: question(system, []), fresh: system.fresh };
+        const statuses = await floodBeside({ name, port, connections: CONNECTIONS, text, fresh }, signal);
         for (const [status, times] of Object.entries(statuses)) report.counts[`strangers ${status}`] = times;
       },
     })),
     { name: 'a flood of slow bodies', begin: sendSlowly },
   ],
 });
+
+/** In a process of its own: what it takes to send and to read a flood is no delay of those who are measured. */
+async function floodBeside(order: FloodOrder, signal: AbortSignal): Promise<Record<string, number>> {
+  const sender = fork(new URL('./flood-sender.ts', import.meta.url), { execArgv: ['--import', 'tsx'] });
+  const told = once(sender, 'message');
+  sender.send(order);
+  await once(signal, 'abort');
+  sender.send('stop');
+  const [statuses] = (await told) as [Record<string, number>];
+  sender.disconnect();
+  return statuses;
+}
 
 async function sendSlowly(system: Flooded, signal: AbortSignal): Promise<void> {
   const head = `POST /_postern/sign-in HTTP/1.1\r\nHost: ${new URL(system.gate.publicUrl).host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\n`;

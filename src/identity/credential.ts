@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** What an identity rests on, as far as it can end: told with the identity, so that a stream that was opened by it ends too. */
 export interface Credential {
@@ -18,8 +18,7 @@ const HANDLE = /^[\w-]{22}$/;
  * @param id key of the session, id of the API key or of the grant
  */
 export function credentialHandle(kind: CredentialKind, id: string): string {
-  const digest = createHash('sha256').update(JSON.stringify(['postern credential 1', kind, id]));
-  return digest.digest('base64url').slice(0, 22);
+  return hash('sha256', JSON.stringify(['postern credential 1', kind, id]), 'base64url').slice(0, 22);
 }
 
 export function isCredentialHandle(text: unknown): text is string {

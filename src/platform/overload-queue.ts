@@ -16,7 +16,7 @@ export type Queue = Pick<OverloadQueue, 'run'>;
 export const NO_QUEUE: Queue = { run: (work) => work() };
 
 /** Milliseconds of one turn of the event loop that strangers may take with their answers; the rest is for what needs no queue. */
-const SHARE_OF_A_TURN = 1;
+const SHARE_OF_A_TURN = 0.5;
 /** Work under way at the same time: more of it waits. */
 const MAX_RUNNING = 1_000;
 /** Work that waits, whatever its time: each entry is a request with its headers. */
@@ -33,7 +33,8 @@ interface Waiting {
 /**
  * Work for strangers, whose credential was not seen before: a signature to verify, a question to the store. It runs at once
  * while the event loop has time; beyond that it waits, and each turn of the loop takes a bounded share of it, so that credentials
- * that are known pass it by. Once the oldest has waited for the time limit, or the loop itself is as late, what comes new is refused.
+ * that are known pass it by; what goes on with work that ends, such as the writing of its answer, takes its share of a turn too,
+ * because a store answers many questions at once. Once the oldest has waited for the time limit, or the loop itself is as late, what comes new is refused.
  */
 export class OverloadQueue {
   readonly #timeout: number;
@@ -43,6 +44,8 @@ export class OverloadQueue {
   /** In order, from `#first` on: taking from the front of a list that is long costs as much as it is long. */
   #waiting: Waiting[] = [];
   #first = 0;
+  /** What goes on with work that has come to its end, in order. */
+  #ended: Array<() => void> = [];
   #running = 0;
   /** When this turn of the loop began to work for strangers: work is the small part, reading and answering count as well. */
   #turnSince: number | undefined;
@@ -93,8 +96,11 @@ export class OverloadQueue {
   }
 
   #hasRoom(): boolean {
-    const spent = this.#turnSince === undefined ? 0 : this.#now() - this.#turnSince;
-    return spent < SHARE_OF_A_TURN && this.#running < this.#maxRunning;
+    return this.#hasTime() && this.#running < this.#maxRunning && this.#ended.length === 0;
+  }
+
+  #hasTime(): boolean {
+    return this.#turnSince === undefined || this.#now() - this.#turnSince < SHARE_OF_A_TURN;
   }
 
   #isLate(): boolean {
@@ -108,10 +114,18 @@ export class OverloadQueue {
     const result = work();
     if (!(result instanceof Promise)) return result;
     this.#running += 1;
-    return result.finally(() => {
-      this.#running -= 1;
-      if (this.length > 0) this.#schedule();
+    return new Promise<T>((resolve, reject) => {
+      result.then(
+        (value) => this.#end(() => resolve(value)),
+        (error) => this.#end(() => reject(error)),
+      );
     });
+  }
+
+  #end(goOn: () => void): void {
+    this.#running -= 1;
+    this.#ended.push(goOn);
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -125,13 +139,22 @@ export class OverloadQueue {
   /** One turn's share, the oldest first: who has waited gets an answer, and who comes now hears that there is none. */
   #drain(): void {
     let goesOn = true;
+    if (this.#ended.length > 0 && this.#hasTime()) {
+      this.#turnSince ??= this.#now();
+      this.#schedule();
+      this.#ended.shift()?.();
+      goesOn = false;
+    }
     while (goesOn && this.length > 0 && this.#hasRoom()) {
       const next = this.#waiting[this.#first] as Waiting;
       this.#first += 1;
       goesOn = next.begin();
     }
+    const more = this.#ended.length + this.length > 0;
     // Microtasks, which write the answer, all run before the tick that one of them asks for: the clock is read after the answer.
-    if (!goesOn && this.length > 0) queueMicrotask(() => process.nextTick(() => this.#drain()));
+    if (!goesOn && more) queueMicrotask(() => process.nextTick(() => this.#drain()));
+    // Work under way says itself that it has ended.
+    else if (this.#ended.length > 0 || (more && this.#running < this.#maxRunning)) this.#schedule();
     if (this.#first === this.#waiting.length || this.#first > MAX_WAITING) {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { digestOf } from '../platform/digest.ts';
 import { clientNetwork } from '../platform/networks.ts';
 
 declare const KEY: unique symbol;
@@ -21,5 +21,5 @@ export function namedKey(name: string): LimitKey {
 
 /** A client may choose what is counted: hashed, it has one size and harmless characters, and names nobody in the store. */
 function hashed(key: string): LimitKey {
-  return createHash('sha256').update(key).digest('base64url') as LimitKey;
+  return digestOf(key) as LimitKey;
 }

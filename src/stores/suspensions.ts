@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Identity } from '../identity/identity.ts';
 import { CountedWarning } from '../platform/counted-warning.ts';
+import { digestOf } from '../platform/digest.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Stores } from './stores.ts';
 
@@ -153,7 +153,5 @@ function byName(all: readonly Suspension[]): Map<string, Suspension[]> {
 }
 
 function idOf({ user, issuer }: Pick<Suspension, 'user' | 'issuer'>): string {
-  return createHash('sha256')
-    .update(JSON.stringify([user, issuer ?? null]))
-    .digest('base64url');
+  return digestOf(JSON.stringify([user, issuer ?? null]));
 }

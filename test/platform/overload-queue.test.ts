@@ -32,7 +32,7 @@ describe('work for strangers', () => {
 
   it('takes a bounded share of each turn of the event loop, in the order in which it came', async () => {
     const { queue, done, ask } = imagine();
-    const all = Array.from({ length: 20 }, (_, number) => ask(number, 0.25));
+    const all = Array.from({ length: 20 }, (_, number) => ask(number, 0.125));
     assert.deepEqual(done, [0, 1, 2, 3]);
     assert.equal(queue.length, 16);
     await turn();
@@ -51,8 +51,8 @@ describe('work for strangers', () => {
   });
 
   for (const [what, cost, perTurn] of [
-    ['cheap', 0.125, 8],
-    ['dear', 0.5, 2],
+    ['cheap', 0.0625, 8],
+    ['dear', 0.25, 2],
     ['slower than a share', 3, 1],
   ] as const)
     it(`counts the answers to it in the share: ${what} ones, with somebody who is known between each few`, async () => {
@@ -80,6 +80,45 @@ describe('work for strangers', () => {
         assert.ok(turns <= 1_000, 'each turn answers some');
       }
       await Promise.all(all);
+      queue.close();
+    });
+
+  for (const [what, settle] of [
+    ['answers', (number: number) => Promise.resolve(number)],
+    ['errors', (number: number) => Promise.reject(new Error(String(number)))],
+  ] as const)
+    it(`counts what goes on with work that ends at the same time: ${what}`, async () => {
+      const { clock, queue } = imagine(10_000);
+      let answer = () => {};
+      const store = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      const order: number[] = [];
+      const all = Array.from({ length: 100 }, (_, number) =>
+        Promise.resolve(queue.run(() => store.then(() => settle(number))))
+          .catch(() => {})
+          .then(() => {
+            clock.now += 0.125;
+            order.push(number);
+          }),
+      );
+      await turn();
+      answer();
+      for (let before = 0; order.length < 100; before = order.length) {
+        await turn();
+        assert.ok(order.length - before <= 4, `${order.length - before} in one turn`);
+      }
+      await Promise.all(all);
+      assert.deepEqual(
+        order,
+        Array.from({ length: 100 }, (_, number) => number),
+      );
+      await turn();
+      await turn();
+      assert.equal(
+        queue.run(() => 'at once'),
+        'at once',
+      );
       queue.close();
     });
 

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
+import { digestOf } from '../../platform/digest.ts';
 import { identityBytes } from '../../platform/retained-bytes.ts';
 
 /** Identities remembered; the least recently seen one goes first. */
@@ -24,7 +24,7 @@ export class IdentityPool {
     const { subject, username, email, name, groups, scopes, method, issuer } = identity;
     // As long as its groups would the text itself be, for each identity once more.
     const text = JSON.stringify([subject, username, email, name, groups, scopes, method, issuer]);
-    const key = createHash('sha256').update(text).digest('base64url');
+    const key = digestOf(text);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     this.#known.set(key, identity);

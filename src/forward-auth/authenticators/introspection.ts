@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
+import { digestOf } from '../../platform/digest.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
 import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
 import { identityBytes } from '../../platform/retained-bytes.ts';
@@ -109,7 +109,7 @@ export class Introspection {
     if (jwt !== undefined && !(typeof jwt.iss === 'string' && this.#issuers.has(jwt.iss))) return undefined;
     const asked = this.#whomToAsk(token, jwt, rule);
     if (asked.length === 0) return NOBODY_KNOWS;
-    const key = createHash('sha256').update(token).digest('base64url');
+    const key = digestOf(token);
     const now = this.#dependencies.now();
     for (const { live } of asked) {
       const known = live.get(key);

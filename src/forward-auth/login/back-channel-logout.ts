@@ -1,6 +1,7 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { decodeJwt, errors, type JWTHeaderParameters, type JWTPayload, jwtVerify } from 'jose';
 import type { Context } from 'koa';
+import { digestOf } from '../../platform/digest.ts';
 import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { readForm } from '../../platform/pages/form.ts';
@@ -56,9 +57,7 @@ export class BackChannelLogout {
       throw refusal('sessions know people by another claim than "sub": the token must name the session by "sid"');
     // §2.6 step 7: the id is held for good where the sessions ended, and given back where an outage came between, because
     // the provider will send the same token again.
-    const name = createHash('sha256')
-      .update(JSON.stringify([issuer, jti]))
-      .digest('base64url');
+    const name = digestOf(JSON.stringify([issuer, jti]));
     const used = await this.#login.stores.locks.acquire(`logout:${name}`, REMEMBERED);
     if (used === undefined) throw refusal('this logout token was used before');
     try {

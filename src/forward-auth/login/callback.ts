@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Context } from 'koa';
 import { identityExcess, identitySize } from '../../identity/identity-size.ts';
+import { digestOf } from '../../platform/digest.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { failureText } from '../../platform/failure-reason.ts';
 import { type Problem, showOnwards, showProblem, visitOf } from '../../platform/pages/visit.ts';
@@ -28,7 +28,7 @@ export async function finishSignIn(login: LoginContext, ctx: Context): Promise<v
   }
   if (opened.kind !== 'good') return endAttempt(login, ctx, attempt);
   // Whatever comes of it: an attempt is good once. Its second half is told by its nonce.
-  const name = createHash('sha256').update(attempt.nonce).digest('base64url');
+  const name = digestOf(attempt.nonce);
   if (!(await login.stores.locks.once(`sign-in:${name}`, login.config.auth.signIn.attemptLifetime + 60_000)))
     return endAttempt(login, ctx, attempt);
   if (!(await isAnswerOf(login, ctx, provider, attempt, query))) return;

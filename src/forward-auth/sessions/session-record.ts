@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { digestOf } from '../../platform/digest.ts';
 import { identityBytes, textsBytes } from '../../platform/retained-bytes.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { SessionEntry } from '../../stores/stores.ts';
@@ -16,7 +16,7 @@ export function isSessionId(text: string): boolean {
 
 /** The name of a session in the store; whoever reads the store cannot make a cookie of it. */
 export function keyOf(id: string): string {
-  return createHash('sha256').update(id).digest('base64url');
+  return digestOf(id);
 }
 
 /** Term under which the sessions of one person are found; subjects are unique per issuer only (OIDC Core §5.7). */
@@ -60,7 +60,5 @@ function purpose(key: string, version: number): string {
 }
 
 function hashed(domain: string, ...parts: string[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify([domain, ...parts]))
-    .digest('base64url');
+  return digestOf(JSON.stringify([domain, ...parts]));
 }

@@ -1,5 +1,6 @@
-import { createHash, scryptSync } from 'node:crypto';
+import { scryptSync } from 'node:crypto';
 import { resolve } from 'node:path';
+import { digestOf } from '../digest.ts';
 import { isRecord } from '../is-record.ts';
 import { configKeys } from './keys.ts';
 import type { Config } from './schema.ts';
@@ -21,10 +22,7 @@ export function fingerprints(config: Config): Fingerprints {
   const found: Record<string, string> = {};
   const isSecret = secretNames();
   const add = (part: string, content: object, at: string) => {
-    found[part] = createHash('sha256')
-      .update(JSON.stringify(withoutSecrets(content, at, isSecret, secrets)))
-      .digest('base64url')
-      .slice(0, 12);
+    found[part] = digestOf(JSON.stringify(withoutSecrets(content, at, isSecret, secrets))).slice(0, 12);
   };
   for (const [key, value] of Object.entries(config)) {
     if (!DIVIDED.has(key)) add(key, { [key]: value }, '');
@@ -35,7 +33,7 @@ export function fingerprints(config: Config): Fingerprints {
 
 /** Tells files of one machine apart, wherever they are named from, without showing their paths. */
 export function fileFingerprint(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : createHash('sha256').update(resolve(file)).digest('base64url').slice(0, 12);
+  return file === undefined ? undefined : digestOf(resolve(file)).slice(0, 12);
 }
 
 /** @returns the parts that are not the same, in the order of the schema */

@@ -1,5 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
+import { digestOf } from '../../platform/digest.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Locks } from '../../stores/stores.ts';
 
@@ -66,7 +67,7 @@ export class ConnectTransactions {
     const age = this.#now() - attempt.at;
     // Replicas' clocks may differ a little.
     if (age > this.#lifetime || age < -60_000) return { kind: 'expired' };
-    const name = `upstream attempt ${createHash('sha256').update(state).digest('base64url')}`;
+    const name = `upstream attempt ${digestOf(state)}`;
     return (await this.#locks.once(name, this.#lifetime)) ? { kind: 'good', attempt } : { kind: 'spent' };
   }
 

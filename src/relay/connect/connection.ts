@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
+import { digestOf } from '../../platform/digest.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Documents } from '../../stores/stores.ts';
 
@@ -65,9 +65,7 @@ export class ConnectionStore {
 
 /** Says nothing about anybody to whoever sees the store. */
 export function connectionId(identity: Identity, server: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([ownerKey(identity), server]))
-    .digest('base64url');
+  return digestOf(JSON.stringify([ownerKey(identity), server]));
 }
 
 function purpose(id: string): string {

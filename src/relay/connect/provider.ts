@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type * as client from 'openid-client';
+import { digestOf } from '../../platform/digest.ts';
 import { DependencyUnavailable, PosternError } from '../../platform/errors.ts';
 import type { Sealing } from '../../platform/sealing/sealing.ts';
 import type { Secret } from '../../platform/secret-source.ts';
@@ -105,9 +105,7 @@ export class UpstreamProvider {
   async #registered(issuer: string): Promise<Registered> {
     const { documents, locks } = this.#deps;
     const { redirectUri, server } = this.settings;
-    const id = createHash('sha256')
-      .update(JSON.stringify([issuer, redirectUri]))
-      .digest('base64url');
+    const id = digestOf(JSON.stringify([issuer, redirectUri]));
     const known = await this.#read(id);
     if (known !== undefined) return known;
     const lock = await locks.acquire(`register ${id}`, REGISTRATION);

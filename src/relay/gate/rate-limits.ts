@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
+import { digestOf } from '../../platform/digest.ts';
 import { looseName, Names } from '../../platform/names.ts';
 import { namedKey } from '../../stores/limit-key.ts';
 import type { Limiter, Stores } from '../../stores/stores.ts';
@@ -95,5 +95,5 @@ export class RelayRateLimits {
 
 /** The store learns nothing about a person, and a key has one length, whatever a client made of a tool's name. */
 function opaque(parts: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+  return digestOf(JSON.stringify(parts));
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Config } from '../../platform/config/schema.ts';
+import { digestOf } from '../../platform/digest.ts';
 import { readUpstreamTls } from '../../platform/tls.ts';
 import type { SharedOutgoing } from '../credentials/shared-outgoing.ts';
 import { type OpenUpstreamDeps, openUpstream } from '../open-upstream.ts';
@@ -59,5 +59,5 @@ export async function openServers(
 }
 
 function digest(content: unknown): string {
-  return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 16);
+  return digestOf(JSON.stringify(content)).slice(0, 16);
 }

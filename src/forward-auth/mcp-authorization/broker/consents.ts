@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Identity } from '../../../identity/identity.ts';
+import { digestOf } from '../../../platform/digest.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RecordStore } from '../../../stores/stores.ts';
 import { redirectKind, stableRedirect } from './redirect-uris.ts';
@@ -82,7 +82,5 @@ function purpose(key: string): string {
 }
 
 function term(kind: string, value: unknown): string {
-  return createHash('sha256')
-    .update(JSON.stringify(['postern oauth consent 1', kind, value]))
-    .digest('base64url');
+  return digestOf(JSON.stringify(['postern oauth consent 1', kind, value]));
 }

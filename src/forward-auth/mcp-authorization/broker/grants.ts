@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { credentialHandle } from '../../../identity/credential.ts';
 import { type Person, personOf } from '../../../identity/user.ts';
+import { digestOf } from '../../../platform/digest.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RevokedCredentials } from '../../../stores/revoked-credentials.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
@@ -157,7 +157,5 @@ function purpose(key: string): string {
 }
 
 function term(kind: string, value: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify(['postern oauth grant 1', kind, value]))
-    .digest('base64url');
+  return digestOf(JSON.stringify(['postern oauth grant 1', kind, value]));
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
+import { digestOf } from '../../../platform/digest.ts';
 import type { Sealing } from '../../../platform/sealing/sealing.ts';
 import type { RecordStore, StoredRecord } from '../../../stores/stores.ts';
 import { orUnavailable } from './oauth-unavailable.ts';
@@ -148,8 +148,6 @@ export class RecordAdapter implements Adapter {
   }
 
   #hash(kind: string, value: string): string {
-    return createHash('sha256')
-      .update(JSON.stringify(['postern oauth 1', this.#model, kind, value]))
-      .digest('base64url');
+    return digestOf(JSON.stringify(['postern oauth 1', this.#model, kind, value]));
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { digestOf } from '../../../platform/digest.ts';
 import { isRecord } from '../../../platform/is-record.ts';
 import { withPlainNumbers } from '../../protocol/json.ts';
 
@@ -37,7 +37,7 @@ const MAX_DEPTH = 64;
 
 function hashOf(definition: unknown): string {
   const text = canonical(definition, 0);
-  return text === undefined ? UNREADABLE : createHash('sha256').update(text).digest('base64url');
+  return text === undefined ? UNREADABLE : digestOf(text);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { digestOf } from '../../../platform/digest.ts';
 import { openUnnamed } from '../../../platform/sealing/sealing.ts';
 import type { RotatingSealing } from '../../../platform/sealing/sealing-keys.ts';
 import { NO_SESSION } from '../../protocol/error-codes.ts';
@@ -47,7 +47,7 @@ export class SessionSeal {
 }
 
 function digest(owner: string): string {
-  return createHash('sha256').update(owner).digest('base64url');
+  return digestOf(owner);
 }
 
 /** The same answer for all three, so that it says nothing of other people's sessions. */
