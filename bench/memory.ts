@@ -3,10 +3,10 @@ import { createBench, POSTERN } from './bench.ts';
 import { streamMemory } from './stream-memory.ts';
 
 /** Each of them signed in, each with a token. */
-const PEOPLE = 12_000;
+const PEOPLE = Number(process.env.BENCH_PEOPLE ?? 12_000);
 const AT_ONCE = 64;
 /** Of each kind, through the relay. */
-const STREAMS = 1_000;
+const STREAMS = Number(process.env.BENCH_STREAMS ?? 1_000);
 /** Bytes: what the chart allows forward-auth. */
 const LIMIT = 384 * 1024 * 1024;
 /** What Node.js takes of itself within that limit: half of it, which it cannot see outside of a container. */

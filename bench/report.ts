@@ -80,6 +80,15 @@ export function markdown(rows: readonly Reported[]): string {
   return [text[0], `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...text.slice(1)].join('\n');
 }
 
+const [BEGIN, END] = ['<!-- measured -->', '<!-- /measured -->'];
+
+/** A page with this run's table in place of the one between its two marks. @throws Error where it has no such place */
+export function withTable(page: string, rows: readonly Reported[]): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin === -1 || end < begin) throw new Error(`the page has no place between ${BEGIN} and ${END}`);
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${markdown(rows)}\n\n${page.slice(end)}`;
+}
+
 function cells(row: Reported): string[] {
   if (row.perSecond === undefined) return [row.row, '', '', '', '', '', '', '', '', `not measured: ${firstLine(row)}`];
   const added = row.unit === 'ms';

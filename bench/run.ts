@@ -1,9 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createBench } from './bench.ts';
 import { h2load } from './grpc-load.ts';
 import { hasWrk, type Load, nodeLoad, wrk } from './load.ts';
 import { measure, type Sample } from './measure.ts';
-import { markdown, report } from './report.ts';
+import { markdown, report, withTable } from './report.ts';
 import { type Row, rows } from './rows.ts';
 
 /** Seconds of one measured run, after the server has turned warm. */
@@ -35,8 +35,9 @@ try {
   const reported = report(chosen, samples, problems);
   console.log(markdown(reported));
   for (const [name, problem] of problems) console.log(`\n${name}: ${problem}`);
-  const { BENCH_JSON } = process.env;
+  const { BENCH_JSON, BENCH_PAGE } = process.env;
   if (BENCH_JSON !== undefined) await writeFile(BENCH_JSON, `${JSON.stringify(reported, undefined, 2)}\n`);
+  if (BENCH_PAGE !== undefined) await writeFile(BENCH_PAGE, withTable(await readFile(BENCH_PAGE, 'utf8'), reported));
 } finally {
   await bench.stop();
 }

@@ -81,7 +81,10 @@ async function startRelay(entry: string, upstream: Server, count: number): Promi
   const relay = {
     ...{ listen: `127.0.0.1:${port}`, internalListen: `127.0.0.1:${internal}` },
     trust: { proxies: ['127.0.0.1'] },
-    budgets: { identity: { maxStreams: count + 1 } },
+    budgets: {
+      identity: { maxStreams: count + 1, maxRequests: count + 1, maxSessions: count + 1 },
+      session: { maxRequests: count + 1 },
+    },
     servers: { one: { url } },
   };
   await writeFile(file, JSON.stringify({ publicUrl: `http://127.0.0.1:${port}`, relay }));
