@@ -72,6 +72,12 @@ describe('a Redis that stands still, dies and comes back, under load', () => {
     return answer.status;
   }
 
+  /** What is done to Redis takes its time, an engine's most of all: meanwhile either may be true. */
+  async function from(name: string, change: () => Promise<void>): Promise<void> {
+    phase = name;
+    await change();
+  }
+
   async function ask(kind: Kind, headers: Readonly<Record<string, string>>, path: string): Promise<void> {
     const begun = phase;
     const start = performance.now();
@@ -121,12 +127,12 @@ describe('a Redis that stands still, dies and comes back, under load', () => {
       await sleep(2_000);
       assert.equal(await readyz(), 200);
 
-      await redis.pause();
+      await from('healthy to still', redis.pause);
       phase = 'standing still';
       await until('not ready while Redis stands still', async () => (await readyz()) === 503);
       await stillReady();
       await sleep(2_500);
-      await redis.resume();
+      await from('still to going on', redis.resume);
       phase = 'going on';
       await until('ready after Redis goes on', async () => (await readyz()) === 200);
       await until('sessions after Redis goes on', sessionWorks);
@@ -137,7 +143,7 @@ describe('a Redis that stands still, dies and comes back, under load', () => {
       const leaving = await gate.signIn('alice');
       alive.push(leaving.cookie);
       ended.push(await endedSession());
-      await redis.kill();
+      await from('gone on to dead', redis.kill);
       phase = 'dead';
       await until('not ready while Redis is dead', async () => (await readyz()) === 503);
       await stillReady();
@@ -146,7 +152,7 @@ describe('a Redis that stands still, dies and comes back, under load', () => {
       assert.equal(signOut.status, 503);
       assert.equal(leaving.person.cookie('127.0.0.1'), leaving.cookie);
       await sleep(2_500);
-      await redis.restart();
+      await from('dead to coming back', redis.restart);
       phase = 'coming back';
       await until('ready after Redis came back', async () => (await readyz()) === 200);
       await until('sessions after Redis came back', sessionWorks);
