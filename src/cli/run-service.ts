@@ -76,7 +76,11 @@ export async function runService(
       return { ...loaded, onApplied };
     });
   const watched = watchFiles(files, reload);
-  hangUp.listen(reload);
+  hangUp.listen(() => {
+    // An operator who changes the file and says so wants it read once.
+    watched.passOver();
+    reload();
+  });
   process.on('message', (told) => {
     if (isFileGoneMessage(told)) watched.close();
   });

@@ -15,6 +15,7 @@ import { renameKeys } from './renamed-keys.ts';
 import { silentRules } from './rule-statements.ts';
 import { type Config, configSchema, configShape } from './schema.ts';
 import { type ReadSecrets, readSecretFiles } from './secret-files.ts';
+import { secretWarnings } from './secret-warnings.ts';
 import { sessionWarnings } from './session-warnings.ts';
 import { unusedJwt } from './unused-jwt.ts';
 
@@ -56,12 +57,19 @@ export function loadConfig(
   const read = secretsOf(input, process);
   const config = parseRead(read, problems, process);
   const files = [...new Set([...rest.files, ...read.files, ...namedFiles(config)])];
-  return {
-    config,
-    ...rest,
-    files,
-    warnings: [...rest.warnings, ...listenerWarnings(config), ...sessionWarnings(config)],
-  };
+  const warnings = [
+    ...rest.warnings,
+    ...listenerWarnings(config),
+    ...sessionWarnings(config),
+    ...secretWarnings(config),
+  ];
+  return { config, ...rest, files, warnings: process === undefined ? warnings : concerning(process, warnings) };
+}
+
+/** Of the section that the other process alone runs by, that one speaks. */
+function concerning(process: ProcessName, warnings: readonly string[]): string[] {
+  const foreign = `${SECTIONS[otherProcess(process)]}.`;
+  return warnings.filter((warning) => !warning.startsWith(foreign));
 }
 
 /**

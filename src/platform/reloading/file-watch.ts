@@ -6,6 +6,8 @@ const LOOK = 500;
 export interface FileWatch {
   /** Looks at these from now on. Those that it looked at before keep what is known of them. */
   watch(paths: Iterable<string>): void;
+  /** What is there now is read for another reason, and is no change any more. */
+  passOver(): void;
   close(): void;
 }
 
@@ -47,7 +49,10 @@ export function watchFiles(paths: Iterable<string>, onChange: () => void, every 
   };
   const timer = setInterval(look, every);
   timer.unref();
-  return { watch, close: () => clearInterval(timer) };
+  const passOver = () => {
+    for (const [path, seen] of files) seen.told = seen.last = stampOf(path);
+  };
+  return { watch, passOver, close: () => clearInterval(timer) };
 }
 
 /** In nanoseconds: two writes of one size can fall into the same millisecond. */

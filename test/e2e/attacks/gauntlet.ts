@@ -12,7 +12,7 @@ import type { Program } from '../../support/programs.ts';
 import { type Asked, startCheckTap } from './check-tap.ts';
 import { startGrpcCheckTap } from './grpc-check-tap.ts';
 import { type Expected, OPEN_HOST } from './oracle.ts';
-import { tlsEdits } from './tls-edge.ts';
+import { EDGE_FILES, tlsEdits } from './tls-edge.ts';
 import { startUpstreamTap } from './upstream-tap.ts';
 import { exchange, type Front, written } from './wire.ts';
 import { type Seen, startWitness } from './witness.ts';
@@ -120,9 +120,8 @@ export async function startGauntlet(rules = ATTACKED_RULES, more: Readonly<Recor
     const authority = new TestAuthority();
     ends.push(async () => authority.remove());
     const edge = authority.issue('edge', 'IP:127.0.0.1');
-    // HAProxy reads both from one file.
-    const pemPath = join(authority.folder, 'edge-and-key.pem');
-    await writeFile(pemPath, (await readFile(edge.certPath, 'utf8')) + (await readFile(edge.keyPath, 'utf8')));
+    const certificate = await readFile(edge.certPath, 'utf8');
+    const key = await readFile(edge.keyPath, 'utf8');
     const ca = await readFile(authority.caPath);
     const published = (await (await fetch(`http://127.0.0.1:${auth}/_postern/jwks.json`)).json()) as never;
     const token = await provider.token('alice', PUBLIC_URL);
@@ -166,7 +165,13 @@ export async function startGauntlet(rules = ATTACKED_RULES, more: Readonly<Recor
           },
           secretEnv,
         );
-        const all = tls ? [...edits, ...tlsEdits(name, edge, pemPath)] : edits;
+        const all = tls ? [...edits, ...tlsEdits(name)] : edits;
+        const files = {
+          [EDGE_FILES.certificate]: certificate,
+          [EDGE_FILES.key]: key,
+          [EDGE_FILES.both]: certificate + key,
+        };
+        for (const [file, text] of Object.entries(tls ? files : {})) await writeFile(join(own.folder, file), text);
         for (const { file, from, to: text } of all) await replace(join(own.folder, file), from, text);
         const front: Front = tls ? { port, ca } : { port };
         const ready = () => serves(front);

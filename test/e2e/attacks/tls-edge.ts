@@ -1,12 +1,15 @@
-import type { CertificateFiles } from '../../support/certificates.ts';
 import type { Deployment } from '../../support/deployment.ts';
 import type { Edit } from './gauntlet.ts';
+
+/** Names of the files beside a proxy's configuration, also in a container; HAProxy reads both from one. */
+export const EDGE_FILES = { certificate: 'edge.pem', key: 'edge.key', both: 'edge-and-key.pem' } as const;
 
 /**
  * Lines by which a proxy of `deploy/`, all of which listen in the clear for a program on the same machine, takes TLS with HTTP/2
  * and HTTP/1.1 instead, as on the Internet.
  */
-export function tlsEdits(name: Deployment, { certPath, keyPath }: CertificateFiles, pemPath: string): readonly Edit[] {
+export function tlsEdits(name: Deployment): readonly Edit[] {
+  const { certificate: certPath, key: keyPath, both } = EDGE_FILES;
   switch (name) {
     case 'traefik':
       return [
@@ -56,7 +59,7 @@ export function tlsEdits(name: Deployment, { certPath, keyPath }: CertificateFil
         {
           file: 'haproxy.cfg',
           from: /(?<=frontend edge\n +bind 127\.0\.0\.1:\d+)(?=\n)/,
-          to: ` ssl crt ${pemPath} alpn h2,http/1.1`,
+          to: ` ssl crt ${both} alpn h2,http/1.1`,
         },
       ];
     default:

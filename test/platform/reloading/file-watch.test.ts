@@ -51,6 +51,21 @@ describe('watching a file', () => {
     assert.equal(told, 1);
   });
 
+  it('says nothing of a change that was read for another reason, and tells the next', async () => {
+    watch();
+    writeFileSync(file, 'a: 2');
+    watched?.passOver();
+    await quiet();
+    assert.equal(told, 0);
+    renameSync(file, `${file}.old`);
+    writeFileSync(file, 'a: 3, of an editor');
+    watched?.passOver();
+    await quiet();
+    assert.equal(told, 0);
+    writeFileSync(file, 'a: 4, and so on');
+    await until('it is told', () => told === 1);
+  });
+
   it('waits for a file that is still being written', async () => {
     watch();
     const end = Date.now() + 15 * EVERY;
