@@ -16,32 +16,49 @@ export const health: Command = {
   summary: 'say whether a process of this machine is ready: the health check of a container',
   usage: 'postern health [auth|relay] [--config FILE]',
   help: `Asks where the configuration has the process answer (\`auth.internalListen\`, \`relay.internalListen\`), and ends with 1
-where it is not ready or does not answer. Without a name, which process and configuration the container was started with.`,
+where it is not ready or does not answer. While the file cannot be read it asks where the environment or the default says.
+Without a name, which process and configuration the container was started with.`,
   options: {},
   choices: ['auth', 'relay'],
   positionals: [0, 1],
   async run(line, terminal) {
     const { part, file } = await asked(line);
-    const address = `${reachableAddress(internalListen(part, file, terminal.env))}/readyz`;
+    const { listen, unread } = internalListen(part, file, terminal.env);
+    const address = `${reachableAddress(listen)}/readyz`;
     const { ready, text } = await readiness(address).catch((cause: NodeJS.ErrnoException) => {
+      if (unread !== undefined) throw unread;
       const why = cause.code ?? cause.name;
       throw new PosternError('health', `${part} does not answer at ${address} (${why})`, { expose: true, cause });
     });
     (ready ? terminal.print : terminal.printError)(`${part}: ${text}`);
+    if (unread !== undefined) terminal.printError(unread.message);
     return ready ? 0 : 1;
   },
 };
 
+interface Asked {
+  readonly listen: HostAndPort;
+  /** Why the file says nothing now: somebody may be editing it, while the process goes on by what it has read. */
+  readonly unread: ConfigurationError | undefined;
+}
+
 /** The schema, and so most of the program, is not loaded for this one key: a health check is made every few seconds. */
-function internalListen(part: Part, file: string | undefined, env: Terminal['env']): HostAndPort {
+function internalListen(part: Part, file: string | undefined, env: Terminal['env']): Asked {
   const path = configPath(file, env);
-  const content = path === undefined ? undefined : readConfigFile(path).content;
+  let content: unknown;
+  let unread: ConfigurationError | undefined;
+  try {
+    content = path === undefined ? undefined : readConfigFile(path).content;
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    unread = error;
+  }
   const section = isRecord(content) ? content[part] : undefined;
   const given = isRecord(section) ? section.internalListen : undefined;
   const text = env[`POSTERN_${part.toUpperCase()}_INTERNAL_LISTEN`] || (given ?? INTERNAL_LISTEN[part]);
   const address = typeof text === 'string' ? parseAddress(text) : undefined;
   if (address === undefined) throw new ConfigurationError([`${part}.internalListen: must be HOST:PORT`]);
-  return address;
+  return { listen: address, unread };
 }
 
 async function asked(line: CommandLine): Promise<{ readonly part: Part; readonly file: string | undefined }> {

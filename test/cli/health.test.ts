@@ -72,6 +72,28 @@ describe('postern health', () => {
     assert.match(text, new RegExp(`auth does not answer at http://${gone.listen}/readyz`));
   });
 
+  for (const [what, text] of [
+    ['is no YAML', 'relay: ['],
+    ['is half written', 'publicUrl: "https://a'],
+    ['is no map', '- a'],
+  ] as const)
+    it(`believes the process where its file ${what} just now, and says so`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'postern-health-'));
+      const file = join(folder, 'postern.yaml');
+      await writeFile(file, text);
+      const process = await answering(200, '{"status":"ready","dependencies":{}}');
+      const answer = await health(['relay', '--config', file], process.env);
+      process.stop();
+      assert.equal(answer.code, 0, answer.text);
+      assert.match(answer.text, /^relay: ready\n/);
+      assert.ok(answer.text.includes(file), answer.text);
+      // And where nobody answers, the file is what is wrong.
+      const without = await health(['relay', '--config', file], process.env);
+      assert.notEqual(without.code, 0);
+      assert.ok(without.text.includes(file), without.text);
+      await rm(folder, { recursive: true });
+    });
+
   it('wants one of the two processes', async () => {
     const { code, text } = await health(['nobody']);
     assert.equal(code, 64);
