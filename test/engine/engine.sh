@@ -158,9 +158,11 @@ files_of() {
       further+=(--build-arg "NODE=$node_image")
       ;;
     *mcp-context-forge:*)
-      local venv
-      venv=$(realpath "$(dirname "$(dirname "$(program "$image")")")")
-      mirror "$venv" "$to/venv" && further+=(--build-arg "VENV=$venv")
+      local script venv
+      script=$(program "$image")
+      venv=$(realpath "$(dirname "$(dirname "$script")")")
+      # Where its scripts say that its interpreter is, which need not be where it really is.
+      mirror "$venv" "$to/venv" && further+=(--build-arg "VENV=$(sed -n '1s|^#!\(.*\)/bin/python.*|\1|p' "$script")")
       # Redis' client wants one package more of an interpreter before 3.11.3, which Debian's is.
       "$venv/bin/pip" install --quiet --target "$(echo "$to"/venv/lib/python3*/site-packages)" async-timeout >&2
       ;;
