@@ -17,6 +17,12 @@ COPY src src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 # What only compilers, editors and debuggers read is more than half of it.
 RUN rm -rf node_modules/@types && find node_modules -type f \( -name '*.map' -o -name '*.[cm]ts' -o -name '*.ts' \) -delete
+COPY bin bin
+# `postern verify` and `postern init` read them.
+COPY deploy deploy
+COPY LICENSE ./
+# Files of a checkout with umask 077 are its owner's alone, which in the image is root.
+RUN chmod -R go+rX bin deploy dist LICENSE package.json
 
 FROM ${NODE}
 ARG VERSION=0.1.0
@@ -30,10 +36,9 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-COPY bin bin
-# `postern verify` and `postern init` read them.
-COPY deploy deploy
-COPY package.json LICENSE ./
+COPY --from=build /app/bin bin
+COPY --from=build /app/deploy deploy
+COPY --from=build /app/package.json /app/LICENSE ./
 # A named volume mounted there takes its owner, so that the audit file can be written.
 RUN install -d -o 1000 -g 1000 /var/log/postern
 # Owned by root, run by another user: the process cannot change its own code. By number, as Kubernetes wants to see it.

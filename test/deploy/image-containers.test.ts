@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { INITIALIZE } from '../relay/hostile/support/relay-process.ts';
 import { type Engine, engineOrSkip } from '../support/engine.ts';
 import { freePorts } from '../support/free-port.ts';
@@ -11,6 +14,15 @@ import { startOpenIdProvider, type TestProvider } from '../support/openid-provid
 import { until } from '../support/until.ts';
 
 const IMAGE = 'postern:0.1.0';
+const HOME = fileURLToPath(new URL('../../', import.meta.url));
+const run = promisify(execFile);
+/** What the Dockerfile copies, and what says how. */
+const CONTEXT = ['Dockerfile', '.dockerignore', 'LICENSE', 'bin', 'deploy', 'src'].concat([
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+]);
 /** Megabytes (10^6 bytes) that we add to the base. */
 const OURS = 40;
 /** Seconds, of the image's HEALTHCHECK. */
@@ -152,6 +164,28 @@ for await (const line of createInterface({ input: process.stdin })) {
     const base = /^ARG NODE=(\S+)$/m.exec(await readFile(new URL('../../Dockerfile', import.meta.url), 'utf8'))?.[1];
     const ours = (await size(IMAGE)) - (await size(base as string));
     assert.ok(ours < OURS, `${ours.toFixed(1)} MB`);
+  });
+
+  it('is readable for its user, built of a checkout with umask 077', async function () {
+    this.timeout(600_000);
+    const closed = `postern-test:closed-${process.pid}`;
+    const checkout = await mkdtemp(join(tmpdir(), 'postern-checkout-'));
+    try {
+      for (const name of CONTEXT) await cp(join(HOME, name), join(checkout, name), { recursive: true });
+      await run('chmod', ['-R', 'go=', checkout]);
+      await engine.docker(['build', '--quiet', '--network', 'host', '--tag', closed, checkout], {
+        env: { DOCKER_BUILDKIT: '0' },
+      });
+      // `init` reads the files of deploy/ as well.
+      const inside = ['run', '--rm', ...HARDENED];
+      await engine.docker([...inside, closed, '--version']);
+      const unreadable = ['/app', '-not', '-readable', '-o', '-type', 'd', '-not', '-executable'];
+      const { stdout } = await engine.docker([...inside, '--entrypoint', 'find', closed, ...unreadable]);
+      assert.equal(stdout, '');
+    } finally {
+      await engine.docker(['image', 'rm', '--force', closed]);
+      await rm(checkout, { recursive: true, force: true });
+    }
   });
 
   for (const part of ['auth', 'relay'])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pythonOrSkip } from '../support/python.ts';
@@ -104,7 +104,7 @@ async function follow({ steps }: Stage, folder: string, stages: string): Promise
     else
       for (const path of step.copy) {
         const source = step.from === undefined ? join(HOME, path) : join(stages, step.from, path.replace('/app/', ''));
-        const target = step.to.endsWith('/') ? join(folder, step.to, path) : join(folder, step.to);
+        const target = step.to.endsWith('/') ? join(folder, step.to, basename(path)) : join(folder, step.to);
         await cp(source, target, { recursive: true });
       }
 }
