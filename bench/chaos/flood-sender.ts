@@ -16,8 +16,8 @@ export interface FloodOrder {
 
 const [order] = (await once(process, 'message')) as [FloodOrder];
 const { name, port, connections, text, fresh } = order;
-const fields = FIELDS[name.replace(/^a flood of /, '')];
-if (fields === undefined) throw new Error(`there is no ${name}`);
+const fields = FIELDS[name];
+if (fields === undefined) throw new Error(`there is no flood of ${name}`);
 const stop = new AbortController();
 process.once('message', () => stop.abort());
 const head = text.slice(0, -2);

@@ -121,8 +121,9 @@ export const FLOODS: Stage = stage<Flooded>({
     ...Object.keys(FIELDS).map((name) => ({
       name: `a flood of ${name}`,
       begin: async (system: Flooded, signal: AbortSignal, report: Report) => {
-        const { port, text, fresh } = { port: portOf(system), text: question(system, []), fresh: system.fresh };
-        const statuses = await floodBeside({ name, port, connections: CONNECTIONS, text, fresh }, signal);
+        const { fresh } = system;
+        const asked = { port: portOf(system), text: question(system, []) };
+        const statuses = await floodBeside({ name, connections: CONNECTIONS, fresh, ...asked }, signal);
         for (const [status, times] of Object.entries(statuses)) report.counts[`strangers ${status}`] = times;
       },
     })),

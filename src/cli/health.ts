@@ -36,14 +36,14 @@ Without a name, which process and configuration the container was started with.`
   },
 };
 
-interface Asked {
+interface Listening {
   readonly listen: HostAndPort;
   /** Why the file says nothing now: somebody may be editing it, while the process goes on by what it has read. */
   readonly unread: ConfigurationError | undefined;
 }
 
 /** The schema, and so most of the program, is not loaded for this one key: a health check is made every few seconds. */
-function internalListen(part: Part, file: string | undefined, env: Terminal['env']): Asked {
+function internalListen(part: Part, file: string | undefined, env: Terminal['env']): Listening {
   const path = configPath(file, env);
   let content: unknown;
   let unread: ConfigurationError | undefined;

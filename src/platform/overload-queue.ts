@@ -34,7 +34,8 @@ interface Waiting {
  * Work for strangers, whose credential was not seen before: a signature to verify, a question to the store. It runs at once
  * while the event loop has time; beyond that it waits, and each turn of the loop takes a bounded share of it, so that credentials
  * that are known pass it by; what goes on with work that ends, such as the writing of its answer, takes its share of a turn too,
- * because a store answers many questions at once. Once the oldest has waited for the time limit, or the loop itself is as late, what comes new is refused.
+ * because a store answers many questions at once. Once the oldest has waited for the time limit, or the loop itself is as late, what
+ * comes new is refused.
  */
 export class OverloadQueue {
   readonly #timeout: number;
@@ -109,8 +110,7 @@ export class OverloadQueue {
   }
 
   #begin<T>(work: () => T | Promise<T>): T | Promise<T> {
-    this.#turnSince ??= this.#now();
-    this.#schedule();
+    this.#spend();
     const result = work();
     if (!(result instanceof Promise)) return result;
     this.#running += 1;
@@ -128,6 +128,12 @@ export class OverloadQueue {
     this.#schedule();
   }
 
+  /** From now on this turn works for strangers; the next begins with nothing spent. */
+  #spend(): void {
+    this.#turnSince ??= this.#now();
+    this.#schedule();
+  }
+
   #schedule(): void {
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
@@ -140,8 +146,7 @@ export class OverloadQueue {
   #drain(): void {
     let goesOn = true;
     if (this.#ended.length > 0 && this.#hasTime()) {
-      this.#turnSince ??= this.#now();
-      this.#schedule();
+      this.#spend();
       this.#ended.shift()?.();
       goesOn = false;
     }
@@ -150,11 +155,8 @@ export class OverloadQueue {
       this.#first += 1;
       goesOn = next.begin();
     }
-    const more = this.#ended.length + this.length > 0;
     // Microtasks, which write the answer, all run before the tick that one of them asks for: the clock is read after the answer.
-    if (!goesOn && more) queueMicrotask(() => process.nextTick(() => this.#drain()));
-    // Work under way says itself that it has ended.
-    else if (this.#ended.length > 0 || (more && this.#running < this.#maxRunning)) this.#schedule();
+    if (!goesOn && this.#ended.length + this.length > 0) queueMicrotask(() => process.nextTick(() => this.#drain()));
     if (this.#first === this.#waiting.length || this.#first > MAX_WAITING) {
       this.#waiting = this.#waiting.slice(this.#first);
       this.#first = 0;

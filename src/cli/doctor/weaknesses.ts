@@ -1,11 +1,10 @@
 import { isPlainOffLoopback } from '../../platform/addresses.ts';
 import { configKeys } from '../../platform/config/keys.ts';
 import type { Config } from '../../platform/config/schema.ts';
+import { SHORTEST_SECRET } from '../../platform/config/secret-warnings.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import { type Finding, warn } from './finding.ts';
 
-/** Characters; `postern secrets` makes 43. */
-const SHORT = 16;
 /** Different characters. */
 const MONOTONOUS = 6;
 const GUESSABLE = /^(?:my|the|your)?[\W_]*(?:change[\W_]*(?:me|it|this)|secret|password|passwd|postern|test|example)/i;
@@ -42,7 +41,7 @@ function weakSecrets(config: Config): Finding[] {
 }
 
 function weakness(secret: string): string | undefined {
-  if (secret.length < SHORT) return `has ${secret.length} characters, fewer than ${SHORT}`;
+  if (secret.length < SHORTEST_SECRET) return `has ${secret.length} characters, fewer than ${SHORTEST_SECRET}`;
   if (new Set(secret).size < MONOTONOUS) return `has only ${new Set(secret).size} different characters`;
   return GUESSABLE.test(secret) && secret.length < 32 ? 'begins with a word that people try first' : undefined;
 }

@@ -57,13 +57,9 @@ export function loadConfig(
   const read = secretsOf(input, process);
   const config = parseRead(read, problems, process);
   const files = [...new Set([...rest.files, ...read.files, ...namedFiles(config)])];
-  const warnings = [
-    ...rest.warnings,
-    ...listenerWarnings(config),
-    ...sessionWarnings(config),
-    ...secretWarnings(config),
-  ];
-  return { config, ...rest, files, warnings: process === undefined ? warnings : concerning(process, warnings) };
+  const said = [...rest.warnings, ...listenerWarnings(config), ...sessionWarnings(config)];
+  const warnings = process === undefined ? said : concerning(process, [...said, ...secretWarnings(config)]);
+  return { config, ...rest, files, warnings };
 }
 
 /** Of the section that the other process alone runs by, that one speaks. */

@@ -1,9 +1,9 @@
 import type { Config } from './schema.ts';
 
-/** Characters: of letters and digits about 95 bits, which nobody guesses, however many are tried. */
-const SHORTEST = 16;
+/** Characters: of letters and digits about 95 bits, which nobody guesses, however many are tried; `postern secrets` makes 43. */
+export const SHORTEST_SECRET = 16;
 
-/** Secrets of Postern's own that whoever reaches a port could guess: `check` and the start say it. Those of providers are theirs to judge. */
+/** Secrets of Postern's own that whoever reaches a port could guess: the start says it. `check` and `doctor` judge all secrets, and say more. */
 export function secretWarnings({ auth, relay }: Pick<Config, 'auth' | 'relay'>): string[] {
   const secrets = {
     'auth.operatorToken': auth.operatorToken,
@@ -13,7 +13,7 @@ export function secretWarnings({ auth, relay }: Pick<Config, 'auth' | 'relay'>):
   };
   return Object.entries(secrets).flatMap(([key, texts = []]) => {
     const shortest = Math.min(...texts.map((text) => text.length));
-    if (shortest >= SHORTEST) return [];
-    return `${key}: a secret of ${shortest} characters can be guessed; take ${SHORTEST} or more, such as \`postern secrets\` makes`;
+    if (shortest >= SHORTEST_SECRET) return [];
+    return `${key}: a secret of ${shortest} characters can be guessed; take ${SHORTEST_SECRET} or more, such as \`postern secrets\` makes`;
   });
 }

@@ -107,11 +107,8 @@ function textOf(text: string, start: number, end: number): string {
 }
 
 /** The long s and the Kelvin sign fold to ASCII letters (Unicode CaseFolding). */
-const FOLDING = /[\u017f\u212a]/;
-
 function fold(key: string): string {
-  const plain = FOLDING.test(key) ? key.replaceAll('\u017f', 's').replaceAll('\u212a', 'k') : key;
-  return plain.toLowerCase();
+  return key.replaceAll('\u017f', 's').replaceAll('\u212a', 'k').toLowerCase();
 }
 
 /**

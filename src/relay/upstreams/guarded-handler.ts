@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { ResponseHandler } from '../protocol/response-handler.ts';
-import { PassingHandler } from './passing-handler.ts';
+import { EndableHandler } from './passing-handler.ts';
 
 /**
  * Stands between what brings a response and what takes it. A taker sees each header name once, as one text, and nothing after the
@@ -11,11 +11,8 @@ export function guarded(handler: ResponseHandler): ResponseHandler {
   return handler instanceof GuardedHandler ? handler : new GuardedHandler(handler);
 }
 
-class GuardedHandler extends PassingHandler {
-  #over = false;
-
+class GuardedHandler extends EndableHandler {
   override onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    if (this.#over) return;
     try {
       super.onRequestStart(controller, context);
     } catch (error) {
@@ -29,7 +26,8 @@ class GuardedHandler extends PassingHandler {
     headers: IncomingHttpHeaders,
     text?: string,
   ): void {
-    if (this.#over) return;
+    // Before its headers are judged, which may fail.
+    if (this.over) return;
     try {
       super.onResponseStart(controller, status, withSingleFields(headers), text);
     } catch (error) {
@@ -38,7 +36,6 @@ class GuardedHandler extends PassingHandler {
   }
 
   override onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return;
     try {
       super.onResponseData(controller, chunk);
     } catch (error) {
@@ -47,18 +44,17 @@ class GuardedHandler extends PassingHandler {
   }
 
   override onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    if (this.#over) return;
     try {
       super.onResponseEnd(controller, trailers);
     } catch (error) {
       this.#fail(controller, error as Error);
     }
-    this.#over = true;
+    this.over = true;
   }
 
   override onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.over) return;
+    this.over = true;
     this.inner.onResponseError?.(controller, error);
   }
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { main } from '../../../src/cli/main.ts';
 import { loadConfig } from '../../../src/platform/config/load.ts';
+import type { ProcessName } from '../../../src/platform/config/process-sections.ts';
 
 const LONG = 'a-secret-of-twenty-ch';
 
@@ -14,10 +16,14 @@ describe('secrets that can be guessed', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  const warnings = (yaml: string, env: Record<string, string> = {}, process?: 'forward-auth' | 'relay') => {
+  /** @param process whose start says it; absent: both, one after the other */
+  const warnings = (yaml: string, env: Record<string, string> = {}, process?: ProcessName) => {
     const file = join(folder, 'postern.yaml');
     writeFileSync(file, yaml);
-    return loadConfig(file, env, undefined, process).warnings.filter((text) => text.includes('can be guessed'));
+    const starting: readonly ProcessName[] = process === undefined ? ['forward-auth', 'relay'] : [process];
+    return starting.flatMap((one) =>
+      loadConfig(file, env, undefined, one).warnings.filter((text) => text.includes('can be guessed')),
+    );
   };
 
   for (const [what, yaml, env, key] of [
@@ -63,5 +69,16 @@ describe('secrets that can be guessed', () => {
       const told = warnings(yaml, {}, process);
       assert.deepEqual([told.length, told[0]?.startsWith(section)], [1, true]);
     }
+  });
+
+  it('are told once by check, which judges all secrets', async () => {
+    const file = join(folder, 'postern.yaml');
+    writeFileSync(file, 'relay: { trust: { secret: hello } }');
+    const written: string[] = [];
+    const write = (text: string) => void written.push(text);
+    await main(['check', '--config', file], { env: {}, print: write, printError: write });
+    const told = written.filter((text) => text.startsWith('warning: relay.trust.secret'));
+    assert.equal(told.length, 1, written.join('\n'));
+    assert.match(told[0] ?? '', /has 5 characters, fewer than 16/);
   });
 });

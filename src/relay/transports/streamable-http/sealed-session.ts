@@ -32,7 +32,7 @@ export class SessionSeal {
    * @param definition of the server, which a reload of the configuration may replace
    */
   seal(server: string, upstreamId: string, owner: string, definition?: string): string {
-    return this.#sealing.seal(PURPOSE, JSON.stringify([server, upstreamId, digest(owner), definition]));
+    return this.#sealing.seal(PURPOSE, JSON.stringify([server, upstreamId, digestOf(owner), definition]));
   }
 
   open(sealed: string, server: string, owner: string): UnsealedSession {
@@ -41,13 +41,9 @@ export class SessionSeal {
     type Content = [server: string, upstreamId: string, owner: string, definition?: string | null];
     const [sealedServer, upstreamId, sealedOwner, definition] = JSON.parse(content.toString()) as Content;
     if (sealedServer !== server) return { reason: 'session_server' };
-    if (sealedOwner !== digest(owner)) return { reason: 'session_owner' };
+    if (sealedOwner !== digestOf(owner)) return { reason: 'session_owner' };
     return { upstreamId, definition: definition ?? undefined };
   }
-}
-
-function digest(owner: string): string {
-  return digestOf(owner);
 }
 
 /** The same answer for all three, so that it says nothing of other people's sessions. */
