@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Hold } from '../../gate/budgets/budgets.ts';
 import { weightOf } from '../../protocol/json-weight.ts';
 import type { Refusal } from '../../refusal.ts';
+import { turnFor } from '../turns.ts';
 
 export type Body = { kind: 'body'; bytes: Buffer } | { kind: 'refused'; refusal: Refusal } | { kind: 'gone' };
 
@@ -36,7 +37,7 @@ function refused(refusal: Refusal): Promise<Body> {
 }
 
 function collect(request: IncomingMessage, limit: number, hold: Pick<Hold, 'add'>): Promise<Body> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     let refusal: Refusal | undefined;
@@ -52,11 +53,19 @@ function collect(request: IncomingMessage, limit: number, hold: Pick<Hold, 'add'
     request.on('end', () => {
       // MCP has no use for trailers, and one that arrives after the headers were judged escapes that check.
       if (request.rawTrailers.length > 0) return resolve({ kind: 'refused', refusal: TRAILERS });
-      const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-      const tooMuch = refusal ?? hold.add({ requestBytes: weightOf(bytes) - size });
-      resolve(tooMuch === undefined ? { kind: 'body', bytes } : { kind: 'refused', refusal: tooMuch });
+      if (refusal !== undefined) return;
+      const take = () => {
+        const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+        const tooMuch = hold.add({ requestBytes: weightOf(bytes) - size });
+        resolve(tooMuch === undefined ? { kind: 'body', bytes } : { kind: 'refused', refusal: tooMuch });
+      };
+      const turn = turnFor(size);
+      if (turn === undefined) return take();
+      turn.then(() => (request.socket.destroyed ? resolve({ kind: 'gone' }) : take())).catch(reject);
     });
-    request.on('close', () => resolve({ kind: 'gone' }));
+    request.on('close', () => {
+      if (!request.readableEnded) resolve({ kind: 'gone' });
+    });
   });
 }
 

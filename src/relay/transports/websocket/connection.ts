@@ -7,6 +7,7 @@ import type { Admitted } from '../../intake.ts';
 import { parseMessage } from '../../protocol/message.ts';
 import { Connection, type ConnectionDeps, type Ending, type MessageSink } from '../channel/connection.ts';
 import { tracedMessage } from '../channel/traced-message.ts';
+import { turnFor } from '../turns.ts';
 
 /** Bytes that may wait for a slow client before its server has to wait, and below which it may go on. */
 const HIGH_WATER = 1024 * 1024;
@@ -34,6 +35,8 @@ export class WebSocketConnection implements MessageSink {
   /** Resolves when the client's end is closed and the server's session too. */
   readonly closed: Promise<void>;
   readonly #holds: HoldBytes;
+  /** When the last message is taken that waits for its turn. */
+  #taken: Promise<void> | undefined;
   /** Bytes since the last message. */
   #unread = 0;
   #alive = true;
@@ -50,14 +53,15 @@ export class WebSocketConnection implements MessageSink {
     this.#heartbeat = setInterval(() => this.#beat(), deps.times.ping);
     this.#holds = heldBytes(hold, 'requestBytes');
     raw.prependListener('data', (chunk: Buffer) => this.#hold(this.#unread + chunk.length));
-    socket.on('message', (data, isBinary) => {
+    const take = (data: Buffer, isBinary: boolean) => {
       try {
-        this.#receive(data as Buffer, isBinary);
+        this.#receive(data, isBinary);
       } catch (error) {
         deps.log.error({ server: admitted.server, error }, 'a connection failed');
         this.#close(1011, 'the relay failed: connect again');
       }
-    });
+    };
+    socket.on('message', (data: Buffer, isBinary) => this.#inTurn(data.length, () => take(data, isBinary)));
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
         clearInterval(this.#heartbeat);
@@ -104,6 +108,19 @@ export class WebSocketConnection implements MessageSink {
     this.#unread = bytes;
     if (this.#holds(bytes) !== undefined)
       this.#close(1008, 'too much at once: finish some requests, then connect again');
+  }
+
+  /** Messages stay in order: those after a large one wait with it. */
+  #inTurn(bytes: number, take: () => void): void {
+    const turn = turnFor(bytes);
+    if (turn === undefined && this.#taken === undefined) return void take();
+    this.#socket.pause();
+    const taken = Promise.all([this.#taken, turn]).then(() => {
+      if (this.#taken === taken) this.#taken = undefined;
+      take();
+      this.settled();
+    });
+    this.#taken = taken;
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
