@@ -99,7 +99,11 @@ describe('postern relay reads its configuration again', function () {
     relay.signal('SIGHUP');
     await until('the policy is enforced', async () => (await check()).includes('has read another') === false);
     assert.match(relay.output, /wrong: unknown key/);
-    writeFileSync(file, written({ limits: { maxHeaders: '128KiB' }, operatorToken: 'another token than before' }));
+    // Without the policy, and not cut short.
+    writeFileSync(
+      file,
+      `${written({ limits: { maxHeaders: '128KiB' }, operatorToken: 'another token than before' })}...\n`,
+    );
     relay.signal('SIGHUP');
     await until('the restart is asked for', async () => (await check()).includes('must be restarted'));
     assert.match(await check(), /the relay must be restarted for relay\.limits\.maxHeaders/);

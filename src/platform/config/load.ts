@@ -8,6 +8,7 @@ import { readEnvironment } from './environment.ts';
 import { pathText, problemsOf } from './issue-texts.ts';
 import { withoutPath } from './keys.ts';
 import { listenerWarnings } from './listener-warnings.ts';
+import { checkNothingLost } from './lost-keys.ts';
 import { turnOnPresent } from './present-sections.ts';
 import { isLacking, lackedSecret, otherProcess, type ProcessName, SECTIONS } from './process-sections.ts';
 import { namedFiles } from './read-files.ts';
@@ -56,6 +57,7 @@ export function loadConfig(
   const { input, problems, ...rest } = readInput(file, env, running, process);
   const read = secretsOf(input, process);
   const config = parseRead(read, problems, process);
+  if (rest.document !== undefined && running !== undefined) checkNothingLost(rest.document, running);
   const files = [...new Set([...rest.files, ...read.files, ...namedFiles(config)])];
   const said = [...rest.warnings, ...listenerWarnings(config), ...sessionWarnings(config)];
   const warnings = process === undefined ? said : concerning(process, [...said, ...secretWarnings(config)]);

@@ -45,6 +45,61 @@ auth:
         groups:
           - admins
 `;
+/** What narrows stands after what it narrows, at each depth. */
+const NARROWED_LAST = `publicUrl: https://mcp.example.com
+auth:
+  rules:
+    - match:
+        path: /docs
+      allow:
+        groups: [staff]
+        providers:
+          - corp
+      scopes:
+        default:
+          - read
+  providers:
+    - id: corp
+      issuer: https://idp.example
+      clientId: postern
+      allowedDomains:
+        - example.com
+        - example.org
+relay:
+  listen: 0.0.0.0:4444
+  servers:
+    github:
+      url: http://127.0.0.1:1/mcp
+    files:
+      url: http://127.0.0.1:2/mcp
+  trust:
+    proxies: [10.0.0.0/8]
+    secret: a-secret-of-the-proxy-that-is-long-enough
+    assertion:
+      jwksUrl: http://127.0.0.1:3/jwks
+      audience: this-relay
+  rateLimits:
+    - by: user
+      limit: 5
+      per: 1m
+    - by: server
+      limit: 50
+      per: 1m
+  policy:
+    default: allow
+    readOnly:
+      - github
+      - files
+    rules:
+      - servers: [github]
+        effect: deny
+      - servers: [files]
+        effect: deny
+        who:
+          groups: [readers]
+        tools:
+          - write
+`;
 const POLICY = `relay:
   servers: { github: { url: http://127.0.0.1:1/mcp }, files: { url: http://127.0.0.1:2/mcp } }
   policy:
@@ -126,7 +181,7 @@ relay:
     );
     const running = load(SECRET_LAST);
     for (const rule of ['{ match: { path: /a } }', '{ match: { path: /a }, allow: {} }'])
-      assert.match(problems(`auth: { rules: [${rule}], limits: {} }\n`, running)[0] ?? '', /auth\.rules\[0\]/);
+      assert.match(problems(`auth: { rules: [${rule}], limits: {} }\n...\n`, running)[0] ?? '', /auth\.rules\[0\]/);
   });
 
   it('or is taken with a warning from the environment, whatever the file ends with', () => {
@@ -209,12 +264,37 @@ describe('a configuration file that is cut short', () => {
         if (load(text.slice(0, length), running) !== undefined) assert.fail(`was read: ${text.slice(0, length)}`);
     });
 
+  for (const [name, text] of [
+    ['with its policy last', SECRET_LAST + POLICY],
+    ['with its policy first', `${POLICY}${SECRET_LAST}`],
+    ['with what narrows last', NARROWED_LAST],
+  ] as const)
+    it(`and is another one, loses nothing of the file that runs: ${name}`, () => {
+      const running = whole(text);
+      const edited = `# another one\n${text.replaceAll('https://idp.example', 'https://new-idp.example')}`;
+      const { config } = load(edited, running) ?? assert.fail('the whole file was refused');
+      let read = 0;
+      for (let length = 0; length < edited.length; length += 1) {
+        const cut = load(edited.slice(0, length), running);
+        if (cut === undefined) continue;
+        read += 1;
+        const where = `cut after ${length} bytes: …${edited.slice(Math.max(0, length - 40), length)}`;
+        assertNoWider(cut.config, config, where);
+        assertNothingLost(cut.config, config, where);
+      }
+      // Where what narrows comes last, each cut lacks some of it.
+      assert.equal(read > 0, text !== NARROWED_LAST);
+    });
+
   it('where it is meant, replaces the file that runs once it says so', () => {
     const running = whole(SECRET_LAST + POLICY);
     assert.equal(load(SECRET_LAST, running), undefined);
     assert.ok(load(`${SECRET_LAST}...\n`, running));
     assert.ok(load('{}\n', running), 'no keys, in so many words');
-    assert.ok(load(SECRET_LAST.replace('/open', '/o'), running), 'another file may be shorter');
+    const other = SECRET_LAST.replace('/open', '/o');
+    assert.equal(load(other, running), undefined, 'another file that lacks a section');
+    assert.ok(load(`${other}...\n`, running));
+    assert.ok(load(other.slice(0, other.indexOf('    - allow:')), whole(SECRET_LAST)), 'fewer rules allow less');
     assert.ok(load(`${SECRET_LAST}${POLICY}\n\n`, running), 'the same file');
   });
 
@@ -272,6 +352,19 @@ function assertNoWider(cut: Config, whole: Config, where: string): void {
     for (const identity of [...MEMBERS, ANONYMOUS])
       if (cut.relay.policy !== undefined && mayCall(cut, identity, server))
         assert.ok(mayCall(whole, identity, server), `${server} for ${identity.groups}, ${where}`);
+}
+
+/** Whatever narrows in the whole does so in what was read of it. */
+function assertNothingLost(cut: Config, whole: Config, where: string): void {
+  assert.deepEqual(cut.relay.trust, whole.relay.trust, where);
+  assert.deepEqual(cut.relay.rateLimits, whole.relay.rateLimits, where);
+  assert.equal(cut.relay.policy === undefined, whole.relay.policy === undefined, `no policy, ${where}`);
+  assert.deepEqual(cut.relay.policy?.readOnly, whole.relay.policy?.readOnly, where);
+  if (whole.relay.policy?.default === 'allow') assert.deepEqual(cut.relay.policy, whole.relay.policy, where);
+  for (const [at, provider] of cut.auth.providers.entries())
+    assert.equal(provider.allowedDomains.length > 0, (whole.auth.providers[at]?.allowedDomains.length ?? 0) > 0, where);
+  for (const [at, { allow, scopes }] of cut.auth.rules.entries())
+    assert.deepEqual([allow, scopes], [whole.auth.rules[at]?.allow, whole.auth.rules[at]?.scopes], where);
 }
 
 function mayCall({ relay: { policy } }: Config, identity: Identity, server: string): boolean {
