@@ -117,6 +117,26 @@ describe('what a server of any kind says reaches no client unjudged', function (
         assert.ok(running.logs.some((line) => /left out|no message/.test(line)));
       });
 
+  // By the other ways it goes on in the relay's own words, which have one meaning and are judged.
+  for (const way of ['streamable HTTP', 'a WebSocket'])
+    it(`an answer that two readers may take for different things goes on in no form (${way})`, async () => {
+      const client = CLIENTS[way] as (typeof CLIENTS)[string];
+      const twice = (id: unknown) =>
+        `{"jsonrpc":"2.0","id":${id},"result":{"content":[]},"result":{"content":["evil"]}}`;
+      const server = await SERVERS['a server with sessions']((asked) =>
+        asked.method === 'tools/call' ? [twice(asked.id)] : honest(asked),
+      );
+      const running = await relay({
+        servers: { one: { ...server, timeout: '5s' } },
+        aggregate: { servers: ['one'] },
+        ...GUARDS.policy,
+      });
+      const send = await client.open(running);
+      const heard = await send('tools/call', { name: client.tool });
+      assert.match(heard, /"error":/);
+      assert.doesNotMatch(heard, /"content":/);
+    });
+
   for (const kind of ['a program', 'a WebSocket server', 'an HTTP+SSE server'] as const)
     for (const id of [99, '99', 'nobody', -1, 1.5])
       it(`${kind} that answers ${JSON.stringify(id)}, which nobody asked, is told of in the log once`, async () => {

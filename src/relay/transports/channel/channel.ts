@@ -162,12 +162,18 @@ export class Channel {
 
   async #send(exchange: Exchange): Promise<void> {
     const { message } = exchange;
+    // As it came, where it comes so: what the guard does not let pass then must not pass in the relay's own words.
+    let isJudged = false;
+    const onAnswer: OnMessage = (value, text = writeJson(value)) => {
+      isJudged = true;
+      this.#answered(exchange, text, value);
+    };
     try {
-      const answer = await this.#ask(exchange).catch((error: unknown) => {
+      const answer = await this.#ask(exchange, onAnswer).catch((error: unknown) => {
         if (!(error instanceof ServerError) || !isRequest(message)) throw error;
         return { jsonrpc: '2.0', id: message.id, error: error.json };
       });
-      if (answer !== undefined && !exchange.ended && !this.#closed) this.#answered(exchange, writeJson(answer), answer);
+      if (answer !== undefined && !isJudged && !exchange.ended && !this.#closed) onAnswer(answer);
       if (exchange.ended || this.#closed) return;
       // The guard has let none pass.
       if (isRequest(message)) throw new NoAnswer(200);
@@ -183,8 +189,8 @@ export class Channel {
     }
   }
 
-  /** @returns the answer to a request */
-  async #ask(exchange: Exchange): Promise<Json | undefined> {
+  /** @param onAnswer is told of the answer to a request as it came @returns that answer */
+  async #ask(exchange: Exchange, onAnswer: OnMessage): Promise<Json | undefined> {
     const { bytes, cancel } = exchange;
     const whole = messageOf({ body: bytes });
     const { id, method, params: given } = whole;
@@ -210,7 +216,7 @@ export class Channel {
         elicitsUrls: this.#elicitsUrls,
         bytes,
         onMessage: (value, text = writeJson(value)) => this.#pass(exchange, text, value),
-        onAnswer: (value, text = writeJson(value)) => this.#answered(exchange, text, value),
+        onAnswer,
       },
     );
     return { jsonrpc: '2.0', id, result };
