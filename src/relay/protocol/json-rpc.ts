@@ -16,9 +16,11 @@ export function isSameId(one: unknown, other: unknown): boolean {
   return Number.isSafeInteger(Number(one)) && Number(one) === Number(other);
 }
 
-/** The same key for ids that are the same, as `isSameId` tells. */
+/** The same key for ids that are the same, as `isSameId` tells; what is no id is its own. */
 export function idKey(id: unknown): unknown {
-  return typeof id !== 'string' && Number.isSafeInteger(Number(id)) ? Number(id) : id;
+  if (typeof id === 'string' || !isId(id)) return id;
+  const number = Number(id);
+  return Number.isSafeInteger(number) ? number : id;
 }
 
 export function errorMessage(id: MessageId, code: number, message: string, data?: Json): Json {

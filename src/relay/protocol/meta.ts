@@ -1,6 +1,6 @@
 import { isRecord } from '../../platform/is-record.ts';
 import type { ClientFacts } from './client-facts.ts';
-import type { Json } from './json-rpc.ts';
+import { type Id, isId, type Json } from './json-rpc.ts';
 import { FIRST_MODERN } from './versions.ts';
 
 /** Reserved keys of `_meta` begin with this (2026-07-28, basic). */
@@ -12,6 +12,12 @@ export const CLIENT_INFO_KEY = `${META}clientInfo`;
 /** @param content parameters or a result @returns empty where there is none */
 export function metaOf({ _meta }: Json): Json {
   return isRecord(_meta) ? _meta : {};
+}
+
+/** By which whoever is asked may tell how far it is (basic/utilities/progress). @param params of a request; undefined: not at all */
+export function progressTokenOf(params: unknown): Id | undefined {
+  const { progressToken } = isRecord(params) ? metaOf(params) : {};
+  return isId(progressToken) ? progressToken : undefined;
 }
 
 /** What a stateless request has to say of its client beside its own parameters. */

@@ -56,6 +56,11 @@ const SERVER_NOTIFICATIONS: ReadonlySet<string> = new Set([
   'notifications/tasks/status',
 ]);
 
+/** Whether it is about a task, which goes on after its request is answered (2025-11-25, basic/utilities/tasks). */
+export function isAboutTasks(method: string): boolean {
+  return method.startsWith('tasks/') || method.startsWith('notifications/tasks/');
+}
+
 /** Whether a notification of a server is of an extension: what it means is for its client to say. */
 export function isVendorNotification(method: unknown): boolean {
   return typeof method === 'string' && !SERVER_NOTIFICATIONS.has(method) && !CLIENT_METHODS.has(method);

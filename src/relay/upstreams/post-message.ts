@@ -133,7 +133,7 @@ function isAnswer(value: Json, id: unknown): boolean {
 /** @returns what the answer is, or the error that it is */
 export function answered({ error, result }: Json): Json | ServerError {
   if (isRecord(error)) return serverError(error);
-  return isRecord(result) ? result : {};
+  return isRecord(result) ? result : new ServerError(SERVER_ERROR, 'the MCP server answered with no object as result');
 }
 
 /** The response is over without an answer, which is right for a message that has no id. */

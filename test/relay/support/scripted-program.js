@@ -9,6 +9,10 @@ const refused = [];
 const cancelled = [];
 /** What came of its own questions. */
 const answers = [];
+/** Methods of the requests that it has had. */
+const asked = [];
+/** What it was told, beside that a request is taken back. */
+const told = [];
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const TOOLS = {
@@ -54,8 +58,9 @@ const TOOLS = {
     answer(id, 'done');
     setTimeout(() => say({ method: 'notifications/message', params: { level: 'info', data: 'said later' } }), 20);
   },
-  question: (id, { id: question }) => {
-    say({ id: question, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } });
+  question: (id, { id: question, token }) => {
+    const meta = token === undefined ? {} : { _meta: { progressToken: token } };
+    say({ id: question, method: 'sampling/createMessage', params: { messages: [], maxTokens: 1, ...meta } });
     answer(id, 'asked');
   },
   'after the answer': (id, { milliseconds, messages }) => {
@@ -65,7 +70,24 @@ const TOOLS = {
   refusals: (id) => answer(id, refused),
   cancelled: (id) => answer(id, cancelled),
   answers: (id) => answer(id, answers),
+  told: (id) => answer(id, told),
+  asked: (id) => answer(id, asked),
+  /** First under what only looks like the id, and with progress under what only looks like the token. */
+  'answer as': (id, { form }, token) => {
+    const forms = {
+      text: String,
+      hex: (number) => `0x${number.toString(16)}`,
+      list: (number) => [number],
+      nothing: () => '',
+    };
+    say({ method: 'notifications/progress', params: { progressToken: forms[form](token), progress: 66 } });
+    answer(forms[form](id), 'wrong');
+    say({ method: 'notifications/progress', params: { progressToken: token, progress: 1 } });
+    answer(id, 'right');
+  },
+  result: (id, { result }) => say({ id, result }),
   meta: (id, _arguments, _token, meta) => answer(id, meta),
+  params: (id, _arguments, _token, _meta, params) => answer(id, params),
 };
 
 // With this argument it neither ends with its input nor at SIGTERM.
@@ -75,9 +97,11 @@ if (process.argv.includes('--stubborn')) {
 }
 if (process.argv.includes('--banner')) process.stdout.write('\ufeffWelcome to the scripted server 1.0\n\n\ufeff');
 if (process.argv.includes('--broken')) process.exit(7);
+const TASKS = process.argv.includes('--tasks');
 
 createInterface({ input: process.stdin }).on('line', (line) => {
   const { id, method, params, result, error } = JSON.parse(line);
+  if (id !== undefined && method !== undefined) asked.push(method);
   if (method === 'notifications/cancelled') cancelled.push(params.requestId);
   else if (method === undefined) {
     if (error !== undefined) refused.push(id);
@@ -91,14 +115,17 @@ createInterface({ input: process.stdin }).on('line', (line) => {
       id,
       result: {
         protocolVersion: params.protocolVersion,
-        capabilities: { tools: { listChanged: true }, logging: {} },
+        capabilities: { tools: { listChanged: true }, logging: {}, ...(TASKS && { tasks: { list: {} } }) },
         serverInfo: { name: 'scripted', version: '1' },
       },
     });
   else if (method === 'resources/subscribe' && params.uri.startsWith('refused:'))
     say({ id, error: { code: -32602, message: 'no such resource' } });
+  else if (method === 'resources/subscribe' && params.uri.startsWith('slow:'))
+    setTimeout(() => say({ id, result: {} }), 300);
   else if (method === 'tools/call')
-    TOOLS[params.name](id, params.arguments ?? {}, params._meta?.progressToken, params._meta);
-  else if (id !== undefined)
+    TOOLS[params.name](id, params.arguments ?? {}, params._meta?.progressToken, params._meta, params);
+  else if (id === undefined) told.push([method, params]);
+  else
     say({ id, result: method === 'tools/list' ? { tools: [{ name: 'meta', inputSchema: { type: 'object' } }] } : {} });
 });

@@ -36,17 +36,18 @@ export class PendingRequests {
     return this.#lastId;
   }
 
-  /** Whether the server was sent a request with this id, which it may have answered since. */
-  wasSent(id: number): boolean {
-    return Number.isInteger(id) && id > 0 && id <= this.#lastId;
+  /** Whether the server was sent a request with this id, which it may have answered since. @param key `idKey` of the id */
+  wasSent(key: unknown): boolean {
+    return typeof key === 'number' && Number.isInteger(key) && key > 0 && key <= this.#lastId;
   }
 
   add(id: number, request: PendingRequest): void {
     this.#requests.set(id, request);
   }
 
-  get(id: number): PendingRequest | undefined {
-    return this.#requests.get(id);
+  /** @param key `idKey` of what the server gives as an id or token */
+  get(key: unknown): PendingRequest | undefined {
+    return this.#requests.get(key as number);
   }
 
   /** @param clientId absent: all of the session */
@@ -61,8 +62,16 @@ export class PendingRequests {
     return new Set([...this.#requests.values()].map(({ session }) => session));
   }
 
-  /** @returns the request, whose subscription is the caller's; undefined where it is not pending */
-  take(id: number): PendingRequest | undefined {
+  /** Whether the server has yet to answer another session which subscribes to this. */
+  isSubscribing(uri: string, than: PipeSession): boolean {
+    for (const { session, subscribing } of this.#requests.values())
+      if (session !== than && subscribing?.uri === uri) return true;
+    return false;
+  }
+
+  /** @param key `idKey` of its id @returns the request, whose subscription is the caller's; undefined where it is not pending */
+  take(key: unknown): PendingRequest | undefined {
+    const id = key as number;
     const request = this.#requests.get(id);
     if (request === undefined) return undefined;
     this.#requests.delete(id);
@@ -73,8 +82,8 @@ export class PendingRequests {
   }
 
   /** Takes one that will not be answered. */
-  drop(id: number): PendingRequest | undefined {
-    const request = this.take(id);
+  drop(key: unknown): PendingRequest | undefined {
+    const request = this.take(key);
     request?.subscribing?.hold.release();
     return request;
   }

@@ -4,12 +4,13 @@ import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { heldBytes } from '../../gate/budgets/held-bytes.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
-import { Cancelled, NoAnswer, SessionLost } from '../../protocol/failures.ts';
+import { Cancelled, NoAnswer, ServerError, SessionLost } from '../../protocol/failures.ts';
 import { writeJson } from '../../protocol/json.ts';
-import { errorMessage, type Id, isId, type Json } from '../../protocol/json-rpc.ts';
+import { errorMessage, type Id, idKey, isId, type Json } from '../../protocol/json-rpc.ts';
 import { changedList } from '../../protocol/list-changes.ts';
 import { isTooLongId } from '../../protocol/message-bounds.ts';
-import { INITIALIZED } from '../../protocol/methods.ts';
+import { metaOf, progressTokenOf } from '../../protocol/meta.ts';
+import { INITIALIZED, isAboutTasks } from '../../protocol/methods.ts';
 import type { OversizedMessage } from '../../protocol/oversized-message.ts';
 import { RefusedError } from '../../refusal.ts';
 import type { ClientRequest } from '../mcp-server.ts';
@@ -33,6 +34,8 @@ type PipeEvent =
   | { readonly kind: 'oversized'; readonly message: OversizedMessage }
   | { readonly kind: 'undelivered'; readonly text: string; readonly why: Error }
   | { readonly kind: 'closed'; readonly why: Error };
+
+const TASKS_OF_ALL = 'all users share this server, which does not know whose a task is: none can be asked about';
 
 export interface PipeServerOptions {
   /** All sessions are of one identity, so what the server says to nobody in particular is for all of them. */
@@ -181,9 +184,9 @@ export class PipeServer {
     void settled.then(() => {
       if (this.#initializing === settled) this.#initializing = undefined;
     });
-    const result = await answer;
+    await answer;
     if (!this.works) throw new NoAnswer(200);
-    return result;
+    return this.described;
   }
 
   /** @throws ServerError; why there is no answer; the signal's reason */
@@ -192,13 +195,20 @@ export class PipeServer {
     if (method === 'initialize') return this.described;
     options.signal.throwIfAborted();
     this.#mustRead();
+    if (!this.#options.oneOwner && isAboutTasks(method)) throw new ServerError(METHOD_NOT_FOUND, TASKS_OF_ALL);
     const { uri } = params;
     if (typeof uri !== 'string') return this.#ask(session, request, options);
-    if (method === 'resources/unsubscribe' && this.#subscriptions.remove(uri, session)) return {};
+    if (method === 'resources/unsubscribe' && this.#unsubscribed(uri, session)) return {};
     const isNew = method === 'resources/subscribe' && this.#subscriptions.of(uri)?.has(session) !== true;
     if (!isNew) return this.#ask(session, request, options);
     const hold = holdOrThrow(session.budget, { subscriptions: 1, requestBytes: Buffer.byteLength(uri) });
     return this.#ask(session, request, options, { uri, hold });
+  }
+
+  /** @returns whether the server has nothing to be told of it, as others hear of the resource or are about to */
+  #unsubscribed(uri: string, session: PipeSession): boolean {
+    const isWanted = this.#subscriptions.remove(uri, session);
+    return isWanted || this.#pending.isSubscribing(uri, session);
   }
 
   /** A notification of a client, or its answer to a request of the server. @throws Error where the server does not read */
@@ -210,10 +220,18 @@ export class PipeServer {
     } else if (method === 'notifications/cancelled') {
       const { requestId, reason } = isRecord(params) ? params : {};
       if (isId(requestId)) for (const own of this.#pending.idsOf(session, requestId)) this.#cancel(own, reason);
-    } else if (method !== INITIALIZED || !this.#initialized) {
+    } else if (method === INITIALIZED ? !this.#initialized : this.#mayTell(session, method, params)) {
       this.#initialized ||= method === INITIALIZED;
       this.#sendFor(session, message);
     }
+  }
+
+  /** Whether a notification is about nothing that another identity has been asked, or has under way. */
+  #mayTell(session: PipeSession, method: string, params: unknown): boolean {
+    if (this.#options.oneOwner) return true;
+    if (isAboutTasks(method)) return false;
+    if (method !== 'notifications/progress') return true;
+    return isRecord(params) && this.#serverRequests.hasToken(params.progressToken, session);
   }
 
   /** @throws Error where it lets too much wait */
@@ -229,9 +247,8 @@ export class PipeServer {
     subscribing?: Subscribing,
   ): Promise<Json> {
     const own = this.#pending.nextId();
-    const meta = isRecord(params._meta) ? params._meta : {};
-    const token = meta.progressToken;
-    const told = token === undefined ? params : { ...params, _meta: { ...meta, progressToken: own } };
+    const token = progressTokenOf(params);
+    const told = this.#toServer(params, token === undefined ? undefined : own);
     const send = (sent: Json) =>
       session.wait(method, options, (waiting) => {
         this.#pending.add(own, { session, id, method, token, waiting, subscribing });
@@ -244,6 +261,14 @@ export class PipeServer {
       this.#giveUp(own, error);
       throw error;
     }
+  }
+
+  /** @param progressToken the relay's own; undefined: the client gave none */
+  #toServer(params: Json, progressToken: number | undefined): Json {
+    // What a server does not offer, it must ignore (2025-11-25, basic/utilities/tasks); this one does not know that it offers none.
+    const { task, ...rest } = params;
+    const mine = this.#options.oneOwner || task === undefined ? params : rest;
+    return progressToken === undefined ? mine : { ...mine, _meta: { ...metaOf(mine), progressToken } };
   }
 
   /**
@@ -321,17 +346,16 @@ export class PipeServer {
       return void this.#onResponse(
         errorMessage(message.id, SERVER_ERROR, `the MCP server did not take the message: ${why.message}`),
       );
-    this.#pending.drop(Number(message.id))?.waiting?.failed(why);
+    this.#pending.drop(idKey(message.id))?.waiting?.failed(why);
   }
 
   #onResponse(message: Json): void {
     if (!isId(message.id)) return;
-    const own = Number(message.id);
-    const request = this.#pending.take(own);
-    if (request === undefined) return void this.#answersNothing(own);
+    const request = this.#pending.take(idKey(message.id));
+    if (request === undefined) return void this.#answersNothing(idKey(message.id));
     const { session, method, waiting, subscribing } = request;
     const isDone = isRecord(message.result);
-    if (isDone && method === 'initialize') this.#described = message.result as Json;
+    if (isDone && method === 'initialize') this.#described = this.#offered(message.result as Json);
     if (isDone && subscribing !== undefined && this.#sessions.has(session))
       this.#subscriptions.add(subscribing.uri, session, subscribing.hold);
     else subscribing?.hold.release();
@@ -340,9 +364,16 @@ export class PipeServer {
     else waiting?.answered(result);
   }
 
+  /** Of what the server says that it offers, what it can offer to all that share it: whose a task is, it does not know. */
+  #offered(described: Json): Json {
+    if (this.#options.oneOwner || !isRecord(described.capabilities)) return described;
+    const { tasks: _, ...capabilities } = described.capabilities;
+    return { ...described, capabilities };
+  }
+
   /** What was taken back may be answered all the same; what was never asked may not. */
-  #answersNothing(own: number): void {
-    if (this.#pending.wasSent(own)) return;
+  #answersNothing(key: unknown): void {
+    if (this.#pending.wasSent(key)) return;
     if (!this.#unasked) this.#options.onUnasked();
     this.#unasked = true;
   }
@@ -362,7 +393,7 @@ export class PipeServer {
     const params = isRecord(message.params) ? message.params : {};
     if (method === 'notifications/progress') {
       const token = params.progressToken;
-      const { session, token: own, waiting } = (isId(token) && this.#pending.get(Number(token))) || {};
+      const { session, token: own, waiting } = this.#pending.get(idKey(token)) ?? {};
       if (own === undefined) return;
       return void session?.hear({ ...message, params: { ...params, progressToken: own } }, waiting);
     }

@@ -8,6 +8,7 @@ import {
   EmptyResultSchema,
   ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
+  ResultSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterEach, describe, it } from 'mocha';
 import { isAlive } from '../../../support/alive.ts';
@@ -103,6 +104,29 @@ describe('MCP servers as child processes', function () {
     ])
       assert.equal(await call(client, 'raw', { line: JSON.stringify({ jsonrpc: '2.0', ...message }) }), 'done');
   });
+
+  for (const form of ['text', 'hex', 'list', 'nothing'])
+    it(`an answer or progress under what only looks like its id is none (${form})`, async () => {
+      const client = await connectAs((await relay({ servers: { one: program() } })).url, 'alice');
+      const progress: number[] = [];
+      const onprogress = (event: { progress: number }) => void progress.push(event.progress);
+      assert.equal(await call(client, 'answer as', { form }, { onprogress }), 'right');
+      assert.deepEqual(progress, [1]);
+    });
+
+  it('a client that takes back what is no id takes nothing back', async () => {
+    const client = await connectAs((await relay({ servers: { one: program() } })).url, 'alice');
+    const waits = call(client, 'slow', { milliseconds: 300, say: 'done' });
+    for (const requestId of [true, [1], '1', '0x1', { toString: 1, valueOf: 1 }])
+      await client.notification({ method: 'notifications/cancelled', params: { requestId } } as never);
+    assert.equal(await waits, 'done');
+  });
+
+  for (const result of ['text', [1], null, 7])
+    it(`a result that is no object is an error and not an empty result (${JSON.stringify(result)})`, async () => {
+      const client = await connectAs((await relay({ servers: { one: program() } })).url, 'alice');
+      await assert.rejects(call(client, 'result', { result }), /no object as result/);
+    });
 
   it('a session subscribes to a thousand resources and no more', async () => {
     const client = await connectAs((await relay({ servers: { one: program() } })).url, 'alice');
@@ -409,6 +433,70 @@ describe('MCP servers as child processes', function () {
         await until('she has been asked', () => alice.heard.length === 4);
         assert.deepEqual([alice.heard.sort(), bob.heard], [['form', 'log', 'roots', 'sampling'], []]);
       });
+    });
+
+    it('one for everybody: nobody tells the server anything about a question to another', async () => {
+      const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
+      const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
+      const progress = (client: Client, progressToken: string | number, done: number) =>
+        client.notification({ method: 'notifications/progress', params: { progressToken, progress: done } });
+      let asked = false;
+      let answer: () => void = () => {};
+      const answering = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      alice.setRequestHandler(CreateMessageRequestSchema, async () => {
+        asked = true;
+        await answering;
+        return { model: 'none', role: 'assistant' as const, content: { type: 'text' as const, text: 'hers' } };
+      });
+      await call(alice, 'question', { id: 'q', token: 7 });
+      await until('she has been asked', () => asked);
+      await progress(bob, 7, 99);
+      await progress(alice, '7', 98);
+      await bob.notification({ method: 'notifications/cancelled', params: { requestId: 'q' } });
+      await bob.notification({ method: 'notifications/tasks/status', params: { taskId: 'of alice' } } as never);
+      await progress(alice, 7, 1);
+      const told = (await call(alice, 'told')) as Array<[method: string, params: unknown]>;
+      assert.deepEqual(
+        told.filter(([method]) => method !== 'notifications/initialized'),
+        [['notifications/progress', { progressToken: 7, progress: 1 }]],
+      );
+      answer();
+      await until('she has answered', async () => ((await call(alice, 'answers')) as unknown[]).length === 1);
+      await progress(alice, 7, 2);
+      assert.equal(((await call(alice, 'told')) as unknown[]).length, told.length, 'no question has this token now');
+    });
+
+    it('one for everybody: who unsubscribes takes nothing from who is about to subscribe', async () => {
+      const running = await relay({ servers: { one: program({ sharing: 'everybody' }) } });
+      const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
+      const ask = (client: Client, method: string) =>
+        client.request({ method, params: { uri: 'slow:1' } }, EmptyResultSchema);
+      const subscribing = ask(alice, 'resources/subscribe');
+      await until('the server has been asked', async () =>
+        ((await call(bob, 'asked')) as string[]).includes('resources/subscribe'),
+      );
+      await ask(bob, 'resources/unsubscribe');
+      await subscribing;
+      assert.equal(((await call(bob, 'asked')) as string[]).includes('resources/unsubscribe'), false);
+      await ask(alice, 'resources/unsubscribe');
+      assert.equal(((await call(bob, 'asked')) as string[]).includes('resources/unsubscribe'), true);
+    });
+
+    it('one for everybody: tasks, which all would see, are offered to nobody', async () => {
+      const of = async (sharing: string) => {
+        const running = await relay({ servers: { one: program({ sharing }, '--tasks') } });
+        const client = await connectAs(running.url, 'alice');
+        const tasks = client.request({ method: 'tasks/list', params: {} }, ResultSchema);
+        const asTask = { name: 'params', arguments: {}, task: { ttl: 1 } };
+        const { content } = await client.request({ method: 'tools/call', params: asTask }, ResultSchema);
+        const { task } = JSON.parse((content as Array<{ text: string }>)[0]?.text ?? '');
+        const { tasks: offered } = client.getServerCapabilities() ?? {};
+        return { offered, task, list: await tasks.catch(({ code }) => code) };
+      };
+      assert.deepEqual(await of('identity'), { offered: { list: {} }, task: { ttl: 1 }, list: {} });
+      assert.deepEqual(await of('everybody'), { offered: undefined, task: undefined, list: -32601 });
     });
 
     it('one for everybody: a session that ends takes its requests along and leaves the others', async () => {
