@@ -7,7 +7,7 @@ const REQUEST_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60];
 
 /** Metrics of forward-auth. Every label is one of a fixed set: nothing a client invents becomes a label value. */
 export function createAuthMetrics(registry = new Registry()) {
-  collectDefaultMetrics({ register: registry });
+  collectRuntimeMetrics(registry);
   return {
     registry,
     decisions: new Counter({
@@ -180,7 +180,7 @@ export function createWatchMetrics(registry: Registry) {
 
 /** Metrics of the relay. `server` is a configured name, `tool` only one that the server itself has listed. */
 export function createRelayMetrics(registry = new Registry()) {
-  collectDefaultMetrics({ register: registry });
+  collectRuntimeMetrics(registry);
   return {
     registry,
     requests: new Counter({
@@ -285,6 +285,12 @@ export type AuditMetrics = ReturnType<typeof createAuditMetrics>;
 export type TracingMetrics = ReturnType<typeof createTracingMetrics>;
 export type WatchMetrics = ReturnType<typeof createWatchMetrics>;
 export type RelayMetrics = ReturnType<typeof createRelayMetrics>;
+
+/** Metrics of Node itself. Of several workers the slowest counts: an average would hide one that stands still. */
+function collectRuntimeMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+  for (const metric of registry.getMetricsAsArray()) if (metric.aggregator === 'average') metric.aggregator = 'max';
+}
 
 /** A histogram with exemplars. Registered by hand, because prom-client refuses them where the older format is read as well. */
 function timesOf<T extends string>(

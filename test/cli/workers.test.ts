@@ -157,6 +157,45 @@ describe('several workers of one process', function () {
     }
   });
 
+  it('let no counter fall where one of them ends, or does not answer', async () => {
+    const postern = await start('auth');
+    await serving(postern);
+    const COUNTS =
+      /^((?:postern_auth_decisions_total|postern_auth_decision_duration_seconds_(?:count|sum|bucket)|process_cpu_seconds_total)(?:\{.*\})?) ([\d.e-]+)/gm;
+    const counts = async () => {
+      const text = await (await fetch(`${internal}/metrics`)).text();
+      return new Map([...text.matchAll(COUNTS)].map(([, name = '', value]) => [name, Number(value)]));
+    };
+    const decided = async () => {
+      const found = [...(await counts())].filter(([name]) => name.startsWith('postern_auth_decisions_total'));
+      return found.reduce((sum, [, value]) => sum + value, 0);
+    };
+    const fallen = (before: Map<string, number>, now: Map<string, number>) =>
+      [...before].filter(([name, value]) => (now.get(name) ?? -1) < value).map(([name]) => name);
+    let total = 0;
+    for (const round of [1, 2]) {
+      for (let i = 0; i < 20; i++, total++) assert.equal(await check(), 200);
+      const before = await counts();
+      assert.equal(await decided(), total);
+      process.kill(children(postern)[0] as number, 'SIGKILL');
+      await postern.until(new RegExp(`(?:a worker ended[^]*){${round}}`));
+      assert.deepEqual(fallen(before, await counts()), [], 'while it is away');
+      await postern.until(new RegExp(`(?:a worker was replaced[^]*){${round}}`));
+      assert.deepEqual(fallen(before, await counts()), [], 'after it was replaced');
+      assert.equal(await decided(), total);
+    }
+    const before = await counts();
+    const [silent] = children(postern) as [number];
+    process.kill(silent, 'SIGSTOP');
+    try {
+      assert.deepEqual(fallen(before, await counts()), [], 'while one stands still');
+    } finally {
+      process.kill(silent, 'SIGCONT');
+    }
+    for (let i = 0; i < 6; i++, total++) assert.equal(await check(), 200);
+    assert.equal(await decided(), total);
+  });
+
   it('end with the error of one that cannot start', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');

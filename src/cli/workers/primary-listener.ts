@@ -1,9 +1,10 @@
 import { request as ask, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { AggregatorRegistry, type MetricObject } from 'prom-client';
+import type { MetricObject } from 'prom-client';
 import { createHttpServer, sendJson, sendJsonText } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import { expose, METRICS_AS_JSON } from '../../platform/openmetrics.ts';
+import { SummedMetrics } from './summed-metrics.ts';
 
 /** Milliseconds for which a worker may take to answer the primary itself. */
 const ANSWER_TIME = 5_000;
@@ -15,12 +16,13 @@ const ANSWER_TIME = 5_000;
  * @param sockets of the workers that serve
  */
 export function createPrimaryListener(sockets: () => readonly string[], log: Logger): Server {
+  const metrics = new SummedMetrics(sockets, readMetrics);
   return createHttpServer({ maxHeaderSize: 16_384, requestTimeout: 10_000, log }, (request, response) => {
     const [path] = request.url?.split('?') ?? [];
     const reads = request.method === 'GET' || request.method === 'HEAD';
     if (reads && path === '/healthz') return sendJson(response, 200, { status: 'ok' });
     if (reads && path === '/readyz') return answerReadiness(request, response, sockets());
-    if (reads && path === '/metrics') return answerMetrics(request, response, sockets());
+    if (reads && path === '/metrics') return answerMetrics(request, response, metrics);
     const [socket] = sockets();
     if (socket === undefined) return sendJson(response, 503, NOBODY);
     return handOn(request, response, socket);
@@ -49,13 +51,16 @@ async function answerReadiness(
 async function answerMetrics(
   { headers }: IncomingMessage,
   response: ServerResponse,
-  sockets: readonly string[],
+  metrics: SummedMetrics,
 ): Promise<void> {
-  const answers = await Promise.all(sockets.map((socket) => read(socket, '/metrics', { Accept: METRICS_AS_JSON })));
-  const good = answers.filter((one) => one?.status === 200).map((one) => JSON.parse(one?.body ?? '') as MetricObject[]);
-  const { contentType, text } = await expose(AggregatorRegistry.aggregate(good), headers.accept);
+  const { contentType, text } = await expose(await metrics.read(), headers.accept);
   response.writeHead(200, { 'Content-Type': contentType, Vary: 'Accept' });
   response.end(text);
+}
+
+async function readMetrics(socket: string): Promise<MetricObject[] | undefined> {
+  const answer = await read(socket, '/metrics', { Accept: METRICS_AS_JSON });
+  return answer?.status === 200 ? (JSON.parse(answer.body) as MetricObject[]) : undefined;
 }
 
 interface Answer {
