@@ -35,6 +35,8 @@ export async function startGate(
   settings: {
     /** More of `auth`, perhaps made from the public address. */
     readonly auth?: object | ((publicUrl: string) => object | Promise<object>);
+    /** More beside `auth`. */
+    readonly whole?: object;
     /** Of all, or of each replica. */
     readonly redis?: object | ((index: number) => object);
     readonly provider?: SignInProviderOptions;
@@ -76,6 +78,7 @@ export async function startGate(
         ...more,
       },
       ...(redis === undefined ? {} : { redis: typeof redis === 'function' ? redis(index) : redis }),
+      ...settings.whole,
     };
     await writeFile(file, JSON.stringify(config));
     const run = async () => {

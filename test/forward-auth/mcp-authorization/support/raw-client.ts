@@ -8,21 +8,24 @@ export interface OAuthAnswer {
   readonly body: Record<string, unknown>;
 }
 
+/** Where a client asks. */
+type Place = Pick<BrokerGate, 'issuer' | 'resource'>;
+
 /** A client that says exactly what a test wants it to, by parameters and not by a library. */
 export class RawClient {
-  readonly #gate: BrokerGate;
+  readonly #gate: Place;
   readonly id: string;
   readonly redirect: string;
   readonly verifier = randomBytes(32).toString('base64url');
   readonly person = new HttpPerson();
 
-  constructor(gate: BrokerGate, id: string, redirect: string) {
+  constructor(gate: Place, id: string, redirect: string) {
     this.#gate = gate;
     this.id = id;
     this.redirect = redirect;
   }
 
-  static async register(gate: BrokerGate, redirect: string, more: object = {}): Promise<RawClient> {
+  static async register(gate: Place, redirect: string, more: object = {}): Promise<RawClient> {
     const { status, body } = await register(gate, {
       redirect_uris: [redirect],
       client_name: 'Raw client',
