@@ -16,10 +16,10 @@ const PLACES: Readonly<Record<string, readonly [path: string, prefix: string]>> 
   'all as one': ['/mcp', 'one__'],
 };
 
-async function start(script: Parameters<typeof scriptedServer>[0] = {}) {
+async function start(script: Parameters<typeof scriptedServer>[0] = {}, settings: object = {}) {
   const { url } = await scriptedServer(script);
   const servers = { one: { url, era: 'legacy' }, two: { command: process.execPath, args: [PROGRAM] } };
-  return (await relay({ servers, aggregate: { servers: ['one', 'two'], timeout: '10s' } })).port;
+  return (await relay({ servers, aggregate: { servers: ['one', 'two'], timeout: '10s' }, ...settings })).port;
 }
 
 describe('the relay as a server of the stateless era', function () {
@@ -186,5 +186,90 @@ describe('the relay as a server of the stateless era', function () {
     assert.equal(late.error?.code, -32602);
     const kept = await call({ requestState: states[11], inputResponses: {} });
     assert.equal(kept.result?.resultType, 'input_required');
+  });
+
+  /** Asks what the arguments of its tool say, under these ids, and goes on when all are answered; says what it was answered. */
+  function asking(taken: unknown[] = []): Parameters<typeof scriptedServer>[0] {
+    const open = new Map<string, () => void>();
+    return {
+      post: ({ id, method, params, result }, response) => {
+        if (method === 'notifications/cancelled') taken.push((params as Json).requestId);
+        if (method === undefined) {
+          open.get(JSON.stringify([id, result]))?.();
+          return undefined;
+        }
+        if (method !== 'tools/call') return undefined;
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+        const say = (message: object) => response.write(`data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
+        const { ids, withdrawn } = (params as { arguments: { ids: unknown[]; withdrawn?: unknown } }).arguments;
+        const question = { message: 'which?', requestedSchema: { type: 'object', properties: {} } };
+        let left = ids.length;
+        for (const own of ids) {
+          say({ id: own, method: 'elicitation/create', params: { ...question, message: JSON.stringify(own) } });
+          open.set(JSON.stringify([own, { action: 'accept', content: { id: own } }]), () => {
+            left -= 1;
+            if (left > 0) return;
+            say({ id, result: { content: [{ type: 'text', text: 'each has its answer' }] } });
+            response.end();
+          });
+        }
+        if (withdrawn !== undefined) say({ method: 'notifications/cancelled', params: { requestId: withdrawn } });
+        return true;
+      },
+    };
+  }
+
+  it('tells questions apart whose ids only look alike, and gives each its own answer', async () => {
+    const port = await start(asking());
+    const call = (params: Json) =>
+      askModern(port, 'alice', 'tools/call', { name: 'it', arguments: { ids: [1, '1', "1'"] }, ...params });
+    const { result } = await call({});
+    const requests = Object.entries(result?.inputRequests as Record<string, { params: { message: string } }>);
+    assert.deepEqual(requests.map(([, { params }]) => params.message).sort(), ['"1"', `"1'"`, '1']);
+    const inputResponses = Object.fromEntries(
+      requests.map(([key, { params }]) => [key, { action: 'accept', content: { id: JSON.parse(params.message) } }]),
+    );
+    const answered = await call({ requestState: result?.requestState, inputResponses });
+    assert.match(JSON.stringify(answered.result), /each has its answer/);
+  });
+
+  for (const [withdrawn, left] of [
+    [1, ['"1"']],
+    ['1', ['1']],
+  ] as const)
+    it(`takes back the question that the server withdraws, and none that looks like it (${typeof withdrawn})`, async () => {
+      const port = await start(asking());
+      const { result } = await askModern(port, 'alice', 'tools/call', {
+        name: 'it',
+        arguments: { ids: [1, '1'], withdrawn },
+      });
+      const requests = Object.values(result?.inputRequests as Record<string, { params: { message: string } }>);
+      assert.deepEqual(
+        requests.map(({ params }) => params.message),
+        left,
+      );
+    });
+
+  it('ends the oldest call that waits where a person may have no more questions, and asks the new one', async () => {
+    const taken: unknown[] = [];
+    const port = await start(asking(taken), {
+      budgets: { identity: { maxQuestions: 4 }, session: { maxQuestions: 3 } },
+    });
+    const call = (user: string, params: Json) =>
+      askModern(port, user, 'tools/call', { name: 'it', arguments: { ids: [1, 2] }, ...params });
+    const states: unknown[] = [];
+    for (const user of ['bob', 'alice', 'alice', 'alice', 'alice']) {
+      const { result, error } = await call(user, {});
+      assert.equal(result?.resultType, 'input_required', `of ${user}: ${JSON.stringify(error)}`);
+      states.push(result?.requestState);
+    }
+    await until('the server is told of the two oldest', () => taken.length === 2);
+    assert.equal((await call('alice', { requestState: states[2], inputResponses: {} })).error?.code, -32602);
+    assert.equal((await call('alice', { requestState: states[4] })).result?.resultType, 'input_required');
+    assert.equal((await call('bob', { requestState: states[0] })).result?.resultType, 'input_required');
+    // One call with more questions than a call may have ends alone.
+    const many = await call('alice', { arguments: { ids: [1, 2, 3, 4, 5] } });
+    assert.match(String(many.error?.message), /too much at once/);
+    assert.equal((await call('bob', {})).result?.resultType, 'input_required');
   });
 });

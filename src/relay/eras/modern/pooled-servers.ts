@@ -25,7 +25,7 @@ import {
 import { listenInSession } from './listening.ts';
 import type { PooledSession } from './pooled-session.ts';
 import { type KeyOf, SessionPool } from './session-pool.ts';
-import { type Listener, SuspendedCall } from './suspended-call.ts';
+import { type CallBudget, type Listener, SuspendedCall } from './suspended-call.ts';
 import { isSuspendedState, SuspendedCalls } from './suspended-calls.ts';
 
 /** Requests whose answer may be a question (2026-07-28, multi round-trip requests). */
@@ -173,11 +173,25 @@ export class PooledServers {
 
   #begin(request: PooledRequest, signal: AbortSignal): SuspendedCall {
     const { capabilities } = request.facts;
-    const budget = this.#budgets.of(ownerOf(request.caller), `call ${randomUUID()}`);
+    const budget = this.#budgetOf(ownerOf(request.caller));
     return new SuspendedCall(MAY_ASK.has(request.method) ? capabilities : {}, budget, ({ take, signal: ended }) =>
       // Until there is a session, only the client's own connection ends the wait for one.
       withLinkedSignal([signal, ended], (wanted) => this.#inSession(request, wanted, { take, ended })),
     );
+  }
+
+  /** @param owner from `ownerKey(identity)` @returns what one call of theirs may keep */
+  #budgetOf(owner: string): CallBudget {
+    const whole = this.#budgets.of(owner);
+    return {
+      ...this.#budgets.of(owner, `call ${randomUUID()}`),
+      makeRoom: (charge) => {
+        const hold = whole.take(charge);
+        if ('status' in hold) return this.#suspended.endOldest(owner);
+        hold.release();
+        return false;
+      },
+    };
   }
 
   /** A session that has lain idle may be forgotten by now; this client has nothing in it that could be missed. */

@@ -1,14 +1,21 @@
 import { isRecord } from '../../../platform/is-record.ts';
+import type { Charge } from '../../gate/budgets/budget-limits.ts';
 import type { Budget, Hold } from '../../gate/budgets/budgets.ts';
 import { holdOrThrow } from '../../gate/budgets/hold-or-throw.ts';
 import { CLIENT_ABILITIES, refusedResult } from '../../protocol/capabilities.ts';
 import { hasUrlMode } from '../../protocol/elicitation.ts';
-import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../../protocol/error-codes.ts';
+import { INVALID_PARAMS, METHOD_NOT_FOUND, SERVER_ERROR } from '../../protocol/error-codes.ts';
 import { Cancelled, ServerError } from '../../protocol/failures.ts';
-import type { Json } from '../../protocol/json-rpc.ts';
+import { isSameId, type Json } from '../../protocol/json-rpc.ts';
 import { weightOfMessage } from '../../protocol/json-weight.ts';
 import type { OnMessage } from '../../upstreams/upstream-request.ts';
 import type { PooledSession } from './pooled-session.ts';
+
+/** Of whoever makes a call, for what it keeps while its client is away. */
+export interface CallBudget extends Budget {
+  /** Ends the oldest other call of theirs that waits, if this has no room for it. @returns false: that would not help */
+  makeRoom(charge: Charge): boolean;
+}
 
 interface OpenQuestion {
   readonly id: unknown;
@@ -44,7 +51,7 @@ export class SuspendedCall {
   readonly #end = new AbortController();
   readonly #answer: Promise<Json>;
   readonly #open = new Map<string, OpenQuestion>();
-  readonly #budget: Budget;
+  readonly #budget: CallBudget;
   /** Of an answer that came while its client was away. */
   #kept: Hold | undefined;
   #session: PooledSession | undefined;
@@ -58,7 +65,7 @@ export class SuspendedCall {
    */
   constructor(
     capabilities: Json,
-    budget: Budget,
+    budget: CallBudget,
     start: (call: { take: (from: PooledSession, message: Json) => void; signal: AbortSignal }) => Promise<Json>,
   ) {
     this.#capabilities = capabilities;
@@ -123,6 +130,7 @@ export class SuspendedCall {
   /** Takes the request back. */
   end(why: Error = new Error('the client is gone')): void {
     this.#kept?.release();
+    this.#forgetQuestions();
     this.#end.abort(why);
   }
 
@@ -143,6 +151,7 @@ export class SuspendedCall {
   }
 
   #take(session: PooledSession, message: Json): void {
+    if (this.#end.signal.aborted) return;
     this.#session = session;
     const { id, method } = message;
     if (method === 'notifications/progress') this.#progress(message);
@@ -169,19 +178,16 @@ export class SuspendedCall {
       method,
       ...(method === 'roots/list' && Object.keys(asked).length === 0 ? {} : { params: asked }),
     };
-    const key = `${method}-${String(id)}`;
-    this.#forgetQuestion(key);
-    try {
-      this.#open.set(key, {
-        id,
-        request,
-        isLeftOut: false,
-        hold: holdOrThrow(this.#budget, { questions: 1, keptBytes: weightOfMessage(request) }),
-      });
-    } catch (error) {
-      // More than any client is asked: the call is taken back, or its server would go on and on.
-      return void this.#end.abort(error);
-    }
+    this.#forgetQuestionOf(id);
+    let key = `${method}-${String(id)}`;
+    while (this.#open.has(key)) key += "'";
+    const charge = { questions: 1, keptBytes: weightOfMessage(request) };
+    let hold = this.#budget.take(charge);
+    // A person who dismisses questions never comes back to them: that must not keep out those after them.
+    while ('status' in hold && this.#budget.makeRoom(charge)) hold = this.#budget.take(charge);
+    // More than any client is asked: the call is taken back, or its server would go on and on.
+    if ('status' in hold) return void this.end(new ServerError(SERVER_ERROR, hold.message, hold.data));
+    this.#open.set(key, { id, request, isLeftOut: false, hold });
     this.#asked?.();
   }
 
@@ -193,7 +199,11 @@ export class SuspendedCall {
 
   /** The server does not want to know any more. */
   #takeBack(params: unknown): void {
-    if (!isRecord(params)) return;
-    for (const [key, { id }] of this.#open) if (id === params.requestId) this.#forgetQuestion(key);
+    if (isRecord(params)) this.#forgetQuestionOf(params.requestId);
+  }
+
+  /** @param of the server's own id: `1` and `"1"` are two, `1` and `1.0` are one */
+  #forgetQuestionOf(of: unknown): void {
+    for (const [key, { id }] of this.#open) if (isSameId(id, of)) this.#forgetQuestion(key);
   }
 }

@@ -48,14 +48,21 @@ export class SuspendedCalls {
       call.end();
       throw new ServerError(SERVER_ERROR, 'the relay is shutting down: make the call again');
     }
+    if ((this.#byOwner.get(owner)?.size ?? 0) >= this.#max) this.endOldest(owner);
     const own = this.#byOwner.get(owner) ?? new Set();
-    const [oldest] = own;
-    if (own.size >= this.#max && oldest !== undefined) this.#remove(oldest)?.call.end();
     const state = `${PREFIX}${randomUUID()}`;
     const timer = setTimeout(() => this.#remove(state)?.call.end(), PATIENCE).unref();
     this.#byOwner.set(owner, own.add(state));
     this.#waiting.set(state, { call, owner, what, timer });
     return state;
+  }
+
+  /** @returns false where none of this owner waits */
+  endOldest(owner: string): boolean {
+    const [oldest] = this.#byOwner.get(owner) ?? [];
+    if (oldest === undefined) return false;
+    this.#remove(oldest)?.call.end();
+    return true;
   }
 
   /** @returns undefined where no such call of this owner waits here */
