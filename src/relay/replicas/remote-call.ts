@@ -6,10 +6,15 @@ import { RefusedError, refusalOf } from '../refusal.ts';
 import { failureFrom, failureJson } from './remote-failure.ts';
 import type { ReplicaChannel } from './replica-channel.ts';
 
+/** What whoever serves a call says of it before its result: it has begun, or the stream that it is stands. */
+export type RemoteSign = 'under_way' | 'opened';
+
 /** The caller's end of one call. */
 export interface RemoteContext {
   /** Sends a message before the result. */
   send(message: Json): void;
+  /** Says something of the call itself, which no message of a server can be taken for. */
+  tell(sign: RemoteSign): void;
   /** Aborted when the caller no longer waits. */
   readonly signal: AbortSignal;
 }
@@ -29,6 +34,7 @@ export interface RemoteCallOptions {
   readonly owner: string;
   readonly signal?: AbortSignal;
   readonly onMessage?: (message: Json) => void;
+  readonly onSign?: (sign: RemoteSign) => void;
 }
 
 export interface RemoteCallLimits {
@@ -68,7 +74,7 @@ export class RemoteCalls<Request extends object> {
   }
 
   /** @throws RefusedError if the other replicas cannot be reached; the signal's reason if that ends it; as it fails where it is served */
-  async call(request: Request, { owner, signal, onMessage = () => {} }: RemoteCallOptions): Promise<RemoteResult> {
+  async call(request: Request, { owner, signal, onMessage, onSign }: RemoteCallOptions): Promise<RemoteResult> {
     signal?.throwIfAborted();
     if (!this.#channel.connected) throw new RefusedError(refusalOf(new DependencyUnavailable('the other replicas')));
     if (this.#isFull(owner)) return { kind: 'busy' };
@@ -78,10 +84,11 @@ export class RemoteCalls<Request extends object> {
     try {
       return await new Promise<RemoteResult>((resolve, reject) => {
         late = setTimeout(() => resolve({ kind: 'not_found' }), FOUND);
-        const take = ({ message, result, failed }: Json) => {
+        const take = ({ message, sign, result, failed }: Json) => {
           clearTimeout(late);
           late = setTimeout(() => resolve({ kind: 'lost' }), SILENCE);
-          if (isRecord(message)) onMessage(message);
+          if (sign === 'under_way' || sign === 'opened') onSign?.(sign);
+          if (isRecord(message)) onMessage?.(message);
           if (isRecord(result)) resolve({ kind: 'result', result });
           if (isRecord(failed)) reject(failureFrom(failed));
         };
@@ -127,7 +134,11 @@ export class RemoteCalls<Request extends object> {
     const cancelled = new AbortController();
     let alive: NodeJS.Timeout | undefined;
     try {
-      const serving = this.#serve(request, { send: (message) => answer({ message }), signal: cancelled.signal });
+      const serving = this.#serve(request, {
+        send: (message) => answer({ message }),
+        tell: (sign) => answer({ sign }),
+        signal: cancelled.signal,
+      });
       if (serving === undefined) return;
       this.#served.set(id, cancelled);
       answer({});

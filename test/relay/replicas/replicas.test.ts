@@ -181,6 +181,21 @@ describe('two replicas of the relay, and a client whose requests go to the one a
     });
   });
 
+  it('take no message of a server for a word between them', async () => {
+    const { replicas } = await start(program);
+    const session = await begin(replicas[0]);
+    for (const sign of [{ underWay: true }, { opened: true }, { sign: 'opened' }, { result: {} }]) {
+      const said = JSON.stringify({ jsonrpc: '2.0', method: 'com.example/said', params: {}, ...sign });
+      const params = { name: 'raw', arguments: { line: said } };
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/call', params });
+      for (const { port } of replicas) {
+        const { text } = await ask(port, { headers: headersOf('alice', session), body });
+        assert.match(text, /com\.example\/said/, `${JSON.stringify(sign)}: ${text}`);
+        assert.match(text, /"id":2/);
+      }
+    }
+  });
+
   it('say 404 of a session whose replica has ended, so that the client begins anew', async () => {
     const { replicas } = await start(program);
     const session = await begin(replicas[0]);

@@ -3,11 +3,10 @@ import type { Origin, Outgoing } from '../../credentials/credential.ts';
 import { SessionLost } from '../../protocol/failures.ts';
 import type { Json } from '../../protocol/json-rpc.ts';
 import { RefusedError, refusalOf } from '../../refusal.ts';
-import type { RemoteContext, RemoteResult } from '../../replicas/remote-call.ts';
+import type { RemoteCallOptions, RemoteContext, RemoteResult } from '../../replicas/remote-call.ts';
 import { type LegacySession, notifyIn, requestIn } from '../legacy-sessions.ts';
-import { type ClientRequest, descriptionOf } from '../mcp-server.ts';
+import { type ClientRequest, descriptionOf, type ListeningEnd } from '../mcp-server.ts';
 import { RunningRequests } from '../running-requests.ts';
-import { ignoreMessage, type RequestOptions } from '../upstream-request.ts';
 
 /** What is asked of a server in one session of it. */
 type SessionCall =
@@ -25,11 +24,14 @@ export type RemoteSessionCall = SessionCall & {
   readonly elicitsUrls?: Outgoing['elicitsUrls'];
 };
 
-type CallOptions = Pick<RequestOptions, 'onMessage'> & { readonly signal?: AbortSignal };
+type CallOptions = Pick<RemoteCallOptions, 'onMessage' | 'onSign' | 'signal'>;
+
+/** As `McpServer.listen` answers. */
+const ENDS: ReadonlySet<unknown> = new Set<ListeningEnd>(['not_offered', 'lost', 'unreachable']);
 
 /** A session that another replica may hold: where its program or connection is. */
 export function remoteSession(call: (ask: SessionCall, options: CallOptions) => Promise<RemoteResult>): LegacySession {
-  const ask = async (asked: SessionCall, options: CallOptions = { onMessage: ignoreMessage }): Promise<Json> => {
+  const ask = async (asked: SessionCall, options: CallOptions = {}): Promise<Json> => {
     const called = await call(asked, options);
     switch (called.kind) {
       case 'result':
@@ -52,14 +54,14 @@ export function remoteSession(call: (ask: SessionCall, options: CallOptions) => 
       // Known since `initialize`, which another replica has answered.
       describe: async () => descriptionOf({}),
       request: ({ id, method, params }, { signal, onMessage, onUnderWay }) => {
-        const take = (message: Json) => (message.underWay === true ? onUnderWay?.() : onMessage(message));
-        return ask({ use: 'request', request: { id, method, params } }, { signal, onMessage: take });
+        const onSign = () => onUnderWay?.();
+        return ask({ use: 'request', request: { id, method, params } }, { signal, onMessage, onSign });
       },
       notify: async (message) => void (await ask({ use: 'notify', message })),
       listen: async (_filter, { signal, onMessage, onOpen }) => {
-        const take = (message: Json) => (message.opened === true ? onOpen?.() : onMessage(message));
-        await ask({ use: 'listen' }, { signal, onMessage: take });
-        return 'lost';
+        const onSign = () => onOpen?.();
+        const { how } = await ask({ use: 'listen' }, { signal, onMessage, onSign });
+        return ENDS.has(how) ? (how as ListeningEnd) : 'lost';
       },
       ping: async () => {},
       close: async () => void (await ask({ use: 'close' })),
@@ -71,21 +73,20 @@ export function remoteSession(call: (ask: SessionCall, options: CallOptions) => 
 export async function serveRemote(
   session: LegacySession | undefined,
   call: SessionCall,
-  { send, signal }: RemoteContext,
+  { send, tell, signal }: RemoteContext,
 ): Promise<Json> {
   if (session === undefined) throw new SessionLost();
   const { server } = session;
   const options = { signal, onMessage: send };
   switch (call.use) {
     case 'request':
-      send({ underWay: true });
+      tell('under_way');
       return requestIn(session, call.request, options);
     case 'notify':
       await notifyIn(session, call.message);
       return {};
     case 'listen':
-      await server.listen(undefined, { ...options, onOpen: () => send({ opened: true }) });
-      return {};
+      return { how: await server.listen(undefined, { ...options, onOpen: () => tell('opened') }) };
     case 'close':
       await server.close();
       return {};
