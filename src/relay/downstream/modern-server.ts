@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../platform/is-record.ts';
 import { INVALID_PARAMS, METHOD_NOT_FOUND } from '../protocol/error-codes.ts';
 import { ServerError } from '../protocol/failures.ts';
@@ -59,7 +60,7 @@ async function compareMirrored(
 ): Promise<void> {
   const list: ListTools = async (page) => {
     try {
-      const request = { id: 'tools', method: 'tools/list', params: page };
+      const request = { id: randomUUID(), method: 'tools/list', params: page };
       return await server.request(request, { signal, onMessage: ignoreMessage });
     } catch (error) {
       if (error instanceof ServerError) return {};

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord } from '../../platform/is-record.ts';
 import { Cancelled } from '../protocol/failures.ts';
@@ -124,7 +125,7 @@ export class LegacyClient implements McpServer {
   }
 
   async ping(signal: AbortSignal): Promise<void> {
-    await this.request({ id: 'ping', method: 'ping', params: {} }, { signal, onMessage: ignoreMessage });
+    await this.request({ id: randomUUID(), method: 'ping', params: {} }, { signal, onMessage: ignoreMessage });
   }
 
   /** Sends any message; `initialize` makes the session. @throws as `post` does */

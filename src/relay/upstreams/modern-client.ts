@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { ServerError } from '../protocol/failures.ts';
 import { writeJson } from '../protocol/json.ts';
@@ -30,7 +31,7 @@ export class ModernClient implements McpServer {
 
   /** @returns the result of `server/discover` @throws as `post` does */
   discover(signal: AbortSignal): Promise<Json> {
-    const request = { id: 'discover', method: 'server/discover', params: {} };
+    const request = { id: randomUUID(), method: 'server/discover', params: {} };
     return this.request(request, { signal, onMessage: ignoreMessage });
   }
 
@@ -56,7 +57,7 @@ export class ModernClient implements McpServer {
   async listen(filter: Filter = {}, options: RequestOptions): Promise<'not_offered' | 'lost'> {
     try {
       const params = { notifications: filter };
-      await this.request({ id: 'listen', method: 'subscriptions/listen', params }, options);
+      await this.request({ id: randomUUID(), method: 'subscriptions/listen', params }, options);
       return 'lost';
     } catch (error) {
       return error instanceof ServerError ? 'not_offered' : 'lost';

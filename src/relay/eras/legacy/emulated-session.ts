@@ -117,7 +117,7 @@ export class EmulatedSession implements McpServer {
         throw error;
       // It wants arguments mirrored, which only its list of tools says.
       await this.#deps.mirrored.find(request.params.name, (params) =>
-        this.#post({ id: 'tools', method: 'tools/list', params }, { ...options, onMessage: ignoreMessage }),
+        this.#post({ id: randomUUID(), method: 'tools/list', params }, { ...options, onMessage: ignoreMessage }),
       );
       return this.#post(request, options);
     }

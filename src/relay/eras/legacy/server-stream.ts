@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { linkSignals, whenAborted } from '../../../platform/abort.ts';
 import { isRecord } from '../../../platform/is-record.ts';
@@ -90,7 +91,7 @@ export class ServerStream implements ChangeListener {
     return new Promise((resolve, reject) => {
       this.#server
         .request(
-          { id: 'listen', method: 'subscriptions/listen', params: { notifications } },
+          { id: randomUUID(), method: 'subscriptions/listen', params: { notifications } },
           {
             signal,
             onMessage: (message) => {
