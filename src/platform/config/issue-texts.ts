@@ -100,14 +100,11 @@ function format(issue: Extract<Issue, { code: 'invalid_format' }>): string {
   return 'has a form that is not taken here; `postern config reference` says which is';
 }
 
-let schema: JsonSchema | undefined;
-
 /** The nearest key of the map at that path, or all that it has; of whichever form, where there are several. */
 function suggestion(path: readonly PropertyKey[], key: string): string {
-  schema ??= configJsonSchema();
   const forms = path.reduce<readonly JsonSchema[]>(
     (at, part) => at.flatMap((form) => inner(form, part)).flatMap(formsOf),
-    formsOf(schema),
+    formsOf(configJsonSchema()),
   );
   const siblings = new Set(
     forms.flatMap(({ properties = {} }) =>

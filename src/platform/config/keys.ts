@@ -40,15 +40,23 @@ export interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
+let schema: JsonSchema | undefined;
+
+/** Of the whole configuration, as it is written. Made once, which takes as long as a tenth of a start: not to be changed. */
 export function configJsonSchema(): JsonSchema {
-  const schema = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-  eitherForm(schema);
+  schema ??= newSchema();
   return schema;
+}
+
+function newSchema(): JsonSchema {
+  const made = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  eitherForm(made);
+  return made;
 }
 
 /** The schema for an editor, which shows descriptions alone: they say what needs a restart. */
 export function editorSchema(): JsonSchema {
-  const schema = configJsonSchema();
+  const schema = newSchema();
   sayRestart(schema, false);
   return schema;
 }

@@ -10,12 +10,9 @@ export interface VisitedKey {
   readonly path: string;
 }
 
-let whole: JsonSchema | undefined;
-
 /** @returns every key of the input that the schema knows, whatever is there; what holds others stands before them */
 export function visited(input: unknown): VisitedKey[] {
-  whole ??= configJsonSchema();
-  return [...visit(input, whole, '')];
+  return [...visit(input, configJsonSchema(), '')];
 }
 
 function* visit(value: unknown, schema: JsonSchema, path: string): Generator<VisitedKey> {
