@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from './bounded-cache.ts';
 
 /** Bits of a network, by kind of address. */
 export interface NetworkSizes {
@@ -18,7 +18,7 @@ const MAX_LENGTH = 64;
 /** Names the networks that addresses are in. */
 export class Networks {
   readonly #sizes: NetworkSizes;
-  readonly #known = new LRUCache<string, string>({ max: MAX_KNOWN });
+  readonly #known = new BoundedCache<string, string>({ max: MAX_KNOWN });
 
   constructor(sizes: NetworkSizes) {
     this.#sizes = sizes;

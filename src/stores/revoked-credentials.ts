@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../platform/bounded-cache.ts';
 import type { Config } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Stores } from './stores.ts';
@@ -31,7 +31,7 @@ export interface RevokedCredentialsOptions {
  */
 export class RevokedCredentials {
   readonly #options: RevokedCredentialsOptions;
-  readonly #known = new LRUCache<string, true>({ max: MAX_KNOWN });
+  readonly #known = new BoundedCache<string, true>({ max: MAX_KNOWN });
   readonly #listeners = new Set<(handle: string) => void>();
   readonly #subscriptions: ReadonlyArray<() => void>;
 

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
+import { BoundedCache } from '../platform/bounded-cache.ts';
 import { DependencyUnavailable } from '../platform/errors.ts';
 import { merged, type NetworkHistory } from './network-history.ts';
 import type { SharedWatch } from './shared-watch.ts';
@@ -35,12 +35,12 @@ const historySchema = z.object({
 /** The networks of users: in this process, and where there is Redis for all of them. */
 export class Histories {
   readonly #options: HistoriesOptions;
-  readonly #kept: LRUCache<string, Kept>;
+  readonly #kept: BoundedCache<string, Kept>;
   #pausedUntil = 0;
 
   constructor(options: HistoriesOptions) {
     this.#options = options;
-    this.#kept = new LRUCache({ max: options.max });
+    this.#kept = new BoundedCache({ max: options.max });
   }
 
   /** What this process knows, as it is. */

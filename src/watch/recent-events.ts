@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../platform/bounded-cache.ts';
 import type { SecurityEvent } from './security-event.ts';
 import type { SharedWatch } from './shared-watch.ts';
 
@@ -15,7 +15,7 @@ export interface RecentSecurityEvents {
 
 /** Keeps the events of this process, and writes them to where all processes look. */
 export class RecentEvents implements RecentSecurityEvents {
-  readonly #own: LRUCache<string, SecurityEvent>;
+  readonly #own: BoundedCache<string, SecurityEvent>;
   readonly #shared: Pick<SharedWatch, 'events' | 'sealing'> | undefined;
   readonly #unwritten = new Set<string>();
   readonly #max: number;
@@ -24,7 +24,7 @@ export class RecentEvents implements RecentSecurityEvents {
   constructor(max: number, shared: Pick<SharedWatch, 'events' | 'sealing'> | undefined) {
     this.#max = max;
     // What is kept no longer cannot be written either: without Redis for hours, more and more would wait.
-    this.#own = new LRUCache({ max, dispose: (_event, id, why) => why === 'evict' && this.#unwritten.delete(id) });
+    this.#own = new BoundedCache({ max, dispose: (_event, id, why) => why === 'evict' && this.#unwritten.delete(id) });
     this.#shared = shared;
   }
 

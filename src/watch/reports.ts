@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { type UserName, userFields } from '../identity/user.ts';
+import { BoundedCache } from '../platform/bounded-cache.ts';
 import type { WatchConfig } from '../platform/config/schema.ts';
 import type { Logger } from '../platform/log.ts';
 import type { WatchMetrics } from '../platform/metrics.ts';
@@ -35,7 +35,7 @@ export class Reports {
   readonly #deps: ReportsDependencies;
   readonly #networks: Networks;
   /** `undefined` as the event: another replica has reported it. */
-  readonly #open = new LRUCache<string, { readonly until: number; event: SecurityEvent | undefined }>({
+  readonly #open = new BoundedCache<string, { readonly until: number; event: SecurityEvent | undefined }>({
     max: MAX_OPEN,
   });
 

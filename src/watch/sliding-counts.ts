@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../platform/bounded-cache.ts';
 
 interface Slot {
   window: number;
@@ -12,7 +12,7 @@ interface Slot {
  */
 export class SlidingCounts {
   readonly #window: number;
-  readonly #slots: LRUCache<string, Slot>;
+  readonly #slots: BoundedCache<string, Slot>;
 
   /**
    * @param window milliseconds
@@ -20,7 +20,7 @@ export class SlidingCounts {
    */
   constructor(window: number, max: number) {
     this.#window = window;
-    this.#slots = new LRUCache({ max });
+    this.#slots = new BoundedCache({ max });
   }
 
   /** @returns how many there were within the window, about */

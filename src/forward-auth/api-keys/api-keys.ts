@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { type Credential, credentialHandle } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { Person } from '../../identity/user.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { PosternError } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
@@ -53,9 +53,9 @@ interface Known extends GoodApiKey {
 /** API keys: made and revoked by operators, kept as hashes, remembered only while every revocation is surely heard. */
 export class ApiKeys {
   readonly #dependencies: ApiKeysDependencies;
-  readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
+  readonly #known = new BoundedCache<string, Known>({ max: MAX_KNOWN });
   /** Keys that were good lately, also where nothing about them may be believed now. */
-  readonly #familiar = new LRUCache<string, true>({ max: MAX_KNOWN });
+  readonly #familiar = new BoundedCache<string, true>({ max: MAX_KNOWN });
   readonly #subscriptions: ReadonlyArray<() => void>;
   readonly #ended: RevokedKeys;
   /** Counts what was heard: a record read before a revocation must not be remembered after it. */

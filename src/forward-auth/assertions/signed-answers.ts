@@ -1,10 +1,10 @@
-import { LRUCache } from 'lru-cache';
 import { signAssertion } from '../../identity/assertion.ts';
 import type { Credential } from '../../identity/credential.ts';
 import type { Identity } from '../../identity/identity.ts';
 import type { OperationDemand } from '../../identity/operation-demand.ts';
 import { PresetHeaders, type PresetName } from '../../identity/presets.ts';
 import type { UserName } from '../../identity/user.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { SigningKeys } from '../../platform/signing-keys.ts';
 import type { CheckRequest } from '../decision/request.ts';
 import { allowHeaders } from '../proxies/render.ts';
@@ -66,7 +66,7 @@ export class SignedAnswers {
   readonly #presets: PresetHeaders;
   readonly #people = new WeakMap<Identity, Person>();
   #lastNumber = 0;
-  readonly #answers = new LRUCache<string, SignedAnswer>({
+  readonly #answers = new BoundedCache<string, SignedAnswer>({
     max: MAX_ANSWERS,
     maxSize: MAX_SIZE,
     sizeCalculation: ({ headers }, binding) => headers.reduce((size, text) => size + text.length, binding.length),

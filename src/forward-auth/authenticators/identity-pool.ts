@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { digestOf } from '../../platform/digest.ts';
 import { identityBytes } from '../../platform/retained-bytes.ts';
 
@@ -13,7 +13,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
  * is then at hand for the next token of the same person with the same groups and scopes.
  */
 export class IdentityPool {
-  readonly #known = new LRUCache<string, Identity>({
+  readonly #known = new BoundedCache<string, Identity>({
     max: MAX,
     maxSize: MAX_BYTES,
     sizeCalculation: identityBytes,

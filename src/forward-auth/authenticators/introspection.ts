@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { AuthConfig, ProviderConfig } from '../../platform/config/schema.ts';
 import { digestOf } from '../../platform/digest.ts';
 import { nameGlob } from '../../platform/name-glob.ts';
@@ -44,8 +44,8 @@ interface Introspector {
   /** Of its opaque tokens; undefined: any. */
   readonly patterns: ReadonlyArray<(token: string) => boolean> | undefined;
   /** By hash of the token. Apart, so that invented tokens push no good one out. */
-  readonly live: LRUCache<string, Live>;
-  readonly worthless: LRUCache<string, Worthless>;
+  readonly live: BoundedCache<string, Live>;
+  readonly worthless: BoundedCache<string, Worthless>;
   readonly running: Map<string, Promise<Live | Worthless>>;
 }
 
@@ -87,8 +87,8 @@ export class Introspection {
       config,
       endpoint: new IntrospectionEndpoint(config, dependencies),
       patterns: config.introspection.tokens?.map(nameGlob),
-      live: new LRUCache({ max: config.introspection.maxEntries, maxSize: maxBytes, sizeCalculation: liveBytes }),
-      worthless: new LRUCache({ max: config.introspection.maxEntries }),
+      live: new BoundedCache({ max: config.introspection.maxEntries, maxSize: maxBytes, sizeCalculation: liveBytes }),
+      worthless: new BoundedCache({ max: config.introspection.maxEntries }),
       running: new Map(),
     }));
     this.#issuers = new Set(this.#introspectors.map(({ config }) => config.issuer));

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { ASSERTION_TYPE } from '../../identity/assertion.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { AuthConfig } from '../../platform/config/schema.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { NO_QUEUE, type Queue } from '../../platform/overload-queue.ts';
@@ -80,7 +80,7 @@ export class JwtAuthenticator implements Authenticator {
   readonly #tokenLimit: number;
   readonly #ttl: number;
   /** By the end of the token, where it differs most; a look-up by all of it costs a hash over all of it. Failures are never kept. */
-  readonly #verified: LRUCache<string, VerifiedToken> | undefined;
+  readonly #verified: BoundedCache<string, VerifiedToken> | undefined;
   readonly #identities = new IdentityPool();
 
   constructor(config: Pick<AuthConfig, 'providers' | 'tokenCache' | 'limits'>, dependencies: JwtDependencies) {
@@ -88,7 +88,8 @@ export class JwtAuthenticator implements Authenticator {
     this.#tokenLimit = config.limits.maxToken;
     this.#ttl = config.tokenCache.entryLifetime;
     const { maxEntries: max, maxBytes } = config.tokenCache;
-    this.#verified = max === 0 ? undefined : new LRUCache({ max, maxSize: maxBytes, sizeCalculation: verifiedBytes });
+    this.#verified =
+      max === 0 ? undefined : new BoundedCache({ max, maxSize: maxBytes, sizeCalculation: verifiedBytes });
     const configured = config.providers.map(
       (provider): TokenIssuer => ({
         config: provider,

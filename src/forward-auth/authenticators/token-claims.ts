@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import { claimAt } from '../../identity/claim-path.ts';
 import { readGroups } from '../../identity/group-claims.ts';
 import type { Identity } from '../../identity/identity.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { textsBytes } from '../../platform/retained-bytes.ts';
 import { timeFailure } from '../../platform/token-failure.ts';
 import type { Rejected } from '../decision/authentication.ts';
@@ -119,7 +119,7 @@ export function normalType(typ: unknown): string {
 }
 
 /** An issuer knows few audiences, and each token names one of them again. */
-const canonical = new LRUCache<string, string>({ max: 1_000 });
+const canonical = new BoundedCache<string, string>({ max: 1_000 });
 
 function canonicalAudience(value: string): string {
   let found = canonical.get(value);

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { RateLimitConfig } from '../../platform/config/schema.ts';
 import { clientNetwork } from '../../platform/networks.ts';
 import { namedKey } from '../../stores/limit-key.ts';
@@ -34,7 +34,7 @@ const SOON = 1_000;
 export class UnknownTokens {
   readonly #windows: readonly Window[];
   readonly #dependencies: UnknownTokensDependencies;
-  readonly #blocked = new LRUCache<string, { readonly limit: Limit; readonly until: number }>({ max: MAX_BLOCKED });
+  readonly #blocked = new BoundedCache<string, { readonly limit: Limit; readonly until: number }>({ max: MAX_BLOCKED });
   readonly #running = new Map<string, number>();
 
   constructor(rateLimits: readonly RateLimitConfig[], dependencies: UnknownTokensDependencies) {

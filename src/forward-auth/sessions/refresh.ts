@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { CountedWarning } from '../../platform/counted-warning.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { failureText } from '../../platform/failure-reason.ts';
@@ -59,9 +59,9 @@ export class Refresher {
   readonly #times: RefreshTimes;
   readonly #deps: RefreshDependencies;
   readonly #running = new Map<string, Promise<Session | undefined>>();
-  readonly #later = new LRUCache<string, { next: number; delay: number }>({ max: MAX_REMEMBERED });
+  readonly #later = new BoundedCache<string, { next: number; delay: number }>({ max: MAX_REMEMBERED });
   /** Renewed at the provider, which may take the token before no more, and not known to be in the store. */
-  readonly #unsaved = new LRUCache<string, Session>({
+  readonly #unsaved = new BoundedCache<string, Session>({
     max: MAX_REMEMBERED,
     maxSize: MAX_UNSAVED,
     sizeCalculation: sessionBytes,

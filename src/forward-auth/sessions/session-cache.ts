@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { SessionsConfig } from '../../platform/config/schema.ts';
 import { textBytes } from '../../platform/retained-bytes.ts';
 import type { PubSub } from '../../stores/stores.ts';
@@ -28,10 +28,10 @@ export interface Known {
 /** Sessions remembered by cookie value. Only as good as the announcements: while they may be missed, it is empty. */
 export class SessionCache {
   readonly #pubSub: PubSub;
-  readonly #known: LRUCache<string, Known> | undefined;
+  readonly #known: BoundedCache<string, Known> | undefined;
   readonly #ids = new Map<string, string>();
   /** Cookie values that were good lately, also where nothing about them may be believed now. */
-  readonly #familiar = new LRUCache<string, true>({ max: MAX_FAMILIAR });
+  readonly #familiar = new BoundedCache<string, true>({ max: MAX_FAMILIAR });
   readonly #looks = new Map<string, { stale: boolean; answer: Promise<unknown> }>();
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #release: Array<() => void>;
@@ -41,7 +41,7 @@ export class SessionCache {
     this.#known =
       max === 0
         ? undefined
-        : new LRUCache({
+        : new BoundedCache({
             max,
             maxSize: maxBytes,
             sizeCalculation: knownBytes,

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { isCalled, personIn, type UserFields } from '../../identity/user.ts';
+import { BoundedCache } from '../bounded-cache.ts';
 
 /** A denial as a line of the audit log has it. */
 export type DenialLine = { readonly time: string } & { readonly [field in keyof UserFields]?: string | undefined } & {
@@ -27,14 +27,14 @@ const SAME = ['server', 'action', 'object', 'reason', 'rule'] as const;
 export class RecentDenials<Line extends DenialLine = DenialLine> {
   /** Whose denials these are. */
   readonly replica: string;
-  readonly #known: LRUCache<string, CountedDenial<Line>>;
-  readonly #strangers: LRUCache<string, CountedDenial<Line>>;
+  readonly #known: BoundedCache<string, CountedDenial<Line>>;
+  readonly #strangers: BoundedCache<string, CountedDenial<Line>>;
 
   /** @param max denials of known users, and as many of strangers; the oldest goes first */
   constructor(max: number, replica: string) {
     this.replica = replica;
-    this.#known = new LRUCache({ max });
-    this.#strangers = new LRUCache({ max });
+    this.#known = new BoundedCache({ max });
+    this.#strangers = new BoundedCache({ max });
   }
 
   put(line: Line): void {

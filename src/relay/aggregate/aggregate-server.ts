@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import type { Dispatcher } from 'undici';
 import { ownerKey } from '../../identity/identity.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { type LocalServerDeps, serveLocally } from '../downstream/local-server.ts';
 import type { Budgets } from '../gate/budgets/budgets.ts';
 import { type ClientFacts, factsOf } from '../protocol/client-facts.ts';
@@ -54,7 +54,7 @@ export class AggregateServer implements Upstream, LegacySessions {
   #deps: AggregateServerDeps;
   #local: LocalServerDeps;
   readonly #mirrored = new ParameterHeaders();
-  readonly #sessions = new LRUCache<string, Remembered>(REMEMBERED);
+  readonly #sessions = new BoundedCache<string, Remembered>(REMEMBERED);
   readonly legacy = this;
 
   constructor(deps: AggregateServerDeps) {

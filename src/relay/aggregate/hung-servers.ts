@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { Unreached } from './member.ts';
 import { withinTime } from './time-limit.ts';
 
@@ -29,7 +29,7 @@ export class HungServers {
   readonly limit: number;
   readonly #now: () => number;
   readonly #hung = new Set<string>();
-  readonly #backOffs = new LRUCache<string, { until: number; delay: number }>({ max: MAX_REMEMBERED });
+  readonly #backOffs = new BoundedCache<string, { until: number; delay: number }>({ max: MAX_REMEMBERED });
 
   /**
    * @param limit milliseconds for one server

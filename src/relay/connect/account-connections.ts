@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import * as client from 'openid-client';
 import { type Identity, ownerKey } from '../../identity/identity.ts';
 import type { AuditEntry } from '../../platform/audit/audit-entry.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import type { Logger } from '../../platform/log.ts';
 import { refusedRefresh } from '../../platform/oauth-failures.ts';
@@ -43,7 +43,7 @@ export class AccountConnections {
   readonly #deps: AccountConnectionsDependencies;
   readonly #running = new Map<string, Promise<Connection | Missing>>();
   /** By connection, Unix time in milliseconds. */
-  readonly #notBefore = new LRUCache<string, number>({ max: MAX_REMEMBERED });
+  readonly #notBefore = new BoundedCache<string, number>({ max: MAX_REMEMBERED });
 
   constructor(provider: UpstreamProvider, deps: AccountConnectionsDependencies) {
     this.provider = provider;

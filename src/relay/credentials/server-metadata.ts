@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import * as client from 'openid-client';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 
 /** Milliseconds for which metadata is believed. */
@@ -16,14 +16,14 @@ type Known = { readonly metadata: client.ServerMetadata } | { readonly failure: 
  */
 export class AuthorizationServers {
   readonly #fetch: typeof fetch;
-  readonly #known: LRUCache<string, Known>;
-  readonly #old = new LRUCache<string, client.ServerMetadata>({ max: MAX_ISSUERS });
+  readonly #known: BoundedCache<string, Known>;
+  readonly #old = new BoundedCache<string, client.ServerMetadata>({ max: MAX_ISSUERS });
   readonly #running = new Map<string, Promise<client.ServerMetadata>>();
 
   /** @param fetcher refuses what must not be asked */
   constructor(fetcher: typeof fetch, now: () => number) {
     this.#fetch = fetcher;
-    this.#known = new LRUCache({ max: MAX_ISSUERS, perf: { now }, ttl: FRESH, ttlResolution: 0 });
+    this.#known = new BoundedCache({ max: MAX_ISSUERS, perf: { now }, ttl: FRESH, ttlResolution: 0 });
   }
 
   /** @throws DependencyUnavailable */

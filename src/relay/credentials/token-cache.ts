@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { textBytes } from '../../platform/retained-bytes.ts';
 import { RefusedError } from '../refusal.ts';
@@ -28,19 +28,19 @@ interface Held extends GrantedToken {
  */
 export class TokenCache {
   readonly #now: () => number;
-  readonly #tokens: LRUCache<string, Held>;
-  readonly #failures: LRUCache<string, { readonly error: unknown; readonly until: number }>;
+  readonly #tokens: BoundedCache<string, Held>;
+  readonly #failures: BoundedCache<string, { readonly error: unknown; readonly until: number }>;
   readonly #running = new Map<string, Promise<string>>();
 
   /** @param max tokens held; the least used one goes */
   constructor(max: number, now: () => number) {
     this.#now = now;
-    this.#tokens = new LRUCache({
+    this.#tokens = new BoundedCache({
       max,
       maxSize: MAX_BYTES,
       sizeCalculation: ({ accessToken }, key) => textBytes(accessToken) + textBytes(key),
     });
-    this.#failures = new LRUCache({
+    this.#failures = new BoundedCache({
       max,
       maxSize: MAX_BYTES,
       sizeCalculation: (_, key) => OF_AN_ERROR + textBytes(key),

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { version } from '../../platform/version.ts';
 import type { ClientFacts } from '../protocol/client-facts.ts';
 import { NoAnswer, ServerError } from '../protocol/failures.ts';
@@ -30,7 +30,7 @@ export class EraDetection {
   readonly #link: UpstreamLink;
   readonly #now: () => number;
   readonly #configured: Era | 'both' | 'auto';
-  readonly #found = new LRUCache<string, number>({ max: MAX_FOUND });
+  readonly #found = new BoundedCache<string, number>({ max: MAX_FOUND });
   readonly #asking = new Map<string, Promise<boolean>>();
 
   /**

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { isRecord } from '../../platform/is-record.ts';
 import type { Json } from '../protocol/json-rpc.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
@@ -28,7 +28,7 @@ export interface OpenCall {
  * (basic/transports, resumability), or as the result of a task, at this replica or at another.
  */
 export class OpenCalls {
-  readonly #calls = new LRUCache<string, OpenCall>({ max: MAX, ttl: LONGEST });
+  readonly #calls = new BoundedCache<string, OpenCall>({ max: MAX, ttl: LONGEST });
   readonly #channel: ReplicaChannel | undefined;
 
   /** @param channel with the other replicas; undefined: there is one only */

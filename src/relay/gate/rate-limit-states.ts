@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Person } from '../../identity/user.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { RelayConfig } from '../../platform/config/schema.ts';
 import type { Consumption } from '../../stores/stores.ts';
 
@@ -23,7 +23,7 @@ const MAX = 1_000;
 
 /** The windows that were counted last, for those who look. */
 export class RateLimitStates {
-  readonly #states = new LRUCache<string, RateLimitState>({ max: MAX });
+  readonly #states = new BoundedCache<string, RateLimitState>({ max: MAX });
   readonly #now: () => number;
 
   /** @param now Unix time in milliseconds */

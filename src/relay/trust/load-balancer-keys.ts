@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { errors, type JWTVerifyGetKey } from 'jose';
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { DependencyUnavailable } from '../../platform/errors.ts';
 import { fetchText } from '../../platform/fetch-json.ts';
 import type { RemoteKeysDeps } from './remote-keys.ts';
@@ -18,9 +18,9 @@ const MINUTE = 60_000;
 export class LoadBalancerKeys {
   readonly getKey: JWTVerifyGetKey;
   readonly #deps: RemoteKeysDeps;
-  readonly #keys: LRUCache<string, KeyObject>;
+  readonly #keys: BoundedCache<string, KeyObject>;
   /** Until when not to ask again. */
-  readonly #paused = new LRUCache<string, { readonly until: number; readonly missing: boolean }>({ max: MAX_KEYS });
+  readonly #paused = new BoundedCache<string, { readonly until: number; readonly missing: boolean }>({ max: MAX_KEYS });
   readonly #running = new Map<string, Promise<KeyObject>>();
   #lookUps = 0;
   #minute = Number.NEGATIVE_INFINITY;
@@ -31,7 +31,7 @@ export class LoadBalancerKeys {
     ...deps
   }: RemoteKeysDeps & { readonly signers: readonly string[]; readonly keysUrl: string | undefined }) {
     this.#deps = deps;
-    this.#keys = new LRUCache({ max: MAX_KEYS });
+    this.#keys = new BoundedCache({ max: MAX_KEYS });
     this.getKey = async ({ kid, signer }) => {
       const known = signers.find((arn) => arn === signer);
       if (known === undefined) throw new errors.JWSInvalid('its "signer" is none of relay.trust.token.signers');

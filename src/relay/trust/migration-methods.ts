@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { MigrationConfig } from '../../platform/config/migration-schema.ts';
 
 /** The one way by which a user may come, or both. */
@@ -18,7 +18,7 @@ export function personOf({ subject, email }: Pick<Identity, 'subject' | 'email'>
 export class MigrationMethods {
   readonly #byName: ReadonlyMap<string, MigrationMethod>;
   readonly #shares: { readonly proxy: number; readonly jwt: number };
-  readonly #buckets = new LRUCache<string, number>({ max: 10_000 });
+  readonly #buckets = new BoundedCache<string, number>({ max: 10_000 });
 
   constructor({ proxyOnly, jwtOnly }: MigrationConfig) {
     this.#byName = new Map<string, MigrationMethod>([

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { Identity } from '../../identity/identity.ts';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { personOf } from './migration-methods.ts';
 import type { AuthenticationSource } from './trust.ts';
 
@@ -30,7 +30,7 @@ export interface Report {
 
 /** Who came by which way, for as long as this replica runs. In memory: a metric has the sum, this has the names. */
 export class MigrationReport {
-  readonly #uses: LRUCache<string, Uses>;
+  readonly #uses: BoundedCache<string, Uses>;
   readonly #now: () => number;
   readonly #since: number;
   #forgotten = 0;
@@ -42,7 +42,7 @@ export class MigrationReport {
   constructor(max: number, now: () => number) {
     this.#now = now;
     this.#since = now();
-    this.#uses = new LRUCache({
+    this.#uses = new BoundedCache({
       max,
       dispose: (_uses, _user, reason) => {
         if (reason === 'evict') this.#forgotten += 1;

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { textBytes } from '../../platform/retained-bytes.ts';
 
 /** Bytes of all together; a token is at most as long as the header limit. */
@@ -17,7 +17,7 @@ interface Entry<T> {
  * verified gets in, so a client cannot fill it with inventions.
  */
 export class VerifiedCache<T extends object> {
-  readonly #entries = new LRUCache<string, Entry<T>>({
+  readonly #entries = new BoundedCache<string, Entry<T>>({
     max: 20_000,
     maxSize: MAX_BYTES,
     sizeCalculation: (_entry, token) => (1 + READ) * textBytes(token),

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { Consumption, Limiter } from '../stores.ts';
 
 /** Keys counted at once, by limiter. Beyond it the least recently seen one begins anew: memory is worth more than its count. */
@@ -12,13 +12,13 @@ export class MemoryLimiter implements Limiter {
   readonly #limit: number;
   readonly #window: number;
   readonly #now: () => number;
-  readonly #counts: LRUCache<string, { used: number; readonly endsAt: number }>;
+  readonly #counts: BoundedCache<string, { used: number; readonly endsAt: number }>;
 
   constructor(limit: number, window: number, now: () => number, maxKeys = MAX_LIMITED_KEYS) {
     this.#limit = limit;
     this.#window = window;
     this.#now = now;
-    this.#counts = new LRUCache({ max: maxKeys });
+    this.#counts = new BoundedCache({ max: maxKeys });
   }
 
   get size(): number {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { BoundedCache } from '../../platform/bounded-cache.ts';
 import type { Logger } from '../../platform/log.ts';
 import { isAfter, nextPage, pagePlace } from '../expiry-page.ts';
 import { recordBytes } from '../record-bytes.ts';
@@ -10,7 +10,7 @@ const ROOM = 0.95;
 /** Sessions of this process only. Where there are too many, the one that was not used for longest is forgotten. */
 export class MemorySessions implements SessionStore {
   readonly #now: () => number;
-  readonly #entries: LRUCache<string, SessionEntry>;
+  readonly #entries: BoundedCache<string, SessionEntry>;
   readonly #byIndex = new Map<string, Set<string>>();
   readonly #bounds: { readonly max: number; readonly maxBytes: number } | undefined;
   readonly #tell: () => void;
@@ -30,7 +30,7 @@ export class MemorySessions implements SessionStore {
       const which = name === undefined ? 'the least recently used' : 'those that end soonest';
       log.warn({ max, maxBytes }, `too many ${name ?? 'sessions'} for memory: ${which} are ended; configure Redis`);
     };
-    this.#entries = new LRUCache({
+    this.#entries = new BoundedCache({
       max,
       ...(this.#bounds === undefined && maxBytes !== undefined && { maxSize: maxBytes, sizeCalculation: recordBytes }),
       noDisposeOnSet: true,

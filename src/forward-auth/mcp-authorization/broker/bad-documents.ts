@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
+import { BoundedCache } from '../../../platform/bounded-cache.ts';
 import { isDocument } from './client-metadata.ts';
 import { oidcErrors } from './oidc-library.ts';
 
@@ -13,7 +13,7 @@ const MAX_BAD = 1_000;
  * @param duration milliseconds
  */
 export function rememberBadDocuments({ Client }: Provider, duration: number): void {
-  const bad = new LRUCache<string, Error>({ max: MAX_BAD, ttl: duration });
+  const bad = new BoundedCache<string, Error>({ max: MAX_BAD, ttl: duration });
   const find = Client.find.bind(Client);
   Client.find = async (id) => {
     if (!isDocument(id)) return find(id);
