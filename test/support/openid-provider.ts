@@ -1,8 +1,10 @@
+import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { exportJWK, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
+import { rsaKeys } from './rsa-keys.ts';
 
 /**
  * Each user of the tests has a client of their own, because client credentials are the grant that needs no browser; the tokens name
@@ -33,8 +35,8 @@ export interface TestProvider {
 
 /** @param host the address at which it is found */
 export async function startOpenIdProvider(host = '127.0.0.1'): Promise<TestProvider> {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
-  const stranger = await generateKeyPair('RS256');
+  const { privateKey } = await rsaKeys();
+  const stranger = await rsaKeys();
   const server = createServer();
   server.listen(0, host);
   await once(server, 'listening');
@@ -48,7 +50,7 @@ export async function startOpenIdProvider(host = '127.0.0.1'): Promise<TestProvi
     issued.push(token);
     return token;
   };
-  const sign = (key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey'], claims: JWTPayload, kid: string) =>
+  const sign = (key: KeyObject, claims: JWTPayload, kid: string) =>
     new SignJWT({ iss: issuer, scope: 'mcp:use', ...claims })
       .setProtectedHeader({ alg: 'RS256', typ: 'at+jwt', kid })
       .setIssuedAt(claims.iat)

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair } from 'jose';
+import { exportJWK } from 'jose';
 import Provider from 'oidc-provider';
+import { rsaKeys } from './rsa-keys.ts';
 
 /** Scopes of every resource that it knows. */
 const SCOPES = 'mcp:use mcp:admin';
@@ -17,7 +18,7 @@ export interface RegisteringProvider {
 
 /** Whoever comes is `alice` of `engineering`, who agrees to everything. */
 export async function startRegisteringProvider(): Promise<RegisteringProvider> {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const { privateKey } = await rsaKeys();
   const jwk = { ...(await exportJWK(privateKey)), kid: 'registering', alg: 'RS256', use: 'sig' };
   const server = createServer();
   server.listen(0, '127.0.0.1');

@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { exportJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
 import { SIGN_IN_PATHS } from '../../src/forward-auth/decision/own-endpoints.ts';
+import { rsaKeys } from './rsa-keys.ts';
 
 const GROUPS = { alice: ['engineering'], bob: ['engineering', 'admins'] } as const;
 const KEY_ID = 'test-key';
@@ -63,7 +64,7 @@ export async function startSignInProvider(
     claims = () => ({}),
   }: SignInProviderOptions = {},
 ): Promise<SignInProvider> {
-  let { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  let { privateKey } = await rsaKeys();
   let keyId = KEY_ID;
   let published: object[] | undefined;
   const jwk = { ...(await exportJWK(privateKey)), kid: KEY_ID, alg: 'RS256', use: 'sig' };
@@ -133,7 +134,7 @@ export async function startSignInProvider(
     outage: undefined,
     intercept: undefined,
     rotate: async () => {
-      const next = await generateKeyPair('RS256', { extractable: true });
+      const next = await rsaKeys();
       privateKey = next.privateKey;
       const before = published ?? [{ ...publicPart(jwk), kid: KEY_ID }];
       keyId = `${KEY_ID}-${before.length + 1}`;

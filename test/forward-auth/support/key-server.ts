@@ -1,8 +1,9 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type JWK, type JWTPayload, SignJWT } from 'jose';
+import { rsaKeysSync } from '../../support/rsa-keys.ts';
 
 /** A pair of keys under an id. */
 export interface NamedKey {
@@ -13,7 +14,7 @@ export interface NamedKey {
 }
 
 export function rsaKey(kid: string, alg = 'RS256'): NamedKey {
-  return { kid, alg, ...generateKeyPairSync('rsa', { modulusLength: 2048 }) };
+  return { kid, alg, ...rsaKeysSync() };
 }
 
 export function publicJwk(key: NamedKey): JWK {

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, SignJWT } from 'jose';
+import { rsaKeys } from '../rsa-keys.ts';
 import type { CopiedDeploy } from './copied-deploy.ts';
 import { replaceIn } from './folder.ts';
 
@@ -15,7 +16,7 @@ export interface AccessTeam {
 }
 
 export async function startAccessTeam(): Promise<AccessTeam> {
-  const { privateKey, publicKey } = await generateKeyPair('RS256');
+  const { privateKey, publicKey } = await rsaKeys();
   const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'access', alg: 'RS256' }] });
   const server = createServer((request, response) =>
     request.url === '/cdn-cgi/access/certs' ? response.end(keys) : response.writeHead(404).end(),

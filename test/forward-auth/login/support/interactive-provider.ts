@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { decodeJwt, exportJWK, type JWTPayload, SignJWT } from 'jose';
 import Provider from 'oidc-provider';
+import { rsaKeys } from '../../../support/rsa-keys.ts';
 
 export const CLIENT_SECRET = 'the-secret-of-the-client-in-the-tests-only';
 
@@ -43,9 +44,9 @@ export async function startInteractiveProvider(
   app: string,
   callback = '/_postern/callback',
 ): Promise<InteractiveProvider> {
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
-  const stranger = await generateKeyPair('RS256');
-  const rotated = await generateKeyPair('RS256', { extractable: true });
+  const { privateKey } = await rsaKeys();
+  const stranger = await rsaKeys();
+  const rotated = await rsaKeys();
   const rotatedJwk = { ...(await exportJWK(rotated.publicKey)), kid: 'next', alg: 'RS256', use: 'sig' };
   const server = createServer();
   server.listen(0, '127.0.0.1');

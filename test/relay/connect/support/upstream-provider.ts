@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { createRemoteJWKSet, exportJWK, generateKeyPair } from 'jose';
+import { createRemoteJWKSet, exportJWK } from 'jose';
 import Provider from 'oidc-provider';
 import { verifyAssertion } from '../../../../src/identity/assertion.ts';
 import type { CertificateFiles } from '../../../support/certificates.ts';
+import { rsaKeys } from '../../../support/rsa-keys.ts';
 import { onEnd, upstream } from '../../support/relay.ts';
 
 export const CLIENT_SECRET = 'the-secret-of-the-relay-in-the-tests-only';
@@ -63,7 +64,7 @@ export async function startUpstreamHouse(redirectUri: string, tls?: CertificateF
     return new Promise((resolve) => server.close(resolve));
   });
   const issuer = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const { privateKey } = await rsaKeys();
   const provider = new Provider(issuer, {
     jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: 'key', alg: 'RS256', use: 'sig' } as never] },
     cookies: { keys: ['cookie-key-of-the-tests'] },

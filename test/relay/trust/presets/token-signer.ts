@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:cryp
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JWK } from 'jose';
+import { rsaKeysSync } from '../../../support/rsa-keys.ts';
 import { onEnd } from '../../support/relay.ts';
 
 export type Algorithm = 'RS256' | 'ES256';
@@ -15,10 +16,7 @@ export interface Keys {
 }
 
 export function makeKeys(alg: Algorithm, kid: string = randomUUID()): Keys {
-  const pair =
-    alg === 'RS256'
-      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
-      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const pair = alg === 'RS256' ? rsaKeysSync() : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return { alg, kid, privateKey: pair.privateKey, publicKey: pair.publicKey };
 }
 
