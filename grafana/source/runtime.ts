@@ -108,7 +108,7 @@ export const RUNTIME: Dashboard = {
         {
           kind: 'timeseries',
           title: 'CPU',
-          description: 'One process has one core for its work.',
+          description: 'One process has one core for its work, and each of several workers has one.',
           unit: 'cores',
           width: 8,
           thresholds: redFrom(0.9),
@@ -117,7 +117,8 @@ export const RUNTIME: Dashboard = {
         {
           kind: 'timeseries',
           title: 'Event loop lag, p99',
-          description: 'How long work waits for its turn. Above 100 ms every request waits.',
+          description:
+            'How long work waits for its turn; of several workers the slowest. Above 100 ms every request waits.',
           unit: 's',
           width: 8,
           thresholds: redFrom(0.1),
