@@ -1,13 +1,22 @@
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type ConfigDocument, parseConfigDocument } from '../platform/config/config-document.ts';
 import { drainTimes } from '../platform/config/drain-schema.ts';
-import { loadConfig } from '../platform/config/load.ts';
+import { type LoadedConfig, loadConfig } from '../platform/config/load.ts';
 import type { ProcessName } from '../platform/config/process-sections.ts';
 import type { Config } from '../platform/config/schema.ts';
 import { workerCount } from '../platform/config/workers-schema.ts';
+import { ConfigurationError } from '../platform/errors.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { watchFiles } from '../platform/reloading/file-watch.ts';
-import type { ReadConfig } from '../platform/reloading/reloading.ts';
-import { takePlace, type WorkerPlace } from '../platform/worker-place.ts';
+import { KEPT, type ReadConfig } from '../platform/reloading/reloading.ts';
+import {
+  configurationMessage,
+  isConfigurationMessage,
+  type StartMessage,
+  takePlace,
+  type WorkerPlace,
+} from '../platform/worker-place.ts';
 import { isFileGoneMessage, type ReadyMessage } from '../quickstart/ready-message.ts';
 import { type CommandLine, optionalText, type Terminal } from './command.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -45,15 +54,17 @@ export async function runService(
   terminal: Terminal,
 ): Promise<number> {
   const path = optionalText(line, 'config');
-  const { config, file, files, warnings, document } = loadConfig(path, terminal.env, undefined, name);
-  const log = createLogger(name, config.log.level, undefined, config.userNames);
   const worker = takePlace();
+  const given = worker === undefined ? undefined : await givenDocument();
+  const { config, file, files, warnings, document, refused } = loadAtStart(path, terminal.env, given, name);
+  const log = createLogger(name, config.log.level, undefined, config.userNames);
+  if (refused !== undefined) log.error({ problems: refused.problems }, KEPT);
   const { workers, internalListen } = name === 'relay' ? config.relay : config.auth;
   const count = workerCount(workers);
   if (worker === undefined || worker.number === 1) for (const warning of warnings) log.warn(warning);
   const drain = drainTimes(config.drain);
   if (worker === undefined && count > 1)
-    return runWorkers({ count, internalListen, stopTime: drain.total + 2 * CLOSE_GRACE, log });
+    return runWorkers({ count, document, internalListen, stopTime: drain.total + 2 * CLOSE_GRACE, log });
 
   let flush = async () => {};
   endOnUnexpected(log, () => flush());
@@ -71,6 +82,7 @@ export async function runService(
       const loaded = loadConfig(path, terminal.env, running, name);
       const onApplied = () => {
         running = loaded.document;
+        if (worker !== undefined) process.send?.(configurationMessage(running));
         watched.watch(loaded.files);
       };
       return { ...loaded, onApplied };
@@ -101,6 +113,31 @@ export async function runService(
   if (process.connected) process.disconnect();
   endSoon();
   return 0;
+}
+
+/** What the workers run by that are there already. */
+async function givenDocument(): Promise<ConfigDocument | undefined> {
+  const told = once(process, 'message') as Promise<[unknown]>;
+  const start: StartMessage = { type: 'postern:start' };
+  process.send?.(start);
+  const [message] = await told;
+  if (!isConfigurationMessage(message) || message.file === undefined) return undefined;
+  return parseConfigDocument(message.file.path, message.file.text);
+}
+
+/** A worker takes the place of one that ended: where the file cannot replace what the others run by, it goes on by that as they do. */
+function loadAtStart(
+  path: string | undefined,
+  env: Terminal['env'],
+  given: ConfigDocument | undefined,
+  name: ProcessName,
+): LoadedConfig & { readonly refused?: ConfigurationError } {
+  try {
+    return loadConfig(path, env, given, name);
+  } catch (error) {
+    if (given === undefined || !(error instanceof ConfigurationError)) throw error;
+    return { ...loadConfig(given, env, undefined, name), refused: error };
+  }
 }
 
 /** From the first moment, because an unheard SIGHUP ends a process; what came during the start is heard after it. */

@@ -1,5 +1,7 @@
 import cluster from 'node:cluster';
 import { hostname } from 'node:os';
+import type { ConfigDocument } from './config/config-document.ts';
+import { isRecord } from './is-record.ts';
 
 /** What the primary tells a worker when it forks it. */
 export interface WorkerPlace {
@@ -27,6 +29,35 @@ export function takePlace(): WorkerPlace | undefined {
   return cluster.isWorker && text !== undefined ? (JSON.parse(text) as WorkerPlace) : undefined;
 }
 
+/** A worker that starts asks for the configuration: what it was told before its modules are loaded would be lost. */
+export interface StartMessage {
+  readonly type: 'postern:start';
+}
+
+export function isStartMessage(message: unknown): message is StartMessage {
+  return isOfType(message, 'postern:start');
+}
+
+/**
+ * The configuration by which the workers run: told by a worker that has taken one, and to a worker that starts, so that one which
+ * replaces another does not read what the others refuse.
+ */
+export interface ConfigurationMessage {
+  readonly type: 'postern:configuration';
+  /** Absent: there is no file. */
+  readonly file?: { readonly path: string; readonly text: string };
+}
+
+export function configurationMessage(document: ConfigDocument | undefined): ConfigurationMessage {
+  if (document === undefined) return { type: 'postern:configuration' };
+  const { path, text } = document;
+  return { type: 'postern:configuration', file: { path, text } };
+}
+
+export function isConfigurationMessage(message: unknown): message is ConfigurationMessage {
+  return isOfType(message, 'postern:configuration');
+}
+
 /** What the primary tells its workers when it is told to stop itself. */
 export interface StopMessage {
   readonly type: 'postern:stop';
@@ -34,5 +65,9 @@ export interface StopMessage {
 }
 
 export function isStopMessage(message: unknown): message is StopMessage {
-  return typeof message === 'object' && message !== null && 'type' in message && message.type === 'postern:stop';
+  return isOfType(message, 'postern:stop');
+}
+
+function isOfType(message: unknown, type: string): boolean {
+  return isRecord(message) && message.type === type;
 }

@@ -36,14 +36,15 @@ const NOBODY = {
   error_description: 'no worker serves',
 } as const;
 
-/** A worker that ended is no reason to route nobody here: no request reaches it. */
+/** A worker that has ended, or stops by itself, is no reason to route nobody here: the others take its connections. */
 async function answerReadiness(
   { url = '' }: IncomingMessage,
   response: ServerResponse,
   sockets: readonly string[],
 ): Promise<void> {
   const answers = (await Promise.all(sockets.map((socket) => read(socket, url)))).filter((one) => one !== undefined);
-  const told = answers.find(({ status }) => status !== 200) ?? answers[0];
+  const staying = answers.filter(({ body }) => (JSON.parse(body) as { status?: string }).status !== 'draining');
+  const told = staying.find(({ status }) => status !== 200) ?? staying[0] ?? answers[0];
   if (told === undefined) return sendJson(response, 503, { status: 'not ready', dependencies: { workers: 'none' } });
   sendJsonText(response, told.status, told.body);
 }

@@ -1,16 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ConfigDocument } from '../../platform/config/config-document.ts';
 import { drain, listen } from '../../platform/http.ts';
 import type { Logger } from '../../platform/log.ts';
 import type { ReadyMessage } from '../../quickstart/ready-message.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { createPrimaryListener } from './primary-listener.ts';
+import { socketFolder } from './socket-folder.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface WorkersOptions {
   readonly count: number;
+  /** What the primary has read. */
+  readonly document: ConfigDocument | undefined;
   readonly internalListen: { readonly host: string; readonly port: number };
   /** Milliseconds after which workers that were told to stop are killed. */
   readonly stopTime: number;
@@ -21,12 +23,12 @@ export interface WorkersOptions {
  * Runs a process as several workers that share its port, until it is told to stop.
  *
  * @returns 0, or the exit code of a worker that could not start
- * @throws PosternError where the internal address is taken
+ * @throws PosternError where the internal address is taken, or no folder for sockets can be made
  */
-export async function runWorkers({ count, internalListen, stopTime, log }: WorkersOptions): Promise<number> {
+export async function runWorkers({ count, document, internalListen, stopTime, log }: WorkersOptions): Promise<number> {
   const signal = stopSignal();
-  const folder = await mkdtemp(join(tmpdir(), 'postern-workers-'));
-  const pool = new WorkerPool({ count, folder, log });
+  const folder = await socketFolder();
+  const pool = new WorkerPool({ count, folder, document, log });
   process.on('SIGHUP', () => pool.reload());
   const server = createPrimaryListener(() => pool.sockets(), log);
   const end = async (reason: string) => {

@@ -1,7 +1,15 @@
 import cluster, { type Worker } from 'node:cluster';
 import { join } from 'node:path';
+import type { ConfigDocument } from '../../platform/config/config-document.ts';
 import type { Logger } from '../../platform/log.ts';
-import { placeVariables, type StopMessage } from '../../platform/worker-place.ts';
+import {
+  type ConfigurationMessage,
+  configurationMessage,
+  isConfigurationMessage,
+  isStartMessage,
+  placeVariables,
+  type StopMessage,
+} from '../../platform/worker-place.ts';
 import { isReadyMessage, type ReadyMessage } from '../../quickstart/ready-message.ts';
 
 /** Milliseconds; a worker that lived longer is replaced at once. */
@@ -15,12 +23,16 @@ interface Running {
   readonly socket: string;
   readonly since: number;
   ready: boolean;
+  /** It is to read its configuration once more when it is ready: until then it may not have read the file yet. */
+  reload: boolean;
 }
 
 export interface WorkerPoolOptions {
   readonly count: number;
   /** Folder for the sockets of workers, which nobody else may read. */
   readonly folder: string;
+  /** What the primary has read. */
+  readonly document: ConfigDocument | undefined;
   readonly log: Logger;
 }
 
@@ -34,10 +46,13 @@ export class WorkerPool {
   #failed: (code: number) => void = () => {};
   #empty: () => void = () => {};
   #complete = false;
+  /** By which the workers run. */
+  #configuration: ConfigurationMessage;
   #stopping = false;
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
+    this.#configuration = configurationMessage(options.document);
   }
 
   /**
@@ -62,7 +77,10 @@ export class WorkerPool {
   }
 
   reload(): void {
-    for (const { worker } of this.#running.values()) worker.process.kill('SIGHUP');
+    for (const running of this.#running.values()) {
+      if (running.ready) running.worker.process.kill('SIGHUP');
+      else running.reload = true;
+    }
   }
 
   /** Tells each worker why; a message, because a terminal sends its signal to all of them already. */
@@ -91,11 +109,14 @@ export class WorkerPool {
     // Not the name of the one before, whose file may still be there.
     const socket = join(folder, `${number}-${Math.round(since)}.sock`);
     const worker = cluster.fork(placeVariables({ number, socket }));
-    const running: Running = { worker, socket, since, ready: false };
+    const running: Running = { worker, socket, since, ready: false, reload: false };
     this.#running.set(number, running);
     worker.on('message', (message) => {
+      if (isStartMessage(message)) worker.send(this.#configuration);
+      if (isConfigurationMessage(message)) this.#configuration = message;
       if (!isReadyMessage(message)) return;
       running.ready = true;
+      if (running.reload) worker.process.kill('SIGHUP');
       if (this.#complete) log.info({ worker: number, pid: worker.process.pid }, 'a worker was replaced');
       else if (this.sockets().length === this.#options.count) this.#started(message);
     });

@@ -39,22 +39,25 @@ export interface ConfigInput extends Omit<LoadedConfig, 'config'> {
   readonly problems: readonly string[];
 }
 
+/** Path of a file, or what one held when it was read. */
+export type ConfigSource = string | ConfigDocument;
+
 /**
  * Reads the configuration once: file, then environment over it.
  *
- * @param file path given on the command line; absent: `POSTERN_CONFIG`, or `./postern.yaml` where it exists
+ * @param source path given on the command line; absent: `POSTERN_CONFIG`, or `./postern.yaml` where it exists
  * @param running the file that this one replaces in a running process; it must not seem cut short, and nothing is
  *   allowed by what it leaves out
  * @param process whose start reads it: secrets of the other process may be absent; undefined: all must be there
  * @throws ConfigurationError with one line for each problem, each starting with the key's path
  */
 export function loadConfig(
-  file: string | undefined,
+  source: ConfigSource | undefined,
   env: Readonly<Record<string, string | undefined>>,
   running?: ConfigDocument,
   process?: ProcessName,
 ): LoadedConfig {
-  const { input, problems, ...rest } = readInput(file, env, running, process);
+  const { input, problems, ...rest } = readInput(source, env, running, process);
   const read = secretsOf(input, process);
   const config = parseRead(read, problems, process);
   if (rest.document !== undefined && running !== undefined) checkNothingLost(rest.document, running);
@@ -76,13 +79,15 @@ function concerning(process: ProcessName, warnings: readonly string[]): string[]
  * @throws ConfigurationError where one of them cannot be read, or the file seems cut short
  */
 export function readInput(
-  file: string | undefined,
+  source: ConfigSource | undefined,
   env: Readonly<Record<string, string | undefined>>,
-  running?: ConfigDocument,
+  replaced?: ConfigDocument,
   process?: ProcessName,
 ): ConfigInput {
-  const path = configPath(file, env);
-  const document = path === undefined ? undefined : readConfigFile(path);
+  const path = typeof source === 'object' ? source.path : configPath(source, env);
+  const document = typeof source === 'object' ? source : path === undefined ? undefined : readConfigFile(path);
+  // The same text replaces nothing.
+  const running = document?.text === replaced?.text ? undefined : replaced;
   if (document !== undefined && running !== undefined) checkReplacement(document, running);
   const { values: given, warnings, files } = readEnvironment(env, process && SECTIONS[otherProcess(process)]);
   checkProxies(env);

@@ -61,9 +61,12 @@ function missing(now: unknown, before: unknown, path: readonly PropertyKey[]): s
   return rules.length < before.rules.length ? `${name}.rules[${rules.length}]` : undefined;
 }
 
+/** A rule has one of these. */
+const INSTEAD: Readonly<Record<string, string>> = { allow: 'public', public: 'allow' };
+
 /** A secret may be given by its file instead. */
 function isThere(map: Readonly<Record<string, unknown>>, key: string): boolean {
-  return [key, `${key}Path`, withoutPath(key)].some((name) => Object.hasOwn(map, name));
+  return [key, `${key}Path`, withoutPath(key), INSTEAD[key] ?? key].some((name) => Object.hasOwn(map, name));
 }
 
 /** The last entry, and the one that it was: it begins alike, or stands at the same place. */

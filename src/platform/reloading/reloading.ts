@@ -23,6 +23,9 @@ export interface ReloadingOptions {
 /** Of keys that a reload cannot apply. */
 export const NEEDS_RESTART = 'these keys are read at the start only: restart for their new values';
 
+/** Of a configuration that was refused. */
+export const KEPT = 'the changed configuration cannot be used; the one before goes on';
+
 /** Reads the configuration. @throws ConfigurationError */
 export type ReadConfig = () => Pick<LoadedConfig, 'config' | 'warnings'> & {
   /** Called once the process runs by it. */
@@ -73,7 +76,7 @@ export class Reloading {
     } catch (error) {
       metrics.reloads.inc({ process, outcome: 'rejected' });
       const why = error instanceof ConfigurationError ? { problems: error.problems } : { error };
-      log.error(why, 'the changed configuration cannot be used; the one before goes on');
+      log.error(why, KEPT);
     }
   }
 
