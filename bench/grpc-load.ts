@@ -2,11 +2,8 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Client, credentials } from '@grpc/grpc-js';
-import {
-  AUTHORIZATION,
-  type EnvoyCheckRequest,
-  type EnvoyCheckResponse,
-} from '../src/forward-auth/proxies/ext-authz/messages.ts';
+import type { EnvoyCheckRequest, EnvoyCheckResponse } from '../src/forward-auth/proxies/ext-authz/messages.ts';
+import { AUTHORIZATION } from '../test/support/ext-authz-service.ts';
 import type { Measured } from './load.ts';
 import { LOAD_CORE } from './target.ts';
 

@@ -1,5 +1,5 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { AUTHORIZATION } from '../../src/forward-auth/proxies/ext-authz/messages.ts';
+import { AUTHORIZATION } from '../../test/support/ext-authz-service.ts';
 
 // grpc-js alone: it allows everything, with as many headers as an identity has.
 const names = ['user', 'email', 'name', 'groups', 'scopes', 'method', 'issuer', 'assertion'];

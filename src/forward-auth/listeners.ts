@@ -17,7 +17,6 @@ import type { RunCheck } from './decision/proxy-check.ts';
 import type { ProxyAdapter } from './proxies/adapter.ts';
 import { CADDY } from './proxies/caddy.ts';
 import { ENVOY } from './proxies/envoy.ts';
-import { grpcCredentials } from './proxies/ext-authz/credentials.ts';
 import { type RunningExtAuthz, startExtAuthz } from './proxies/ext-authz/server.ts';
 import { NGINX } from './proxies/nginx.ts';
 import { TRAEFIK } from './proxies/traefik.ts';
@@ -86,15 +85,14 @@ export async function openListeners(config: Config, serving: Serving): Promise<L
   let grpc: RunningExtAuthz | undefined;
   try {
     if (auth.grpc !== undefined) {
-      const credentials = tls && grpcCredentials(tls, auth.tls?.clientCertificate === 'require');
       const maxMessage = 2 * auth.limits.maxHeaders;
       grpc = await startExtAuthz({
         listen: auth.grpc,
         current: () => ({ ...current().peers, runCheck: current().runCheck }),
         log,
         maxMessage,
+        tls,
         tracing,
-        ...(credentials && { credentials }),
       });
     }
     const port = await listen(server, auth.listen, 'auth.listen');

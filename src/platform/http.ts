@@ -141,7 +141,7 @@ export type ListenAddress = { readonly host: string; readonly port: number } | {
  * @returns the port, which differs from the asked one where that was 0; 0 of a Unix socket
  * @throws PosternError where it cannot be opened
  */
-export async function listen(server: Server, address: ListenAddress, key?: string): Promise<number> {
+export async function listen(server: NetServer, address: ListenAddress, key?: string): Promise<number> {
   const place = 'path' in address ? { ...address, exclusive: true } : address;
   const name = 'path' in address ? address.path : `${address.host}:${address.port}`;
   await new Promise<void>((resolve, reject) => {
@@ -212,7 +212,7 @@ export function endKeepAlive(server: Server): void {
 export async function drain(server: Server, grace: number, onClosed = () => {}): Promise<void> {
   if (!server.listening) return onClosed();
   const start = performance.now();
-  const closed = await closePort(server, Math.min(grace, MAX_WAIT));
+  const closed = await closePort(server, grace);
   onClosed();
   server.closeIdleConnections();
   const cut = setTimeout(() => server.closeAllConnections(), Math.max(0, grace - (performance.now() - start)));
@@ -234,17 +234,17 @@ const QUIET_TURNS = 5;
  * a proxy cannot know whether that was carried out. Until it is closed connections are only taken, so that such a moment comes even
  * where there is more to do than can be done; they are served afterwards.
  *
- * @param atMost milliseconds
+ * @param grace milliseconds after which it is closed all the same
  * @returns once it is closed; `all` resolves when every connection has ended
  */
-async function closePort(server: Server, atMost: number): Promise<{ readonly all: Promise<void> }> {
+export async function closePort(server: NetServer, grace: number): Promise<{ readonly all: Promise<void> }> {
   const serve = server.listeners('connection') as Array<(socket: Socket) => void>;
   const taken: Socket[] = [];
   const leave = () => {};
   const take = (socket: Socket) => taken.push(socket.on('error', leave));
   for (const listener of serve) server.off('connection', listener);
   server.on('connection', take);
-  const end = performance.now() + atMost;
+  const end = performance.now() + Math.min(grace, MAX_WAIT);
   // Each turn of the event loop takes one, and in a long one others may have come since.
   for (let quiet = 0; quiet < QUIET_TURNS && performance.now() < end; ) {
     const before = taken.length;

@@ -28,7 +28,8 @@ export function acceptedNames(names: readonly string[]): (subjectAltName: string
   return (subjectAltName) => alternativeNames(subjectAltName).some((name) => accepted.has(name));
 }
 
-function verifiedNames(socket: Socket): string {
+/** @returns `subjectAltName` of the certificate that a connection shows, as Node writes it; empty where none was verified */
+export function verifiedNames(socket: Socket): string {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return '';
   // A resumed session can be `authorized` without any certificate.
   return socket.getPeerX509Certificate()?.subjectAltName ?? '';

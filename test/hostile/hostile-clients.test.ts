@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { after, before, describe, it } from 'mocha';
-import { AUTHORIZATION } from '../../src/forward-auth/proxies/ext-authz/messages.ts';
+import { AUTHORIZATION } from '../support/ext-authz-service.ts';
 import { freePorts } from '../support/free-port.ts';
 import { GateProcess } from './support/gate-process.ts';
 import { SEED, TIMES } from './support/run.ts';

@@ -7,12 +7,12 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import {
-  AUTHORIZATION,
   type EnvoyCheckRequest,
   type EnvoyCheckResponse,
   SERVICE,
 } from '../../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { parseCheckRequest, rawHeadersOf } from '../../../src/forward-auth/proxies/ext-authz/parse.ts';
+import { AUTHORIZATION } from '../../support/ext-authz-service.ts';
 import type { Asked } from './check-tap.ts';
 
 type Check = (question: EnvoyCheckRequest, answered: sendUnaryData<EnvoyCheckResponse>) => void;

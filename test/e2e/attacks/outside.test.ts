@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import type { MethodDefinition } from '@grpc/grpc-js';
 import { exportJWK, generateKeyPair } from 'jose';
-import {
-  AUTHORIZATION,
-  type EnvoyCheckResponse,
-  SERVICE,
-} from '../../../src/forward-auth/proxies/ext-authz/messages.ts';
+import { type EnvoyCheckResponse, SERVICE } from '../../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { importSigningKey, signAssertion } from '../../../src/identity/assertion.ts';
 import { ANONYMOUS } from '../../../src/identity/identity.ts';
+import { AUTHORIZATION } from '../../support/ext-authz-service.ts';
 import { ECHO, type Gauntlet, SECRET, startGauntlet } from './gauntlet.ts';
 import { FORGER } from './oracle.ts';
 import { exchange, written } from './wire.ts';
@@ -191,7 +187,7 @@ describe('attacks past the proxy', () => {
 
   /** grpc-js cannot choose the address that it calls from. */
   async function askGrpc(from: string): Promise<EnvoyCheckResponse> {
-    const { Check } = AUTHORIZATION as unknown as { Check: MethodDefinition<object, EnvoyCheckResponse> };
+    const { Check } = AUTHORIZATION;
     const headers = { authorization: `Bearer ${gauntlet.token}`, 'x-forwarded-proto': 'http' };
     const http = { method: 'GET', path: '/app/x', host: HOST, scheme: 'http', headers };
     const source = { address: { socket_address: { address: HOST } } };

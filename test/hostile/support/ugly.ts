@@ -1,6 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { frame } from '../../relay/hostile/support/raw-server.ts';
+import { h2Frame, hpack, PREFACE } from '../../support/h2-frames.ts';
 
 /** What a server writes, piece by piece, and what it does then. */
 export interface Ugly {
@@ -393,32 +394,6 @@ export function uglyRequests(paths: readonly string[], more: readonly string[] =
           behind,
         ]);
       }),
-  );
-}
-
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-
-/** A frame of HTTP/2 (RFC 9113 §4.1). @param length what it says of itself; absent: the truth */
-function h2Frame(type: number, flags: number, stream: number, payload: Buffer, length = payload.length): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** Fields that are literals without a name of a table (RFC 7541 §6.2.2), short ones. */
-function hpack(fields: Readonly<Record<string, string>>): Buffer {
-  return Buffer.concat(
-    Object.entries(fields).map(([name, value]) =>
-      Buffer.concat([
-        Buffer.from([0, name.length]),
-        Buffer.from(name),
-        Buffer.from([value.length]),
-        Buffer.from(value),
-      ]),
-    ),
   );
 }
 

@@ -1,15 +1,4 @@
-import type { ServiceDefinition } from '@grpc/grpc-js';
-import { fromJSON } from '@grpc/proto-loader';
-
-type Field = readonly [type: string, id: number, rule?: 'repeated' | { readonly map: string }];
-
-function message(fields: Readonly<Record<string, Field>>, oneofs?: Readonly<Record<string, { oneof: string[] }>>) {
-  const entries = Object.entries(fields).map(([name, [type, id, rule]]) => [
-    name,
-    { type, id, ...(rule === 'repeated' ? { rule } : rule === undefined ? {} : { keyType: rule.map }) },
-  ]);
-  return { fields: Object.fromEntries(entries), ...(oneofs === undefined ? {} : { oneofs }) };
-}
+import { message, messageTypes } from '../../../platform/grpc/messages.ts';
 
 const CHECK = (version: string) => ({
   methods: {
@@ -27,7 +16,7 @@ const CHECK = (version: string) => ({
  * Source: envoy/service/auth/v3/{external_auth,attribute_context}.proto, envoy/config/core/v3/{base,address}.proto,
  * envoy/type/v3/http_status.proto, google/rpc/status.proto, google/protobuf/{struct,wrappers}.proto.
  */
-const API = {
+export const API = {
   nested: {
     envoy: {
       nested: {
@@ -114,16 +103,9 @@ const API = {
   },
 };
 
-const definitions = fromJSON(API as unknown as Parameters<typeof fromJSON>[0], {
-  keepCase: true,
-  longs: String,
-  defaults: false,
-});
-
 export const SERVICE = 'envoy.service.auth.v3.Authorization';
-export const AUTHORIZATION = definitions[SERVICE] as ServiceDefinition;
 /** What clients of the removed version call; nothing but its name is known here. */
-export const AUTHORIZATION_V2 = definitions['envoy.service.auth.v2.Authorization'] as ServiceDefinition;
+export const SERVICE_V2 = 'envoy.service.auth.v2.Authorization';
 
 export interface HeaderValue {
   readonly key?: string;
@@ -131,7 +113,7 @@ export interface HeaderValue {
   readonly raw_value?: Uint8Array;
 }
 
-/** As it is read from the wire: whatever is empty is absent. */
+/** As it is read from the wire: whatever is absent there may be empty or null here. */
 export interface EnvoyCheckRequest {
   readonly attributes?: {
     readonly source?: { readonly address?: { readonly socket_address?: { readonly address?: string } } };
@@ -174,3 +156,9 @@ export interface EnvoyCheckResponse {
   };
   readonly dynamic_metadata: { readonly fields: Readonly<Record<string, StructValue>> };
 }
+
+const typeOf = messageTypes(API);
+export const CHECK_REQUEST = typeOf<EnvoyCheckRequest>('envoy.service.auth.v3.CheckRequest');
+export const CHECK_RESPONSE = typeOf<EnvoyCheckResponse>('envoy.service.auth.v3.CheckResponse');
+/** Of `dynamic_metadata`. */
+export const STRUCT = typeOf<{ readonly fields: Readonly<Record<string, StructValue>> }>('google.protobuf.Struct');

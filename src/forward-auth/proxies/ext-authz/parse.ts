@@ -10,12 +10,15 @@ import type { EnvoyCheckRequest } from './messages.ts';
 export function rawHeadersOf(check: EnvoyCheckRequest): string[] {
   const http = check.attributes?.request?.http;
   const listed = http?.header_map?.headers ?? [];
-  if (listed.length === 0) return Object.entries(http?.headers ?? {}).flat();
-  return listed.flatMap(({ key = '', value = '', raw_value: raw }) => [
-    key,
-    // As Node reads header fields (RFC 9110 §5.5).
-    raw === undefined || raw.length === 0 ? value : Buffer.from(raw).toString('latin1'),
-  ]);
+  const raw: string[] = [];
+  if (listed.length === 0) {
+    const joined = http?.headers ?? {};
+    for (const name of Object.keys(joined)) raw.push(name, joined[name] as string);
+  }
+  // As Node reads header fields (RFC 9110 §5.5).
+  for (const { key = '', value = '', raw_value: bytes } of listed)
+    raw.push(key, bytes === undefined || bytes.length === 0 ? value : Buffer.from(bytes).toString('latin1'));
+  return raw;
 }
 
 /** Reads the request that Envoy asks about over gRPC. Call it for trusted peers only. */
@@ -29,7 +32,7 @@ export function parseCheckRequest(check: EnvoyCheckRequest, raw: readonly string
     target: ['attributes.request.http.path', http?.path || undefined],
     host: ['attributes.request.http.host', http?.host || undefined],
     // Of HTTP/2 the scheme is the client's own word; this header is Envoy's.
-    scheme: ['x-forwarded-proto', headers.get('x-forwarded-proto') ?? http?.scheme],
+    scheme: ['x-forwarded-proto', headers.get('x-forwarded-proto') ?? (http?.scheme || undefined)],
     // Envoy's own peer, which is a load balancer where one stands in front.
     client:
       hops === 1

@@ -1,12 +1,16 @@
-import { status as grpcStatus } from '@grpc/grpc-js';
-import { classifyHeader, IDENTITY_HEADER_NAMES } from '../../../identity/headers.ts';
+import { IDENTITY_HEADER_NAMES } from '../../../identity/headers.ts';
+import { STATUS } from '../../../platform/grpc/status.ts';
 import type { Decision } from '../../decision/decision.ts';
 import type { CheckResult, ProxyAnswer } from '../../decision/proxy-check.ts';
+import { claimedNames } from './claimed-names.ts';
 import type { EnvoyCheckResponse, HeaderValueOption, StructValue } from './messages.ts';
 
+/** Key of the metadata. */
+export const REQUEST_ID = 'request_id';
 /** envoy.config.core.v3.HeaderValueOption.HeaderAppendAction */
 const APPEND = 0;
 const OVERWRITE = 2;
+const OWN_NAMES = IDENTITY_HEADER_NAMES.map((name) => name.toLowerCase());
 /** Of our own answer, not of the request that goes on. */
 const ABOUT_THE_ANSWER = new Set(['content-length', 'cache-control']);
 
@@ -35,7 +39,7 @@ function conclude({ decision, answer }: CheckResult, response: EnvoyCheckRespons
     answer.status === 200 &&
     response.ok_response !== undefined &&
     response.denied_response === undefined;
-  response.status = { code: allowed ? grpcStatus.OK : grpcStatus.PERMISSION_DENIED, message: decision.reason };
+  response.status = { code: allowed ? STATUS.OK : STATUS.PERMISSION_DENIED, message: decision.reason };
   return response;
 }
 
@@ -43,11 +47,7 @@ function okOf(headers: readonly string[], received: readonly string[]): NonNulla
   const set: HeaderValueOption[] = [];
   const cookies: HeaderValueOption[] = [];
   // Whatever the answer does not name would go on as the client sent it.
-  const remove = new Set(IDENTITY_HEADER_NAMES.map((name) => name.toLowerCase()));
-  for (let i = 0; i < received.length; i += 2) {
-    const name = (received[i] as string).toLowerCase();
-    if (!name.startsWith(':') && classifyHeader(name) !== 'none') remove.add(name);
-  }
+  const remove = new Set([...OWN_NAMES, ...claimedNames(received)]);
   for (let i = 0; i < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
     const value = headers[i + 1] as string;
@@ -85,7 +85,7 @@ function metadataOf(decision: Decision, requestId: string): Record<string, Struc
     decision: text(decision.kind),
     reason: text(decision.reason),
     rule: text('rule' in decision ? decision.rule : ''),
-    request_id: text(requestId),
+    [REQUEST_ID]: text(requestId),
   };
   if (decision.kind !== 'allow') return common;
   const { subject, method, issuer, groups } = decision.identity;

@@ -1,24 +1,20 @@
-import type { IncomingMessage } from 'node:http';
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
-import { withoutBrackets } from '../../../platform/config/host-and-port.ts';
-import { PosternError } from '../../../platform/errors.ts';
+import type { Call } from '../../../platform/grpc/call.ts';
+import type { ConnectionTimes } from '../../../platform/grpc/connection.ts';
+import { startGrpcServer } from '../../../platform/grpc/grpc-server.ts';
+import { Health } from '../../../platform/grpc/health.ts';
+import { CallFailure, STATUS } from '../../../platform/grpc/status.ts';
 import { requestId } from '../../../platform/http.ts';
 import type { Logger } from '../../../platform/log.ts';
+import type { WindowRequest } from '../../../platform/navigation.ts';
+import type { ListenerCredentials } from '../../../platform/tls.ts';
 import type { Tracing } from '../../../platform/tracing/span.ts';
 import type { Trusted } from '../../../platform/trusted-peers.ts';
-import { UNTRUSTED } from '../../decision/decision.ts';
-import type { RunCheck } from '../../decision/proxy-check.ts';
-import { RequestHeaders } from '../../decision/request.ts';
-import {
-  AUTHORIZATION,
-  AUTHORIZATION_V2,
-  type EnvoyCheckRequest,
-  type EnvoyCheckResponse,
-  SERVICE,
-} from './messages.ts';
+import { type Deny, UNTRUSTED } from '../../decision/decision.ts';
+import type { ProxyCheck, RunCheck } from '../../decision/proxy-check.ts';
+import { type CheckRequest, RequestHeaders } from '../../decision/request.ts';
+import { EncodedAnswers } from './encoded-answers.ts';
+import { CHECK_REQUEST, type EnvoyCheckRequest, SERVICE, SERVICE_V2 } from './messages.ts';
 import { parseCheckRequest, rawHeadersOf } from './parse.ts';
-import { renderResult } from './render.ts';
 import { tracedCall } from './traced-call.ts';
 
 /** Who may ask, and how a check is decided. */
@@ -37,11 +33,11 @@ export interface ExtAuthz {
   /** Bytes of one check, which holds all headers of a request. */
   readonly maxMessage: number;
   /** Absent: plain text, for the same machine or a network of one's own. */
-  readonly credentials?: ServerCredentials;
+  readonly tls?: ListenerCredentials | undefined;
   /** Absent: traces are off. */
   readonly tracing?: Tracing | undefined;
   /** Where they differ from the usual ones. */
-  readonly connectionTimes?: Partial<typeof CONNECTION_TIMES>;
+  readonly connectionTimes?: Partial<ConnectionTimes>;
 }
 
 export interface RunningExtAuthz {
@@ -52,20 +48,10 @@ export interface RunningExtAuthz {
   close(grace: number): Promise<void>;
 }
 
-/** Milliseconds: an idle or an old connection ends, so that none is held for ever and replicas share the load anew; a dead one is found. */
-const CONNECTION_TIMES = {
-  'grpc.max_connection_idle_ms': 15 * 60_000,
-  'grpc.max_connection_age_ms': 60 * 60_000,
-  'grpc.max_connection_age_grace_ms': 30_000,
-  // Node does not notice a peer that leaves in the midst of a frame.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-};
-
-const V2 = {
-  code: status.UNIMPLEMENTED,
-  details: `use ${SERVICE}: set transport_api_version: V3 in Envoy’s ext_authz`,
-};
+const CHECK = 'Check';
+const V2 = new CallFailure(STATUS.UNIMPLEMENTED, `use ${SERVICE}: set transport_api_version: V3 in Envoy’s ext_authz`);
+const UNREADABLE = new CallFailure(STATUS.INTERNAL, 'the message is no CheckRequest');
+const FAILED = new CallFailure(STATUS.INTERNAL, 'the check failed');
 
 /**
  * Envoy's external authorization over gRPC (envoy.service.auth.v3), with the health service beside it.
@@ -73,100 +59,108 @@ const V2 = {
  * @throws PosternError where the port is taken
  */
 export async function startExtAuthz(context: ExtAuthz): Promise<RunningExtAuthz> {
-  const { listen, credentials = ServerCredentials.createInsecure(), maxMessage } = context;
-  const server = new Server({
-    'grpc.max_receive_message_length': maxMessage,
-    ...CONNECTION_TIMES,
-    ...context.connectionTimes,
+  const { listen, maxMessage, tls, tracing, connectionTimes: times } = context;
+  const health = new Health(['', SERVICE]);
+  const check = checksOf(context);
+  const answer =
+    tracing === undefined
+      ? check
+      : (message: Buffer, call: Call) => {
+          const origin = {
+            peer: call.connection.address,
+            metadata: call.metadata,
+            trusted: call.connection.isOf(context.current().trusted),
+          };
+          void tracedCall(tracing, origin, async () => check(message, call));
+        };
+  const server = await startGrpcServer(listen, 'auth.grpc', {
+    methods: new Map([
+      ...health.methods,
+      [`/${SERVICE}/${CHECK}`, (message, call) => void answer(message, call)],
+      [`/${SERVICE_V2}/${CHECK}`, (_message, call) => call.fail(V2)],
+    ]),
+    maxMessage,
+    tls,
+    times,
   });
-  const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
-  server.addService(AUTHORIZATION, {
-    Check: (call: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>, answer: sendUnaryData<EnvoyCheckResponse>) =>
-      void (context.tracing === undefined
-        ? check(context, call, answer)
-        : traced(context, context.tracing, call, answer)),
-  });
-  server.addService(AUTHORIZATION_V2, { Check: (_call: unknown, answer: sendUnaryData<never>) => answer(V2) });
-  health.addToServer(server);
-  const port = await bind(server, listen, credentials);
-  const announceStop = () => {
-    for (const name of ['', SERVICE]) health.setStatus(name, 'NOT_SERVING');
-  };
+  const announceStop = () => health.stop();
   return {
-    port,
+    port: server.port,
     announceStop,
-    close: async (grace) => {
+    close: (grace) => {
       announceStop();
-      const cut = setTimeout(() => server.forceShutdown(), grace);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(cut);
+      health.close();
+      return server.close(grace);
     },
   };
 }
 
-async function check(
-  { current, log }: ExtAuthz,
-  call: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>,
-  answer: sendUnaryData<EnvoyCheckResponse>,
-): Promise<void> {
-  const start = performance.now();
-  try {
-    const { runCheck, trusted, trustedHops } = current();
-    const peer = addressOf(call.getPeer());
-    const raw = rawHeadersOf(call.request);
-    const id = requestId({ rawHeaders: raw } as IncomingMessage);
-    const read = () =>
-      trusted.has(peer, namesOf(call)) ? parseCheckRequest(call.request, raw, trustedHops) : UNTRUSTED;
-    const { method } = call.request.attributes?.request?.http ?? {};
-    const result = await runCheck({
-      proxy: 'envoy-grpc',
-      read,
-      asker: () => ({ method, headers: new RequestHeaders(raw) }),
-      requestId: () => id,
-      peer: () => peer,
-      start,
-    });
-    const response = renderResult(result, raw, id);
-    // An answer without a status is an allow to Envoy.
-    if (response.status === undefined) throw new TypeError('an answer without a status');
-    answer(null, response);
-  } catch (error) {
+/** @returns answers a check; a promise where that takes time, which is never rejected */
+function checksOf({ current, log }: ExtAuthz): (message: Buffer, call: Call) => Promise<void> | undefined {
+  const answers = new EncodedAnswers();
+  const failed = (call: Call, error: unknown) => {
     log.error({ error, proxy: 'envoy-grpc' }, 'a check failed');
-    answer({ code: status.INTERNAL, details: 'the check failed' });
-  }
-}
-
-function traced(
-  context: ExtAuthz,
-  tracing: Tracing,
-  call: ServerUnaryCall<EnvoyCheckRequest, EnvoyCheckResponse>,
-  answer: sendUnaryData<EnvoyCheckResponse>,
-): Promise<void> {
-  const peer = addressOf(call.getPeer());
-  const origin = {
-    peer,
-    metadata: call.metadata.getMap(),
-    trusted: context.current().trusted.has(peer, namesOf(call)),
+    call.fail(FAILED);
   };
-  return tracedCall(tracing, origin, () => check(context, call, answer));
+  return (message, call) => {
+    const start = performance.now();
+    let question: EnvoyCheckRequest;
+    try {
+      question = CHECK_REQUEST.decode(message);
+    } catch {
+      call.fail(UNREADABLE);
+      return undefined;
+    }
+    try {
+      const context = current();
+      const asked = new GrpcCheck(question, call, context, start);
+      const answer = (result: Awaited<ReturnType<RunCheck>>) =>
+        call.answer(...answers.encode(result, asked.raw, asked.requestId()));
+      const result = context.runCheck(asked);
+      if (result instanceof Promise) return result.then(answer).catch((error: unknown) => failed(call, error));
+      answer(result);
+    } catch (error) {
+      failed(call, error);
+    }
+    return undefined;
+  };
 }
 
-/** @returns alternative names of the certificate that grpc-js has verified */
-function namesOf(call: Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext'>): string | undefined {
-  return call.getAuthContext().sslPeerCertificate?.subjectaltname;
-}
+/** A check as Envoy asks it over gRPC. */
+class GrpcCheck implements ProxyCheck {
+  readonly proxy = 'envoy-grpc';
+  readonly start: number;
+  /** The client's headers, name and value alternating. */
+  readonly raw: readonly string[];
+  readonly #question: EnvoyCheckRequest;
+  readonly #call: Call;
+  readonly #context: CheckContext;
+  #id: string | undefined;
 
-/** `203.0.113.7:1234` or `[2001:db8::1]:1234`, as grpc-js writes a peer. */
-function addressOf(peer: string): string {
-  return withoutBrackets(peer.replace(/:\d+$/, ''));
-}
+  constructor(question: EnvoyCheckRequest, call: Call, context: CheckContext, start: number) {
+    this.start = start;
+    this.raw = rawHeadersOf(question);
+    this.#question = question;
+    this.#call = call;
+    this.#context = context;
+  }
 
-function bind(server: Server, { host, port }: ExtAuthz['listen'], credentials: ServerCredentials): Promise<number> {
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (cause, bound) => {
-      if (cause === null) return resolve(bound);
-      reject(new PosternError('listen', `auth.grpc: cannot listen on ${address}`, { expose: true, cause }));
-    });
-  });
+  read(): CheckRequest | Deny {
+    const { trusted, trustedHops } = this.#context;
+    return this.#call.connection.isOf(trusted) ? parseCheckRequest(this.#question, this.raw, trustedHops) : UNTRUSTED;
+  }
+
+  asker(): WindowRequest {
+    const { method } = this.#question.attributes?.request?.http ?? {};
+    return { method: method || undefined, headers: new RequestHeaders(this.raw) };
+  }
+
+  requestId(): string {
+    this.#id ??= requestId({ rawHeaders: this.raw });
+    return this.#id;
+  }
+
+  peer(): string {
+    return this.#call.connection.address;
+  }
 }

@@ -5,21 +5,17 @@ import { connect } from 'node:net';
 import pino from 'pino';
 import { type RunningExtAuthz, startExtAuthz } from '../../../../src/forward-auth/proxies/ext-authz/server.ts';
 import { trustedPeers } from '../../../../src/platform/trusted-peers.ts';
+import { h2Frame, PREFACE } from '../../../support/h2-frames.ts';
 
-/** RFC 9113 §3.4, and an empty SETTINGS frame. */
-const PREFACE = Buffer.concat([
-  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
-]);
 /** Milliseconds. */
 const SHORT = 300;
 const LONG = 600_000;
 const LASTING = {
-  'grpc.max_connection_idle_ms': LONG,
-  'grpc.max_connection_age_ms': LONG,
-  'grpc.max_connection_age_grace_ms': SHORT,
-  'grpc.keepalive_time_ms': LONG,
-  'grpc.keepalive_timeout_ms': SHORT,
+  idle: LONG,
+  age: LONG,
+  grace: SHORT,
+  ping: LONG,
+  pong: SHORT,
 };
 
 describe('connections of Envoy over gRPC', () => {
@@ -46,8 +42,8 @@ describe('connections of Envoy over gRPC', () => {
   };
 
   for (const [title, times] of [
-    ['that nobody uses', { 'grpc.max_connection_idle_ms': SHORT }],
-    ['that is old', { 'grpc.max_connection_age_ms': SHORT }],
+    ['that nobody uses', { idle: SHORT }],
+    ['that is old', { age: SHORT }],
   ] as const)
     it(`end: one ${title}`, async () => {
       session = connectHttp2(`http://127.0.0.1:${await start(times)}`);
@@ -57,15 +53,15 @@ describe('connections of Envoy over gRPC', () => {
     });
 
   it('end: one whose peer answers no ping', async () => {
-    const socket = connect(await start({ 'grpc.keepalive_time_ms': SHORT }), '127.0.0.1');
+    const socket = connect(await start({ ping: SHORT }), '127.0.0.1');
     socket.on('error', () => {});
     socket.resume();
-    socket.write(PREFACE);
+    socket.write(Buffer.concat([PREFACE, h2Frame(4, 0, 0, Buffer.alloc(0))]));
     await once(socket, 'close');
   });
 
   it('stay: one that is young, whose peer answers', async () => {
-    session = connectHttp2(`http://127.0.0.1:${await start({ 'grpc.keepalive_time_ms': SHORT })}`);
+    session = connectHttp2(`http://127.0.0.1:${await start({ ping: SHORT })}`);
     session.on('error', () => {});
     await once(session, 'connect');
     let pings = 0;

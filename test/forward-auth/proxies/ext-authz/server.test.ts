@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { type Decision, deny, REASONS } from '../../../../src/forward-auth/decision/decision.ts';
-import {
-  AUTHORIZATION,
-  AUTHORIZATION_V2,
-  type EnvoyCheckRequest,
-  type EnvoyCheckResponse,
-  type HeaderValueOption,
+import type {
+  EnvoyCheckRequest,
+  EnvoyCheckResponse,
+  HeaderValueOption,
 } from '../../../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { renderResult } from '../../../../src/forward-auth/proxies/ext-authz/render.ts';
 import { startExtAuthz } from '../../../../src/forward-auth/proxies/ext-authz/server.ts';
@@ -16,6 +14,7 @@ import { IDENTITY_HEADER_NAMES } from '../../../../src/identity/headers.ts';
 import { ANONYMOUS } from '../../../../src/identity/identity.ts';
 import { AddressList } from '../../../../src/platform/addresses.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
+import { AUTHORIZATION, AUTHORIZATION_V2 } from '../../../support/ext-authz-service.ts';
 import { type Gate, openGate, RESOURCE } from '../../support/gate.ts';
 import { type KeyServer, rsaKey, startKeyServer } from '../../support/key-server.ts';
 

@@ -4,13 +4,12 @@ import { connect } from 'node:tls';
 import { Client, credentials, type MethodDefinition } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { UNTRUSTED } from '../../../../src/forward-auth/decision/decision.ts';
-import { grpcCredentials } from '../../../../src/forward-auth/proxies/ext-authz/credentials.ts';
-import { AUTHORIZATION } from '../../../../src/forward-auth/proxies/ext-authz/messages.ts';
 import { type RunningExtAuthz, startExtAuthz } from '../../../../src/forward-auth/proxies/ext-authz/server.ts';
 import { createLogger } from '../../../../src/platform/log.ts';
 import { openListenerTls } from '../../../../src/platform/tls.ts';
 import { trustedPeers } from '../../../../src/platform/trusted-peers.ts';
 import { type CertificateFiles, TestAuthority } from '../../../support/certificates.ts';
+import { AUTHORIZATION } from '../../../support/ext-authz-service.ts';
 
 const log = createLogger('auth', 'silent');
 
@@ -84,14 +83,14 @@ describe('TLS of ext_authz over gRPC', () => {
       listen: { host: '127.0.0.1', port: 0 },
       current: () => ({
         trusted: trustedPeers({ trustedProxies: ['127.0.0.1'], trustedCertificates: ['proxy'] }),
-        runCheck: ({ read }) => {
-          refused.push(read() === UNTRUSTED);
+        runCheck: (check) => {
+          refused.push(check.read() === UNTRUSTED);
           throw new Error('only who asks is looked at');
         },
       }),
       log,
       maxMessage: 65_536,
-      credentials: grpcCredentials(tls, true),
+      tls,
     });
   });
 
