@@ -2,10 +2,11 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { outboundConnection } from '../../../platform/outbound/connections.ts';
 import type { readUpstreamTls } from '../../../platform/tls.ts';
-import { type OversizedMessage, OversizedScan } from '../../protocol/oversized-message.ts';
+import { ENDLESS } from '../../protocol/oversized-message.ts';
 import { isRefusing, type OnServerRefusal, readRefusal } from '../refusal-reason.ts';
 import { paired } from './header-fields.ts';
 import type { OpenPipe, Pipe, PipeEvents } from './pipe.ts';
+import { WebSocketFrames } from './web-socket-frames.ts';
 
 export interface WebSocketOptions {
   /** Bytes of one message. */
@@ -23,7 +24,7 @@ const PING = 30_000;
 const GOODBYE = 1_000;
 /** RFC 6455 §7.4.1. */
 const NORMAL_CLOSURE = 1000;
-/** A message is held whole before its size is known to be too much; this many times the limit ends the connection. */
+/** What has come since the last message is noise above this many times the limit: frames in pieces, control frames. */
 const HELD = 2;
 /** Bytes on their way to the server above which its pings are not answered: it does not read what it asks for. */
 const MAX_PONGS = 64 * 1024;
@@ -37,7 +38,7 @@ export function webSocketPipe(url: string, options: WebSocketOptions): OpenPipe 
     const socket = new WebSocket(url, 'mcp', {
       headers: paired(fields),
       handshakeTimeout: timeout,
-      maxPayload: limit * HELD,
+      maxPayload: limit,
       perMessageDeflate: false,
       followRedirects: false,
       // Each message in a turn of its own, so that a segment full of small ones does not keep the loop.
@@ -83,19 +84,30 @@ class WebSocketPipe implements Pipe {
     });
     // Counts what `ws` reads without telling: frames in pieces, control frames, what belongs to no message.
     let unread = 0;
+    let received = 0;
+    const frames = new WebSocketFrames(limit);
     let raw: Socket | undefined;
     socket.once('upgrade', (response) => {
       raw = response.socket;
     });
     // Not before: a listener that is there first would take what came in one segment with the handshake.
     socket.once('open', () => {
-      raw?.prependListener('data', (chunk: Buffer) => {
+      if (raw === undefined) return;
+      // `ws` reads what is left of the frames, as if the server had sent no more.
+      const readers = raw.listeners('data') as Array<(chunk: Buffer) => void>;
+      raw.removeAllListeners('data');
+      raw.on('data', (chunk: Buffer) => {
         const startedAt = performance.now();
         // `ws` takes the same piece apart before the microtasks have their turn.
         queueMicrotask(() => events.spent(performance.now() - startedAt));
-        unread += chunk.length;
+        const { skipped } = frames;
+        const passing = frames.push(chunk);
+        const skippedNow = frames.skipped - skipped;
+        unread = Math.max(0, unread + chunk.length - skippedNow);
+        if (frames.skipping > limit * ENDLESS) events.noise(skippedNow);
         if (unread > limit * HELD + chunk.length) events.noise(chunk.length);
         events.pending(unread);
+        if (why === undefined) for (const part of passing) for (const read of readers) read.call(raw as Socket, part);
       });
     });
     const read = (bytes: number) => {
@@ -111,9 +123,10 @@ class WebSocketPipe implements Pipe {
       this.#alive = true;
       // What comes in one piece with other messages was counted with the first of them.
       read(isBinary ? 0 : data.length);
-      if (isBinary) return;
-      if (data.length > limit) events.oversized(skimmed(data));
-      else events.message(data.toString());
+      const oversized = frames.takeOversized(received);
+      received += 1;
+      if (oversized !== undefined) events.oversized(oversized);
+      else if (!isBinary) events.message(data.toString());
     });
     let stands = false;
     let over: (how: Error) => void = () => {};
@@ -170,10 +183,4 @@ class WebSocketPipe implements Pipe {
     this.#alive = false;
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
   }
-}
-
-function skimmed(data: Buffer): OversizedMessage {
-  const scan = new OversizedScan();
-  scan.push(data.toString());
-  return scan.end();
 }

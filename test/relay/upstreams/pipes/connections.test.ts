@@ -107,6 +107,44 @@ describe('MCP servers over WebSocket', function () {
     await bob.callTool({ name: 'say', arguments: {} });
   });
 
+  for (const frames of [1, 2, 7])
+    it(`a message far above the limit is refused alone, and the others of all users go on (${frames} frames)`, async () => {
+      const waiting: Array<() => void> = [];
+      const server = await webSocketServer((socket, { id, method, params }) => {
+        if (method !== 'tools/call') return false;
+        const { length } = (params?.arguments ?? {}) as { length?: number };
+        const result = { content: [{ type: 'text', text: length === undefined ? 'small' : 'é'.repeat(length) }] };
+        const text = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id, result }));
+        if (params?.name === 'waits') waiting.push(() => socket.send(text, { binary: false }));
+        else {
+          const size = Math.ceil(text.length / frames);
+          for (let from = 0; from < text.length; from += size) {
+            socket.send(text.subarray(from, from + size), { binary: false, fin: from + size >= text.length });
+            socket.ping();
+          }
+        }
+        return true;
+      });
+      const limits = { maxServerMessage: '64KiB' };
+      const running = await relay({ servers: { one: { url: server.url, sharing: 'everybody' } }, limits });
+      const [alice, bob] = [await connectAs(running.url, 'alice'), await connectAs(running.url, 'bob')];
+      const call = async (client: typeof alice, name: string, length?: number) =>
+        JSON.stringify((await client.callTool({ name, arguments: length === undefined ? {} : { length } })).content);
+      const waits = call(bob, 'waits');
+      await until('his call is at the server', () => waiting.length === 1);
+      // Bytes: 60,000 pass; 70,000, 190,000 and 400,000 are one, almost three and six times the limit.
+      assert.equal((await call(alice, 'says', 30_000)).includes('é'.repeat(30_000)), true);
+      for (const length of [35_000, 95_000, 200_000]) {
+        const refused = await call(alice, 'says', length).catch(({ message }) => String(message));
+        const [, size] = /has (\d+) characters, of which 65536 may be/.exec(refused) ?? [];
+        assert.equal(Math.floor(Number(size) / 1_000), (2 * length) / 1_000, refused);
+        assert.match(await call(alice, 'says'), /small/);
+      }
+      waiting[0]?.();
+      assert.match(await waits, /small/);
+      assert.equal(server.upgrades.length, 1, 'the connection is the same');
+    });
+
   for (const code of [1000, 1011, 4999])
     it(`a connection closed with ${code} in a request is an error, and the session is over`, async () => {
       const server = await webSocketServer((socket, { method }) => {
