@@ -95,8 +95,8 @@ export class WebSocketFrames {
     const frame = { opcode, isLast, left: payloadSize(head) };
     this.#frame = frame;
     const isData = opcode < CLOSE;
-    const goesOn = isData && (opcode === 0) !== (this.#message === undefined);
-    if ((first & RESERVED) !== 0 || (second & MASKED) !== 0 || (isData && !goesOn)) {
+    const isInOrder = !isData || (opcode === 0) !== (this.#message === undefined);
+    if ((first & RESERVED) !== 0 || (second & MASKED) !== 0 || !isInOrder || !Number.isSafeInteger(frame.left)) {
       this.#closed = true;
       return void passing.push(INVALID);
     }
