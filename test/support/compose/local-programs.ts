@@ -26,6 +26,8 @@ export interface LocalProgram {
   readonly further?: readonly string[];
   /** Where the program lives in the image, and a copy of it for this run, into which files are mounted. */
   readonly home?: { readonly inImage: string; readonly copy: string };
+  /** What ends it; absent: SIGTERM, as an engine does. */
+  readonly stopSignal?: NodeJS.Signals;
 }
 
 type Find = (context: Mocha.Context) => Promise<LocalProgram>;
@@ -79,10 +81,13 @@ async function contextForge(context: Mocha.Context): Promise<LocalProgram> {
   return { entrypoint: [], names: { mcpgateway: [program], python3: [python] } };
 }
 
+/** At SIGTERM it takes requests for three seconds more, for proxies to notice. */
+const POSTERN_IMAGE: LocalProgram = { entrypoint: [process.execPath, POSTERN], names: NODE, stopSignal: 'SIGINT' };
+
 /** By the image's name without its tag. */
 const PROGRAMS: Readonly<Record<string, Find>> = {
-  postern: async () => ({ entrypoint: [process.execPath, POSTERN], names: NODE }),
-  'ghcr.io/postern-mcp/postern': async () => ({ entrypoint: [process.execPath, POSTERN], names: NODE }),
+  postern: async () => POSTERN_IMAGE,
+  'ghcr.io/postern-mcp/postern': async () => POSTERN_IMAGE,
   // The package is the same one that the tests have installed, so npx need not fetch it.
   node: async () => ({ entrypoint: [], names: { ...NODE, npx: [process.execPath, EVERYTHING] } }),
   traefik: proxy('traefik'),

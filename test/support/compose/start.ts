@@ -60,7 +60,7 @@ export async function startProject(context: Mocha.Context, project: Project): Pr
 async function startService(
   name: string,
   service: Service,
-  { entrypoint, names, further = [], home }: LocalProgram,
+  { entrypoint, names, further = [], home, stopSignal }: LocalProgram,
   folders: string[],
 ): Promise<Child> {
   const places: Array<readonly [inImage: string, here: string]> = [];
@@ -94,6 +94,7 @@ async function startService(
     ...(service.working_dir === undefined ? {} : { cwd: local(service.working_dir) }),
     ready: test === undefined ? async () => true : () => isHealthy(test.map(local), names, env),
     patience: Math.max(60_000, milliseconds(start_period)),
+    ...(stopSignal === undefined ? {} : { stopSignal }),
   });
 }
 
