@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
 import type { Replica } from '../../test/support/gate-replicas.ts';
 import { until } from '../../test/support/until.ts';
 import { count, type Report } from './report.ts';
@@ -28,6 +29,7 @@ export const FAULTS: ReadonlyArray<Fault<System>> = [
     begin: ({ tell }) => tell('CONFIG', 'SET', 'maxmemory', '1'),
     end: ({ tell }) => tell('CONFIG', 'SET', 'maxmemory', '0'),
   },
+  { name: 'the disk of Redis is full', begin: fillDisk, end: freeDisk },
   {
     name: 'Redis takes 300 ms',
     begin: async ({ pipes }) => {
@@ -116,6 +118,33 @@ function intercepted(
 /** Changes the soft limit of a process that runs (prlimit(1) of util-linux). */
 async function limit(pid: number, resource: 'nofile' | 'fsize', bounds: string): Promise<void> {
   await run('prlimit', [`--pid=${pid}`, `--${resource}=${bounds}`]);
+}
+
+/** Writes are refused once a snapshot has failed (`stop-writes-on-bgsave-error`), as where there is no space for it. */
+async function fillDisk({ redis, tell }: System): Promise<void> {
+  await tell('CONFIG', 'SET', 'appendonly', 'no');
+  await tell('CONFIG', 'SET', 'save', '3600 1');
+  await limit(await processOf(redis), 'fsize', '0:');
+  await tell('BGSAVE');
+  await until('Redis refuses to write', () =>
+    tell('SET', 'chaos', '1').then(
+      () => false,
+      (error: Error) => error.message.startsWith('MISCONF'),
+    ),
+  );
+}
+
+async function freeDisk({ redis, tell }: System): Promise<void> {
+  await limit(await processOf(redis), 'fsize', 'unlimited:');
+  await tell('CONFIG', 'SET', 'save', '');
+  await tell('CONFIG', 'SET', 'appendonly', 'yes');
+}
+
+/** @returns its process id */
+async function processOf({ port }: System['redis']): Promise<number> {
+  const client = new Redis({ port, protocol: 2 });
+  const told = await client.info('server').finally(() => client.disconnect());
+  return Number(/^process_id:(\d+)/m.exec(told)?.[1]);
 }
 
 /** Connections that hold the file descriptors of the first replica. */
