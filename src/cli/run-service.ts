@@ -11,6 +11,7 @@ import { createLogger, type Logger } from '../platform/log.ts';
 import { watchFiles } from '../platform/reloading/file-watch.ts';
 import { KEPT, type ReadConfig } from '../platform/reloading/reloading.ts';
 import {
+  type ConfigurationMessage,
   configurationMessage,
   isConfigurationMessage,
   type StartMessage,
@@ -73,20 +74,38 @@ export async function runService(
   const service = await start(config, { log, worker, file }).finally(unrefChannel);
   flush = () => service.fail();
   log.info({ port: service.port, internalPort: service.internalPort, file }, 'listening');
+  const tellOthers = () => worker !== undefined && process.send?.(configurationMessage(running));
+  let running = document;
+  if (running?.text !== given?.text) tellOthers();
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };
   process.send?.(message);
 
-  let running = document;
-  const reload = () =>
-    void service.reload(() => {
-      const loaded = loadConfig(path, terminal.env, running, name);
+  const take = async (load: () => LoadedConfig): Promise<boolean> => {
+    let taken = false;
+    await service.reload(() => {
+      const loaded = load();
       const onApplied = () => {
+        taken = true;
         running = loaded.document;
-        if (worker !== undefined) process.send?.(configurationMessage(running));
         watched.watch(loaded.files);
       };
       return { ...loaded, onApplied };
     });
+    return taken;
+  };
+  const reload = () =>
+    void take(() => loadConfig(path, terminal.env, running, name)).then((taken) => taken && tellOthers());
+  let following = Promise.resolve();
+  /** What another worker has read: it was compared there with the file before. */
+  const follow = (told: ConfigurationMessage) => {
+    following = following.then(async () => {
+      if (told.file === undefined || told.file.text === running?.text) return;
+      const { path: at, text } = told.file;
+      if (await take(() => loadConfig(parseConfigDocument(at, text), terminal.env, undefined, name))) return;
+      log.error('what the other workers run by cannot be used here; another worker takes the place of this one');
+      process.kill(process.pid, 'SIGTERM');
+    });
+  };
   const watched = watchFiles(files, reload);
   hangUp.listen(() => {
     // An operator who changes the file and says so wants it read once.
@@ -95,6 +114,7 @@ export async function runService(
   });
   process.on('message', (told) => {
     if (isFileGoneMessage(told)) watched.close();
+    if (worker !== undefined && isConfigurationMessage(told)) follow(told);
   });
   unrefChannel();
   const reason = await signal.stopped;

@@ -39,8 +39,8 @@ export function isStartMessage(message: unknown): message is StartMessage {
 }
 
 /**
- * The configuration by which the workers run: told by a worker that has taken one, and to a worker that starts, so that one which
- * replaces another does not read what the others refuse.
+ * The configuration by which the workers run: told by a worker that has read one, to all others, and to a worker that starts, so that
+ * each runs by what the others do although the file changes, and none reads what the others refuse.
  */
 export interface ConfigurationMessage {
   readonly type: 'postern:configuration';

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { freePorts } from '../support/free-port.ts';
 import { programOrSkip } from '../support/programs.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
@@ -98,6 +98,16 @@ describe('several workers of one process', function () {
     return answer.statusCode;
   }
 
+  /** To a server that is not there: 502 where the relay lets it through. */
+  async function call(more: Record<string, string> = {}): Promise<number> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'add' } });
+    const headers = { 'X-Authenticated-User': 'alice', 'Content-Type': 'application/json', ...more };
+    const options = { host: '127.0.0.1', port, path: '/servers/one/mcp', method: 'POST', headers, agent: false };
+    const [answer] = await once(request(options).end(body), 'response');
+    answer.resume();
+    return answer.statusCode;
+  }
+
   const metric = async (pattern: RegExp, accept = 'text/plain') => {
     const answer = await fetch(`${internal}/metrics`, { headers: { Accept: accept } });
     return [...(await answer.text()).matchAll(pattern)].map(([, value]) => Number(value));
@@ -119,6 +129,16 @@ describe('several workers of one process', function () {
       assert.deepEqual(await metric(/^postern_build_info\{.*\} (\d+)/gm, accept), [1]);
       assert.deepEqual(await metric(/^postern_store_up (\d+)/gm, accept), [1]);
     }
+  });
+
+  it('count one limit of the relay together', async () => {
+    const rateLimits = [{ by: 'user', limit: 5, per: '1h' }];
+    await serving(await start('relay', { rateLimits }));
+    const statuses: number[] = [];
+    for (let i = 0; i < 9; i++) statuses.push(await call());
+    assert.deepEqual(statuses.toSorted(), [429, 429, 429, 429, 502, 502, 502, 502, 502]);
+    const limited = await metric(/^postern_rate_limited_total\{.*\} (\d+)/gm);
+    assert.deepEqual(limited, [4]);
   });
 
   for (const command of ['auth', 'relay'] as const)
@@ -194,6 +214,62 @@ describe('several workers of one process', function () {
     }
     for (let i = 0; i < 6; i++, total++) assert.equal(await check(), 200);
     assert.equal(await decided(), total);
+  });
+
+  it('run by one configuration where the file changed again before all had read it', async () => {
+    const postern = await start('auth');
+    await serving(postern);
+    const file = `${folder}/postern.yaml`;
+    const open = await readFile(file, 'utf8');
+    const [late] = children(postern) as [number];
+    process.kill(late, 'SIGSTOP');
+    try {
+      await writeFile(file, open.replace('/**', '/other/**'));
+      postern.child.kill('SIGHUP');
+      await postern.until(/the configuration was read again/);
+      await writeFile(file, `${open}wrong: true\n`);
+      postern.child.kill('SIGHUP');
+      await postern.until(/the one before goes on/);
+    } finally {
+      process.kill(late, 'SIGCONT');
+    }
+    await until('all workers run by the same', async () => {
+      const statuses = new Set<number>();
+      for (let i = 0; i < 8; i++) statuses.add(await check());
+      return statuses.size === 1 && !statuses.has(200);
+    });
+  });
+
+  it('are without one that cannot use what the others have read', async () => {
+    const postern = await start('relay');
+    await serving(postern);
+    const file = `${folder}/postern.yaml`;
+    const secret = `${folder}/secret`;
+    const statuses = async (more: Record<string, string> = {}) => {
+      const found = new Set<number>();
+      for (let i = 0; i < 6; i++) found.add(await call(more));
+      return [...found];
+    };
+    assert.deepEqual(await statuses(), [502]);
+    const config = parse(await readFile(file, 'utf8'));
+    const [late] = children(postern) as [number];
+    process.kill(late, 'SIGSTOP');
+    try {
+      await writeFile(secret, 'the secret of the proxy');
+      await writeFile(file, stringify({ ...config, relay: { ...config.relay, trust: { secretPath: secret } } }));
+      postern.child.kill('SIGHUP');
+      await postern.until(/the configuration was read again/);
+      await rm(secret);
+    } finally {
+      process.kill(late, 'SIGCONT');
+    }
+    await postern.until(/what the other workers run by cannot be used here/);
+    await postern.until(/a worker ended/);
+    assert.deepEqual(await statuses(), [401]);
+    await writeFile(secret, 'the secret of the proxy');
+    await postern.until(/a worker was replaced/);
+    assert.deepEqual(await statuses(), [401]);
+    assert.deepEqual(await statuses({ 'X-Postern-Proxy-Secret': 'the secret of the proxy' }), [502]);
   });
 
   it('end with the error of one that cannot start', async () => {

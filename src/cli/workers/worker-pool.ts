@@ -113,15 +113,23 @@ export class WorkerPool {
     this.#running.set(number, running);
     worker.on('message', (message) => {
       if (isStartMessage(message)) worker.send(this.#configuration);
-      if (isConfigurationMessage(message)) this.#configuration = message;
+      if (isConfigurationMessage(message)) this.#take(message);
       if (!isReadyMessage(message)) return;
       running.ready = true;
+      worker.send(this.#configuration);
       if (running.reload) worker.process.kill('SIGHUP');
       if (this.#complete) log.info({ worker: number, pid: worker.process.pid }, 'a worker was replaced');
       else if (this.sockets().length === this.#options.count) this.#started(message);
     });
     worker.on('error', (error) => log.warn({ error, worker: number }, 'a worker cannot be told something'));
     worker.on('exit', (code, signal) => this.#onExit(number, running, signal ?? code));
+  }
+
+  /** All are told in the order in which it was read, and so end with the same: one may have read the file before a change, one after it. */
+  #take(message: ConfigurationMessage): void {
+    if (message.file?.text === this.#configuration.file?.text) return;
+    this.#configuration = message;
+    for (const { worker, ready } of this.#running.values()) if (ready && worker.isConnected()) worker.send(message);
   }
 
   #onExit(number: number, { since }: Running, how: number | string): void {
