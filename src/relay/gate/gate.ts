@@ -319,10 +319,11 @@ export class Gate {
   /** A task is bound by the limits of the call that it goes on with. */
   #begin(place: CallPlace, { id, method, params }: Message, limit: CallLimit | undefined): OpenCall {
     const { taskId } = params;
+    const strictest = this.#rules.callLimits.strictestAt(place.server);
     if (method?.startsWith('tasks/') !== true || typeof taskId !== 'string')
-      return this.#openCalls.begin(place, id, limit);
+      return this.#openCalls.begin(place, id, limit, strictest);
     const known = this.#openCalls.task(place, taskId);
-    return known ?? this.#openCalls.begin(place, id, this.#rules.callLimits.strictestAt(place.server));
+    return known ?? this.#openCalls.begin(place, id, strictest, strictest);
   }
 
   #noteAnswer(place: CallPlace, { id, result }: Json, call: OpenCall): void {

@@ -1,6 +1,7 @@
 import { BoundedCache } from '../../platform/bounded-cache.ts';
 import { isRecord } from '../../platform/is-record.ts';
-import type { Json } from '../protocol/json-rpc.ts';
+import { writeJson } from '../protocol/json.ts';
+import { idKey, type Json } from '../protocol/json-rpc.ts';
 import type { ReplicaChannel } from '../replicas/replica-channel.ts';
 import type { CallLimit } from './call-limits.ts';
 
@@ -37,9 +38,15 @@ export class OpenCalls {
     channel?.subscribe((told) => this.#learn(told));
   }
 
-  begin(place: CallPlace, id: unknown, limit: CallLimit | undefined): OpenCall {
+  /**
+   * @param strictest of all calls there: an id that is in use already names several calls from now on, and the client must not
+   * choose whose limit holds for an answer
+   */
+  begin(place: CallPlace, id: unknown, limit: CallLimit | undefined, strictest: CallLimit | undefined): OpenCall {
     const call = { limit, since: performance.now() };
-    this.#calls.set(keyOf(place, id), call);
+    const key = keyOf(place, id);
+    const open = this.#calls.get(key);
+    this.#calls.set(key, open === undefined ? call : { limit: strictest, since: open.since });
     return call;
   }
 
@@ -87,7 +94,7 @@ function bound(value: unknown): number | undefined {
 }
 
 function keyOf({ owner, server, session }: CallPlace, id: unknown): string {
-  return JSON.stringify(['request', server, owner, session ?? null, id]);
+  return writeJson(['request', server, owner, session ?? null, idKey(id)]);
 }
 
 function taskKey(owner: string, server: string, task: string): string {

@@ -337,6 +337,40 @@ describe('limits of a call', () => {
     assert.match((await resumed(running, 'd')).text, /had not answered whole within 400 ms/);
   });
 
+  it('follow it where its id is used once more before it is answered', async () => {
+    const { running } = await start(resuming, LIMITS);
+    await call(running, 'small', 'a');
+    await call(running, 'any', 'a');
+    assert.match((await resumed(running, 'a')).text, /larger than 1024 bytes/);
+    await call(running, 'brief', 'b');
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    await call(running, 'any', 'b');
+    assert.match((await resumed(running, 'b')).text, /had not answered whole within 400 ms/);
+  });
+
+  it('are those of one call alone where ids beyond 2^53 are nearly the same', async () => {
+    const { running } = await start(
+      {
+        ...resuming,
+        get: (response, request) => {
+          openStream(response);
+          const id = request.headers['last-event-id'];
+          response.end(`data: {"jsonrpc":"2.0","id":${id},"result":{"text":"${'x'.repeat(3_000)}"}}\n\n`);
+          return true;
+        },
+      },
+      LIMITS,
+    );
+    const numbered = (tool: string, id: string) => {
+      const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${tool}"}}`;
+      return ask(running.port, { headers: [...ALICE, 'Accept', 'application/json, text/event-stream'], body });
+    };
+    await numbered('small', '9007199254740993');
+    await numbered('big', '9007199254740992');
+    assert.match((await resumed(running, '9007199254740993')).text, /larger than 1024 bytes/);
+    assert.match((await resumed(running, '9007199254740992')).text, /xxx/);
+  });
+
   it('follow it to another replica, in size and time, also as a task', async function () {
     const redis = await startRedis(await programOrSkip(this, 'redis'));
     onEnd(() => redis.stop());
