@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import type { MetricObject, Registry } from 'prom-client';
+import { Counter, type MetricObject, Registry } from 'prom-client';
 import { SummedMetrics } from '../../src/cli/workers/summed-metrics.ts';
 import { createAuthMetrics, createRelayMetrics } from '../../src/platform/metrics.ts';
 
@@ -28,4 +28,28 @@ describe('the metrics of several workers', () => {
       for (const name of ['', 'mean_', 'p50_', 'p90_', 'p99_', 'max_'])
         assert.match(text, new RegExp(`^nodejs_eventloop_lag_${name}seconds 3$`, 'm'));
     });
+
+  it('let no sum fall by its last digit where it is added in another order', async () => {
+    const counted: Record<string, number> = { a: 0.1, b: 0.2, c: 0.3, d: 0 };
+    let workers = ['a', 'b', 'c'];
+    const summed = new SummedMetrics(
+      () => workers,
+      async (worker) => {
+        const registry = new Registry();
+        const labelNames = ['of', 'by'];
+        new Counter({ name: 'seconds', help: 's', labelNames, registers: [registry] }).inc(
+          { of: 'x', by: 'y' },
+          counted[worker] ?? 0,
+        );
+        return registry.getMetricsAsJSON() as Promise<MetricObject[]>;
+      },
+    );
+    const read = async () => Number(/ ([\d.e-]+)$/m.exec(await (await summed.read()).metrics())?.[1]);
+    const before = await read();
+    workers = ['b', 'c', 'd'];
+    const after = await read();
+    assert.ok(after >= before, `${after} after ${before}`);
+    counted.d = 1;
+    assert.ok((await read()) > 1.5);
+  });
 });

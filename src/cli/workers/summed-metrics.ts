@@ -3,6 +3,10 @@ import { AggregatorRegistry, type MetricObject, type Registry } from 'prom-clien
 /** What only grows: the values of a worker that is gone still happened. A gauge of it would tell what is no more. */
 const GROWING: ReadonlySet<unknown> = new Set(['counter', 'histogram']);
 
+type Summed = MetricObject & {
+  readonly values: ReadonlyArray<{ value: number; readonly labels: object; readonly metricName?: string }>;
+};
+
 /**
  * The metrics of all workers as those of one process. No counter falls where a worker ends or does not answer: Prometheus would take that
  * for a reset, and count as new all that the others have counted. What a worker counted after it was read last ends with it.
@@ -14,6 +18,8 @@ export class SummedMetrics {
   readonly #last = new Map<string, MetricObject[]>();
   /** The sum of those that are gone. */
   #ended: MetricObject[] = [];
+  /** By series, what was told last. */
+  readonly #shown = new Map<string, number>();
   #reading: Promise<Registry> | undefined;
 
   /**
@@ -43,7 +49,19 @@ export class SummedMetrics {
         return answer ?? this.#last.get(worker) ?? [];
       }),
     );
-    return AggregatorRegistry.aggregate([...answers.map((answer) => [...answer]), this.#ended]);
+    const sum: Registry = AggregatorRegistry.aggregate([...answers.map((answer) => [...answer]), this.#ended]);
+    for (const metric of sum.getMetricsAsArray() as unknown as readonly Summed[])
+      if (GROWING.has(metric.type)) this.#hold(metric);
+    return sum;
+  }
+
+  /** Fractions that are added in another order differ in their last digit. */
+  #hold({ name, values }: Summed): void {
+    for (const one of values) {
+      const series = JSON.stringify([one.metricName ?? name, Object.entries(one.labels).sort()]);
+      one.value = Math.max(one.value, this.#shown.get(series) ?? one.value);
+      this.#shown.set(series, one.value);
+    }
   }
 
   async #addEnded(workers: readonly string[]): Promise<void> {
