@@ -226,8 +226,8 @@ export async function drain(server: Server, grace: number, onClosed = () => {}):
 const MAX_WAIT = 1_000;
 /** Milliseconds of a turn of the event loop in which nothing is done. */
 const QUIET_TURN = 0.3;
-/** So many such turns in a row, so that what ends them is compiled by then: its first run takes milliseconds. */
-const QUIET_TURNS = 5;
+/** Turns in a row in which nobody came, so that what ends them is compiled by then: its first run takes milliseconds. */
+const EMPTY_TURNS = 5;
 
 /**
  * Closes the port at a moment at which no connection waits to be taken: those that wait then are reset, with what was sent on them, and
@@ -246,11 +246,13 @@ export async function closePort(server: NetServer, grace: number): Promise<{ rea
   server.on('connection', take);
   const end = performance.now() + Math.min(grace, MAX_WAIT);
   // Each turn of the event loop takes one, and in a long one others may have come since.
-  for (let quiet = 0; quiet < QUIET_TURNS && performance.now() < end; ) {
+  let turn = 0;
+  for (let empty = 0; (empty < EMPTY_TURNS || turn > QUIET_TURN) && performance.now() < end; ) {
     const before = taken.length;
     const start = performance.now();
     await new Promise(setImmediate);
-    quiet = taken.length > before || performance.now() - start > QUIET_TURN ? 0 : quiet + 1;
+    turn = performance.now() - start;
+    empty = taken.length > before ? 0 : empty + 1;
   }
   // The port alone: the `close` of HTTP looks at each connection first, and meanwhile others wait.
   const all = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
