@@ -74,7 +74,7 @@ export async function runService(
   const service = await start(config, { log, worker, file }).finally(unrefChannel);
   flush = () => service.fail();
   log.info({ port: service.port, internalPort: service.internalPort, file }, 'listening');
-  const tellOthers = () => worker !== undefined && process.send?.(configurationMessage(running));
+  const tellOthers = () => worker !== undefined && process.connected && process.send?.(configurationMessage(running));
   let running = document;
   if (running?.text !== given?.text) tellOthers();
   const message: ReadyMessage = { type: 'postern:ready', port: service.port, internalPort: service.internalPort };

@@ -2,44 +2,27 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
+import { beforeEach, describe, it } from 'mocha';
 import { stringify } from 'yaml';
 import { socketFolder } from '../../src/cli/workers/socket-folder.ts';
 import { freePorts } from '../support/free-port.ts';
-import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { type RunningPostern, startPostern } from '../support/run-postern.ts';
+import type { RunningPostern } from '../support/run-postern.ts';
 import { until } from '../support/until.ts';
+import { checkAnew, workersStage } from './support/workers-stage.ts';
 
 const FIRST_SIGNAL = 1n;
 
 describe('faults of processes with workers', function () {
   this.timeout(60_000);
-  let redis: RedisServer;
-  let folder: string;
+  const stage = workersStage();
   let file: string;
   let port: number;
   let internal: number;
-  const running: RunningPostern[] = [];
-  before(async function () {
-    redis = await startRedis(await programOrSkip(this, 'redis'));
-  });
-  after(() => redis?.stop());
   beforeEach(async () => {
-    folder = await mkdtemp(`${tmpdir()}/postern-workers-test-`);
-    file = `${folder}/postern.yaml`;
+    file = `${stage.folder}/postern.yaml`;
     [port, internal] = (await freePorts(2)) as [number, number];
-  });
-  afterEach(async () => {
-    for (const one of running.splice(0)) {
-      one.child.kill('SIGTERM');
-      await one.ended;
-    }
-    await rm(folder, { recursive: true, force: true });
   });
 
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -52,7 +35,7 @@ describe('faults of processes with workers', function () {
     stringify({
       publicUrl: 'https://mcp.example.com',
       drain: '300ms',
-      redis: { url: redis.url },
+      redis: { url: stage.redisUrl },
       auth: {
         listen: `127.0.0.1:${port}`,
         internalListen: `127.0.0.1:${internal}`,
@@ -65,9 +48,7 @@ describe('faults of processes with workers', function () {
     });
   const start = async (text: string, env: Record<string, string> = {}, command = 'auth') => {
     await writeFile(file, text);
-    const started = startPostern([command, '--config', file], env);
-    running.push(started);
-    return started;
+    return stage.start([command, '--config', file], env);
   };
   const serving = (postern: RunningPostern) => postern.until(/all workers serve/);
   const workersOf = ({ pid }: RunningPostern) =>
@@ -76,24 +57,7 @@ describe('faults of processes with workers', function () {
       .split('\n')
       .map(Number);
 
-  /** On a connection of its own, so that the next worker has its turn. @returns its status */
-  function check(path: string): Promise<number> {
-    const headers = {
-      'X-Forwarded-Method': 'GET',
-      'X-Forwarded-Proto': 'https',
-      'X-Forwarded-Host': 'mcp.example.com',
-      'X-Forwarded-Uri': path,
-      'X-Forwarded-For': '203.0.113.7',
-    };
-    return new Promise((resolve, reject) => {
-      request({ host: '127.0.0.1', port, path: '/verify/traefik', headers, agent: false }, (answer) => {
-        answer.resume();
-        resolve(answer.statusCode ?? 0);
-      })
-        .on('error', reject)
-        .end();
-    });
-  }
+  const check = (path: string) => checkAnew(port, path);
   const checks = async (path: string) => [await check(path), await check(path), await check(path), await check(path)];
   const killOne = async (postern: RunningPostern) => {
     const [pid] = workersOf(postern);
@@ -171,8 +135,8 @@ describe('faults of processes with workers', function () {
   });
 
   it('say where no folder can be made', async () => {
-    await assert.rejects(socketFolder(['/proc/nowhere', `${folder}/none`]), {
-      message: `no folder for the sockets of the workers can be made (/proc/nowhere: ENOENT, ${folder}/none: ENOENT); set TMPDIR to a folder in which the process may write`,
+    await assert.rejects(socketFolder(['/proc/nowhere', `${stage.folder}/none`]), {
+      message: `no folder for the sockets of the workers can be made (/proc/nowhere: ENOENT, ${stage.folder}/none: ENOENT); set TMPDIR to a folder in which the process may write`,
     });
   });
 
@@ -200,8 +164,7 @@ describe('faults of processes with workers', function () {
   for (const command of ['auth', 'relay'] as const)
     it(`outlive SIGHUP before the configuration was read (${command})`, async () => {
       execFileSync('mkfifo', [file]);
-      const postern = startPostern([command, '--config', file]);
-      running.push(postern);
+      const postern = stage.start([command, '--config', file]);
       // It waits for the one who writes: from here on the signal is caught, or ends it.
       await until('the signal is caught', async () => {
         const status = await readFile(`/proc/${postern.pid}/status`, 'utf8');

@@ -2,42 +2,24 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { after, afterEach, before, beforeEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import { parse, stringify } from 'yaml';
 import { freePorts } from '../support/free-port.ts';
-import { programOrSkip } from '../support/programs.ts';
-import { type RedisServer, startRedis } from '../support/redis-server.ts';
-import { type RunningPostern, startPostern } from '../support/run-postern.ts';
+import type { RunningPostern } from '../support/run-postern.ts';
 import { until } from '../support/until.ts';
+import { checkAnew, workersStage } from './support/workers-stage.ts';
 
 const key = () => randomBytes(32).toString('base64url');
 const OPERATOR = 'the operator of the workers';
 
 describe('several workers of one process', function () {
   this.timeout(90_000);
-  let redis: RedisServer;
-  let folder: string;
+  const stage = workersStage();
   let port: number;
   let internal: string;
-  const running: RunningPostern[] = [];
-  before(async function () {
-    redis = await startRedis(await programOrSkip(this, 'redis'));
-  });
-  after(() => redis?.stop());
-  beforeEach(async () => {
-    folder = await mkdtemp(`${tmpdir()}/postern-workers-test-`);
-  });
-  afterEach(async () => {
-    for (const one of running.splice(0)) {
-      one.child.kill('SIGTERM');
-      await one.ended;
-    }
-    await rm(folder, { recursive: true, force: true });
-  });
 
   async function start(command: 'auth' | 'relay', part: object = {}, whole: object = {}): Promise<RunningPostern> {
     const [listen, own] = (await freePorts(2)) as [number, number];
@@ -52,7 +34,7 @@ describe('several workers of one process', function () {
     const config = {
       publicUrl: 'https://mcp.example.com',
       drain: '300ms',
-      redis: { url: redis.url, keyPrefix: `${key()}:` },
+      redis: { url: stage.redisUrl, keyPrefix: `${key()}:` },
       [command]: {
         ...{ listen: `127.0.0.1:${listen}`, internalListen: `127.0.0.1:${own}`, operatorToken: OPERATOR, workers: 2 },
         ...settings,
@@ -60,10 +42,8 @@ describe('several workers of one process', function () {
       },
       ...whole,
     };
-    await writeFile(`${folder}/postern.yaml`, stringify(config));
-    const started = startPostern([command, '--config', `${folder}/postern.yaml`]);
-    running.push(started);
-    return started;
+    await writeFile(`${stage.folder}/postern.yaml`, stringify(config));
+    return stage.start([command, '--config', `${stage.folder}/postern.yaml`]);
   }
 
   const serving = (postern: RunningPostern) => postern.until(/all workers serve/);
@@ -83,20 +63,7 @@ describe('several workers of one process', function () {
     }
   };
 
-  /** On a connection of its own, so that the next worker has its turn. */
-  async function check(): Promise<number> {
-    const headers = {
-      'X-Forwarded-Method': 'GET',
-      'X-Forwarded-Proto': 'https',
-      'X-Forwarded-Host': 'mcp.example.com',
-      'X-Forwarded-Uri': '/page',
-      'X-Forwarded-For': '203.0.113.7',
-    };
-    const asked = request({ host: '127.0.0.1', port, path: '/verify/traefik', headers, agent: false }).end();
-    const [answer] = await once(asked, 'response');
-    answer.resume();
-    return answer.statusCode;
-  }
+  const check = () => checkAnew(port, '/page');
 
   /** To a server that is not there: 502 where the relay lets it through. */
   async function call(more: Record<string, string> = {}): Promise<number> {
@@ -219,7 +186,7 @@ describe('several workers of one process', function () {
   it('run by one configuration where the file changed again before all had read it', async () => {
     const postern = await start('auth');
     await serving(postern);
-    const file = `${folder}/postern.yaml`;
+    const file = `${stage.folder}/postern.yaml`;
     const open = await readFile(file, 'utf8');
     const [late] = children(postern) as [number];
     process.kill(late, 'SIGSTOP');
@@ -243,8 +210,8 @@ describe('several workers of one process', function () {
   it('are without one that cannot use what the others have read', async () => {
     const postern = await start('relay');
     await serving(postern);
-    const file = `${folder}/postern.yaml`;
-    const secret = `${folder}/secret`;
+    const file = `${stage.folder}/postern.yaml`;
+    const secret = `${stage.folder}/secret`;
     const statuses = async (more: Record<string, string> = {}) => {
       const found = new Set<number>();
       for (let i = 0; i < 6; i++) found.add(await call(more));
