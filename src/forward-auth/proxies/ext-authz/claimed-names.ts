@@ -1,12 +1,12 @@
-import { LRUCache } from 'lru-cache';
 import { classifyHeader } from '../../../identity/headers.ts';
+import { BoundedCache } from '../../../platform/bounded-cache.ts';
 
 /** Names remembered, and characters of the longest: names are the client's choice. */
 const MAX_NAMES = 1_000;
 const MAX_LENGTH = 100;
 
 /** Whether a name, as it is written, claims an identity. Clients send the same few names again and again. */
-const known = new LRUCache<string, boolean>({ max: MAX_NAMES });
+const known = new BoundedCache<string, boolean>({ max: MAX_NAMES });
 
 /**
  * The names in lower case by which a client claims an identity, in any spelling.
